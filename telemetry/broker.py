@@ -1,0 +1,59 @@
+"""Connects to the broker: the one place that turns settings into a Redis client and TLS options."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+from urllib.parse import urlsplit
+
+import redis
+
+from telemetry.settings import Settings
+
+CONNECT_TIMEOUT_S = 5
+SOCKET_TIMEOUT_S = 10
+
+
+def tls_options(settings: Settings) -> dict[str, Any] | None:
+    """TLS options for a rediss:// broker, None for a plain one.
+
+    Certificates are always checked: redis-py and kombu otherwise fall back to CERT_NONE for a bare rediss:// URL.
+    """
+    if not settings.broker_url.startswith("rediss://"):
+        return None
+    options: dict[str, Any] = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
+    if settings.broker_ca:
+        options["ssl_ca_certs"] = settings.broker_ca
+    if settings.broker_cert:
+        options |= {"ssl_certfile": settings.broker_cert, "ssl_keyfile": settings.broker_key}
+    return options
+
+
+def connect(settings: Settings) -> redis.Redis:
+    """A client for the broker's keys; connects at the first command. Replies are bytes."""
+    url = settings.broker_url
+    if url.startswith("redis+socket://"):
+        url = "unix://" + url.removeprefix("redis+socket://").replace("virtual_host=", "db=")
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=SOCKET_TIMEOUT_S,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        health_check_interval=15,
+        client_name="telemetry",
+        **(tls_options(settings) or {}),
+    )
+
+
+def now_us(client: redis.Redis) -> int:
+    """The broker's clock, microseconds since 1970: the one clock that edges and the centre share."""
+    seconds, micros = client.time()
+    return int(seconds) * 1_000_000 + int(micros)
+
+
+def shown(url: str) -> str:
+    """A broker or database URL without its password, fit for a log or a screen."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=f"{parts.username or ''}:***@{host}").geturl()

@@ -1,0 +1,66 @@
+"""The `telemetry` command. Each subcommand is a module here, imported when it is called: an edge has not all they need."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+
+import telemetry
+from telemetry.settings import SettingsError
+
+COMMANDS = {
+    "up": "Run the whole system on this machine.",
+    "simulate": "Write believable fleet telemetry as CSV.",
+    "ingest": "Stream files once, to the last row.",
+    "verify": "Compare files with the database, row by row.",
+    "status": "Show edges, sources, queue, workers and rates.",
+    "db": "Upgrade the database's schema, or say where it stands.",
+}
+
+
+class Commands(click.Group):
+    """Subcommands by name, imported late."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order a newcomer meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, None if there is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        try:
+            module = importlib.import_module(f"telemetry.cli.{cmd_name}")
+        except ModuleNotFoundError as error:
+            if (error.name or "").startswith("telemetry"):
+                raise
+            raise click.ClickException(
+                f"`telemetry {cmd_name}` needs {error.name}; install telemetry-pipeline[central]"
+                f"{' or [local]' if cmd_name == 'up' else ''}"
+            ) from None
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; a setting that cannot be used is one clear line."""
+        try:
+            return super().invoke(ctx)
+        except SettingsError as error:
+            raise click.ClickException(str(error)) from None
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(telemetry.__version__, prog_name="telemetry")
+def main() -> None:
+    """GPU telemetry from CSV files to Postgres, every reading stored once.
+
+    `telemetry up` runs everything on one machine. The other commands find what it runs through its data directory
+    (.telemetry here, or --data-dir), unless TELEMETRY_DATABASE_URL and TELEMETRY_BROKER_URL name others.
+    """

@@ -1,0 +1,50 @@
+"""`telemetry db`: the schema of the central database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from sqlalchemy import Engine
+
+from telemetry.cli.session import data_dir_option, database, load_settings
+from telemetry.store import migrate
+
+
+@click.group()
+@data_dir_option
+@click.pass_context
+def db(ctx: click.Context, data_dir: Path | None) -> None:
+    """Upgrade the database's schema, or say where it stands."""
+    ctx.obj = ctx.with_resource(database(load_settings(data_dir), "db"))
+
+
+@db.command()
+@click.argument("revision", default="head")
+@click.pass_obj
+def upgrade(engine: Engine, revision: str) -> None:
+    """Bring the schema to REVISION (default: the one this version needs). Safe to run from many places at once."""
+    migrate.upgrade(engine, revision)
+    click.echo(f"database is at {migrate.current(engine)}")
+
+
+@db.command()
+@click.argument("revision")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def downgrade(engine: Engine, revision: str, yes: bool) -> None:
+    """Take the schema back to REVISION. `base` drops every table, and the data with them."""
+    if not yes:
+        click.confirm(f"Take the database back to {revision}? Data that has no place there is lost.", abort=True)
+    migrate.downgrade(engine, revision)
+    click.echo(f"database is at {migrate.current(engine) or 'base'}")
+
+
+@db.command()
+@click.pass_context
+def current(ctx: click.Context) -> None:
+    """Say which revision the database is at, and which this version needs. Exit code 1 when they differ."""
+    found, needed = migrate.current(ctx.obj), migrate.head()
+    click.echo(f"database is at {found or 'base'}, this version needs {needed}")
+    if found != needed:
+        ctx.exit(1)

@@ -1,0 +1,112 @@
+"""`telemetry ingest`: streams files once, each to its end, and waits until the centre has committed them."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import kombu.exceptions
+
+from telemetry.celery import make_app
+from telemetry.cli.session import connected, data_dir_option, json_option, load_settings
+from telemetry.readings.identity import source_id
+from telemetry.settings import Settings
+from telemetry.streamer.publish import publisher
+from telemetry.streamer.source import SourceFile
+from telemetry.streamer.streamer import Streamer
+
+BATCH_SIZE = 5000
+ROUND_S = 0.25
+PAUSE_S = 0.01
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option(
+    "--wait/--no-wait", default=True, help="Wait until all is committed (default), or only until all is published."
+)
+@click.option("--timeout", "timeout_s", type=float, help="Give up after so many seconds.")
+@click.option(
+    "--batch-size", type=click.IntRange(1, 100_000), default=BATCH_SIZE, show_default=True, help="Readings in a batch."
+)
+@json_option
+@data_dir_option
+def ingest(
+    paths: tuple[Path, ...], wait: bool, timeout_s: float | None, batch_size: int, as_json: bool, data_dir: Path | None
+) -> None:
+    """Stream files once through the broker to the collectors, to the last row, and exit 0 when all is committed.
+
+    Every row is read and published again at each call; what is stored already is not stored twice. A last line
+    without a line end is read. Rows that are no readings end in quarantine: `telemetry verify` counts every class.
+
+    \b
+    telemetry ingest /var/dumps/*.csv
+    """
+    settings = load_settings(data_dir)
+    edge = f"ingest/{settings.edge.partition('/')[2]}"
+    settings = replace(settings, edge=edge, sources=(), loop_mode=False, batch_size=batch_size)
+    resolved = sorted({path.resolve() for path in paths})
+    started = time.monotonic()
+    deadline = started + timeout_s if timeout_s else None
+    try:
+        with connected(settings) as client:
+            streamer = Streamer(settings, client, publisher(make_app(settings), settings), final=True)
+            expected = _begin_anew(streamer, resolved)
+            try:
+                _run(streamer, resolved, expected, wait=wait, deadline=deadline, quiet=as_json)
+                rows = sum(stream.rows_read for stream in streamer.streams.values())
+            finally:
+                streamer.close()
+    except kombu.exceptions.OperationalError as error:
+        raise click.ClickException(f"cannot reach the broker: {error}") from None
+    done = {"files": len(resolved), "rows": rows, "seconds": round(time.monotonic() - started, 3), "committed": wait}
+    if as_json:
+        click.echo(json.dumps(done))
+    else:
+        click.echo(
+            f"{rows:,} rows of {len(resolved)} files {'committed' if wait else 'published'} in {done['seconds']} s"
+        )
+
+
+def _begin_anew(streamer: Streamer, paths: list[Path]) -> set[str]:
+    """Forget what an earlier call left: it is no proof of a commit. Returns the ids of the sources that hold rows."""
+    expected = set()
+    for path in paths:
+        try:
+            source = SourceFile.open(path, max_record=streamer.settings.max_record_bytes, final=True)
+        except OSError as error:
+            raise click.ClickException(f"cannot read {path}: {error.strerror}") from None
+        if source:
+            expected.add(source_id(source.head.fingerprint, str(path)))
+            source.close()
+    for name in expected:
+        streamer.registry.forget(name)
+    return expected
+
+
+def _run(
+    streamer: Streamer, paths: list[Path], expected: set[str], *, wait: bool, deadline: float | None, quiet: bool
+) -> None:
+    total = sum(path.stat().st_size for path in paths)
+    label = "committed" if wait else "published"
+    hidden = quiet or not sys.stderr.isatty()
+    with click.progressbar(length=total, label=label, file=sys.stderr, hidden=hidden) as bar:
+        while True:
+            streamer.discover(paths)
+            streamer.tick(ROUND_S)
+            streams = list(streamer.streams.values())
+            at = sum(stream.window.committed if wait else stream.window.end for stream in streams)
+            bar.update(at - bar.pos)
+            done = all(stream.read_up() and (not wait or stream.idle()) for stream in streams)
+            if done and expected <= streamer.streams.keys():
+                bar.update(total - bar.pos)
+                return
+            if deadline and time.monotonic() > deadline:
+                raise click.ClickException(
+                    f"not all {label} in time: {at:,} of {total:,} bytes; is a collector running?"
+                )
+            time.sleep(PAUSE_S)

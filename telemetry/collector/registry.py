@@ -1,0 +1,148 @@
+"""Turns series texts into series ids: a bounded cache over bulk inserts that many collectors may do at once.
+
+New rows of `metrics`, `gpus` and `series` are committed in a short transaction of their own, in sorted order, and
+cached only after it: a batch that fails later leaves nothing cached that is not there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Engine, text
+
+from telemetry.readings.catalogue import lookup
+from telemetry.readings.series import DRIVER_VERSION, MIG_INSTANCE, SeriesKey, labels_digest
+from telemetry.readings.wire import Source, WireError
+
+INSERT_METRICS = text("""
+    INSERT INTO metrics (name, unit, description, kind)
+    SELECT * FROM unnest(CAST(:name AS text[]), CAST(:unit AS text[]), CAST(:description AS text[]), CAST(:kind AS text[]))
+    ON CONFLICT (name) DO NOTHING
+""")
+INSERT_GPUS = text("""
+    INSERT INTO gpus AS g (identity, uuid, host, gpu_index, device, model, driver_version)
+    SELECT * FROM unnest(CAST(:identity AS text[]), CAST(:uuid AS text[]), CAST(:host AS text[]), CAST(:index AS int[]),
+                         CAST(:device AS text[]), CAST(:model AS text[]), CAST(:driver AS text[]))
+    ON CONFLICT (identity) DO UPDATE SET
+        host = coalesce(EXCLUDED.host, g.host), gpu_index = coalesce(EXCLUDED.gpu_index, g.gpu_index),
+        device = coalesce(EXCLUDED.device, g.device), model = coalesce(EXCLUDED.model, g.model),
+        driver_version = coalesce(EXCLUDED.driver_version, g.driver_version)
+    WHERE (coalesce(EXCLUDED.host, g.host), coalesce(EXCLUDED.gpu_index, g.gpu_index),
+           coalesce(EXCLUDED.device, g.device), coalesce(EXCLUDED.model, g.model),
+           coalesce(EXCLUDED.driver_version, g.driver_version))
+        IS DISTINCT FROM (g.host, g.gpu_index, g.device, g.model, g.driver_version)
+""")
+INSERT_SERIES = text("""
+    INSERT INTO series (gpu_id, metric_id, labels_digest, mig_instance, container, pod, namespace, labels)
+    SELECT g.id, m.id, k.digest, k.labels ->> :mig, k.labels ->> 'container', k.labels ->> 'pod', k.labels ->> 'namespace',
+           k.labels
+    FROM unnest(CAST(:gpu AS text[]), CAST(:metric AS text[]), CAST(:digest AS bytea[]), CAST(:labels AS jsonb[]))
+         AS k (gpu, metric, digest, labels)
+    JOIN gpus g ON g.identity = k.gpu JOIN metrics m ON m.name = k.metric
+    ORDER BY g.id, m.id, k.digest
+    ON CONFLICT (gpu_id, metric_id, labels_digest) DO NOTHING
+""")
+SELECT_SERIES = text("""
+    SELECT k.n, s.id
+    FROM unnest(CAST(:gpu AS text[]), CAST(:metric AS text[]), CAST(:digest AS bytea[])) WITH ORDINALITY AS k (gpu, metric, digest, n)
+    JOIN gpus g ON g.identity = k.gpu JOIN metrics m ON m.name = k.metric
+    JOIN series s ON (s.gpu_id, s.metric_id, s.labels_digest) = (g.id, m.id, k.digest)
+""")
+UPSERT_SOURCE = text("""
+    WITH made AS (
+        INSERT INTO sources (edge, path, fingerprint, format) VALUES (:edge, :path, :fingerprint, :format)
+        ON CONFLICT (edge, fingerprint, path) DO NOTHING RETURNING id
+    )
+    SELECT id FROM made
+    UNION ALL SELECT id FROM sources WHERE (edge, fingerprint, path) = (:edge, :fingerprint, :path)
+""")
+
+Ids = NDArray[np.int64]
+
+
+class Registry:
+    """The ids one collector process knows."""
+
+    def __init__(self, engine: Engine, volatile: Collection[str], cache_size: int) -> None:
+        self._engine = engine
+        self._volatile = frozenset(volatile)
+        self._cache_size = cache_size
+        self._series: dict[str, int] = {}
+        self._sources: dict[tuple[str, str, str], int] = {}
+
+    def forget(self) -> None:
+        """Drop all that is cached: a renewed connection may lead to a database that has forgotten."""
+        self._series.clear()
+        self._sources.clear()
+
+    def series_ids(self, texts: Sequence[str]) -> Ids:
+        """The id of each series text. Raises WireError for a text that is no series."""
+        unknown = [each for each in texts if each not in self._series]
+        known = self._series
+        if unknown:
+            if len(known) + len(unknown) > self._cache_size:
+                known = {each: known[each] for each in texts if each in known}
+            known = known | self._make_series(unknown)
+            self._series = known
+        return np.fromiter((known[each] for each in texts), np.int64, len(texts))
+
+    def source_id(self, edge: str, source: Source) -> int:
+        """The id of a source of an edge, made if it is new."""
+        key = (edge, source.fingerprint, source.path)
+        if key not in self._sources:
+            if len(self._sources) >= self._cache_size:
+                self._sources.clear()
+            with self._engine.begin() as connection:
+                parameters = {
+                    "edge": edge,
+                    "path": source.path,
+                    "fingerprint": source.fingerprint,
+                    "format": source.format,
+                }
+                found = connection.scalar(UPSERT_SOURCE, parameters) or connection.scalar(UPSERT_SOURCE, parameters)
+            self._sources[key] = int(found)
+        return self._sources[key]
+
+    def _make_series(self, texts: list[str]) -> dict[str, int]:
+        try:
+            keys = [SeriesKey.from_text(each) for each in texts]
+        except ValueError as error:
+            raise WireError(str(error)) from None
+        lasting = [key.lasting(self._volatile) for key in keys]
+        names = {"gpu": [key.gpu for key in keys], "metric": [key.metric for key in keys]}
+        digests = [labels_digest(labels) for labels in lasting]
+        documents = [json.dumps(labels) for labels in lasting]
+        with self._engine.begin() as connection:
+            _insert_metrics(connection, keys)
+            _insert_gpus(connection, keys)
+            connection.execute(INSERT_SERIES, names | {"digest": digests, "labels": documents, "mig": MIG_INSTANCE})
+        # A statement of its own: only a new snapshot sees the rows that others committed meanwhile.
+        with self._engine.begin() as connection:
+            found = {n: series_id for n, series_id in connection.execute(SELECT_SERIES, names | {"digest": digests})}
+        return {each: found[n] for n, each in enumerate(texts, start=1)}
+
+
+def _insert_metrics(connection: Connection, keys: list[SeriesKey]) -> None:
+    metrics = [lookup(name) for name in sorted({key.metric for key in keys})]
+    columns = ("name", "unit", "description", "kind")
+    connection.execute(INSERT_METRICS, {column: [getattr(metric, column) for metric in metrics] for column in columns})
+
+
+def _insert_gpus(connection: Connection, keys: list[SeriesKey]) -> None:
+    told = {key.gpu: key for key in keys}
+    gpus = [told[identity] for identity in sorted(told)]
+    connection.execute(
+        INSERT_GPUS,
+        {
+            "identity": [key.gpu for key in gpus],
+            "uuid": [key.uuid or None for key in gpus],
+            "host": [key.host or None for key in gpus],
+            "index": [key.index for key in gpus],
+            "device": [key.device or None for key in gpus],
+            "model": [key.model or None for key in gpus],
+            "driver": [key.labels.get(DRIVER_VERSION) for key in gpus],
+        },
+    )

@@ -1,0 +1,55 @@
+"""Every Redis key this project uses, its type and its meaning. `{p}` is the key prefix, `{edge}` is `cluster/node`.
+
+| key | type | meaning |
+| --- | --- | --- |
+| `{p}.ingest` | list | Celery queue: batches on their way to the collectors |
+| `{p}.tick.{edge}` | list | Celery queue: ticks of one edge, each expires after one interval |
+| `{p}.unacked.{owner}`, `…_index.{owner}`, `…_mutex.{owner}` | hash, zset, string | Celery: messages fetched and not yet acknowledged; \
+owner is `central` or `edge.{edge}` |
+| `{p}:edges` | set | names of the edges that have streamed |
+| `{p}:sources:{edge}` | set | ids of the sources of an edge |
+| `{p}:source:{edge}:{id}` | hash | one source: `token` (fencing), `owner`, `lease_until_ms` (Redis time), `state` (JSON: file and window) |
+| `{p}:acks:{edge}:{id}` | hash | batch id → `stored` or `dead`; written by collectors after the commit, removed by the streamer, expires |
+| `{p}:epoch` | string | random mark of this key space; another value says that the broker was replaced |
+
+This module names keys only; `broker` connects, `streamer.registry` and `collector.acks` read and write.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Names of the keys under one prefix."""
+
+    prefix: str
+
+    def edges(self) -> str:
+        """Set of edge names."""
+        return f"{self.prefix}:edges"
+
+    def sources(self, edge: str) -> str:
+        """Set of an edge's source ids."""
+        return f"{self.prefix}:sources:{edge}"
+
+    def source(self, edge: str, source_id: str) -> str:
+        """Hash of one source."""
+        return f"{self.prefix}:source:{edge}:{source_id}"
+
+    def acks(self, edge: str, source_id: str) -> str:
+        """Hash of a source's acknowledgements."""
+        return f"{self.prefix}:acks:{edge}:{source_id}"
+
+    def epoch(self) -> str:
+        """String that marks the key space."""
+        return f"{self.prefix}:epoch"
+
+    def unacked(self, owner: str) -> dict[str, str]:
+        """Celery's transport options that name the unacknowledged set of one owner."""
+        return {
+            "unacked_key": f"{self.prefix}.unacked.{owner}",
+            "unacked_index_key": f"{self.prefix}.unacked_index.{owner}",
+            "unacked_mutex_key": f"{self.prefix}.unacked_mutex.{owner}",
+        }

@@ -1,0 +1,29 @@
+"""Names derived from bytes: the fingerprint of a source and the id of a batch. Pure functions, the same everywhere."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+
+def digest(data: bytes) -> str:
+    """32 hex digits that stand for some bytes."""
+    return blake2b(data, digest_size=16).hexdigest()
+
+
+def fingerprint(header: bytes, first_record: bytes) -> str:
+    """What a source is known by whatever its name: header and first record, as they stand in the file."""
+    return digest(header + first_record)
+
+
+def source_id(fingerprint: str, path: str) -> str:
+    """The registry's key of a source at a path: a copy of a file is a source of its own."""
+    return digest(f"{fingerprint}\0{path}".encode(errors="surrogateescape"))
+
+
+def batch_id(content: str, start: int, end: int, fingerprint: str, anchor: int | None, interpretation: str) -> str:
+    """The id of the batch of bytes [start, end) with this content digest, read this way.
+
+    The same bytes read the same way have the same id, so a batch published again is known again.
+    """
+    parts = (content, str(start), str(end), fingerprint, "" if anchor is None else str(anchor), interpretation)
+    return digest("\0".join(parts).encode())

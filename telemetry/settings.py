@@ -1,0 +1,265 @@
+"""The settings: one frozen object, read once from the environment.
+
+Every field of `Settings` is the variable `TELEMETRY_<FIELD IN CAPITALS>`; those marked secret may also be given as
+`TELEMETRY_<FIELD>_FILE`, the path of a file that holds the value. Nothing is connected here, and nothing else in the
+package reads the environment. `docs/SETTINGS.md` is made from the same table.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+PREFIX = "TELEMETRY_"
+
+Role = Literal["central", "edge"]
+
+# Labels that change without the thing measured being another one; they are not part of a series' identity.
+VOLATILE_LABELS = (
+    "DCGM_FI_DRIVER_VERSION",
+    "DCGM_FI_CUDA_DRIVER_VERSION",
+    "DCGM_FI_NVML_VERSION",
+    "instance",
+    "job",
+)
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the text names the variable and the mend."""
+
+
+def _setting(default: Any, parse: Callable[[str], Any], doc: str, *, secret: bool = False) -> Any:
+    metadata = {"parse": parse, "doc": doc, "secret": secret}
+    if callable(default):
+        return field(default_factory=default, metadata=metadata, repr=not secret)
+    return field(default=default, metadata=metadata, repr=not secret)
+
+
+def _text(raw: str) -> str:
+    if not raw.strip():
+        raise ValueError("is empty; give a value or unset it")
+    return raw.strip()
+
+
+def _optional(raw: str) -> str | None:
+    return raw.strip() or None
+
+
+def _path(raw: str) -> Path:
+    return Path(_text(raw)).expanduser()
+
+
+def _name(raw: str) -> str:
+    text = _text(raw)
+    if not all(c.isalnum() or c in "-_." for c in text):
+        raise ValueError(f"{text!r} may hold only letters, digits, '-', '_' and '.'")
+    return text
+
+
+def _edge(raw: str) -> str:
+    text = _text(raw)
+    cluster, slash, node = text.partition("/")
+    if not (slash and cluster and node) or not all(c.isalnum() or c in "-_./" for c in text):
+        raise ValueError(f"{text!r} must read cluster/node, of letters, digits, '-', '_' and '.'")
+    return text
+
+
+def _flag(raw: str) -> bool:
+    known = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    try:
+        return known[raw.strip().lower()]
+    except KeyError:
+        raise ValueError(f"{raw!r} must be true or false") from None
+
+
+def _number(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], Any]:
+    def parse(raw: str) -> Any:
+        try:
+            value = kind(raw)
+        except ValueError:
+            raise ValueError(f"{raw!r} must be {'a whole number' if kind is int else 'a number'}") from None
+        if not low <= value <= high:
+            raise ValueError(f"{raw!r} must lie between {low:g} and {high:g}")
+        return value
+
+    return parse
+
+
+def _words(raw: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in raw.replace("\n", ",").split(",") if word.strip())
+
+
+def _choice(*choices: str) -> Callable[[str], str]:
+    def parse(raw: str) -> str:
+        if raw.strip() not in choices:
+            raise ValueError(f"{raw!r} must be one of: {', '.join(choices)}")
+        return raw.strip()
+
+    return parse
+
+
+def _instant(raw: str) -> datetime:
+    try:
+        value = datetime.fromisoformat(raw.strip())
+    except ValueError:
+        raise ValueError(f"{raw!r} must be a time like 2000-01-01T00:00:00Z") from None
+    if value.tzinfo is None:
+        raise ValueError(f"{raw!r} must carry a zone, such as a Z at its end")
+    return value.astimezone(UTC)
+
+
+def _broker_url(raw: str) -> str:
+    url = _text(raw)
+    if url.split("://")[0] not in {"redis", "rediss", "redis+socket"}:
+        raise ValueError("must start with redis://, rediss:// or redis+socket://")
+    return url
+
+
+def _database_url(raw: str) -> str:
+    scheme, _, rest = _text(raw).partition("://")
+    if scheme not in {"postgresql", "postgres", "postgresql+psycopg"} or not rest:
+        raise ValueError("must start with postgresql://")
+    return f"postgresql+psycopg://{rest}"
+
+
+def _this_edge() -> str:
+    return f"local/{socket.gethostname().split('.')[0] or 'node'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a process was told. Units stand in the names; see each field's doc in the metadata."""
+
+    role: Role = _setting("central", _choice(*get_args(Role)), "what this process belongs to: `central` or `edge`")
+    broker_url: str = _setting(
+        "redis://localhost:6379/0",
+        _broker_url,
+        "the Redis broker: redis://, rediss:// (TLS) or redis+socket://",
+        secret=True,
+    )
+    broker_ca: str | None = _setting(None, _optional, "CA certificate file that a rediss:// broker is checked against")
+    broker_cert: str | None = _setting(None, _optional, "client certificate file for a rediss:// broker")
+    broker_key: str | None = _setting(None, _optional, "key file of the client certificate")
+    database_url: str = _setting(
+        "postgresql+psycopg://localhost/telemetry", _database_url, "the central Postgres: postgresql://…", secret=True
+    )
+    edge: str = _setting(_this_edge, _edge, "name of this streaming site, `cluster/node`; default `local/<host name>`")
+    key_prefix: str = _setting("telemetry", _name, "first part of every Redis key and queue name")
+    data_dir: Path = _setting(Path(".telemetry"), _path, "where `telemetry up` keeps its state")
+
+    sources: tuple[str, ...] = _setting((), _words, "glob patterns of the CSV files to stream, separated by commas")
+    stream_interval_s: float = _setting(1.0, _number(float, 0.01, 3600), "seconds between two ticks of the streamer")
+    batch_size: int = _setting(100, _number(int, 1, 100_000), "readings in a batch, at most")
+    loop_mode: bool = _setting(
+        False, _flag, "replay: one batch a tick, timestamps moved to now, again from the start at the end"
+    )
+    window_bytes: int = _setting(
+        8 << 20, _number(int, 1 << 16, 1 << 30), "bytes of one source that may be published and not yet acknowledged"
+    )
+    edge_bytes: int = _setting(64 << 20, _number(int, 1 << 16, 1 << 34), "the same for all sources of an edge together")
+    max_record_bytes: int = _setting(
+        1 << 16, _number(int, 1 << 10, 1 << 24), "longest record; a longer one goes to quarantine"
+    )
+    timestamp_floor: datetime = _setting(
+        datetime(2000, 1, 1, tzinfo=UTC), _instant, "readings from before this time go to quarantine"
+    )
+    future_limit_s: int = _setting(
+        3600, _number(int, 0, 10**9), "readings further than this after the time of reading go to quarantine"
+    )
+    lease_s: int = _setting(
+        30, _number(int, 2, 3600), "seconds after which another replica may take a silent streamer's source"
+    )
+    republish_after_s: float = _setting(
+        30.0,
+        _number(float, 0.1, 86_400),
+        "age below which a batch is never published again, whatever speaks for its loss",
+    )
+
+    series_cache_size: int = _setting(200_000, _number(int, 100, 10**8), "series ids a collector process remembers")
+    volatile_labels: tuple[str, ...] = _setting(
+        VOLATILE_LABELS, _words, "labels that do not make a series another one, separated by commas"
+    )
+    ack_ttl_s: int = _setting(
+        86_400, _number(int, 60, 10**7), "seconds after which an acknowledgement nobody fetched expires"
+    )
+    lock_timeout_s: int = _setting(10, _number(int, 1, 600), "Postgres lock_timeout of every session")
+    statement_timeout_s: int = _setting(40, _number(int, 1, 3600), "Postgres statement_timeout of every session")
+    idle_timeout_s: int = _setting(
+        30, _number(int, 1, 3600), "Postgres idle_in_transaction_session_timeout of every session"
+    )
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """The settings an environment names. Raises SettingsError for a value that cannot be used."""
+        env = os.environ if environ is None else environ
+        values: dict[str, Any] = {}
+        for item in fields(cls):
+            raw = _raw(env, item)
+            if raw is not None:
+                try:
+                    values[item.name] = item.metadata["parse"](raw)
+                except ValueError as error:
+                    # A secret's value may stand in the error of its parser only if the parser leaves it out.
+                    raise SettingsError(f"{variable(item)} {error}") from None
+        return cls(**values)
+
+    @property
+    def ingest_queue(self) -> str:
+        """The queue that carries batches from the edges to the collectors."""
+        return f"{self.key_prefix}.ingest"
+
+    @property
+    def tick_queue(self) -> str:
+        """The queue of this edge's ticks; each edge has its own, so no node takes another's files."""
+        return f"{self.key_prefix}.tick.{self.edge}"
+
+
+def variable(item: Field[Any]) -> str:
+    """The name of a field's environment variable."""
+    return PREFIX + item.name.upper()
+
+
+def _raw(env: Mapping[str, str], item: Field[Any]) -> str | None:
+    name = variable(item)
+    if not item.metadata["secret"] or f"{name}_FILE" not in env:
+        return env.get(name)
+    if name in env:
+        raise SettingsError(f"{name} and {name}_FILE are both set; unset one")
+    path = env[f"{name}_FILE"]
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{name}_FILE names {path!r}, which cannot be read: {error}") from None
+
+
+def misspelt(environ: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Variables that look like a setting and are none, each with the setting it is closest to.
+
+    Only near misses are told: Kubernetes itself puts variables with our prefix into pods beside a Service of that name.
+    """
+    known = [variable(item) for item in fields(Settings)]
+    known += [f"{variable(item)}_FILE" for item in fields(Settings) if item.metadata["secret"]]
+    found = []
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in known:
+            close = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
+            found += [(name, close[0])] if close else []
+    return found
+
+
+def documentation() -> str:
+    """The table of all settings in Markdown, as `docs/SETTINGS.md` holds it."""
+    rows = ["| variable | default | meaning |", "| --- | --- | --- |"]
+    for item in fields(Settings):
+        default = item.default if item.default is not MISSING else ""
+        shown = ", ".join(default) if isinstance(default, tuple) else "" if default is None else str(default)
+        also = " Also as `_FILE`." if item.metadata["secret"] else ""
+        cell = f"`{shown}`" if shown else ""
+        rows.append(f"| `{variable(item)}` | {cell} | {item.metadata['doc']}.{also} |")
+    return "\n".join(rows) + "\n"

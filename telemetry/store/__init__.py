@@ -1,0 +1,1 @@
+"""The central database: models, engine, partitions, queries. It knows readings, and nothing of queues or HTTP."""

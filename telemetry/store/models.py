@@ -1,0 +1,182 @@
+"""The tables. Alembic's migrations make them; a test holds the two together.
+
+`samples` is narrow and partitioned by day: its rows are (series, time, value), everything that describes them stands
+once in `series`, `gpus` and `metrics`. `batches` is the ledger that makes storing idempotent.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Double,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Text,
+    UniqueConstraint,
+    func,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+Time = DateTime(timezone=True)
+
+
+class Base(DeclarativeBase):
+    """Common metadata: constraint names that Alembic can drop again."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+            "uq": "%(table_name)s_%(column_0_N_name)s_key",
+            "ck": "%(table_name)s_%(constraint_name)s_check",
+            "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+            "pk": "%(table_name)s_pkey",
+        }
+    )
+    type_annotation_map = {datetime: Time, str: Text, float: Double, bytes: LargeBinary, dict[str, Any]: JSONB}  # noqa: RUF012
+
+
+class Gpu(Base):
+    """A GPU: `identity` is its UUID, or `host:index` where a file has none. The rest is what was last told of it."""
+
+    __tablename__ = "gpus"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    identity: Mapped[str] = mapped_column(unique=True)
+    uuid: Mapped[str | None]
+    host: Mapped[str | None] = mapped_column(index=True)
+    index: Mapped[int | None] = mapped_column("gpu_index", Integer)
+    device: Mapped[str | None]
+    model: Mapped[str | None]
+    driver_version: Mapped[str | None]
+    first_seen: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Metric(Base):
+    """A metric by its field name, such as DCGM_FI_DEV_GPU_UTIL."""
+
+    __tablename__ = "metrics"
+    __table_args__ = (CheckConstraint("kind IN ('gauge', 'counter')", name="kind"),)
+
+    id: Mapped[int] = mapped_column(Integer, Identity(), primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    unit: Mapped[str | None]
+    description: Mapped[str | None]
+    kind: Mapped[str] = mapped_column(server_default="gauge")
+
+
+class Series(Base):
+    """One metric of one GPU (or MIG instance) under one set of labels; `labels_digest` is of all lasting labels."""
+
+    __tablename__ = "series"
+    __table_args__ = (UniqueConstraint("gpu_id", "metric_id", "labels_digest"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    gpu_id: Mapped[int] = mapped_column(ForeignKey("gpus.id"))
+    metric_id: Mapped[int] = mapped_column(ForeignKey("metrics.id"), index=True)
+    labels_digest: Mapped[bytes]
+    mig_instance: Mapped[str | None]
+    container: Mapped[str | None]
+    pod: Mapped[str | None]
+    namespace: Mapped[str | None]
+    labels: Mapped[dict[str, Any]]
+    first_seen: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Sample(Base):
+    """A stored reading. No foreign key: it would cost a lookup a row, and `series` rows are never deleted before theirs."""
+
+    __tablename__ = "samples"
+    __table_args__ = {"postgresql_partition_by": "RANGE (ts)"}  # noqa: RUF012
+
+    series_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    ts: Mapped[datetime] = mapped_column(primary_key=True)
+    value: Mapped[float]
+
+
+class Source(Base):
+    """One CSV file as an edge sees it."""
+
+    __tablename__ = "sources"
+    __table_args__ = (UniqueConstraint("edge", "fingerprint", "path"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    edge: Mapped[str]
+    path: Mapped[str]
+    fingerprint: Mapped[str]
+    format: Mapped[str]
+    first_seen: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Batch(Base):
+    """The ledger: one row for every batch committed, keyed by (edge, batch_id), with the count of each class of its rows.
+
+    `start` and `end` are byte offsets in the source, `anchor` the replay pass (microseconds) or null.
+    """
+
+    __tablename__ = "batches"
+    __table_args__ = (
+        CheckConstraint("status IN ('stored', 'dead')", name="status"),
+        Index(None, "source_id", "start_offset"),
+        Index(None, "committed_at"),
+    )
+
+    edge: Mapped[str] = mapped_column(primary_key=True)
+    batch_id: Mapped[str] = mapped_column(primary_key=True)
+    source_id: Mapped[int] = mapped_column(ForeignKey("sources.id"))
+    status: Mapped[str]
+    error: Mapped[str | None]
+    anchor: Mapped[int | None] = mapped_column(BigInteger)
+    start: Mapped[int] = mapped_column("start_offset", BigInteger)
+    end: Mapped[int] = mapped_column("end_offset", BigInteger)
+    first_line: Mapped[int] = mapped_column(BigInteger)
+    rows: Mapped[int]
+    stored: Mapped[int]
+    duplicate: Mapped[int]
+    conflict: Mapped[int]
+    blank: Mapped[int]
+    quarantined: Mapped[int]
+    read_at: Mapped[datetime]
+    published_at: Mapped[datetime]
+    committed_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class Quarantined(Base):
+    """A row that cannot be read as a reading, as it stood in the file, with the reason."""
+
+    __tablename__ = "quarantine"
+    __table_args__ = (UniqueConstraint("fingerprint", "byte_offset", "digest"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    source_id: Mapped[int] = mapped_column(ForeignKey("sources.id"), index=True)
+    batch_id: Mapped[str]
+    fingerprint: Mapped[str]
+    byte_offset: Mapped[int] = mapped_column(BigInteger)
+    digest: Mapped[bytes]
+    line: Mapped[int] = mapped_column(BigInteger)
+    reason: Mapped[str]
+    raw: Mapped[bytes]
+    quarantined_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class DeadLetter(Base):
+    """A whole message that cannot be processed, kept until a person retries or drops it."""
+
+    __tablename__ = "dead_letters"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    edge: Mapped[str | None]
+    batch_id: Mapped[str | None]
+    error: Mapped[str]
+    header: Mapped[dict[str, Any]]
+    payload: Mapped[bytes]
+    died_at: Mapped[datetime] = mapped_column(server_default=func.now())

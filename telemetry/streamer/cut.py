@@ -1,0 +1,131 @@
+"""Cuts a batch out of a source: from an offset, so many complete rows as asked for, with their meaning.
+
+What is cut is a function of the bytes: cutting [start, end) again later gives the same batch with the same id, which is
+what makes publishing again harmless.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from telemetry.readings import identity, records
+from telemetry.readings.dcgm import Limits, QuarantinedRow, Readings, kept
+from telemetry.streamer.source import SourceFile
+
+MIN_BLOCK_BYTES = 1 << 16
+MAX_BLOCK_BYTES = 8 << 20
+TYPICAL_ROW_BYTES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How a source is read: limits of record and timestamp, and the replay pass (anchor, first timestamp) if it is one."""
+
+    max_record: int
+    limits: Limits
+    anchor_us: int | None = None
+    first_us: int = 0
+
+    @property
+    def shift_us(self) -> int:
+        """What a replay adds to each timestamp."""
+        return 0 if self.anchor_us is None else self.anchor_us - self.first_us
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A batch cut out: its bytes [start, end), the lines it begins and the next begins at, its id and its readings."""
+
+    batch_id: str
+    start: int
+    end: int
+    line: int
+    end_line: int
+    readings: Readings
+
+
+def cut(
+    source: SourceFile, reader: Reader, start: int, line: int, *, limit: int, now_us: int, stop: int | None = None
+) -> Cut | None:
+    """The next batch of at most `limit` rows, None if no row is complete yet. With `stop`: exactly the rows up to there."""
+    found = source.head.format
+    if found is None:
+        return None if start else _foreign(source, reader)
+    wanted = max(MIN_BLOCK_BYTES, min(limit * TYPICAL_ROW_BYTES, MAX_BLOCK_BYTES))
+    while True:
+        block = source.read(start, wanted if stop is None else min(stop - start, MAX_BLOCK_BYTES))
+        at_end = len(block) < wanted if stop is None else start + len(block) == stop
+        rows = records.split(
+            block,
+            columns=len(found.columns),
+            limit=limit,
+            max_record=reader.max_record,
+            final=at_end and (source.final or stop is not None),
+        )
+        if rows.rows:
+            break
+        if rows.overlong:
+            return _overlong(source, reader, start, start + rows.end, line, line + rows.end_line)
+        if at_end:
+            return None
+        wanted = min(wanted * 4, wanted + MAX_BLOCK_BYTES)
+    taken = block[: rows.end]
+    readings = found.read(
+        rows, taken, offset=start, line=line, now_us=now_us, limits=reader.limits, shift_us=reader.shift_us
+    )
+    return _named(source, reader, taken, start, start + rows.end, line, line + rows.end_line, readings)
+
+
+def first_timestamp_us(source: SourceFile, max_record: int) -> int | None:
+    """The time of a source's first record, where a replay begins; None if its first record has none."""
+    found = source.head.format
+    if found is None:
+        return None
+    block = source.read(source.head.end, MIN_BLOCK_BYTES + max_record)
+    return found.first_timestamp_us(
+        records.split(block, columns=len(found.columns), limit=1, max_record=max_record, final=True)
+    )
+
+
+def _foreign(source: SourceFile, reader: Reader) -> Cut | None:
+    """The one row of a file that has no known header."""
+    end = source.line_end(0)
+    if not end:
+        return None
+    raw = kept(source.read(0, min(end, records.MAX_KEPT_BYTES + 2)))
+    return _named(source, reader, raw, 0, end, 1, 2, _only(QuarantinedRow(0, 1, "unknown_format", raw)))
+
+
+def _overlong(source: SourceFile, reader: Reader, start: int, at: int, line: int, at_line: int) -> Cut | None:
+    """A line longer than the longest record and than the block: one row, of which the beginning is kept."""
+    end = source.line_end(at)
+    if end is None:
+        return None
+    raw = kept(source.read(at, min(end - at, records.MAX_KEPT_BYTES + 2)))
+    readings = _only(QuarantinedRow(at, at_line, "too_long", raw))
+    return _named(source, reader, raw, start, end, line, at_line + 1, readings)
+
+
+def _only(row: QuarantinedRow) -> Readings:
+    return Readings.of_quarantined([row])
+
+
+def _named(
+    source: SourceFile,
+    reader: Reader,
+    content: bytes,
+    start: int,
+    end: int,
+    line: int,
+    end_line: int,
+    readings: Readings,
+) -> Cut:
+    batch_id = identity.batch_id(
+        identity.digest(content),
+        start,
+        end,
+        source.head.fingerprint,
+        reader.anchor_us,
+        reader.limits.interpretation() + f";record={reader.max_record}",
+    )
+    return Cut(batch_id, start, end, line, end_line, readings)

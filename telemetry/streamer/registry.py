@@ -1,0 +1,141 @@
+"""What an edge remembers of its sources, in Redis: one hash a source, changed by compare-and-set on a fencing token.
+
+A streamer claims a source before it works on it and holds it by a lease; whoever claims it next gets a larger token, and
+what the former owner still tries to save is refused. All times are the broker's, so no replica's clock matters.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import redis
+
+from telemetry.keys import Keys
+
+# A source nobody has touched for so long is forgotten; should its file come back, it is read again.
+REMEMBER_S = 90 * 86_400
+
+# KEYS: source, sources, edges. ARGV: owner, lease in ms, remember in s, source id, edge, state if there is none.
+CLAIM = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local held = redis.call('HMGET', KEYS[1], 'owner', 'lease_until_ms')
+if held[1] and held[1] ~= ARGV[1] and tonumber(held[2]) > now then return false end
+local token = redis.call('HINCRBY', KEYS[1], 'token', 1)
+redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'lease_until_ms', now + ARGV[2])
+if ARGV[6] ~= '' then redis.call('HSETNX', KEYS[1], 'state', ARGV[6]) end
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+redis.call('SADD', KEYS[2], ARGV[4])
+redis.call('SADD', KEYS[3], ARGV[5])
+return {token, redis.call('HGET', KEYS[1], 'state')}
+"""
+
+# KEYS: source. ARGV: token, lease in ms, remember in s, state or nothing to keep the one that is there.
+SAVE = """
+local token = redis.call('HGET', KEYS[1], 'token')
+if not token then return 'gone' end
+if token ~= ARGV[1] then return 'taken' end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('HSET', KEYS[1], 'lease_until_ms', now + ARGV[2])
+if ARGV[4] ~= '' then redis.call('HSET', KEYS[1], 'state', ARGV[4]) end
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+return 'saved'
+"""
+
+# KEYS: source. ARGV: token.
+RELEASE = """
+if redis.call('HGET', KEYS[1], 'token') == ARGV[1] then redis.call('HSET', KEYS[1], 'lease_until_ms', 0) end
+"""
+
+State = dict[str, Any]
+Saved = Literal["saved", "taken", "gone"]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A source that is ours until its token grows, and the state it was left in (None for a new one)."""
+
+    source_id: str
+    token: int
+    state: State | None
+
+
+class Registry:
+    """The sources of one edge, for one owner (a streamer process)."""
+
+    def __init__(self, client: redis.Redis, keys: Keys, edge: str, owner: str, lease_s: int) -> None:
+        self._client = client
+        self._keys = keys
+        self._edge = edge
+        self._owner = owner
+        self._lease_ms = lease_s * 1000
+        self._claim = client.register_script(CLAIM)
+        self._save = client.register_script(SAVE)
+        self._release = client.register_script(RELEASE)
+
+    def claim(self, source_id: str, state: State | None = None) -> Claim | None:
+        """Take a source, None if another streamer holds it. `state` becomes its state if it has none."""
+        keys = [self._keys.source(self._edge, source_id), self._keys.sources(self._edge), self._keys.edges()]
+        found = self._claim(keys, [self._owner, self._lease_ms, REMEMBER_S, source_id, self._edge, _text(state)])
+        if not found:
+            return None
+        token, left = found
+        return Claim(source_id, int(token), json.loads(left) if left else None)
+
+    def save(self, claim: Claim, state: State | None = None) -> Saved:
+        """Write the state of a claimed source, or only renew the lease. Says if it was taken by another or is gone."""
+        keys = [self._keys.source(self._edge, claim.source_id)]
+        answer: bytes = self._save(keys, [claim.token, self._lease_ms, REMEMBER_S, _text(state)])
+        saved = answer.decode()
+        assert saved in {"saved", "taken", "gone"}, "the script has three answers"  # noqa: S101
+        return saved  # type: ignore[return-value]
+
+    def release(self, claim: Claim) -> None:
+        """Give a source up, so that another streamer need not wait for the lease to end."""
+        self._release([self._keys.source(self._edge, claim.source_id)], [claim.token])
+
+    def forget(self, source_id: str) -> None:
+        """Remove a source that lives on under another id."""
+        self._client.delete(self._keys.source(self._edge, source_id), self._keys.acks(self._edge, source_id))
+        self._client.srem(self._keys.sources(self._edge), source_id)
+
+    def known(self) -> dict[str, State]:
+        """The states of all sources of the edge, by id. Ids whose hash has expired are dropped on the way."""
+        ids = sorted(_plain(each) for each in self._client.smembers(self._keys.sources(self._edge)))
+        with self._client.pipeline(transaction=False) as pipeline:
+            for source_id in ids:
+                pipeline.hget(self._keys.source(self._edge, source_id), "state")
+            states = dict(zip(ids, pipeline.execute(), strict=True))
+        expired = [source_id for source_id, state in states.items() if state is None]
+        if expired:
+            self._client.srem(self._keys.sources(self._edge), *expired)
+        return {source_id: json.loads(state) for source_id, state in states.items() if state}
+
+    def acks(self, source_id: str) -> dict[str, str]:
+        """The acknowledgements that wait for a source: batch id → stored or dead."""
+        found = self._client.hgetall(self._keys.acks(self._edge, source_id))
+        return {_plain(batch_id): _plain(status) for batch_id, status in found.items()}
+
+    def drop_acks(self, source_id: str, batch_ids: list[str]) -> None:
+        """Remove acknowledgements whose effect is saved."""
+        if batch_ids:
+            self._client.hdel(self._keys.acks(self._edge, source_id), *batch_ids)
+
+    def epoch(self) -> str:
+        """The mark of this key space: another one than before says that the broker's keys were lost."""
+        key = self._keys.epoch()
+        self._client.set(key, secrets.token_hex(8), nx=True)
+        mark = self._client.get(key)
+        return _plain(mark) if mark else ""
+
+
+def _text(state: State | None) -> str:
+    return "" if state is None else json.dumps(state, separators=(",", ":"))
+
+
+def _plain(reply: bytes | str) -> str:
+    return reply.decode() if isinstance(reply, bytes) else reply

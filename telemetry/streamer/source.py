@@ -1,0 +1,113 @@
+"""Reads one CSV file: its head, blocks of it, where a long line ends, and whether bytes already read are still there.
+
+A file is read through the descriptor it was opened with, so one that is renamed or deleted meanwhile is read on.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from telemetry.readings.heads import Head, identify, needed_bytes
+from telemetry.readings.identity import digest
+
+SCAN_BYTES = 1 << 20
+PREFIX_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """A digest of the last bytes before an offset: whether they changed says whether the offset still means anything."""
+
+    start: int
+    end: int
+    digest: str
+
+
+class SourceFile:
+    """One open file with its head. `final` says that the file is closed: nothing will be appended."""
+
+    def __init__(self, path: Path, fd: int, head: Head, *, final: bool) -> None:
+        self.path = path
+        self.head = head
+        self.final = final
+        self._fd = fd
+        self._head_digest = digest(self.read(0, head.length))
+
+    @classmethod
+    def open(cls, path: Path, *, max_record: int, final: bool) -> SourceFile | None:
+        """The source at a path, None if it does not hold a whole record yet. Raises OSError as open(2) does."""
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            head = _head(fd, max_record, final=final)
+        except BaseException:
+            os.close(fd)
+            raise
+        if head is None:
+            os.close(fd)
+            return None
+        return cls(path, fd, head, final=final)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        os.close(self._fd)
+
+    def size(self) -> int:
+        """Bytes in the file now."""
+        return os.fstat(self._fd).st_size
+
+    def identity(self) -> tuple[int, int]:
+        """Device and inode: whether a path still leads to this file."""
+        status = os.fstat(self._fd)
+        return status.st_dev, status.st_ino
+
+    def read(self, start: int, length: int) -> bytes:
+        """Up to `length` bytes from `start`; fewer at the end of the file."""
+        parts = []
+        while length > 0:
+            part = os.pread(self._fd, length, start)
+            if not part:
+                break
+            parts.append(part)
+            start, length = start + len(part), length - len(part)
+        return b"".join(parts)
+
+    def line_end(self, start: int) -> int | None:
+        """Where the physical line at `start` ends; None if it is still being written."""
+        at = start
+        while part := self.read(at, SCAN_BYTES):
+            found = part.find(b"\n")
+            if found >= 0:
+                return at + found + 1
+            at += len(part)
+        return at if self.final else None
+
+    def prefix(self, end: int) -> Prefix:
+        """The digest of the bytes before an offset."""
+        start = max(0, end - PREFIX_BYTES)
+        return Prefix(start, end, digest(self.read(start, end - start)))
+
+    def still_has(self, prefix: Prefix) -> bool:
+        """Whether the bytes before an offset are what they were, and the head too."""
+        return (
+            self.size() >= prefix.end
+            and digest(self.read(prefix.start, prefix.end - prefix.start)) == prefix.digest
+            and digest(self.read(0, self.head.length)) == self._head_digest
+        )
+
+
+def _head(fd: int, max_record: int, *, final: bool) -> Head | None:
+    wanted = needed_bytes(max_record)
+    head = os.pread(fd, wanted, 0)
+    return identify(head, max_record=max_record, final=final and len(head) < wanted)

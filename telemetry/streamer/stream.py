@@ -1,0 +1,279 @@
+"""One source being streamed: the file, its window and its entry in the registry, joined.
+
+A step collects acknowledgements, moves the committed offset, cuts new batches, saves the window, and only then publishes:
+what is on the wire is always in the window, so a streamer killed anywhere publishes the same batches again or none.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from telemetry.readings import wire
+from telemetry.streamer import clock
+from telemetry.streamer.cut import Cut, Reader, cut, first_timestamp_us
+from telemetry.streamer.registry import Claim, Registry, State
+from telemetry.streamer.source import Prefix, SourceFile
+from telemetry.streamer.window import Evidence, Flight, Window
+
+log = logging.getLogger(__name__)
+
+Publish = Callable[[dict[str, Any], bytes], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What one step needs to know of the world: the broker's clock, evidence of losses, bytes that may be published."""
+
+    now_us: int
+    evidence: Evidence
+    room_bytes: int
+
+
+@dataclass(slots=True)
+class Stream:
+    """A claimed source. `window_bytes`, `batch_size`, `after_s` are settings; `reader` carries the replay pass."""
+
+    edge: str
+    registry: Registry
+    publish: Publish
+    source: SourceFile
+    source_id: str
+    reader: Reader
+    batch_size: int
+    window_bytes: int
+    after_s: float
+    replay: bool
+    claim: Claim = field(init=False)
+    window: Window = field(init=False)
+    rows_read: int = 0
+    pass_end_us: int = 0
+    _at_end: bool = False
+    acked_sent_s: float | None = None
+    _prefix: Prefix = field(init=False)
+    _unsent: dict[str, Cut] = field(default_factory=dict)
+    _unsaved: bool = False
+    _waiting: Cut | None = None
+
+    def take(self, *, now_us: int) -> bool:
+        """Claim the source and continue where its state says. False if another streamer holds it."""
+        claim = self.registry.claim(self.source_id)
+        if claim is None:
+            return False
+        self.claim = claim
+        self._resume(claim.state, now_us)
+        return True
+
+    def idle(self) -> bool:
+        """Whether everything read is acknowledged."""
+        return not self.window.flights and not self._unsent
+
+    def read_up(self) -> bool:
+        """Whether no complete row is left to read: all of a closed file, or of a growing one for now."""
+        return self.window.end >= self.source.size() or self._at_end
+
+    def step(self, moment: Moment) -> bool:
+        """Do what can be done now. Says whether anything was: then another step may find more.
+
+        Raises TakenError or ChangedError when the source must be opened anew. After an error of the broker the next
+        step goes on where this one stopped.
+        """
+        acked = self.registry.acks(self.source_id)
+        self._collect(acked)
+        found = [*self._suspects(moment), *self._cut_new(moment)]
+        self._unsent |= {each.batch_id: each for each in found}
+        if self._unsaved:
+            self._save()
+        self.registry.drop_acks(self.source_id, list(acked))
+        self._send(moment)
+        return bool(acked or found)
+
+    def renew(self) -> None:
+        """Keep the lease. Raises TakenError if another streamer has taken the source."""
+        self._checked(self.registry.save(self.claim))
+
+    def release(self) -> None:
+        """Give the source up."""
+        self.registry.release(self.claim)
+        self.source.close()
+
+    def begin_pass(self, now_us: int) -> bool:
+        """In a replay, begin again once a pass is read up and acknowledged. Says whether a pass began."""
+        if not self.replay or self.window.flights or self._waiting or self.window.end == self.source.head.end:
+            return False
+        self._begin(max(now_us, self.pass_end_us + 1))
+        self._save()
+        return True
+
+    def _resume(self, state: State | None, now_us: int) -> None:
+        if state and (state["anchor"] is not None) == self.replay and self.source.still_has(Prefix(*state["prefix"])):
+            self.window = Window.from_json(state["window"])
+            self._prefix = Prefix(*state["prefix"])
+            self.rows_read = state["rows"]
+            self.pass_end_us = state["pass_end"]
+            self.reader = replace(self.reader, anchor_us=state["anchor"], first_us=state["first"])
+            return
+        if state:
+            log.warning("%s is not what was read before; it is read again from its beginning", self.source.path)
+        self._begin(now_us)
+        self._save()
+
+    def _begin(self, now_us: int) -> None:
+        head = self.source.head
+        self.window = Window(head.end, head.lines + 1)
+        self._prefix = self.source.prefix(head.end)
+        self._unsaved = True
+        self._unsent.clear()
+        self._waiting = None
+        if self.replay:
+            first_us = first_timestamp_us(self.source, self.reader.max_record)
+            self.reader = replace(self.reader, anchor_us=now_us, first_us=now_us if first_us is None else first_us)
+
+    def _collect(self, acked: dict[str, str]) -> None:
+        first_tries = [f.sent_s for f in self.window.flights if f.batch_id in acked and f.tries == 1]
+        self.acked_sent_s = max([*first_tries, *filter(None, [self.acked_sent_s])], default=None)
+        self._move(self.window.acknowledge(frozenset(acked)))
+
+    def _move(self, window: Window) -> None:
+        self._unsaved |= window != self.window
+        self.window = window
+
+    def _suspects(self, moment: Moment) -> list[Cut]:
+        again = []
+        now = clock.now()
+        for flight in self.window.suspects(moment.evidence, now, self.after_s):
+            found = cut(
+                self.source,
+                self.reader,
+                flight.start,
+                flight.line,
+                limit=wire.MAX_ROWS,
+                now_us=moment.now_us,
+                stop=flight.end,
+            )
+            if found is None or found.batch_id != flight.batch_id:
+                log.warning("%s changed under a batch in flight; it is read again", self.source.path)
+                self._begin(moment.now_us)
+                return []
+            self._move(self.window.sent_again(flight.batch_id, now, moment.evidence.epoch))
+            again.append(found)
+        return again
+
+    def _cut_new(self, moment: Moment) -> list[Cut]:
+        new: list[Cut] = []
+        size = self.source.size()
+        if size == self.window.end:
+            return new
+        if not self.source.still_has(self._prefix):
+            raise ChangedError(str(self.source.path))
+        room = min(self.window_bytes - self.window.span, moment.room_bytes)
+        now = clock.now()
+        while room > 0:
+            found = self._next(moment.now_us)
+            self._at_end = found is None
+            if found is None:
+                break
+            new.append(found)
+            room -= found.end - found.start
+            self.rows_read += found.readings.rows
+            self._move(
+                self.window.publish(
+                    Flight(
+                        found.batch_id,
+                        found.start,
+                        found.end,
+                        found.line,
+                        found.end_line,
+                        now.seconds,
+                        now.boot,
+                        moment.evidence.epoch,
+                        moment.now_us,
+                    )
+                )
+            )
+            if self.replay:
+                break
+        if new:
+            self._prefix = self.source.prefix(self.window.end)
+        return new
+
+    def _next(self, now_us: int) -> Cut | None:
+        """The next batch; in a replay it waits here while it would run ahead of the clock."""
+        found = self._waiting or cut(
+            self.source, self.reader, self.window.end, self.window.end_line, limit=self.batch_size, now_us=now_us
+        )
+        self._waiting = None
+        if found and self.replay and len(found.readings.ts_us):
+            latest_us = int(found.readings.ts_us.max())
+            if latest_us > now_us:
+                self._waiting = found
+                return None
+            self.pass_end_us = max(self.pass_end_us, latest_us)
+        return found
+
+    def _send(self, moment: Moment) -> None:
+        """Publish what is in the window and was not yet; what an error leaves is published by the next step."""
+        first_published = {f.batch_id: f.first_published_us for f in self.window.flights}
+        for batch_id, each in list(self._unsent.items()):
+            if batch_id in first_published:
+                self.publish(*wire.encode(self._batch(each, first_published[batch_id], moment.now_us)))
+            del self._unsent[batch_id]
+
+    def _batch(self, each: Cut, published_us: int, now_us: int) -> wire.Batch:
+        head = self.source.head
+        return wire.Batch(
+            edge=self.edge,
+            batch_id=each.batch_id,
+            source=wire.Source(
+                id=self.source_id,
+                path=str(self.source.path).encode(errors="surrogateescape").decode(errors="replace"),
+                fingerprint=head.fingerprint,
+                format="dcgm" if head.format else "unknown",
+                anchor=self.reader.anchor_us,
+            ),
+            start=each.start,
+            end=each.end,
+            first_line=each.line,
+            read_at_us=now_us,
+            published_at_us=published_us,
+            readings=each.readings,
+        )
+
+    def _save(self) -> None:
+        self._checked(self.registry.save(self.claim, self._state()))
+        self._unsaved = False
+
+    def _checked(self, saved: str) -> None:
+        if saved == "taken":
+            raise TakenError(self.source_id)
+        if saved == "gone":
+            # The broker lost its keys, we have not: go on from here rather than read everything again.
+            claim = self.registry.claim(self.source_id, self._state())
+            if claim is None:
+                raise TakenError(self.source_id)
+            self.claim = claim
+
+    def _state(self) -> State:
+        return {
+            "path": str(self.source.path),
+            "fingerprint": self.source.head.fingerprint,
+            "foreign": self.source.head.format is None,
+            "inode": list(self.source.identity()),
+            "size": self.source.size(),
+            "rows": self.rows_read,
+            "anchor": self.reader.anchor_us,
+            "pass_end": self.pass_end_us,
+            "prefix": [self._prefix.start, self._prefix.end, self._prefix.digest],
+            "first": self.reader.first_us,
+            "window": self.window.to_json(),
+        }
+
+
+class ChangedError(Exception):
+    """What was read of a file is no longer there: it was truncated or written anew."""
+
+
+class TakenError(Exception):
+    """Another streamer has taken this source; what this one knows of it is no longer true."""
