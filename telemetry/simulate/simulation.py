@@ -1,0 +1,63 @@
+"""A run: the fleet scraped step by step, as CSV rows in the order of time. Pacing and files are left to the caller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from telemetry.simulate.behaviour import METRICS, Behaviour
+from telemetry.simulate.fleet import build
+from telemetry.simulate.rows import Template, template
+from telemetry.simulate.timeline import SECOND, Timeline
+
+# GPUs times steps computed at once: enough to keep numpy busy, little enough to stay in memory.
+_BLOCK = 1 << 13
+
+
+@dataclass(frozen=True, slots=True)
+class Scrape:
+    """One host's rows at one time."""
+
+    time_us: int
+    rows: int
+    text: bytes
+
+
+class Simulation:
+    """A fleet of a seed, from a start on. The same arguments make the same bytes."""
+
+    def __init__(self, hosts: int, gpus: int, timeline: Timeline, seed: int) -> None:
+        self.timeline = timeline
+        self._gpus = gpus
+        self._fleet = build(hosts, gpus, seed)
+        self._behaviour = Behaviour(self._fleet, seed, timeline.start_us, timeline.interval_us)
+        phases = [timeline.phase_us(host.name) for host in self._fleet]
+        self._order = sorted(enumerate(phases), key=lambda pair: (pair[1], pair[0]))
+        self._templates: list[tuple[tuple[int, bytes], Template] | None] = [None] * hosts
+
+    def steps(self, first: int, count: int) -> Iterator[list[Scrape]]:
+        """Each step's scrapes, by time. Steps may be left out, but none asked for again: the fleet lives on."""
+        size = max(1, _BLOCK // (self._gpus * len(self._fleet)))
+        for begin in range(first, first + count, size):
+            numbers = range(begin, min(begin + size, first + count))
+            reading = self._behaviour.over(np.array([self.timeline.step_us(step) for step in numbers]) / SECOND)
+            for row, step in enumerate(numbers):
+                scrapes = []
+                for host, phase in self._order:
+                    gpus = slice(host * self._gpus, (host + 1) * self._gpus)
+                    form = self._template(host, int(reading.slots[row, host]), reading.silent[row, gpus])
+                    time_us = self.timeline.step_us(step) + phase
+                    text = form.fill(self.timeline.stamp(time_us), reading.values[row, :, gpus])
+                    scrapes.append(Scrape(time_us, form.rows, text))
+                yield scrapes
+
+    def _template(self, host: int, slot: int, silent: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Template:
+        key = (slot, silent.tobytes())
+        cached = self._templates[host]
+        if cached is None or cached[0] != key:
+            jobs = self._behaviour.load.jobs(self._fleet[host], slot)
+            cached = key, template(self._fleet[host], jobs, silent, METRICS)
+            self._templates[host] = cached
+        return cached[1]

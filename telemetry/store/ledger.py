@@ -1,0 +1,46 @@
+"""What the ledger tells of the flow: how much was committed lately, how fast, and what died."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+FLOW = text("""
+    SELECT edge, count(*) AS batches, sum(rows) AS rows, sum(stored) AS stored, sum(quarantined) AS quarantined,
+           count(*) FILTER (WHERE status = 'dead') AS dead, max(committed_at) AS last_commit,
+           percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM committed_at - published_at)) AS latency_s
+    FROM batches WHERE committed_at > clock_timestamp() - make_interval(secs => :seconds)
+    GROUP BY edge ORDER BY edge
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What was committed of one edge in a stretch of time. `latency_s` is the median from first publish to commit."""
+
+    edge: str
+    batches: int
+    rows: int
+    stored: int
+    quarantined: int
+    dead: int
+    rows_per_s: float
+    latency_s: float
+
+
+def flow(connection: Connection, seconds: float) -> list[Flow]:
+    """The flow of each edge in the last so many seconds; edges that committed nothing are not in it."""
+    return [
+        Flow(
+            edge=row.edge,
+            batches=row.batches,
+            rows=row.rows,
+            stored=row.stored,
+            quarantined=row.quarantined,
+            dead=row.dead,
+            rows_per_s=round(row.rows / seconds, 1),
+            latency_s=round(row.latency_s, 4),
+        )
+        for row in connection.execute(FLOW, {"seconds": seconds})
+    ]
