@@ -14,9 +14,7 @@ from telemetry.store.models import Base
 # Any number, the same for every process of this project: the key of its migration lock.
 MIGRATION_LOCK = 7_402_113_995
 
-engine: Engine = context.config.attributes.get("engine") or make_engine(
-    Settings.load(os.environ), application="migrate"
-)
+engine: Engine = context.config.attributes.get("engine") or make_engine(Settings.load(os.environ), application="migrate")
 
 with engine.connect() as connection:
     connection.execute(text("SET statement_timeout = 0"))

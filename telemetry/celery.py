@@ -2,10 +2,11 @@
 
 | queue | carries | from | to |
 | --- | --- | --- | --- |
-| `{p}.ingest` | `telemetry.collector.persist(header, payload)`: one batch | every edge | the collectors |
-| `{p}.tick.{edge}` | `telemetry.streamer.tick()`: look for new readings; expires after one interval | beat of the edge | its streamers |
+| `{p}.ingest` | `telemetry.collector.persist(header, payload)`: one batch | edges | collectors |
+| `{p}.tick.{edge}` | `telemetry.streamer.tick()`: look for new readings | beat of the edge | its streamers |
 
-Messages are msgpack, never pickle. `header` and `payload` of a batch, and their version, are `telemetry.readings.wire`.
+A tick expires after one interval. Messages are msgpack, never pickle.
+`header` and `payload` of a batch, and their version, are `telemetry.readings.wire`.
 Redis keys outside Celery are `telemetry.keys`.
 
 The role comes from `TELEMETRY_ROLE`. A central worker serves the ingest queue and knows the one task on it: who may push
@@ -16,12 +17,13 @@ connected here; a setting that cannot be used ends the process with one line.
 from __future__ import annotations
 
 import os
+import sys
 
 from celery import Celery
 
 from telemetry.broker import CONNECT_TIMEOUT_S, SOCKET_TIMEOUT_S, tls_options
 from telemetry.keys import Keys
-from telemetry.settings import Settings, SettingsError
+from telemetry.settings import Settings, SettingsError, misspelt
 
 PERSIST = "telemetry.collector.persist"
 TICK = "telemetry.streamer.tick"
@@ -86,6 +88,8 @@ def make_app(settings: Settings) -> Celery:
 
 
 def _load() -> Settings:
+    for name, close in misspelt(os.environ):
+        sys.stderr.write(f"telemetry: {name} is no setting; is {close} meant?\n")
     try:
         return Settings.load(os.environ)
     except SettingsError as error:

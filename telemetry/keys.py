@@ -4,12 +4,13 @@
 | --- | --- | --- |
 | `{p}.ingest` | list | Celery queue: batches on their way to the collectors |
 | `{p}.tick.{edge}` | list | Celery queue: ticks of one edge, each expires after one interval |
-| `{p}.unacked.{owner}`, `…_index.{owner}`, `…_mutex.{owner}` | hash, zset, string | Celery: messages fetched and not yet acknowledged; \
-owner is `central` or `edge.{edge}` |
+| `{p}.unacked.{owner}` | hash | Celery: messages fetched and not yet acknowledged; owner is `central` or `edge.{edge}` |
+| `{p}.unacked_index.{owner}` | zset | Celery: when they were fetched |
+| `{p}.unacked_mutex.{owner}` | string | Celery: who looks for those fetched too long ago |
 | `{p}:edges` | set | names of the edges that have streamed |
 | `{p}:sources:{edge}` | set | ids of the sources of an edge |
-| `{p}:source:{edge}:{id}` | hash | one source: `token` (fencing), `owner`, `lease_until_ms` (Redis time), `state` (JSON: file and window) |
-| `{p}:acks:{edge}:{id}` | hash | batch id → `stored` or `dead`; written by collectors after the commit, removed by the streamer, expires |
+| `{p}:source:{edge}:{id}` | hash | one source: `token` (fencing), `owner`, `lease_until_ms`, `state` (JSON: file, window) |
+| `{p}:acks:{edge}:{id}` | hash | batch id → `stored` or `dead`; written after the commit, removed by the streamer, expires |
 | `{p}:epoch` | string | random mark of this key space; another value says that the broker was replaced |
 
 This module names keys only; `broker` connects, `streamer.registry` and `collector.acks` read and write.

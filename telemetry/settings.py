@@ -78,7 +78,7 @@ def _flag(raw: str) -> bool:
         raise ValueError(f"{raw!r} must be true or false") from None
 
 
-def _number(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], Any]:
+def _number(kind: type[int | float], low: float, high: float) -> Callable[[str], Any]:
     def parse(raw: str) -> Any:
         try:
             value = kind(raw)
@@ -163,9 +163,7 @@ class Settings:
         8 << 20, _number(int, 1 << 16, 1 << 30), "bytes of one source that may be published and not yet acknowledged"
     )
     edge_bytes: int = _setting(64 << 20, _number(int, 1 << 16, 1 << 34), "the same for all sources of an edge together")
-    max_record_bytes: int = _setting(
-        1 << 16, _number(int, 1 << 10, 1 << 24), "longest record; a longer one goes to quarantine"
-    )
+    max_record_bytes: int = _setting(1 << 16, _number(int, 1 << 10, 1 << 24), "longest record; a longer one goes to quarantine")
     timestamp_floor: datetime = _setting(
         datetime(2000, 1, 1, tzinfo=UTC), _instant, "readings from before this time go to quarantine"
     )
@@ -185,14 +183,10 @@ class Settings:
     volatile_labels: tuple[str, ...] = _setting(
         VOLATILE_LABELS, _words, "labels that do not make a series another one, separated by commas"
     )
-    ack_ttl_s: int = _setting(
-        86_400, _number(int, 60, 10**7), "seconds after which an acknowledgement nobody fetched expires"
-    )
+    ack_ttl_s: int = _setting(86_400, _number(int, 60, 10**7), "seconds after which an acknowledgement nobody fetched expires")
     lock_timeout_s: int = _setting(10, _number(int, 1, 600), "Postgres lock_timeout of every session")
     statement_timeout_s: int = _setting(40, _number(int, 1, 3600), "Postgres statement_timeout of every session")
-    idle_timeout_s: int = _setting(
-        30, _number(int, 1, 3600), "Postgres idle_in_transaction_session_timeout of every session"
-    )
+    idle_timeout_s: int = _setting(30, _number(int, 1, 3600), "Postgres idle_in_transaction_session_timeout of every session")
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -254,12 +248,20 @@ def misspelt(environ: Mapping[str, str]) -> list[tuple[str, str]]:
 
 
 def documentation() -> str:
-    """The table of all settings in Markdown, as `docs/SETTINGS.md` holds it."""
-    rows = ["| variable | default | meaning |", "| --- | --- | --- |"]
+    """The page about all settings in Markdown, as `docs/SETTINGS.md` holds it."""
+    lines = [
+        "# Settings",
+        "",
+        "Every process reads them once, at its start, from the environment. A value that cannot be used ends the process with",
+        "one line that names the variable. Those marked *secret* may also be given as a file: `TELEMETRY_…_FILE` names it, and",
+        "its content without surrounding white space is the value.",
+        "",
+        "| variable | default | meaning |",
+        "| --- | --- | --- |",
+    ]
     for item in fields(Settings):
-        default = item.default if item.default is not MISSING else ""
-        shown = ", ".join(default) if isinstance(default, tuple) else "" if default is None else str(default)
-        also = " Also as `_FILE`." if item.metadata["secret"] else ""
-        cell = f"`{shown}`" if shown else ""
-        rows.append(f"| `{variable(item)}` | {cell} | {item.metadata['doc']}.{also} |")
-    return "\n".join(rows) + "\n"
+        default = "" if item.default in {MISSING, None, ()} else item.default
+        shown = ", ".join(default) if isinstance(default, tuple) else str(default)
+        secret = " *Secret.*" if item.metadata["secret"] else ""
+        lines.append(f"| `{variable(item)}` | {f'`{shown}`' if shown else ''} | {item.metadata['doc']}{secret} |")
+    return "\n".join(lines) + "\n"

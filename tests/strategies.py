@@ -4,21 +4,43 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-HEADER = (
-    b"timestamp,metric_name,gpu_id,device,uuid,modelName,Hostname,container,pod,namespace,value,labels_raw\n"
-)
+HEADER = b"timestamp,metric_name,gpu_id,device,uuid,modelName,Hostname,container,pod,namespace,value,labels_raw\n"
 CELLS = st.sampled_from(
     [
         *("", " ", "0", "97", "-1.5", "1e3", "+7", ".5", "5.", "nan", "N/A", "inf", "1e999", "0x10", "1_000", "x"),
         *("9223372036854775794", "2147483632", "140737488355328", "2147483640"),
         *("2025-07-18T20:42:34Z", "2025-07-18 20:42:34.1234567+02:00", "2025-02-30T00:00:00Z", "1999-01-01T00:00:00Z"),
         *("2099-01-01T00:00:00Z", "1752871354", "DCGM_FI_DEV_GPU_UTIL", "DCGM_FI_DEV_XID_ERRORS", "GPU-1", "GPU-2"),
-        *('a,b"c', "line\nbreak", "line\r\nbreak", "é", "\u00a07", 'UUID="GPU-3",gpu="1"', 'pod="p",', 'x="1"y="2"', 'q="\\""'),
+        *(
+            'a,b"c',
+            "line\nbreak",
+            "line\r\nbreak",
+            "é",
+            "\u00a07",
+            'UUID="GPU-3",gpu="1"',
+            'pod="p",',
+            'x="1"y="2"',
+            'q="\\""',
+        ),
         *("host-1", "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION", "1\n"),
     ]
 )
 SPLINTERS = st.sampled_from(
-    [b'"', b'""', b",", b"\n", b"\r", b"\r\n", b"\0", b"\xff", b"\xef\xbb\xbf", b'"\n', b"x" * 300, b"\xff\xd8\xff\xe0JFIF", b" "]
+    [
+        b'"',
+        b'""',
+        b",",
+        b"\n",
+        b"\r",
+        b"\r\n",
+        b"\0",
+        b"\xff",
+        b"\xef\xbb\xbf",
+        b'"\n',
+        b"x" * 300,
+        b"\xff\xd8\xff\xe0JFIF",
+        b" ",
+    ]
 )
 
 
@@ -33,7 +55,11 @@ def cell(text: str, *, quoted: bool) -> bytes:
 @st.composite
 def good_rows(draw: st.DrawFn) -> bytes:
     """A row that is a reading."""
-    gpu, metric, second = draw(st.integers(0, 3)), draw(st.sampled_from(["GPU_UTIL", "POWER_USAGE"])), draw(st.integers(0, 59))
+    gpu, metric, second = (
+        draw(st.integers(0, 3)),
+        draw(st.sampled_from(["GPU_UTIL", "POWER_USAGE"])),
+        draw(st.integers(0, 59)),
+    )
     quoted = draw(st.booleans())
     texts = [
         f"2025-07-18T20:42:{second:02}Z",
@@ -44,7 +70,7 @@ def good_rows(draw: st.DrawFn) -> bytes:
         "H100",
         "host-1",
         *("", draw(st.sampled_from(["", "pod-1"])), "ns"),
-        str(draw(st.integers(0, 100))),
+        draw(st.sampled_from(["0", "7", "97.5", "100", "", "N/A", "9223372036854775794"])),
         f'gpu="{gpu}",zone="a"',
     ]
     return b",".join(cell(text, quoted=quoted) for text in texts) + draw(st.sampled_from([b"\n", b"\n", b"\r\n"]))
@@ -60,10 +86,17 @@ def odd_rows(draw: st.DrawFn) -> bytes:
 @st.composite
 def mangled_files(draw: st.DrawFn) -> bytes:
     """A file of readings with odd rows in it, and splinters thrown in anywhere, its header included."""
-    lines = draw(st.lists(good_rows() | good_rows() | odd_rows() | st.just(b"\n"), max_size=12))
+    lines = draw(
+        st.lists(
+            good_rows() | good_rows() | odd_rows() | st.just(b"\n"),
+            min_size=draw(st.sampled_from([0, 4, 8])),
+            max_size=12,
+        )
+    )
     data = draw(st.sampled_from([b"", b"\xef\xbb\xbf"])) + HEADER + b"".join(lines)
     for _ in range(draw(st.integers(0, 3))):
-        at = draw(st.integers(0, len(data)))
+        low = 0 if draw(st.integers(0, 9)) == 9 else min(len(HEADER) + 3, len(data))
+        at = draw(st.integers(low, len(data)))
         gone = draw(st.sampled_from([0, 0, 1, 7]))
         data = data[:at] + draw(SPLINTERS) + data[at + gone :]
-    return data[: draw(st.integers(0, len(data)))] if draw(st.integers(0, 4)) == 0 else data
+    return data[: draw(st.integers(0, len(data)))] if draw(st.integers(0, 9)) == 9 else data

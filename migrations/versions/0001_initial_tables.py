@@ -91,9 +91,7 @@ def upgrade() -> None:
         sa.Column("quarantined", sa.Integer(), nullable=False),
         sa.Column("read_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("published_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column(
-            "committed_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
-        ),
+        sa.Column("committed_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
         sa.CheckConstraint("status IN ('stored', 'dead')", name=op.f("batches_status_check")),
         sa.ForeignKeyConstraint(["source_id"], ["sources.id"], name=op.f("batches_source_id_fkey")),
         sa.PrimaryKeyConstraint("edge", "batch_id", name=op.f("batches_pkey")),
@@ -114,9 +112,7 @@ def upgrade() -> None:
         sa.Column("quarantined_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.ForeignKeyConstraint(["source_id"], ["sources.id"], name=op.f("quarantine_source_id_fkey")),
         sa.PrimaryKeyConstraint("id", name=op.f("quarantine_pkey")),
-        sa.UniqueConstraint(
-            "fingerprint", "byte_offset", "digest", name=op.f("quarantine_fingerprint_byte_offset_digest_key")
-        ),
+        sa.UniqueConstraint("fingerprint", "byte_offset", "digest", name=op.f("quarantine_fingerprint_byte_offset_digest_key")),
     )
     op.create_index(op.f("quarantine_source_id_idx"), "quarantine", ["source_id"], unique=False)
     op.create_table(
@@ -134,9 +130,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["gpu_id"], ["gpus.id"], name=op.f("series_gpu_id_fkey")),
         sa.ForeignKeyConstraint(["metric_id"], ["metrics.id"], name=op.f("series_metric_id_fkey")),
         sa.PrimaryKeyConstraint("id", name=op.f("series_pkey")),
-        sa.UniqueConstraint(
-            "gpu_id", "metric_id", "labels_digest", name=op.f("series_gpu_id_metric_id_labels_digest_key")
-        ),
+        sa.UniqueConstraint("gpu_id", "metric_id", "labels_digest", name=op.f("series_gpu_id_metric_id_labels_digest_key")),
     )
     op.create_index(op.f("series_metric_id_idx"), "series", ["metric_id"], unique=False)
 

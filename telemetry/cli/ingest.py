@@ -14,7 +14,6 @@ import kombu.exceptions
 from telemetry.celery import make_app
 from telemetry.cli.session import connected, data_dir_option, json_option, load_settings
 from telemetry.readings.identity import source_id
-from telemetry.settings import Settings
 from telemetry.streamer.publish import publisher
 from telemetry.streamer.source import SourceFile
 from telemetry.streamer.streamer import Streamer
@@ -26,9 +25,7 @@ PAUSE_S = 0.01
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option(
-    "--wait/--no-wait", default=True, help="Wait until all is committed (default), or only until all is published."
-)
+@click.option("--wait/--no-wait", default=True, help="Wait until all is committed (default), or only until all is published.")
 @click.option("--timeout", "timeout_s", type=float, help="Give up after so many seconds.")
 @click.option(
     "--batch-size", type=click.IntRange(1, 100_000), default=BATCH_SIZE, show_default=True, help="Readings in a batch."
@@ -38,7 +35,7 @@ PAUSE_S = 0.01
 def ingest(
     paths: tuple[Path, ...], wait: bool, timeout_s: float | None, batch_size: int, as_json: bool, data_dir: Path | None
 ) -> None:
-    """Stream files once through the broker to the collectors, to the last row, and exit 0 when all is committed.
+    r"""Stream files once through the broker to the collectors, to the last row, and exit 0 when all is committed.
 
     Every row is read and published again at each call; what is stored already is not stored twice. A last line
     without a line end is read. Rows that are no readings end in quarantine: `telemetry verify` counts every class.
@@ -67,9 +64,7 @@ def ingest(
     if as_json:
         click.echo(json.dumps(done))
     else:
-        click.echo(
-            f"{rows:,} rows of {len(resolved)} files {'committed' if wait else 'published'} in {done['seconds']} s"
-        )
+        click.echo(f"{rows:,} rows of {len(resolved)} files {'committed' if wait else 'published'} in {done['seconds']} s")
 
 
 def _begin_anew(streamer: Streamer, paths: list[Path]) -> set[str]:
@@ -88,9 +83,7 @@ def _begin_anew(streamer: Streamer, paths: list[Path]) -> set[str]:
     return expected
 
 
-def _run(
-    streamer: Streamer, paths: list[Path], expected: set[str], *, wait: bool, deadline: float | None, quiet: bool
-) -> None:
+def _run(streamer: Streamer, paths: list[Path], expected: set[str], *, wait: bool, deadline: float | None, quiet: bool) -> None:
     total = sum(path.stat().st_size for path in paths)
     label = "committed" if wait else "published"
     hidden = quiet or not sys.stderr.isatty()
@@ -106,7 +99,5 @@ def _run(
                 bar.update(total - bar.pos)
                 return
             if deadline and time.monotonic() > deadline:
-                raise click.ClickException(
-                    f"not all {label} in time: {at:,} of {total:,} bytes; is a collector running?"
-                )
+                raise click.ClickException(f"not all {label} in time: {at:,} of {total:,} bytes; is a collector running?")
             time.sleep(PAUSE_S)

@@ -63,7 +63,7 @@ def _sources(client: redis.Redis, settings: Settings) -> list[dict[str, Any]]:
 def _workers(settings: Settings) -> list[str]:
     app = make_app(settings)
     try:
-        return [name for reply in app.control.ping(timeout=PING_S) for name in reply]
+        return [name for reply in app.control.ping(timeout=PING_S) or [] for name in reply]
     finally:
         app.close()
 

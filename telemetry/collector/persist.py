@@ -33,10 +33,11 @@ MAX_ERROR_CHARACTERS = 2000
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a message: stored now, dead, or known from before; and its rows by class if stored now."""
+    """What became of a message: stored now (its rows by class), dead (why, if it died now), or known from before."""
 
     status: Status
     written: samples.Written | None = None
+    error: str | None = None
 
 
 class Collector:
@@ -104,7 +105,7 @@ class Collector:
                     payload=body,
                 )
             )
-        return Outcome("dead")
+        return Outcome("dead", error=text)
 
     def _status(self, edge: str, batch_id: str) -> str | None:
         with self._engine.connect() as connection:

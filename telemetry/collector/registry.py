@@ -47,7 +47,8 @@ INSERT_SERIES = text("""
 """)
 SELECT_SERIES = text("""
     SELECT k.n, s.id
-    FROM unnest(CAST(:gpu AS text[]), CAST(:metric AS text[]), CAST(:digest AS bytea[])) WITH ORDINALITY AS k (gpu, metric, digest, n)
+    FROM unnest(CAST(:gpu AS text[]), CAST(:metric AS text[]), CAST(:digest AS bytea[]))
+         WITH ORDINALITY AS k (gpu, metric, digest, n)
     JOIN gpus g ON g.identity = k.gpu JOIN metrics m ON m.name = k.metric
     JOIN series s ON (s.gpu_id, s.metric_id, s.labels_digest) = (g.id, m.id, k.digest)
 """)
@@ -121,7 +122,7 @@ class Registry:
             connection.execute(INSERT_SERIES, names | {"digest": digests, "labels": documents, "mig": MIG_INSTANCE})
         # A statement of its own: only a new snapshot sees the rows that others committed meanwhile.
         with self._engine.begin() as connection:
-            found = {n: series_id for n, series_id in connection.execute(SELECT_SERIES, names | {"digest": digests})}
+            found: dict[int, int] = dict(connection.execute(SELECT_SERIES, names | {"digest": digests}).tuples().all())
         return {each: found[n] for n, each in enumerate(texts, start=1)}
 
 

@@ -13,7 +13,6 @@ from typing import Any
 import psycopg
 import redis
 import sqlalchemy.exc
-from celery import Task
 from celery.exceptions import Reject
 from celery.utils.log import get_task_logger
 
@@ -39,8 +38,8 @@ def collector() -> Collector:
     return Collector(settings, make_engine(settings, application="collector"), acks)
 
 
-@app.task(name=PERSIST, bind=True)
-def persist(self: Task, header: Any, payload: Any) -> None:
+@app.task(name=PERSIST)
+def persist(header: Any, payload: Any) -> None:
     """Persist one batch: see `telemetry.readings.wire` for the message."""
     for pause_s in (*PAUSES_S, None):
         try:
@@ -55,7 +54,8 @@ def persist(self: Task, header: Any, payload: Any) -> None:
                 raise Reject(error, requeue=True) from None
             time.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
         else:
-            log.debug("%s %s", name_of(header), outcome.status)
+            if outcome.error:
+                log.error("%s is dead: %s", name_of(header), outcome.error)
             return
 
 

@@ -27,8 +27,8 @@ TIMESTAMP, METRIC, VALUE, LABELS = "timestamp", "metric_name", "value", "labels_
 UUID, HOST, INDEX, DEVICE, MODEL = "uuid", "Hostname", "gpu_id", "device", "modelName"
 ATTRIBUTION = ("container", "pod", "namespace")
 KNOWN = {TIMESTAMP, METRIC, VALUE, LABELS, UUID, HOST, INDEX, DEVICE, MODEL, *ATTRIBUTION}
-# Names in labels_raw that say again what a column says.
-REPEATED = {"__name__", "UUID", "gpu", "device", "modelName", "Hostname"}
+# Names that say again what a column says; and an extra column without a name, such as a data frame's index, says nothing.
+REPEATED = {"", "__name__", "UUID", "gpu", "device", "modelName", "Hostname"}
 
 REASONS = ("", "bad_timestamp", "too_old", "too_new", "no_metric", "no_gpu", "bad_labels", "blank", "bad_value")
 REASON_CODE = {reason: code for code, reason in enumerate(REASONS)}
@@ -127,9 +127,10 @@ class Format:
         reasons[(reasons == 0) & blank] = REASON_CODE["blank"]
         reasons[(reasons == 0) & bad] = REASON_CODE["bad_value"]
         good = reasons == 0
+        used, codes = np.unique(codes[good], return_inverse=True)
         return Readings(
-            series=texts,
-            codes=codes[good],
+            series=[texts[n] for n in used],
+            codes=codes,
             ts_us=ts_us[good],
             values=values[good],
             blank=int((reasons == REASON_CODE["blank"]).sum()),
@@ -139,7 +140,8 @@ class Format:
     def _counters(self, metrics: pa.Array) -> NDArray[np.bool_]:
         encoded = metrics.dictionary_encode()
         kinds = [lookup(name.strip(BLANKS)).kind == "counter" for name in encoded.dictionary.to_pylist()]
-        return np.array(kinds, np.bool_)[encoded.indices.to_numpy()]
+        flags: NDArray[np.bool_] = np.array(kinds, np.bool_)[encoded.indices.to_numpy()]
+        return flags
 
     def _series(self, cells: dict[str, pa.Array]) -> tuple[list[str], Codes, Flags]:
         """The distinct series' texts, each record's index among them, and each record's reason (0 for none)."""
@@ -182,8 +184,8 @@ def _series_text(cells: dict[str, str]) -> tuple[str, str]:
         return "", "no_gpu" if not uuid and (not host or number is None) else "bad_labels"
     if not uuid and (not host or number is None):
         return "", "no_gpu"
-    labels = {name: value for name, value in told.items() if value and name not in REPEATED}
-    labels |= {name: value for name, value in cells.items() if value and (name not in KNOWN or name in ATTRIBUTION)}
+    columns = {name: value for name, value in cells.items() if value and (name not in KNOWN or name in ATTRIBUTION)}
+    labels = {name: value for name, value in (told | columns).items() if value and name not in REPEATED}
     device, model = (cells.get(name) or told.get(name, "") for name in (DEVICE, MODEL))
     return SeriesKey(metric, uuid, host, number, device, model, labels).text(), ""
 

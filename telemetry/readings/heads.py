@@ -8,8 +8,6 @@ from telemetry.readings import records
 from telemetry.readings.dcgm import Format, kept
 from telemetry.readings.identity import digest, fingerprint
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-
 
 @dataclass(frozen=True, slots=True)
 class Head:
@@ -32,7 +30,7 @@ def needed_bytes(max_record: int) -> int:
 
 def identify(head: bytes, *, max_record: int, final: bool) -> Head | None:
     """What a file's first bytes say, None if they are too few. `final` says that these are the whole file for ever."""
-    start = len(BYTE_ORDER_MARK) if head.startswith(BYTE_ORDER_MARK) else 0
+    start = len(records.BYTE_ORDER_MARK) if head.startswith(records.BYTE_ORDER_MARK) else 0
     cells, length = records.first(head[start:], max_record=max_record, final=final)
     if length < 0 or not head:
         return None

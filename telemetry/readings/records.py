@@ -18,6 +18,7 @@ from pyarrow import csv
 QUOTE, COMMA, CR, LF = b'",\r\n'
 PLAIN = re.compile(rb'[^",\r\n]*')
 MAX_KEPT_BYTES = 1 << 16
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 Offsets = NDArray[np.int64]
 
@@ -95,6 +96,7 @@ def _split_clean(block: bytes, columns: int, limit: int, max_record: int, final:
     starts = np.concatenate(([0], ends[:-1]))
     if (
         (ends - starts).max() > max_record
+        or taken.startswith(BYTE_ORDER_MARK)  # Arrow would drop it
         or (octets[starts] == LF).any()
         or (octets[starts] == CR).any()
         or taken.count(b"\r") != taken.count(b"\r\n")
@@ -141,9 +143,7 @@ def _arrow(block: bytes, columns: int) -> pa.Table | None:
             pa.BufferReader(block),
             csv.ReadOptions(column_names=names, use_threads=False, block_size=max(len(block) + 1, 1 << 12)),
             csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
-            csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False, check_utf8=False
-            ),
+            csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False, check_utf8=False),
         )
     except pa.ArrowInvalid:
         return None

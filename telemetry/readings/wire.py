@@ -203,9 +203,7 @@ def _check(part: Mapping[str, Any], wanted: Mapping[str, type | tuple[type, ...]
 
 
 def _streams(readings: Readings) -> bytes:
-    series = pa.DictionaryArray.from_arrays(
-        pa.array(readings.codes, pa.int32()), pa.array(readings.series, pa.string())
-    )
+    series = pa.DictionaryArray.from_arrays(pa.array(readings.codes, pa.int32()), pa.array(readings.series, pa.string()))
     values = pa.record_batch(
         [series, pa.array(readings.ts_us).cast(READINGS.field("ts").type), pa.array(readings.values)], schema=READINGS
     )
@@ -222,7 +220,8 @@ def _streams(readings: Readings) -> bytes:
     for part in (values, bad):
         with ipc.new_stream(sink, part.schema) as stream:
             stream.write_batch(part)
-    return sink.getvalue().to_pybytes()
+    raw: bytes = sink.getvalue().to_pybytes()
+    return raw
 
 
 def _read(reader: pa.BufferReader, schema: pa.Schema) -> pa.Table:

@@ -70,9 +70,7 @@ def cut(
             return None
         wanted = min(wanted * 4, wanted + MAX_BLOCK_BYTES)
     taken = block[: rows.end]
-    readings = found.read(
-        rows, taken, offset=start, line=line, now_us=now_us, limits=reader.limits, shift_us=reader.shift_us
-    )
+    readings = found.read(rows, taken, offset=start, line=line, now_us=now_us, limits=reader.limits, shift_us=reader.shift_us)
     return _named(source, reader, taken, start, start + rows.end, line, line + rows.end_line, readings)
 
 

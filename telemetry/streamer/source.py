@@ -39,7 +39,7 @@ class SourceFile:
 
     @classmethod
     def open(cls, path: Path, *, max_record: int, final: bool) -> SourceFile | None:
-        """The source at a path, None if it does not hold a whole record yet. Raises OSError as open(2) does."""
+        """Open a file and read its head; None if it does not hold a whole record yet. Raises OSError."""
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             head = _head(fd, max_record, final=final)
@@ -54,9 +54,7 @@ class SourceFile:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
     def close(self) -> None:

@@ -104,9 +104,7 @@ class Streamer:
             publish=self.publish,
             source=source,
             source_id=name,
-            reader=Reader(
-                settings.max_record_bytes, Limits(int(settings.timestamp_floor.timestamp()) * 1_000_000, future_us)
-            ),
+            reader=Reader(settings.max_record_bytes, Limits(int(settings.timestamp_floor.timestamp()) * 1_000_000, future_us)),
             batch_size=settings.batch_size,
             window_bytes=settings.window_bytes,
             after_s=settings.republish_after_s,
@@ -124,7 +122,7 @@ class Streamer:
         self._elsewhere.pop(path, None)
         self._paths[path] = (source.identity(), name)
         self.streams[name] = stream
-        if source.head.format is None:
+        if source.head.format is None and stream.window.end == 0:
             log.warning("%s has no header this version knows; it is not read", path)
 
     def _adopt(self, stream: Stream) -> bool:
@@ -213,6 +211,6 @@ class Streamer:
 
 def matching(patterns: Iterable[str]) -> list[Path]:
     """The files that glob patterns match, in order."""
-    return sorted(
-        {Path(path) for pattern in patterns for path in glob.glob(pattern, recursive=True) if os.path.isfile(path)}
-    )
+    # Not Path.glob, which takes no absolute patterns.
+    found = {Path(path) for pattern in patterns for path in glob.glob(pattern, recursive=True)}  # noqa: PTH207
+    return sorted(path for path in found if path.is_file())

@@ -106,9 +106,7 @@ class Window:
         return replace(
             self,
             flights=tuple(
-                replace(f, sent_s=now.seconds, boot=now.boot, epoch=epoch, tries=f.tries + 1)
-                if f.batch_id == batch_id
-                else f
+                replace(f, sent_s=now.seconds, boot=now.boot, epoch=epoch, tries=f.tries + 1) if f.batch_id == batch_id else f
                 for f in self.flights
             ),
         )
@@ -122,8 +120,7 @@ class Window:
         found = [
             f
             for f in self.flights
-            if not f.acked
-            and (f.epoch != evidence.epoch or (_is_old(f, now, after_s) and _is_lost(f, evidence, now, after_s)))
+            if not f.acked and (f.epoch != evidence.epoch or (_is_old(f, now, after_s) and _is_lost(f, evidence, now, after_s)))
         ]
         return found[:MAX_SUSPECTS_A_STEP]
 

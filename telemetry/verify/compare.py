@@ -1,0 +1,119 @@
+"""Puts every row of some files in its class, by what the database holds of them.
+
+Owns the classes and their precedence. What a row should be comes from `files`, what is stored from `queries`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+import numpy as np
+from sqlalchemy import Connection
+
+from telemetry.verify import queries
+from telemetry.verify.examples import AT_MOST, Example, stranger, unfound
+from telemetry.verify.files import BLANK, VALUE, File, Longs, SeriesNumbers, opened
+from telemetry.verify.matching import Flags, Keys, within
+from telemetry.verify.records import kept
+
+# Whether a row was too new was decided by the clock at its reading, and the floor may have been another one then.
+_OF_ITS_TIME = ("too_old", "too_new")
+
+
+class Class(IntEnum):
+    """What became of a row."""
+
+    STORED = 0
+    DUPLICATE = 1
+    CONFLICT = 2
+    BLANK = 3
+    QUARANTINED = 4
+    DEAD = 5
+    MISSING = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The count of each class, some of the differences, and the files known by replays alone."""
+
+    counts: dict[str, int]
+    examples: tuple[Example, ...]
+    replayed: tuple[Path, ...]
+
+    @property
+    def agrees(self) -> bool:
+        """Whether files and database hold the same."""
+        return not (self.counts["missing"] or self.counts["dead"] or self.counts["extra"] or self.replayed)
+
+
+def compare(connection: Connection, files: Sequence[File], numbers: SeriesNumbers) -> Outcome:
+    """Every row of the files against the database."""
+    reasons = np.concatenate([file.reasons for file in files])
+    series = np.concatenate([file.series for file in files])
+    ts = np.concatenate([file.ts for file in files])
+    values = np.concatenate([file.values for file in files])
+    quarantined = np.concatenate([_quarantined(connection, file) for file in files])
+    dead = np.concatenate([_dead(connection, file) for file in files])
+
+    ids = queries.series_ids(connection, list(numbers.keys))
+    series_id = np.where(series >= 0, np.append(ids, -1)[series], -1)
+    rows = np.flatnonzero((reasons == VALUE) & (series_id >= 0))
+    keys = Keys(series_id[rows], ts[rows])
+    extra, strangers = _extra(connection, keys, ids, numbers, ts[series >= 0])
+
+    classes = np.where(dead, Class.DEAD, Class.MISSING).astype(np.int8)
+    classes[reasons == BLANK] = Class.BLANK
+    classes[quarantined] = Class.QUARANTINED
+    rows = rows[~quarantined[rows]]
+    judged = keys.judge(series_id[rows], ts[rows], values[rows])
+    for of, flags in zip((Class.STORED, Class.DUPLICATE, Class.CONFLICT), judged, strict=True):
+        classes[rows[flags]] = of
+
+    tally = np.bincount(classes, minlength=len(Class)).tolist()
+    counts = {"read": len(reasons)} | {of.name.lower(): tally[of] for of in Class} | {"extra": extra}
+    assert counts["read"] == sum(tally), "every row is in exactly one class"  # noqa: S101
+    examples = (*unfound(files, classes == Class.MISSING, classes == Class.DEAD), *strangers)
+    replayed = tuple(f.path for f in files if f.fingerprint and queries.only_replayed(connection, f.fingerprint))
+    return Outcome(counts, examples[:AT_MOST], replayed)
+
+
+def _quarantined(connection: Connection, file: File) -> Flags:
+    """Which rows of a file the database holds in quarantine, and rightly so."""
+    inside = np.zeros(len(file.starts), np.bool_)
+    if file.fingerprint is None:
+        return inside
+    with opened(file.path) as data:
+        for block in queries.quarantined(connection, file.fingerprint):
+            places = np.searchsorted(file.starts, np.array([offset for offset, _, _ in block], np.int64))
+            for place, (offset, digest, reason) in zip(places.tolist(), block, strict=True):
+                if place == len(inside) or file.starts[place] != offset:
+                    continue
+                if file.reasons[place] in (VALUE, BLANK) and reason not in _OF_ITS_TIME:
+                    continue
+                raw = kept(data, offset, int(file.ends[place]))
+                if hashlib.blake2b(raw, digest_size=16).digest() == digest:
+                    inside[place] = True
+    return inside
+
+
+def _dead(connection: Connection, file: File) -> Flags:
+    return within(file.starts, queries.dead_ranges(connection, file.fingerprint) if file.fingerprint else [])
+
+
+def _extra(connection: Connection, keys: Keys, ids: Longs, numbers: SeriesNumbers, times: Longs) -> tuple[int, list[Example]]:
+    """How many samples of the files' series and span no row has, and some of them."""
+    count, examples = 0, list[Example]()
+    known = ids[ids >= 0]
+    if not len(known):
+        return count, examples
+    names = dict(zip(ids.tolist(), numbers.keys, strict=True))
+    for series, ts, value in queries.samples(connection, known, int(times.min()), int(times.max())):
+        ours_not = np.flatnonzero(keys.put(series, ts, value))
+        count += len(ours_not)
+        for place in ours_not[: AT_MOST - len(examples)].tolist():
+            examples.append(stranger(names[int(series[place])], int(ts[place]), float(value[place])))
+    return count, examples

@@ -1,0 +1,33 @@
+"""The `labels_raw` cell to a dict, and the digest of a set of labels. Which labels last is left to `meaning`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+
+_PAIR = re.compile(r'[ \t]*([a-zA-Z_][a-zA-Z0-9_.]*)="((?:[^"\\]|\\[\\"n])*+)"[ \t]*')
+_ESCAPE = re.compile(r"\\(.)")
+
+
+def parse(raw: str) -> dict[str, str] | None:
+    """The pairs of a `labels_raw` cell, None if it is no list of `name="value"` pairs."""
+    labels: dict[str, str] = {}
+    at = 0
+    while raw[at:].strip(" \t"):
+        found = _PAIR.match(raw, at)
+        if found is None:
+            return None
+        labels[found[1]] = _ESCAPE.sub(lambda escape: "\n" if escape[1] == "n" else escape[1], found[2])
+        at = found.end()
+        if at < len(raw):
+            if raw[at] != ",":
+                return None
+            at += 1
+    return labels
+
+
+def digest(labels: dict[str, str]) -> bytes:
+    """What the database knows a set of lasting labels by."""
+    written = json.dumps(labels, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.blake2b(written.encode(), digest_size=16).digest()

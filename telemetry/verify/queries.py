@@ -1,0 +1,119 @@
+"""What the database holds of some files: the SQL of `telemetry verify`. Nothing here judges what it finds."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+import psycopg
+from sqlalchemy import Connection, Engine, text
+
+from telemetry.verify.files import Longs
+from telemetry.verify.meaning import SeriesKey
+
+# A row of COPY BINARY: the number of fields, then each field's length and bytes, none of them null.
+SAMPLE = np.dtype(
+    [("fields", ">i2"), ("n1", ">i4"), ("series", ">i8"), ("n2", ">i4"), ("ts", ">i8"), ("n3", ">i4"), ("value", ">f8")]
+)
+_HEADER = 19
+_TRAILER = struct.pack(">h", -1)
+_POSTGRES_EPOCH_US = 946_684_800_000_000
+
+_NAMES_A_QUERY = 5_000
+_SAMPLES_A_BLOCK = 500_000
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """A connection that sees the database at one moment, for as long as the comparison takes."""
+    options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    with engine.connect() as plain:
+        connection = plain.execution_options(**options)
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
+        connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+        yield connection
+
+
+def only_replayed(connection: Connection, fingerprint: str) -> bool:
+    """Whether the ledger knows a file by replays alone, which store its rows under other times."""
+    query = """
+        SELECT count(*) > 0 AND bool_and(b.anchor IS NOT NULL)
+        FROM batches b JOIN sources s ON s.id = b.source_id WHERE s.fingerprint = :fingerprint
+    """
+    return bool(connection.execute(text(query), {"fingerprint": fingerprint}).scalar())
+
+
+def dead_ranges(connection: Connection, fingerprint: str) -> list[tuple[int, int]]:
+    """The byte ranges of a file whose batches are dead."""
+    query = """
+        SELECT b.start_offset, b.end_offset
+        FROM batches b JOIN sources s ON s.id = b.source_id
+        WHERE s.fingerprint = :fingerprint AND b.status = 'dead' AND b.anchor IS NULL
+    """
+    return [(start, end) for start, end in connection.execute(text(query), {"fingerprint": fingerprint})]
+
+
+def quarantined(connection: Connection, fingerprint: str) -> Iterator[Sequence[tuple[int, bytes, str]]]:
+    """Offset, digest and reason of a file's quarantined rows, some thousands at a time."""
+    query = "SELECT byte_offset, digest, reason FROM quarantine WHERE fingerprint = :fingerprint"
+    result = connection.execute(text(query), {"fingerprint": fingerprint}, execution_options={"yield_per": 10_000})
+    for rows in result.partitions():
+        yield [(offset, bytes(digest), reason) for offset, digest, reason in rows]
+
+
+def series_ids(connection: Connection, keys: Sequence[SeriesKey]) -> Longs:
+    """The id of each series, -1 for one the database does not know."""
+    query = text("""
+        SELECT g.identity, m.name, s.labels_digest, s.id
+        FROM series s JOIN gpus g ON g.id = s.gpu_id JOIN metrics m ON m.id = s.metric_id
+        WHERE g.identity = ANY(:gpus)
+    """)
+    places = {key: place for place, key in enumerate(keys)}
+    ids = np.full(len(keys), -1, np.int64)
+    gpus = sorted({key.gpu for key in keys})
+    for start in range(0, len(gpus), _NAMES_A_QUERY):
+        found = connection.execute(query, {"gpus": gpus[start : start + _NAMES_A_QUERY]})
+        for gpu, metric, digest, series_id in found:
+            place = places.get(SeriesKey(gpu, metric, bytes(digest)))
+            if place is not None:
+                ids[place] = series_id
+    return ids
+
+
+def samples(connection: Connection, ids: Longs, low: int, high: int) -> Iterator[tuple[Longs, Longs, npt.NDArray[np.float64]]]:
+    """Series id, time and value of the samples of some series from `low` to `high`, both included, block by block."""
+    query = """
+        COPY (SELECT series_id, ts, value FROM samples WHERE series_id = ANY(%s) AND ts BETWEEN %s AND %s)
+        TO STDOUT (FORMAT BINARY)
+    """
+    driver: psycopg.Connection | None = connection.connection.driver_connection
+    assert driver is not None, "an open connection has a driver's connection"  # noqa: S101
+    for start in range(0, len(ids), _NAMES_A_QUERY):
+        some = ids[start : start + _NAMES_A_QUERY].tolist()
+        pending = bytearray()
+        skipped = _HEADER
+        with driver.cursor() as cursor, cursor.copy(query, (some, _instant(low), _instant(high))) as copy:
+            for data in copy:
+                pending += data
+                if len(pending) >= skipped + _SAMPLES_A_BLOCK * SAMPLE.itemsize:
+                    yield _columns(pending, skipped)
+                    pending, skipped = bytearray(), 0
+        assert pending.endswith(_TRAILER), "COPY ends with its trailer"  # noqa: S101
+        yield _columns(pending[: -len(_TRAILER)], skipped)
+
+
+def _columns(block: bytearray, skipped: int) -> tuple[Longs, Longs, npt.NDArray[np.float64]]:
+    rows = np.frombuffer(bytes(block), SAMPLE, offset=skipped) if len(block) > skipped else np.empty(0, SAMPLE)
+    return (
+        rows["series"].astype(np.int64),
+        rows["ts"].astype(np.int64) + _POSTGRES_EPOCH_US,
+        rows["value"].astype(np.float64),
+    )
+
+
+def _instant(ts: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=ts)

@@ -1,0 +1,130 @@
+"""The main job with every part real: files, streamer, broker, collector, Postgres, and `verify` as the judge."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import redis
+from hypothesis import Phase, given
+from hypothesis import settings as hypothesis
+from sqlalchemy import Engine, text
+
+from telemetry.celery import make_app
+from telemetry.settings import Settings
+from telemetry.streamer.publish import publisher
+from telemetry.streamer.streamer import Streamer
+from tests.fixtures.processes import exact
+from tests.strategies import HEADER, mangled_files
+from tests.waiting import eventually
+
+Verify = Callable[..., dict[str, int]]
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def sample(tmp_path: Path, telemetry: Run) -> Path:
+    path = tmp_path / "sample.csv"
+    made = telemetry("simulate", "--hosts", "2", "--gpus", "4", "--interval", "5", "--duration", "60", "-o", path)
+    assert made.returncode == 0, made.stderr
+    return path
+
+
+def test_the_real_export_is_stored_once_whatever_is_done_twice(
+    start_collector: Callable[[], object], telemetry: Run, verify: Verify, real_csv: Path, engine: Engine
+) -> None:
+    start_collector()
+    for _ in range(2):
+        done = telemetry("ingest", "--json", "--timeout", "60", real_csv)
+        assert (done.returncode, json.loads(done.stdout)["rows"]) == (0, 2470), done.stderr
+        counts = verify(real_csv)
+        assert counts == {**dict.fromkeys(counts, 0), "read": 2470, "stored": 2470}
+    with engine.connect() as connection:
+        gpus, hosts = connection.execute(text("SELECT count(*), count(DISTINCT host) FROM gpus")).one()
+        assert (gpus, hosts, connection.scalar(text("SELECT count(*) FROM series"))) == (247, 31, 2470)
+
+
+def test_a_beat_and_a_streamer_follow_a_growing_file(
+    start_collector: Callable[[], object],
+    start_edge: Callable[..., object],
+    sample: Path,
+    tmp_path: Path,
+    verify: Verify,
+) -> None:
+    data = sample.read_bytes()
+    grown = tmp_path / "live" / "grown.csv"
+    grown.parent.mkdir()
+    start_collector()
+    start_edge(grown.parent / "*.csv", TELEMETRY_STREAM_INTERVAL_S="0.1")
+    at = 0
+    while at < len(data):
+        piece = random.Random(at).randint(1, len(data) // 6)  # noqa: S311 - where a write tears a line
+        with grown.open("ab") as file:
+            file.write(data[at : at + piece])
+        at += piece
+        counts = verify(grown)
+        assert not counts["extra"]
+    eventually(lambda: verify(grown)["missing"] == 0, 30)
+    counts = verify(grown)
+    assert exact(counts)
+    assert counts["stored"] == counts["read"] > 1000
+
+
+def test_a_last_line_torn_at_every_byte_is_read_once_it_is_whole(
+    start_collector: Callable[[], object],
+    settings: Settings,
+    redis_client: redis.Redis,
+    sample: Path,
+    tmp_path: Path,
+    verify: Verify,
+) -> None:
+    start_collector()
+    lines = sample.read_bytes().splitlines(keepends=True)[:4]
+    torn = tmp_path / "torn.csv"
+    with torn.open("wb", buffering=0) as file:
+        mine = replace(settings, sources=(str(torn),))
+        streamer = Streamer(mine, redis_client, publisher(make_app(settings), settings))
+        for byte in b"".join(lines):
+            file.write(bytes([byte]))
+            streamer.tick(0)
+
+        def is_committed() -> bool:
+            streamer.tick(0)
+            return all(stream.idle() for stream in streamer.streams.values())
+
+        eventually(is_committed)
+        streamer.close()
+    counts = verify(torn)
+    assert (counts["read"], counts["stored"], exact(counts)) == (3, 3, True)
+
+
+def test_every_row_of_two_hundred_mangled_files_ends_in_one_class(
+    start_collector: Callable[[], subprocess.Popen[bytes]], telemetry: Run, verify: Verify, tmp_path: Path
+) -> None:
+    folder = tmp_path / "mangled"
+    folder.mkdir()
+
+    @hypothesis(max_examples=200, database=None, phases=[Phase.generate], deadline=None)
+    @given(mangled_files())
+    def write(data: bytes) -> None:
+        folder.joinpath(f"{len(list(folder.iterdir())):03}.csv").write_bytes(data)
+
+    write()
+    folder.joinpath("photo.csv").write_bytes(b"\xff\xd8\xff\xe0\x00\x10JFIF" + random.Random(0).randbytes(5000))  # noqa: S311
+    folder.joinpath("empty.csv").write_bytes(b"")
+    folder.joinpath("header.csv").write_bytes(HEADER)
+    paths = sorted(folder.iterdir())
+    assert len(paths) >= 150
+    worker = start_collector()
+    done = telemetry("ingest", "--json", "--timeout", "90", *paths)
+    assert done.returncode == 0, done.stderr
+    counts = verify(*paths)
+    assert counts["read"] == json.loads(done.stdout)["rows"] > 200
+    assert exact(counts), counts
+    assert min(counts[name] for name in ("stored", "duplicate", "conflict", "blank", "quarantined")) > 0
+    assert worker.poll() is None

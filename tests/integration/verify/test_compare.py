@@ -1,0 +1,280 @@
+"""Files against a database that was filled by hand: every class, and what tips the verdict."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import Connection, Engine, text
+
+from telemetry.cli.verify import examine, report, verify
+from telemetry.settings import Settings
+from telemetry.verify import labels
+from telemetry.verify.compare import Outcome
+
+HEADER = b"timestamp,metric_name,uuid,value\n"
+FIRST = b"2025-07-18T20:42:00Z,DCGM_FI_DEV_GPU_TEMP,GPU-1,30\n"
+START = datetime(2025, 7, 18, 20, 42, tzinfo=UTC)
+CLASSES = ["read", "stored", "duplicate", "conflict", "blank", "quarantined", "dead", "missing", "extra"]
+
+
+def row(second: int, value: object, gpu: str = "GPU-1") -> bytes:
+    """A row at a second after START."""
+    moment = START + timedelta(seconds=second)
+    return f"{moment.isoformat()},DCGM_FI_DEV_GPU_TEMP,{gpu},{value}\n".encode()
+
+
+def digest(raw: bytes) -> bytes:
+    """As the database keeps it."""
+    return hashlib.blake2b(raw, digest_size=16).digest()
+
+
+class Store:
+    """Puts rows into the tables as a collector would."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        connection.execute(text("CREATE TABLE samples_all PARTITION OF samples DEFAULT"))
+
+    def sample(self, second: float, value: float, gpu: str = "GPU-1", **lasting: str) -> None:
+        """A sample of the metric of `row`."""
+        self.samples([(gpu, "DCGM_FI_DEV_GPU_TEMP", START + timedelta(seconds=second), value)], **lasting)
+
+    def samples(self, rows: list[tuple[str, str, datetime, float]], **lasting: str) -> None:
+        """Samples by GPU, metric, time and value."""
+        queries = (
+            "INSERT INTO gpus (identity) VALUES (:gpu) ON CONFLICT DO NOTHING",
+            "INSERT INTO metrics (name) VALUES (:metric) ON CONFLICT DO NOTHING",
+            """INSERT INTO series (gpu_id, metric_id, labels_digest, labels)
+               SELECT g.id, m.id, :digest, '{}' FROM gpus g, metrics m WHERE identity = :gpu AND name = :metric
+               ON CONFLICT DO NOTHING""",
+            """INSERT INTO samples SELECT s.id, :ts, :value FROM series s JOIN gpus g ON g.id = s.gpu_id
+               JOIN metrics m ON m.id = s.metric_id
+               WHERE g.identity = :gpu AND m.name = :metric AND s.labels_digest = :digest""",
+        )
+        marked = {"digest": labels.digest(lasting)}
+        given = [marked | dict(zip(("gpu", "metric", "ts", "value"), values, strict=True)) for values in rows]
+        for query in queries:
+            self.connection.execute(text(query), given)
+
+    def quarantine(self, fingerprint: str, offset: int, raw: bytes, reason: str = "bad_quotes") -> None:
+        """A quarantined row."""
+        query = """
+            INSERT INTO quarantine (source_id, batch_id, fingerprint, byte_offset, digest, line, reason, raw)
+            VALUES (:source, 'b', :fingerprint, :offset, :digest, 1, :reason, :raw)
+        """
+        source = self.source(fingerprint)
+        given = {"fingerprint": fingerprint, "offset": offset, "digest": digest(raw), "reason": reason, "raw": raw}
+        self.connection.execute(text(query), {"source": source, **given})
+
+    def batch(self, fingerprint: str, start: int, end: int, status: str = "stored", anchor: int | None = None) -> None:
+        """An entry of the ledger."""
+        query = """
+            INSERT INTO batches VALUES
+            ('e/n', :id, :source, :status, NULL, :anchor, :start, :end, 1, 1, 1, 0, 0, 0, 0, now(), now())
+        """
+        given = {"status": status, "anchor": anchor, "start": start, "end": end, "id": f"{start}{anchor}"}
+        self.connection.execute(text(query), {"source": self.source(fingerprint), **given})
+
+    def source(self, fingerprint: str) -> int:
+        """The id of a source."""
+        query = """
+            INSERT INTO sources (edge, path, fingerprint, format) VALUES ('e/n', '/f', :fingerprint, 'dcgm')
+            ON CONFLICT (edge, fingerprint, path) DO UPDATE SET format = 'dcgm' RETURNING id
+        """
+        return int(self.connection.execute(text(query), {"fingerprint": fingerprint}).scalar_one())
+
+
+@pytest.fixture
+def store(engine: Engine) -> Iterator[Store]:
+    """The database, to be filled; every statement is committed."""
+    with engine.connect() as plain:
+        yield Store(plain.execution_options(isolation_level="AUTOCOMMIT"))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Where the tests put their file."""
+    return tmp_path / "file.csv"
+
+
+def written(path: Path, *rows: bytes) -> str:
+    """Write a file of HEADER, FIRST and more rows; its fingerprint."""
+    path.write_bytes(HEADER + FIRST + b"".join(rows))
+    return hashlib.blake2b(HEADER + FIRST, digest_size=16).hexdigest()
+
+
+def counts(outcome: Outcome) -> dict[str, int]:
+    """The classes that occur."""
+    assert list(outcome.counts) == CLASSES
+    return {name: count for name, count in outcome.counts.items() if count}
+
+
+def test_every_class_at_once(store: Store, settings: Settings, file: Path) -> None:
+    rows = [row(1, 31), row(1, 31), row(1, 32), row(2, "NaN"), b'a,"\n', row(3, 33), b"b\n", row(4, 34), row(5, 35)]
+    mark = written(file, *rows)
+    at = [len(HEADER + FIRST) + len(b"".join(rows[:place])) for place in range(len(rows))]
+    for second, value in ((0, 30), (1, 31), (5, 35), (2.5, 1)):
+        store.sample(second, value)
+    store.sample(5.000001, 1)
+    store.quarantine(mark, at[4], b'a,"')
+    store.batch(mark, 0, at[7])
+    store.batch(mark, at[7], at[8], "dead")
+    outcome = examine(settings, [file])
+    assert counts(outcome) == {
+        "read": 10,
+        "stored": 3,
+        "duplicate": 1,
+        "conflict": 1,
+        "blank": 1,
+        "quarantined": 1,
+        "dead": 1,
+        "missing": 2,
+        "extra": 1,
+    }
+    assert not outcome.agrees
+    missing, unkept, dead, extra = (line.strip() for line in report(outcome).splitlines()[11:15])
+    assert missing == f"{file}:8: missing: not in samples: {rows[5].decode().strip()}"
+    assert unkept == f"{file}:9: missing: not in quarantine as bad_columns: b"
+    assert dead.startswith(f"{file}:10: dead: its batch could not be stored: 2025-07-18T20:42:04")
+    assert extra.endswith("DCGM_FI_DEV_GPU_TEMP of GPU-1 at 2025-07-18T20:42:02.500000Z = 1")
+    assert report(outcome).endswith("differences found: 2 missing, 1 dead, 1 extra")
+
+
+def test_the_row_with_the_stored_value_is_the_stored_one(store: Store, settings: Settings, file: Path) -> None:
+    written(file, row(1, 5), row(1, 6), row(1, 6), row(2, 7), row(2, 7))
+    for second, value in ((0, 30), (1, 6), (2, 8)):
+        store.sample(second, value)
+    outcome = examine(settings, [file])
+    assert counts(outcome) == {"read": 6, "stored": 2, "duplicate": 1, "conflict": 3}
+    assert outcome.agrees
+
+
+def test_a_blank_row_does_not_account_for_a_sample(store: Store, settings: Settings, file: Path) -> None:
+    written(file, row(1, 2147483632))
+    store.sample(0, 30)
+    store.sample(1, 2147483632)
+    assert counts(examine(settings, [file])) == {"read": 2, "stored": 1, "blank": 1, "extra": 1}
+
+
+def test_files_are_taken_together(store: Store, settings: Settings, tmp_path: Path) -> None:
+    paths = [tmp_path / "a.csv", tmp_path / "b.csv", tmp_path / "c.csv"]
+    written(paths[0], row(2, 1))
+    written(paths[1], row(1, 1), row(3, 1, "GPU-2"))
+    paths[2].touch()
+    for second, gpu in ((1, "GPU-1"), (2, "GPU-1"), (3, "GPU-2")):
+        store.sample(second, 1, gpu)
+    store.sample(0, 30)
+    store.sample(1, 1, "GPU-3")
+    store.sample(1, 1, "GPU-1", pod="other")
+    assert counts(examine(settings, paths)) == {"read": 5, "stored": 4, "duplicate": 1}
+
+
+@pytest.mark.parametrize(
+    ("change", "quarantined"), [({}, 1), ({"offset": 1}, 0), ({"raw": b"c"}, 0), ({"fingerprint": "x"}, 0)]
+)
+def test_quarantine_is_by_file_offset_and_text(
+    store: Store, settings: Settings, file: Path, change: dict[str, str | int | bytes], quarantined: int
+) -> None:
+    mark = written(file, b"\r\nb\r\n")
+    store.sample(0, 30)
+    given = {"fingerprint": mark, "offset": len(HEADER + FIRST) + 2, "raw": b"b"} | change
+    store.quarantine(**given)  # type: ignore[arg-type]
+    assert examine(settings, [file]).counts["quarantined"] == quarantined
+
+
+def test_of_a_long_line_the_first_bytes_are_kept(store: Store, settings: Settings, file: Path) -> None:
+    line = b"x" * 100_000
+    file.write_bytes(HEADER + line + b"\n")
+    mark = hashlib.blake2b(HEADER + line[:65_536], digest_size=16).hexdigest()
+    store.quarantine(mark, len(HEADER), line[:65_536], "too_long")
+    assert counts(examine(settings, [file])) == {"read": 1, "quarantined": 1}
+
+
+def test_a_foreign_file(store: Store, settings: Settings, file: Path) -> None:
+    file.write_bytes(b"time;value\r\n1;2\r\n")
+    store.quarantine(digest(b"time;value").hex(), 0, b"time;value", "unknown_format")
+    assert counts(examine(settings, [file])) == {"read": 1, "quarantined": 1}
+
+
+def test_a_row_of_the_future_may_be_in_either_place(store: Store, settings: Settings, file: Path) -> None:
+    soon, late = (datetime.now(UTC) + timedelta(hours=hours) for hours in (0.5, 30))
+    line = b"%b,DCGM_FI_DEV_GPU_TEMP,GPU-1,1\n"
+    rows = [line % moment.isoformat().encode() for moment in (soon, late)]
+    mark = written(file, *rows)
+    store.sample(0, 30)
+    assert counts(examine(settings, [file])) == {"read": 3, "stored": 1, "missing": 2}
+    store.samples([("GPU-1", "DCGM_FI_DEV_GPU_TEMP", moment, 1) for moment in (soon, late)])
+    assert counts(examine(settings, [file])) == {"read": 3, "stored": 2, "missing": 1}
+    for place, raw in enumerate(rows):
+        store.quarantine(mark, len(HEADER + FIRST) + place * len(rows[0]), raw.strip(), "too_new")
+    assert counts(examine(settings, [file])) == {"read": 3, "stored": 1, "quarantined": 2}
+
+
+def test_a_good_row_in_quarantine_is_missing(store: Store, settings: Settings, file: Path) -> None:
+    mark = written(file)
+    store.quarantine(mark, len(HEADER), FIRST.strip(), "bad_quotes")
+    assert counts(examine(settings, [file])) == {"read": 1, "missing": 1}
+
+
+def test_a_replayed_file_is_told_apart(store: Store, settings: Settings, file: Path) -> None:
+    mark = written(file)
+    store.batch(mark, 0, 100, anchor=5)
+    store.sample(0, 30)
+    assert examine(settings, [file]).replayed == (file,)
+    assert not examine(settings, [file]).agrees
+    store.batch(mark, 0, 100)
+    assert examine(settings, [file]).agrees
+
+
+def test_the_longest_record_is_a_setting(store: Store, settings: Settings, file: Path) -> None:
+    line = row(1, "0" * 1000 + "5")
+    mark = written(file, line)
+    store.sample(0, 30)
+    store.quarantine(mark, len(HEADER + FIRST), line.strip(), "too_long")
+    assert examine(replace(settings, max_record_bytes=1024), [file]).agrees
+    assert examine(settings, [file]).counts["missing"] == 1
+
+
+def test_the_real_export(store: Store, settings: Settings, real_csv: Path) -> None:
+    with real_csv.open(encoding="utf-8", newline="") as lines:
+        rows = [
+            (cells["uuid"], cells["metric_name"], datetime.fromisoformat(cells["timestamp"]), float(cells["value"]))
+            for cells in csv.DictReader(lines)
+        ]
+    store.samples(rows)
+    assert counts(examine(settings, [real_csv])) == {"read": len(rows), "stored": len(rows)}
+    assert counts(examine(settings, [real_csv] * 2)) == {
+        "read": 2 * len(rows),
+        "stored": len(rows),
+        "duplicate": len(rows),
+    }
+
+
+def test_the_command(
+    store: Store, environ: dict[str, str], file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    written(file)
+    store.sample(0, 30)
+    run = CliRunner().invoke
+    agreed = run(verify, [str(file), "--json"])
+    assert (agreed.exit_code, json.loads(agreed.stdout)) == (0, dict.fromkeys(CLASSES, 0) | {"read": 1, "stored": 1})
+    assert run(verify, [str(file)]).stdout.endswith("\n\nthe database holds exactly what the files say\n")
+    store.sample(0, 1, "GPU-2")
+    file.write_bytes(file.read_bytes() + row(0, 2, "GPU-2") + row(0, 2, "GPU-4"))
+    assert run(verify, [str(file), "--json"]).exit_code == 1
+    assert run(verify, [str(tmp_path / "none.csv")]).exit_code == 2
+    assert run(verify, []).exit_code == 2
+    monkeypatch.setenv("TELEMETRY_DATABASE_URL", "postgresql://localhost:1/none")
+    away = run(verify, [str(file)])
+    assert (away.exit_code, away.stderr.count("\n")) == (1, 1)
+    assert "the database cannot be read" in away.stderr

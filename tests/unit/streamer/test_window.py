@@ -1,0 +1,202 @@
+"""The window's decisions, one by one, and as a state machine against a broker that loses, doubles and reorders."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from telemetry.streamer.window import MAX_SUSPECTS_A_STEP, Clock, Evidence, Flight, Window
+
+AFTER_S = 10.0
+NOW = Clock(1000.0, "boot")
+FILE_BYTES = 200
+ROOM_BYTES = 50
+
+
+def flight(start: int, end: int, *, sent_s: float = 0.0, tries: int = 1, boot: str = "boot", epoch: str = "e") -> Flight:
+    return Flight(f"{start}-{end}", start, end, start, end, sent_s, boot, epoch, 0, tries)
+
+
+def window(*flights: Flight) -> Window:
+    made = Window(0, 0)
+    for each in flights:
+        made = made.publish(each)
+    return made
+
+
+def names(flights: list[Flight]) -> list[str]:
+    return [each.batch_id for each in flights]
+
+
+def test_only_the_contiguous_prefix_is_committed() -> None:
+    made = window(flight(0, 10), flight(10, 20), flight(20, 30)).acknowledge(frozenset({"10-20"}))
+    assert (made.committed, made.span) == (0, 30)
+    made = made.acknowledge(frozenset({"0-10", "unknown"}))
+    assert (made.committed, made.line, made.span) == (20, 20, 10)
+
+
+def test_a_gap_is_refused() -> None:
+    with pytest.raises(ValueError, match="does not continue"):
+        window(flight(0, 10), flight(11, 20))
+
+
+def test_age_alone_is_no_evidence() -> None:
+    assert window(flight(0, 10)).suspects(Evidence("e"), NOW, AFTER_S) == []
+
+
+def test_an_empty_queue_speaks_for_the_loss_of_what_is_old_enough() -> None:
+    made = window(flight(0, 10, sent_s=980), flight(10, 20, sent_s=995))
+    assert names(made.suspects(Evidence("e", queue_empty=True), NOW, AFTER_S)) == ["0-10"]
+
+
+def test_a_batch_published_clearly_later_speaks_for_the_loss_of_an_earlier_one() -> None:
+    made = window(flight(0, 10, sent_s=900), flight(10, 20, sent_s=905))
+    assert names(made.suspects(Evidence("e", acked_sent_s=911), NOW, AFTER_S)) == ["0-10"]
+
+
+def test_another_broker_has_none_of_it() -> None:
+    made = window(flight(0, 10, sent_s=999), flight(10, 20, sent_s=999, epoch="new"))
+    assert names(made.suspects(Evidence("new"), NOW, AFTER_S)) == ["0-10"]
+
+
+def test_a_stamp_of_another_boot_counts_as_old() -> None:
+    made = window(flight(0, 10, sent_s=5000, boot="other"))
+    assert names(made.suspects(Evidence("e", queue_empty=True), NOW, AFTER_S)) == ["0-10"]
+
+
+def test_each_try_waits_longer() -> None:
+    empty = Evidence("e", queue_empty=True)
+    for tries, wait_s in ((1, 10), (2, 20), (3, 40)):
+        made = window(flight(0, 10, tries=tries))
+        assert not made.suspects(empty, Clock(wait_s - 0.1, "boot"), AFTER_S)
+        assert made.suspects(empty, Clock(wait_s * 1.25, "boot"), AFTER_S)
+
+
+def test_a_step_publishes_only_a_few_again() -> None:
+    made = window(*(flight(n, n + 1) for n in range(100)))
+    assert len(made.suspects(Evidence("e", queue_empty=True), NOW, AFTER_S)) == MAX_SUSPECTS_A_STEP
+
+
+def test_it_survives_json() -> None:
+    made = window(flight(0, 10), flight(10, 20, tries=3)).acknowledge(frozenset({"10-20"}))
+    assert Window.from_json(json.loads(json.dumps(made.to_json()))) == made
+
+
+class Pipeline(RuleBasedStateMachine):
+    """An edge, a lossy and duplicating broker, and a centre with a ledger. Time moves only when something says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = Clock(0.0, "boot-0")
+        self.epoch = "epoch-0"
+        self.window = Window(0, 0)
+        self.saved = self.window
+        self.queue: list[Flight] = []
+        self.acks: set[str] = set()
+        self.ledger: dict[str, Flight] = {}
+        self.effects: list[tuple[int, int]] = []
+
+    def publish_next(self, size: int) -> Flight:
+        end = min(self.window.end + size, FILE_BYTES)
+        return replace(
+            flight(self.window.end, end, sent_s=self.now.seconds, boot=self.now.boot, epoch=self.epoch),
+        )
+
+    @precondition(lambda self: self.window.end < FILE_BYTES and self.window.span < ROOM_BYTES)
+    @rule(size=st.integers(1, 20), arrives=st.booleans())
+    def publish(self, size: int, arrives: bool) -> None:
+        new = self.publish_next(size)
+        self.window = self.saved = self.window.publish(new)
+        self.queue += [new] if arrives else []
+
+    @rule(arrives=st.booleans())
+    def publish_again(self, arrives: bool) -> None:
+        for suspect in self.window.suspects(Evidence(self.epoch, queue_empty=not self.queue), self.now, AFTER_S):
+            self.window = self.saved = self.window.sent_again(suspect.batch_id, self.now, self.epoch)
+            self.queue += [suspect] if arrives else []
+
+    @precondition(lambda self: self.queue)
+    @rule(data=st.data(), again=st.booleans(), acks=st.booleans())
+    def deliver(self, data: st.DataObject, again: bool, acks: bool) -> None:
+        message = self.queue.pop(data.draw(st.integers(0, len(self.queue) - 1)))
+        if message.batch_id not in self.ledger:
+            self.ledger[message.batch_id] = message
+            self.effects.append((message.start, message.end))
+        self.acks |= {message.batch_id} if acks else set()
+        self.queue += [message] if again else []
+
+    @precondition(lambda self: self.queue)
+    @rule(data=st.data())
+    def lose(self, data: st.DataObject) -> None:
+        self.queue.pop(data.draw(st.integers(0, len(self.queue) - 1)))
+
+    @rule(saves=st.booleans())
+    def collect(self, saves: bool) -> None:
+        self.window = self.window.acknowledge(frozenset(self.acks))
+        if saves:
+            self.saved = self.window
+            self.acks.clear()
+
+    @rule()
+    def crash(self) -> None:
+        self.window = Window.from_json(json.loads(json.dumps(self.saved.to_json())))
+
+    @rule()
+    def reboot(self) -> None:
+        self.crash()
+        self.now = Clock(0.0, f"boot-{int(self.now.boot[5:]) + 1}")
+
+    @rule()
+    def replace_the_broker(self) -> None:
+        self.epoch = f"epoch-{int(self.epoch[6:]) + 1}"
+        self.queue.clear()
+        self.acks.clear()
+
+    @rule(seconds=st.floats(0, 100))
+    def wait(self, seconds: float) -> None:
+        self.now = Clock(self.now.seconds + seconds, self.now.boot)
+
+    @invariant()
+    def what_is_committed_is_stored(self) -> None:
+        at = 0
+        for start, end in sorted(self.effects):
+            if start == at:
+                at = end
+        assert self.window.committed <= at
+
+    @invariant()
+    def no_effect_is_applied_twice(self) -> None:
+        assert len(set(self.effects)) == len(self.effects)
+        ordered = sorted(self.effects)
+        assert all(before[1] <= after[0] for before, after in pairwise(ordered))
+
+    @invariant()
+    def the_span_is_bounded(self) -> None:
+        assert self.window.span < ROOM_BYTES + 20
+
+    def teardown(self) -> None:
+        """Once the broker is kind, everything gets through."""
+        self.crash()
+        for _ in range(200):
+            if self.window.committed == FILE_BYTES:
+                break
+            while self.window.end < FILE_BYTES and self.window.span < ROOM_BYTES:
+                self.publish(20, arrives=True)
+            self.now = Clock(self.now.seconds + 1000, self.now.boot)
+            self.publish_again(arrives=True)
+            for message in self.queue:
+                self.ledger.setdefault(message.batch_id, message)
+                self.acks.add(message.batch_id)
+            self.queue.clear()
+            self.collect(saves=True)
+        assert self.window.committed == FILE_BYTES
+
+
+TestPipeline = Pipeline.TestCase
+TestPipeline.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)

@@ -1,0 +1,109 @@
+"""Settings: strict, documented, and silent about secrets."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import FrozenInstanceError, fields
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from telemetry import broker
+from telemetry.settings import Settings, SettingsError, documentation, misspelt, variable
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def test_the_page_of_settings_is_up_to_date() -> None:
+    assert (DOCS / "SETTINGS.md").read_text() == documentation(), "run scripts/document"
+
+
+def test_nothing_set_is_a_working_collector() -> None:
+    made = Settings.load({"TELEMETRY_BROKER_URL": "redis://b/1", "TELEMETRY_DATABASE_URL": "postgresql://d/t"})
+    assert (made.role, made.ingest_queue, made.database_url) == ("central", "telemetry.ingest", "postgresql+psycopg://d/t")
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Settings.load({}).batch_size = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("BATCH_SIZE", "0", "between 1 and"),
+        ("BATCH_SIZE", "many", "whole number"),
+        ("STREAM_INTERVAL_S", "nan", "between"),
+        ("LOOP_MODE", "maybe", "true or false"),
+        ("ROLE", "middle", "central, edge"),
+        ("EDGE", "no-slash", "cluster/node"),
+        ("EDGE", "a/b;c", "cluster/node"),
+        ("BROKER_URL", "memory://", "redis://"),
+        ("DATABASE_URL", "sqlite:///x", "postgresql://"),
+        ("KEY_PREFIX", "a b", "letters"),
+        ("TIMESTAMP_FLOOR", "2000-01-01", "zone"),
+        ("DATA_DIR", " ", "empty"),
+    ],
+)
+def test_a_bad_value_names_the_variable_and_the_mend(name: str, value: str, says: str) -> None:
+    with pytest.raises(SettingsError, match=says) as caught:
+        Settings.load({f"TELEMETRY_{name}": value})
+    assert f"TELEMETRY_{name}" in str(caught.value)
+
+
+@given(st.sampled_from(fields(Settings)), st.text())
+def test_any_text_is_taken_or_refused(item: object, value: str) -> None:
+    name = variable(item)  # type: ignore[arg-type]
+    with suppress(SettingsError):
+        Settings.load({name: value})
+
+
+def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
+    secret = tmp_path / "url"
+    secret.write_text("redis://:pass@b/0\n")
+    assert Settings.load({"TELEMETRY_BROKER_URL_FILE": str(secret)}).broker_url == "redis://:pass@b/0"
+    with pytest.raises(SettingsError, match="both set"):
+        Settings.load({"TELEMETRY_BROKER_URL_FILE": str(secret), "TELEMETRY_BROKER_URL": "redis://b"})
+    with pytest.raises(SettingsError, match="TELEMETRY_BROKER_URL_FILE names"):
+        Settings.load({"TELEMETRY_BROKER_URL_FILE": str(tmp_path / "none")})
+
+
+def test_secrets_are_not_shown() -> None:
+    made = Settings.load(
+        {"TELEMETRY_BROKER_URL": "redis://u:hidden@b:1/0", "TELEMETRY_DATABASE_URL": "postgresql://u:hidden@d/t"}
+    )
+    assert "hidden" not in repr(made)
+    assert broker.shown(made.broker_url) == "redis://u:***@b:1/0"
+    for name in ("BROKER_URL", "DATABASE_URL"):
+        with pytest.raises(SettingsError) as caught:
+            Settings.load({f"TELEMETRY_{name}": "ftp://u:hidden@b/0"})
+        assert "hidden" not in str(caught.value)
+
+
+def test_a_misspelt_variable_is_found_and_a_foreign_one_left_alone() -> None:
+    given_ = {"TELEMETRY_BATCHSIZE": "1", "TELEMETRY_API_SERVICE_HOST": "10.0.0.1", "TELEMETRY_EDGE": "a/b"}
+    assert misspelt(given_) == [("TELEMETRY_BATCHSIZE", "TELEMETRY_BATCH_SIZE")]
+
+
+def test_a_bad_setting_stops_a_worker_with_one_line() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "celery", "-A", "telemetry", "worker"],
+        env={"TELEMETRY_BATCH_SIZE": "x"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert done.stderr.strip() == "telemetry: TELEMETRY_BATCH_SIZE 'x' must be a whole number"
+
+
+def test_tls_is_always_checked() -> None:
+    options = broker.tls_options(Settings.load({"TELEMETRY_BROKER_URL": "rediss://b/0", "TELEMETRY_BROKER_CA": "/ca.pem"}))
+    assert options is not None
+    assert options["ssl_cert_reqs"].name == "CERT_REQUIRED"
+    assert options["ssl_ca_certs"] == "/ca.pem"
+    assert broker.tls_options(Settings.load({"TELEMETRY_BROKER_URL": "redis://b/0"})) is None
