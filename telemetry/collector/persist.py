@@ -12,16 +12,15 @@ from typing import Any, Literal
 
 import psycopg
 import sqlalchemy.exc
-from sqlalchemy import Connection, Engine, event, func, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import Connection, Engine, event, insert
 
-from telemetry.collector import samples
+from telemetry.collector import ledger, samples
 from telemetry.collector.acks import Acks
 from telemetry.collector.registry import Registry
 from telemetry.readings import wire
 from telemetry.readings.identity import digest
 from telemetry.settings import Settings
-from telemetry.store.models import Batch, DeadLetter, Quarantined
+from telemetry.store.models import DeadLetter
 from telemetry.store.partitions import Partitions
 
 Status = Literal["stored", "dead", "known"]
@@ -61,7 +60,7 @@ class Collector:
         return outcome
 
     def _store(self, batch: wire.Batch) -> Outcome:
-        status = self._status(batch.edge, batch.batch_id)
+        status = ledger.status(self._engine, batch.edge, batch.batch_id)
         if status is not None:
             return Outcome("dead" if status == "dead" else "known")
         readings = batch.readings
@@ -70,12 +69,12 @@ class Collector:
         arranged = samples.arrange(ids[readings.codes], readings.ts_us, readings.values)
         self._partitions.ensure(arranged.days())
         with self._engine.begin() as connection:
-            if not _enter(connection, batch, source_id, arranged):
+            if not ledger.enter(connection, batch, source_id, arranged):
                 return Outcome("known")
             written = samples.write(_driver(connection), arranged)
             if (written.duplicate, written.conflict) != (arranged.duplicate, arranged.conflict):
-                _correct(connection, batch, written)
-            _quarantine(connection, batch, source_id)
+                ledger.correct(connection, batch, written)
+            ledger.quarantine(connection, batch, source_id)
         return Outcome("stored", written)
 
     def _bury(self, header: Any, payload: Any, error: Exception) -> Outcome:
@@ -83,18 +82,16 @@ class Collector:
         known = header if isinstance(header, dict) else {}
         text = f"{type(error).__name__}: {error}"[:MAX_ERROR_CHARACTERS]
         body = payload if isinstance(payload, bytes) else repr(payload).encode()
-        try:
-            checked: dict[str, Any] | None = wire.check_header(header)
-        except wire.WireError:
-            checked = None
-        if checked and self._status(checked["edge"], checked["batch_id"]) is not None:
-            return Outcome("dead")
-        source_id = None
+        checked = _checked(header)
+        row: dict[str, Any] | None = None
         if checked:
+            status = ledger.status(self._engine, checked["edge"], checked["batch_id"])
+            if status is not None:
+                return Outcome("dead" if status == "dead" else "known")
             source = wire.Source(**{name: checked["source"][name] for name in wire.SOURCE})
-            source_id = self._registry.source_id(checked["edge"], source)
+            row = ledger.dead_row(checked, self._registry.source_id(checked["edge"], source), text)
         with self._engine.begin() as connection:
-            if checked and not connection.execute(_ledger_row(checked, source_id, text)).rowcount:
+            if row and not ledger.is_new(connection, row):
                 return Outcome("dead")
             connection.execute(
                 insert(DeadLetter).values(
@@ -107,16 +104,9 @@ class Collector:
             )
         return Outcome("dead", error=text)
 
-    def _status(self, edge: str, batch_id: str) -> str | None:
-        with self._engine.connect() as connection:
-            return connection.scalar(select(Batch.status).where(Batch.edge == edge, Batch.batch_id == batch_id))
-
     def _acknowledge(self, header: Any, status: str) -> None:
-        try:
-            checked = wire.check_header(header)
-        except wire.WireError:
-            return
-        self._acks.send(checked["edge"], checked["source"]["id"], checked["batch_id"], status)
+        if checked := _checked(header):
+            self._acks.send(checked["edge"], checked["source"]["id"], checked["batch_id"], status)
 
     def _forget(self, *_: Any) -> None:
         self._registry.forget()
@@ -129,81 +119,12 @@ def _driver(connection: Connection) -> psycopg.Connection:
     return driver
 
 
-def _time(micros: int) -> Any:
-    return func.to_timestamp(micros / 1_000_000)
-
-
-def _enter(connection: Connection, batch: wire.Batch, source_id: int, arranged: samples.Samples) -> bool:
-    """Enter a batch in the ledger as it will be if nothing of it is stored yet. False if it was entered meanwhile."""
-    readings = batch.readings
-    row = {
-        "edge": batch.edge,
-        "batch_id": batch.batch_id,
-        "source_id": source_id,
-        "status": "stored",
-        "anchor": batch.source.anchor,
-        "start": batch.start,
-        "end": batch.end,
-        "first_line": batch.first_line,
-        "rows": readings.rows,
-        "stored": len(arranged.series),
-        "duplicate": arranged.duplicate,
-        "conflict": arranged.conflict,
-        "blank": readings.blank,
-        "quarantined": len(readings.quarantined),
-        "read_at": _time(batch.read_at_us),
-        "published_at": _time(batch.published_at_us),
-    }
-    return bool(connection.execute(upsert(Batch).values(row).on_conflict_do_nothing()).rowcount)
-
-
-def _correct(connection: Connection, batch: wire.Batch, written: samples.Written) -> None:
-    connection.execute(
-        update(Batch)
-        .where(Batch.edge == batch.edge, Batch.batch_id == batch.batch_id)
-        .values(stored=written.stored, duplicate=written.duplicate, conflict=written.conflict)
-    )
-
-
-def _quarantine(connection: Connection, batch: wire.Batch, source_id: int) -> None:
-    rows = [
-        {
-            "source_id": source_id,
-            "batch_id": batch.batch_id,
-            "fingerprint": batch.source.fingerprint,
-            "byte_offset": row.offset,
-            "digest": bytes.fromhex(digest(row.raw)),
-            "line": row.line,
-            "reason": row.reason,
-            "raw": row.raw,
-        }
-        for row in sorted(batch.readings.quarantined, key=lambda row: row.offset)
-    ]
-    if rows:
-        connection.execute(upsert(Quarantined).on_conflict_do_nothing(), rows)
-
-
-def _ledger_row(header: dict[str, Any], source_id: int | None, error: str) -> Any:
-    counts = dict.fromkeys(("stored", "duplicate", "conflict", "blank", "quarantined"), 0)
-    return (
-        upsert(Batch)
-        .values(
-            edge=header["edge"],
-            batch_id=header["batch_id"],
-            source_id=source_id,
-            status="dead",
-            error=error.replace("\0", "\\0"),
-            anchor=header["source"]["anchor"],
-            start=header["start"],
-            end=header["end"],
-            first_line=header["first_line"],
-            rows=min(header["rows"]["read"], wire.MAX_ROWS),
-            read_at=_time(header["read_at"]),
-            published_at=_time(header["published_at"]),
-            **counts,
-        )
-        .on_conflict_do_nothing()
-    )
+def _checked(header: Any) -> dict[str, Any] | None:
+    """The header, None if it names no batch that could be entered and acknowledged."""
+    try:
+        return wire.check_header(header)
+    except wire.WireError:
+        return None
 
 
 def _storable(header: dict[Any, Any]) -> Any:

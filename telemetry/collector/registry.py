@@ -122,7 +122,7 @@ class Registry:
             connection.execute(INSERT_SERIES, names | {"digest": digests, "labels": documents, "mig": MIG_INSTANCE})
         # A statement of its own: only a new snapshot sees the rows that others committed meanwhile.
         with self._engine.begin() as connection:
-            found: dict[int, int] = dict(connection.execute(SELECT_SERIES, names | {"digest": digests}).tuples().all())
+            found: dict[int, int] = dict(connection.execute(SELECT_SERIES, names | {"digest": digests}).all())
         return {each: found[n] for n, each in enumerate(texts, start=1)}
 
 

@@ -1,0 +1,39 @@
+"""Batches made for tests: a few readings as an edge would send them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from telemetry.readings import wire
+from telemetry.readings.dcgm import QuarantinedRow, Readings
+from telemetry.readings.series import SeriesKey
+
+T0_US = 1_752_871_354_000_000
+
+
+def key(metric: str = "DCGM_FI_DEV_GPU_UTIL", gpu: str = "GPU-1", **labels: str) -> str:
+    """The text of a series."""
+    return SeriesKey(metric, gpu, "host-1", 0, "nvidia0", "H100", labels).text()
+
+
+def readings(*rows: tuple[str, int, float], quarantined: tuple[QuarantinedRow, ...] = ()) -> Readings:
+    """Readings from (series text, seconds, value)."""
+    series = list(dict.fromkeys(text for text, _, _ in rows))
+    return Readings(
+        series,
+        np.array([series.index(text) for text, _, _ in rows], np.int64),
+        np.array([T0_US + second * 1_000_000 for _, second, _ in rows], np.int64),
+        np.array([value for _, _, value in rows], np.float64),
+        0,
+        list(quarantined),
+    )
+
+
+def batch(content: Readings, batch_id: str = "b1", **changes: Any) -> wire.Batch:
+    """A batch with this content."""
+    source = wire.Source("source-1", "/data/a.csv", "fingerprint-1", "dcgm", None)
+    made = wire.Batch("test/node", batch_id, source, 0, 100, 2, T0_US, T0_US, content)
+    return replace(made, **changes)

@@ -1,0 +1,142 @@
+"""The collector's service on a real Postgres and broker: each batch once, each row in one class, hopeless ones buried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import redis
+from sqlalchemy import Engine, text
+
+from telemetry.collector.acks import Acks
+from telemetry.collector.persist import Collector
+from telemetry.keys import Keys
+from telemetry.readings import wire
+from telemetry.readings.dcgm import QuarantinedRow
+from telemetry.readings.identity import digest
+from telemetry.settings import Settings
+from telemetry.store.engine import make_engine
+from tests.batches import batch, key, readings
+
+LEDGER = "SELECT status, rows, stored, duplicate, conflict, quarantined FROM batches ORDER BY batch_id"
+Query = Callable[[str], list[tuple[Any, ...]]]
+
+
+@pytest.fixture
+def collector(settings: Settings, engine: Engine, redis_client: redis.Redis) -> Collector:
+    return Collector(settings, engine, Acks(redis_client, Keys(settings.key_prefix), settings.ack_ttl_s))
+
+
+@pytest.fixture
+def query(engine: Engine) -> Query:
+    def run(statement: str) -> list[tuple[Any, ...]]:
+        with engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(text(statement))]
+
+    return run
+
+
+def acks(client: redis.Redis, settings: Settings) -> dict[Any, Any]:
+    return dict(client.hgetall(Keys(settings.key_prefix).acks("test/node", "source-1")))
+
+
+def test_a_batch_is_stored_once_and_acknowledged_each_time(
+    collector: Collector, query: Query, redis_client: redis.Redis, settings: Settings
+) -> None:
+    message = wire.encode(batch(readings((key(), 0, 1.0), (key(gpu="GPU-2"), 0, 2.0))))
+    assert collector.persist(*message).status == "stored"
+    assert acks(redis_client, settings) == {b"b1": b"stored"}
+    redis_client.delete(Keys(settings.key_prefix).acks("test/node", "source-1"))
+    assert collector.persist(*message).status == "known"
+    assert acks(redis_client, settings) == {b"b1": b"stored"}
+    assert query(LEDGER) == [("stored", 2, 2, 0, 0, 0)]
+    assert query(
+        "SELECT g.identity, s.value FROM samples s JOIN series ON id = series_id JOIN gpus g ON g.id = gpu_id ORDER BY 1"
+    ) == [
+        ("GPU-1", 1.0),
+        ("GPU-2", 2.0),
+    ]
+
+
+def test_rows_stored_before_are_duplicates_or_conflicts(collector: Collector, query: Query) -> None:
+    collector.persist(*wire.encode(batch(readings((key(), 0, 1.0), (key(), 1, 1.0)))))
+    collector.persist(*wire.encode(batch(readings((key(), 0, 1.0), (key(), 1, 2.0), (key(), 2, 3.0)), "b2")))
+    assert query(LEDGER) == [("stored", 2, 2, 0, 0, 0), ("stored", 3, 1, 1, 1, 0)]
+    assert query("SELECT value FROM samples ORDER BY ts") == [(1.0,), (1.0,), (3.0,)]
+
+
+def test_quarantined_rows_are_kept_once_as_they_stood(collector: Collector, query: Query) -> None:
+    bad = QuarantinedRow(70, 9, "bad_text", b"\xff\x00")
+    for batch_id in ("b1", "b2"):
+        collector.persist(*wire.encode(batch(readings(quarantined=(bad,)), batch_id)))
+    assert query("SELECT byte_offset, line, reason, raw FROM quarantine") == [(70, 9, "bad_text", b"\xff\x00")]
+
+
+def test_days_far_apart_have_partitions_of_their_own(collector: Collector, query: Query) -> None:
+    collector.persist(*wire.encode(batch(readings((key(), 0, 1.0), (key(), 86_400 * 400, 2.0)))))
+    assert query("SELECT tableoid::regclass::text, value FROM samples ORDER BY ts") == [
+        ("samples_20250718", 1.0),
+        ("samples_20260822", 2.0),
+    ]
+
+
+def test_volatile_labels_make_no_series_of_their_own(collector: Collector, query: Query) -> None:
+    for n, driver in enumerate(("535", "550")):
+        collector.persist(*wire.encode(batch(readings((key(DCGM_FI_DRIVER_VERSION=driver, pod="p"), n, 1.0)), f"b{n}")))
+    assert query("SELECT pod, labels FROM series") == [("p", {"pod": "p"})]
+    assert query("SELECT driver_version, model, host, gpu_index FROM gpus") == [("550", "H100", "host-1", 0)]
+
+
+def test_mig_instances_are_series_of_their_own(collector: Collector, query: Query) -> None:
+    rows = [(key(GPU_I_ID=instance), 0, 1.0) for instance in ("1", "2")]
+    collector.persist(*wire.encode(batch(readings(*rows))))
+    assert query("SELECT mig_instance FROM series ORDER BY 1") == [("1",), ("2",)]
+    assert query("SELECT count(*) FROM gpus") == [(1,)]
+
+
+@pytest.mark.parametrize("damage", ["payload", "series", "digest"])
+def test_a_hopeless_batch_is_dead_and_acknowledged(
+    collector: Collector, query: Query, redis_client: redis.Redis, settings: Settings, damage: str
+) -> None:
+    header, payload = wire.encode(batch(readings(("no series" if damage == "series" else key(), 0, 1.0))))
+    if damage == "payload":
+        payload = b"\0" * len(payload)
+        header["digest"] = digest(payload)
+    elif damage == "digest":
+        header["digest"] = "0" * 32
+    for _ in range(2):
+        assert collector.persist(header, payload).status == "dead"
+    assert query("SELECT status, error IS NOT NULL FROM batches") == [("dead", True)]
+    assert query("SELECT batch_id, payload FROM dead_letters") == [("b1", payload)]
+    assert acks(redis_client, settings) == {b"b1": b"dead"}
+
+
+def test_a_message_that_names_no_batch_is_kept_too(collector: Collector, query: Query) -> None:
+    assert collector.persist({"version": 1, "note": "a\0b", 5: b"\xff"}, "text").status == "dead"
+    assert collector.persist(None, b"x").status == "dead"
+    assert query("SELECT count(*) FROM batches") == [(0,)]
+    assert query("SELECT count(*) FROM dead_letters") == [(2,)]
+
+
+def test_many_collectors_at_once_make_each_series_and_sample_once(
+    settings: Settings, redis_client: redis.Redis, query: Query
+) -> None:
+    """Overlapping batches in every order: new series, new partitions, the same samples and the same batch ids."""
+    everything = [(key(gpu=f"GPU-{n % 17}", pod=f"p{n % 5}"), (n % 30) * 40_000, float(n % 7)) for n in range(600)]
+    messages = [wire.encode(batch(readings(*everything[n : n + 200]), f"b{n}")) for n in range(0, 400, 50)]
+
+    def work(n: int) -> None:
+        engine = make_engine(settings, application="test")
+        mine = Collector(settings, engine, Acks(redis_client, Keys(settings.key_prefix), 60))
+        for message in messages[n:] + messages[:n]:
+            mine.persist(*message)
+        engine.dispose()
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(work, range(6)))
+    distinct = {(text_, second) for text_, second, _ in everything[:550]}
+    assert query("SELECT count(*) FROM samples") == [(len(distinct),)]
+    assert query("SELECT count(*), sum(stored) FROM batches") == [(len(messages), len(distinct))]
+    assert query("SELECT sum(rows - stored - duplicate - conflict) FROM batches") == [(0,)]

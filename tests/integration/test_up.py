@@ -1,0 +1,303 @@
+"""`telemetry up` as a user runs it: a process in a terminal's place, with the Procfile of the project."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sysconfig
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from telemetry.cli import found
+from tests.waiting import eventually
+
+TELEMETRY = str(Path(sysconfig.get_path("scripts")) / "telemetry")
+STARTED_S = 60.0
+# Names in the command lines of the processes of the Procfile.
+BEAT, STREAMER, COLLECTOR, API, FLOWER = " beat", "streamer@%h", "collector@%h", "gunicorn", " flower "
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Up:
+    """A running `telemetry up`, its output and its processes."""
+
+    def __init__(self, data_dir: Path, *arguments: str, environ: dict[str, str] | None = None) -> None:
+        self.data_dir = data_dir
+        self.port, self.flower_port = free_port(), free_port()
+        self._log = data_dir.with_name(f"{data_dir.name}-{self.port}.log")
+        with self._log.open("wb") as log:
+            self.process = psutil.Popen(
+                [TELEMETRY, "up", "--data-dir", str(data_dir), "--port", str(self.port), *arguments],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=os.environ | {"FLOWER_PORT": str(self.flower_port)} | (environ or {}),
+                start_new_session=True,
+            )
+
+    def output(self) -> str:
+        return self._log.read_text()
+
+    def says(self, text: str, timeout_s: float = STARTED_S) -> None:
+        def heard() -> bool:
+            assert text in self.output(), self.output()[-4000:]
+            return True
+
+        eventually(heard, timeout_s)
+
+    def environment(self) -> dict[str, str]:
+        return found.environment(self.data_dir, {})
+
+    def processes(self) -> list[psutil.Process]:
+        return [self.process, *self.process.children(recursive=True)]
+
+    def find(self, mark: str) -> psutil.Process:
+        """The process of the Procfile, not what it has started, whose command line holds a mark."""
+        for process in self.process.children():
+            # One that has just died is a zombie without a command line.
+            with suppress(psutil.NoSuchProcess):
+                if mark in " ".join(process.cmdline()):
+                    return process
+        raise AssertionError(f"no process with {mark!r} runs")
+
+    def status(self, port: int, path: str) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status
+        except OSError as error:
+            raise AssertionError(f"port {port} does not answer") from error
+        finally:
+            connection.close()
+
+    def interrupt(self, sign: signal.Signals = signal.SIGINT) -> int:
+        """End it; its exit code. Fails if any of its processes stays."""
+        processes = self.processes()
+        self.process.send_signal(sign)
+        code: int = self.process.wait(60)
+        _, alive = psutil.wait_procs(processes[1:], timeout=5)
+        assert alive == []
+        return code
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[Callable[..., Up]]:
+    made: list[Up] = []
+
+    def start(*arguments: str, environ: dict[str, str] | None = None, data_dir: Path = tmp_path / "state") -> Up:
+        made.append(Up(data_dir, *arguments, environ=environ))
+        return made[-1]
+
+    yield start
+    for one in made:
+        with suppress(psutil.NoSuchProcess):
+            for process in one.processes():
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+        one.process.wait(30)
+
+
+@pytest.fixture
+def sample(tmp_path: Path) -> Path:
+    path = tmp_path / "sample.csv"
+    subprocess.run(
+        [TELEMETRY, "simulate", "--hosts", "1", "--gpus", "2", "--interval", "5", "--duration", "30", "-o", str(path)],
+        check=True,
+        capture_output=True,
+    )
+    return path
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    """A Procfile with nothing in it that takes time."""
+    path = tmp_path / "Procfile"
+    path.write_text("one: echo one is here; exec sleep 600\n")
+    return path
+
+
+def stored(up: Up) -> int:
+    url = up.environment()["TELEMETRY_DATABASE_URL"]
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SELECT count(*) FROM samples").fetchone()
+        assert row is not None
+        return int(row[0])
+
+
+@pytest.mark.timeout(300)
+def test_the_whole_system(up: Callable[..., Up], sample: Path) -> None:
+    first = up("--csv", str(sample))
+    first.says("telemetry is running")
+    for line in (
+        f"web and API  http://127.0.0.1:{first.port}/",
+        f"GPUs         http://127.0.0.1:{first.port}/api/v1/gpus",
+        f"Flower       http://127.0.0.1:{first.flower_port}/",
+        f'database     psql "host={first.data_dir}/postgres/run user=telemetry dbname=telemetry"',
+        f"sources      {sample}",
+        f"state        {first.data_dir}",
+    ):
+        assert line in first.output()
+    assert first.status(first.port, "/health") == 200
+    assert first.status(first.port, "/api/v1/gpus") in {200, 401}
+    assert first.status(first.flower_port, "/healthcheck") == 200
+    assert stat.S_IMODE((first.data_dir / found.NAME).stat().st_mode) == 0o600
+
+    readings = len(sample.read_text().splitlines()) - 1
+    eventually(lambda: stored(first) == readings, 60, what="all readings stored")
+
+    for mark in (STREAMER, COLLECTOR, API):
+        killed = first.find(mark)
+        left = killed.children(recursive=True)
+        killed.kill()
+        eventually(lambda mark=mark, killed=killed: first.find(mark) != killed, 30)  # type: ignore[misc]
+        assert psutil.wait_procs(left, timeout=10)[1] == []
+    eventually(lambda: first.status(first.port, "/health") == 200, 30)
+    first.says("collector ended (killed by SIGKILL); starting it again in 1 s")
+
+    assert first.interrupt() == 0
+    assert "Traceback" not in first.output()
+    assert not (first.data_dir / found.NAME).exists()
+    assert first.environment() == {}
+
+    second = up("--csv", str(sample))
+    second.says("telemetry is running")
+    assert stored(second) == readings
+    assert second.interrupt(signal.SIGTERM) == 0
+
+
+def test_a_second_one_is_refused_in_one_line(up: Callable[..., Up], bare: Path) -> None:
+    first = up("--procfile", str(bare))
+    first.says("one is here")
+    second = up("--procfile", str(bare))
+    assert second.process.wait(30) == 1
+    assert second.output() == (
+        f"Error: telemetry up is already running in {first.data_dir} (process {first.process.pid});"
+        " stop it, or give another --data-dir\n"
+    )
+    assert first.interrupt() == 0
+
+
+def test_servers_of_the_environment_are_used(up: Callable[..., Up], bare: Path, environ: dict[str, str]) -> None:
+    running = up("--procfile", str(bare), environ=environ)
+    running.says("one is here")
+    assert sorted(path.name for path in running.data_dir.iterdir()) == ["lock", found.NAME]
+    assert running.environment() == environ | {"TELEMETRY_DATA_DIR": str(running.data_dir)}
+    with psycopg.connect(environ["TELEMETRY_DATABASE_URL"]) as connection:
+        assert connection.execute("SELECT count(*) FROM batches").fetchone() == (0,)
+    assert running.interrupt() == 0
+
+
+def test_other_commands_find_it(up: Callable[..., Up], bare: Path) -> None:
+    running = up("--procfile", str(bare), environ={"TELEMETRY_KEY_PREFIX": "mine"})
+    running.says("one is here")
+    assert running.environment()["TELEMETRY_KEY_PREFIX"] == "mine"
+    told = found.environment(running.data_dir, {"TELEMETRY_DATABASE_URL_FILE": "x", "TELEMETRY_KEY_PREFIX": "other"})
+    assert set(told) == {"TELEMETRY_BROKER_URL", "TELEMETRY_DATA_DIR"}
+    running.process.kill()
+    running.process.wait(10)
+    assert (running.data_dir / found.NAME).exists()
+    eventually(lambda: running.environment() == {})
+
+
+def test_a_dead_server_is_started_again(up: Callable[..., Up], bare: Path) -> None:
+    running = up("--procfile", str(bare))
+    running.says("one is here")
+    for mark, name in (("bin/postgres", "PostgreSQL"), ("valkey-server", "Valkey")):
+        killed = running.find(mark)
+        killed.kill()
+        running.says(f"{name} died; starting it again in 1 s", 10)
+        eventually(lambda mark=mark, killed=killed: running.find(mark) != killed, 20)  # type: ignore[misc]
+    assert eventually(lambda: stored_or_none(running) == 0, 20)
+    assert running.interrupt() == 0
+
+
+def stored_or_none(up: Up) -> int | None:
+    try:
+        return stored(up)
+    except psycopg.OperationalError:
+        return None
+
+
+def test_a_second_ctrl_c_kills(up: Callable[..., Up], tmp_path: Path) -> None:
+    deaf = tmp_path / "Procfile"
+    deaf.write_text("deaf: trap '' TERM; echo one is here; while :; do sleep 0.1; done\n")
+    running = up("--procfile", str(deaf))
+    running.says("deaf | one is here")
+    processes = running.processes()
+    running.process.send_signal(signal.SIGINT)
+    running.says("stopping; Ctrl-C again kills", 10)
+    running.process.send_signal(signal.SIGINT)
+    assert running.process.wait(10) == 0
+    assert psutil.wait_procs(processes, timeout=5)[1] == []
+
+
+def test_a_ctrl_c_while_it_starts(up: Callable[..., Up], bare: Path) -> None:
+    running = up("--procfile", str(bare))
+    eventually((running.data_dir / "postgres/lock").exists, 20)
+    assert running.interrupt() == 1
+    assert running.output().strip() == "Aborted!"
+
+
+def test_ports_that_are_taken(up: Callable[..., Up], bare: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        refused = up("--procfile", str(bare), "--port", str(port))
+        assert refused.process.wait(30) == 1
+        assert refused.output() == f"Error: port {port} is taken\n"
+
+
+def test_a_setting_that_cannot_be_used(up: Callable[..., Up], bare: Path) -> None:
+    refused = up("--procfile", str(bare), environ={"TELEMETRY_BATCH_SIZE": "many"})
+    assert refused.process.wait(30) == 1
+    assert refused.output() == "Error: TELEMETRY_BATCH_SIZE 'many' must be a whole number\n"
+
+
+def test_no_password_is_shown(up: Callable[..., Up], bare: Path) -> None:
+    url = "postgresql://somebody:secret@127.0.0.1:1/telemetry"
+    refused = up("--procfile", str(bare), environ={"TELEMETRY_DATABASE_URL": url})
+    assert refused.process.wait(30) == 1
+    assert "somebody:***@127.0.0.1:1/telemetry cannot be used: " in refused.output()
+    assert "secret" not in refused.output()
+    assert "Traceback" not in refused.output()
+
+
+def test_a_file_that_is_not_there_is_bad_usage(up: Callable[..., Up], tmp_path: Path) -> None:
+    refused = up("--csv", str(tmp_path / "none.csv"))
+    assert refused.process.wait(30) == 2
+    assert "none.csv" in refused.output()
+
+
+@pytest.mark.skipif(shutil.which("head") is None, reason="needs head")
+def test_an_output_that_nobody_reads_ends_it(tmp_path: Path, bare: Path) -> None:
+    command = f"{TELEMETRY} up --data-dir {tmp_path}/state --procfile {bare} | head -1"
+    ran = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert "one is here" in ran.stdout
+    assert ran.stderr == ""
+
+
+def test_what_is_announced_is_told_in_json(up: Callable[..., Up], bare: Path) -> None:
+    running = up("--procfile", str(bare))
+    running.says("one is here")
+    told = json.loads((running.data_dir / found.NAME).read_text())
+    assert told["pid"] == running.process.pid
+    assert told["urls"] == {
+        "api": f"http://127.0.0.1:{running.port}",
+        "flower": f"http://127.0.0.1:{running.flower_port}",
+    }
+    assert running.interrupt() == 0

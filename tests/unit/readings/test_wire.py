@@ -1,0 +1,104 @@
+"""The message: what goes in comes out, and a stranger's bytes never get further than an error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from telemetry.readings import wire
+from telemetry.readings.dcgm import QuarantinedRow, Readings
+from telemetry.readings.identity import digest
+from tests.batches import batch, key, readings
+
+ROWS = readings(
+    (key(), 0, 1.5),
+    (key(gpu="GPU-2", pod="é"), 1, -0.0),
+    (key(), 2, 1e300),
+    quarantined=(QuarantinedRow(70, 9, "bad_value", b"\xff\x00"),),
+)
+
+
+def same(one: Readings, other: Readings) -> bool:
+    return (
+        [one.series[code] for code in one.codes] == [other.series[code] for code in other.codes]
+        and np.array_equal(one.ts_us, other.ts_us)
+        and np.array_equal(one.values, other.values)
+        and (one.blank, one.quarantined) == (other.blank, other.quarantined)
+    )
+
+
+@pytest.mark.parametrize("content", [ROWS, Readings.of_quarantined([])], ids=["rows", "none"])
+def test_what_goes_in_comes_out(content: Readings) -> None:
+    sent = batch(content)
+    came = wire.decode(*wire.encode(sent))
+    assert same(came.readings, content)
+    assert (came.batch_id, came.source, came.start, came.end) == (sent.batch_id, sent.source, sent.start, sent.end)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"version": 0}, "no longer accepted"),
+        ({"version": "1"}, "version"),
+        ({"edge": None}, "header.edge"),
+        ({"edge": "a\0"}, "NUL"),
+        ({"source": []}, "header.source"),
+        ({"start": 200}, "byte range"),
+        ({"end": 1 << 70}, "out of range"),
+        ({"first_line": True}, "first_line"),
+        ({"digest": "0" * 32}, "digest"),
+        ({"size": 1 << 40}, "unpacks"),
+        ({"size": 17}, "unpacked"),
+        ({"rows": {"read": 7, "blank": 0, "quarantined": 0}}, "rows"),
+    ],
+)
+def test_a_wrong_header_is_refused_with_its_reason(changes: dict[str, Any], says: str) -> None:
+    header, payload = wire.encode(batch(ROWS))
+    with pytest.raises(wire.WireError, match=says):
+        wire.decode({**header, **changes}, payload)
+
+
+def test_a_newer_version_is_told_apart() -> None:
+    header, payload = wire.encode(batch(ROWS))
+    with pytest.raises(wire.NewerVersionError):
+        wire.decode({**header, "version": wire.VERSION + 1}, payload)
+
+
+@given(st.data())
+def test_no_damage_to_the_payload_gets_through(data: st.DataObject) -> None:
+    """Whoever damages the bytes may also fit digest and size: what Arrow then makes of them must still be whole."""
+    header, payload = wire.encode(batch(ROWS))
+    raw = bytearray(pa.decompress(payload, header["size"], "zstd", asbytes=True))
+    for _ in range(data.draw(st.integers(1, 5))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    damaged = pa.compress(bytes(raw), "zstd", asbytes=True)
+    try:
+        came = wire.decode({**header, "digest": digest(damaged)}, damaged)
+    except wire.WireError:
+        return
+    assert all(0 <= code < len(came.readings.series) for code in came.readings.codes)
+    assert all(isinstance(text, str) for text in came.readings.series)
+
+
+def test_a_bomb_is_not_unpacked() -> None:
+    header, _ = wire.encode(batch(ROWS))
+    bomb = pa.compress(bytes(wire.MAX_DECODED_BYTES + 1), "zstd", asbytes=True)
+    assert len(bomb) < 1 << 20
+    for size in (1000, wire.MAX_DECODED_BYTES + 1):
+        with pytest.raises(wire.WireError, match="unpack"):
+            wire.decode({**header, "digest": digest(bomb), "size": size}, bomb)
+
+
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text() | st.binary(), lambda each: st.lists(each) | st.dictionaries(st.text(), each)
+    )
+)
+def test_a_header_of_anything_is_refused(header: Any) -> None:
+    with pytest.raises((wire.WireError, wire.NewerVersionError)):
+        wire.decode(header, b"")
