@@ -1,0 +1,85 @@
+"""An edge under a test's control: a real streamer on a real broker, and a centre that acknowledges when the test says so."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import redis
+
+from telemetry.celery import make_app
+from telemetry.collector.acks import Acks
+from telemetry.keys import Keys
+from telemetry.readings import wire
+from telemetry.settings import Settings
+from telemetry.streamer.publish import publisher
+from telemetry.streamer.streamer import Streamer
+
+HEADER = "timestamp,metric_name,gpu_id,uuid,Hostname,value\n"
+
+
+def rows(first: int, last: int) -> str:
+    """Rows of one GPU, a second apart, their value their number; all of one length."""
+    return "".join(
+        f"2025-07-18T{n // 3600:02}:{n // 60 % 60:02}:{n % 60:02}Z,DCGM_FI_DEV_GPU_UTIL,0,GPU-1,host-1,{n:06}\n"
+        for n in range(first, last)
+    )
+
+
+class Edge:
+    """What happens at the broker, seen from the centre."""
+
+    def __init__(self, settings: Settings, client: redis.Redis) -> None:
+        self.settings = settings
+        self.client = client
+        self.keys = Keys(settings.key_prefix)
+        self.published: list[wire.Batch] = []
+
+    @contextmanager
+    def streamer(self, **changes: Any) -> Iterator[Streamer]:
+        """A streamer process' streamer, given up at the end as at a shutdown."""
+        app = make_app(replace(self.settings, **changes))
+        made = Streamer(replace(self.settings, **changes), self.client, publisher(app, self.settings))
+        try:
+            yield made
+        finally:
+            made.close()
+            app.close()
+
+    def fetch(self) -> list[wire.Batch]:
+        """Take what is in the queue, oldest first, without acknowledging it."""
+        batches = []
+        while message := self.client.rpop(self.settings.ingest_queue):
+            assert isinstance(message, bytes)
+            envelope = json.loads(message)
+            (header, payload), _, _ = msgpack.unpackb(base64.b64decode(envelope["body"]))
+            batches.append(wire.decode(header, payload))
+        self.published += batches
+        return batches
+
+    def acknowledge(self, *batches: wire.Batch) -> None:
+        """Acknowledge batches as a collector does."""
+        acks = Acks(self.client, self.keys, 60)
+        for batch in batches:
+            acks.send(batch.edge, batch.source.id, batch.batch_id, "stored")
+
+    def states(self) -> list[dict[str, Any]]:
+        """The states of the edge's sources, by path."""
+        found = [self.client.hget(key, "state") for key in self.client.scan_iter(self.keys.source(self.settings.edge, "*"))]
+        return sorted((json.loads(state) for state in found if state), key=lambda state: str(state["path"]))
+
+    def committed(self, path: Path) -> int:
+        """The committed offset of a source."""
+        (state,) = (state for state in self.states() if state["path"] == str(path))
+        return int(state["window"]["committed"])
+
+
+def values(batches: list[wire.Batch]) -> list[int]:
+    """The values in batches: which rows they carry."""
+    return [int(value) for batch in batches for value in batch.readings.values]

@@ -1,0 +1,329 @@
+"""The window protocol on a real broker: what is published, when, and what survives."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import kombu.exceptions
+import pytest
+import redis
+
+from telemetry import broker
+from telemetry.settings import Settings
+from telemetry.streamer.streamer import Streamer
+from tests.integration.streamer.edge import HEADER, Edge, rows, values
+from tests.waiting import eventually
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "sources"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def edge(settings: Settings, redis_client: redis.Redis, folder: Path) -> Edge:
+    return Edge(replace(settings, sources=(str(folder / "*.csv"),), batch_size=10), redis_client)
+
+
+@pytest.fixture
+def file(folder: Path) -> Path:
+    path = folder / "a.csv"
+    path.write_text(HEADER + rows(0, 35))
+    return path
+
+
+def append(path: Path, text: str) -> None:
+    with path.open("a") as file:
+        file.write(text)
+
+
+def commit_all(edge: Edge, streamer: Streamer, path: Path) -> None:
+    def done() -> bool:
+        streamer.tick(0)
+        edge.acknowledge(*edge.fetch())
+        return edge.committed(path) == path.stat().st_size
+
+    eventually(done)
+
+
+def test_what_is_complete_is_published_in_batches(edge: Edge, file: Path) -> None:
+    with file.open("a") as writing, edge.streamer() as streamer:
+        writing.write(rows(35, 36)[:-5])
+        writing.flush()
+        streamer.tick(0)
+        batches = edge.fetch()
+        assert [batch.readings.rows for batch in batches] == [10, 10, 10, 5]
+        assert values(batches) == list(range(35))
+        assert [batch.first_line for batch in batches] == [2, 12, 22, 32]
+        writing.write(rows(35, 36)[-5:])
+        writing.flush()
+        streamer.tick(0)
+        assert values(edge.fetch()) == [35]
+
+
+def test_only_the_contiguous_prefix_is_committed(edge: Edge, file: Path) -> None:
+    with edge.streamer() as streamer:
+        streamer.tick(0)
+        first, second, third, fourth = edge.fetch()
+        edge.acknowledge(second, fourth)
+        streamer.tick(0)
+        assert edge.committed(file) == len(HEADER)
+        edge.acknowledge(first)
+        streamer.tick(0)
+        assert edge.committed(file) == second.end
+        edge.acknowledge(third)
+        streamer.tick(0)
+        assert edge.committed(file) == file.stat().st_size
+        assert not edge.client.exists(edge.keys.acks(edge.settings.edge, first.source.id))
+
+
+def test_a_dead_centre_stops_the_edge_at_the_window_and_nothing_is_copied(edge: Edge, file: Path) -> None:
+    file.write_text(HEADER + rows(0, 5000))
+    with edge.streamer(window_bytes=1 << 16, republish_after_s=0.1) as streamer:
+        streamer.tick(0)
+        waiting = edge.client.llen(edge.settings.ingest_queue)
+        assert 90 < waiting < 130
+        for _ in range(30):
+            streamer.tick(0.02)
+        assert edge.client.llen(edge.settings.ingest_queue) == waiting
+        commit_all(edge, streamer, file)
+    assert values(edge.published) == list(range(5000))
+
+
+def test_the_budget_of_the_edge_is_shared(edge: Edge, folder: Path) -> None:
+    for name in "abc":
+        folder.joinpath(f"{name}.csv").write_text(HEADER + rows(0, 2000).replace("GPU-1", f"GPU-{name}"))
+    with edge.streamer(edge_bytes=1 << 16) as streamer:
+        for _ in range(5):
+            streamer.tick(0.02)
+        batches = edge.fetch()
+        assert sum(batch.end - batch.start for batch in batches) < (1 << 16) + 2000
+        commit_all(edge, streamer, folder / "a.csv")
+        edge.acknowledge(*batches)
+        for name in "abc":
+            commit_all(edge, streamer, folder / f"{name}.csv")
+
+
+def test_a_restart_goes_on_where_the_window_was(edge: Edge, file: Path) -> None:
+    with edge.streamer() as streamer:
+        streamer.tick(0)
+    batches = edge.fetch()
+    edge.acknowledge(*batches[:2])
+    with edge.streamer() as streamer:
+        streamer.tick(0)
+        assert edge.fetch() == []
+        assert edge.committed(file) == batches[1].end
+
+
+def test_a_crash_before_publishing_publishes_the_same_batches(edge: Edge, file: Path) -> None:
+    """Killed between saving the window and publishing: the next streamer finds the queue empty and the batches old."""
+    with edge.streamer() as streamer:
+
+        def crash(header: object, payload: object) -> None:
+            raise kombu.exceptions.OperationalError("the process was killed here")
+
+        streamer.publish = crash
+        with pytest.raises(kombu.exceptions.OperationalError):
+            streamer.tick(0)
+    with edge.streamer(republish_after_s=0.1) as streamer:
+        commit_all(edge, streamer, file)
+    assert sorted(values(edge.published)) == list(range(35))
+
+
+def test_a_failed_publish_is_made_up_for_by_the_next_tick(edge: Edge, file: Path) -> None:
+    with edge.streamer() as streamer:
+        working, calls = streamer.publish, 0
+
+        def flaky(header: dict[str, object], payload: bytes) -> None:
+            nonlocal calls
+            calls += 1
+            if calls == 2:
+                raise kombu.exceptions.OperationalError("the broker is away")
+            working(header, payload)
+
+        streamer.publish = flaky
+        with pytest.raises(kombu.exceptions.OperationalError):
+            streamer.tick(0)
+        streamer.tick(0)
+        assert sorted(values(edge.fetch())) == list(range(35))
+
+
+def test_lost_messages_come_again_with_the_same_ids(edge: Edge, file: Path) -> None:
+    with edge.streamer(republish_after_s=0.1) as streamer:
+        streamer.tick(0)
+        lost = edge.fetch()
+        commit_all(edge, streamer, file)
+    again = edge.published[len(lost) :]
+    assert {(batch.batch_id, batch.published_at_us) for batch in again} == {
+        (batch.batch_id, batch.published_at_us) for batch in lost
+    }
+
+
+def test_losing_every_key_costs_a_copy_not_a_row(edge: Edge, file: Path) -> None:
+    with edge.streamer(republish_after_s=1000) as streamer:
+        streamer.tick(0)
+        edge.client.flushdb()
+        append(file, rows(35, 50))
+        commit_all(edge, streamer, file)
+    assert sorted(values(edge.published)) == list(range(50))
+
+
+def test_a_streamer_that_lost_everything_reads_again(edge: Edge, file: Path) -> None:
+    with edge.streamer() as streamer:
+        commit_all(edge, streamer, file)
+    edge.client.flushdb()
+    with edge.streamer() as streamer:
+        commit_all(edge, streamer, file)
+    first, second = edge.published[:4], edge.published[4:]
+    assert [batch.batch_id for batch in first] == [batch.batch_id for batch in second]
+
+
+def test_a_renamed_file_goes_on_and_a_copy_is_its_own(edge: Edge, file: Path, folder: Path) -> None:
+    with edge.streamer() as streamer:
+        commit_all(edge, streamer, file)
+        renamed = file.rename(folder / "b.csv")
+        append(renamed, rows(35, 40))
+        commit_all(edge, streamer, renamed)
+        assert values(edge.published) == list(range(40))
+        copy = folder / "copy.csv"
+        shutil.copy(renamed, copy)
+        commit_all(edge, streamer, copy)
+        assert values(edge.published) == [*range(40), *range(40)]
+        assert len({batch.source.id for batch in edge.published}) == 3
+    assert [Path(state["path"]).name for state in edge.states()] == ["b.csv", "copy.csv"]
+
+
+def truncate_in_place(path: Path, text: str) -> None:
+    path.write_text(text)
+
+
+def replace_by_another(path: Path, text: str) -> None:
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    new.rename(path)
+
+
+@pytest.mark.parametrize("change", [truncate_in_place, replace_by_another])
+@pytest.mark.parametrize("length", [20, 35, 60])
+def test_a_file_written_anew_is_read_from_its_beginning(
+    edge: Edge, file: Path, change: Callable[[Path, str], None], length: int
+) -> None:
+    with edge.streamer() as streamer:
+        commit_all(edge, streamer, file)
+        change(file, HEADER + rows(0, 1) + rows(100, 100 + length))
+        commit_all(edge, streamer, file)
+    assert set(range(100, 100 + length)) <= set(values(edge.published))
+
+
+def test_a_deleted_file_is_read_to_its_end(edge: Edge, file: Path) -> None:
+    file.write_text(HEADER + rows(0, 5000)[:-1])
+    with edge.streamer(window_bytes=1 << 16) as streamer:
+        streamer.tick(0)
+        file.unlink()
+
+        def drained() -> bool:
+            edge.acknowledge(*edge.fetch())
+            streamer.tick(0)
+            return not streamer.streams
+
+        eventually(drained)
+    assert values(edge.published) == list(range(5000))
+
+
+def test_replicas_share_the_sources_and_never_publish_one_twice(edge: Edge, folder: Path) -> None:
+    for n in range(6):
+        folder.joinpath(f"{n}.csv").write_text(HEADER + rows(0, 40).replace("GPU-1", f"GPU-{n}"))
+    with edge.streamer() as one, edge.streamer() as two:
+        one.discover(sorted(folder.glob("[012].csv")))
+        for _ in range(3):
+            one.tick(0)
+            two.tick(0)
+        assert len(one.streams) + len(two.streams) == 6
+        batches = edge.fetch()
+        assert len({batch.batch_id for batch in batches}) == len(batches) == 24
+
+
+def test_a_silent_replicas_sources_are_taken_over(edge: Edge, file: Path) -> None:
+    with edge.streamer(lease_s=2) as silent, edge.streamer(lease_s=2) as other:
+        silent.tick(0)
+        batches = edge.fetch()
+        edge.acknowledge(*batches)
+        append(file, rows(35, 45))
+
+        def taken() -> bool:
+            other.tick(0)
+            return edge.committed(file) == batches[-1].end
+
+        eventually(taken)
+        silent.tick(0)
+        silent.tick(0)
+        assert len(edge.fetch()) == 1
+        assert not silent.streams
+
+
+def test_a_foreign_file_is_one_quarantined_row(edge: Edge, folder: Path) -> None:
+    photo = folder / "photo.csv"
+    photo.write_bytes(b"\xff\xd8\xff\xe0\0JFIF\nmore\nand more")
+    with edge.streamer() as streamer:
+        streamer.tick(0)
+        streamer.tick(0)
+        (batch,) = edge.fetch()
+        edge.acknowledge(batch)
+        streamer.tick(0)
+    assert [(row.reason, row.raw) for row in batch.readings.quarantined] == [("unknown_format", b"\xff\xd8\xff\xe0\0JFIF")]
+    assert edge.states()[0]["foreign"]
+
+
+def test_a_line_without_end_is_one_row_and_does_not_fill_the_memory(edge: Edge, file: Path) -> None:
+    with file.open("ab") as writing:
+        for _ in range(20):
+            writing.write(b"x" * (1 << 20))
+        writing.write(b"\n" + rows(35, 36).encode())
+    with edge.streamer() as streamer:
+        commit_all(edge, streamer, file)
+    (bad,) = (row for batch in edge.published for row in batch.readings.quarantined)
+    assert (bad.reason, bad.line, len(bad.raw)) == ("too_long", 37, 1 << 16)
+    assert values(edge.published) == list(range(36))
+
+
+def test_a_replay_moves_the_file_to_now_again_and_again(edge: Edge, folder: Path) -> None:
+    path = folder / "a.csv"
+    path.write_text(HEADER + rows(0, 2) + rows(0, 2).replace("GPU_UTIL", "GPU_TEMP"))
+    with edge.streamer(loop_mode=True, batch_size=2) as streamer:
+        begun_us = broker.now_us(edge.client)
+
+        def three_passes() -> bool:
+            before = len(edge.published)
+            streamer.tick(0)
+            edge.acknowledge(*edge.fetch())
+            assert len(edge.published) - before <= 1
+            return len(edge.published) >= 6
+
+        eventually(three_passes, 20)
+        ended_us = broker.now_us(edge.client)
+    anchors = sorted({batch.source.anchor or 0 for batch in edge.published})
+    assert len(anchors) >= 3
+    assert begun_us <= anchors[0]
+    for batch in edge.published:
+        assert batch.source.anchor is not None
+        assert [int(ts) - batch.source.anchor for ts in batch.readings.ts_us] == [0, 1_000_000]
+        assert batch.readings.ts_us.max() <= ended_us
+    assert all(after - before > 1_000_000 for before, after in pairwise(anchors))
+
+
+def test_a_replay_goes_on_after_a_restart(edge: Edge, folder: Path) -> None:
+    path = folder / "a.csv"
+    path.write_text(HEADER + rows(0, 1) * 4)
+    with edge.streamer(loop_mode=True, batch_size=2) as streamer:
+        streamer.tick(0)
+    with edge.streamer(loop_mode=True, batch_size=2) as streamer:
+        streamer.tick(0)
+    one, two = edge.fetch()
+    assert one.source.anchor == two.source.anchor
+    assert one.end == two.start
