@@ -28,9 +28,6 @@ from telemetry.settings import Settings, SettingsError, misspelt
 PERSIST = "telemetry.collector.persist"
 TICK = "telemetry.streamer.tick"
 
-# Longer than the soft shutdown and the hard time limit together, so that nobody's running task is delivered again.
-VISIBILITY_TIMEOUT_S = 300
-
 
 def make_app(settings: Settings) -> Celery:
     """The application of one process. Facts behind the options: docs/MESSAGE_QUEUE_DESIGN.md."""
@@ -63,7 +60,7 @@ def make_app(settings: Settings) -> Celery:
         broker_channel_error_retry=True,
         broker_transport_options={
             **Keys(settings.key_prefix).unacked(f"edge.{settings.edge}" if edge else "central"),
-            "visibility_timeout": VISIBILITY_TIMEOUT_S,
+            "visibility_timeout": settings.visibility_timeout_s,
             "unacked_restore_interval": 10,
             "unacked_restore_throttle": 1,
             "socket_timeout": SOCKET_TIMEOUT_S,

@@ -179,6 +179,11 @@ class Settings:
         "age below which a batch is never published again, whatever speaks for its loss",
     )
 
+    visibility_timeout_s: int = _setting(
+        300,
+        _number(int, 5, 86_400),
+        "seconds after which a message that a worker fetched and never acknowledged is delivered again",
+    )
     series_cache_size: int = _setting(200_000, _number(int, 100, 10**8), "series ids a collector process remembers")
     volatile_labels: tuple[str, ...] = _setting(
         VOLATILE_LABELS, _words, "labels that do not make a series another one, separated by commas"

@@ -23,7 +23,7 @@ from telemetry.settings import Settings
 from telemetry.store.models import DeadLetter
 from telemetry.store.partitions import Partitions
 
-Status = Literal["stored", "dead", "known"]
+Status = Literal["stored", "dead", "known", "probe"]
 
 # Errors that the batch itself causes and that will be the same the next time.
 HOPELESS = (wire.WireError, psycopg.errors.DataError, psycopg.errors.CheckViolation, sqlalchemy.exc.DataError)
@@ -32,7 +32,7 @@ MAX_ERROR_CHARACTERS = 2000
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a message: stored now (its rows by class), dead (why, if it died now), or known from before."""
+    """What became of a message: stored now (its rows by class), dead (why, if it died now), known before, or a probe."""
 
     status: Status
     written: samples.Written | None = None
@@ -60,6 +60,8 @@ class Collector:
         return outcome
 
     def _store(self, batch: wire.Batch) -> Outcome:
+        if batch.start == batch.end:
+            return Outcome("probe")
         status = ledger.status(self._engine, batch.edge, batch.batch_id)
         if status is not None:
             return Outcome("dead" if status == "dead" else "known")

@@ -15,6 +15,8 @@ Header, version 1:
 | `digest` | str | of the compressed payload |
 | `signature` | nil | room for one |
 
+A batch of no bytes (`start` = `end`) is a probe: it is acknowledged and otherwise ignored.
+
 Payload: zstd of two Arrow IPC streams one after the other: the readings (`series`: dictionary of `SeriesKey` texts,
 `ts`: timestamp[us, UTC], `value`: float64) and the rows to quarantine (`offset`, `line`, `reason`, `raw`).
 """

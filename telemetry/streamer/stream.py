@@ -9,14 +9,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from secrets import token_hex
 from typing import Any
 
 from telemetry.readings import wire
+from telemetry.readings.dcgm import Readings
 from telemetry.streamer import clock
 from telemetry.streamer.cut import Cut, Reader, cut, first_timestamp_us
 from telemetry.streamer.registry import Claim, Registry, State
 from telemetry.streamer.source import Prefix, SourceFile
-from telemetry.streamer.window import Evidence, Flight, Window
+from telemetry.streamer.window import PROBE, Evidence, Flight, Probe, Window
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +58,7 @@ class Stream:
     _unsent: dict[str, Cut] = field(default_factory=dict)
     _unsaved: bool = False
     _waiting: Cut | None = None
+    _probe: Probe | None = None
 
     def take(self, *, now_us: int) -> bool:
         """Claim the source and continue where its state says. False if another streamer holds it."""
@@ -82,12 +85,15 @@ class Stream:
         """
         acked = self.registry.acks(self.source_id)
         self._collect(acked)
-        found = [*self._suspects(moment), *self._cut_new(moment)]
+        again = self._suspects(moment)
+        found = [*again, *self._cut_new(moment)]
         self._unsent |= {each.batch_id: each for each in found}
         if self._unsaved:
             self._save()
         self.registry.drop_acks(self.source_id, list(acked))
         self._send(moment)
+        if not (again or acked):
+            self._ask(moment)
         return bool(acked or found)
 
     def renew(self) -> None:
@@ -132,8 +138,11 @@ class Stream:
             self.reader = replace(self.reader, anchor_us=now_us, first_us=now_us if first_us is None else first_us)
 
     def _collect(self, acked: dict[str, str]) -> None:
-        first_tries = [f.sent_s for f in self.window.flights if f.batch_id in acked and f.tries == 1]
-        self.acked_sent_s = max([*first_tries, *filter(None, [self.acked_sent_s])], default=None)
+        sent = [f.sent_s for f in self.window.flights if f.batch_id in acked and f.tries == 1]
+        if self._probe and self._probe.batch_id in acked:
+            sent.append(self._probe.sent_s)
+            self._probe = None
+        self.acked_sent_s = max([*sent, *filter(None, [self.acked_sent_s])], default=None)
         self._move(self.window.acknowledge(frozenset(acked)))
 
     def _move(self, window: Window) -> None:
@@ -220,6 +229,17 @@ class Stream:
             if batch_id in first_published:
                 self.publish(*wire.encode(self._batch(each, first_published[batch_id], moment.now_us)))
             del self._unsent[batch_id]
+
+    def _ask(self, moment: Moment) -> None:
+        """Send a probe after batches that are overdue while nothing tells whether they are lost or late."""
+        now = clock.now()
+        if not self.window.overdue(now, self.after_s) or (self._probe and not self._probe.is_due_again(now, self.after_s)):
+            return
+        tries = self._probe.tries + 1 if self._probe else 1
+        self._probe = Probe(PROBE + token_hex(16), now.seconds, tries)
+        at, line = self.window.committed, self.window.line
+        empty = Cut(self._probe.batch_id, at, at, line, line, Readings.of_quarantined([]))
+        self.publish(*wire.encode(self._batch(empty, moment.now_us, moment.now_us)))
 
     def _batch(self, each: Cut, published_us: int, now_us: int) -> wire.Batch:
         head = self.source.head

@@ -13,6 +13,8 @@ from typing import Any
 
 MAX_BACK_OFF_DOUBLINGS = 5
 MAX_SUSPECTS_A_STEP = 16
+MAX_PROBE_DOUBLINGS = 16
+PROBE = "probe-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,22 @@ class Flight:
     def age_s(self, now: Clock) -> float:
         """Seconds since the last publication; for ever if another boot's clock stamped it."""
         return now.seconds - self.sent_s if self.boot == now.boot else float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A message without rows, sent when batches are overdue and nothing speaks for their loss yet.
+
+    The queue is first in, first out: its acknowledgement says that what was published clearly before it was lost.
+    """
+
+    batch_id: str
+    sent_s: float
+    tries: int
+
+    def is_due_again(self, now: Clock, after_s: float) -> bool:
+        """Whether it too may be lost. Waits ever longer: with the centre dead, probes must not fill the broker."""
+        return now.seconds - self.sent_s >= after_s * (1 << min(self.tries, MAX_PROBE_DOUBLINGS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +141,10 @@ class Window:
             if not f.acked and (f.epoch != evidence.epoch or (_is_old(f, now, after_s) and _is_lost(f, evidence, now, after_s)))
         ]
         return found[:MAX_SUSPECTS_A_STEP]
+
+    def overdue(self, now: Clock, after_s: float) -> bool:
+        """Whether a flight is old enough to be asked after."""
+        return any(not f.acked and _is_old(f, now, after_s) for f in self.flights)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON holds it."""

@@ -1,0 +1,93 @@
+"""What `telemetry up` decides before it starts anything: environment, servers, ports, and what it tells."""
+
+from __future__ import annotations
+
+import glob
+import socket
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from telemetry.local import ports, surroundings
+from telemetry.local.welcome import welcome
+from telemetry.settings import Settings, SettingsError
+
+URLS = {"api": "http://127.0.0.1:1", "flower": "http://127.0.0.1:2"}
+
+
+def listening() -> socket.socket:
+    return socket.create_server(("127.0.0.1", 0))
+
+
+def test_sources_are_absolute_patterns_that_match_the_very_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    odd = Path("odd [1]*?.csv")
+    odd.touch()
+    Path("many").mkdir()
+    Path("many/a.csv").touch()
+    made = Settings.load(surroundings.environment({}, [odd, Path("many")], None, replay=False))
+    assert [glob.glob(pattern) for pattern in made.sources] == [[str(tmp_path / odd)], [str(tmp_path / "many/a.csv")]]  # noqa: PTH207
+
+
+def test_a_comma_in_a_path_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"^--csv a,b\.csv has a comma"):
+        surroundings.environment({}, [Path("a,b.csv")], None, replay=False)
+
+
+def test_options_win_over_the_environment(tmp_path: Path) -> None:
+    given_ = {"TELEMETRY_SOURCES": "x.csv", "TELEMETRY_ROLE": "edge", "TELEMETRY_DATA_DIR": "elsewhere", "PATH": "/bin"}
+    kept = Settings.load(surroundings.environment(given_, [], None, replay=False))
+    assert (kept.sources, kept.role, kept.data_dir, kept.loop_mode) == (("x.csv",), "central", Path.cwd() / "elsewhere", False)
+    told = Settings.load(surroundings.environment(given_, [tmp_path / "y.csv"], tmp_path, replay=True))
+    assert (told.sources, told.data_dir, told.loop_mode) == ((f"{tmp_path}/y.csv",), tmp_path, True)
+    assert surroundings.environment(given_, [], None, replay=False)["PATH"].endswith(":/bin")
+
+
+@pytest.mark.parametrize(
+    ("environ", "needed"),
+    [
+        ({}, ["TELEMETRY_DATABASE_URL", "TELEMETRY_BROKER_URL"]),
+        ({"TELEMETRY_DATABASE_URL": "x"}, ["TELEMETRY_BROKER_URL"]),
+        ({"TELEMETRY_BROKER_URL_FILE": "x"}, ["TELEMETRY_DATABASE_URL"]),
+        ({"TELEMETRY_DATABASE_URL_FILE": "x", "TELEMETRY_BROKER_URL": "x"}, []),
+    ],
+)
+def test_only_the_servers_that_nobody_provides(environ: dict[str, str], needed: list[str], tmp_path: Path) -> None:
+    assert list(surroundings.servers(environ, tmp_path).values()) == needed
+
+
+def test_a_taken_port_gives_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(listening()) as server:
+        taken = server.getsockname()[1]
+        monkeypatch.setitem(ports.USUAL, "api", taken)
+        chosen = ports.choose({})
+        assert chosen["api"] > taken
+        with pytest.raises(ports.TakenError, match=f"^port {taken} is taken$"):
+            ports.choose({"api": taken})
+
+
+def test_a_wildcard_listener_takes_the_port_too() -> None:
+    with closing(socket.create_server(("", 0))) as server:
+        assert not ports.is_free(server.getsockname()[1])
+
+
+@given(st.integers(20_000, 60_000))
+def test_two_names_never_share_a_port(port: int) -> None:
+    with pytest.raises(ports.TakenError, match="wanted twice"):
+        ports.choose({"api": port, "flower": port})
+
+
+def test_nothing_answers_on_a_closed_port() -> None:
+    with closing(listening()) as server:
+        port = server.getsockname()[1]
+    assert not ports.answers(port, "/")
+
+
+def test_the_welcome_shows_no_password() -> None:
+    url = "postgresql://somebody:secret@db.example:5433/telemetry?sslmode=require"
+    shown = welcome(Settings.load({"TELEMETRY_DATABASE_URL": url}), URLS)
+    assert 'psql "host=db.example port=5433 user=somebody dbname=telemetry"' in shown
+    assert "secret" not in shown
