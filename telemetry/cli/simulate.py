@@ -77,13 +77,9 @@ def _microseconds(time_: datetime) -> int:
     type=click.Path(path_type=Path, allow_dash=True),
     help="The CSV file to write, - for standard output.",
 )
-@click.option(
-    "--follow", is_flag=True, help="After the history go on live, until Ctrl-C; an existing FILE is continued."
-)
+@click.option("--follow", is_flag=True, help="After the history go on live, until Ctrl-C; an existing FILE is continued.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another seed is another fleet.")
-@click.option(
-    "--start", callback=_instant, metavar="TIME", help="Time of the first scrape.  [default: so that it ends now]"
-)
+@click.option("--start", callback=_instant, metavar="TIME", help="Time of the first scrape.  [default: so that it ends now]")
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def simulate(
@@ -148,9 +144,7 @@ def _plan(interval: float, duration: float | None, start: int | None, *, follow:
         if follow and duration is None:
             length_us = max(0, now - start)
         if follow and start + length_us > now:
-            raise click.BadParameter(
-                "the history would reach into the future; --follow needs it past", param_hint="'--start'"
-            )
+            raise click.BadParameter("the history would reach into the future; --follow needs it past", param_hint="'--start'")
     if not follow and length_us == 0:
         raise click.BadParameter("0 makes no scrape without --follow", param_hint="'--duration'")
     return timeline, length_us // interval_us if follow else max(1, length_us // interval_us)

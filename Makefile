@@ -1,0 +1,52 @@
+# Everything a clone needs. The environment is .venv, made from the lock in requirements/ and made again when that changes.
+
+PYTHON ?= python3
+ARGS ?=
+
+BIN := .venv/bin
+INSTALLED := .venv/installed
+SAMPLE := .telemetry/sample.csv
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test lint lock clean
+
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(INSTALLED) $(SAMPLE) ## run the whole system on this machine, on a sample that is replayed
+	$(BIN)/telemetry up --csv $(SAMPLE) --replay $(ARGS)
+
+test: $(INSTALLED) ## run all tests on a real Postgres and a real broker; make test ARGS='-k name'
+	$(BIN)/pytest -n 2 $(ARGS)
+
+lint: $(INSTALLED) ## check style, format, types and the order of imports
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lock: $(INSTALLED) ## pin the dependencies of setup.cfg anew
+	$(BIN)/pip install --quiet uv
+	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/lock
+
+clean: ## remove the environment and all that was built; not the data in .telemetry
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' || \
+		{ echo "$(PYTHON) has no venv module; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+
+$(INSTALLED): requirements/dev.txt setup.cfg pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(SAMPLE): | $(INSTALLED)
+	@mkdir -p $(@D)
+	$(BIN)/telemetry simulate --hosts 2 --gpus 8 --interval 5 --duration 600 -o $@.new
+	@mv $@.new $@

@@ -1,0 +1,56 @@
+"""How commands find a running `telemetry up`: a file in its data directory that is there as long as it runs.
+
+`services.json` holds the environment that its processes were given, less what concerns them alone. The lock on the
+directory tells whether it is still true.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import fields
+from pathlib import Path
+
+from telemetry import lock
+from telemetry.settings import Settings, variable
+
+NAME = "services.json"
+# What one process is, and what is streamed, is no business of another command.
+PRIVATE = {"role", "sources", "loop_mode"}
+SHARED = {variable(item) for item in fields(Settings) if item.name not in PRIVATE}
+
+
+def environment(data_dir: Path, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The settings of the `up` that runs in a data directory, as far as the environment does not name them itself."""
+    env = os.environ if environ is None else environ
+    if not lock.is_held(data_dir):
+        return {}
+    try:
+        told = json.loads((data_dir / NAME).read_text(encoding="utf-8"))["environment"]
+    except (OSError, ValueError, KeyError):
+        return {}
+    return {name: value for name, value in told.items() if _setting(name) not in set(map(_setting, env))}
+
+
+@contextmanager
+def announced(data_dir: Path, environ: Mapping[str, str], urls: Mapping[str, str]) -> Iterator[None]:
+    """Let other commands find what runs, as long as this lasts. The file may hold passwords, so only we may read it."""
+    told = {name: value for name, value in environ.items() if _setting(name) in SHARED}
+    path = data_dir / NAME
+    new = path.with_name(f"{NAME}.new")
+    new.unlink(missing_ok=True)
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        json.dump({"pid": os.getpid(), "environment": told, "urls": dict(urls)}, file, indent=2)
+    new.replace(path)
+    try:
+        yield
+    finally:
+        with suppress(FileNotFoundError):
+            path.unlink()
+
+
+def _setting(name: str) -> str:
+    """A secret's variable and the one that names its file are the same setting."""
+    return name.removesuffix("_FILE")

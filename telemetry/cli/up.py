@@ -1,0 +1,116 @@
+"""`telemetry up`: the whole system on one machine, in the foreground, until Ctrl-C.
+
+What runs is the Procfile; servers that the environment does not name are embedded ones under the data directory. The
+pieces are `telemetry.local`; here they are put together, and taken apart in the opposite order.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import click
+
+from telemetry import lock, resources
+from telemetry.cli import found
+from telemetry.embedded import ServerError
+from telemetry.local import ports, surroundings
+from telemetry.local.interrupts import Interrupts
+from telemetry.local.preparation import UnreachableError, prepare
+from telemetry.local.watch import watch
+from telemetry.local.welcome import welcome
+from telemetry.settings import Settings, SettingsError
+from telemetry.supervisor import Supervisor, read_procfile
+
+# Nothing new is published, then what is under way is stored, then nobody looks any more.
+STAGES = (("beat", "streamer"), ("collector",), ("api", "flower"))
+
+
+@click.command()
+@click.option(
+    "--csv",
+    "paths",
+    multiple=True,
+    metavar="PATH",
+    type=click.Path(exists=True, path_type=Path),
+    help="A CSV file to stream, or a directory of them; may be repeated.  [default: TELEMETRY_SOURCES]",
+)
+@click.option("--replay", is_flag=True, help="Stream at the pace of live telemetry, with times of now, again and again.")
+@click.option(
+    "--data-dir",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the state is kept.  [default: .telemetry]",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    help=f"Port of the web page and API.  [default: {ports.USUAL['api']}, or the next that is free]",
+)
+@click.option("--procfile", type=click.Path(exists=True, dir_okay=False, path_type=Path), hidden=True)
+def up(paths: tuple[Path, ...], replay: bool, data_dir: Path | None, port: int | None, procfile: Path | None) -> None:
+    """Run the whole system on this machine: database, broker, streamer, collector, API and Flower. Ctrl-C stops it."""
+    with ExitStack() as stack, _errors_in_one_line():
+        interrupts = stack.enter_context(Interrupts())
+        environ = surroundings.environment(os.environ, paths, data_dir, replay=replay)
+        commands = read_procfile(procfile or resources.path("Procfile"))
+        directory = Path(environ["TELEMETRY_DATA_DIR"])
+        stack.enter_context(_locked(directory))
+        chosen = _ports(port, environ)
+        servers = surroundings.servers(environ, directory)
+        for server, variable in servers.items():
+            interrupts.victims.append(server.kill)
+            stack.enter_context(server)
+            environ[variable] = server.url
+        settings = Settings.load(environ)
+        prepare(settings)
+
+        urls = {name: ports.url(number) for name, number in chosen.items()}
+        stack.enter_context(found.announced(directory, environ, urls))
+        supervisor = Supervisor(commands, environ, sys.stdout)
+        interrupts.victims.append(supervisor.kill)
+        stack.callback(supervisor.stop, STAGES)
+        interrupts.patient = True
+        expected = {name: number for name, number in chosen.items() if name in commands}
+        watch(supervisor, interrupts, servers, welcome(settings, urls), expected)
+        if supervisor.unheard:
+            # What is still to be written would break the interpreter's orderly end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        supervisor.say("stopping; Ctrl-C again kills")
+
+
+@contextmanager
+def _errors_in_one_line() -> Iterator[None]:
+    try:
+        yield
+    except (SettingsError, ServerError, UnreachableError, OSError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        held = lock.hold(directory)
+    except lock.HeldError as error:
+        raise click.ClickException(
+            f"telemetry up is already running in {directory} (process {error.holder}); stop it, or give another --data-dir"
+        ) from None
+    with held:
+        yield
+
+
+def _ports(port: int | None, environ: dict[str, str]) -> dict[str, int]:
+    """Choose the ports, and put them where the Procfile looks for them."""
+    flower = environ.get("FLOWER_PORT")
+    if flower is not None and not flower.isdecimal():
+        raise click.UsageError(f"FLOWER_PORT={flower} is not the number of a port")
+    chosen = ports.choose({"api": port, "flower": int(flower) if flower else None})
+    environ |= {"PORT": str(chosen["api"]), "FLOWER_PORT": str(chosen["flower"])}
+    for name, number in chosen.items():
+        if number != ports.USUAL[name] and not (port if name == "api" else flower):
+            click.echo(f"port {ports.USUAL[name]} is taken, so {name} gets {number}")
+    return chosen

@@ -1,0 +1,46 @@
+"""What the processes of `telemetry up` are given: their environment, and the servers that nobody else provides."""
+
+from __future__ import annotations
+
+import glob
+import os
+import sysconfig
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from telemetry.embedded import Postgres, Valkey
+from telemetry.embedded.server import Server
+from telemetry.settings import PREFIX, Settings, SettingsError
+
+DATABASE, BROKER = f"{PREFIX}DATABASE_URL", f"{PREFIX}BROKER_URL"
+
+
+def environment(given: Mapping[str, str], paths: Sequence[Path], data_dir: Path | None, *, replay: bool) -> dict[str, str]:
+    """The environment of all processes, less the URLs and ports, which are known once the servers run."""
+    # A process whose line in the Procfile names no role belongs to the centre, wherever `up` is called.
+    made = dict(given) | {f"{PREFIX}ROLE": "central"}
+    for name in (f"{DATABASE}_FILE", f"{BROKER}_FILE"):
+        if name in made:
+            made[name] = str(Path(made[name]).absolute())
+    if data_dir is not None:
+        made[f"{PREFIX}DATA_DIR"] = str(data_dir)
+    if paths:
+        made[f"{PREFIX}SOURCES"] = ",".join(map(_pattern, paths))
+    if replay:
+        made[f"{PREFIX}LOOP_MODE"] = "true"
+    made[f"{PREFIX}DATA_DIR"] = str(Settings.load(made).data_dir.absolute())
+    made["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), made.get("PATH", os.defpath)])
+    return made
+
+
+def servers(environ: Mapping[str, str], directory: Path) -> dict[Server, str]:
+    """The embedded servers that are needed, in the order of their start, each with the variable that takes its URL."""
+    offered: dict[Server, str] = {Postgres(directory / "postgres"): DATABASE, Valkey(directory / "valkey"): BROKER}
+    return {server: name for server, name in offered.items() if name not in environ and f"{name}_FILE" not in environ}
+
+
+def _pattern(path: Path) -> str:
+    exact = glob.escape(str(path.absolute()))
+    if "," in exact or "\n" in exact:
+        raise SettingsError(f"--csv {path} has a comma or a line break in its name, which {PREFIX}SOURCES cannot hold")
+    return f"{exact}/*.csv" if path.is_dir() else exact

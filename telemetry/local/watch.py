@@ -1,0 +1,65 @@
+"""Keeps the system running: steps the supervisor, starts servers again that died, and tells when everything answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+
+from telemetry.embedded import ServerError
+from telemetry.embedded.server import Server
+from telemetry.local import ports
+from telemetry.local.interrupts import Interrupts
+from telemetry.supervisor import Backoff, Supervisor
+
+HEALTH = {"api": "/health", "flower": "/healthcheck"}
+# After so long without an answer the user is told what is waited for.
+SLOW_S = 60.0
+
+
+def watch(
+    supervisor: Supervisor,
+    interrupts: Interrupts,
+    servers: Iterable[Server],
+    welcome: str,
+    expected: Mapping[str, int],
+) -> None:
+    """Keep everything running until somebody wants it stopped; `expected` are the ports that must answer once."""
+    waiting = set(expected)
+    began, told, welcomed = time.monotonic(), False, False
+    revivals = {server: Revival(server) for server in servers}
+    while not interrupts.stopping and not supervisor.unheard:
+        supervisor.step()
+        for revival in revivals.values():
+            revival.step(supervisor)
+        waiting = {name for name in waiting if not ports.answers(expected[name], HEALTH[name])}
+        if not waiting and not welcomed:
+            supervisor.show(welcome)
+            welcomed = True
+        if waiting and not told and time.monotonic() - began > SLOW_S:
+            supervisor.say(f"still waiting for an answer of {' and '.join(sorted(waiting))}")
+            told = True
+
+
+class Revival:
+    """Starts an embedded server again that died."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._backoff = Backoff()
+        self._started = time.monotonic()
+        self._due: float | None = None
+
+    def step(self, supervisor: Supervisor) -> None:
+        """See to it that the server runs, now or after a delay."""
+        now = time.monotonic()
+        if self._due is None and self._server.pid is None:
+            delay = self._backoff.after(now - self._started)
+            self._due = now + delay
+            supervisor.say(f"{self._server.name} died; starting it again in {delay:g} s. Its log is {self._server.log}")
+        elif self._due is not None and now >= self._due:
+            self._due = None
+            try:
+                self._server.start()
+            except ServerError as error:
+                supervisor.say(str(error))
+            self._started = time.monotonic()

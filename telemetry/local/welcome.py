@@ -1,0 +1,29 @@
+"""What the user is told once everything runs: where it is reached, and where its state lies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import make_url
+
+from telemetry.settings import Settings
+
+
+def welcome(settings: Settings, urls: Mapping[str, str]) -> str:
+    """A short block for the screen; it holds no password."""
+    url = make_url(settings.database_url)
+    place = {"host": url.query.get("host", url.host), "port": url.port, "user": url.username, "dbname": url.database}
+    psql = " ".join(f"{name}={value}" for name, value in place.items() if value)
+    sources = ", ".join(settings.sources) or "none: give --csv, or upload a file"
+    return f"""
+  telemetry is running; it can be reached from this machine only
+
+    web and API  {urls["api"]}/
+    GPUs         {urls["api"]}/api/v1/gpus
+    Flower       {urls["flower"]}/
+    database     psql "{psql}"
+    sources      {sources}{" (replay)" if settings.loop_mode else ""}
+    state        {settings.data_dir}
+
+  Ctrl-C stops everything
+"""

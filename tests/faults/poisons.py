@@ -1,0 +1,73 @@
+"""What strangers may push to the ingest queue."""
+
+from __future__ import annotations
+
+import base64
+import json
+import pickle
+import uuid
+from typing import Any
+
+import msgpack
+import pyarrow as pa
+import redis
+
+from telemetry.celery import PERSIST
+from telemetry.readings import wire
+from telemetry.readings.identity import digest
+from telemetry.settings import Settings
+from tests.batches import batch, key, readings
+
+
+def envelope(body: bytes, task: Any, content_type: str = "application/x-msgpack") -> str:
+    """A message as kombu puts it on a Redis list, around any body."""
+    name = str(uuid.uuid4())
+    headers = {"lang": "py", "task": task, "id": name, "root_id": name, "argsrepr": "-", "kwargsrepr": "-"}
+    properties = {
+        "correlation_id": name,
+        "delivery_mode": 2,
+        "delivery_info": {"exchange": "", "routing_key": "telemetry.ingest"},
+        "priority": 0,
+        "body_encoding": "base64",
+        "delivery_tag": name,
+    }
+    message = {
+        "body": base64.b64encode(body).decode(),
+        "content-encoding": "binary",
+        "content-type": content_type,
+        "headers": headers,
+        "properties": properties,
+    }
+    return json.dumps(message)
+
+
+def call(*args: Any, task: Any = PERSIST) -> str:
+    """A call of a task."""
+    return envelope(msgpack.packb((list(args), {}, {})), task)
+
+
+def poisons() -> dict[str, str]:
+    """Messages that can never be stored, by what is wrong with them."""
+    header, payload = wire.encode(batch(readings((key(gpu="GPU-poison"), 0, 1.0)), "poison"))
+    bomb = pa.compress(bytes(wire.MAX_DECODED_BYTES + 1), "zstd", asbytes=True)
+    noise = bytes(range(256))
+    return {
+        "wrong digest": call({**header, "batch_id": "p1", "digest": "0" * 32}, payload),
+        "old version": call({**header, "batch_id": "p2", "version": 0}, payload),
+        "bomb": call({**header, "batch_id": "p3", "digest": digest(bomb), "size": 1000}, bomb),
+        "noise": call({**header, "batch_id": "p4", "digest": digest(noise)}, noise),
+        "no header": call(None, None),
+        "no arguments": call(),
+        "nul in a name": call({**header, "batch_id": "p\0", "edge": "a\0b"}, payload),
+        "unknown task": call(1, task="os.system"),
+        "another task": call(task="celery.backend_cleanup"),
+        "no task": call(1, task=None),
+        "pickle": envelope(pickle.dumps(([], {}, {})), PERSIST, "application/x-python-serialize"),
+        "torn body": envelope(msgpack.packb(([header, payload], {}, {}))[:-40], PERSIST),
+    }
+
+
+def push_all(client: redis.Redis, settings: Settings) -> None:
+    """Push every poison to the ingest queue."""
+    for message in poisons().values():
+        client.lpush(settings.ingest_queue, message)
