@@ -7,6 +7,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import redis
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.retry import Retry
 
 from telemetry.settings import Settings
 
@@ -29,15 +31,16 @@ def tls_options(settings: Settings) -> dict[str, Any] | None:
     return options
 
 
-def connect(settings: Settings) -> redis.Redis:
+def connect(settings: Settings, *, socket_timeout_s: float = SOCKET_TIMEOUT_S, retries: int = 3) -> redis.Redis:
     """A client for the broker's keys; connects at the first command. Replies are bytes."""
     url = settings.broker_url
     if url.startswith("redis+socket://"):
         url = "unix://" + url.removeprefix("redis+socket://").replace("virtual_host=", "db=")
     return redis.Redis.from_url(
         url,
-        socket_timeout=SOCKET_TIMEOUT_S,
-        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        socket_timeout=socket_timeout_s,
+        socket_connect_timeout=min(CONNECT_TIMEOUT_S, socket_timeout_s),
+        retry=Retry(ExponentialWithJitterBackoff(base=0.1, cap=1), retries),
         health_check_interval=15,
         client_name="telemetry",
         **(tls_options(settings) or {}),
