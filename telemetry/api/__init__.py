@@ -6,7 +6,7 @@ import os
 
 from flask import Flask
 
-from telemetry.api import errors, gpus, health, requests, stats
+from telemetry.api import errors, gpus, health, index, requests, stats
 from telemetry.api.connections import Connections
 from telemetry.settings import Settings
 
@@ -21,6 +21,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["connections"] = Connections(settings or Settings.load(os.environ))
     requests.install(app)
     errors.install(app)
+    app.register_blueprint(index.blueprint)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(gpus.blueprint, url_prefix=PREFIX)
     app.register_blueprint(stats.blueprint, url_prefix=PREFIX)

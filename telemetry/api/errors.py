@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from http import HTTPStatus
 from typing import Any
 
 import psycopg
@@ -43,7 +44,8 @@ def install(app: Flask) -> None:
 def _document(status: int, code: str, detail: str, parameter: str | None = None) -> Response:
     body: dict[str, Any] = {
         "type": "about:blank",
-        "title": code.replace("_", " "),
+        # Of about:blank the title is the status' own (RFC 9457, 4.2.1); what happened is told by the code.
+        "title": HTTPStatus(status).phrase,
         "status": status,
         "code": code,
         "detail": detail,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 from flask import Blueprint
@@ -47,10 +48,7 @@ def list_telemetry(name: str) -> dict[str, Any]:
     more = len(rows) > page.limit
     return {
         "gpu": gpu.identity,
-        "items": [
-            {"timestamp": instant(row.ts), "metric": row.name, "value": row.value, "unit": row.unit, "labels": row.labels}
-            for row in rows[: page.limit]
-        ],
+        "items": [_reading(row) for row in rows[: page.limit]],
         "limit": page.limit,
         "offset": page.offset,
         "next_offset": page.offset + page.limit if more else None,
@@ -75,4 +73,15 @@ def _gpu(row: queries.Record) -> dict[str, Any]:
         "model": row.model,
         "driver_version": row.driver_version,
         "first_seen": instant(row.first_seen),
+    }
+
+
+def _reading(row: queries.Record) -> dict[str, Any]:
+    return {
+        "timestamp": instant(row.ts),
+        "metric": row.name,
+        # Streamers let no other through, but JSON has no word for NaN and a strict reader would refuse the whole page.
+        "value": row.value if isfinite(row.value) else None,
+        "unit": row.unit,
+        "labels": row.labels,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Literal
@@ -13,6 +14,8 @@ from telemetry.store.queries import Page, Span
 
 MAX_TEXT = 500
 MAX_OFFSET = 1_000_000_000
+# A plus sign that was not encoded arrives as a blank: the one between a time's seconds and its zone.
+BLANK_ZONE = re.compile(r"(:[0-9]{2}(?:\.[0-9]+)?) ([0-9]{2}:?[0-9]{2})\Z")
 
 
 def only(*known: str, repeatable: Collection[str] = ()) -> None:
@@ -80,11 +83,9 @@ def _instant(name: str) -> datetime | None:
     raw = request.args.get(name)
     if raw is None:
         return None
-    # A plus sign that was not encoded arrives as a blank.
-    head, blank, tail = raw.rpartition(" ")
-    candidate = f"{head}+{tail}" if blank and "T" in head else raw
     try:
-        value = datetime.fromisoformat(candidate)
+        # Python reads only capital T and Z; RFC 3339 allows both.
+        value = datetime.fromisoformat(BLANK_ZONE.sub(r"\1+\2", raw.upper()))
         if value.tzinfo is not None:
             return value.astimezone(UTC)
     except (ValueError, OverflowError):

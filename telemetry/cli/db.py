@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 from sqlalchemy import Engine
 
-from telemetry.cli.session import data_dir_option, database, load_settings
+from telemetry.cli.database import database
+from telemetry.cli.session import data_dir_option, load_settings
 from telemetry.store import migrate
 
 

@@ -1,4 +1,7 @@
-"""What every command that uses the system begins with: settings (of a running `telemetry up` too), engine, broker."""
+"""What every command that uses the system begins with: settings (of a running `telemetry up` too) and the broker.
+
+The database is in `database`: an edge has no driver for it.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,10 @@ from pathlib import Path
 
 import click
 import redis
-from sqlalchemy import Engine
-from sqlalchemy.exc import OperationalError
 
 from telemetry import broker
 from telemetry.cli.found import environment
 from telemetry.settings import Settings
-from telemetry.store.engine import make_engine
 
 data_dir_option = click.option(
     "--data-dir",
@@ -29,19 +29,6 @@ def load_settings(data_dir: Path | None, **overrides: str) -> Settings:
     """Settings from the environment; what it leaves open comes from the `telemetry up` that runs in the data directory."""
     place = data_dir or Settings.load().data_dir
     return Settings.load({**environment(place), **os.environ, **overrides})
-
-
-@contextmanager
-def database(settings: Settings, command: str) -> Iterator[Engine]:
-    """An engine for one command; a database that cannot be reached is one clear line."""
-    engine = make_engine(settings, application=command)
-    try:
-        yield engine
-    except OperationalError as error:
-        where = broker.shown(settings.database_url)
-        raise click.ClickException(f"cannot reach the database {where}: {str(error.orig).splitlines()[0]}") from None
-    finally:
-        engine.dispose()
 
 
 @contextmanager

@@ -11,7 +11,8 @@ import click
 import redis
 
 from telemetry.celery import make_app
-from telemetry.cli.session import connected, data_dir_option, database, json_option, load_settings
+from telemetry.cli.database import database
+from telemetry.cli.session import connected, data_dir_option, json_option, load_settings
 from telemetry.keys import Keys
 from telemetry.settings import Settings
 from telemetry.store.ledger import flow

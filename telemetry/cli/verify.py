@@ -6,7 +6,6 @@ Owns arguments, progress and output. Reading and comparing are `telemetry.verify
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ import click
 import psycopg
 from sqlalchemy.exc import SQLAlchemyError
 
-from telemetry.cli import found
+from telemetry.cli.session import data_dir_option, json_option, load_settings
 from telemetry.settings import Settings
 from telemetry.store.engine import make_engine
 from telemetry.verify import files, queries
@@ -30,22 +29,16 @@ TEXT_WIDTH = 120
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH…", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print the counts as one JSON object.")
-@click.option(
-    "--data-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Data directory of the `telemetry up` to use.",
-)
+@json_option
+@data_dir_option
 def verify(paths: tuple[Path, ...], as_json: bool, data_dir: Path | None) -> None:
     """Compare files with the database, row by row.
 
     Exits 0 if every row was stored, is a duplicate of one stored, blank, or in quarantine, and the database has no
     samples of the same series and span beside; 1 if not.
     """
-    running = found.environment(data_dir or Settings.load().data_dir)
-    settings = Settings.load({**running, **os.environ})
     try:
-        outcome = examine(settings, paths)
+        outcome = examine(load_settings(data_dir), paths)
     except (SQLAlchemyError, psycopg.Error) as error:
         told = str(getattr(error, "orig", None) or error).strip().splitlines()
         raise click.ClickException(f"the database cannot be read: {told[0] if told else 'no reason given'}") from None

@@ -58,6 +58,11 @@ def test_a_database_without_the_schema_says_how_to_make_it(settings: Settings, e
     app.extensions["connections"].close()
 
 
+def test_the_root_tells_where_things_are(client: FlaskClient) -> None:
+    found = client.get("/").get_json()["resources"]
+    assert {rule.rule.replace("<name>", "{id}") for rule in client.application.url_map.iter_rules()} == {"/", *found}
+
+
 def test_unknown_paths_and_methods_are_problems(client: FlaskClient) -> None:
     missing = client.get("/api/v1/none", headers={"X-Request-ID": "mine-1"})
     assert (missing.status_code, missing.content_type) == (404, "application/problem+json")
