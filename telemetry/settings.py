@@ -189,6 +189,9 @@ class Settings:
         VOLATILE_LABELS, _words, "labels that do not make a series another one, separated by commas"
     )
     ack_ttl_s: int = _setting(86_400, _number(int, 60, 10**7), "seconds after which an acknowledgement nobody fetched expires")
+    gap_alert_s: int = _setting(
+        300, _number(int, 1, 10**7), "seconds after which bytes the ledger has passed without having them are reported"
+    )
     lock_timeout_s: int = _setting(10, _number(int, 1, 600), "Postgres lock_timeout of every session")
     statement_timeout_s: int = _setting(40, _number(int, 1, 3600), "Postgres statement_timeout of every session")
     idle_timeout_s: int = _setting(30, _number(int, 1, 3600), "Postgres idle_in_transaction_session_timeout of every session")

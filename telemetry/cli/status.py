@@ -15,8 +15,9 @@ from telemetry.cli.database import database
 from telemetry.cli.session import connected, data_dir_option, json_option, load_settings
 from telemetry.keys import Keys
 from telemetry.settings import Settings
+from telemetry.store.audit import gaps
 from telemetry.store.ledger import flow
-from telemetry.streamer.registry import Registry
+from telemetry.streamer.registry import Registry, edges
 
 FLOW_S = 60
 PING_S = 0.5
@@ -32,6 +33,7 @@ def status(as_json: bool, data_dir: Path | None) -> None:
         found: dict[str, Any] = {"queue": _queue(client, settings), "sources": _sources(client, settings)}
         with engine.connect() as connection:
             found["flow"] = [asdict(each) for each in flow(connection, FLOW_S)]
+            found["gaps"] = [{**asdict(gap), "since": gap.since.isoformat()} for gap in gaps(connection, settings.gap_alert_s)]
     found["workers"] = sorted(_workers(settings))
     click.echo(json.dumps(found) if as_json else _text(found))
 
@@ -44,7 +46,7 @@ def _queue(client: redis.Redis, settings: Settings) -> dict[str, int]:
 def _sources(client: redis.Redis, settings: Settings) -> list[dict[str, Any]]:
     keys = Keys(settings.key_prefix)
     found = []
-    for edge in sorted(name.decode() if isinstance(name, bytes) else name for name in client.smembers(keys.edges())):
+    for edge in edges(client, keys):
         for state in Registry(client, keys, edge, "status", settings.lease_s).known().values():
             window = state["window"]
             found.append(
@@ -87,6 +89,10 @@ def _text(found: dict[str, Any]) -> str:
             f"source    {each['edge']} {each['path']}: {each['committed']:,} of {each['size']:,} bytes committed, "
             f"{each['in_flight']} batches in flight{foreign}"
         )
+    lines += [
+        f"GAP       {gap['edge']} {gap['path']}: bytes {gap['start']:,} to {gap['end']:,} are missing since {gap['since']}"
+        for gap in found["gaps"]
+    ]
     if not found["flow"]:
         lines.append("flow      nothing committed in the last minute")
     return "\n".join(lines)

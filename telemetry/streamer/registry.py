@@ -51,6 +51,13 @@ RELEASE = """
 if redis.call('HGET', KEYS[1], 'token') == ARGV[1] then redis.call('HSET', KEYS[1], 'lease_until_ms', 0) end
 """
 
+# KEYS: source, acks. ARGV: state. The token grows, so whoever holds the source finds it taken.
+OVERWRITE = """
+redis.call('HINCRBY', KEYS[1], 'token', 1)
+redis.call('HSET', KEYS[1], 'lease_until_ms', 0, 'state', ARGV[1])
+redis.call('DEL', KEYS[2])
+"""
+
 State = dict[str, Any]
 Saved = Literal["saved", "taken", "gone"]
 
@@ -103,6 +110,11 @@ class Registry:
         self._client.delete(self._keys.source(self._edge, source_id), self._keys.acks(self._edge, source_id))
         self._client.srem(self._keys.sources(self._edge), source_id)
 
+    def overwrite(self, source_id: str, state: State) -> None:
+        """Give a source another state, whoever holds it; the holder finds out at its next save."""
+        keys = [self._keys.source(self._edge, source_id), self._keys.acks(self._edge, source_id)]
+        self._client.eval(OVERWRITE, 2, *keys, _text(state))
+
     def known(self) -> dict[str, State]:
         """The states of all sources of the edge, by id. Ids whose hash has expired are dropped on the way."""
         ids = sorted(_plain(each) for each in self._client.smembers(self._keys.sources(self._edge)))
@@ -131,6 +143,11 @@ class Registry:
         self._client.set(key, secrets.token_hex(8), nx=True)
         mark = self._client.get(key)
         return _plain(mark) if mark else ""
+
+
+def edges(client: redis.Redis, keys: Keys) -> list[str]:
+    """The names of all edges that have streamed."""
+    return sorted(_plain(name) for name in client.smembers(keys.edges()))
 
 
 def _text(state: State | None) -> str:

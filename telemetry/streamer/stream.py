@@ -283,6 +283,7 @@ class Stream:
             "inode": list(self.source.identity()),
             "size": self.source.size(),
             "rows": self.rows_read,
+            "begin": [self.source.head.end, self.source.head.lines + 1],
             "anchor": self.reader.anchor_us,
             "pass_end": self.pass_end_us,
             "prefix": [self._prefix.start, self._prefix.end, self._prefix.digest],

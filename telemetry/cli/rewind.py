@@ -1,0 +1,45 @@
+"""`telemetry rewind`: sets the edges back to what the ledger of a restored database holds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from telemetry.cli.database import database
+from telemetry.cli.session import connected, data_dir_option, json_option, load_settings
+from telemetry.keys import Keys
+from telemetry.store.audit import ledger_ranges
+from telemetry.streamer.registry import Registry, edges
+from telemetry.streamer.rewind import Range, rewound
+
+
+@click.command()
+@json_option
+@data_dir_option
+def rewind(as_json: bool, data_dir: Path | None) -> None:
+    """Set the edges back to what the ledger holds.
+
+    Run it after Postgres was restored from a backup or failed over and has forgotten commits: edges believe those to be
+    done. Streamers may go on running; what they hold is taken from them, and they read again from where the ledger ends.
+    Running it when nothing was forgotten changes nothing.
+    """
+    settings = load_settings(data_dir)
+    done = []
+    with connected(settings) as client, database(settings, "rewind") as engine, engine.connect() as connection:
+        for edge in edges(client, Keys(settings.key_prefix)):
+            registry = Registry(client, Keys(settings.key_prefix), edge, "rewind", settings.lease_s)
+            for source_id, state in registry.known().items():
+                held = ledger_ranges(connection, edge, state["fingerprint"], state["path"], state["anchor"])
+                new = rewound(state, [Range(*each) for each in held])
+                if new is not None:
+                    registry.overwrite(source_id, new)
+                    before, after = state["window"]["committed"], new["window"]["committed"]
+                    done.append({"edge": edge, "path": state["path"], "from": before, "to": after})
+    if as_json:
+        click.echo(json.dumps({"rewound": done}))
+        return
+    for each in done:
+        click.echo(f"{each['edge']} {each['path']}: from byte {each['from']:,} back to {each['to']:,}")
+    click.echo(f"{len(done)} sources set back" if done else "every edge is where the ledger is")

@@ -1,0 +1,39 @@
+"""Dead letters: messages that could not be stored, until a person retries or drops them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, RowMapping, delete, select
+
+from telemetry.store.models import Batch, DeadLetter
+
+
+def listed(connection: Connection, limit: int) -> Sequence[RowMapping]:
+    """The oldest letters, without their payloads."""
+    columns = (DeadLetter.id, DeadLetter.edge, DeadLetter.batch_id, DeadLetter.error, DeadLetter.died_at)
+    return connection.execute(select(*columns).order_by(DeadLetter.id).limit(limit)).mappings().all()
+
+
+def ids(connection: Connection) -> list[int]:
+    """All letters."""
+    return list(connection.scalars(select(DeadLetter.id).order_by(DeadLetter.id)))
+
+
+def read(connection: Connection, letter_id: int) -> Row[Any] | None:
+    """One letter, whole."""
+    return connection.execute(select(DeadLetter.__table__).where(DeadLetter.id == letter_id)).first()
+
+
+def drop(connection: Connection, letter_id: int) -> bool:
+    """Remove a letter; its batch stays dead in the ledger. False if there is none."""
+    gone = connection.execute(delete(DeadLetter).where(DeadLetter.id == letter_id).returning(DeadLetter.id))
+    return gone.first() is not None
+
+
+def reopen(connection: Connection, letter: Row[Any]) -> None:
+    """Let a letter's batch be entered in the ledger again."""
+    connection.execute(
+        delete(Batch).where(Batch.edge == letter.edge, Batch.batch_id == letter.batch_id, Batch.status == "dead")
+    )

@@ -1,0 +1,40 @@
+"""Sets a source back to what the ledger holds: after Postgres was restored, edges believe more to be committed than is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from telemetry.readings.identity import digest
+from telemetry.streamer.window import Window
+
+State = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Bytes [start, end) of a source that the ledger has, and the line they begin at."""
+
+    start: int
+    end: int
+    line: int
+
+
+def rewound(state: State, ledger: Iterable[Range]) -> State | None:
+    """The state of a source as the ledger justifies it; None if that is what it is already.
+
+    The committed offset becomes the beginning of the last range of the contiguous prefix, as the line behind that range
+    is not known: one batch is published again, and known to the ledger.
+    """
+    begin, line = state["begin"]
+    last = Range(begin, begin, line)
+    for each in sorted(ledger, key=lambda each: (each.start, each.end)):
+        if each.start > last.end:
+            break
+        if each.end > last.end:
+            last = each
+    if last.end >= state["window"]["committed"]:
+        return None
+    window = Window(last.start, last.line)
+    return {**state, "window": window.to_json(), "prefix": [last.start, last.start, digest(b"")]}

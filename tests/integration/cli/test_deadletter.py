@@ -1,0 +1,60 @@
+"""`telemetry deadletter` on real letters."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+
+import pytest
+import redis
+from sqlalchemy import Engine, text
+
+from telemetry.collector.acks import Acks
+from telemetry.collector.persist import Collector
+from telemetry.keys import Keys
+from telemetry.readings import wire
+from telemetry.settings import Settings
+from tests.batches import batch, key, readings
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def letters(settings: Settings, engine: Engine, redis_client: redis.Redis) -> None:
+    """Two letters: one whose batch is sound by now, as after a mended collector, and one that is hopeless."""
+    collector = Collector(settings, engine, Acks(redis_client, Keys(settings.key_prefix), 60))
+    header, payload = wire.encode(batch(readings((key(), 0, 1.0)), "sound"))
+    collector.persist({**header, "digest": "0" * 32}, payload)
+    collector.persist({**header, "batch_id": "hopeless", "digest": "0" * 32}, payload)
+    with engine.begin() as connection:
+        mended = json.dumps({**header})
+        connection.execute(text("UPDATE dead_letters SET header = CAST(:h AS jsonb) WHERE batch_id = 'sound'"), {"h": mended})
+
+
+@pytest.mark.usefixtures("letters")
+def test_letters_are_listed_shown_retried_and_dropped(telemetry: Run, engine: Engine) -> None:
+    listed = json.loads(telemetry("deadletter", "list", "--json").stdout)
+    assert [each["batch_id"] for each in listed] == ["sound", "hopeless"]
+    shown = json.loads(telemetry("deadletter", "show", str(listed[0]["id"])).stdout)
+    assert "digest" in shown["error"]
+    assert shown["payload_bytes"] > 0
+    retried = telemetry("deadletter", "retry", "--all")
+    assert retried.returncode == 1
+    assert "stored" in retried.stdout
+    assert "dead: WireError" in retried.stdout
+    (left,) = json.loads(telemetry("deadletter", "list", "--json").stdout)
+    assert left["batch_id"] == "hopeless"
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT batch_id, status FROM batches ORDER BY 1")).all() == [
+            ("hopeless", "dead"),
+            ("sound", "stored"),
+        ]
+        assert connection.scalar(text("SELECT count(*) FROM samples")) == 1
+    assert telemetry("deadletter", "drop", str(left["id"])).returncode == 0
+    assert "no dead letters" in telemetry("deadletter", "list").stdout
+
+
+def test_bad_usage_is_told(telemetry: Run) -> None:
+    assert telemetry("deadletter", "retry").returncode == 2
+    assert "there is no dead letter 7" in telemetry("deadletter", "show", "7").stderr

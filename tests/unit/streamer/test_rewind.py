@@ -1,0 +1,35 @@
+"""How far the ledger of a restored database justifies what an edge believes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from telemetry.streamer.rewind import Range, rewound
+from telemetry.streamer.window import Window
+
+STATE: dict[str, Any] = {"begin": [10, 2], "window": Window(90, 12).to_json(), "prefix": [0, 90, "x"], "path": "a"}
+
+
+@pytest.mark.parametrize(
+    ("ledger", "committed", "line"),
+    [
+        ([], 10, 2),
+        ([Range(20, 30, 3)], 10, 2),
+        ([Range(10, 30, 2)], 10, 2),
+        ([Range(30, 50, 4), Range(10, 30, 2)], 30, 4),
+        ([Range(10, 30, 2), Range(30, 50, 4), Range(60, 90, 9)], 30, 4),
+        ([Range(10, 30, 2), Range(20, 50, 3), Range(10, 15, 2)], 20, 3),
+    ],
+)
+def test_it_goes_back_to_the_last_range_of_the_contiguous_prefix(ledger: list[Range], committed: int, line: int) -> None:
+    new = rewound(STATE, ledger)
+    assert new is not None
+    assert Window.from_json(new["window"]) == Window(committed, line)
+    assert new["path"] == "a"
+
+
+def test_nothing_forgotten_changes_nothing() -> None:
+    assert rewound(STATE, [Range(10, 50, 2), Range(50, 90, 7)]) is None
+    assert rewound(STATE, [Range(10, 50, 2), Range(50, 120, 7)]) is None
