@@ -7,11 +7,14 @@ of the surroundings (database away, lock timeout, deadlock) is raised, and the m
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import psycopg
+import redis
 import sqlalchemy.exc
+from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import Connection, Engine, event, insert
 
 from telemetry.collector import ledger, samples
@@ -23,10 +26,14 @@ from telemetry.settings import Settings
 from telemetry.store.models import DeadLetter
 from telemetry.store.partitions import Partitions
 
+log = logging.getLogger(__name__)
+
 Status = Literal["stored", "dead", "known", "probe"]
 
 # Errors that the batch itself causes and that will be the same the next time.
 HOPELESS = (wire.WireError, psycopg.errors.DataError, psycopg.errors.CheckViolation, sqlalchemy.exc.DataError)
+# Failures of everything around: another time, or another worker, may do better.
+SURROUNDINGS = (sqlalchemy.exc.SQLAlchemyError, psycopg.Error, redis.RedisError, OSError, MemoryError, SoftTimeLimitExceeded)
 MAX_ERROR_CHARACTERS = 2000
 
 
@@ -50,11 +57,19 @@ class Collector:
         event.listen(engine, "connect", self._forget)
 
     def persist(self, header: Any, payload: Any) -> Outcome:
-        """Store one batch, whatever it holds. Raises NewerVersionError, and the database's and broker's own errors."""
+        """Store one batch, whatever it holds. Raises NewerVersionError and SURROUNDINGS.
+
+        An error that nobody thought of kills the batch too: it is kept with its message, and blocks nothing.
+        """
         try:
             batch = wire.decode(header, payload)
             outcome = self._store(batch)
         except HOPELESS as error:
+            outcome = self._bury(header, payload, error)
+        except (wire.NewerVersionError, *SURROUNDINGS):
+            raise
+        except Exception as error:
+            log.exception("an error nobody thought of")
             outcome = self._bury(header, payload, error)
         self._acknowledge(header, "dead" if outcome.status == "dead" else "stored")
         return outcome

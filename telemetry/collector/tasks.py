@@ -10,24 +10,22 @@ import time
 from functools import cache
 from typing import Any
 
-import psycopg
-import redis
-import sqlalchemy.exc
 from celery.exceptions import Reject
 from celery.utils.log import get_task_logger
 
 from telemetry import broker
 from telemetry.celery import PERSIST, app, settings
 from telemetry.collector.acks import Acks
-from telemetry.collector.persist import Collector
+from telemetry.collector.persist import SURROUNDINGS, Collector
 from telemetry.keys import Keys
 from telemetry.readings.wire import NewerVersionError
 from telemetry.store.engine import make_engine
 
 log = get_task_logger(__name__)
 
-SURROUNDINGS = (sqlalchemy.exc.SQLAlchemyError, psycopg.Error, redis.RedisError, OSError)
 PAUSES_S = (0.1, 0.3, 1.0, 3.0, 6.0)
+# Well below the soft time limit, at which a message would be dropped rather than requeued.
+PATIENCE_S = 20.0
 NEWER_PAUSE_S = 5.0
 
 
@@ -41,6 +39,7 @@ def collector() -> Collector:
 @app.task(name=PERSIST)
 def persist(header: Any, payload: Any) -> None:
     """Persist one batch: see `telemetry.readings.wire` for the message."""
+    deadline = time.monotonic() + PATIENCE_S
     for pause_s in (*PAUSES_S, None):
         try:
             outcome = collector().persist(header, payload)
@@ -50,7 +49,7 @@ def persist(header: Any, payload: Any) -> None:
             raise Reject(error, requeue=True) from None
         except SURROUNDINGS as error:
             log.warning("%s %s: %s", name_of(header), type(error).__name__, str(error).splitlines()[:1])
-            if pause_s is None:
+            if pause_s is None or time.monotonic() > deadline:
                 raise Reject(error, requeue=True) from None
             time.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
         else:

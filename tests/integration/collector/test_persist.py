@@ -140,3 +140,16 @@ def test_many_collectors_at_once_make_each_series_and_sample_once(
     assert query("SELECT count(*) FROM samples") == [(len(distinct),)]
     assert query("SELECT count(*), sum(stored) FROM batches") == [(len(messages), len(distinct))]
     assert query("SELECT sum(rows - stored - duplicate - conflict) FROM batches") == [(0,)]
+
+
+def test_an_error_nobody_thought_of_kills_the_batch_and_keeps_it(
+    collector: Collector, query: Query, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(collector._registry, "series_ids", broken)
+    message = wire.encode(batch(readings((key(), 0, 1.0))))
+    outcome = collector.persist(*message)
+    assert (outcome.status, outcome.error) == ("dead", "ZeroDivisionError: a bug")
+    assert query("SELECT payload FROM dead_letters") == [(message[1],)]
