@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import sqlalchemy.exc
 from flask import Flask, Response, g, json
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 log = logging.getLogger(__name__)
 
@@ -62,12 +62,21 @@ def _problem(error: ProblemError) -> Response:
 
 def _http(error: HTTPException) -> Response:
     status = error.code or 500
-    made = _document(status, CODES.get(status, "http_error"), error.description or error.name)
+    made = _document(status, CODES.get(status, "http_error"), _mend(error))
     # Such as Allow, which RFC 9110 asks of a 405.
     for name, value in error.get_headers():
         if name.lower() != "content-type":
             made.headers.setdefault(name, value)
     return made
+
+
+def _mend(error: HTTPException) -> str:
+    match error:
+        case NotFound():
+            return "nothing is at this path; GET / lists the resources"
+        case MethodNotAllowed(valid_methods=allowed) if allowed:
+            return f"this resource answers only {', '.join(sorted(allowed))}"
+    return error.description or error.name
 
 
 def _database(error: sqlalchemy.exc.SQLAlchemyError) -> Response:

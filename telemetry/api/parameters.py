@@ -22,7 +22,7 @@ def only(*known: str, repeatable: Collection[str] = ()) -> None:
     """Refuse parameters that the resource does not have, and those given more than once."""
     for name, values in request.args.lists():
         if name not in known:
-            raise bad_parameter(name, f"there is no parameter {name[:50]!r} here; known are: {', '.join(known)}")
+            raise bad_parameter(name, f"there is no parameter {name[:50]!r} here; known are: {', '.join(known) or 'none'}")
         if len(values) > 1 and name not in repeatable:
             raise bad_parameter(name, f"{name} may be given once")
 

@@ -1,18 +1,27 @@
-"""`/health`, and errors that every resource shares."""
+"""`/health`: what is well, what is away, what hangs; and the server that a node runs."""
 
 from __future__ import annotations
 
+import signal
+import tempfile
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from flask.testing import FlaskClient
 
 from telemetry.api import create_app
+from telemetry.embedded import Postgres, Valkey
+from telemetry.embedded.server import Server
 from telemetry.settings import Settings
 from telemetry.store import migrate
+from telemetry.store.engine import make_engine
 from tests.fixtures.processes import Start
 from tests.ports import free_port
 from tests.waiting import eventually
@@ -63,19 +72,57 @@ def test_the_root_tells_where_things_are(client: FlaskClient) -> None:
     assert {rule.rule.replace("<name>", "{id}") for rule in client.application.url_map.iter_rules()} == {"/", *found}
 
 
-def test_unknown_paths_and_methods_are_problems(client: FlaskClient) -> None:
-    missing = client.get("/api/v1/none", headers={"X-Request-ID": "mine-1"})
-    assert (missing.status_code, missing.content_type) == (404, "application/problem+json")
-    assert missing.headers["X-Request-ID"] == missing.get_json()["request_id"] == "mine-1"
-    refused = client.post("/api/v1/gpus", headers={"X-Request-ID": "no good!"})
-    assert (refused.status_code, refused.get_json()["code"]) == (405, "method_not_allowed")
-    assert "GET" in refused.headers["Allow"]
-    assert refused.headers["X-Request-ID"] != "no good!"
+@pytest.fixture(scope="module")
+def own() -> Iterator[tuple[Postgres, Valkey]]:
+    """Servers that nobody else uses, so that they may be stopped in their tracks."""
+    with tempfile.TemporaryDirectory(prefix="telemetry-health-") as name:
+        Path(name).chmod(0o755)
+        with Postgres(Path(name) / "postgres", {"fsync": "off"}) as postgres, Valkey(Path(name) / "valkey", {}) as valkey:
+            engine = make_engine(Settings.load({"TELEMETRY_DATABASE_URL": postgres.url}), application="test")
+            migrate.upgrade(engine)
+            engine.dispose()
+            yield postgres, valkey
 
 
-def test_gunicorn_serves_it(start: Start, environ: Mapping[str, str]) -> None:
+def send(server: Server, sign: signal.Signals) -> None:
+    process = psutil.Process(server.pid)
+    for each in [process, *process.children(recursive=True)]:
+        each.send_signal(sign)
+
+
+@pytest.mark.parametrize("frozen", ["database", "broker"])
+def test_a_part_that_hangs_does_not_hang_the_answer(own: tuple[Postgres, Valkey], frozen: str) -> None:
+    postgres, valkey = own
+    app = create_app(Settings.load({"TELEMETRY_DATABASE_URL": postgres.url, "TELEMETRY_BROKER_URL": valkey.url}))
+    client = app.test_client()
+    assert client.get("/health").status_code == 200
+    server: Server = {"database": postgres, "broker": valkey}[frozen]
+    threads = threading.active_count()
+    send(server, signal.SIGSTOP)
+    try:
+        for _ in range(2):
+            begun = time.monotonic()
+            answer = client.get("/health")
+            assert time.monotonic() - begun < 5
+            assert answer.status_code == 503
+            parts = {name: each["status"] for name, each in answer.get_json().items() if name != "status"}
+            # The broker's client has its own time limit, so by the second question it may have given up.
+            assert parts.pop(frozen) in {"not answering", "unreachable"}
+            assert set(parts.values()) == {"ok"}
+        assert threading.active_count() <= threads + 1
+    finally:
+        send(server, signal.SIGCONT)
+    eventually(lambda: client.get("/health").status_code == 200, 20)
+    app.extensions["connections"].close()
+
+
+@pytest.mark.parametrize("options", [[], ["--preload", "--threads", "4"]])
+def test_gunicorn_serves_it(start: Start, environ: Mapping[str, str], options: list[str]) -> None:
     port = free_port()
-    start("gunicorn", "--bind", f"127.0.0.1:{port}", "--workers", "2", "--no-control-socket", "telemetry.api:create_app()")
+    start(
+        *("gunicorn", "--bind", f"127.0.0.1:{port}", "--workers", "2", "--no-control-socket", *options),
+        "telemetry.api:create_app()",
+    )
 
     def answers() -> bool:
         try:
@@ -84,3 +131,6 @@ def test_gunicorn_serves_it(start: Start, environ: Mapping[str, str]) -> None:
             return False
 
     eventually(answers, 20)
+    with ThreadPoolExecutor(8) as many:
+        urls = [f"http://127.0.0.1:{port}{path}" for path in ("/health", "/api/v1/stats", "/api/v1/gpus") * 10]
+        assert {answer.status_code for answer in many.map(httpx.get, urls)} == {200}

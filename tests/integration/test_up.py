@@ -285,7 +285,9 @@ def test_a_file_that_is_not_there_is_bad_usage(up: Callable[..., Up], tmp_path: 
 
 @pytest.mark.skipif(shutil.which("head") is None, reason="needs head")
 def test_an_output_that_nobody_reads_ends_it(tmp_path: Path, bare: Path) -> None:
-    command = f"{TELEMETRY} up --data-dir {tmp_path}/state --procfile {bare} | head -1"
+    command = (
+        f"FLOWER_PORT={free_port()} {TELEMETRY} up --port {free_port()} --data-dir {tmp_path}/state --procfile {bare} | head -1"
+    )
     ran = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, timeout=60, check=False)
     assert "one is here" in ran.stdout
     assert ran.stderr == ""
