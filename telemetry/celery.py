@@ -81,6 +81,8 @@ def make_app(settings: Settings) -> Celery:
         if edge
         else {},
     )
+    app.telemetry_settings = settings  # type: ignore[attr-defined]
+    app.steps["worker"].add("telemetry.monitoring.watchdog:Watchdog")
     return app
 
 

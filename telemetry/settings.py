@@ -184,6 +184,9 @@ class Settings:
         _number(int, 5, 86_400),
         "seconds after which a message that a worker fetched and never acknowledged is delivered again",
     )
+    stall_s: int = _setting(
+        60, _number(int, 1, 86_400), "seconds after which a worker ends that receives nothing while messages wait for it"
+    )
     series_cache_size: int = _setting(200_000, _number(int, 100, 10**8), "series ids a collector process remembers")
     volatile_labels: tuple[str, ...] = _setting(
         VOLATILE_LABELS, _words, "labels that do not make a series another one, separated by commas"

@@ -23,7 +23,11 @@ def make_engine(settings: Settings, *, application: str, pool_size: int = 2) -> 
         connect_args={
             "application_name": f"telemetry-{application}",
             "connect_timeout": 5,
+            # Against a network that swallows packets: without these a dead peer is noticed after hours.
             "keepalives_idle": 15,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 30_000,
             "options": " ".join(f"-c {name}={seconds}s" for name, seconds in options.items()) + " -c timezone=UTC",
         },
     )

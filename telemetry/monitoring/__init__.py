@@ -1,0 +1,1 @@
+"""Watches the workers from inside. Metrics and logs will stand here too."""

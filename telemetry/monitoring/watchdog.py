@@ -1,0 +1,101 @@
+"""Ends a worker that has stopped consuming, so that whoever supervises it starts it again.
+
+Celery workers on Redis have stopped fetching after a reconnect, alive to every ping (celery#8030, #8091, #9054, #10205).
+A thread looks from outside the consumer's loop: messages wait, nothing was received, nothing is being worked on, and that
+for longer than anything healthy takes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+from celery import bootsteps
+from celery.worker import state
+
+from telemetry import broker
+from telemetry.settings import Settings
+
+log = logging.getLogger(__name__)
+
+EXIT_CODE = 70
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look saw: messages that wait, messages received since the start, messages being worked on."""
+
+    waiting: int
+    received: int
+    active: int
+
+
+@dataclass(slots=True)
+class Suspicion:
+    """How long nothing has moved that should have."""
+
+    since_s: float | None = None
+    last: Look | None = None
+
+    def stalled_s(self, look: Look, now_s: float) -> float:
+        """Seconds for which messages have waited while nothing was received or worked on."""
+        moved = self.last is None or look.received != self.last.received or look.active or not look.waiting
+        self.last = look
+        if moved:
+            self.since_s = None
+            return 0.0
+        if self.since_s is None:
+            self.since_s = now_s
+        return now_s - self.since_s
+
+
+class Watchdog(bootsteps.StartStopStep):
+    """The thread that looks, as a step of a worker's start."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        self._stopping = threading.Event()
+
+    def start(self, parent: Any) -> None:
+        """Begin to look."""
+        settings: Settings = parent.app.telemetry_settings
+        queue = settings.tick_queue if settings.role == "edge" else settings.ingest_queue
+        client = broker.connect(settings)
+
+        def look() -> Look:
+            received = sum(state.total_count.values())
+            return Look(int(client.llen(queue)), received, len(state.active_requests))
+
+        threading.Thread(target=self._watch, args=(look, settings.stall_s), name="watchdog", daemon=True).start()
+
+    def stop(self, parent: Any) -> None:
+        """Look no more: a worker that shuts down receives nothing."""
+        self._stopping.set()
+
+    def terminate(self, parent: Any) -> None:
+        """The same."""
+        self._stopping.set()
+
+    def _watch(self, look: Callable[[], Look], stall_s: float) -> None:
+        suspicion, interval_s, now_s = Suspicion(), stall_s / 6, 0.0
+        while not self._stopping.wait(interval_s):
+            now_s += interval_s
+            try:
+                stalled_s = suspicion.stalled_s(look(), now_s)
+            except redis.RedisError:
+                # Without a broker there is nothing to consume.
+                suspicion = Suspicion()
+                continue
+            if stalled_s >= stall_s:
+                log.critical(
+                    "messages wait and nothing was received for %.0f s: this worker ends, to be started again", stalled_s
+                )
+                # Not a shutdown: what has stopped listening may not hear it. Nothing is being worked on.
+                os._exit(EXIT_CODE)
