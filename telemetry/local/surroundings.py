@@ -12,6 +12,7 @@ from telemetry.embedded import Postgres, Valkey
 from telemetry.embedded.server import Server
 from telemetry.settings import PREFIX, Settings, SettingsError
 
+ROOT_WARNING = "You're running the worker with superuser privileges"
 DATABASE, BROKER = f"{PREFIX}DATABASE_URL", f"{PREFIX}BROKER_URL"
 
 
@@ -29,6 +30,8 @@ def environment(given: Mapping[str, str], paths: Sequence[Path], data_dir: Path 
     if replay:
         made[f"{PREFIX}LOOP_MODE"] = "true"
     made[f"{PREFIX}DATA_DIR"] = str(Settings.load(made).data_dir.absolute())
+    # Celery warns each worker of root; on one machine, on loopback, that says nothing new three times over.
+    made["PYTHONWARNINGS"] = ",".join(filter(None, [made.get("PYTHONWARNINGS"), f"ignore:{ROOT_WARNING}"]))
     made["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), made.get("PATH", os.defpath)])
     return made
 
