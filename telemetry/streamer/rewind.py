@@ -21,11 +21,12 @@ class Range:
     line: int
 
 
-def rewound(state: State, ledger: Iterable[Range]) -> State | None:
-    """The state of a source as the ledger justifies it; None if that is what it is already.
+def rewound(state: State, ledger: Iterable[Range]) -> State:
+    """The state of a source as the ledger justifies it.
 
-    The committed offset becomes the beginning of the last range of the contiguous prefix, as the line behind that range
-    is not known: one batch is published again, and known to the ledger.
+    If the ledger ends before the committed offset, that becomes the beginning of the last range of the contiguous prefix,
+    as the line behind that range is not known: one batch is published again, and known to the ledger. The flights go in
+    any case: some of them may be marked as acknowledged for commits that are forgotten.
     """
     begin, line = state["begin"]
     last = Range(begin, begin, line)
@@ -34,7 +35,8 @@ def rewound(state: State, ledger: Iterable[Range]) -> State | None:
             break
         if each.end > last.end:
             last = each
-    if last.end >= state["window"]["committed"]:
-        return None
+    former = Window.from_json(state["window"])
+    if last.end >= former.committed:
+        return {**state, "window": Window(former.committed, former.line).to_json()}
     window = Window(last.start, last.line)
     return {**state, "window": window.to_json(), "prefix": [last.start, last.start, digest(b"")]}
