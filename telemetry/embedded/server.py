@@ -104,6 +104,8 @@ class Server(ABC):
         """End it at once; a `stop` that is waiting for it goes on. It recovers at its next start."""
         if self._process is not None:
             self._process.kill()
+            # Or a `start` that comes soon would take it for one that runs.
+            self._process.wait()
 
     def __enter__(self) -> Self:
         self.start()

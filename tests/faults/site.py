@@ -13,10 +13,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,8 @@ from telemetry.embedded import Postgres, Valkey
 from telemetry.settings import Settings
 from telemetry.store import migrate
 from telemetry.store.engine import make_engine
+from tests.faults.feeder import Feeder
+from tests.faults.ways import Network
 from tests.waiting import eventually
 
 BIN = Path(sys.executable).parent
@@ -39,64 +40,35 @@ SPEEDY = {
     "TELEMETRY_LEASE_S": "3",
     "TELEMETRY_VISIBILITY_TIMEOUT_S": "8",
     "TELEMETRY_WINDOW_BYTES": str(1 << 20),
+    "TELEMETRY_LOCK_TIMEOUT_S": "2",
+    "TELEMETRY_STALL_S": "6",
     "TELEMETRY_EDGE": "fault/edge",
 }
 UNSAFE_POSTGRES = {"fsync": "off", "full_page_writes": "off"}
-HEADER = "timestamp,metric_name,gpu_id,uuid,Hostname,value\n"
 EXACT_S = 60.0
-
-
-class Feeder(threading.Thread):
-    """Writes rows to a file at a steady pace, in pieces that tear lines, until stopped; then the rest of its last line."""
-
-    def __init__(self, path: Path, rows_per_s: int, gpu: str) -> None:
-        super().__init__(daemon=True)
-        self.path = path
-        self.rows = 0
-        self._rows_per_s = rows_per_s
-        self._gpu = gpu
-        self._stopping = threading.Event()
-        self.path.write_text(HEADER)
-
-    def run(self) -> None:
-        """Write until stopped."""
-        pause_s, left = 0.05, ""
-        while not self._stopping.wait(pause_s):
-            piece = left + "".join(self._row() for _ in range(int(self._rows_per_s * pause_s)))
-            cut = len(piece) - len(piece) % 97
-            self._write(piece[:cut])
-            left = piece[cut:]
-        self._write(left)
-
-    def finish(self) -> None:
-        """Stop with a whole line."""
-        self._stopping.set()
-        self.join()
-
-    def _row(self) -> str:
-        n = self.rows
-        self.rows += 1
-        value = "x" if n % 997 == 5 else "" if n % 97 == 3 else str(n % 1000)
-        stamp = f"2025-07-{18 + n // 86_400:02}T{n // 3600 % 24:02}:{n // 60 % 60:02}:{n % 60:02}Z"
-        return f"{stamp},DCGM_FI_DEV_GPU_UTIL,0,{self._gpu},host-1,{value}\n"
-
-    def _write(self, text: str) -> None:
-        # Opened anew each time, as writers do that find their file rotated away.
-        with self.path.open("a") as file:
-            file.write(text)
+SAMPLES = "SELECT count(*) FROM samples"
+QUARANTINED = "SELECT count(*) FROM quarantine"
 
 
 @dataclass
 class Site:
-    """The running system. Its parts are public: a fault does to them what it likes."""
+    """The running system. Its parts are public: a fault does to them what it likes.
+
+    `app` is the Celery application its workers load; the variables of the edge and of the centre go over the common ones.
+    """
 
     directory: Path
     postgres: Postgres
     valkey: Valkey
     variables: dict[str, str]
+    app: str = "telemetry"
+    network: Network | None = None
+    edge_variables: dict[str, str] = field(default_factory=dict)
+    centre_variables: dict[str, str] = field(default_factory=dict)
     collectors: list[subprocess.Popen[bytes]] = field(default_factory=list)
     edge: list[subprocess.Popen[bytes]] = field(default_factory=list)
     feeders: list[Feeder] = field(default_factory=list)
+    tended: int = 0
 
     @property
     def settings(self) -> Settings:
@@ -121,9 +93,10 @@ class Site:
         name = f"collector-{len(self.collectors)}-{os.urandom(2).hex()}@fault"
         process = self.start_process(
             "collector",
-            *("celery", "-A", "telemetry", "worker", "--concurrency", "2", "--without-gossip", "--without-mingle"),
+            *("celery", "-A", self.app, "worker", "--concurrency", "2", "--without-gossip", "--without-mingle"),
             *("-n", name, "-l", "info"),
             TELEMETRY_ROLE="central",
+            **self.centre_variables,
         )
         self.collectors.append(process)
         return process
@@ -138,7 +111,7 @@ class Site:
         """One more streamer of the edge."""
         process = self.start_process(
             "streamer",
-            *("celery", "-A", "telemetry", "worker", "--without-gossip", "--without-mingle", "-l", "info"),
+            *("celery", "-A", self.app, "worker", "--without-gossip", "--without-mingle", "-l", "info"),
             *("-n", f"streamer-{os.urandom(2).hex()}@fault"),
             **self._edge(),
         )
@@ -146,11 +119,29 @@ class Site:
         return process
 
     def _edge(self) -> dict[str, str]:
-        return {"TELEMETRY_ROLE": "edge", "TELEMETRY_SOURCES": str(self.directory / "sources" / "*.csv")}
+        sources = str(self.directory / "sources" / "*.csv")
+        return {"TELEMETRY_ROLE": "edge", "TELEMETRY_SOURCES": sources, **self.edge_variables}
 
-    def feed(self, rows_per_s: int = 3000, name: str = "a") -> Feeder:
+    def tend(self) -> None:
+        """Start again what has ended by itself, as a supervisor does; `tended` counts."""
+        beat = self.edge[:1]
+        for process in [*self.collectors, *self.edge]:
+            if process.poll() is None:
+                continue
+            self.tended += 1
+            if process in self.collectors:
+                self.collectors.remove(process)
+                self.start_collector()
+                continue
+            self.edge.remove(process)
+            if process in beat:
+                self.start_beat()
+            else:
+                self.start_streamer()
+
+    def feed(self, rows_per_s: int = 3000, name: str = "a", padding: int = 0) -> Feeder:
         """A file that begins to grow."""
-        feeder = Feeder(self.directory / "sources" / f"{name}.csv", rows_per_s, f"GPU-{name}")
+        feeder = Feeder(self.directory / "sources" / f"{name}.csv", rows_per_s, f"GPU-{len(self.feeders)}-{name}", padding)
         feeder.start()
         self.feeders.append(feeder)
         return feeder
@@ -162,23 +153,53 @@ class Site:
     def committed_rows(self) -> int:
         """Rows in the ledger; 0 while the database is away."""
         try:
-            with psycopg.connect(self.postgres.url, connect_timeout=2, autocommit=True) as connection:
-                row = connection.execute("SELECT coalesce(sum(rows), 0) FROM batches").fetchone()
-                return int(row[0]) if row else 0
+            return self.count("SELECT coalesce(sum(rows), 0) FROM batches")
         except psycopg.OperationalError:
             return 0
+
+    def committed_bytes(self, feeder: Feeder) -> int:
+        """How far the edge believes a file to be stored."""
+        with self.client() as client:
+            for key in client.scan_iter("telemetry:source:*"):
+                state = json.loads(client.hget(key, "state") or "{}")
+                if state.get("path") == str(feeder.path):
+                    return int(state["window"]["committed"])
+        return 0
+
+    def count(self, query: str) -> int:
+        """What a query counts in the database."""
+        with psycopg.connect(self.postgres.url, connect_timeout=2, autocommit=True) as connection:
+            row = connection.execute(query.encode()).fetchone()
+        return int(row[0]) if row else 0
 
     def wait_for_flow(self, rows: int = 2000) -> float:
         """Wait until so many more rows are committed; the seconds until the first of them."""
         before, begun = self.committed_rows(), time.monotonic()
-        eventually(lambda: self.committed_rows() > before, EXACT_S, every_s=0.1, what="committing again")
+        self._tended(lambda: self.committed_rows() > before, what="committing again")
         first = time.monotonic() - begun
-        eventually(lambda: self.committed_rows() >= before + rows, EXACT_S, every_s=0.1, what=f"{rows} rows committed")
+        self._tended(lambda: self.committed_rows() >= before + rows, what=f"{rows} rows committed")
         return first
 
-    def verify(self) -> dict[str, int]:
-        """What `telemetry verify` counts in all files, those rotated away included."""
-        paths = sorted(str(path) for path in (self.directory / "sources").iterdir())
+    def retire(self, feeder: Feeder) -> None:
+        """End a feeder, wait until the edge knows all of its file to be stored, and keep a copy to compare with."""
+        feeder.finish()
+        size = feeder.path.stat().st_size
+        self._tended(lambda: self.committed_bytes(feeder) == size, what=f"all of {feeder.path.name} committed")
+        shutil.copy(feeder.path, self.directory / "kept" / f"{self.feeders.index(feeder)}-{feeder.path.name}")
+
+    def _tended(self, condition: Callable[[], bool], what: str, every_s: float = 0.1) -> None:
+        """Wait for something while whatever ends by itself is started again."""
+
+        def holds() -> bool:
+            self.tend()
+            return condition()
+
+        eventually(holds, EXACT_S, every_s=every_s, what=what)
+
+    def verify(self, *of: Path) -> dict[str, int]:
+        """What `telemetry verify` counts in some files, or in all, those rotated away included."""
+        files = of or (*(self.directory / "sources").iterdir(), *(self.directory / "kept").iterdir())
+        paths = sorted(map(str, files))
         done = subprocess.run(
             [str(BIN / "telemetry"), "verify", "--json", *paths],
             env={**os.environ, **self.variables},
@@ -196,9 +217,22 @@ class Site:
         for feeder in self.feeders:
             feeder.finish()
         rows = sum(feeder.rows for feeder in self.feeders)
-        eventually(lambda: self.committed_rows() >= rows, EXACT_S, every_s=0.2, what=f"{rows} rows committed")
-        eventually(lambda: self.verify()["missing"] == 0, EXACT_S, every_s=0.5, what="nothing missing")
-        return self.verify()
+        self._tended(lambda: self.committed_rows() >= rows, every_s=0.2, what=f"{rows} rows committed")
+        counts: dict[str, int] = {}
+
+        def nothing_missing() -> bool:
+            counts.update(self.verify())
+            return counts["missing"] == 0
+
+        self._tended(nothing_missing, every_s=0.5, what="nothing missing")
+        return counts
+
+    def doubled(self, counts: Mapping[str, int]) -> int:
+        """How many rows are in the database more than once, or at all without a file saying so.
+
+        The keys of the tables forbid it; so this counts rows beyond the distinct ones that `verify` found.
+        """
+        return self.count(SAMPLES) - counts["stored"] + self.count(QUARANTINED) - counts["quarantined"]
 
     def log(self) -> str:
         """All that its processes said."""
@@ -244,24 +278,41 @@ def thaw(process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def site(
-    *, collectors: int = 2, streamers: int = 1, valkey: Mapping[str, str] | None = None, **variables: Any
+    *,
+    collectors: int = 2,
+    streamers: int = 1,
+    valkey: Mapping[str, str] | None = None,
+    app: str = "telemetry",
+    edge: Mapping[str, str] | None = None,
+    proxied: bool = False,
+    keep: bool = False,
+    **variables: Any,
 ) -> Iterator[Site]:
-    """A system of its own, up and running, ended at the end."""
+    """A system of its own, up and running, ended at the end.
+
+    `edge` are variables of the edge's processes alone; `proxied` puts a network between the parts that can be broken; with
+    `keep` the directory stays when the block fails.
+    """
     directory = Path(tempfile.mkdtemp(prefix="telemetry-fault-"))
     directory.chmod(0o755)
     (directory / "sources").mkdir()
+    (directory / "kept").mkdir()
     try:
         with (
             Postgres(directory / "postgres", UNSAFE_POSTGRES) as postgres,
             Valkey(directory / "valkey", {"save": "", **(valkey or {})}) as server,
+            ExitStack() as stack,
         ):
-            made = Site(directory, postgres, server, {})
-            made.variables = {
+            network = Network.of(postgres, server, stack) if proxied else None
+            common = {
                 "TELEMETRY_DATABASE_URL": postgres.url,
                 "TELEMETRY_BROKER_URL": server.url,
                 **SPEEDY,
                 **{f"TELEMETRY_{name.upper()}": str(value) for name, value in variables.items()},
             }
+            made = Site(directory, postgres, server, common, app, network)
+            made.edge_variables = {**(network.of_edge() if network else {}), **(edge or {})}
+            made.centre_variables = network.of_centre() if network else {}
             engine = make_engine(made.settings, application="migrate")
             migrate.upgrade(engine)
             engine.dispose()
@@ -274,5 +325,8 @@ def site(
                 yield made
             finally:
                 made.stop()
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+    except BaseException:
+        if not keep:
+            shutil.rmtree(directory, ignore_errors=True)
+        raise
+    shutil.rmtree(directory, ignore_errors=True)

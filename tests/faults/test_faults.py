@@ -24,6 +24,7 @@ def test_nothing_is_lost_and_nothing_stored_twice(name: str) -> None:
         recovered_s = running.wait_for_flow(500)
         counts = running.settle()
         assert (counts["missing"], counts["extra"], counts["dead"], counts["conflict"]) == (0, 0, 0, 0)
+        assert running.doubled(counts) == 0
         assert counts["stored"] > 1000
         assert counts["blank"] > 0
         assert counts["quarantined"] > 0

@@ -1,0 +1,128 @@
+"""Faults of the broker, and of what it holds."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from random import Random
+
+from tests.faults.fault import fault, pause
+from tests.faults.poisons import push_all
+from tests.faults.site import Site
+
+
+@fault
+def kill_broker(site: Site, random: Random) -> None:
+    """SIGKILL the broker; it comes back with what its append-only file holds."""
+    site.valkey.kill()
+    pause(random)
+    site.valkey.start()
+
+
+@fault
+def wipe_broker(site: Site, random: Random) -> None:
+    """FLUSHALL in mid-stream."""
+    with site.client() as client:
+        client.flushall()
+
+
+@fault
+def lose_broker_files(site: Site, random: Random) -> None:
+    """SIGKILL the broker and lose its disk."""
+    site.valkey.kill()
+    for path in sorted((site.valkey.directory / "data").rglob("*"), reverse=True):
+        path.unlink() if path.is_file() else path.rmdir()
+    pause(random)
+    site.valkey.start()
+
+
+def copy(directory: Path, to: Path) -> None:
+    """Copy a directory that is being written to: owners and modes stay, files that vanish meanwhile are passed over."""
+    subprocess.run(["cp", "-a", str(directory), str(to)], check=False, stderr=subprocess.DEVNULL)
+
+
+@fault
+def restore_old_broker(site: Site, random: Random) -> None:
+    """SIGKILL the broker and start it with a copy of its files from some seconds ago."""
+    data, old = site.valkey.directory / "data", site.valkey.directory / "old"
+    copy(data, old)
+    time.sleep(3)
+    site.valkey.kill()
+    shutil.rmtree(data)
+    old.rename(data)
+    site.valkey.start()
+
+
+@fault
+def freeze_broker(site: Site, random: Random) -> None:
+    """SIGSTOP the broker: connections stay, answers do not come."""
+    assert site.valkey.pid is not None
+    os.kill(site.valkey.pid, signal.SIGSTOP)
+    time.sleep(random.uniform(1, 12))
+    os.kill(site.valkey.pid, signal.SIGCONT)
+
+
+@fault
+def fill_broker(site: Site, random: Random) -> None:
+    """The broker runs out of memory under noeviction, and gets some back."""
+    with site.client() as client:
+        used = client.info("memory")["used_memory"]
+        client.config_set("maxmemory", int(used) - 100_000)
+        time.sleep(4)
+        client.config_set("maxmemory", 0)
+
+
+@fault
+def cut_connections(site: Site, random: Random) -> None:
+    """Every connection to the broker is cut, forty times."""
+    with site.client() as client:
+        for _ in range(40):
+            client.client_kill_filter(_type="normal", skipme=True)
+            pause(random, 0.1)
+
+
+@fault
+def lose_acks(site: Site, random: Random) -> None:
+    """Acknowledgements vanish before the edge has fetched them."""
+    with site.client() as client:
+        deadline = time.monotonic() + 3
+        while time.monotonic() < deadline:
+            for key in client.scan_iter("telemetry:acks:*"):
+                client.delete(key)
+
+
+@fault
+def lose_queued_messages(site: Site, random: Random) -> None:
+    """The queue and the unacknowledged set vanish, as between a fetch and the note of it."""
+    with site.client() as client:
+        for _ in range(10):
+            client.delete("telemetry.ingest", "telemetry.unacked.central", "telemetry.unacked_index.central")
+            pause(random, 0.2)
+
+
+@fault
+def double_messages(site: Site, random: Random) -> None:
+    """Each message in the queue is there twice, some much later."""
+    kept: dict[bytes | str, None] = {}
+    with site.client() as client:
+        deadline = time.monotonic() + 3
+        while time.monotonic() < deadline:
+            for message in client.lrange("telemetry.ingest", 0, -1):
+                # Once each: to double the copies too would be another fault, an avalanche.
+                if message not in kept:
+                    kept[message] = None
+                    client.lpush("telemetry.ingest", message)
+            pause(random, 0.05)
+        for message in list(kept)[:50]:
+            client.lpush("telemetry.ingest", message)
+
+
+@fault
+def poison(site: Site, random: Random) -> None:
+    """Strangers push what is no batch: other tasks, pickles, damaged bodies, bombs."""
+    with site.client() as client:
+        push_all(client, site.settings)

@@ -1,0 +1,135 @@
+"""Faults of Postgres: gone, full, locked, refusing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import suppress
+from random import Random
+
+import psutil
+import psycopg
+
+from tests.faults.fault import fault, pause
+from tests.faults.site import Site
+
+END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'telemetry-collector'"
+
+
+@fault
+def stop_database_fast(site: Site, random: Random) -> None:
+    """A fast shutdown of Postgres, and a start."""
+    site.postgres.stop()
+    pause(random, 3)
+    site.postgres.start()
+
+
+@fault
+def kill_backend(site: Site, random: Random) -> None:
+    """SIGKILL one backend of Postgres: the server drops all others and recovers."""
+    assert site.postgres.pid is not None
+    backends = [each for each in psutil.Process(site.postgres.pid).children() if "idle" in "".join(each.cmdline())]
+    if backends:
+        backends[0].kill()
+    pause(random)
+
+
+@fault
+def stop_database_immediately(site: Site, random: Random) -> None:
+    """An immediate shutdown of Postgres: no farewell to anyone, a recovery at the start."""
+    assert site.postgres.pid is not None
+    os.kill(site.postgres.pid, signal.SIGQUIT)
+    pause(random)
+    site.postgres.stop()
+    site.postgres.start()
+
+
+@fault
+def kill_postmaster(site: Site, random: Random) -> None:
+    """SIGKILL Postgres' main process: its backends find out by themselves."""
+    site.postgres.kill()
+    pause(random)
+    site.postgres.stop()
+    site.postgres.start()
+
+
+@fault
+def end_sessions(site: Site, random: Random) -> None:
+    """An administrator ends all sessions, several times."""
+    for _ in range(10):
+        with psycopg.connect(site.postgres.url, autocommit=True) as connection:
+            connection.execute(END_SESSIONS)
+        pause(random, 0.4)
+
+
+@fault
+def take_all_connections(site: Site, random: Random) -> None:
+    """Others hold every connection Postgres has, after the collectors' were ended."""
+    held = []
+    try:
+        with psycopg.connect(site.postgres.url, autocommit=True) as connection:
+            connection.execute(END_SESSIONS)
+        while True:
+            held.append(psycopg.connect(site.postgres.url))
+    except psycopg.OperationalError:
+        time.sleep(3)
+    finally:
+        for connection in held:
+            connection.close()
+
+
+@fault
+def lock_tables(site: Site, random: Random) -> None:
+    """A long migration locks the ledger and the samples for longer than the lock timeout."""
+    with psycopg.connect(site.postgres.url) as connection:
+        connection.execute("LOCK TABLE batches, samples IN ACCESS EXCLUSIVE MODE")
+        time.sleep(site.settings.lock_timeout_s + 1)
+
+
+@fault
+def refuse_writes(site: Site, random: Random) -> None:
+    """Postgres refuses every write for a while, as with a full disk."""
+    with psycopg.connect(site.postgres.url, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+        connection.execute("SELECT pg_reload_conf()")
+        time.sleep(4)
+        connection.execute("SET default_transaction_read_only = off")
+        connection.execute("ALTER SYSTEM RESET default_transaction_read_only")
+        connection.execute("SELECT pg_reload_conf()")
+
+
+FAIL_AT_RANDOM = """
+    CREATE FUNCTION fail_at_random() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF random() < 0.6 THEN
+            RAISE EXCEPTION USING MESSAGE = 'made to fail',
+                ERRCODE = (ARRAY['40P01', '40001', '53100', '53200', '58030'])[1 + floor(random() * 5)];
+        END IF;
+        RETURN NULL;
+    END $$;
+    CREATE CONSTRAINT TRIGGER fail_at_commit AFTER INSERT ON batches DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION fail_at_random();
+    CREATE TRIGGER fail_at_insert AFTER INSERT ON samples FOR EACH STATEMENT EXECUTE FUNCTION fail_at_random()
+"""
+
+
+@fault
+def fail_transactions(site: Site, random: Random) -> None:
+    """Most transactions fail, some at COMMIT: deadlock, serialization failure, disk full, out of memory, I/O error."""
+    with psycopg.connect(site.postgres.url, autocommit=True) as connection:
+        connection.execute(FAIL_AT_RANDOM)
+        time.sleep(4)
+        connection.execute("DROP FUNCTION fail_at_random CASCADE")
+
+
+@fault
+def deadlock(site: Site, random: Random) -> None:
+    """Somebody locks the tables in the other order, again and again: Postgres ends one of the two, theirs or ours."""
+    for _ in range(4):
+        with suppress(psycopg.errors.DeadlockDetected), psycopg.connect(site.postgres.url) as connection:
+            connection.execute("SET deadlock_timeout = '3s'")
+            connection.execute("LOCK TABLE samples IN SHARE MODE")
+            pause(random, 0.3)
+            connection.execute("LOCK TABLE batches IN SHARE MODE")
+            connection.rollback()

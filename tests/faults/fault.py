@@ -1,0 +1,33 @@
+"""What a fault is: it takes a running site, breaks something of it while rows flow, and heals it.
+
+A fault returns when the system is whole again, as far as an operator would make it so; the rest it must do by itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from random import Random
+
+from tests.faults.site import Site
+
+Fault = Callable[[Site, Random], None]
+FAULTS: dict[str, Fault] = {}
+NETWORK_FAULTS: dict[str, Fault] = {}
+
+
+def fault(function: Fault) -> Fault:
+    """Enter a fault in the list, under its name."""
+    FAULTS[function.__name__] = function
+    return function
+
+
+def network_fault(function: Fault) -> Fault:
+    """Enter a fault that needs `site(proxied=True)`."""
+    NETWORK_FAULTS[function.__name__] = function
+    return function
+
+
+def pause(random: Random, most_s: float = 1.0) -> None:
+    """Let a little time pass, a random one: faults must not fall on the same moment of a tick each time."""
+    time.sleep(random.uniform(0.05, most_s))

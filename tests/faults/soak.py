@@ -1,0 +1,166 @@
+"""The soak: many runs of random faults under load, each followed by a comparison row by row. `make soak ARGS='--runs 20'`.
+
+A run is a site of its own, two growing files, and three to six faults drawn by the run's seed. Every row of the files must
+be in the database once: what is missing or dead is lost, what is there beyond the files is doubled. Ends with 1 at any
+miss, and then leaves the site's directory, with its logs, servers' files and sources, where it says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from random import Random, SystemRandom
+
+import click
+
+from tests.faults.breaking import FAULTS, NETWORK_FAULTS
+from tests.faults.site import Site, site
+
+ALL_FAULTS = {**FAULTS, **NETWORK_FAULTS}
+FEWEST, MOST = 3, 6
+ROWS_PER_S = 1000
+FAR = 2**32
+
+
+@dataclass
+class Struck:
+    """One fault of a run, and the seconds from its end to the next commit; None if there was none in time."""
+
+    fault: str
+    recovery_s: float | None = None
+
+
+@dataclass
+class Run:
+    """One run: what was struck, what the comparison counted, what went wrong."""
+
+    seed: int
+    faults: list[Struck] = field(default_factory=list)
+    rows: int = 0
+    lost: int = 0
+    doubled: int = 0
+    ended: int = 0
+    error: str = ""
+    kept: str = ""
+
+    @property
+    def missed(self) -> bool:
+        """Whether it does not show what it should."""
+        return bool(self.lost or self.doubled or self.error)
+
+
+class MissError(AssertionError):
+    """Rows are lost or doubled."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what the arguments ask for; the exit code."""
+    options = parsed(arguments)
+    deadline = time.monotonic() + options.minutes * 60 if options.minutes else float("inf")
+    click.echo(f"seed {options.seed}")
+    runs: list[Run] = []
+    while len(runs) < options.runs and time.monotonic() < deadline:
+        runs.append(one(options.seed + len(runs), options.faults))
+        click.echo(line(len(runs), runs[-1]))
+    click.echo(f"\n{table(runs)}")
+    if options.json:
+        document = {"seed": options.seed, "runs": [asdict(run) for run in runs]}
+        options.json.write_text(json.dumps(document, indent=2) + "\n")
+    return 1 if any(run.missed for run in runs) else 0
+
+
+def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options."""
+    parser = argparse.ArgumentParser(prog="make soak", description="Random faults under load, and a comparison row by row.")
+    parser.add_argument("--runs", type=int, default=None, help="how many (default: 10, or what the minutes allow)")
+    parser.add_argument("--minutes", type=float, help="begin no run after so many minutes")
+    parser.add_argument(
+        "--seed", type=int, default=SystemRandom().randrange(FAR), help="of the first run; the next has the next"
+    )
+    parser.add_argument("--faults", nargs="+", choices=ALL_FAULTS, default=list(ALL_FAULTS), metavar="NAME", help="only these")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all that was measured there")
+    options = parser.parse_args(arguments)
+    if options.runs is None:
+        options.runs = FAR if options.minutes else 10
+    return options
+
+
+def one(seed: int, names: Sequence[str]) -> Run:
+    """One run. Whatever fails in it is noted, not raised."""
+    random, run = Random(seed), Run(seed)  # noqa: S311
+    try:
+        with site(proxied=True, keep=True) as running:
+            run.kept = str(running.directory)
+            strike(running, run, random, names)
+            settle(running, run)
+    except Exception as error:  # noqa: BLE001 (the next run is of interest whatever this one died of)
+        run.error = run.error or f"{type(error).__name__}: {error}"
+    else:
+        run.kept = ""
+    return run
+
+
+def strike(running: Site, run: Run, random: Random, names: Sequence[str]) -> None:
+    """Let rows flow and strike."""
+    for name in ("a", "b"):
+        running.feed(ROWS_PER_S, name)
+    running.wait_for_flow()
+    for name in random.choices(names, k=random.randint(FEWEST, MOST)):
+        run.faults.append(Struck(name))
+        ALL_FAULTS[name](running, random)
+        run.faults[-1].recovery_s = round(running.wait_for_flow(500), 2)
+
+
+def settle(running: Site, run: Run) -> None:
+    """Wait until all is committed, and compare. Raises MissError."""
+    counts = running.settle()
+    run.rows = counts["read"]
+    run.lost = counts["missing"] + counts["dead"] + counts["conflict"]
+    run.doubled = running.doubled(counts)
+    run.ended = running.tended
+    if run.missed:
+        raise MissError(f"{run.lost} rows lost, {run.doubled} doubled")
+
+
+def line(number: int, run: Run) -> str:
+    """What is said after each run."""
+    struck = ", ".join(f"{each.fault} {shown(each.recovery_s)}" for each in run.faults)
+    text = f"run {number} (seed {run.seed}): {run.rows} rows, {run.lost} lost, {run.doubled} doubled; {struck}"
+    return text if not run.missed else f"{text}\n  MISS: {run.error}\n  see {run.kept}"
+
+
+def table(runs: Sequence[Run]) -> str:
+    """The Markdown table: each fault, and all of them."""
+    lines = [
+        "| fault | runs | rows | lost | doubled | recovery median (s) | worst (s) |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    struck = sorted({each.fault for run in runs for each in run.faults})
+    with_fault = {name: [run for run in runs if any(each.fault == name for each in run.faults)] for name in struck}
+    lines += [summary(name, hit, {name}) for name, hit in with_fault.items()]
+    return "\n".join([*lines, summary("**all**", runs, set(struck))])
+
+
+def summary(title: str, runs: Sequence[Run], names: set[str]) -> str:
+    """One line of it: rows, lost and doubled are those of the runs with the fault, recovery is the fault's own."""
+    seconds = [each.recovery_s for run in runs for each in run.faults if each.fault in names]
+    known = [each for each in seconds if each is not None]
+    median = statistics.median(known) if known else None
+    worst = None if None in seconds else max(known, default=None)
+    sums = (sum(run.rows for run in runs), sum(run.lost for run in runs), sum(run.doubled for run in runs))
+    return f"| {title} | {len(runs)} | {' | '.join(f'{each:,}' for each in sums)} | {shown(median)} | {shown(worst)} |"
+
+
+def shown(seconds: float | None) -> str:
+    """Seconds, or a dash."""
+    return "-" if seconds is None else f"{seconds:.1f}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""An edge whose clock is wrong by hours: nothing but log lines may depend on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.faults.breaking import FAULTS
+from tests.faults.site import site
+
+# Python imports it at its start, from a directory on PYTHONPATH: the whole process lives at another time.
+SITECUSTOMIZE = """
+import datetime, time
+
+SHIFT_S = {shift_s}
+true_time, true_time_ns, true_datetime = time.time, time.time_ns, datetime.datetime
+
+
+class Kind(type):
+    def __instancecheck__(cls, each):
+        return isinstance(each, true_datetime)
+
+
+class Shifted(true_datetime, metaclass=Kind):
+    @classmethod
+    def now(cls, tz=None):
+        return true_datetime.fromtimestamp(time.time(), tz)
+
+    @classmethod
+    def utcnow(cls):
+        return true_datetime.fromtimestamp(time.time(), datetime.timezone.utc).replace(tzinfo=None)
+
+    today = now
+
+
+time.time = lambda: true_time() + SHIFT_S
+time.time_ns = lambda: true_time_ns() + SHIFT_S * 10**9
+datetime.datetime = Shifted
+open({witness!r}, "a").write("imported\\n")
+"""
+
+
+@pytest.mark.parametrize("hours", [5, -5])
+def test_the_clock_of_an_edge_may_be_wrong_by_hours(tmp_path: Path, hours: int) -> None:
+    witness = tmp_path / "witness"
+    (tmp_path / "sitecustomize.py").write_text(SITECUSTOMIZE.format(shift_s=hours * 3600, witness=str(witness)))
+    with site(edge={"PYTHONPATH": str(tmp_path)}) as running:
+        running.feed()
+        running.wait_for_flow()
+        # Batches that must come again, by ages the edge has taken.
+        FAULTS["lose_queued_messages"](running, Random(hours))  # noqa: S311
+        running.wait_for_flow(500)
+        counts = running.settle()
+        assert (counts["missing"], counts["dead"], running.doubled(counts)) == (0, 0, 0)
+        assert counts["stored"] > 1000
+        latency = "SELECT count(*) FROM batches WHERE committed_at - published_at NOT BETWEEN '0' AND '1 minute'"
+        assert running.count(latency) == 0
+    assert witness.read_text().count("imported") >= 2

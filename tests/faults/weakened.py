@@ -1,0 +1,69 @@
+"""The system without what makes it safe: a Celery app that trusts the broker and stores whatever comes.
+
+The streamer believes a batch to be stored once it is published, the collector acknowledges before it stores, and neither the
+ledger nor a key keeps a row from being stored again. Only `test_weakened` uses it: to show that the faults would be seen.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from celery import Celery
+
+from telemetry import broker
+from telemetry.celery import app, settings
+from telemetry.collector.acks import Acks
+from telemetry.keys import Keys
+from telemetry.settings import Settings
+
+# Here a kill finds a batch that is acknowledged and not stored; and batches queue up.
+DELAY_S = 0.2
+
+app.conf.task_acks_late = False
+
+
+def weaken_edge() -> None:
+    """Take each batch that is published as stored."""
+    from telemetry.streamer import publish, tasks  # noqa: PLC0415
+    from telemetry.streamer.stream import Publish  # noqa: PLC0415
+
+    acks = Acks(broker.connect(settings), Keys(settings.key_prefix), settings.ack_ttl_s)
+    make = publish.publisher
+
+    def publisher(app: Celery, settings: Settings) -> Publish:
+        send = make(app, settings)
+
+        def trusting(header: dict[str, Any], payload: bytes) -> None:
+            send(header, payload)
+            acks.send(header["edge"], header["source"]["id"], header["batch_id"], "stored")
+
+        return trusting
+
+    vars(tasks)["publisher"] = publisher
+
+
+def weaken_centre() -> None:
+    """Acknowledge first, then store without a look at the ledger."""
+    from telemetry.collector import ledger, persist  # noqa: PLC0415
+
+    careful = persist.Collector.persist
+
+    def careless(self: persist.Collector, header: Any, payload: Any) -> persist.Outcome:
+        self._acknowledge(header, "stored")
+        time.sleep(DELAY_S)
+        return careful(self, header, payload)
+
+    ledger.status = lambda *_: None
+    persist.Collector.persist = careless  # type: ignore[method-assign]
+
+
+if os.environ.get("TELEMETRY_ROLE") == "edge":
+    weaken_edge()
+else:
+    weaken_centre()
