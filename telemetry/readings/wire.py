@@ -31,8 +31,8 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import ipc
 
-from telemetry.readings.dcgm import QuarantinedRow, Readings
 from telemetry.readings.identity import digest
+from telemetry.readings.rows import QuarantinedRow, Readings
 
 VERSION = 1
 ACCEPTED = (VERSION,)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,11 @@ def weaken_edge() -> None:
     def publisher(app: Celery, settings: Settings) -> Publish:
         send = make(app, settings)
 
-        def trusting(header: dict[str, Any], payload: bytes) -> None:
-            send(header, payload)
-            acks.send(header["edge"], header["source"]["id"], header["batch_id"], "stored")
+        def trusting(messages: Iterable[tuple[dict[str, Any], bytes]]) -> None:
+            sent = list(messages)
+            send(sent)
+            for header, _ in sent:
+                acks.send(header["edge"], header["source"]["id"], header["batch_id"], "stored")
 
         return trusting
 

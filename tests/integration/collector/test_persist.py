@@ -14,8 +14,8 @@ from telemetry.collector.acks import Acks
 from telemetry.collector.persist import Collector
 from telemetry.keys import Keys
 from telemetry.readings import wire
-from telemetry.readings.dcgm import QuarantinedRow
 from telemetry.readings.identity import digest
+from telemetry.readings.rows import QuarantinedRow
 from telemetry.settings import Settings
 from telemetry.store.engine import make_engine
 from tests.batches import batch, key, readings
