@@ -76,19 +76,24 @@ class Registry:
 
     def forget(self) -> None:
         """Drop all that is cached: a renewed connection may lead to a database that has forgotten."""
-        self._series.clear()
-        self._sources.clear()
+        self._series = {}
+        self._sources = {}
 
-    def series_ids(self, texts: Sequence[str]) -> Ids:
-        """The id of each series text. Raises WireError for a text that is no series."""
-        unknown = [each for each in texts if each not in self._series]
-        known = self._series
-        if unknown:
-            if len(known) + len(unknown) > self._cache_size:
-                known = {each: known[each] for each in texts if each in known}
-            known = known | self._make_series(unknown)
-            self._series = known
-        return np.fromiter((known[each] for each in texts), np.int64, len(texts))
+    def series_ids(self, texts: Sequence[Sequence[str]]) -> list[Ids]:
+        """The ids of the series texts of each of some batches. Raises WireError for a text that is no series."""
+        found = [list(map(self._series.get, some)) for some in texts]
+        if any(None in ids for ids in found):
+            wanted = dict.fromkeys(each for some in texts for each in some)
+            unknown = [each for each in wanted if each not in self._series]
+            if len(self._series) + len(unknown) > self._cache_size:
+                self._series = {each: self._series[each] for each in wanted if each in self._series}
+            known = self._series
+            known |= self._make_series(unknown)
+            if self._series is not known:
+                # A renewed connection has emptied the cache: what we held may be unknown there.
+                return self.series_ids(texts)
+            found = [[known[each] for each in some] for some in texts]
+        return [np.array(ids, np.int64) for ids in found]
 
     def source_id(self, edge: str, source: Source) -> int:
         """The id of a source of an edge, made if it is new."""

@@ -8,7 +8,7 @@ from typing import Any
 from celery import Celery
 from kombu.exceptions import KombuError, OperationalError
 
-from telemetry.celery import PERSIST
+from telemetry.celery import PERSIST, ROWS_HEADER
 from telemetry.settings import Settings
 from telemetry.streamer.stream import Publish
 
@@ -25,7 +25,13 @@ def publisher(app: Celery, settings: Settings) -> Publish:
                     # The queue by its name goes through the anonymous exchange: a named one whose binding the broker has
                     # lost would swallow the message. A dash for the arguments' texts keeps the payload from going twice.
                     app.send_task(
-                        PERSIST, message, producer=producer, queue=settings.ingest_queue, argsrepr="-", kwargsrepr="-"
+                        PERSIST,
+                        message,
+                        producer=producer,
+                        queue=settings.ingest_queue,
+                        headers={ROWS_HEADER: message[0]["rows"]["read"]},
+                        argsrepr="-",
+                        kwargsrepr="-",
                     )
         except KombuError as error:
             raise OperationalError(str(error)) from error
