@@ -105,6 +105,20 @@ class Site:
         """The collector."""
         return self.start_worker("telemetry", TELEMETRY_ROLE="central")
 
+    def start_edge(self, source: Path, node: str) -> tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]:
+        """Beat and streamer of an edge at the default settings, following one file."""
+        told = {"TELEMETRY_ROLE": "edge", "TELEMETRY_EDGE": f"bench/{node}", "TELEMETRY_SOURCES": str(source)}
+        flags = ("--without-gossip", "--without-mingle", "-n", f"streamer-{node}@bench")
+        return (
+            self.start("celery", "--quiet", "-A", "telemetry", "beat", **told),
+            self.start("celery", "--quiet", "-A", "telemetry", "worker", *flags, **told),
+        )
+
+    def lag(self, edge: str, path: Path) -> int:
+        """Rows of a file that the ledger does not have yet."""
+        with path.open("rb") as lines:
+            return sum(1 for _ in lines) - 1 - self.flow(edge).rows
+
     def ingest(self, file: data.File, node: str, batch_size: int, *options: str, **variables: str) -> str:
         """Stream a file once by `telemetry ingest`, to the end; returns the edge's name."""
         process = self.start(
@@ -150,13 +164,17 @@ class Site:
 
 @dataclass
 class Bench:
-    """A run's servers, sizes and files, and the figures measured so far: case → one dictionary a round."""
+    """A run's servers, sizes and files, and the figures measured so far: case → one dictionary a round.
+
+    `traces` are figures over time.
+    """
 
     directory: Path
     sizes: Sizes
     postgres: Postgres
     valkey: Valkey
     figures: dict[str, list[dict[str, float]]] = field(default_factory=dict)
+    traces: dict[str, list[float]] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _files: dict[str, data.File] = field(default_factory=dict)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+TRACED = 20
 Figures = Mapping[str, list[dict[str, float]]]
 
 
@@ -39,6 +40,13 @@ GOALS = (
     Goal("end to end, 5,000-row messages ÷ Celery and ORM", "large.rows_per_s", 15, "orm.rows_per_s"),
     Goal("end to end, 100-row messages ÷ Celery and ORM", "small.rows_per_s", 6, "orm.rows_per_s"),
     Goal("100-row messages/s ÷ no-op tasks/s", "messages.messages_per_s", 0.5, "messages.noop_messages_per_s"),
+    Goal("latency at half the load, p50 (ms)", "latency.p50_ms", 50, most=True),
+    Goal("latency at half the load, p99 (ms)", "latency.p99_ms", 250, most=True),
+    Goal("ingest rate with 100 times the history ÷ with none", "history.rows_per_s_at_100x", 0.85, "history.rows_per_s_at_0x"),
+    Goal("beat and streamer at 100 rows/s (percent of a core)", "edge.cpu_percent", 1, most=True),
+    Goal("beat and streamer, private memory (MiB)", "edge.uss_mib", 200, most=True),
+    Goal("catching up after an hour's outage (s)", "outage.seconds", 30, most=True),
+    Goal("fleet: growth of the lag ÷ rows due", "fleet.lag_growth", 0.01, most=True),
 )
 
 
@@ -51,7 +59,9 @@ def medians(figures: Figures) -> dict[str, float]:
     }
 
 
-def summary(figures: Figures, machine: Mapping[str, Any], sizes: Mapping[str, Any]) -> dict[str, Any]:
+def summary(
+    figures: Figures, traces: Mapping[str, list[float]], machine: Mapping[str, Any], sizes: Mapping[str, Any]
+) -> dict[str, Any]:
     """All there is to know of a run, for JSON."""
     middle = medians(figures)
     return {
@@ -64,6 +74,7 @@ def summary(figures: Figures, machine: Mapping[str, Any], sizes: Mapping[str, An
             if (value := goal.value(middle)) is not None
         ],
         "rounds": figures,
+        "traces": traces,
     }
 
 
@@ -81,6 +92,9 @@ def markdown(run: Mapping[str, Any], titles: Mapping[str, str]) -> str:
     for goal in run["goals"]:
         asked = f"{'≤' if goal['most'] else '≥'} {number(goal['bound'])}"
         lines.append(f"| {goal['title']} | {asked} | {number(goal['value'])} | {'yes' if goal['holds'] else 'no'} |")
+    for title, values in run["traces"].items():
+        some = values[:: max(1, len(values) // TRACED)]
+        lines += ["", f"{title}, second by second ({len(some)} of {len(values)}): {', '.join(map(number, some))}"]
     return "\n".join(lines) + "\n"
 
 

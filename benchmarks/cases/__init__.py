@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from benchmarks.bench import Bench
-from benchmarks.cases import copy_binary, copy_text, end_to_end, messages, orm
+from benchmarks.cases import copy_binary, copy_text, edge, end_to_end, fleet, history, latency, messages, orm, outage
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,4 +26,9 @@ CASES = {
     "orm": Case("Celery and ORM, 100 rows a task", orm.run),
     "always": Case("end to end, 5,000-row messages, AOF always", end_to_end.always),
     "messages": Case("100-row messages from a full queue", messages.run),
+    "latency": Case("publish to commit at half the load", latency.run, rounds=False),
+    "history": Case("end to end with history stored already", history.run, rounds=False),
+    "edge": Case("a real edge at 100 rows/s", edge.run, rounds=False),
+    "outage": Case("catching up an hour of 1,000 rows/s", outage.run, rounds=False),
+    "fleet": Case("a fleet at 100 rows/s each", fleet.run, rounds=False),
 }
