@@ -92,6 +92,10 @@ class Fleet:
         for edge in self.edges:
             edge.connect(self.client, min(each, (room - SPARE_FILES) // len(self.edges)))
 
+    def rate(self) -> float:
+        """Rows acknowledged a second, from the first sample to the last."""
+        return (self.samples[-1].acked - self.samples[0].acked) / max(1, len(self.samples) - 1)
+
     def growth(self) -> float:
         """The slope of the lag, as a share of the rows due: 0 is flat, 1 is nothing stored at all."""
         settled = self.samples[int(len(self.samples) * SETTLED) :]
