@@ -41,5 +41,6 @@ def run(bench: Bench) -> dict[str, float]:
             "real_edge_lag_rows": feeder.rows - site.flow("bench/real").rows,
             "queued_messages": running.samples[-1].queued,
             "publisher_late_ms": running.late_s * 1000,
+            "publisher_cpu_percent": 100 * running.cpu_share,
             **percentiles(site),
         }

@@ -25,7 +25,12 @@ def run(bench: Bench) -> dict[str, float]:
     edges = max(1, round(capacity * LOAD))
     with bench.site() as site, fleet(bench, site, edges, bench.sizes.latency_s) as running:
         running.run(bench.sizes.latency_s)
-        return {"messages_per_s": edges, **percentiles(site), "publisher_late_ms": running.late_s * 1000}
+        return {
+            "messages_per_s": edges,
+            **percentiles(site),
+            "publisher_late_ms": running.late_s * 1000,
+            "publisher_cpu_percent": 100 * running.cpu_share,
+        }
 
 
 def percentiles(site: Site) -> dict[str, float]:

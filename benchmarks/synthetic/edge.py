@@ -1,8 +1,8 @@
-"""One synthetic edge: what beat, worker and streamer of a real one say to the broker each second, in two round trips.
+"""One synthetic edge: what beat, worker and streamer of a real one say to the broker each second.
 
 `begin` sends beat's tick, takes it as the worker does, and asks for acknowledgements; `go_on` saves the window, drops the
 acknowledgements, publishes a batch if the window has room, and is done with the tick. The commands are those that MONITOR
-shows of a real edge. Sending and reading are apart, so that many edges wait for the broker together.
+shows of a real edge, but in two round trips for its twenty. Sending and reading are apart, so that many edges wait together.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ import redis
 from benchmarks.bench import BenchError
 from benchmarks.synthetic import payloads
 from benchmarks.synthetic.envelope import Envelope
+from benchmarks.synthetic.line import END, MARK, Line, hash_keys, pack
 from benchmarks.synthetic.payloads import BATCH_BYTES, FINGERPRINT, Payloads
 from telemetry.keys import Keys
 from telemetry.settings import Settings
 from telemetry.streamer.registry import REMEMBER_S, SAVE, Registry
 
-Command = tuple[Any, ...]
 EVENTS = "/0.celeryev/"
 EVENT = json.dumps({"body": "e" * 400, "content-encoding": "utf-8", "content-type": "application/json", "properties": {}})
+SAVED = b"$5\r\nsaved\r\n"
 
 
 class Edge:
-    """Publishes a batch a second, and waits for its acknowledgement. `acked` counts batches."""
+    """Publishes a batch a second, and waits for its acknowledgement. `acked` and `published` count batches."""
 
     def __init__(self, number: int, settings: Settings, client: redis.Redis, envelope: Envelope, batches: Payloads) -> None:
         self.acked = self.published = 0
@@ -35,94 +36,86 @@ class Edge:
         self._settings = settings
         self._envelope = envelope
         self._batches = batches
-        self._name = payloads.name(number)
-        self._source_id = f"{number:032x}"
-        self._queue = f"{settings.key_prefix}.tick.{self._name}"
-        self._keys = Keys(settings.key_prefix)
-        self._unacked = self._keys.unacked(f"edge.{self._name}")
         self._flights: dict[str, list[Any]] = {}
         self._committed = 0
-        self._tick = b""
-        self._tick_id = ""
+        keys, name, source_id = Keys(settings.key_prefix), payloads.name(number), f"{number:032x}"
+        self._source, self._acks = keys.source(name, source_id), keys.acks(name, source_id)
         self._script = client.script_load(SAVE)
-        registry = Registry(client, self._keys, self._name, f"fleet:{number}", settings.lease_s)
-        claim = registry.claim(self._source_id, self._state())
+        claim = Registry(client, keys, name, f"fleet:{number}", settings.lease_s).claim(source_id, self._state())
         assert claim is not None, "nobody else has the name"  # noqa: S101
         self._token = claim.token
-        self._connections = [_connect(client)]
-        self._waiting = 0
+        self._lines = [Line(client)]
+        # What is the same each second is packed once.
+        self._look = pack(MARK, ("HGETALL", self._acks), END)
+        self._begin, self._end = self._ticks(keys, name, f"{settings.key_prefix}.tick.{name}")
+
+    def _ticks(self, keys: Keys, name: str, queue: str) -> tuple[bytes, bytes]:
+        unacked = keys.unacked(f"edge.{name}")
+        tick_id, tick = self._envelope.around()
+        taken = (
+            ("LPUSH", queue, tick),
+            ("RPOP", queue),
+            ("MULTI",),
+            ("ZADD", unacked["unacked_index_key"], time.time(), tick_id),
+            ("HSET", unacked["unacked_key"], tick_id, tick),
+            ("EXEC",),
+            ("PUBLISH", f"{EVENTS}task.multi", EVENT),
+            ("SET", keys.epoch(), "fleet", "NX"),
+            ("GET", keys.epoch()),
+            ("TIME",),
+        )
+        done = (
+            ("TIME",),
+            ("HGETALL", self._acks),
+            ("PUBLISH", f"{EVENTS}task.multi", EVENT),
+            ("MULTI",),
+            ("ZREM", unacked["unacked_index_key"], tick_id),
+            ("HDEL", unacked["unacked_key"], tick_id),
+            ("EXEC",),
+            END,
+        )
+        return pack(*taken) + self._look, pack(*done)
 
     def begin(self) -> None:
         """Tick, and ask for acknowledgements."""
-        self._tick_id, self._tick = self._envelope.around()
-        owned = self._unacked
-        self._send(
-            ("LPUSH", self._queue, self._tick),
-            ("RPOP", self._queue),
-            ("MULTI",),
-            ("ZADD", owned["unacked_index_key"], time.time(), self._tick_id),
-            ("HSET", owned["unacked_key"], self._tick_id, self._tick),
-            ("EXEC",),
-            ("PUBLISH", f"{EVENTS}task.multi", EVENT),
-            ("SET", self._keys.epoch(), "fleet", "NX"),
-            ("GET", self._keys.epoch()),
-            ("TIME",),
-            ("HGETALL", self._keys.acks(self._name, self._source_id)),
-        )
+        self._lines[0].send(self._begin)
 
     def go_on(self) -> None:
-        """Take the acknowledgements in, publish the next batch, end the tick."""
-        acked = _keys(self._answers()[-1])
+        """Take the acknowledgements in, save, publish the next batch, end the tick."""
+        acked = hash_keys(self._lines[0].answers())
         self._acknowledge(acked)
         message = self._next()
-        owned = self._unacked
         state = json.dumps(self._state(), separators=(",", ":"))
-        source = self._keys.source(self._name, self._source_id)
-        commands: list[Command] = [
-            ("EVALSHA", self._script, 1, source, self._token, self._settings.lease_s * 1000, REMEMBER_S, state),
-            ("TIME",),
-            ("HGETALL", self._keys.acks(self._name, self._source_id)),
-            ("PUBLISH", f"{EVENTS}task.multi", EVENT),
-            ("MULTI",),
-            ("ZREM", owned["unacked_index_key"], self._tick_id),
-            ("HDEL", owned["unacked_key"], self._tick_id),
-            ("EXEC",),
+        commands: list[tuple[Any, ...]] = [
+            ("EVALSHA", self._script, 1, self._source, self._token, self._settings.lease_s * 1000, REMEMBER_S, state)
         ]
         if acked:
-            commands.append(("HDEL", self._keys.acks(self._name, self._source_id), *acked))
+            commands.append(("HDEL", self._acks, *acked))
         if message:
             commands.append(("LPUSH", self._settings.ingest_queue, message))
         if self.published % 2:
             commands.append(("PUBLISH", f"{EVENTS}worker.heartbeat", EVENT))
-        self._send(*commands)
+        self._lines[0].send(pack(*commands) + self._end)
 
     def end(self) -> None:
-        """Read what the broker answered."""
-        saved = self._answers()[0]
-        if saved != b"saved":
-            raise BenchError(f"{self._name} could not save its window: {saved!r}")
+        """See that the window was saved."""
+        answers = self._lines[0].answers()
+        if not answers.startswith(SAVED):
+            raise BenchError(f"synthetic edge {self._number} could not save its window: {answers[:100]!r}")
 
     def look(self) -> None:
         """Only take in what is acknowledged."""
-        self._send(("HGETALL", self._keys.acks(self._name, self._source_id)))
-        self._acknowledge(_keys(self._answers()[0]))
+        self._lines[0].send(self._look)
+        self._acknowledge(hash_keys(self._lines[0].answers()))
 
     def connect(self, client: redis.Redis, connections: int) -> None:
         """Hold so many connections; all but the first are idle."""
-        self._connections += [_connect(client) for _ in range(connections - len(self._connections))]
+        self._lines += [Line(client) for _ in range(connections - len(self._lines))]
 
     def close(self) -> None:
         """Hang up."""
-        for connection in self._connections:
-            connection.disconnect()
-
-    def _send(self, *commands: Command) -> None:
-        connection = self._connections[0]
-        connection.send_packed_command(connection.pack_commands(commands), check_health=False)
-        self._waiting = len(commands)
-
-    def _answers(self) -> list[Any]:
-        return [self._connections[0].read_response() for _ in range(self._waiting)]
+        for line in self._lines:
+            line.close()
 
     def _acknowledge(self, batch_ids: list[str]) -> None:
         for batch_id in batch_ids:
@@ -169,17 +162,3 @@ class Edge:
                 "flights": list(self._flights.values()),
             },
         }
-
-
-def _connect(client: redis.Redis) -> Any:
-    # Not through the pool, which has a limit. Any: redis-py leaves the methods of its connections without types.
-    pool = client.connection_pool
-    connection: Any = pool.connection_class(**pool.connection_kwargs)
-    connection.connect()
-    return connection
-
-
-def _keys(reply: Any) -> list[str]:
-    """The keys of a hash, however the protocol's version shows it."""
-    found = reply[::2] if isinstance(reply, list) else reply
-    return [each.decode() for each in found]

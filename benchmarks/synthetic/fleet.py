@@ -39,13 +39,17 @@ class Sample:
 
 @dataclass
 class Fleet:
-    """Edges and their samples. `late_s` is the worst delay of the schedule: what is measured is only true if it is small."""
+    """Edges and their samples. `late_s` is the worst delay of the schedule: what is measured is only true if it is small.
+
+    `cpu_share` is what this process took of a core while it played the edges, on the same machine as the centre.
+    """
 
     site: Site
     client: redis.Redis
     edges: list[Edge]
     samples: list[Sample] = field(default_factory=list)
     late_s: float = 0.0
+    cpu_share: float = 0.0
 
     def warm_up(self) -> None:
         """A batch of each edge, all of them stored: then every series is known."""
@@ -55,7 +59,7 @@ class Fleet:
     def run(self, seconds: int) -> None:
         """So many ticks of each edge."""
         before = sum(edge.acked for edge in self.edges)
-        begun = time.monotonic()
+        begun, cpu = time.monotonic(), time.process_time()
         for second in range(seconds):
             for slot in range(SLOTS):
                 left = begun + second + slot / SLOTS - time.monotonic()
@@ -63,6 +67,7 @@ class Fleet:
                 time.sleep(max(0.0, left))
                 self._tick(self.edges[slot::SLOTS])
             self._sample(second + 1, before)
+        self.cpu_share = (time.process_time() - cpu) / (time.monotonic() - begun)
 
     def _tick(self, edges: list[Edge]) -> None:
         for step in (Edge.begin, Edge.go_on, Edge.end):
