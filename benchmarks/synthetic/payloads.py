@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.data import DAY_US
 from telemetry.readings import wire
-from telemetry.readings.dcgm import Readings
+from telemetry.readings.rows import Readings
 from telemetry.readings.series import SeriesKey
 from telemetry.simulate.behaviour import METRICS
 
