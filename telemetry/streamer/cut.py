@@ -6,11 +6,9 @@ what makes publishing again harmless.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
-
-import numpy as np
 
 from telemetry.readings import identity, records
 from telemetry.readings.dcgm import Limits, Pass
@@ -22,6 +20,8 @@ MAX_BLOCK_BYTES = 8 << 20
 TYPICAL_ROW_BYTES = 600
 # Rows that are read closely where one of them asks for it.
 CLOSE_ROWS = 64
+# A block is so much larger than its batches are expected to be.
+SPARE = 1.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +86,25 @@ def cut(
 
 
 def cuts(
-    source: SourceFile, reader: Reader, start: int, line: int, *, limit: int, room_bytes: int, now_us: int
+    source: SourceFile,
+    reader: Reader,
+    start: int,
+    line: int,
+    *,
+    limit: int,
+    room_bytes: int,
+    now_us: int,
+    row_bytes: float = TYPICAL_ROW_BYTES,
 ) -> Iterator[Cut]:
-    """The next batches one after the other until they have filled so many bytes, or no row is complete."""
+    """The next batches one after the other until they have filled so many bytes, or no row is complete.
+
+    `row_bytes` is how long rows are, about: blocks are read that hold whole batches.
+    """
     close_rows = CLOSE_ROWS
     while room_bytes > 0:
-        size = max(MIN_BLOCK_BYTES, min(max(limit * TYPICAL_ROW_BYTES, room_bytes), MAX_BLOCK_BYTES))
+        batch_bytes = limit * row_bytes * SPARE
+        batches = max(1, math.ceil(min(room_bytes, MAX_BLOCK_BYTES) / batch_bytes))
+        size = max(MIN_BLOCK_BYTES, int(batches * batch_bytes))
         found = None
         for found in _cut_lines(source, reader, start, line, limit=limit, size=size, now_us=now_us):
             start, line, room_bytes = found.end, found.end_line, room_bytes - (found.end - found.start)
@@ -100,6 +113,7 @@ def cuts(
                 return
         if found:
             close_rows = CLOSE_ROWS
+            row_bytes = (found.end - found.start) / found.readings.rows
             continue
         found = cut(source, reader, start, line, limit=min(limit, close_rows), now_us=now_us)
         if found is None:
@@ -118,11 +132,10 @@ def _cut_lines(
     block = source.read(start, size)
     rows = source.head.format.read_lines(block, reader.max_record, reader.reading(now_us))
     count = len(rows.codes)
-    edges = [*range(0, count, limit), count] if count else []
-    if len(block) == size:
-        # More follows: a short batch at the end of each block would be a message for little.
-        edges = np.linspace(0, count, len(edges)).astype(np.int64).tolist()
-    for first, last in pairwise(edges):
+    # What would be a short batch is read again with the block behind it.
+    whole = count - count % limit if len(block) == size and count > limit else count
+    for first in range(0, whole, limit):
+        last = min(first + limit, whole)
         begin, end = int(rows.starts[first]), int(rows.ends[last - 1])
         readings = rows.readings(start, line, slice(first, last))
         yield _named(source, reader, block[begin:end], start + begin, start + end, line + first, line + last, readings)

@@ -63,6 +63,7 @@ class Stream:
     _unsaved: bool = False
     _waiting: Cut | None = None
     _probe: Probe | None = None
+    _row_bytes: float = TYPICAL_ROW_BYTES
 
     def take(self, *, now_us: int) -> bool:
         """Claim the source and continue where its state says. False if another streamer holds it."""
@@ -189,6 +190,7 @@ class Stream:
             new.append(found)
             room -= found.end - found.start
             self.rows_read += found.readings.rows
+            self._row_bytes = (found.end - found.start) / found.readings.rows
             self._move(
                 self.window.publish(
                     Flight(
@@ -214,11 +216,18 @@ class Stream:
         if self.replay:
             return filter(None, [self._next(now_us)])
         limit = self.batch_size
-        if unread_bytes > BEHIND_BATCHES * limit * TYPICAL_ROW_BYTES:
+        if unread_bytes > BEHIND_BATCHES * limit * self._row_bytes:
             # Several of them must fit into the window: one is read while another is stored.
-            limit = max(limit, min(self.catch_up_size, self.window_bytes // 4 // TYPICAL_ROW_BYTES))
+            limit = max(limit, min(self.catch_up_size, int(self.window_bytes / 4 / self._row_bytes)))
         return cuts(
-            self.source, self.reader, self.window.end, self.window.end_line, limit=limit, room_bytes=room_bytes, now_us=now_us
+            self.source,
+            self.reader,
+            self.window.end,
+            self.window.end_line,
+            limit=limit,
+            room_bytes=room_bytes,
+            now_us=now_us,
+            row_bytes=self._row_bytes,
         )
 
     def _next(self, now_us: int) -> Cut | None:
