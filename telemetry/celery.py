@@ -34,9 +34,8 @@ ROWS_HEADER = "rows"
 def make_app(settings: Settings) -> Celery:
     """The application of one process. Facts behind the options: docs/MESSAGE_QUEUE_DESIGN.md."""
     edge = settings.role == "edge"
-    if not edge:
-        # The one place where kombu looks for the transport of a URL, `redis+socket://` included.
-        TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "telemetry.collector.transport:Transport"))
+    # The one place where kombu looks for the transport of a URL, `redis+socket://` included.
+    TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "telemetry.transport:Transport"))
     app = Celery("telemetry", broker=settings.broker_url, set_as_current=False)
     app.conf.update(
         include=["telemetry.streamer.tasks" if edge else "telemetry.collector.tasks"],
@@ -56,7 +55,8 @@ def make_app(settings: Settings) -> Celery:
         worker_prefetch_multiplier=1 if edge else 0,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_soft_shutdown_timeout=30,
-        worker_send_task_events=True,
+        # A picture of each tick in Flower would cost an edge more than the tick.
+        worker_send_task_events=not edge,
         worker_hijack_root_logger=True,
         # An edge's task is one tick: solo is one process less to keep in memory on a GPU node.
         worker_pool="solo" if edge else "prefork",

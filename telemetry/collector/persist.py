@@ -145,7 +145,7 @@ class Collector:
         return [outcomes[key] for key in keys]
 
     def _store_new(self, batches: list[wire.Batch]) -> list[Outcome]:
-        source_ids = [self._registry.source_id(batch.edge, batch.source) for batch in batches]
+        source_ids = self._registry.source_ids([(batch.edge, batch.source) for batch in batches])
         ids = self._registry.series_ids([batch.readings.series for batch in batches])
         parts = [
             (of[batch.readings.codes], batch.readings.ts_us, batch.readings.values)
@@ -186,7 +186,8 @@ class Collector:
             if known_as:
                 return Outcome("dead" if known_as == "dead" else "known")
             source = wire.Source(**{name: checked["source"][name] for name in wire.SOURCE})
-            row = ledger.dead_row(checked, self._registry.source_id(checked["edge"], source), text)
+            (source_id,) = self._registry.source_ids([(checked["edge"], source)])
+            row = ledger.dead_row(checked, source_id, text)
         with self._engine.begin() as connection:
             if row and not ledger.is_new(connection, row):
                 return Outcome("dead")

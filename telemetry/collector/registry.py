@@ -52,15 +52,18 @@ SELECT_SERIES = text("""
     JOIN gpus g ON g.identity = k.gpu JOIN metrics m ON m.name = k.metric
     JOIN series s ON (s.gpu_id, s.metric_id, s.labels_digest) = (g.id, m.id, k.digest)
 """)
-UPSERT_SOURCE = text("""
-    WITH made AS (
-        INSERT INTO sources (edge, path, fingerprint, format) VALUES (:edge, :path, :fingerprint, :format)
-        ON CONFLICT (edge, fingerprint, path) DO NOTHING RETURNING id
-    )
-    SELECT id FROM made
-    UNION ALL SELECT id FROM sources WHERE (edge, fingerprint, path) = (:edge, :fingerprint, :path)
+INSERT_SOURCES = text("""
+    INSERT INTO sources (edge, path, fingerprint, format)
+    SELECT * FROM unnest(CAST(:edge AS text[]), CAST(:path AS text[]), CAST(:fingerprint AS text[]), CAST(:format AS text[]))
+    ON CONFLICT (edge, fingerprint, path) DO NOTHING
+""")
+SELECT_SOURCES = text("""
+    SELECT edge, fingerprint, path, id FROM sources
+    JOIN unnest(CAST(:edge AS text[]), CAST(:path AS text[]), CAST(:fingerprint AS text[])) AS k (edge, path, fingerprint)
+         USING (edge, fingerprint, path)
 """)
 
+SourceKey = tuple[str, str, str]
 Ids = NDArray[np.int64]
 
 
@@ -95,22 +98,32 @@ class Registry:
             found = [[known[each] for each in some] for some in texts]
         return [np.array(ids, np.int64) for ids in found]
 
-    def source_id(self, edge: str, source: Source) -> int:
-        """The id of a source of an edge, made if it is new."""
-        key = (edge, source.fingerprint, source.path)
-        if key not in self._sources:
-            if len(self._sources) >= self._cache_size:
-                self._sources.clear()
-            with self._engine.begin() as connection:
-                parameters = {
-                    "edge": edge,
-                    "path": source.path,
-                    "fingerprint": source.fingerprint,
-                    "format": source.format,
-                }
-                found = connection.scalar(UPSERT_SOURCE, parameters) or connection.scalar(UPSERT_SOURCE, parameters)
-            self._sources[key] = int(found)
-        return self._sources[key]
+    def source_ids(self, sources: Sequence[tuple[str, Source]]) -> list[int]:
+        """The ids of sources, each with its edge; those that are new are made."""
+        keys = [(edge, source.fingerprint, source.path) for edge, source in sources]
+        known = self._sources
+        if any(key not in known for key in keys):
+            new = {key: source for key, (_, source) in zip(keys, sources, strict=True) if key not in known}
+            if len(known) + len(new) > self._cache_size:
+                known = self._sources = {key: known[key] for key in keys if key in known}
+            known |= self._make_sources(new)
+            if self._sources is not known:
+                return self.source_ids(sources)
+        return [known[key] for key in keys]
+
+    def _make_sources(self, new: dict[SourceKey, Source]) -> dict[SourceKey, int]:
+        # In order, as for all that many collectors make at once: two that lock the same rows must not wait for each other.
+        keys = sorted(new)
+        columns = {
+            "edge": [edge for edge, _, _ in keys],
+            "path": [path for _, _, path in keys],
+            "fingerprint": [fingerprint for _, fingerprint, _ in keys],
+        }
+        with self._engine.begin() as connection:
+            connection.execute(INSERT_SOURCES, columns | {"format": [new[key].format for key in keys]})
+        with self._engine.begin() as connection:
+            found = connection.execute(SELECT_SOURCES, columns).all()
+        return {(edge, fingerprint, path): int(source_id) for edge, fingerprint, path, source_id in found}
 
     def _make_series(self, texts: list[str]) -> dict[str, int]:
         try:
