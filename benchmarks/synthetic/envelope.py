@@ -12,6 +12,8 @@ import redis
 
 from benchmarks import data
 from benchmarks.bench import Site
+from benchmarks.synthetic.payloads import ROWS
+from telemetry.celery import ROWS_HEADER
 
 BODY, ID = "@body@", "@id@"
 
@@ -23,6 +25,7 @@ class Envelope:
         message = json.loads(raw)
         _, self._kwargs, self._embed = msgpack.unpackb(base64.b64decode(message["body"]))
         message["body"] = BODY
+        message["headers"][ROWS_HEADER] = ROWS
         for name in ("id", "root_id"):
             message["headers"][name] = ID
         for name in ("correlation_id", "delivery_tag"):
