@@ -135,16 +135,21 @@ class Collector:
         return [outcome for batch, message in pairs for outcome in self._store_some([batch], [message])]
 
     def _store(self, batches: list[wire.Batch]) -> list[Outcome]:
-        keys = [(batch.edge, batch.batch_id) for batch in batches]
-        with self._engine.connect() as connection:
-            known = ledger.statuses(connection, keys)
-        new = {key: batch for key, batch in zip(keys, batches, strict=True) if key not in known}
-        outcomes = {key: Outcome("dead" if status == "dead" else "known") for key, status in known.items()}
+        """Store batches in one transaction; those the ledger has already are left out."""
+        new = {(batch.edge, batch.batch_id): batch for batch in batches}
+        outcomes: dict[ledger.Key, Outcome] = {}
+        # Nearly always none of them is known, and asking first would be a round trip for nothing.
+        while new and not (stored := self._store_new(list(new.values()))):
+            with self._engine.connect() as connection:
+                known = ledger.statuses(connection, list(new))
+            outcomes |= {key: Outcome("dead" if status == "dead" else "known") for key, status in known.items()}
+            new = {key: batch for key, batch in new.items() if key not in known}
         if new:
-            outcomes |= dict(zip(new, self._store_new(list(new.values())), strict=True))
-        return [outcomes[key] for key in keys]
+            outcomes |= dict(zip(new, stored, strict=True))
+        return [outcomes[batch.edge, batch.batch_id] for batch in batches]
 
     def _store_new(self, batches: list[wire.Batch]) -> list[Outcome]:
+        """Store batches, or none of them, and say nothing, if the ledger has one already."""
         source_ids = self._registry.source_ids([(batch.edge, batch.source) for batch in batches])
         ids = self._registry.series_ids([batch.readings.series for batch in batches])
         parts = [
@@ -154,17 +159,16 @@ class Collector:
         arranged = samples.arrange(parts)
         self._partitions.ensure(arranged.days())
         with self._engine.connect() as connection, connection.begin() as transaction:
-            if ledger.enter(connection, batches, source_ids, arranged.expected):
-                counts = samples.write(_driver(connection), arranged)
-                wrong = np.flatnonzero(~counts.same_as(arranged.expected)).tolist()
-                if wrong:
-                    ledger.correct(connection, batches, counts, wrong)
-                ledger.quarantine(connection, batches, source_ids)
-                columns = zip(counts.stored.tolist(), counts.duplicate.tolist(), counts.conflict.tolist(), strict=True)
-                return [Outcome("stored", Written(*row)) for row in columns]
-            transaction.rollback()
-        # Others have entered one of them meanwhile: the ledger says which by now.
-        return self._store(batches)
+            if not ledger.enter(connection, batches, source_ids, arranged.expected):
+                transaction.rollback()
+                return []
+            counts = samples.write(_driver(connection), arranged)
+            wrong = np.flatnonzero(~counts.same_as(arranged.expected)).tolist()
+            if wrong:
+                ledger.correct(connection, batches, counts, wrong)
+            ledger.quarantine(connection, batches, source_ids)
+        columns = zip(counts.stored.tolist(), counts.duplicate.tolist(), counts.conflict.tolist(), strict=True)
+        return [Outcome("stored", Written(*row)) for row in columns]
 
     def _died(self, message: Message, error: Exception) -> Outcome:
         if not isinstance(error, HOPELESS):
