@@ -72,7 +72,7 @@ def make_app(settings: Settings) -> Celery:
             "socket_timeout": SOCKET_TIMEOUT_S,
             "socket_connect_timeout": CONNECT_TIMEOUT_S,
             "socket_keepalive": True,
-            "health_check_interval": 15,
+            "health_check_interval": 5,
             "client_name": f"telemetry-{settings.role}",
         },
         # Schedules live in the code: a shelve file would only be one more thing that can be torn.
