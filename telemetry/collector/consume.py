@@ -27,7 +27,7 @@ log = get_logger(__name__)
 
 # Without the header: the fewest bytes of a body that were seen to carry a reading.
 BYTES_A_READING = 20
-MOST_DEATHS = 5
+MOST_DEATHS = 4
 EVENTS_EVERY_S = 0.5
 
 Fetched = tuple[Message, Callable[..., None], Callable[..., None]]
@@ -40,7 +40,8 @@ class GroupRequest(Request):
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
         """See what it was, then go on as Celery does."""
-        self.died = isinstance(exc_info.exception, WorkerLostError)
+        error = exc_info.exception
+        self.died = isinstance(getattr(error, "exc", error), WorkerLostError)
         super().on_failure(exc_info, send_failed_event, return_ok)
 
 
