@@ -75,8 +75,7 @@ def make_app(settings: Settings) -> Celery:
             "health_check_interval": 5,
             "client_name": f"telemetry-{settings.role}",
         },
-        # Schedules live in the code: a shelve file would only be one more thing that can be torn.
-        beat_scheduler="celery.beat.Scheduler",
+        beat_scheduler="telemetry.streamer.schedule:TickScheduler" if edge else "celery.beat.Scheduler",
         beat_schedule={
             "tick": {
                 "task": TICK,

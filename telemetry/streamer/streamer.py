@@ -64,7 +64,7 @@ class Streamer:
         while True:
             progressed = self._round(epoch)
             blocked = any(not stream.read_up() for stream in self.streams.values())
-            if self.settings.loop_mode or not (progressed or blocked) or time.monotonic() >= deadline:
+            if self.settings.loop_mode or not blocked or time.monotonic() >= deadline:
                 break
             if not progressed:
                 time.sleep(POLL_S)
