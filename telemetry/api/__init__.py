@@ -10,6 +10,7 @@ from telemetry.api import (
     audit,
     batches,
     deadletters,
+    delivery,
     docs,
     edges,
     errors,
@@ -18,12 +19,14 @@ from telemetry.api import (
     health,
     hosts,
     index,
+    limits,
     metrics,
     quarantine,
     readings,
     requests,
     sources,
     stats,
+    uploads,
 )
 from telemetry.api.connections import Connections
 from telemetry.settings import Settings
@@ -42,6 +45,7 @@ RESOURCES = (
     quarantine,
     deadletters,
     audit,
+    uploads,
     docs,
 )
 
@@ -51,6 +55,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask("telemetry.api", static_folder=None)
     app.url_map.strict_slashes = False
     app.extensions["connections"] = Connections(settings or Settings.load(os.environ))
+    delivery.install(app)
+    limits.install(app)
     requests.install(app)
     errors.install(app)
     app.register_blueprint(index.blueprint)

@@ -10,7 +10,7 @@ import psycopg
 import sqlalchemy.exc
 from flask import Flask, Response, g, json
 from pydantic import BaseModel, Field
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, TooManyRequests
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +29,8 @@ CODES: dict[str, tuple[int, str]] = {
     "not_acceptable": (406, "Accept names no format that this can be answered in"),
     "upload_too_large": (413, "the upload is larger than TELEMETRY_UPLOAD_MAX_BYTES, or becomes so when it is unpacked"),
     "uri_too_long": (414, "the address is too long"),
-    "unsupported_media": (415, "an upload must be CSV, raw or as a form's file, plain or gzip"),
-    "unreadable_upload": (422, "the upload is no CSV with a header that is known and at least one row, or is no whole gzip"),
+    "unsupported_media": (415, "an upload must be CSV, raw or as the file of a form"),
+    "unreadable_upload": (422, "the upload is no CSV with a known header and a row, or no whole gzip"),
     "too_many_requests": (429, "more requests than TELEMETRY_API_RATE_LIMIT; Retry-After says when the next may come"),
     "internal_error": (500, "our fault; the log has it"),
     "query_timeout": (503, "the query took too long"),
@@ -38,7 +38,13 @@ CODES: dict[str, tuple[int, str]] = {
     "too_many_streams": (503, "as many live streams as the server carries are open"),
     "spool_full": (507, "the spool directory is full"),
 }
-OF_STATUS = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "upload_too_large", 414: "uri_too_long"}
+OF_STATUS = {
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "upload_too_large",
+    414: "uri_too_long",
+    429: "too_many_requests",
+}
 
 
 class Problem(BaseModel):
@@ -112,6 +118,8 @@ def _http(error: HTTPException) -> Response:
 
 def _mend(error: HTTPException) -> str:
     match error:
+        case TooManyRequests():
+            return f"{error.description} are allowed; wait as long as Retry-After says"
         case NotFound():
             return "nothing is at this path; GET / lists the resources"
         case MethodNotAllowed(valid_methods=allowed) if allowed:

@@ -28,7 +28,6 @@ MEDIA: dict[Format, str] = {
     "parquet": "application/vnd.apache.parquet",
 }
 ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(), datetime: pa.timestamp("us", "UTC")}
-BLOCK_BYTES = 1 << 20
 ROW_GROUP = 100_000
 
 
@@ -57,7 +56,7 @@ def ndjson(rows: Iterable[list[dict[str, Any]]]) -> Iterator[bytes]:
 
 
 def arrow(csv: Iterator[bytes], item: type[BaseModel]) -> Iterator[bytes]:
-    """An Arrow IPC stream of what CSV says."""
+    """An Arrow IPC stream of what CSV without a header says, in pieces of whole rows."""
     sink = _Sink()
     with pa.ipc.new_stream(sink, schema(item)) as writer:
         for batch in _batches(csv, item):
@@ -67,7 +66,7 @@ def arrow(csv: Iterator[bytes], item: type[BaseModel]) -> Iterator[bytes]:
 
 
 def parquet(csv: Iterator[bytes], item: type[BaseModel]) -> Iterator[bytes]:
-    """A Parquet file of what CSV says, a row group at a time."""
+    """A Parquet file of the same, a row group at a time."""
     sink = _Sink()
     with pa.parquet.ParquetWriter(sink, schema(item), compression="zstd") as writer:
         waiting: list[pa.RecordBatch] = []
@@ -94,43 +93,20 @@ def _type(annotation: Any) -> pa.DataType:
 
 def _batches(csv: Iterator[bytes], item: type[BaseModel]) -> Iterator[pa.RecordBatch]:
     columns = schema(item)
-    reader = pa.csv.open_csv(
-        _Source(csv),
-        read_options=pa.csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False),
-        parse_options=pa.csv.ParseOptions(newlines_in_values=True),
-        convert_options=pa.csv.ConvertOptions(
-            column_types=columns,
-            null_values=[""],
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-            true_values=["t"],
-            false_values=["f"],
-        ),
+    # Quotes tell an empty text from none.
+    convert = pa.csv.ConvertOptions(
+        column_types=columns,
+        null_values=[""],
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=False,
+        true_values=["t"],
+        false_values=["f"],
     )
-    for batch in reader:
-        yield batch.cast(columns)
-
-
-class _Source(io.RawIOBase):
-    """Pieces of bytes as a file to read."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self._left = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Up to `size` bytes: as many as the present piece has. Nothing at the end."""
-        while not self._left:
-            piece = next(self._pieces, None)
-            if piece is None:
-                return b""
-            self._left = memoryview(piece)
-        found = self._left if size < 0 else self._left[:size]
-        self._left = self._left[len(found) :]
-        return bytes(found)
+    parse = pa.csv.ParseOptions(newlines_in_values=True)
+    for piece in filter(None, csv):
+        read = pa.csv.ReadOptions(column_names=columns.names, block_size=len(piece) + 1, use_threads=False)
+        found = pa.csv.read_csv(pa.BufferReader(piece), read_options=read, parse_options=parse, convert_options=convert)
+        yield from found.to_batches()
 
 
 class _Sink(io.RawIOBase):

@@ -26,7 +26,7 @@ NAMES = {
     "upload": "id of the upload, from the answer to it",
 }
 # What any operation may be answered, and what those that are asked for a key or read the database may be beside.
-ALWAYS = ("bad_request", "bad_parameter", "too_many_requests", "internal_error")
+ALWAYS = ("bad_request", "bad_parameter", "uri_too_long", "too_many_requests", "internal_error")
 KEYED = ("unauthorized", "forbidden")
 ASKING = ("query_timeout", "database_unavailable")
 
@@ -120,6 +120,8 @@ def _responses(declared: Operation, named: dict[type[BaseModel], Any]) -> dict[s
         if declared.table:
             content |= {media: {} for name, media in MEDIA.items() if name != "json"}
         made[str(status)] = {"description": HTTPStatus(status).phrase, "content": content}
+    if HTTPStatus.OK in declared.answers:
+        made["304"] = {"description": "Not Modified: what If-None-Match names is still so"}
     codes = [*ALWAYS, *(KEYED + ASKING if declared.scope else ()), *(["not_acceptable"] if declared.table else ())]
     by_status: dict[int, list[str]] = {}
     for code in [*codes, *declared.codes]:
@@ -129,5 +131,7 @@ def _responses(declared: Operation, named: dict[type[BaseModel], Any]) -> dict[s
         if str(status) in made:
             made[str(status)]["content"] |= problem
         else:
-            made[str(status)] = {"description": "; ".join(meanings), "content": problem}
+            # The server in front of the application refuses a long address in its own way.
+            content = {**problem, "text/html": {}} if status == HTTPStatus.REQUEST_URI_TOO_LONG else problem
+            made[str(status)] = {"description": "; ".join(meanings), "content": content}
     return made

@@ -184,12 +184,16 @@ class DeadLetter(Base):
 
 
 class Upload(Base):
-    """A file that came through the API: `name` is that of its file in the spool directory, `size_bytes` its size there."""
+    """A file that came through the API: `name` is that of its file in the spool directory.
+
+    Its records are bytes [`start_bytes`, `size_bytes`) there.
+    """
 
     __tablename__ = "uploads"
 
     id: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
+    start_bytes: Mapped[int] = mapped_column(BigInteger)
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     uploaded_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
