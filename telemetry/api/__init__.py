@@ -55,9 +55,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask("telemetry.api", static_folder=None)
     app.url_map.strict_slashes = False
     app.extensions["connections"] = Connections(settings or Settings.load(os.environ))
+    requests.install(app)
     delivery.install(app)
     limits.install(app)
-    requests.install(app)
     errors.install(app)
     app.register_blueprint(index.blueprint)
     app.register_blueprint(health.blueprint)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from telemetry.api.errors import ProblemError
-from telemetry.readings.heads import identify, needed_bytes
+from telemetry.readings.heads import Head, identify, needed_bytes
 from telemetry.settings import Settings
 
 EDGE = "central/uploads"
@@ -31,6 +31,7 @@ class Spooled:
 
     waiting: Path
     path: Path
+    fingerprint: str
     start: int
     size: int
 
@@ -48,19 +49,24 @@ def write(stream: IO[bytes], name: str, settings: Settings) -> Spooled:
     """Write what a stream holds, unpacked, to the spool directory. Raises ProblemError for what cannot be taken."""
     directory = settings.spool_dir.absolute()
     directory.mkdir(parents=True, exist_ok=True)
-    path = directory / name
-    waiting = path.with_name(f".{name}.part")
+    waiting = directory / f".{name}.part"
     try:
         with waiting.open("wb") as file:
             size = _copy(stream, file, settings.upload_max_bytes, settings.spool_max_bytes - used(directory))
             file.flush()
             os.fsync(file.fileno())
-        return Spooled(waiting, path, _start(waiting, size, settings.max_record_bytes), size)
+        head = _head(waiting, size, settings.max_record_bytes)
+        return Spooled(waiting, path(name, settings), head.fingerprint, head.end, size)
     except BaseException as error:
         waiting.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno in FULL:
             raise _full() from None
         raise
+
+
+def path(name: str, settings: Settings) -> Path:
+    """Where a file is once it has its name; also the path of the source."""
+    return settings.spool_dir.absolute() / name
 
 
 def used(directory: Path) -> int:
@@ -105,8 +111,8 @@ def _unpacked(stream: IO[bytes]) -> Iterator[bytes]:
         raise ProblemError("unreadable_upload", "the gzip ends before its end; send all of it")
 
 
-def _start(path: Path, size: int, max_record: int) -> int:
-    """Where the records begin. What the streamer would wait for, or leave as foreign, is refused here."""
+def _head(path: Path, size: int, max_record: int) -> Head:
+    """The head of a file. What the streamer would wait for, or leave as foreign, is refused here."""
     wanted = needed_bytes(max_record)
     with path.open("rb") as file:
         head = identify(file.read(wanted), max_record=max_record, final=size <= wanted)
@@ -114,7 +120,7 @@ def _start(path: Path, size: int, max_record: int) -> int:
         raise ProblemError("unreadable_upload", "there is no row in this file: a header and at least one row are needed")
     if head.format is None:
         raise ProblemError("unreadable_upload", "the first line is no header this version knows; docs/RECORDS.md has them")
-    return head.end
+    return head
 
 
 def _full() -> ProblemError:

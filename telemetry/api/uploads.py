@@ -6,6 +6,8 @@ from datetime import datetime
 from secrets import token_hex
 from typing import IO, Any, Literal
 
+import orjson
+import redis
 from flask import Blueprint, Response, request, url_for
 from pydantic import BaseModel
 
@@ -14,6 +16,8 @@ from telemetry.api.connections import connections
 from telemetry.api.errors import ProblemError
 from telemetry.api.operations import operation
 from telemetry.api.parameters import Query, is_name
+from telemetry.keys import Keys
+from telemetry.readings.identity import source_id
 from telemetry.store import uploads
 
 RAW = ("text/csv", "application/gzip", "application/x-gzip", "application/octet-stream")
@@ -46,13 +50,17 @@ class Accepted(BaseModel):
 
 
 class Upload(BaseModel):
-    """How far an upload is: rows that were read and committed, by class. `done`: all of it is."""
+    """How far an upload is; `done`: every row of it is committed. `rows` and the classes below count its own batches.
+
+    What an earlier upload had already is read, and known again: it adds to `rows_read` alone.
+    """
 
     id: str
     state: Literal["waiting", "reading", "done"]
+    uploaded_at: datetime
     size_bytes: int
     committed_bytes: int
-    uploaded_at: datetime
+    rows_read: int
     batches: int
     dead_batches: int
     rows: int
@@ -71,7 +79,8 @@ def upload_telemetry(_: Query) -> Response:
     """
     upload_id = token_hex(16)
     spooled = spool.write(_sent(), f"{upload_id}.csv", connections().settings)
-    values = {"id": upload_id, "name": spooled.path.name, "start_bytes": spooled.start, "size_bytes": spooled.size}
+    values: dict[str, Any] = {"id": upload_id, "name": spooled.path.name, "fingerprint": spooled.fingerprint}
+    values |= {"start_bytes": spooled.start, "size_bytes": spooled.size}
     try:
         with connections().engine.begin() as connection:
             uploads.add(connection, values, access.actor())
@@ -88,10 +97,30 @@ def upload_telemetry(_: Query) -> Response:
 def show_upload(_: Query, upload: str) -> dict[str, Any]:
     """How far an upload is."""
     with connections().engine.connect() as connection:
-        found = uploads.progress(connection, upload, spool.EDGE) if is_name(upload) else None
+        found = uploads.find(connection, upload, spool.EDGE) if is_name(upload) else None
     if found is None:
         raise ProblemError("upload_not_found", "no upload has this id; the answer to POST /api/v1/telemetry tells it")
+    path = spool.path(found.pop("name"), connections().settings)
+    start, covered = found.pop("start_bytes"), found.pop("covered_bytes")
+    read = _read(source_id(found.pop("fingerprint"), str(path)))
+    # Without the streamer's word, what the ledger has is all that is known.
+    committed, found["rows_read"] = read or (start + covered if covered else 0, found["rows"])
+    found["committed_bytes"] = committed
+    found["state"] = "done" if committed >= found["size_bytes"] else "reading" if committed else "waiting"
     return found
+
+
+def _read(name: str) -> tuple[int, int] | None:
+    """How many bytes of a source are committed, and how many rows of it are read, as its streamer says."""
+    where = connections()
+    try:
+        state = where.broker.hget(Keys(where.settings.key_prefix).source(spool.EDGE, name), "state")
+    except (redis.RedisError, OSError):
+        return None
+    if not state:
+        return None
+    told = orjson.loads(state)
+    return told["window"]["committed"], told["rows"]
 
 
 def _sent() -> IO[bytes]:

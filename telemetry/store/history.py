@@ -217,7 +217,8 @@ def fleet(wanted: FleetQuery, most: int | None, offset: int) -> Select[Any]:
     joined = select().join_from(series, Sample, Sample.series_id == series.c.id).where(wanted.span.holds(Sample.ts))
     start = _bucket(wanted.step) if wanted.step else null().label("timestamp")
     rows = joined.add_columns(start, *by, aggregated(wanted.aggregate).label("value"), func.count().label("readings"))
-    rows = rows.group_by(*([start] if wanted.step else []), *by)
+    # Without groups and steps there would be a row of no readings too.
+    rows = rows.group_by(*([start] if wanted.step else []), *by).having(func.count() > 0)
     best: Any = None
     if wanted.top is not None:
         overall = aggregated(wanted.aggregate).label("overall")

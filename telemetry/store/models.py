@@ -186,13 +186,14 @@ class DeadLetter(Base):
 class Upload(Base):
     """A file that came through the API: `name` is that of its file in the spool directory.
 
-    Its records are bytes [`start_bytes`, `size_bytes`) there.
+    Its records are bytes [`start_bytes`, `size_bytes`) there; with the path, `fingerprint` makes the id of the source.
     """
 
     __tablename__ = "uploads"
 
     id: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
+    fingerprint: Mapped[str]
     start_bytes: Mapped[int] = mapped_column(BigInteger)
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     uploaded_at: Mapped[datetime] = mapped_column(server_default=func.now())

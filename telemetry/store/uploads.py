@@ -1,4 +1,4 @@
-"""Uploads: which files came through the API, and how far each has been committed."""
+"""Uploads: which files came through the API, and what the ledger has of each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from telemetry.store.models import Upload
 
 # By the name alone: the streamer may see the spool directory at another place.
 PROGRESS = text("""
-    SELECT u.id, u.size_bytes, u.uploaded_at, u.start_bytes,
+    SELECT u.id, u.name, u.fingerprint, u.size_bytes, u.uploaded_at, u.start_bytes,
            coalesce(sum(b.end_offset - b.start_offset), 0)::bigint AS covered_bytes, count(b.batch_id) AS batches,
            count(*) FILTER (WHERE b.status = 'dead') AS dead_batches, coalesce(sum(b.rows), 0)::bigint AS rows,
            coalesce(sum(b.stored), 0)::bigint AS stored, coalesce(sum(b.duplicate), 0)::bigint AS duplicate,
@@ -26,21 +26,15 @@ PROGRESS = text("""
 
 
 def add(connection: Connection, values: Mapping[str, Any], by: str) -> None:
-    """Enter an upload: id, name, start_bytes, size_bytes."""
+    """Enter an upload: id, name, fingerprint, start_bytes, size_bytes."""
     connection.execute(insert(Upload).values(**values))
     note(connection, by, "upload", values["id"], {"size_bytes": values["size_bytes"]})
 
 
-def progress(connection: Connection, upload_id: str, edge: str) -> dict[str, Any] | None:
-    """How far an upload is; None if there is none of this id.
+def find(connection: Connection, upload_id: str, edge: str) -> dict[str, Any] | None:
+    """An upload with the rows of its batches by class, and the bytes these cover; None if there is none of this id.
 
-    Its state is `done` when the ledger has every byte of its records, `reading` when it has some, else `waiting`.
+    Batches that an earlier upload had already are under that one: the ledger has each once.
     """
     row = connection.execute(PROGRESS, {"id": upload_id, "edge": edge}).mappings().first()
-    if row is None:
-        return None
-    found = dict(row)
-    records = found["size_bytes"] - found.pop("start_bytes")
-    covered = found["committed_bytes"] = found.pop("covered_bytes")
-    found["state"] = "done" if covered >= records else "reading" if covered else "waiting"
-    return found
+    return None if row is None else dict(row)
