@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
 import orjson
@@ -21,7 +22,6 @@ from telemetry.api.parameters import Format, Tabular
 
 DEFAULT_LIMIT = 100
 FETCH_ROWS = 2000
-PIECE_BYTES = 1 << 18
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -143,14 +143,9 @@ def _copied(engine: Engine, statement: Select[Any], names: list[str], header: st
         driver: Any = connection.connection.driver_connection
         command = f"COPY ({compiled}) TO STDOUT (FORMAT csv, {header or 'HEADER false'})"
         with driver.cursor() as cursor, cursor.copy(command, compiled.params) as copy:
-            waiting, size = [], 0
-            for row in copy:
-                waiting.append(row)
-                size += len(row)
-                if size >= PIECE_BYTES:
-                    yield b"".join(waiting)
-                    waiting, size = [], 0
-            yield b"".join(waiting)
+            rows = iter(copy)
+            while some := list(islice(rows, FETCH_ROWS)):
+                yield b"".join(some)
 
 
 def _written(column: Any) -> Any:
