@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from telemetry.api import gpus
 from telemetry.api.connections import connections
 from telemetry.api.operations import operation
-from telemetry.api.parameters import Spanned, Step, Tabular, Text, Whole
+from telemetry.api.parameters import Query, Spanned, Step, Tabular, Text, Whole
 from telemetry.api.tables import Listed, Page, Table
 from telemetry.store import history
 
@@ -47,14 +47,16 @@ class Latest(BaseModel):
     labels: dict[str, str]
 
 
-class _Some(Tabular):
+class Some(Query):
+    """Some of the fleet."""
+
     host: Text | None = Field(None, description="of this host alone")
     model: Text | None = Field(None, description="of GPUs of this model alone")
     namespace: Text | None = Field(None, description="of pods of this namespace alone")
     pod: Text | None = Field(None, description="of this pod alone")
 
 
-class FleetQuery(Spanned, _Some):
+class FleetQuery(Spanned, Some, Tabular):
     """What is aggregated over which GPUs, by what."""
 
     metric: Text = Field(description="the metric that is aggregated")
@@ -64,11 +66,15 @@ class FleetQuery(Spanned, _Some):
     top: Whole | None = Field(None, ge=1, le=1000, description="the groups with the largest value over the span, so many")
 
 
-class LatestQuery(_Some):
-    """The latest readings of which series."""
+class SeriesQuery(Some):
+    """Which series."""
 
     gpu: Text | None = Field(None, description="of this GPU alone: UUID or host:index")
     metric: tuple[Text, ...] = Field((), max_length=50, description="of these metrics alone; may be repeated")
+
+
+class LatestQuery(SeriesQuery, Tabular):
+    """The latest readings of which series."""
 
 
 @operation(blueprint, "/query", Listed[Aggregate], FleetQuery, table=True)
@@ -88,13 +94,18 @@ def query_fleet(query: FleetQuery) -> Table:
 @operation(blueprint, "/latest", Listed[Latest], LatestQuery, table=True, codes=("gpu_not_found",))
 def list_latest(query: LatestQuery) -> Table:
     """The latest reading of each series, by host, index and metric."""
+    some = of_series(query)
+    page = Page.of(query)
+    return Table(Latest, lambda most: history.latest(some, most, page.offset), page, query.format)
+
+
+def of_series(query: SeriesQuery) -> history.Filter:
+    """The filter of a query. Raises ProblemError if there is no such GPU."""
     gpu_id = None
     if query.gpu is not None:
         with connections().engine.connect() as connection:
             gpu_id = gpus.found(connection, query.gpu).id
-    some = history.Filter(gpu_id, query.host, query.model, query.namespace, query.pod, query.metric)
-    page = Page.of(query)
-    return Table(Latest, lambda most: history.latest(some, most, page.offset), page, query.format)
+    return history.Filter(gpu_id, query.host, query.model, query.namespace, query.pod, query.metric)
 
 
 def _before(end: datetime) -> datetime:

@@ -6,7 +6,7 @@ rest with it; so each part is asked in a thread, and who asked goes on without i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from threading import Lock, Thread
 from time import monotonic
@@ -91,11 +91,8 @@ class Alive(BaseModel):
 @operation(blueprint, "/health", Health, Query, scope=None, others={503: Health})
 def show_health(_: Query) -> tuple[Part, int]:
     """Whether everything can be used: 200, or 503 with the part that cannot."""
-    deadline = monotonic() + PATIENCE_S
-    asked = {name: probe.begin() for name, probe in current_app.extensions["probes"].items()}
-    parts = {name: _answer(each, deadline) for name, each in asked.items()}
-    well = all(part["status"] == "ok" for part in parts.values())
-    return {"status": "ok" if well else "unavailable", **parts}, 200 if well else 503
+    found = look(current_app.extensions["probes"])
+    return found, 200 if found["status"] == "ok" else 503
 
 
 @operation(blueprint, "/api/v1/health/live", Alive, Query, scope=None)
@@ -112,6 +109,15 @@ def show_ready(_: Query) -> Part:
     if part["status"] != "ok":
         raise ProblemError("database_unavailable", f"the database is {part['status']}")
     return {"status": "ok"}
+
+
+def look(probes: Mapping[str, Probe]) -> Part:
+    """How everything is now."""
+    deadline = monotonic() + PATIENCE_S
+    asked = {name: probe.begin() for name, probe in probes.items()}
+    parts = {name: _answer(each, deadline) for name, each in asked.items()}
+    well = all(part["status"] == "ok" for part in parts.values())
+    return {"status": "ok" if well else "unavailable", **parts}
 
 
 def _answer(asked: Future[Part], deadline: float) -> Part:

@@ -116,11 +116,12 @@ def _parameters(declared: Operation) -> list[dict[str, Any]]:
 def _responses(declared: Operation, named: dict[type[BaseModel], Any]) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for status, model in declared.answers.items():
-        content: dict[str, Any] = {declared.media: {"schema": named[model]}}
+        schema = named[model] if declared.media == "application/json" else {"type": "string"}
+        content: dict[str, Any] = {declared.media: {"schema": schema}}
         if declared.table:
             content |= {media: {} for name, media in MEDIA.items() if name != "json"}
         made[str(status)] = {"description": HTTPStatus(status).phrase, "content": content}
-    if HTTPStatus.OK in declared.answers:
+    if HTTPStatus.OK in declared.answers and declared.media == "application/json":
         made["304"] = {"description": "Not Modified: what If-None-Match names is still so"}
     codes = [*ALWAYS, *(KEYED + ASKING if declared.scope else ()), *(["not_acceptable"] if declared.table else ())]
     by_status: dict[int, list[str]] = {}

@@ -184,6 +184,7 @@ def latest(wanted: Filter, most: int | None, offset: int) -> Select[Any]:
             last.c.value,
             Metric.unit,
             cast(Series.labels, Text).label("labels"),
+            Series.id.label("series"),
         )
         .select_from(Series)
         .join(Gpu)

@@ -164,7 +164,9 @@ def test_schemathesis_finds_no_lie(
         if answer.status_code != 414:
             case.validate_response(answer, checks=CHECKS)
 
-    for result in schemathesis.openapi.from_url(f"{base}/api/v1/openapi.json").get_all_operations():
+    # What is live has no end to wait for.
+    schema = schemathesis.openapi.from_url(f"{base}/api/v1/openapi.json").exclude(path="/api/v1/live")
+    for result in schema.get_all_operations():
         assert isinstance(result, Ok)
         every(result.ok().as_strategy(generation_mode=GenerationMode.POSITIVE).map(of_a_gpu), ask, CASES // share)
         # What has no parameters cannot be asked for badly.
