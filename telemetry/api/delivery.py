@@ -11,7 +11,7 @@ from telemetry.api.formats import MEDIA
 
 TEXT = [*(MEDIA[name] for name in ("json", "ndjson", "csv")), "application/problem+json"]
 COMPRESSED = [*TEXT, "text/html", "text/css", "text/javascript"]
-SHOWN = ["ETag", "Link", "Retry-After", "X-Request-ID", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"]
+SHOWN = ["ETag", "Retry-After", "X-Request-ID", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"]
 
 
 def install(app: Flask) -> None:

@@ -28,7 +28,7 @@ MEDIA: dict[Format, str] = {
     "parquet": "application/vnd.apache.parquet",
 }
 ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(), datetime: pa.timestamp("us", "UTC")}
-ROW_GROUP = 100_000
+ROW_GROUP = 50_000
 
 
 def wanted(named: Format | None) -> Format:

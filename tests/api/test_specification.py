@@ -12,7 +12,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import schemathesis
 from flask.testing import FlaskClient
@@ -35,9 +34,6 @@ from sqlalchemy import Engine
 
 from telemetry.api import errors
 from telemetry.store import apikeys
-from tests.fixtures.processes import Start
-from tests.ports import free_port
-from tests.waiting import eventually
 
 USUAL_CASES = 12
 CASES = int(os.environ.get("SCHEMATHESIS_CASES", USUAL_CASES))
@@ -101,26 +97,6 @@ def test_every_code_is_in_the_specification_and_on_the_page_about_the_api(client
         assert f"`{code}`" in about
 
 
-@pytest.fixture
-def base(start: Start, request: pytest.FixtureRequest) -> str:
-    """Where a server listens that lets in whom its parameter says."""
-    port = free_port()
-    start(
-        *("gunicorn", "--bind", f"127.0.0.1:{port}", "--threads", "4", "--no-control-socket", "telemetry.api:create_app()"),
-        TELEMETRY_API_ACCESS=request.param,
-        TELEMETRY_API_RATE_LIMIT="",
-    )
-
-    def answers() -> bool:
-        try:
-            return httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200
-        except httpx.TransportError:
-            return False
-
-    eventually(answers, 20)
-    return f"http://127.0.0.1:{port}"
-
-
 def of_a_gpu(case: Any) -> Any:
     """A question about a GPU that there is: random names would only show that there is none."""
     if "gpu" in case.path_parameters:
@@ -143,14 +119,19 @@ def every(cases: SearchStrategy[Any], ask: Callable[[Any], None], count: int) ->
 
 
 @pytest.mark.parametrize(
-    ("base", "scopes", "share", "expected"),
+    ("access", "scopes", "share", "expected"),
     [("open", None, 1, (False, False)), ("keys", ["read"], 2, (False, True)), ("keys", None, 4, (True, False))],
-    indirect=["base"],
 )
 @pytest.mark.usefixtures("fleet")
 def test_schemathesis_finds_no_lie(
-    base: str, scopes: list[str] | None, share: int, expected: tuple[bool, bool], engine: Engine
+    start_api: Callable[..., tuple[str, int]],
+    engine: Engine,
+    access: str,
+    scopes: list[str] | None,
+    share: int,
+    expected: tuple[bool, bool],
 ) -> None:
+    base, _ = start_api(TELEMETRY_API_ACCESS=access, TELEMETRY_API_RATE_LIMIT="")
     headers = {}
     if scopes:
         with engine.begin() as connection:

@@ -10,50 +10,29 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
-
-from tests.fixtures.processes import Start
-from tests.ports import free_port
-from tests.waiting import eventually
-
 PAGE = (Path(__file__).parents[2] / "docs" / "API_SPECIFICATION.md").read_text()
 WALK = PAGE.partition("## A walk\n")[2].partition("\n## ")[0]
 STEPS = re.findall(r"```(sh|python)\n(.*?)```", WALK, re.DOTALL)
 
 
 def test_every_step_of_the_walk_works(
-    start: Start,
+    start_api: Callable[..., tuple[str, int]],
     start_collector: Callable[..., Any],
     start_edge: Callable[..., Any],
     environ: Mapping[str, str],
     tmp_path: Path,
 ) -> None:
-    port = free_port()
-    start(
-        "gunicorn",
-        "--bind",
-        f"127.0.0.1:{port}",
-        "--no-control-socket",
-        "telemetry.api:create_app()",
-        TELEMETRY_API_ACCESS="open",
-    )
+    base, _ = start_api(TELEMETRY_API_ACCESS="open")
     start_collector()
     start_edge(f"{environ['TELEMETRY_SPOOL_DIR']}/*.csv", TELEMETRY_EDGE="central/uploads", TELEMETRY_LOOP_MODE="false")
 
-    def answers() -> bool:
-        try:
-            return httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200
-        except httpx.TransportError:
-            return False
-
-    eventually(answers, 20)
     directory = tmp_path / "walk"
     directory.mkdir()
     said = ""
     for language, step in STEPS:
         shell = ["bash", "-euo", "pipefail", "-c"] if language == "sh" else [sys.executable, "-c"]
         done = subprocess.run(
-            [*shell, step.replace("127.0.0.1:8080", f"127.0.0.1:{port}")],
+            [*shell, step.replace("http://127.0.0.1:8080", base)],
             cwd=directory,
             env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
             capture_output=True,
