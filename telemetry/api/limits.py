@@ -5,9 +5,10 @@ While the broker is away each process counts for itself: a limit is no reason to
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, request
+from flask import Flask, Response, request
 from flask_limiter import Limiter
 
 from telemetry.api.connections import Connections
@@ -20,6 +21,7 @@ def install(app: Flask) -> None:
     rate = where.settings.api_rate_limit
     if rate is None:
         return
+    app.after_request(_later)
     pool: Any = where.broker.connection_pool
     options = {"connection_pool": pool, "key_prefix": Keys(where.settings.key_prefix).rates()}
     limiter = Limiter(
@@ -34,6 +36,13 @@ def install(app: Flask) -> None:
         in_memory_fallback_enabled=True,
     )
     limiter.request_filter(lambda: request.path.startswith(("/health", "/api/v1/health")))
+
+
+def _later(response: Response) -> Response:
+    # The limiter tells everybody when to come again; who was not refused need not wait.
+    if response.status_code != HTTPStatus.TOO_MANY_REQUESTS:
+        response.headers.pop("Retry-After", None)
+    return response
 
 
 def _who() -> str:

@@ -31,7 +31,8 @@ def environment(given: Mapping[str, str], paths: Sequence[Path], data_dir: Path 
         made[f"{PREFIX}LOOP_MODE"] = "true"
     directory = Settings.load(made).data_dir.absolute()
     made[f"{PREFIX}DATA_DIR"] = str(directory)
-    made.setdefault(f"{PREFIX}SPOOL_DIR", str(directory / "spool"))
+    # Absolute: it is part of what a source is known by, to the streamer and to the API alike.
+    made[f"{PREFIX}SPOOL_DIR"] = str(Path(made.get(f"{PREFIX}SPOOL_DIR", directory / "spool")).absolute())
     # The API listens on loopback alone, so nobody from elsewhere is let in.
     made.setdefault(f"{PREFIX}API_ACCESS", "open")
     # Celery warns each worker of root; on one machine, on loopback, that says nothing new three times over.
