@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -22,6 +24,8 @@ PIECE_BYTES = 1 << 18
 GZIP = b"\x1f\x8b"
 # With a gzip header, whatever the window.
 GZIP_WINDOW = 31
+UNFINISHED = ".part"
+UNFINISHED_S = 86_400
 FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -49,7 +53,7 @@ def write(stream: IO[bytes], name: str, settings: Settings) -> Spooled:
     """Write what a stream holds, unpacked, to the spool directory. Raises ProblemError for what cannot be taken."""
     directory = settings.spool_dir.absolute()
     directory.mkdir(parents=True, exist_ok=True)
-    waiting = directory / f".{name}.part"
+    waiting = directory / f".{name}{UNFINISHED}"
     try:
         with waiting.open("wb") as file:
             size = _copy(stream, file, settings.upload_max_bytes, settings.spool_max_bytes - used(directory))
@@ -70,8 +74,17 @@ def path(name: str, settings: Settings) -> Path:
 
 
 def used(directory: Path) -> int:
-    """Bytes of all files in the directory."""
-    return sum(entry.stat().st_size for entry in os.scandir(directory) if entry.is_file())
+    """Bytes of all files in the directory; what an upload left that never ended is removed after a day."""
+    total = 0
+    for entry in os.scandir(directory):
+        # One that another upload has just renamed is gone from here.
+        with suppress(FileNotFoundError):
+            status = entry.stat()
+            if entry.name.endswith(UNFINISHED) and status.st_mtime < time.time() - UNFINISHED_S:
+                Path(entry).unlink()
+            else:
+                total += status.st_size
+    return total
 
 
 def _copy(stream: IO[bytes], file: IO[bytes], most: int, room: int) -> int:

@@ -134,10 +134,10 @@ def _fetched(engine: Engine, statement: Select[Any], names: list[str]) -> Iterat
 def _copied(engine: Engine, statement: Select[Any], names: list[str], header: str = "") -> Iterator[bytes]:
     """Rows as CSV, as Postgres itself writes it: nothing is faster. No row is split between two pieces."""
     # The order is made within, where times are numbers; a plain projection around it keeps it.
-    rows = statement.subquery()
+    inner = statement.subquery()
     with engine.connect() as connection:
         _patient(connection)
-        compiled = select(*(_written(rows.c[name]) for name in names)).compile(
+        compiled = select(*(_written(inner.c[name]) for name in names)).compile(
             engine, compile_kwargs={"render_postcompile": True}
         )
         driver: Any = connection.connection.driver_connection

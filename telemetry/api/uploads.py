@@ -93,7 +93,7 @@ def upload_telemetry(_: Query) -> Response:
     return Response(body, 202, mimetype="application/json", headers={"Location": url})
 
 
-@operation(blueprint, "/uploads/<upload>", Upload, Query, codes=("upload_not_found",))
+@operation(blueprint, "/uploads/<upload>", Upload, Query, scope="ingest", codes=("upload_not_found",))
 def show_upload(_: Query, upload: str) -> dict[str, Any]:
     """How far an upload is."""
     with connections().engine.connect() as connection:

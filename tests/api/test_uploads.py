@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -95,6 +96,16 @@ def test_limits_of_size_and_disk(settings: Settings) -> None:
     assert (full.status_code, full.get_json()["code"]) == (507, "spool_full")
     assert len(spooled(settings)) == 1
     app.extensions["connections"].close()
+
+
+def test_what_an_upload_left_that_never_ended_is_removed(client: FlaskClient, settings: Settings) -> None:
+    settings.spool_dir.mkdir()
+    old, new = settings.spool_dir / ".old.csv.part", settings.spool_dir / ".new.csv.part"
+    for path in (old, new):
+        path.write_bytes(b"x")
+    os.utime(old, (0, 0))
+    assert send(client, rows(1)).status_code == 202
+    assert (old.exists(), new.exists()) == (False, True)
 
 
 def test_nothing_stays_when_the_upload_cannot_be_entered(client: FlaskClient, settings: Settings, engine: Engine) -> None:
