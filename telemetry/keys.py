@@ -12,6 +12,7 @@
 | `{p}:source:{edge}:{id}` | hash | one source: `token` (fencing), `owner`, `lease_until_ms`, `state` (JSON: file, window) |
 | `{p}:acks:{edge}:{id}` | hash | batch id → `stored` or `dead`; written after the commit, removed by the streamer, expires |
 | `{p}:epoch` | string | random mark of this key space; another value says that the broker was replaced |
+| `{p}:rates` | strings | requests to the API per key or address in the present window, in keys below this one; expire |
 
 This module names keys only; `broker` connects, `streamer.registry` and `collector.acks` read and write.
 """
@@ -46,6 +47,10 @@ class Keys:
     def epoch(self) -> str:
         """String that marks the key space."""
         return f"{self.prefix}:epoch"
+
+    def rates(self) -> str:
+        """Prefix of the strings that count requests to the API."""
+        return f"{self.prefix}:rates"
 
     def unacked(self, owner: str) -> dict[str, str]:
         """Celery's transport options that name the unacknowledged set of one owner."""

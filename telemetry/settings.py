@@ -104,6 +104,14 @@ def _choice(*choices: str) -> Callable[[str], str]:
     return parse
 
 
+def _rate(raw: str) -> str | None:
+    text = raw.strip()
+    number, slash, unit = text.partition("/")
+    if text and not (slash and number.isascii() and number.isdigit() and unit in {"second", "minute", "hour", "day"}):
+        raise ValueError(f"{raw!r} must read like 600/minute, with second, minute, hour or day, or be empty")
+    return text or None
+
+
 def _instant(raw: str) -> datetime:
     try:
         value = datetime.fromisoformat(raw.strip())
@@ -198,6 +206,22 @@ class Settings:
     )
     buffer_size: int = _setting(
         20_000, _number(int, 1, 10**7), "readings that a collector holds uncommitted, at most; it fetches none beyond them"
+    )
+    api_access: Literal["keys", "open"] = _setting(
+        "keys",
+        _choice("keys", "open"),
+        "who may use the API: `keys` asks everybody for an API key, `open` lets in whoever is on the same machine",
+    )
+    api_cors_origins: tuple[str, ...] = _setting(
+        (), _words, "origins whose pages may use the API from a browser (CORS), separated by commas; none unless set"
+    )
+    api_rate_limit: str | None = _setting(
+        "6000/minute", _rate, "requests that one key, or one address without a key, may make; empty for no limit"
+    )
+    spool_dir: Path = _setting(Path(".telemetry/spool"), _path, "where uploads are kept for the streamer of `central/uploads`")
+    upload_max_bytes: int = _setting(1 << 30, _number(int, 1 << 10, 1 << 40), "bytes of the largest upload, unpacked")
+    spool_max_bytes: int = _setting(
+        16 << 30, _number(int, 1 << 10, 1 << 50), "bytes of all uploads together that are kept; beyond that they are refused"
     )
     series_cache_size: int = _setting(200_000, _number(int, 100, 10**8), "series ids a collector process remembers")
     volatile_labels: tuple[str, ...] = _setting(

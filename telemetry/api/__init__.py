@@ -1,4 +1,4 @@
-"""The API: a Flask application, made by a factory, one module per resource. SQL stays in `telemetry.store.queries`."""
+"""The API: a Flask application, made by a factory, one module per resource. SQL stays in `telemetry.store`."""
 
 from __future__ import annotations
 
@@ -6,23 +6,63 @@ import os
 
 from flask import Flask
 
-from telemetry.api import errors, gpus, health, index, requests, stats
+from telemetry.api import (
+    audit,
+    batches,
+    deadletters,
+    delivery,
+    docs,
+    edges,
+    errors,
+    fleet,
+    gpus,
+    health,
+    hosts,
+    index,
+    limits,
+    live,
+    metrics,
+    quarantine,
+    readings,
+    requests,
+    sources,
+    stats,
+    uploads,
+)
 from telemetry.api.connections import Connections
 from telemetry.settings import Settings
 
 PREFIX = "/api/v1"
+RESOURCES = (
+    gpus,
+    readings,
+    hosts,
+    metrics,
+    fleet,
+    live,
+    stats,
+    edges,
+    sources,
+    batches,
+    quarantine,
+    deadletters,
+    audit,
+    uploads,
+    docs,
+)
 
 
 def create_app(settings: Settings | None = None) -> Flask:
     """The application. Nothing is connected here, so it may be made before a server forks."""
     app = Flask("telemetry.api", static_folder=None)
-    app.json.sort_keys = False  # type: ignore[attr-defined]
     app.url_map.strict_slashes = False
     app.extensions["connections"] = Connections(settings or Settings.load(os.environ))
     requests.install(app)
+    delivery.install(app)
+    limits.install(app)
     errors.install(app)
     app.register_blueprint(index.blueprint)
     app.register_blueprint(health.blueprint)
-    app.register_blueprint(gpus.blueprint, url_prefix=PREFIX)
-    app.register_blueprint(stats.blueprint, url_prefix=PREFIX)
+    for resource in RESOURCES:
+        app.register_blueprint(resource.blueprint, url_prefix=PREFIX)
     return app

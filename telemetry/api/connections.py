@@ -15,8 +15,10 @@ from telemetry.settings import Settings
 from telemetry.store.engine import make_engine
 
 # Gunicorn's threads in a process.
-POOL_SIZE = 4
+POOL_SIZE = 8
 QUERY_TIMEOUT_S = 15
+# An answer that is streamed lasts as long as its reader takes.
+EXPORT_TIMEOUT_S = 1800
 LOCK_TIMEOUT_S = 3
 BROKER_TIMEOUT_S = 2
 

@@ -4,24 +4,67 @@ from __future__ import annotations
 
 import logging
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 import sqlalchemy.exc
 from flask import Flask, Response, g, json
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from pydantic import BaseModel, Field
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, TooManyRequests
 
 log = logging.getLogger(__name__)
 
-CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 414: "uri_too_long"}
+# Every code there is: it never changes its meaning. The specification and the page on the API list them from here.
+CODES: dict[str, tuple[int, str]] = {
+    "bad_request": (400, "the request cannot be read"),
+    "bad_parameter": (400, "a query parameter is unknown, missing, given twice, or cannot be used"),
+    "unauthorized": (401, "no API key was sent, or one that is unknown, expired or revoked"),
+    "forbidden": (403, "the API key lacks the scope that this takes"),
+    "not_found": (404, "no such path"),
+    "gpu_not_found": (404, "no GPU has this UUID or host:index"),
+    "host_not_found": (404, "no GPU was seen on a host of this name"),
+    "metric_not_found": (404, "no reading had this metric"),
+    "upload_not_found": (404, "no upload has this id"),
+    "method_not_allowed": (405, "the path is there, but not with this method"),
+    "not_acceptable": (406, "Accept names no format that this can be answered in"),
+    "upload_too_large": (413, "the upload is larger than TELEMETRY_UPLOAD_MAX_BYTES, or becomes so when it is unpacked"),
+    "uri_too_long": (414, "the address is too long"),
+    "unsupported_media": (415, "an upload must be CSV, raw or as the file of a form"),
+    "unreadable_upload": (422, "the upload is no CSV with a known header and a row, or no whole gzip"),
+    "too_many_requests": (429, "more requests than TELEMETRY_API_RATE_LIMIT; Retry-After says when the next may come"),
+    "internal_error": (500, "our fault; the log has it"),
+    "query_timeout": (503, "the query took too long"),
+    "database_unavailable": (503, "the database cannot be reached, or a table stayed locked for 3 s"),
+    "too_many_streams": (503, "as many live streams as the server carries are open"),
+    "spool_full": (507, "the spool directory is full"),
+}
+OF_STATUS = {
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "upload_too_large",
+    414: "uri_too_long",
+    429: "too_many_requests",
+}
+
+
+class Problem(BaseModel):
+    """A problem document (RFC 9457)."""
+
+    type: Literal["about:blank"]
+    title: str
+    status: int
+    code: str = Field(description="never changes its meaning", json_schema_extra={"enum": list(CODES)})
+    detail: str = Field(description="what is wrong, and how to mend it")
+    request_id: str | None
+    parameter: str | None = Field(None, description="the parameter at fault")
 
 
 class ProblemError(Exception):
-    """An answer that is an error. `code` never changes its meaning; `parameter` is the one at fault."""
+    """An answer that is an error: one of CODES. `parameter` is the one at fault."""
 
-    def __init__(self, status: int, code: str, detail: str, parameter: str | None = None) -> None:
+    def __init__(self, code: str, detail: str, parameter: str | None = None) -> None:
         super().__init__(detail)
-        self.status = status
+        self.status = CODES[code][0]
         self.code = code
         self.detail = detail
         self.parameter = parameter
@@ -29,7 +72,7 @@ class ProblemError(Exception):
 
 def bad_parameter(parameter: str, detail: str) -> ProblemError:
     """A query parameter that cannot be used."""
-    return ProblemError(400, "bad_parameter", detail, parameter)
+    return ProblemError("bad_parameter", detail, parameter)
 
 
 def install(app: Flask) -> None:
@@ -57,12 +100,15 @@ def _document(status: int, code: str, detail: str, parameter: str | None = None)
 
 
 def _problem(error: ProblemError) -> Response:
-    return _document(error.status, error.code, error.detail, error.parameter)
+    response = _document(error.status, error.code, error.detail, error.parameter)
+    if error.code == "unauthorized":
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
 
 
 def _http(error: HTTPException) -> Response:
     status = error.code or 500
-    made = _document(status, CODES.get(status, "http_error"), _mend(error))
+    made = _document(status, OF_STATUS.get(status, "bad_request"), _mend(error))
     # Such as Allow, which RFC 9110 asks of a 405.
     for name, value in error.get_headers():
         if name.lower() != "content-type":
@@ -72,6 +118,8 @@ def _http(error: HTTPException) -> Response:
 
 def _mend(error: HTTPException) -> str:
     match error:
+        case TooManyRequests():
+            return f"{error.description} are allowed; wait as long as Retry-After says"
         case NotFound():
             return "nothing is at this path; GET / lists the resources"
         case MethodNotAllowed(valid_methods=allowed) if allowed:

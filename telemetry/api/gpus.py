@@ -1,69 +1,80 @@
-"""`/gpus`: the GPUs, and the readings of one."""
+"""`/gpus`: the GPUs, and what is known of one."""
 
 from __future__ import annotations
 
-from math import isfinite
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint
+from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
-from telemetry.api import parameters
 from telemetry.api.connections import connections
 from telemetry.api.errors import ProblemError
-from telemetry.api.formatting import instant
-from telemetry.store import queries
+from telemetry.api.operations import operation
+from telemetry.api.parameters import Instant, Query, Tabular, Text, is_name
+from telemetry.api.tables import Counted, Listed, Page, Table
+from telemetry.store import inventory, queries
 
 blueprint = Blueprint("gpus", __name__)
 
 
-@blueprint.get("/gpus")
-def list_gpus() -> dict[str, Any]:
-    """GPUs by host and index: {items, total, limit, offset}."""
-    parameters.only("host", "model", "limit", "offset")
-    page = parameters.page(default=100, most=1000)
-    with connections().engine.connect() as connection:
-        found, total = queries.gpus(connection, page, host=parameters.text("host"), model=parameters.text("model"))
-    return {"items": [_gpu(row) for row in found], "total": total, "limit": page.limit, "offset": page.offset}
+class Gpu(BaseModel):
+    """A GPU. `id` is its UUID, or host:index where a file had none."""
+
+    id: str
+    uuid: str | None
+    host: str | None
+    index: int | None
+    device: str | None
+    model: str | None
+    driver_version: str | None
+    first_seen: datetime
 
 
-@blueprint.get("/gpus/<name>")
-def show_gpu(name: str) -> dict[str, Any]:
+class GpuMetric(BaseModel):
+    """A metric of one GPU, with the times of its first and last reading."""
+
+    name: str
+    unit: str | None
+    description: str | None
+    kind: str
+    series: int
+    first_reading: datetime | None
+    last_reading: datetime | None
+
+
+class GpuQuery(Tabular):
+    """Which GPUs, in which order."""
+
+    host: Text | None = Field(None, description="on this host alone")
+    model: Text | None = Field(None, description="of this model alone")
+    driver: Text | None = Field(None, description="with this driver version alone")
+    namespace: Text | None = Field(None, description="that were used by a pod of this namespace")
+    pod: Text | None = Field(None, description="that were used by this pod")
+    seen_since: Instant | None = Field(None, description="that have a reading from then on; RFC 3339, or relative as -1h")
+    sort: inventory.GpuSort = Field("host", description="what they come in order of; - turns it round")
+
+
+@operation(blueprint, "/gpus", Counted[Gpu], GpuQuery, table=True)
+def list_gpus(query: GpuQuery) -> Table:
+    """GPUs, by host and index unless sorted otherwise."""
+    wanted = inventory.GpuFilter(query.host, query.model, query.driver, query.namespace, query.pod, query.seen_since)
+    page = Page.of(query)
+    return Table(
+        Gpu,
+        lambda most: inventory.gpus(wanted, query.sort, most, page.offset),
+        page,
+        query.format,
+        total=lambda connection: connection.scalar(inventory.gpus_counted(wanted)) or 0,
+    )
+
+
+@operation(blueprint, "/gpus/<gpu>", Gpu, Query, codes=("gpu_not_found",))
+def show_gpu(_: Query, gpu: str) -> dict[str, Any]:
     """One GPU, by its UUID or by host:index."""
-    parameters.only()
     with connections().engine.connect() as connection:
-        return _gpu(_found(connection, name))
-
-
-@blueprint.get("/gpus/<name>/telemetry")
-def list_telemetry(name: str) -> dict[str, Any]:
-    """The readings of one GPU: {items, limit, offset, next_offset}; next_offset is null at the end."""
-    known = ("start_time", "end_time", "metric", "order", "limit", "offset")
-    parameters.only(*known, repeatable={"metric"})
-    page = parameters.page(default=1000, most=10_000)
-    span, order, metrics = parameters.span(), parameters.order(), parameters.texts("metric")
-    with connections().engine.connect() as connection:
-        gpu = _found(connection, name)
-        rows = queries.telemetry(connection, gpu.id, page, span=span, metrics=metrics, order=order)
-    more = len(rows) > page.limit
-    return {
-        "gpu": gpu.identity,
-        "items": [_reading(row) for row in rows[: page.limit]],
-        "limit": page.limit,
-        "offset": page.offset,
-        "next_offset": page.offset + page.limit if more else None,
-    }
-
-
-def _found(connection: Connection, name: str) -> queries.Record:
-    usable = len(name) <= parameters.MAX_TEXT and "\0" not in name and name.isprintable()
-    found = queries.gpu(connection, name) if usable else None
-    if found is None:
-        raise ProblemError(404, "gpu_not_found", "no GPU has this UUID or host:index; /api/v1/gpus lists those there are")
-    return found
-
-
-def _gpu(row: queries.Record) -> dict[str, Any]:
+        row = found(connection, gpu)
     return {
         "id": row.identity,
         "uuid": row.uuid,
@@ -72,16 +83,22 @@ def _gpu(row: queries.Record) -> dict[str, Any]:
         "device": row.device,
         "model": row.model,
         "driver_version": row.driver_version,
-        "first_seen": instant(row.first_seen),
+        "first_seen": row.first_seen,
     }
 
 
-def _reading(row: queries.Record) -> dict[str, Any]:
-    return {
-        "timestamp": instant(row.ts),
-        "metric": row.name,
-        # Streamers let no other through, but JSON has no word for NaN and a strict reader would refuse the whole page.
-        "value": row.value if isfinite(row.value) else None,
-        "unit": row.unit,
-        "labels": row.labels,
-    }
+@operation(blueprint, "/gpus/<gpu>/metrics", Listed[GpuMetric], Tabular, table=True, codes=("gpu_not_found",))
+def list_gpu_metrics(query: Tabular, gpu: str) -> Table:
+    """The metrics of one GPU, by name."""
+    page = Page.of(query)
+    with connections().engine.connect() as connection:
+        gpu_id = found(connection, gpu).id
+    return Table(GpuMetric, lambda most: inventory.gpu_metrics(gpu_id, most, page.offset), page, query.format)
+
+
+def found(connection: Connection, name: str) -> queries.Record:
+    """The GPU of a name. Raises ProblemError if there is none."""
+    row = queries.gpu(connection, name) if is_name(name) else None
+    if row is None:
+        raise ProblemError("gpu_not_found", "no GPU has this UUID or host:index; /api/v1/gpus lists those there are")
+    return row

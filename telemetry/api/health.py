@@ -1,4 +1,4 @@
-"""`GET /health`: whether the database and the broker can be used. It answers within seconds, whatever hangs.
+"""`/health`: whether the database and the broker can be used. It answers within seconds, whatever hangs.
 
 Owns the patience. A server that is frozen leaves its clients waiting without end, as the database's own time limits
 rest with it; so each part is asked in a thread, and who asked goes on without it.
@@ -6,19 +6,22 @@ rest with it; so each part is asked in a thread, and who asked goes on without i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from threading import Lock, Thread
 from time import monotonic
-from typing import Any
+from typing import Any, Literal
 
 import redis
 import sqlalchemy.exc
 from flask import Blueprint, current_app
 from flask.blueprints import BlueprintSetupState
+from pydantic import BaseModel
 
-from telemetry.api import parameters
 from telemetry.api.connections import Connections
+from telemetry.api.errors import ProblemError
+from telemetry.api.operations import operation
+from telemetry.api.parameters import Query
 from telemetry.store import migrate, queries
 
 PATIENCE_S = 3
@@ -58,15 +61,63 @@ def _prepare(state: BlueprintSetupState) -> None:
     state.app.extensions["probes"] = {"database": Probe(lambda: _database(where)), "broker": Probe(lambda: _broker(where))}
 
 
-@blueprint.get("/health")
-def health() -> tuple[Part, int]:
-    """200 when everything can be used, 503 with the part that cannot."""
-    parameters.only()
+class Broker(BaseModel):
+    """A part that can be used, or cannot: ok, unreachable, not answering or not migrated."""
+
+    status: str
+
+
+class Database(Broker):
+    """The database, with the migration it stands at, and what to run where that is another than needed."""
+
+    revision: str | None = None
+    mend: str | None = None
+
+
+class Health(BaseModel):
+    """ok, or unavailable with the part that cannot be used."""
+
+    status: str
+    database: Database
+    broker: Broker
+
+
+class Alive(BaseModel):
+    """It runs."""
+
+    status: Literal["ok"]
+
+
+@operation(blueprint, "/health", Health, Query, scope=None, others={503: Health})
+def show_health(_: Query) -> tuple[Part, int]:
+    """Whether everything can be used: 200, or 503 with the part that cannot."""
+    found = look(current_app.extensions["probes"])
+    return found, 200 if found["status"] == "ok" else 503
+
+
+@operation(blueprint, "/api/v1/health/live", Alive, Query, scope=None)
+def show_live(_: Query) -> Part:
+    """Whether this process answers at all, whatever else is away: a liveness probe."""
+    return {"status": "ok"}
+
+
+@operation(blueprint, "/api/v1/health/ready", Alive, Query, scope=None, codes=("database_unavailable",))
+def show_ready(_: Query) -> Part:
+    """Whether queries can be answered: a readiness probe. It asks the database alone, for a query needs no broker."""
+    asked = current_app.extensions["probes"]["database"].begin()
+    part = _answer(asked, monotonic() + PATIENCE_S)
+    if part["status"] != "ok":
+        raise ProblemError("database_unavailable", f"the database is {part['status']}")
+    return {"status": "ok"}
+
+
+def look(probes: Mapping[str, Probe]) -> Part:
+    """How everything is now."""
     deadline = monotonic() + PATIENCE_S
-    asked = {name: probe.begin() for name, probe in current_app.extensions["probes"].items()}
+    asked = {name: probe.begin() for name, probe in probes.items()}
     parts = {name: _answer(each, deadline) for name, each in asked.items()}
     well = all(part["status"] == "ok" for part in parts.values())
-    return {"status": "ok" if well else "unavailable", **parts}, 200 if well else 503
+    return {"status": "ok" if well else "unavailable", **parts}
 
 
 def _answer(asked: Future[Part], deadline: float) -> Part:

@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint
+from pydantic import BaseModel
 
-from telemetry.api import parameters
 from telemetry.api.connections import connections
-from telemetry.api.formatting import instant
+from telemetry.api.operations import operation
+from telemetry.api.parameters import Query
 from telemetry.store import queries
 
 blueprint = Blueprint("stats", __name__)
 
 
-@blueprint.get("/stats")
-def stats() -> dict[str, Any]:
-    """Counts, and the first and last time of a sample. `samples_exact` is false where the planner's estimate is told."""
-    parameters.only()
+class Committed(BaseModel):
+    """Batches in the ledger, by what became of them."""
+
+    stored: int
+    dead: int
+
+
+class Stats(BaseModel):
+    """Counts, and the first and last time of a sample. Where `samples_exact` is false, `samples` is an estimate."""
+
+    gpus: int
+    hosts: int
+    metrics: int
+    series: int
+    samples: int
+    samples_exact: bool
+    earliest: datetime | None
+    latest: datetime | None
+    batches: Committed
+    quarantined: int
+    dead_letters: int
+
+
+@operation(blueprint, "/stats", Stats, Query)
+def show_stats(_: Query) -> dict[str, Any]:
+    """How much there is of everything, and from when to when."""
     with connections().engine.connect() as connection:
-        found = queries.stats(connection)
-    return found | {"earliest": instant(found["earliest"]), "latest": instant(found["latest"])}
+        return queries.stats(connection)

@@ -16,6 +16,7 @@ COMMANDS = {
     "ingest": "Stream files once, to the last row.",
     "verify": "Compare files with the database, row by row.",
     "status": "Show edges, sources, queue, workers and rates.",
+    "apikey": "Make keys for the API, list them, revoke them.",
     "deadletter": "Look at messages that could not be stored, retry them, or let them go.",
     "rewind": "Set the edges back to what the ledger of a restored database holds.",
     "db": "Upgrade the database's schema, or say where it stands.",

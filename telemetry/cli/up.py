@@ -26,7 +26,7 @@ from telemetry.settings import Settings, SettingsError
 from telemetry.supervisor import Supervisor, read_procfile
 
 # Nothing new is published, then what is under way is stored, then nobody looks any more.
-STAGES = (("beat", "streamer"), ("collector",), ("api", "flower"))
+STAGES = (("beat", "streamer", "uploads"), ("collector",), ("api", "flower"))
 
 
 @click.command()

@@ -29,7 +29,12 @@ def environment(given: Mapping[str, str], paths: Sequence[Path], data_dir: Path 
         made[f"{PREFIX}SOURCES"] = ",".join(map(_pattern, paths))
     if replay:
         made[f"{PREFIX}LOOP_MODE"] = "true"
-    made[f"{PREFIX}DATA_DIR"] = str(Settings.load(made).data_dir.absolute())
+    directory = Settings.load(made).data_dir.absolute()
+    made[f"{PREFIX}DATA_DIR"] = str(directory)
+    # Absolute: it is part of what a source is known by, to the streamer and to the API alike.
+    made[f"{PREFIX}SPOOL_DIR"] = str(Path(made.get(f"{PREFIX}SPOOL_DIR", directory / "spool")).absolute())
+    # The API listens on loopback alone, so nobody from elsewhere is let in.
+    made.setdefault(f"{PREFIX}API_ACCESS", "open")
     # Celery warns each worker of root; on one machine, on loopback, that says nothing new three times over.
     made["PYTHONWARNINGS"] = ",".join(filter(None, [made.get("PYTHONWARNINGS"), f"ignore:{ROOT_WARNING}"]))
     made["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), made.get("PATH", os.defpath)])

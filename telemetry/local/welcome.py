@@ -15,10 +15,12 @@ def welcome(settings: Settings, urls: Mapping[str, str]) -> str:
     place = {"host": url.query.get("host", url.host), "port": url.port, "user": url.username, "dbname": url.database}
     psql = " ".join(f"{name}={value}" for name, value in place.items() if value)
     sources = ", ".join(settings.sources) or "none: give --csv, or upload a file"
+    access = "no key is asked for" if settings.api_access == "open" else "asks for a key: telemetry apikey create"
     return f"""
   telemetry is running; it can be reached from this machine only
 
-    web and API  {urls["api"]}/
+    web and API  {urls["api"]}/  ({access})
+    API docs     {urls["api"]}/api/v1/docs
     GPUs         {urls["api"]}/api/v1/gpus
     Flower       {urls["flower"]}/
     database     psql "{psql}"

@@ -24,7 +24,7 @@ from sqlalchemy import (
     UniqueConstraint,
     func,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 Time = DateTime(timezone=True)
@@ -128,6 +128,7 @@ class Batch(Base):
         CheckConstraint("status IN ('stored', 'dead')", name="status"),
         Index(None, "source_id", "start_offset"),
         Index(None, "committed_at"),
+        Index(None, "edge", "committed_at"),
     )
 
     edge: Mapped[str] = mapped_column(primary_key=True)
@@ -180,3 +181,48 @@ class DeadLetter(Base):
     header: Mapped[dict[str, Any]]
     payload: Mapped[bytes]
     died_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Upload(Base):
+    """A file that came through the API: `name` is that of its file in the spool directory.
+
+    Its records are bytes [`start_bytes`, `size_bytes`) there; with the path, `fingerprint` makes the id of the source.
+    """
+
+    __tablename__ = "uploads"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    fingerprint: Mapped[str]
+    start_bytes: Mapped[int] = mapped_column(BigInteger)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    uploaded_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class ApiKey(Base):
+    """A key of the API: `public` is the part that finds it, `digest` the SHA-256 of the part that nobody but its owner has."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    public: Mapped[str] = mapped_column(unique=True)
+    digest: Mapped[bytes]
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+
+
+class AuditEntry(Base):
+    """Who changed what: `actor` is a key or a person at the command line, `target` what was changed."""
+
+    __tablename__ = "audit_log"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    actor: Mapped[str]
+    action: Mapped[str]
+    target: Mapped[str]
+    detail: Mapped[dict[str, Any]]

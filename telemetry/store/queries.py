@@ -1,13 +1,15 @@
-"""What readers ask of the database. Each function takes a connection and returns plain values; the SQL stays here."""
+"""What readers ask of the database as a whole: one GPU, the counts, the schema's revision.
+
+Each function takes a connection and returns plain values. Lists are in `inventory` and `flow`, readings in `history`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select, text, true
+from sqlalchemy import Connection, Row, func, select, text
 
 from telemetry.store.models import Batch, DeadLetter, Gpu, Metric, Quarantined, Sample, Series
 
@@ -29,44 +31,11 @@ PARTITIONS = text("""
 Record = Row[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A part of a list: so many rows after so many others."""
-
-    limit: int
-    offset: int
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A stretch of time, both ends included; None is open."""
-
-    start: datetime | None
-    end: datetime | None
-
-    def holds(self, column: Any) -> ColumnElement[bool]:
-        """The condition that a time lies in it."""
-        return and_(
-            *([column >= self.start] if self.start else []),
-            *([column <= self.end] if self.end else []),
-            true(),
-        )
-
-
 def revision(connection: Connection, patience_s: int) -> str | None:
     """The migration that the database stands at. Raises ProgrammingError where there never was one."""
     connection.execute(text(f"SET LOCAL statement_timeout = '{patience_s}s'"))
     found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
     return found
-
-
-def gpus(connection: Connection, page: Page, *, host: str | None, model: str | None) -> tuple[Sequence[Record], int]:
-    """GPUs by host and index, and how many there are in all."""
-    wanted = [Gpu.host == host] if host is not None else []
-    wanted += [Gpu.model == model] if model is not None else []
-    found = select(Gpu.__table__).where(*wanted).order_by(Gpu.host, Gpu.index, Gpu.identity)
-    total = connection.scalar(select(func.count()).select_from(Gpu).where(*wanted))
-    return connection.execute(found.limit(page.limit).offset(page.offset)).all(), int(total or 0)
 
 
 def gpu(connection: Connection, name: str) -> Record | None:
@@ -78,31 +47,6 @@ def gpu(connection: Connection, name: str) -> Record | None:
     return connection.execute(
         select(Gpu.__table__).where(Gpu.host == host, Gpu.index == int(index)).order_by(Gpu.id.desc())
     ).first()
-
-
-def telemetry(
-    connection: Connection, gpu_id: int, page: Page, *, span: Span, metrics: Sequence[str], order: Literal["asc", "desc"]
-) -> Sequence[Record]:
-    """Readings of a GPU in order of time, ties in order of metric and series; one more than asked for if there is one."""
-    ts = Sample.ts.asc() if order == "asc" else Sample.ts.desc()
-    # Each series gives no more rows than the page can take, read off the primary key (series_id, ts): a page costs the
-    # same however long the history is.
-    nearest = (
-        select(Sample.ts, Sample.value)
-        .where(Sample.series_id == Series.id, span.holds(Sample.ts))
-        .order_by(ts)
-        .limit(page.offset + page.limit + 1)
-        .lateral()
-    )
-    wanted: Select[Any] = (
-        select(nearest.c.ts, Metric.name, Metric.unit, nearest.c.value, Series.labels)
-        .select_from(Series)
-        .join(Metric)
-        .join(nearest, true())
-        .where(Series.gpu_id == gpu_id, *([Metric.name.in_(metrics)] if metrics else []))
-        .order_by(nearest.c.ts.asc() if order == "asc" else nearest.c.ts.desc(), Metric.name, Series.id)
-    )
-    return connection.execute(wanted.limit(page.limit + 1).offset(page.offset)).all()
 
 
 def stats(connection: Connection) -> dict[str, Any]:

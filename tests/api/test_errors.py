@@ -53,7 +53,10 @@ def test_a_fault_of_ours_tells_nothing_of_the_inside(client: FlaskClient, engine
 
 
 def test_a_query_that_takes_too_long_says_what_to_do(client: FlaskClient, engine: Engine) -> None:
-    waiting = text("SELECT pid FROM pg_stat_activity WHERE application_name = 'telemetry-api' AND wait_event_type = 'Lock'")
+    waiting = text(
+        "SELECT pid FROM pg_stat_activity WHERE application_name = 'telemetry-api' AND wait_event_type = 'Lock'"
+        " AND datname = current_database()"
+    )
     with ThreadPoolExecutor(1) as other, engine.connect() as holder, engine.connect() as plain:
         # Within a transaction pg_stat_activity would always tell the same.
         watcher = plain.execution_options(isolation_level="AUTOCOMMIT")
@@ -76,7 +79,10 @@ def test_a_session_that_was_ended_is_replaced(client: FlaskClient, engine: Engin
     assert client.get("/api/v1/stats").status_code == 200
     with engine.connect() as connection:
         connection.execute(
-            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'telemetry-api'")
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name = 'telemetry-api' AND datname = current_database()"
+            )
         )
     assert client.get("/api/v1/stats").status_code == 200
 

@@ -208,7 +208,7 @@ def test_other_commands_find_it(up: Callable[..., Up], bare: Path) -> None:
     running.says("one is here")
     assert running.environment()["TELEMETRY_KEY_PREFIX"] == "mine"
     told = found.environment(running.data_dir, {"TELEMETRY_DATABASE_URL_FILE": "x", "TELEMETRY_KEY_PREFIX": "other"})
-    assert set(told) == {"TELEMETRY_BROKER_URL", "TELEMETRY_DATA_DIR"}
+    assert set(told) == {"TELEMETRY_BROKER_URL", "TELEMETRY_DATA_DIR", "TELEMETRY_SPOOL_DIR"}
     running.process.kill()
     running.process.wait(10)
     assert (running.data_dir / found.NAME).exists()

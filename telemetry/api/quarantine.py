@@ -1,0 +1,50 @@
+"""`/quarantine`: rows that are no readings."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from flask import Blueprint
+from pydantic import BaseModel, Field
+
+from telemetry.api.operations import operation
+from telemetry.api.parameters import MAX_ID, Tabular, Text, Whole
+from telemetry.api.tables import Listed, Page, Table
+from telemetry.store import flow
+
+blueprint = Blueprint("quarantine", __name__)
+
+
+class QuarantinedRow(BaseModel):
+    """A row that is no reading, as it stood in the file: where, why, and its text (octal escapes for what is no ASCII)."""
+
+    id: int
+    edge: str
+    source: int
+    path: str
+    batch: str
+    line: int
+    byte_offset: int
+    reason: str
+    raw: str
+    quarantined_at: datetime
+
+
+class QuarantineQuery(Tabular):
+    """Which rows."""
+
+    edge: Text | None = Field(None, description="of this edge alone")
+    source: Whole | None = Field(None, ge=1, le=MAX_ID, description="of this source alone, by its id")
+    reason: Text | None = Field(None, description="with this reason alone")
+
+
+@operation(blueprint, "/quarantine", Listed[QuarantinedRow], QuarantineQuery, table=True)
+def list_quarantine(query: QuarantineQuery) -> Table:
+    """Quarantined rows in the order they came."""
+    page = Page.of(query)
+    return Table(
+        QuarantinedRow,
+        lambda most: flow.quarantine(query.edge, query.source, query.reason, most, page.offset),
+        page,
+        query.format,
+    )

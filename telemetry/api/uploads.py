@@ -1,0 +1,136 @@
+"""`POST /telemetry` and `/uploads/{id}`: a file is sent, and how far it is told until all of it is committed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from secrets import token_hex
+from typing import IO, Any, Literal
+
+import orjson
+import redis
+from flask import Blueprint, Response, request, url_for
+from pydantic import BaseModel
+
+from telemetry.api import access, formats, spool
+from telemetry.api.connections import connections
+from telemetry.api.errors import ProblemError
+from telemetry.api.operations import operation
+from telemetry.api.parameters import Query, is_name
+from telemetry.keys import Keys
+from telemetry.readings.identity import source_id
+from telemetry.store import uploads
+
+RAW = ("text/csv", "application/gzip", "application/x-gzip", "application/octet-stream")
+FORM = "multipart/form-data"
+CODES = ("upload_too_large", "unsupported_media", "unreadable_upload", "spool_full")
+BODY = {
+    "required": True,
+    "description": "CSV, plain or gzip, as the body itself or as the field `file` of a form",
+    "content": {
+        **{media: {"schema": {"type": "string", "format": "binary"}} for media in RAW},
+        FORM: {
+            "schema": {
+                "type": "object",
+                "properties": {"file": {"type": "string", "format": "binary"}},
+                "required": ["file"],
+            }
+        },
+    },
+}
+
+blueprint = Blueprint("uploads", __name__)
+
+
+class Accepted(BaseModel):
+    """An upload that is safe on disk; `url` tells how far it is."""
+
+    id: str
+    url: str
+    size_bytes: int
+
+
+class Upload(BaseModel):
+    """How far an upload is; `done`: every row of it is committed. `rows` and the classes below count its own batches.
+
+    What an earlier upload had already is read, and known again: it adds to `rows_read` alone.
+    """
+
+    id: str
+    state: Literal["waiting", "reading", "done"]
+    uploaded_at: datetime
+    size_bytes: int
+    committed_bytes: int
+    rows_read: int
+    batches: int
+    dead_batches: int
+    rows: int
+    stored: int
+    duplicate: int
+    conflict: int
+    blank: int
+    quarantined: int
+
+
+@operation(blueprint, "/telemetry", Accepted, Query, method="POST", status=202, scope="ingest", codes=CODES, body=BODY)
+def upload_telemetry(_: Query) -> Response:
+    """Send a CSV file. It is answered when it is safe on disk; a streamer reads it from there.
+
+    To send the same file again stores nothing twice.
+    """
+    upload_id = token_hex(16)
+    spooled = spool.write(_sent(), f"{upload_id}.csv", connections().settings)
+    values: dict[str, Any] = {"id": upload_id, "name": spooled.path.name, "fingerprint": spooled.fingerprint}
+    values |= {"start_bytes": spooled.start, "size_bytes": spooled.size}
+    try:
+        with connections().engine.begin() as connection:
+            uploads.add(connection, values, access.actor())
+        spooled.publish()
+    except BaseException:
+        spooled.discard()
+        raise
+    url = url_for("uploads.show_upload", upload=upload_id)
+    body = formats.json({"id": upload_id, "url": url, "size_bytes": spooled.size})
+    return Response(body, 202, mimetype="application/json", headers={"Location": url})
+
+
+@operation(blueprint, "/uploads/<upload>", Upload, Query, scope="ingest", codes=("upload_not_found",))
+def show_upload(_: Query, upload: str) -> dict[str, Any]:
+    """How far an upload is."""
+    with connections().engine.connect() as connection:
+        found = uploads.find(connection, upload, spool.EDGE) if is_name(upload) else None
+    if found is None:
+        raise ProblemError("upload_not_found", "no upload has this id; the answer to POST /api/v1/telemetry tells it")
+    path = spool.path(found.pop("name"), connections().settings)
+    start, covered = found.pop("start_bytes"), found.pop("covered_bytes")
+    read = _read(source_id(found.pop("fingerprint"), str(path)))
+    # Without the streamer's word, what the ledger has is all that is known.
+    committed, found["rows_read"] = read or (start + covered if covered else 0, found["rows"])
+    found["committed_bytes"] = committed
+    found["state"] = "done" if committed >= found["size_bytes"] else "reading" if committed else "waiting"
+    return found
+
+
+def _read(name: str) -> tuple[int, int] | None:
+    """How many bytes of a source are committed, and how many rows of it are read, as its streamer says."""
+    where = connections()
+    try:
+        state = where.broker.hget(Keys(where.settings.key_prefix).source(spool.EDGE, name), "state")
+    except (redis.RedisError, OSError):
+        return None
+    if not state:
+        return None
+    told = orjson.loads(state)
+    return told["window"]["committed"], told["rows"]
+
+
+def _sent() -> IO[bytes]:
+    """What was sent. The server itself ends a stream that is longer than an upload may be."""
+    request.max_content_length = connections().settings.upload_max_bytes
+    if request.mimetype in RAW:
+        return request.stream
+    if request.mimetype != FORM:
+        raise ProblemError("unsupported_media", f"send the file as {', '.join(RAW[:2])} or as the field `file` of a form")
+    files = request.files.getlist("file")
+    if len(files) != 1 or len(request.files) > 1 or request.form:
+        raise ProblemError("bad_request", "a form must hold one file, in the field `file`, and nothing else")
+    return files[0].stream

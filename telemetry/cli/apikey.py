@@ -1,0 +1,111 @@
+"""`telemetry apikey`: makes the keys of the API, lists and revokes them."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+from sqlalchemy import Engine
+from sqlalchemy.exc import IntegrityError
+
+from telemetry.cli.database import database
+from telemetry.cli.session import data_dir_option, json_option, load_settings
+from telemetry.store import apikeys
+
+UNITS = {"h": "hours", "d": "days", "w": "weeks"}
+
+
+class Lasting(click.ParamType[timedelta]):
+    """A length of time, such as 90d."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """The length of time."""
+        found = re.fullmatch(r"([1-9][0-9]{0,4})([hdw])", str(value))
+        if found is None:
+            self.fail(f"{value!r} must read like 12h, 90d or 52w", param, ctx)
+        return timedelta(**{UNITS[found[2]]: int(found[1])})
+
+
+@click.group()
+@data_dir_option
+@click.pass_context
+def apikey(ctx: click.Context, data_dir: Path | None) -> None:
+    """Make keys for the API, list them, revoke them."""
+    ctx.obj = ctx.with_resource(database(load_settings(data_dir), "apikey"))
+
+
+@apikey.command()
+@click.argument("name")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice(apikeys.SCOPES),
+    default=("read",),
+    show_default=True,
+    help="What it may do; may be repeated. admin may do everything.",
+)
+@click.option("--expires", type=Lasting(), help="How long it is good, such as 90d; for ever unless told.")
+@json_option
+@click.pass_obj
+def create(engine: Engine, name: str, scopes: tuple[str, ...], expires: timedelta | None, as_json: bool) -> None:
+    """Make a key called NAME, and print it: this once, for only a digest of it is kept."""
+    expires_at = datetime.now(UTC) + expires if expires else None
+    try:
+        with engine.begin() as connection:
+            key = apikeys.create(connection, name, sorted(set(scopes)), expires_at, _who())
+    except IntegrityError:
+        raise click.ClickException(f"there was a key called {name} already; give another name") from None
+    told = {"name": name, "scopes": sorted(set(scopes)), "expires_at": expires_at and expires_at.isoformat(), "key": key}
+    click.echo(json.dumps(told) if as_json else key)
+
+
+@apikey.command(name="list")
+@json_option
+@click.pass_obj
+def list_keys(engine: Engine, as_json: bool) -> None:
+    """List all keys, with their last use to the minute."""
+    with engine.connect() as connection:
+        rows = [dict(row) for row in apikeys.listed(connection)]
+    if as_json:
+        click.echo(json.dumps(rows, default=lambda value: value.isoformat()))
+        return
+    for row in rows:
+        used = f"used {row['last_used_at']:%Y-%m-%d %H:%M}" if row["last_used_at"] else "never used"
+        click.echo(f"{row['name']}  tk_{row['public']}_…  {', '.join(row['scopes'])}  {_state(row)}  {used}")
+    if not rows:
+        click.echo("no keys")
+
+
+@apikey.command()
+@click.argument("name")
+@click.pass_obj
+def revoke(engine: Engine, name: str) -> None:
+    """End the key called NAME, from the next request on."""
+    with engine.begin() as connection:
+        if not apikeys.revoke(connection, name, _who()):
+            raise click.ClickException(f"there is no key called {name} that is not revoked already")
+    click.echo(f"{name} is revoked")
+
+
+def _state(row: dict[str, Any]) -> str:
+    if row["revoked_at"]:
+        return f"revoked {row['revoked_at']:%Y-%m-%d}"
+    if row["expires_at"]:
+        return f"{'expired' if row['expires_at'] < datetime.now(UTC) else 'expires'} {row['expires_at']:%Y-%m-%d}"
+    return "good for ever"
+
+
+def _who() -> str:
+    """Who is at the command line, for the audit log."""
+    try:
+        return f"{getpass.getuser()} at the command line"
+    except (KeyError, OSError):
+        return "somebody at the command line"

@@ -1,0 +1,82 @@
+"""API keys: made, listed, revoked and verified. A key is shown once, when it is made; what is kept is its digest.
+
+The secret part has 256 random bits, so a plain SHA-256 of it can be searched by nobody; a slow hash would only slow down
+every request. The audit log says who made and revoked keys.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, func, insert, or_, select, text, update
+
+from telemetry.store.auditlog import note
+from telemetry.store.models import ApiKey
+
+SCOPES = ("read", "ingest", "admin")
+# The last use is told to the minute: to write it at every request would cost more than the request.
+USE_NOTED = text("interval '1 minute'")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A key that is good."""
+
+    name: str
+    scopes: Sequence[str]
+
+
+def create(connection: Connection, name: str, scopes: Sequence[str], expires_at: datetime | None, by: str) -> str:
+    """Make a key; the only time that it is seen. Raises IntegrityError if the name is taken."""
+    public, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
+    values = {"name": name, "public": public, "digest": _digest(secret), "scopes": list(scopes), "expires_at": expires_at}
+    connection.execute(insert(ApiKey).values(values))
+    expiry = expires_at.isoformat() if expires_at else None
+    note(connection, by, "apikey.create", name, {"scopes": list(scopes), "expires_at": expiry})
+    return f"tk_{public}_{secret}"
+
+
+def listed(connection: Connection) -> Sequence[RowMapping]:
+    """All keys by name, without what would let anybody in."""
+    columns = (
+        ApiKey.name,
+        ApiKey.public,
+        ApiKey.scopes,
+        ApiKey.created_at,
+        ApiKey.expires_at,
+        ApiKey.revoked_at,
+        ApiKey.last_used_at,
+    )
+    return connection.execute(select(*columns).order_by(ApiKey.name)).mappings().all()
+
+
+def revoke(connection: Connection, name: str, by: str) -> bool:
+    """End a key, from the next request on. False if there is none that is good."""
+    ended = update(ApiKey).where(ApiKey.name == name, ApiKey.revoked_at.is_(None)).values(revoked_at=func.now())
+    if connection.execute(ended.returning(ApiKey.id)).first() is None:
+        return False
+    note(connection, by, "apikey.revoke", name)
+    return True
+
+
+def verify(connection: Connection, key: str) -> Known | None:
+    """The key, if it is known, not revoked and not expired; its use is noted."""
+    parts = key.split("_", 2)
+    if len(parts) != 3 or parts[0] != "tk" or not key.isascii() or "\0" in key:  # noqa: PLR2004
+        return None
+    good = (ApiKey.revoked_at.is_(None), or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > func.now()))
+    row: Any = connection.execute(select(ApiKey.__table__).where(ApiKey.public == parts[1], *good)).first()
+    if row is None or not secrets.compare_digest(row.digest, _digest(parts[2])):
+        return None
+    stale = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < func.now() - USE_NOTED)
+    connection.execute(update(ApiKey).where(ApiKey.id == row.id, stale).values(last_used_at=func.now()))
+    return Known(row.name, row.scopes)
+
+
+def _digest(secret: str) -> bytes:
+    return sha256(secret.encode()).digest()

@@ -1,0 +1,191 @@
+"""Readings in steps, cursors, relative times, and questions about the fleet; checked against plain Python."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import Engine, text
+
+T0 = datetime(2025, 7, 18, 20, 42, 34, tzinfo=UTC)
+UTIL = "DCGM_FI_DEV_GPU_UTIL"
+PATH = "gpus/GPU-a1/telemetry"
+
+
+def get(client: FlaskClient, path: str, **query: Any) -> dict[str, Any]:
+    answer = client.get(f"/api/v1/{path}", query_string=query)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.get_json()
+    return found
+
+
+def quantile(q: float) -> Callable[[list[float]], float]:
+    return lambda values: statistics.quantiles(values, n=100, method="inclusive")[int(q) - 1] if len(values) > 1 else values[0]
+
+
+AGGREGATES: dict[str, Callable[[list[float]], float]] = {
+    "avg": statistics.fmean,
+    "min": min,
+    "max": max,
+    "sum": sum,
+    "last": lambda values: values[-1],
+    "count": len,
+    "p50": quantile(50),
+    "p95": quantile(95),
+    "p99": quantile(99),
+}
+
+
+@pytest.mark.usefixtures("fleet")
+@pytest.mark.parametrize("name", AGGREGATES)
+@pytest.mark.parametrize(("step", "length"), [("7s", 7), ("1m", 60)])
+def test_a_step_is_the_aggregate_of_its_readings(client: FlaskClient, name: str, step: str, length: int) -> None:
+    raw = get(client, PATH, metric=UTIL)["items"]
+    steps: dict[float, list[float]] = {}
+    for each in raw:
+        second = datetime.fromisoformat(each["timestamp"]).timestamp()
+        steps.setdefault(second // length * length, []).append(each["value"])
+    found = get(client, PATH, metric=UTIL, step=step, agg=name)["items"]
+    assert [datetime.fromisoformat(each["timestamp"]).timestamp() for each in found] == sorted(steps)
+    assert [each["value"] for each in found] == pytest.approx([AGGREGATES[name](steps[start]) for start in sorted(steps)])
+
+
+@pytest.mark.usefixtures("fleet")
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize("more", [{}, {"step": "7s"}, {"step": "7s", "agg": "p95"}])
+def test_a_cursor_goes_on_where_the_page_ended(client: FlaskClient, order: str, more: dict[str, str]) -> None:
+    whole = get(client, PATH, order=order, **more)["items"]
+    paged: list[Any] = []
+    query: dict[str, Any] = {}
+    while True:
+        page = get(client, PATH, order=order, limit=7, **more, **query)
+        paged += page["items"]
+        if page["next_cursor"] is None:
+            break
+        query = {"cursor": page["next_cursor"]}
+    assert paged == whole
+
+
+@pytest.mark.usefixtures("fleet")
+def test_page_and_page_size_are_offset_and_limit(client: FlaskClient) -> None:
+    assert get(client, PATH, page=3, page_size=10) == get(client, PATH, offset=20, limit=10)
+    assert get(client, "gpus", page=2, page_size=3)["items"] == get(client, "gpus", offset=3, limit=3)["items"]
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "parameter"),
+    [
+        (PATH, "step=0s", "step"),
+        (PATH, "step=5", "step"),
+        (PATH, "agg=avg", "agg"),
+        (PATH, "step=5m&agg=mean", "agg"),
+        (PATH, "cursor=x", "cursor"),
+        (PATH, "cursor=WzEsMiwzXQ", "cursor"),
+        (PATH, "cursor=WzEsIngiLDNd&offset=1", "cursor"),
+        (PATH, "page=1&offset=1", "page"),
+        (PATH, "page_size=1&limit=1", "page_size"),
+        (PATH, "start_time=-1x", "start_time"),
+        (PATH, "start_time=now&end_time=-1h", "start_time"),
+        (PATH, "format=xml", "format"),
+        ("query", "", "metric"),
+        ("query", "metric=x&by=colour", "by"),
+        ("query", "metric=x&top=0", "top"),
+        ("gpus", "sort=colour", "sort"),
+        ("gpus", "seen_since=x", "seen_since"),
+        ("batches", "status=lost", "status"),
+        ("batches", "source=x", "source"),
+    ],
+)
+def test_a_bad_parameter_is_refused_by_its_name(client: FlaskClient, path: str, query: str, parameter: str) -> None:
+    answer = client.get(f"/api/v1/{path}?{query}")
+    assert (answer.status_code, answer.get_json().get("parameter")) == (400, parameter), answer.text
+
+
+@pytest.mark.usefixtures("fleet")
+def test_times_may_be_relative_to_now(client: FlaskClient, engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(
+            text("CREATE TABLE samples_now PARTITION OF samples FOR VALUES FROM ('2025-07-20') TO ('2100-01-01')")
+        )
+        connection.execute(
+            text(
+                "INSERT INTO samples SELECT min(series.id), now() - interval '30 minutes', 77 FROM series"
+                " JOIN gpus ON gpus.id = gpu_id WHERE identity = 'GPU-a1'"
+            )
+        )
+    assert [each["value"] for each in get(client, PATH, start_time="-1h")["items"]] == [77.0]
+    assert get(client, PATH, start_time="-20m", end_time="now")["items"] == []
+    assert [gpu["id"] for gpu in get(client, "gpus", seen_since="-1h")["items"]] == ["GPU-a1"]
+    assert get(client, "gpus", seen_since="2025-07-18T20:43:23Z")["total"] == 4
+
+
+@pytest.mark.usefixtures("fleet")
+def test_gpus_are_filtered_by_what_used_them_and_sorted(client: FlaskClient) -> None:
+    assert get(client, "gpus", pod="p")["total"] == 4
+    assert get(client, "gpus", pod="q")["total"] == 0
+    assert [gpu["id"] for gpu in get(client, "gpus", sort="-id", limit=2)["items"]] == ["GPU-b1", "GPU-b0"]
+    assert [gpu["model"] for gpu in get(client, "gpus", sort="-model")["items"]] == ["L40S", "L40S", "H100", "H100"]
+
+
+SPAN = {"metric": UTIL, "start_time": T0.isoformat(), "end_time": (T0 + timedelta(minutes=5)).isoformat()}
+
+
+@pytest.mark.usefixtures("fleet")
+def test_the_fleet_is_aggregated_by_groups(client: FlaskClient) -> None:
+    found = get(client, "query", **SPAN, by=["host"], agg="max")["items"]
+    assert [(row["host"], row["gpu"], row["value"], row["readings"]) for row in found] == [
+        ("a", None, 50.0, 100),
+        ("b", None, 50.0, 100),
+    ]
+    whole = get(client, "query", **SPAN)["items"]
+    assert [(row["timestamp"], row["value"], row["readings"]) for row in whole] == [(None, 25.0, 200)]
+    assert get(client, "query", **SPAN, model="H100")["items"][0]["readings"] == 100
+    assert get(client, "query", metric=UTIL)["items"] == []
+
+
+@pytest.mark.usefixtures("fleet")
+def test_the_top_groups_are_those_with_the_largest_value(client: FlaskClient) -> None:
+    found = get(client, "query", **SPAN, by=["gpu", "pod"], top=2, step="10s")["items"]
+    assert {(row["gpu"], row["pod"]) for row in found} == {("GPU-a1", "p"), ("GPU-b1", "p")}
+    times = [row["timestamp"] for row in found]
+    assert times == sorted(times)
+    assert sum(row["readings"] for row in found) == 100
+
+
+@pytest.mark.usefixtures("fleet")
+def test_the_latest_reading_of_each_series(client: FlaskClient) -> None:
+    found = get(client, "latest", metric=UTIL)["items"]
+    assert [(row["gpu"], row["value"], row["timestamp"]) for row in found] == [
+        (f"GPU-{host}{index}", 49.0 + index, "2025-07-18T20:43:23Z") for host in "ab" for index in (0, 1)
+    ]
+    assert len(get(client, "latest", gpu="a:0")["items"]) == 2
+    assert get(client, "latest", host="b", namespace="none")["items"] == []
+
+
+@pytest.mark.usefixtures("fleet")
+def test_hosts_and_metrics_are_listed_and_shown(client: FlaskClient) -> None:
+    hosts = get(client, "hosts")["items"]
+    assert [(host["name"], host["gpus"], host["models"]) for host in hosts] == [("a", 2, "H100"), ("b", 2, "L40S")]
+    assert get(client, "hosts/b") == hosts[1]
+    metrics = get(client, "metrics")["items"]
+    assert [(metric["name"], metric["unit"], metric["series"]) for metric in metrics][1] == (UTIL, "%", 4)
+    assert get(client, f"metrics/{UTIL}") == metrics[1]
+    of_one = get(client, "gpus/a:1/metrics")["items"]
+    assert [(metric["name"], metric["first_reading"]) for metric in of_one][1] == (UTIL, "2025-07-18T20:42:34Z")
+    for path, code in (("hosts/x", "host_not_found"), ("metrics/x", "metric_not_found"), ("gpus/x/metrics", "gpu_not_found")):
+        assert client.get(f"/api/v1/{path}").get_json()["code"] == code
+
+
+@pytest.mark.usefixtures("fleet")
+def test_what_came_in_is_listed(client: FlaskClient) -> None:
+    edge = get(client, "edges")["items"][0]
+    assert (edge["name"], edge["sources"], edge["last_commit"] is not None) == ("test/node", 1, True)
+    source = get(client, "sources", edge="test/node")["items"][0]
+    assert (source["path"], source["rows"], source["stored"], source["batches"]) == ("/data/a.csv", 400, 400, 1)
+    batch = get(client, "batches", source=source["id"], status="stored")["items"][0]
+    assert (batch["id"], batch["edge"], batch["start"], batch["end"], batch["stored"]) == ("b1", "test/node", 0, 100, 400)
+    assert get(client, "batches", status="dead")["items"] == []

@@ -1,0 +1,48 @@
+"""The walk in docs/API_SPECIFICATION.md: each step is run as it stands there, on a system like the one it speaks of."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+PAGE = (Path(__file__).parents[2] / "docs" / "API_SPECIFICATION.md").read_text()
+WALK = PAGE.partition("## A walk\n")[2].partition("\n## ")[0]
+STEPS = re.findall(r"```(sh|python)\n(.*?)```", WALK, re.DOTALL)
+
+
+def test_every_step_of_the_walk_works(
+    start_api: Callable[..., tuple[str, int]],
+    start_collector: Callable[..., Any],
+    start_edge: Callable[..., Any],
+    environ: Mapping[str, str],
+    tmp_path: Path,
+) -> None:
+    base, _ = start_api(TELEMETRY_API_ACCESS="open")
+    start_collector()
+    start_edge(f"{environ['TELEMETRY_SPOOL_DIR']}/*.csv", TELEMETRY_EDGE="central/uploads", TELEMETRY_LOOP_MODE="false")
+
+    directory = tmp_path / "walk"
+    directory.mkdir()
+    said = ""
+    for language, step in STEPS:
+        shell = ["bash", "-euo", "pipefail", "-c"] if language == "sh" else [sys.executable, "-c"]
+        done = subprocess.run(
+            [*shell, step.replace("http://127.0.0.1:8080", base)],
+            cwd=directory,
+            env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 0, f"{step}\n{done.stdout}\n{done.stderr}"
+        said += done.stdout
+    assert len(STEPS) == 5
+    assert '"state":"done"' in said
+    assert len(re.findall(r"^\d\d:\d\d +\d+\.\d °C #+$", said, re.MULTILINE)) >= 12
+    assert "timestamp,gpu,metric,value,unit,labels\n" in said
