@@ -23,6 +23,7 @@ from celery import Celery
 
 from telemetry.broker import CONNECT_TIMEOUT_S, SOCKET_TIMEOUT_S, tls_options
 from telemetry.keys import Keys
+from telemetry.monitoring import logs
 from telemetry.settings import Settings, SettingsError, misspelt
 
 PERSIST = "telemetry.collector.persist"
@@ -70,7 +71,8 @@ def make_app(settings: Settings) -> Celery:
             "client_name": f"telemetry-{settings.role}",
         },
         # Schedules live in the code: a shelve file would only be one more thing that can be torn.
-        beat_scheduler="celery.beat.Scheduler",
+        beat_scheduler="telemetry.monitoring.beat:Scheduler",
+        beat_max_loop_interval=5,
         beat_schedule={
             "tick": {
                 "task": TICK,
@@ -82,7 +84,9 @@ def make_app(settings: Settings) -> Celery:
         else {},
     )
     app.telemetry_settings = settings  # type: ignore[attr-defined]
-    app.steps["worker"].add("telemetry.monitoring.watchdog:Watchdog")
+    app.steps["worker"].update(["telemetry.monitoring.watchdog:Watchdog", "telemetry.monitoring.worker:Port"])
+    app.steps["consumer"].add("telemetry.monitoring.worker:Pulse")
+    logs.install(settings)
     return app
 
 

@@ -17,10 +17,12 @@ class Acks:
     keys: Keys
     ttl_s: int
 
-    def send(self, edge: str, source_id: str, batch_id: str, status: str) -> None:
-        """Acknowledge one batch as `stored` or `dead`."""
+    def send(self, edge: str, source_id: str, batch_id: str, status: str) -> int:
+        """Acknowledge one batch as `stored` or `dead`. The broker's clock at that, in microseconds."""
         key = self.keys.acks(edge, source_id)
         with self.client.pipeline(transaction=False) as pipeline:
             pipeline.hset(key, batch_id, status)
             pipeline.expire(key, self.ttl_s)
-            pipeline.execute()
+            pipeline.time()
+            seconds, micros = pipeline.execute()[-1]
+        return int(seconds) * 1_000_000 + int(micros)

@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Engine, event, insert
 from telemetry.collector import ledger, samples
 from telemetry.collector.acks import Acks
 from telemetry.collector.registry import Registry
+from telemetry.monitoring import trail
 from telemetry.readings import wire
 from telemetry.readings.identity import digest
 from telemetry.settings import Settings
@@ -52,6 +53,7 @@ class Collector:
     def __init__(self, settings: Settings, engine: Engine, acks: Acks) -> None:
         self._engine = engine
         self._acks = acks
+        self._cluster = settings.cluster_name
         self._registry = Registry(engine, settings.volatile_labels, settings.series_cache_size)
         self._partitions = Partitions(engine)
         event.listen(engine, "connect", self._forget)
@@ -71,7 +73,10 @@ class Collector:
         except Exception as error:
             log.exception("an error nobody thought of")
             outcome = self._bury(header, payload, error)
-        self._acknowledge(header, "dead" if outcome.status == "dead" else "stored")
+        now_us = self._acknowledge(header, "dead" if outcome.status == "dead" else "stored")
+        if now_us is not None:
+            rows = _classes(header, outcome)
+            trail.settled(header, outcome.status, rows, cluster=self._cluster, acknowledged_us=now_us)
         return outcome
 
     def _store(self, batch: wire.Batch) -> Outcome:
@@ -85,7 +90,7 @@ class Collector:
         ids = self._registry.series_ids(readings.series)
         arranged = samples.arrange(ids[readings.codes], readings.ts_us, readings.values)
         self._partitions.ensure(arranged.days())
-        with self._engine.begin() as connection:
+        with trail.transaction(), self._engine.begin() as connection:
             if not ledger.enter(connection, batch, source_id, arranged):
                 return Outcome("known")
             written = samples.write(_driver(connection), arranged)
@@ -121,9 +126,10 @@ class Collector:
             )
         return Outcome("dead", error=text)
 
-    def _acknowledge(self, header: Any, status: str) -> None:
-        if checked := _checked(header):
-            self._acks.send(checked["edge"], checked["source"]["id"], checked["batch_id"], status)
+    def _acknowledge(self, header: Any, status: str) -> int | None:
+        """Tell the edge. The broker's clock at that; None if the header does not say whom to tell."""
+        checked = _checked(header)
+        return self._acks.send(checked["edge"], checked["source"]["id"], checked["batch_id"], status) if checked else None
 
     def _forget(self, *_: Any) -> None:
         self._registry.forget()
@@ -142,6 +148,15 @@ def _checked(header: Any) -> dict[str, Any] | None:
         return wire.check_header(header)
     except wire.WireError:
         return None
+
+
+def _classes(header: dict[str, Any], outcome: Outcome) -> dict[str, int]:
+    """What became of the rows of a batch that this message settled; nothing for one that was known before."""
+    rows, written = header["rows"], outcome.written
+    if written is not None:
+        of_file = {"blank": rows["blank"], "quarantined": rows["quarantined"]}
+        return {"stored": written.stored, "duplicate": written.duplicate, "conflict": written.conflict, **of_file}
+    return {"dead": rows["read"]} if outcome.error else {}
 
 
 def _storable(header: dict[Any, Any]) -> Any:

@@ -18,6 +18,7 @@ from telemetry.celery import PERSIST, app, settings
 from telemetry.collector.acks import Acks
 from telemetry.collector.persist import SURROUNDINGS, Collector
 from telemetry.keys import Keys
+from telemetry.monitoring import trail
 from telemetry.readings.wire import NewerVersionError
 from telemetry.store.engine import make_engine
 
@@ -48,6 +49,7 @@ def persist(header: Any, payload: Any) -> None:
             time.sleep(NEWER_PAUSE_S)
             raise Reject(error, requeue=True) from None
         except SURROUNDINGS as error:
+            trail.setback()
             log.warning("%s %s: %s", name_of(header), type(error).__name__, str(error).splitlines()[:1])
             if pause_s is None or time.monotonic() > deadline:
                 raise Reject(error, requeue=True) from None

@@ -7,6 +7,7 @@ from typing import Any
 from celery import Celery
 
 from telemetry.celery import PERSIST
+from telemetry.monitoring import trail
 from telemetry.settings import Settings
 from telemetry.streamer.stream import Publish
 
@@ -18,5 +19,6 @@ def publisher(app: Celery, settings: Settings) -> Publish:
         # The queue by its name goes through the anonymous exchange: a named one whose binding the broker has lost
         # would swallow the message. A dash for the arguments' texts keeps the payload from being sent twice.
         app.send_task(PERSIST, (header, payload), queue=settings.ingest_queue, argsrepr="-", kwargsrepr="-")
+        trail.published(header)
 
     return publish
