@@ -6,7 +6,7 @@ import os
 
 from flask import Flask
 
-from telemetry.api import errors, gpus, health, index, requests, stats
+from telemetry.api import errors, gpus, health, index, metrics, requests, stats
 from telemetry.api.connections import Connections
 from telemetry.settings import Settings
 
@@ -18,11 +18,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask("telemetry.api", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.url_map.strict_slashes = False
-    app.extensions["connections"] = Connections(settings or Settings.load(os.environ))
+    settings = settings or Settings.load(os.environ)
+    app.extensions["connections"] = Connections(settings)
     requests.install(app)
     errors.install(app)
     app.register_blueprint(index.blueprint)
     app.register_blueprint(health.blueprint)
+    metrics.install(app, settings)
     app.register_blueprint(gpus.blueprint, url_prefix=PREFIX)
     app.register_blueprint(stats.blueprint, url_prefix=PREFIX)
     return app

@@ -14,5 +14,12 @@ def index() -> dict[str, Any]:
     """The resources there are."""
     return {
         "name": "telemetry",
-        "resources": ["/health", "/api/v1/gpus", "/api/v1/gpus/{id}", "/api/v1/gpus/{id}/telemetry", "/api/v1/stats"],
+        "resources": [
+            "/health",
+            "/metrics",
+            "/api/v1/gpus",
+            "/api/v1/gpus/{id}",
+            "/api/v1/gpus/{id}/telemetry",
+            "/api/v1/stats",
+        ],
     }
