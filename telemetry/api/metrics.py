@@ -14,8 +14,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.metrics_core import Metric
 
 from telemetry.api.health import PATIENCE_S, Probe
+from telemetry.monitoring import metrics
 from telemetry.monitoring.connection import status_metric
-from telemetry.monitoring.metrics import metrics
 from telemetry.monitoring.server import registry_of
 from telemetry.settings import Settings
 
@@ -52,7 +52,7 @@ def install(app: Flask, settings: Settings) -> None:
         # By the rule and not the path: anybody can ask for any path.
         route = request.url_rule.rule if request.url_rule else "none"
         method = request.method if request.method in METHODS else "other"
-        metrics().requests.labels(route, method, str(response.status_code)).observe(monotonic() - g.began_s)
+        metrics.of(metrics.Api).requests.labels(route, method, str(response.status_code)).observe(monotonic() - g.began_s)
         return response
 
     app.register_blueprint(blueprint)

@@ -6,10 +6,9 @@ from typing import Any
 
 from celery import beat, signals
 
-from telemetry.monitoring import server
+from telemetry.monitoring import metrics, server
 from telemetry.monitoring.connection import Connection
 from telemetry.monitoring.heartbeat import Heartbeat
-from telemetry.monitoring.metrics import metrics
 from telemetry.settings import Settings
 
 COMPONENT = "beat"
@@ -35,6 +34,7 @@ class Scheduler(beat.Scheduler):
     def _open(self, settings: Settings) -> None:
         signals.after_task_publish.connect(_count, weak=False, dispatch_uid="telemetry.beat")
         self._connection.start()
+        metrics.of(metrics.Beat)
         registry = server.registry_of(settings, COMPONENT, [self._connection, self._heartbeat])
         try:
             server.serve(settings, registry, self._live, self._ready)
@@ -50,4 +50,4 @@ class Scheduler(beat.Scheduler):
 
 
 def _count(**_: Any) -> None:
-    metrics().ticks.inc()
+    metrics.of(metrics.Beat).ticks.inc()

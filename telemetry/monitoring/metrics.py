@@ -1,6 +1,6 @@
 """The metrics that processes count themselves: their names, labels and buckets. `trail` does the counting.
 
-They are made at the first use, so that `shared.share` can come before, and registered nowhere: `server` shows them.
+A group is made by `of` at its first use, so that `shared.share` can come before, and each process shows its own alone.
 Labels are bounded: clusters, at most MAX_CLUSTERS a process (others count as `other`), and fixed words.
 What is read from the broker or the database at a look is the exporter's; both lists stand in docs/METRICS.md.
 """
@@ -8,7 +8,7 @@ What is read from the broker or the database at a look is the exporter's; both l
 from __future__ import annotations
 
 from functools import cache
-from typing import Final
+from typing import Final, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
@@ -29,8 +29,37 @@ PUBLICATIONS: Final = ("first", "again", "probe")
 SETTLEMENTS: Final = ("stored", "known", "dead", "probe")
 
 
-class Metrics:
-    """All of them. `registry` is None where processes share them: their collector reads the files."""
+class Streamer:
+    """What a streamer counts."""
+
+    def __init__(self, registry: CollectorRegistry | None) -> None:
+        self.batches = Counter(
+            "telemetry_batches_published_total",
+            "Batches a streamer published: for the first time, again, or as a probe without rows.",
+            ["publication"],
+            registry=registry,
+        )
+        self.rows = Counter(
+            "telemetry_rows_published_total", "Rows read and published; those published again do not count.", registry=registry
+        )
+        self.bytes = Counter(
+            "telemetry_source_bytes_published_total",
+            "Bytes of sources read and published; those published again do not count.",
+            registry=registry,
+        )
+        for publication in PUBLICATIONS:
+            self.batches.labels(publication)
+
+
+class Beat:
+    """What beat counts."""
+
+    def __init__(self, registry: CollectorRegistry | None) -> None:
+        self.ticks = Counter("telemetry_ticks_published_total", "Ticks that beat has published.", registry=registry)
+
+
+class Collector:
+    """What a collector counts."""
 
     def __init__(self, registry: CollectorRegistry | None) -> None:
         def counter(name: str, text: str, *labels: str) -> Counter:
@@ -39,24 +68,12 @@ class Metrics:
         def histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
             return Histogram(name, text, labels, buckets=buckets, registry=registry)
 
-        self.batches_published = counter(
-            "telemetry_batches_published_total",
-            "Batches a streamer published: for the first time, again, or as a probe without rows.",
-            "publication",
-        )
-        self.rows_published = counter(
-            "telemetry_rows_published_total", "Rows a streamer read and published, those published again not counted."
-        )
-        self.bytes_published = counter(
-            "telemetry_source_bytes_published_total", "Bytes of sources published, those published again not counted."
-        )
-        self.ticks = counter("telemetry_ticks_published_total", "Ticks that beat has published.")
-        self.batches_settled = counter(
+        self.batches = counter(
             "telemetry_batches_settled_total",
             "Batches a collector acknowledged: stored now, known before, dead, or a probe.",
             *("source_cluster", "target_cluster", "settlement"),
         )
-        self.rows_committed = counter(
+        self.rows = counter(
             "telemetry_rows_committed_total",
             "Rows of batches committed or dead, by what became of them.",
             *("source_cluster", "target_cluster", "row_class"),
@@ -78,19 +95,31 @@ class Metrics:
             "telemetry_collector_setbacks_total",
             "Failures of a collector's surroundings (database, broker, a newer message) after which it tried again.",
         )
-        self.requests = histogram(
-            "telemetry_api_request_seconds", "Requests the API answered.", REQUEST_BUCKETS_S, "route", "method", "status"
+
+
+class Api:
+    """What the API counts."""
+
+    def __init__(self, registry: CollectorRegistry | None) -> None:
+        self.requests = Histogram(
+            "telemetry_api_request_seconds",
+            "Requests the API answered.",
+            ["route", "method", "status"],
+            buckets=REQUEST_BUCKETS_S,
+            registry=registry,
         )
 
+
+Group = TypeVar("Group", Streamer, Beat, Collector, Api)
 
 registry = CollectorRegistry()
 _clusters: set[str] = set()
 
 
 @cache
-def metrics() -> Metrics:
-    """Those of this process."""
-    return Metrics(None if shared.directory() else registry)
+def of(kind: type[Group]) -> Group:
+    """What this process counts of a kind. Where processes share, no registry is needed: their files are read."""
+    return kind(None if shared.directory() else registry)
 
 
 def cluster_of(edge: object) -> str:

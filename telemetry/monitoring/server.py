@@ -64,7 +64,6 @@ def registry_of(settings: Settings, component: str, collectors: Iterable[Collect
     if directory is None:
         made.register(metrics.registry)
     else:
-        metrics.metrics()
         multiprocess.MultiProcessCollector(made, str(directory))  # type: ignore[no-untyped-call]
     made.register(About(settings.cluster_name, component))
     for each in collectors:

@@ -14,9 +14,8 @@ from functools import cache
 from time import monotonic
 from typing import Any
 
-from telemetry.monitoring import logs, shared
+from telemetry.monitoring import logs, metrics, shared
 from telemetry.monitoring.latency import Ring
-from telemetry.monitoring.metrics import cluster_of, metrics
 
 log = logging.getLogger("telemetry.trail")
 
@@ -31,11 +30,11 @@ def published(header: Mapping[str, Any]) -> None:
     """A streamer has put a batch on the queue, as its header says."""
     rows, size = header["rows"]["read"], header["end"] - header["start"]
     publication = "probe" if not size else "first" if header["published_at"] == header["read_at"] else "again"
-    counted = metrics()
-    counted.batches_published.labels(publication).inc()
+    counted = metrics.of(metrics.Streamer)
+    counted.batches.labels(publication).inc()
     if publication == "first":
-        counted.rows_published.inc(rows)
-        counted.bytes_published.inc(size)
+        counted.rows.inc(rows)
+        counted.bytes.inc(size)
     if log.isEnabledFor(logging.INFO):
         with logs.about(edge=header["edge"], batch=header["batch_id"]):
             log.info(
@@ -54,14 +53,14 @@ def settled(header: Mapping[str, Any], settlement: str, rows: Mapping[str, int],
     `settlement` is one of SETTLEMENTS, `rows` counts them by class (nothing of a batch known before), `acknowledged_us` is
     the broker's clock at the acknowledgement. Only batches stored now tell of the latency: others came again.
     """
-    source = cluster_of(header["edge"])
-    counted = metrics()
-    counted.batches_settled.labels(source, cluster, settlement).inc()
+    source = metrics.cluster_of(header["edge"])
+    counted = metrics.of(metrics.Collector)
+    counted.batches.labels(source, cluster, settlement).inc()
     latency_s = max(0.0, (acknowledged_us - header["published_at"]) / 1_000_000)
     if settlement in {"stored", "dead"}:
         for row_class, number in rows.items():
             if number:
-                counted.rows_committed.labels(source, cluster, row_class).inc(number)
+                counted.rows.labels(source, cluster, row_class).inc(number)
         counted.batch_rows.observe(sum(rows.values()))
     if settlement == "stored":
         counted.latency.labels(source, cluster).observe(latency_s)
@@ -77,10 +76,11 @@ def transaction(batches: int = 1) -> Iterator[None]:
     """Times a transaction that stores some batches; one that fails is not counted."""
     began = monotonic()
     yield
-    metrics().transaction.observe(monotonic() - began)
-    metrics().transaction_batches.observe(batches)
+    counted = metrics.of(metrics.Collector)
+    counted.transaction.observe(monotonic() - began)
+    counted.transaction_batches.observe(batches)
 
 
 def setback() -> None:
     """A collector's surroundings failed, and it will try again."""
-    metrics().setbacks.inc()
+    metrics.of(metrics.Collector).setbacks.inc()

@@ -9,7 +9,7 @@ from typing import Any
 
 from celery import bootsteps
 
-from telemetry.monitoring import server, shared
+from telemetry.monitoring import metrics, server, shared
 from telemetry.monitoring.connection import Connection
 from telemetry.monitoring.heartbeat import INTERVAL_S, Heartbeat
 from telemetry.settings import Settings
@@ -34,6 +34,7 @@ class Port(bootsteps.StartStopStep):
         if settings.metrics_port:
             # Here and not in start: all steps are made before the first one starts, and the pool forks when it does.
             shared.share()
+            metrics.of(metrics.Streamer if name == "streamer" else metrics.Collector)
 
     def start(self, parent: Any) -> None:
         """Open the port; a port that is taken ends the worker with one line."""
