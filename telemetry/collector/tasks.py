@@ -40,6 +40,11 @@ def collector() -> Collector:
 @app.task(name=PERSIST)
 def persist(header: Any, payload: Any) -> None:
     """Persist one batch: see `telemetry.readings.wire` for the message."""
+    with trail.about(header):
+        _persist(header, payload)
+
+
+def _persist(header: Any, payload: Any) -> None:
     deadline = time.monotonic() + PATIENCE_S
     for pause_s in (*PAUSES_S, None):
         try:

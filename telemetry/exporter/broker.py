@@ -113,14 +113,20 @@ def _sources(found: Sequence[Progress]) -> Iterator[Metric]:
     shown = sorted(found, key=lambda each: each.lag_bytes, reverse=True)[:MAX_SOURCES]
 
     def each(name: str, text: str, value: str) -> Metric:
-        return gauge(f"telemetry_source_{name}", text, SOURCE, ((one.labels(), getattr(one, value)) for one in shown))
+        return gauge(name, text, SOURCE, ((one.labels(), getattr(one, value)) for one in shown))
 
-    yield each("size_bytes", "Size of the file when its streamer last saw it change.", "size_bytes")
-    yield each("committed_bytes", "Offset up to which a source is committed without a gap.", "committed_bytes")
-    yield each("lag_bytes", "Bytes of a source that are not committed.", "lag_bytes")
-    yield each("lag_rows", "Rows of a source that are not committed, by the average size of those read.", "lag_rows")
-    yield each("lag_seconds", "Age of the oldest batch of a source that is published and not acknowledged.", "lag_s")
-    yield each("in_flight_bytes", "Span of a source's window: published and not acknowledged.", "in_flight_bytes")
+    yield each("telemetry_source_size_bytes", "Size of the file when its streamer last saw it change.", "size_bytes")
+    yield each("telemetry_source_committed_bytes", "Offset up to which a source is committed without a gap.", "committed_bytes")
+    yield each("telemetry_source_lag_bytes", "Bytes of a source that are not committed.", "lag_bytes")
+    yield each(
+        "telemetry_source_lag_rows", "Rows of a source that are not committed, by the average size of those read.", "lag_rows"
+    )
+    yield each(
+        "telemetry_source_lag_seconds", "Age of the oldest batch of a source that is published and not acknowledged.", "lag_s"
+    )
+    yield each(
+        "telemetry_source_in_flight_bytes", "Span of a source's window: published and not acknowledged.", "in_flight_bytes"
+    )
     yield from _edges(found)
 
 

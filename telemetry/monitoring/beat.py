@@ -21,19 +21,23 @@ class Scheduler(beat.Scheduler):
         super().__init__(app, *args, **options)
         settings: Settings = app.telemetry_settings
         self._heartbeat = Heartbeat(settings.heartbeat_file, settings.cluster_name, COMPONENT)
-        self._connection = Connection(settings, COMPONENT)
-        if settings.metrics_port and not options.get("lazy"):
+        self._connection = Connection(settings, COMPONENT, self._heartbeat.beat_unless)
+        # Celery makes a lazy one first, for its banner.
+        if not options.get("lazy"):
             self._open(settings)
 
     def tick(self, *args: Any, **options: Any) -> float:
-        """Publish what is due; seconds until the next turn. A broker that is away is no reason to stop turning."""
+        """Publish what is due; seconds until the next turn. It waits here while the broker is away."""
         self._heartbeat.beat()
         wait_s: float = super().tick(*args, **options)
         return wait_s
 
     def _open(self, settings: Settings) -> None:
+        if settings.metrics_port or settings.heartbeat_file:
+            self._connection.start()
+        if not settings.metrics_port:
+            return
         signals.after_task_publish.connect(_count, weak=False, dispatch_uid="telemetry.beat")
-        self._connection.start()
         metrics.of(metrics.Beat)
         registry = server.registry_of(settings, COMPONENT, [self._connection, self._heartbeat])
         try:

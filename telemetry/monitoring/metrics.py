@@ -7,6 +7,8 @@ What is read from the broker or the database at a look is the exporter's; both l
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Final, TypeVar
 
@@ -95,6 +97,27 @@ class Collector:
             "telemetry_collector_setbacks_total",
             "Failures of a collector's surroundings (database, broker, a newer message) after which it tried again.",
         )
+        self._ways: dict[tuple[str, str], Way] = {}
+
+    def way(self, source: str, target: str) -> Way:
+        """What is counted of one way between two clusters. Kept, as looking labels up costs more than counting."""
+        known = self._ways.get((source, target))
+        if known is None:
+            known = self._ways[source, target] = Way(
+                {each: self.batches.labels(source, target, each) for each in SETTLEMENTS},
+                {each: self.rows.labels(source, target, each) for each in ROW_CLASSES},
+                self.latency.labels(source, target),
+            )
+        return known
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Counters of one way between two clusters: batches by settlement, rows by class, and the latency."""
+
+    batches: Mapping[str, Counter]
+    rows: Mapping[str, Counter]
+    latency: Histogram
 
 
 class Api:

@@ -55,20 +55,29 @@ def settled(header: Mapping[str, Any], settlement: str, rows: Mapping[str, int],
     """
     source = metrics.cluster_of(header["edge"])
     counted = metrics.of(metrics.Collector)
-    counted.batches.labels(source, cluster, settlement).inc()
+    way = counted.way(source, cluster)
+    way.batches[settlement].inc()
     latency_s = max(0.0, (acknowledged_us - header["published_at"]) / 1_000_000)
     if settlement in {"stored", "dead"}:
         for row_class, number in rows.items():
             if number:
-                counted.rows.labels(source, cluster, row_class).inc(number)
+                way.rows[row_class].inc(number)
         counted.batch_rows.observe(sum(rows.values()))
     if settlement == "stored":
-        counted.latency.labels(source, cluster).observe(latency_s)
+        way.latency.observe(latency_s)
         ring().add(source, latency_s)
     if log.isEnabledFor(logging.INFO):
         told = ", ".join(f"{number} {row_class}" for row_class, number in rows.items() if number)
         with logs.about(edge=header["edge"], batch=header["batch_id"]):
             log.info("%s: %s, %.1f ms after its publication", settlement, told or "no rows", 1000 * latency_s)
+
+
+@contextmanager
+def about(header: Any) -> Iterator[None]:
+    """What is logged inside is about the batch of a header, whatever that turns out to be."""
+    known = header if isinstance(header, Mapping) else {}
+    with logs.about(edge=known.get("edge"), batch=known.get("batch_id")):
+        yield
 
 
 @contextmanager

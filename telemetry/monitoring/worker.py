@@ -39,7 +39,8 @@ class Port(bootsteps.StartStopStep):
     def start(self, parent: Any) -> None:
         """Open the port; a port that is taken ends the worker with one line."""
         settings: Settings = parent.app.telemetry_settings
-        self._connection.start()
+        if settings.metrics_port or settings.heartbeat_file:
+            self._connection.start()
         if not settings.metrics_port:
             return
         registry = server.registry_of(settings, component(settings), [self._connection, parent.heartbeat])
