@@ -101,7 +101,11 @@ def _queue(client: redis.Redis, settings: Settings) -> Iterator[Metric]:
 
 
 def _memory(client: redis.Redis) -> Iterator[Metric]:
-    told = client.info("memory")
+    try:
+        told = client.info("memory")
+    except redis.ResponseError:
+        # Not every user of a broker may ask, and not every broker tells.
+        return
     limit = int(told.get("maxmemory") or 0) or int(told.get("total_system_memory") or 0)
     yield single("telemetry_broker_memory_bytes", "Memory the broker uses.", told["used_memory"])
     yield single(
