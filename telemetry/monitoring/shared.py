@@ -28,8 +28,10 @@ def share() -> Path:
     for left in root.glob(f"{prefix}*"):
         if not lock.is_held(left):
             shutil.rmtree(left, ignore_errors=True)
-    made = Path(tempfile.mkdtemp(prefix=prefix, dir=root))
-    held, owner = lock.hold(made), os.getpid()
+    # It gets its name once it is locked, or another process that starts now could take it for one left behind.
+    unnamed = Path(tempfile.mkdtemp(prefix=f"new-{prefix}", dir=root))
+    held, owner = lock.hold(unnamed), os.getpid()
+    made = unnamed.rename(root / unnamed.name.removeprefix("new-"))
     os.environ[VARIABLE] = str(made)
     # What prometheus_client decides at its import; a class given later is its documented way for other servers.
     values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]
