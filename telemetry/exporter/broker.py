@@ -1,7 +1,7 @@
 """What the broker knows: the queue, its memory, and for each source how far it is.
 
-Ages are differences of the broker's own clock. At most MAX_SOURCES sources are shown one by one, those that lag most; what
-is shown of an edge counts them all.
+Ages are differences of the broker's own clock. At most MAX_EDGES edges are looked at, and MAX_SOURCES sources shown one by
+one, those that lag most; what is shown of an edge counts all of its sources.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from telemetry.streamer.registry import State, edges
 from telemetry.streamer.window import Window
 
 MAX_SOURCES = 200
+MAX_EDGES = 1000
 SOURCE = ("source_cluster", "edge", "source", "path")
 EDGE = ("source_cluster", "edge")
 
@@ -59,7 +60,7 @@ def progress(client: redis.Redis, settings: Settings) -> Iterator[Progress]:
     """How far each source of each edge is."""
     keys = Keys(settings.key_prefix)
     now_us = broker.now_us(client)
-    for edge in edges(client, keys):
+    for edge in edges(client, keys)[:MAX_EDGES]:
         ids = sorted(each.decode() if isinstance(each, bytes) else each for each in client.smembers(keys.sources(edge)))
         with client.pipeline(transaction=False) as pipeline:
             for source_id in ids:

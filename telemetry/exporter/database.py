@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from prometheus_client.metrics_core import Metric
 from sqlalchemy import Engine
 
-from telemetry.exporter.broker import EDGE
+from telemetry.exporter.broker import EDGE, MAX_EDGES
 from telemetry.exporter.families import gauge, keyed, single
 from telemetry.monitoring import logs
 from telemetry.monitoring.metrics import ROW_CLASSES
@@ -57,7 +57,7 @@ class Audit:
     def __call__(self) -> Sequence[Metric]:
         """What costs something to ask. Raises SQLAlchemyError."""
         with self._engine.connect() as connection:
-            edges = watch.totals(connection)
+            edges = watch.totals(connection, MAX_EDGES)
             waiting = watch.waiting(connection)
             found = gaps(connection, self._settings.gap_alert_s)
         self._say(found)

@@ -17,7 +17,7 @@ TOTALS = text("""
            count(*) FILTER (WHERE status = 'dead') AS dead_batches,
            sum(stored) AS stored, sum(duplicate) AS duplicate, sum(conflict) AS conflict, sum(blank) AS blank,
            sum(quarantined) AS quarantined, coalesce(sum(rows) FILTER (WHERE status = 'dead'), 0) AS dead
-    FROM batches GROUP BY edge ORDER BY edge
+    FROM batches GROUP BY edge ORDER BY count(*) DESC, edge LIMIT :limit
 """)
 LAST_COMMIT = text("SELECT max(committed_at) FROM batches")
 WAITING = text("""
@@ -55,9 +55,9 @@ class Partitioned:
     last_end: datetime | None
 
 
-def totals(connection: Connection) -> Sequence[Row[Any]]:
-    """Batches and rows of each edge as the ledger has them, by class."""
-    return connection.execute(TOTALS).all()
+def totals(connection: Connection, limit: int) -> Sequence[Row[Any]]:
+    """Batches and rows of each edge as the ledger has them, by class; of so many edges, those with the most batches."""
+    return connection.execute(TOTALS, {"limit": limit}).all()
 
 
 def last_commit(connection: Connection) -> datetime | None:
