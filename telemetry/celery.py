@@ -24,6 +24,7 @@ from kombu.transport import TRANSPORT_ALIASES
 
 from telemetry.broker import CONNECT_TIMEOUT_S, SOCKET_TIMEOUT_S, tls_options
 from telemetry.keys import Keys
+from telemetry.monitoring import logs
 from telemetry.settings import Settings, SettingsError, misspelt
 
 PERSIST = "telemetry.collector.persist"
@@ -75,7 +76,8 @@ def make_app(settings: Settings) -> Celery:
             "health_check_interval": 5,
             "client_name": f"telemetry-{settings.role}",
         },
-        beat_scheduler="telemetry.streamer.schedule:TickScheduler" if edge else "celery.beat.Scheduler",
+        beat_scheduler="telemetry.streamer.schedule:TickScheduler" if edge else "telemetry.monitoring.beat:Scheduler",
+        beat_max_loop_interval=5,
         beat_schedule={
             "tick": {
                 "task": TICK,
@@ -87,7 +89,9 @@ def make_app(settings: Settings) -> Celery:
         else {},
     )
     app.telemetry_settings = settings  # type: ignore[attr-defined]
-    app.steps["worker"].add("telemetry.monitoring.watchdog:Watchdog")
+    app.steps["worker"].update(["telemetry.monitoring.watchdog:Watchdog", "telemetry.monitoring.worker:Port"])
+    app.steps["consumer"].add("telemetry.monitoring.worker:Pulse")
+    logs.install(settings)
     return app
 
 

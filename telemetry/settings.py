@@ -91,6 +91,10 @@ def _number(kind: type[int | float], low: float, high: float) -> Callable[[str],
     return parse
 
 
+def _optional_path(raw: str) -> Path | None:
+    return Path(raw.strip()).expanduser() if raw.strip() else None
+
+
 def _words(raw: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in raw.replace("\n", ",").split(",") if word.strip())
 
@@ -158,6 +162,11 @@ class Settings:
         "postgresql+psycopg://localhost/telemetry", _database_url, "the central Postgres: postgresql://…", secret=True
     )
     edge: str = _setting(_this_edge, _edge, "name of this streaming site, `cluster/node`; default `local/<host name>`")
+    cluster: str = _setting(
+        "",
+        _name,
+        "name of the cluster this process runs in, for metrics; default: an edge's `cluster` of `cluster/node`, else `central`",
+    )
     key_prefix: str = _setting("telemetry", _name, "first part of every Redis key and queue name")
     data_dir: Path = _setting(Path(".telemetry"), _path, "where `telemetry up` keeps its state")
 
@@ -235,6 +244,26 @@ class Settings:
     statement_timeout_s: int = _setting(40, _number(int, 1, 3600), "Postgres statement_timeout of every session")
     idle_timeout_s: int = _setting(30, _number(int, 1, 3600), "Postgres idle_in_transaction_session_timeout of every session")
 
+    metrics_port: int = _setting(
+        0, _number(int, 0, 65535), "port where this process serves `/metrics`, `/live` and `/ready`; 0 turns metrics off"
+    )
+    metrics_host: str = _setting("127.0.0.1", _text, "address that port is opened on; `0.0.0.0` for all")
+    heartbeat_file: Path | None = _setting(
+        None, _optional_path, "file that a worker or beat touches while its loop turns, for probes that cannot ask a port"
+    )
+    exporter_interval_s: float = _setting(
+        15.0,
+        _number(float, 0.1, 3600),
+        "seconds between two looks of `telemetry exporter`; every fourth audits the ledger",
+    )
+    exporter_gpus: bool = _setting(False, _flag, "export the latest value of each series too, under DCGM's names")
+    database_capacity_bytes: int = _setting(
+        0, _number(int, 0, 1 << 60), "bytes the database may take, for the alert before it is full; 0: unknown"
+    )
+    log_format: Literal["console", "json"] = _setting(
+        "console", _choice("console", "json"), "form of log lines: `console` or `json`"
+    )
+
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Settings:
         """The settings an environment names. Raises SettingsError for a value that cannot be used."""
@@ -249,6 +278,11 @@ class Settings:
                     # A secret's value may stand in the error of its parser only if the parser leaves it out.
                     raise SettingsError(f"{variable(item)} {error}") from None
         return cls(**values)
+
+    @property
+    def cluster_name(self) -> str:
+        """The cluster this process runs in."""
+        return self.cluster or (self.edge.partition("/")[0] if self.role == "edge" else "central")
 
     @property
     def ingest_queue(self) -> str:

@@ -1,3 +1,3 @@
 """Loads the fixtures; they stand by topic in tests/fixtures."""
 
-pytest_plugins = ["tests.fixtures.services", "tests.fixtures.files", "tests.fixtures.processes"]
+pytest_plugins = ["tests.fixtures.services", "tests.fixtures.files", "tests.fixtures.processes", "tests.fixtures.prometheus"]

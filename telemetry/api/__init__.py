@@ -25,6 +25,7 @@ from telemetry.api import (
     quarantine,
     readings,
     requests,
+    scrape,
     sources,
     stats,
     uploads,
@@ -56,13 +57,15 @@ def create_app(settings: Settings | None = None) -> Flask:
     """The application. Nothing is connected here, so it may be made before a server forks."""
     app = Flask("telemetry.api", static_folder=None)
     app.url_map.strict_slashes = False
-    app.extensions["connections"] = Connections(settings or Settings.load(os.environ))
+    settings = settings or Settings.load(os.environ)
+    app.extensions["connections"] = Connections(settings)
     requests.install(app)
     delivery.install(app)
     limits.install(app)
     errors.install(app)
     app.register_blueprint(index.blueprint)
     app.register_blueprint(health.blueprint)
+    scrape.install(app, settings)
     for resource in RESOURCES:
         app.register_blueprint(resource.blueprint, url_prefix=PREFIX)
     return app

@@ -19,6 +19,7 @@ COMMANDS = {
     "apikey": "Make keys for the API, list them, revoke them.",
     "deadletter": "Look at messages that could not be stored, retry them, or let them go.",
     "rewind": "Set the edges back to what the ledger of a restored database holds.",
+    "exporter": "Serve metrics of queue, sources, ledger and database.",
     "db": "Upgrade the database's schema, or say where it stands.",
 }
 

@@ -17,16 +17,18 @@ import click
 from telemetry import lock, resources
 from telemetry.cli import found
 from telemetry.embedded import ServerError
-from telemetry.local import ports, surroundings
+from telemetry.local import ports, scraping, surroundings
 from telemetry.local.interrupts import Interrupts
 from telemetry.local.preparation import UnreachableError, prepare
-from telemetry.local.watch import watch
+from telemetry.local.watch import HEALTH, watch
 from telemetry.local.welcome import welcome
 from telemetry.settings import Settings, SettingsError
 from telemetry.supervisor import Supervisor, read_procfile
 
 # Nothing new is published, then what is under way is stored, then nobody looks any more.
-STAGES = (("beat", "streamer", "uploads"), ("collector",), ("api", "flower"))
+STAGES = (("beat", "streamer", "uploads"), ("collector",), ("api", "flower", "exporter"))
+# Where the Procfile looks for a port that a user is told of; for others it is NAME_METRICS_PORT.
+VARIABLES = {"api": "PORT", "flower": "FLOWER_PORT"}
 
 
 @click.command()
@@ -68,14 +70,15 @@ def up(paths: tuple[Path, ...], replay: bool, data_dir: Path | None, port: int |
         settings = Settings.load(environ)
         prepare(settings)
 
-        urls = {name: ports.url(number) for name, number in chosen.items()}
+        urls = {name: ports.url(chosen[name]) for name in VARIABLES}
+        shown = scraping.write(directory, {name: number for name, number in chosen.items() if name != "flower"})
         stack.enter_context(found.announced(directory, environ, urls))
         supervisor = Supervisor(commands, environ, sys.stdout)
         interrupts.victims.append(supervisor.kill)
         stack.callback(supervisor.stop, STAGES)
         interrupts.patient = True
-        expected = {name: number for name, number in chosen.items() if name in commands}
-        watch(supervisor, interrupts, servers, welcome(settings, urls), expected)
+        expected = {name: chosen[name] for name in HEALTH if name in commands}
+        watch(supervisor, interrupts, servers, welcome(settings, urls, shown), expected)
         if supervisor.unheard:
             # What is still to be written would break the interpreter's orderly end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -104,13 +107,21 @@ def _locked(directory: Path) -> Iterator[None]:
 
 
 def _ports(port: int | None, environ: dict[str, str]) -> dict[str, int]:
-    """Choose the ports, and put them where the Procfile looks for them."""
-    flower = environ.get("FLOWER_PORT")
-    if flower is not None and not flower.isdecimal():
-        raise click.UsageError(f"FLOWER_PORT={flower} is not the number of a port")
-    chosen = ports.choose({"api": port, "flower": int(flower) if flower else None})
-    environ |= {"PORT": str(chosen["api"]), "FLOWER_PORT": str(chosen["flower"])}
-    for name, number in chosen.items():
-        if number != ports.USUAL[name] and not (port if name == "api" else flower):
-            click.echo(f"port {ports.USUAL[name]} is taken, so {name} gets {number}")
+    """Choose the ports, and put them where the Procfile looks for them; a user may have put some there already."""
+    asked: dict[str, int | None] = {}
+    for name in ports.USUAL:
+        given = environ.get(_variable(name)) if name != "api" else None
+        if given is not None and not given.isdecimal():
+            raise click.UsageError(f"{_variable(name)}={given} is not the number of a port")
+        asked[name] = int(given) if given else None
+    asked["api"] = port
+    chosen = ports.choose(asked)
+    environ |= {_variable(name): str(number) for name, number in chosen.items()}
+    for name in VARIABLES:
+        if chosen[name] != ports.USUAL[name] and asked[name] is None:
+            click.echo(f"port {ports.USUAL[name]} is taken, so {name} gets {chosen[name]}")
     return chosen
+
+
+def _variable(name: str) -> str:
+    return VARIABLES.get(name, f"{name.upper()}_METRICS_PORT")

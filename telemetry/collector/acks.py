@@ -19,15 +19,15 @@ class Acks:
     keys: Keys
     ttl_s: int
 
-    def send(self, acks: Iterable[tuple[str, str, str, str]]) -> None:
-        """Acknowledge batches, each (edge, source id, batch id, `stored` or `dead`), in one round trip."""
+    def send(self, acks: Iterable[tuple[str, str, str, str]]) -> int:
+        """Acknowledge batches, each (edge, source id, batch id, `stored` or `dead`). Microseconds of the broker's clock."""
         by_key: dict[str, dict[Any, Any]] = {}
         for edge, source_id, batch_id, status in acks:
             by_key.setdefault(self.keys.acks(edge, source_id), {})[batch_id] = status
-        if not by_key:
-            return
         with self.client.pipeline(transaction=False) as pipeline:
             for key, statuses in by_key.items():
                 pipeline.hset(key, mapping=statuses)
                 pipeline.expire(key, self.ttl_s)
-            pipeline.execute()
+            pipeline.time()
+            seconds, micros = pipeline.execute()[-1]
+        return int(seconds) * 1_000_000 + int(micros)

@@ -22,6 +22,7 @@ from sqlalchemy import Connection, Engine, event, insert
 from telemetry.collector import ledger, samples
 from telemetry.collector.acks import Acks
 from telemetry.collector.registry import Registry
+from telemetry.monitoring import trail
 from telemetry.readings import wire
 from telemetry.readings.identity import digest
 from telemetry.settings import Settings
@@ -66,6 +67,7 @@ class Outcome:
 
 
 PROBE = Outcome("probe")
+KNOWN = Outcome("known")
 
 
 class Collector:
@@ -74,6 +76,7 @@ class Collector:
     def __init__(self, settings: Settings, engine: Engine, acks: Acks) -> None:
         self._engine = engine
         self._acks = acks
+        self._cluster = settings.cluster_name
         self._registry = Registry(engine, settings.volatile_labels, settings.series_cache_size)
         self._partitions = Partitions(engine)
         event.listen(engine, "connect", self._forget)
@@ -146,7 +149,8 @@ class Collector:
             new = {key: batch for key, batch in new.items() if key not in known}
         if new:
             outcomes |= dict(zip(new, stored, strict=True))
-        return [outcomes[batch.edge, batch.batch_id] for batch in batches]
+        # A copy in the same group finds its batch stored already.
+        return [outcomes.pop((batch.edge, batch.batch_id), KNOWN) for batch in batches]
 
     def _store_new(self, batches: list[wire.Batch]) -> list[Outcome]:
         """Store batches, or none of them, and say nothing, if the ledger has one already."""
@@ -158,7 +162,7 @@ class Collector:
         ]
         arranged = samples.arrange(parts)
         self._partitions.ensure(arranged.days())
-        with self._engine.connect() as connection, connection.begin() as transaction:
+        with trail.transaction(len(batches)), self._engine.connect() as connection, connection.begin() as transaction:
             if not ledger.enter(connection, batches, source_ids, arranged.expected):
                 transaction.rollback()
                 return []
@@ -207,12 +211,17 @@ class Collector:
         return Outcome("dead", error=text)
 
     def _acknowledge(self, outcomes: Iterable[tuple[Any, Outcome]]) -> None:
-        acks = []
-        for header, outcome in outcomes:
-            if checked := _checked(header):
-                status = "dead" if outcome.status == "dead" else "stored"
-                acks.append((checked["edge"], checked["source"]["id"], checked["batch_id"], status))
-        self._acks.send(acks)
+        told = [(header, outcome) for header, outcome in outcomes if _checked(header)]
+        if not told:
+            return
+        acks = (
+            (header["edge"], header["source"]["id"], header["batch_id"], "dead" if outcome.status == "dead" else "stored")
+            for header, outcome in told
+        )
+        now_us = self._acks.send(acks)
+        for header, outcome in told:
+            rows = _classes(header, outcome)
+            trail.settled(header, outcome.status, rows, cluster=self._cluster, acknowledged_us=now_us)
 
     def _forget(self, *_: Any) -> None:
         self._registry.forget()
@@ -231,6 +240,15 @@ def _checked(header: Any) -> dict[str, Any] | None:
         return wire.check_header(header)
     except wire.WireError:
         return None
+
+
+def _classes(header: dict[str, Any], outcome: Outcome) -> dict[str, int]:
+    """What became of the rows of a batch that this message settled; nothing for one that was known before."""
+    rows, written = header["rows"], outcome.written
+    if written is not None:
+        of_file = {"blank": rows["blank"], "quarantined": rows["quarantined"]}
+        return {"stored": written.stored, "duplicate": written.duplicate, "conflict": written.conflict, **of_file}
+    return {"dead": rows["read"]} if outcome.error else {}
 
 
 def _storable(header: dict[Any, Any]) -> Any:

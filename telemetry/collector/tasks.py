@@ -21,6 +21,7 @@ from telemetry.collector.acks import Acks
 from telemetry.collector.consume import Coalescer, GroupRequest
 from telemetry.collector.persist import Collector, Message, passes
 from telemetry.keys import Keys
+from telemetry.monitoring import trail
 from telemetry.readings.wire import NewerVersionError, WireError
 from telemetry.store.engine import make_engine
 
@@ -60,6 +61,7 @@ def persist(bodies: Sequence[Body], *, condemned: bool = False) -> None:
         except Exception as error:
             if not passes(error):
                 raise
+            trail.setback()
             log.warning("%s %s: %s", named(messages), type(error).__name__, str(error).splitlines()[:1])
             if pause_s is None or time.monotonic() > deadline:
                 raise Reject(error, requeue=True) from None
@@ -72,12 +74,13 @@ def persist(bodies: Sequence[Body], *, condemned: bool = False) -> None:
 def tell(messages: Sequence[Message], outcomes: Sequence[Any]) -> None:
     """Log what died. Raises Reject if one must wait for a newer collector; what else is in the group is known by then."""
     for message, outcome in zip(messages, outcomes, strict=True):
-        if isinstance(outcome, NewerVersionError):
-            log.warning("%s; it waits for a newer collector", outcome)
-            time.sleep(NEWER_PAUSE_S)
-            raise Reject(outcome, requeue=True)
-        if outcome.error:
-            log.error("%s is dead: %s", named([message]), outcome.error)
+        with trail.about(message[0]):
+            if isinstance(outcome, NewerVersionError):
+                log.warning("%s; it waits for a newer collector", outcome)
+                time.sleep(NEWER_PAUSE_S)
+                raise Reject(outcome, requeue=True)
+            if outcome.error:
+                log.error("%s is dead: %s", named([message]), outcome.error)
 
 
 def opened(body: Body) -> Message:

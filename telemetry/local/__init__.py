@@ -1,6 +1,6 @@
 """The whole system on one machine, as `telemetry up` runs it.
 
-`surroundings` says what the processes are given, `ports` where they listen, `preparation` what must be true before they
-start, `watch` keeps them running, `welcome` tells the user, `interrupts` ends it. The processes themselves are
-`telemetry.supervisor`'s, the servers `telemetry.embedded`'s.
+`surroundings` says what the processes are given, `ports` where they listen, `scraping` how Prometheus finds them,
+`preparation` what must be true before they start, `watch` keeps them running, `welcome` tells the user, `interrupts` ends
+it. The processes themselves are `telemetry.supervisor`'s, the servers `telemetry.embedded`'s.
 """

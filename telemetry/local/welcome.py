@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from sqlalchemy import make_url
 
 from telemetry.settings import Settings
 
 
-def welcome(settings: Settings, urls: Mapping[str, str]) -> str:
+def welcome(settings: Settings, urls: Mapping[str, str], scraping: Path) -> str:
     """A short block for the screen; it holds no password."""
     url = make_url(settings.database_url)
     place = {"host": url.query.get("host", url.host), "port": url.port, "user": url.username, "dbname": url.database}
@@ -25,6 +26,7 @@ def welcome(settings: Settings, urls: Mapping[str, str]) -> str:
     Flower       {urls["flower"]}/
     database     psql "{psql}"
     sources      {sources}{" (replay)" if settings.loop_mode else ""}
+    metrics      prometheus --config.file={scraping}
     state        {settings.data_dir}
 
   Ctrl-C stops everything

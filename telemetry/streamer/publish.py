@@ -9,6 +9,7 @@ from celery import Celery
 from kombu.exceptions import KombuError, OperationalError
 
 from telemetry.celery import PERSIST, ROWS_HEADER
+from telemetry.monitoring import trail
 from telemetry.settings import Settings
 from telemetry.streamer.stream import Publish
 
@@ -19,6 +20,7 @@ def publisher(app: Celery, settings: Settings) -> Publish:
     """A function that publishes batches in one go, pipelined. Raises OperationalError."""
 
     def publish(messages: Iterable[tuple[dict[str, Any], bytes]]) -> None:
+        headers = []
         try:
             with app.producer_or_acquire() as producer, producer.batch(PIPELINED):
                 for message in messages:
@@ -33,7 +35,10 @@ def publisher(app: Celery, settings: Settings) -> Publish:
                         argsrepr="-",
                         kwargsrepr="-",
                     )
+                    headers.append(message[0])
         except KombuError as error:
             raise OperationalError(str(error)) from error
+        for header in headers:
+            trail.published(header)
 
     return publish

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from celery.beat import ScheduleEntry, Scheduler
+from celery.beat import ScheduleEntry
 
 from telemetry import broker
+from telemetry.monitoring.beat import Scheduler
 from telemetry.settings import Settings
 
 MOST_WAITING = 3

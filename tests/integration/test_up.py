@@ -41,13 +41,17 @@ class Up:
     def __init__(self, data_dir: Path, *arguments: str, environ: dict[str, str] | None = None) -> None:
         self.data_dir = data_dir
         self.port, self.flower_port = free_port(), free_port()
+        self.metrics = {name: free_port() for name in ("beat", "streamer", "collector", "exporter")}
         self._log = data_dir.with_name(f"{data_dir.name}-{self.port}.log")
         with self._log.open("wb") as log:
             self.process = psutil.Popen(
                 [TELEMETRY, "up", "--data-dir", str(data_dir), "--port", str(self.port), *arguments],
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=os.environ | {"FLOWER_PORT": str(self.flower_port)} | (environ or {}),
+                env=os.environ
+                | {"FLOWER_PORT": str(self.flower_port)}
+                | {f"{name.upper()}_METRICS_PORT": str(port) for name, port in self.metrics.items()}
+                | (environ or {}),
                 start_new_session=True,
             )
 
@@ -158,6 +162,13 @@ def test_the_whole_system(up: Callable[..., Up], sample: Path) -> None:
     assert first.status(first.flower_port, "/healthcheck") == 200
     assert stat.S_IMODE((first.data_dir / found.NAME).stat().st_mode) == 0o600
 
+    assert f"prometheus --config.file={first.data_dir}/prometheus.yml" in first.output()
+    told = json.loads((first.data_dir / "prometheus.yml").read_text())
+    scraped = {job["job_name"]: job["static_configs"][0]["targets"] for job in told["scrape_configs"]}
+    for name, port in {**first.metrics, "api": first.port}.items():
+        assert scraped[name] == [f"127.0.0.1:{port}"]
+        eventually(lambda port=port: first.status(port, "/metrics") == 200, 20)  # type: ignore[misc]
+
     readings = len(sample.read_text().splitlines()) - 1
     eventually(lambda: stored(first) == readings, 60, what="all readings stored")
 
@@ -196,7 +207,7 @@ def test_a_second_one_is_refused_in_one_line(up: Callable[..., Up], bare: Path) 
 def test_servers_of_the_environment_are_used(up: Callable[..., Up], bare: Path, environ: dict[str, str]) -> None:
     running = up("--procfile", str(bare), environ=environ)
     running.says("one is here")
-    assert sorted(path.name for path in running.data_dir.iterdir()) == ["lock", found.NAME]
+    assert sorted(path.name for path in running.data_dir.iterdir()) == ["lock", "prometheus.yml", found.NAME]
     assert running.environment() == environ | {"TELEMETRY_DATA_DIR": str(running.data_dir)}
     with psycopg.connect(environ["TELEMETRY_DATABASE_URL"]) as connection:
         assert connection.execute("SELECT count(*) FROM batches").fetchone() == (0,)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import socket
+import subprocess
 from contextlib import closing
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry.local import ports, surroundings
+from telemetry.local import ports, scraping, surroundings
 from telemetry.local.welcome import welcome
 from telemetry.settings import Settings, SettingsError
 
@@ -88,6 +89,13 @@ def test_nothing_answers_on_a_closed_port() -> None:
 
 def test_the_welcome_shows_no_password() -> None:
     url = "postgresql://somebody:secret@db.example:5433/telemetry?sslmode=require"
-    shown = welcome(Settings.load({"TELEMETRY_DATABASE_URL": url}), URLS)
+    shown = welcome(Settings.load({"TELEMETRY_DATABASE_URL": url}), URLS, Path("/state/prometheus.yml"))
     assert 'psql "host=db.example port=5433 user=somebody dbname=telemetry"' in shown
     assert "secret" not in shown
+
+
+def test_prometheus_can_use_the_configuration(tmp_path: Path, promtool: str) -> None:
+    written = scraping.write(tmp_path, {"beat": 9101, "api": 8080})
+    done = subprocess.run([promtool, "check", "config", written], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "20 rules found" in done.stdout

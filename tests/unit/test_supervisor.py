@@ -59,7 +59,7 @@ def test_every_delay_is_within_bounds(lives: list[float]) -> None:
 
 def test_the_procfile_names_the_processes_of_the_system() -> None:
     commands = read_procfile(resources.path("Procfile"))
-    assert list(commands) == ["beat", "streamer", "collector", "api", "uploads", "flower"]
+    assert list(commands) == ["beat", "streamer", "collector", "api", "uploads", "exporter", "flower"]
     # A shell between us and the process would keep the signals to itself.
     assert all(command.startswith("exec ") for command in commands.values())
 

@@ -1,0 +1,23 @@
+"""Gunicorn's configuration: `gunicorn --config python:telemetry.api.serving 'telemetry.api:create_app()'`.
+
+It gives the workers one place to count in, before they are forked, and log lines their form.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+from telemetry.monitoring import logs, shared
+from telemetry.settings import Settings
+
+
+def on_starting(_server: Any) -> None:
+    """In the master, before there is a worker."""
+    shared.share()
+
+
+def post_fork(_server: Any, _worker: Any) -> None:
+    """In each worker."""
+    logs.configure(Settings.load(os.environ), logging.WARNING)

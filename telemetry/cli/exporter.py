@@ -1,0 +1,72 @@
+"""`telemetry exporter`: metrics of queue, sources, ledger and database, for Prometheus. Runs in the foreground."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from telemetry import broker
+from telemetry.cli.session import data_dir_option, load_settings
+from telemetry.exporter import broker as queue
+from telemetry.exporter import database, gpus
+from telemetry.exporter.look import Look, Looks
+from telemetry.monitoring import logs, server
+from telemetry.monitoring.connection import Connection
+from telemetry.settings import Settings
+from telemetry.store.engine import make_engine
+
+PORT = 9104
+COMPONENT = "exporter"
+# Of all looks, so many times rarer: it reads the whole ledger.
+AUDIT_EVERY = 4
+
+
+@click.command()
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    help=f"Port to serve /metrics on.  [default: TELEMETRY_METRICS_PORT, or {PORT}]",
+)
+@data_dir_option
+def exporter(port: int | None, data_dir: Path | None) -> None:
+    """Serve metrics of the queue, the sources, the ledger and the database."""
+    settings = load_settings(data_dir)
+    settings = replace(settings, metrics_port=port or settings.metrics_port or PORT)
+    logs.configure(settings)
+    looks = looks_at(settings)
+    connection = Connection(settings, COMPONENT)
+    registry = server.registry_of(settings, COMPONENT, [connection, Looks(looks)])
+
+    def ready() -> server.Answer:
+        missing = {each.name: "ok" if each.is_fresh() else "unreachable" for each in looks}
+        return all(each.is_fresh() for each in looks), missing
+
+    try:
+        server.serve(settings, registry, lambda: (True, {}), ready)
+    except server.PortError as error:
+        raise click.ClickException(str(error)) from None
+    connection.start()
+    for each in looks:
+        each.start()
+    stopping = threading.Event()
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, lambda *_: stopping.set())
+    stopping.wait()
+
+
+def looks_at(settings: Settings) -> list[Look]:
+    """The parts that are looked at."""
+    engine = make_engine(settings, application="exporter", pool_size=3)
+    client = broker.connect(settings)
+    audit = database.Audit(engine, settings)
+    every_s = settings.exporter_interval_s
+    looks = [
+        Look("broker", every_s, lambda: queue.look(client, settings)),
+        Look("database", every_s, lambda: database.look(engine, settings)),
+        Look("ledger", AUDIT_EVERY * every_s, audit),
+    ]
+    return [*looks, Look("gpus", every_s, lambda: gpus.look(engine))] if settings.exporter_gpus else looks

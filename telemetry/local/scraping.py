@@ -1,0 +1,28 @@
+"""A configuration of Prometheus for what `telemetry up` runs: `prometheus --config.file` of it is all there is to do.
+
+It lies in the data directory and is written at each start, as ports change. JSON, which is YAML too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from telemetry.local.ports import HOST
+from telemetry.monitoring import alerts
+
+NAME = "prometheus.yml"
+
+
+def write(directory: Path, ports: Mapping[str, int]) -> Path:
+    """Write the configuration: the alerts, and a job for each of some processes by its name."""
+    jobs = [{"job_name": name, "static_configs": [{"targets": [f"{HOST}:{port}"]}]} for name, port in ports.items()]
+    configuration = {
+        "global": {"scrape_interval": "15s", "evaluation_interval": "15s"},
+        "rule_files": [str(alerts.FILE)],
+        "scrape_configs": jobs,
+    }
+    path = directory / NAME
+    path.write_text(json.dumps(configuration, indent=2) + "\n", encoding="utf-8")
+    return path

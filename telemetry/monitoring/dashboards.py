@@ -1,0 +1,129 @@
+"""Grafana's boards, as the JSON that Grafana provisions: what each shows is `boards`, its form is here.
+
+Every board chooses its data sources by two variables, `prometheus` and `postgres`, so the files fit any Grafana.
+`scripts/dashboards` writes them into `boards/`; a test asks each panel's question of a running pipeline.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+FOLDER = Path(__file__).parent / "boards"
+COLUMNS, HEIGHT = 24, 8
+# The oldest Grafana whose panels look like this.
+SCHEMA_VERSION = 39
+
+Kind = Literal["timeseries", "stat", "table"]
+Language = Literal["prometheus", "postgres"]
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One picture. `query` is PromQL or SQL; `legend` names its lines; `lines` are limits that colour it."""
+
+    title: str
+    query: str
+    unit: str = "short"
+    legend: str = ""
+    kind: Kind = "timeseries"
+    language: Language = "prometheus"
+    about: str = ""
+    limit: float | None = None
+    columns: int = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """One page of pictures."""
+
+    name: str
+    title: str
+    panels: Sequence[Panel]
+
+
+def render(board: Board) -> str:
+    """The file of a board."""
+    return json.dumps(_board(board), indent=2, ensure_ascii=False) + "\n"
+
+
+def files(boards: Sequence[Board]) -> Iterator[tuple[Path, str]]:
+    """Where each board lies, and what stands there."""
+    for board in boards:
+        yield FOLDER / f"{board.name}.json", render(board)
+
+
+def _board(board: Board) -> dict[str, Any]:
+    return {
+        "uid": f"telemetry-{board.name}",
+        "title": board.title,
+        "tags": ["telemetry"],
+        "schemaVersion": SCHEMA_VERSION,
+        "editable": False,
+        "refresh": "30s",
+        "time": {"from": "now-1h", "to": "now"},
+        "timezone": "utc",
+        "templating": {"list": [_source("prometheus", "Prometheus"), _source("postgres", "Postgres")]},
+        "links": [{"type": "dashboards", "tags": ["telemetry"], "title": "telemetry", "asDropdown": True}],
+        "panels": list(_placed(board.panels)),
+    }
+
+
+def _source(name: Language, label: str) -> dict[str, Any]:
+    return {"name": name, "label": label, "type": "datasource", "query": _type(name)}
+
+
+def _type(language: Language) -> str:
+    return "grafana-postgresql-datasource" if language == "postgres" else "prometheus"
+
+
+def _placed(panels: Sequence[Panel]) -> Iterator[dict[str, Any]]:
+    x = y = 0
+    for number, panel in enumerate(panels, 1):
+        if x + panel.columns > COLUMNS:
+            x, y = 0, y + HEIGHT
+        yield _panel(panel, number) | {"gridPos": {"x": x, "y": y, "w": panel.columns, "h": HEIGHT}}
+        x += panel.columns
+
+
+def _panel(panel: Panel, number: int) -> dict[str, Any]:
+    source = {"type": _type(panel.language), "uid": f"${{{panel.language}}}"}
+    steps: list[Mapping[str, Any]] = [{"color": "green", "value": None}]
+    if panel.limit is not None:
+        steps.append({"color": "red", "value": panel.limit})
+    defaults = {"unit": panel.unit, "thresholds": {"mode": "absolute", "steps": steps}}
+    if panel.kind == "timeseries":
+        shown = "line" if panel.limit is not None else "off"
+        defaults["custom"] = {"fillOpacity": 10, "showPoints": "never", "thresholdsStyle": {"mode": shown}}
+        options: dict[str, Any] = {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
+    else:
+        options = {"reduceOptions": {"calcs": ["lastNotNull"]}} if panel.kind == "stat" else {}
+    return {
+        "id": number,
+        "title": panel.title,
+        "description": panel.about,
+        "type": panel.kind,
+        "datasource": source,
+        "fieldConfig": {"defaults": defaults, "overrides": []},
+        "options": options,
+        "targets": [{"refId": "A", "datasource": source, **_target(panel)}],
+    }
+
+
+def _target(panel: Panel) -> dict[str, Any]:
+    if panel.language == "postgres":
+        shape = "time_series" if panel.kind == "timeseries" else "table"
+        return {"rawQuery": True, "editorMode": "code", "format": shape, "rawSql": panel.query}
+    at_once = panel.kind != "timeseries"
+    wanted = {"expr": panel.query, "legendFormat": panel.legend, "instant": at_once, "range": not at_once}
+    return wanted | ({"format": "table"} if panel.kind == "table" else {})
+
+
+def plain(query: str, *, interval: str, span: str) -> str:
+    """A panel's question without Grafana's macros: rates over an interval, times within a span of now (both as `5m`)."""
+    within = rf"\1 BETWEEN now() - interval '{span}' AND now()"
+    return re.sub(r"\$__timeFilter\(([^)]+)\)", within, query.replace("$__rate_interval", interval))

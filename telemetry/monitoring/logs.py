@@ -1,0 +1,92 @@
+"""The form of log lines: for people (`console`) or for programs (`json`, one object a line), as the settings say.
+
+What a line is about (edge, batch, request) is put round the code that logs by `about`, and stands in each line, also in
+those of libraries. A password in a URL is blotted out, wherever it comes from. Levels are left to whoever starts a process.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from celery.signals import after_setup_logger, after_setup_task_logger
+from pythonjsonlogger.json import JsonFormatter
+
+from telemetry.settings import Settings
+
+CONSOLE = "[%(asctime)s: %(levelname)s/%(processName)s] %(message)s"
+JSON_FIELDS = {"asctime": "time", "levelname": "level", "name": "logger", "processName": "process"}
+# Of a URL: what stands between the user's name and the host.
+PASSWORD = re.compile(r"(://[^:/@\s\"]*:)[^@/\s\"]+@")
+
+_subject: ContextVar[dict[str, Any] | None] = ContextVar("subject", default=None)
+
+
+@contextmanager
+def about(**subject: Any) -> Iterator[None]:
+    """What is logged inside is about these, besides what it was about already."""
+    token = _subject.set({**(_subject.get() or {}), **subject})
+    try:
+        yield
+    finally:
+        _subject.reset(token)
+
+
+class Console(logging.Formatter):
+    """A line for people; what it is about stands at its end."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        told = " ".join(f"{name}={value}" for name, value in (_subject.get() or {}).items())
+        return blot(f"{super().format(record)} [{told}]" if told else super().format(record))
+
+
+class Json(JsonFormatter):
+    """An object a line: time, level, logger, process, message, what it is about, and an error's traceback."""
+
+    def __init__(self) -> None:
+        super().__init__(" ".join(f"%({name})s" for name in (*JSON_FIELDS, "message")), rename_fields=JSON_FIELDS)
+        self.default_time_format, self.default_msec_format = "%Y-%m-%dT%H:%M:%S", "%s.%03dZ"
+        # UTC, as all times here are.
+        self.converter = logging.time.gmtime  # type: ignore[attr-defined]
+
+    def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
+        """Put in what the line is about."""
+        super().add_fields(log_data, record, message_dict)
+        log_data.update(_subject.get() or {})
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        return blot(super().format(record))
+
+
+def blot(text: str) -> str:
+    """A text without the passwords of URLs."""
+    return PASSWORD.sub(r"\1***@", text)
+
+
+def formatter(settings: Settings) -> logging.Formatter:
+    """What makes the lines."""
+    return Json() if settings.log_format == "json" else Console(CONSOLE)
+
+
+def install(settings: Settings) -> None:
+    """Give Celery's loggers their form, once Celery has set them up."""
+
+    def form(logger: logging.Logger, **_: Any) -> None:
+        for handler in logger.handlers:
+            handler.setFormatter(formatter(settings))
+
+    after_setup_logger.connect(form, weak=False, dispatch_uid="telemetry.logs")
+    after_setup_task_logger.connect(form, weak=False, dispatch_uid="telemetry.logs.tasks")
+
+
+def configure(settings: Settings, level: int = logging.INFO) -> None:
+    """Set up logging in a process that is not Celery's."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(formatter(settings))
+    logging.basicConfig(level=level, handlers=[handler])

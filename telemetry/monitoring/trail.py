@@ -1,0 +1,95 @@
+"""The trail of a batch, from the file to the commit: each station is counted and said in one log line, here.
+
+Callers make one call at each station, after what it tells has happened. A process without a metrics port counts for
+itself alone.
+The lines carry `edge` and `batch`, so that one search finds all of a batch's; see `logs`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from time import monotonic
+from typing import Any
+
+from telemetry.monitoring import logs, metrics, shared
+from telemetry.monitoring.latency import Ring
+
+log = logging.getLogger("telemetry.trail")
+
+
+@cache
+def ring() -> Ring:
+    """The latencies of this process and of those it forked."""
+    return Ring(shared.directory())
+
+
+def published(header: Mapping[str, Any]) -> None:
+    """A streamer has put a batch on the queue, as its header says."""
+    rows, size = header["rows"]["read"], header["end"] - header["start"]
+    publication = "probe" if not size else "first" if header["published_at"] == header["read_at"] else "again"
+    counted = metrics.of(metrics.Streamer)
+    counted.batches.labels(publication).inc()
+    if publication == "first":
+        counted.rows.inc(rows)
+        counted.bytes.inc(size)
+    if log.isEnabledFor(logging.INFO):
+        with logs.about(edge=header["edge"], batch=header["batch_id"]):
+            log.info(
+                "published %s: %s [%d, %d), %d rows",
+                publication,
+                header["source"]["path"],
+                header["start"],
+                header["end"],
+                rows,
+            )
+
+
+def settled(header: Mapping[str, Any], settlement: str, rows: Mapping[str, int], *, cluster: str, acknowledged_us: int) -> None:
+    """A collector of a cluster has committed and acknowledged a batch.
+
+    `settlement` is one of SETTLEMENTS, `rows` counts them by class (nothing of a batch known before), `acknowledged_us` is
+    the broker's clock at the acknowledgement. Only batches stored now tell of the latency: others came again.
+    """
+    source = metrics.cluster_of(header["edge"])
+    counted = metrics.of(metrics.Collector)
+    way = counted.way(source, cluster)
+    way.batches[settlement].inc()
+    latency_s = max(0.0, (acknowledged_us - header["published_at"]) / 1_000_000)
+    if settlement in {"stored", "dead"}:
+        for row_class, number in rows.items():
+            if number:
+                way.rows[row_class].inc(number)
+        counted.batch_rows.observe(sum(rows.values()))
+    if settlement == "stored":
+        way.latency.observe(latency_s)
+        ring().add(source, latency_s)
+    if log.isEnabledFor(logging.INFO):
+        told = ", ".join(f"{number} {row_class}" for row_class, number in rows.items() if number)
+        with logs.about(edge=header["edge"], batch=header["batch_id"]):
+            log.info("%s: %s, %.1f ms after its publication", settlement, told or "no rows", 1000 * latency_s)
+
+
+@contextmanager
+def about(header: Any) -> Iterator[None]:
+    """What is logged inside is about the batch of a header, whatever that turns out to be."""
+    known = header if isinstance(header, Mapping) else {}
+    with logs.about(edge=known.get("edge"), batch=known.get("batch_id")):
+        yield
+
+
+@contextmanager
+def transaction(batches: int = 1) -> Iterator[None]:
+    """Times a transaction that stores some batches; one that fails is not counted."""
+    began = monotonic()
+    yield
+    counted = metrics.of(metrics.Collector)
+    counted.transaction.observe(monotonic() - began)
+    counted.transaction_batches.observe(batches)
+
+
+def setback() -> None:
+    """A collector's surroundings failed, and it will try again."""
+    metrics.of(metrics.Collector).setbacks.inc()

@@ -1,0 +1,88 @@
+"""What the exporter asks of the database: totals of the ledger, sizes, what waits for a person, latest values. SQL stays here.
+
+`totals` and `quarantined` read whole tables: they are for an audit now and then, the others for every look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+TOTALS = text("""
+    SELECT edge, count(*) FILTER (WHERE status = 'stored') AS stored_batches,
+           count(*) FILTER (WHERE status = 'dead') AS dead_batches,
+           sum(stored) AS stored, sum(duplicate) AS duplicate, sum(conflict) AS conflict, sum(blank) AS blank,
+           sum(quarantined) AS quarantined, coalesce(sum(rows) FILTER (WHERE status = 'dead'), 0) AS dead
+    FROM batches GROUP BY edge ORDER BY count(*) DESC, edge LIMIT :limit
+""")
+LAST_COMMIT = text("SELECT max(committed_at) FROM batches")
+WAITING = text("""
+    SELECT (SELECT count(*) FROM quarantine) AS quarantined, (SELECT count(*) FROM dead_letters) AS dead_letters
+""")
+SIZES = text("""
+    SELECT c.relname AS name, coalesce(sum(pg_total_relation_size(coalesce(i.inhrelid, c.oid))), 0)::bigint AS size_bytes
+    FROM pg_class c LEFT JOIN pg_inherits i ON i.inhparent = c.oid AND c.relkind = 'p'
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+    GROUP BY c.relname ORDER BY c.relname
+""")
+# The upper bound stands in the text of a partition's bound; there is no function that gives it.
+PARTITIONS = text(r"""
+    SELECT count(*) AS number,
+           max(substring(pg_get_expr(c.relpartbound, c.oid) FROM $$TO \('([^']+)'\)$$)::timestamptz) AS last_end
+    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'samples'::regclass
+""")
+LATEST = text("""
+    SELECT m.name, m.kind, m.description, g.identity, g.uuid, g.host, g.gpu_index, g.device, g.model, s.labels,
+           latest.ts, latest.value
+    FROM series s JOIN metrics m ON m.id = s.metric_id JOIN gpus g ON g.id = s.gpu_id
+    CROSS JOIN LATERAL (
+        SELECT ts, value FROM samples WHERE series_id = s.id AND ts > now() - make_interval(secs => :horizon_s)
+        ORDER BY ts DESC LIMIT 1
+    ) latest
+    ORDER BY latest.ts LIMIT :limit
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Partitioned:
+    """How many partitions `samples` has, and where the last one ends."""
+
+    number: int
+    last_end: datetime | None
+
+
+def totals(connection: Connection, limit: int) -> Sequence[Row[Any]]:
+    """Batches and rows of each edge as the ledger has them, by class; of so many edges, those with the most batches."""
+    return connection.execute(TOTALS, {"limit": limit}).all()
+
+
+def last_commit(connection: Connection) -> datetime | None:
+    """When a batch was committed last."""
+    found: datetime | None = connection.scalar(LAST_COMMIT)
+    return found
+
+
+def waiting(connection: Connection) -> Row[Any]:
+    """Rows in quarantine and dead letters."""
+    return connection.execute(WAITING).one()
+
+
+def sizes(connection: Connection) -> tuple[int, dict[str, int]]:
+    """Bytes of the database, and of each table with its indexes and partitions."""
+    whole = connection.scalar(text("SELECT pg_database_size(current_database())"))
+    return int(whole or 0), {row.name: row.size_bytes for row in connection.execute(SIZES)}
+
+
+def partitioned(connection: Connection) -> Partitioned:
+    """The partitions of `samples`."""
+    row = connection.execute(PARTITIONS).one()
+    return Partitioned(row.number, row.last_end)
+
+
+def latest(connection: Connection, horizon_s: float, limit: int) -> Sequence[Row[Any]]:
+    """The last reading of each series that has one within the horizon, the oldest first."""
+    return connection.execute(LATEST, {"horizon_s": horizon_s, "limit": limit}).all()

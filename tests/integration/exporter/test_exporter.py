@@ -1,0 +1,243 @@
+"""`telemetry exporter` on a running pipeline: its figures are the truth, and it goes on when a part is away."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import psutil
+import psycopg
+import pytest
+import redis
+from sqlalchemy import Engine
+
+from telemetry.celery import make_app
+from telemetry.collector.acks import Acks
+from telemetry.collector.persist import Collector
+from telemetry.exporter import broker, database, gpus
+from telemetry.keys import Keys
+from telemetry.readings import wire
+from telemetry.settings import Settings
+from telemetry.streamer.publish import publisher
+from telemetry.streamer.streamer import Streamer
+from tests.batches import T0_US, batch, key, readings
+from tests.ports import free_port
+from tests.scrape import Samples, answer, by, get, scrape, total
+from tests.waiting import eventually
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+Start = Callable[..., subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def sample(tmp_path: Path, telemetry: Run) -> Path:
+    path = tmp_path / "live" / "sample.csv"
+    path.parent.mkdir()
+    made = telemetry("simulate", "--hosts", "1", "--gpus", "4", "--interval", "5", "--duration", "60", "-o", path)
+    assert made.returncode == 0, made.stderr
+    with path.open("a") as file:
+        file.write("not,a,reading\n")
+    return path
+
+
+@pytest.fixture
+def start_exporter(start: Start) -> Callable[..., int]:
+    def begin(**variables: str) -> int:
+        port = free_port()
+        start("telemetry", "exporter", "--port", str(port), TELEMETRY_EXPORTER_INTERVAL_S="0.2", **variables)
+        eventually(lambda: answer(port, "/ready")[0] == 200, 20, what="the exporter is ready")
+        return port
+
+    return begin
+
+
+def collector(settings: Settings, engine: Engine, client: redis.Redis) -> Collector:
+    return Collector(settings, engine, Acks(client, Keys(settings.key_prefix), 60))
+
+
+def ledger(port: int) -> dict[str, float]:
+    return dict(by(scrape(port), "telemetry_ledger_rows", "row_class"))
+
+
+def test_the_ledger_agrees_with_verify_whatever_was_killed(
+    start_collector: Start,
+    start_exporter: Callable[..., int],
+    telemetry: Run,
+    verify: Callable[..., dict[str, int]],
+    sample: Path,
+) -> None:
+    worker = start_collector()
+    port = start_exporter(TELEMETRY_DATABASE_CAPACITY_BYTES="1000000000")
+    began = telemetry("ingest", "--batch-size", "7", "--timeout", "1", sample)
+    assert began.returncode != 0, "all was committed before anything could be killed"
+    for child in psutil.Process(worker.pid).children():
+        child.kill()
+    worker.kill()
+    start_collector()
+    assert telemetry("ingest", "--batch-size", "7", "--timeout", "60", sample).returncode == 0
+    counts = verify(sample)
+    assert counts["missing"] == counts["extra"] == 0
+    truth = {name: counts[name] for name in ("stored", "duplicate", "conflict", "blank", "quarantined", "dead")}
+    eventually(lambda: ledger(port) == truth, 10, what="the ledger's rows are shown")
+    shown = scrape(port)
+    assert total(shown, "telemetry_queue_messages") == 0
+    assert total(shown, "telemetry_quarantined_rows") == counts["quarantined"] == 1
+    assert total(shown, "telemetry_ledger_gaps") == 0
+    assert (total(shown, "telemetry_table_size_bytes", table="samples") or 0) > 0
+    assert total(shown, "telemetry_database_capacity_bytes") == 1e9
+    assert total(shown, "message_queue_connection_status", component="exporter", cluster="central") == 1
+    for name in ("telemetry_database_size_bytes", "telemetry_last_commit_timestamp_seconds", "telemetry_partitions"):
+        assert (total(shown, name) or 0) > 0
+    assert (total(shown, "telemetry_broker_memory_limit_bytes") or 0) > (total(shown, "telemetry_broker_memory_bytes") or 0) > 0
+
+
+@pytest.mark.parametrize("with_gpus", [False, True])
+def test_the_page_is_as_prometheus_wants_it(
+    start_exporter: Callable[..., int],
+    promtool: str,
+    settings: Settings,
+    engine: Engine,
+    redis_client: redis.Redis,
+    with_gpus: bool,
+) -> None:
+    rows = [(key(name), now_s(), 1.0) for name in ("DCGM_FI_DEV_GPU_TEMP", "DCGM_FI_DEV_ECC_DBE_VOL_TOTAL")]
+    collector(settings, engine, redis_client).persist(*wire.encode(batch(readings(*rows))))
+    _, text = get(start_exporter(TELEMETRY_EXPORTER_GPUS=str(with_gpus)), "/metrics")
+    assert ("DCGM_FI_DEV_ECC_DBE_VOL_TOTAL{" in text) == with_gpus
+    done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False)
+    # The names of those labels are DCGM's.
+    complaints = [line for line in done.stderr.splitlines() if not line.startswith("DCGM_") or "camelCase" not in line]
+    assert (complaints, done.stdout) == ([], "")
+
+
+def now_s() -> int:
+    """Now, in the seconds after T0 that `readings` counts in."""
+    return int(datetime.now(UTC).timestamp()) - T0_US // 1_000_000
+
+
+def test_a_source_lags_until_it_is_committed(
+    settings: Settings, engine: Engine, redis_client: redis.Redis, sample: Path
+) -> None:
+    mine = replace(settings, sources=(str(sample),), batch_size=100, window_bytes=1 << 16)
+    app = make_app(settings)
+    streamer = Streamer(mine, redis_client, publisher(app, settings))
+    streamer.tick(0)
+    (lagging,) = broker.progress(redis_client, settings)
+    rows = len(sample.read_bytes().splitlines()) - 1
+    assert (lagging.edge, lagging.path, lagging.size_bytes) == ("test/node", str(sample), sample.stat().st_size)
+    assert lagging.lag_bytes == lagging.size_bytes - lagging.committed_bytes > lagging.in_flight_bytes > 0
+    assert lagging.lag_rows == pytest.approx(rows, rel=0.05)
+    assert lagging.silent_s == 0
+    eventually(lambda: next(broker.progress(redis_client, settings)).lag_s > 0.05)
+    shown = {metric.name: metric for metric in broker.look(redis_client, settings)}
+    depth = shown["telemetry_queue_messages"].samples[0].value
+    assert depth == redis_client.llen(settings.ingest_queue) > 0
+    assert shown["telemetry_source_lag_bytes"].samples[0].labels == {
+        "source_cluster": "test",
+        "edge": "test/node",
+        "source": lagging.source_id,
+        "path": str(sample),
+    }
+    store = collector(settings, engine, redis_client)
+
+    def committed() -> bool:
+        streamer.tick(0)
+        while message := redis_client.rpop(settings.ingest_queue):
+            store.persist(*_arguments(message))
+        return next(broker.progress(redis_client, settings)).lag_bytes == 0
+
+    eventually(committed)
+    (done,) = broker.progress(redis_client, settings)
+    assert (done.lag_rows, done.lag_s, done.in_flight_bytes) == (0, 0, 0)
+    streamer.close()
+    (released,) = broker.progress(redis_client, settings)
+    assert released.silent_s is None
+    app.close()
+
+
+def _arguments(message: Any) -> tuple[Any, Any]:
+    """Header and payload of a message of Celery's."""
+    (header, payload), _, _ = msgpack.unpackb(base64.b64decode(json.loads(message)["body"]))
+    return header, payload
+
+
+def test_an_edge_that_was_killed_is_silent(settings: Settings, redis_client: redis.Redis, sample: Path) -> None:
+    mine = replace(settings, sources=(str(sample),), lease_s=1)
+    Streamer(mine, redis_client, lambda *_: None).tick(0)
+    eventually(lambda: (next(broker.progress(redis_client, settings)).silent_s or 0) > 0.1)
+    (metric,) = (each for each in broker.look(redis_client, settings) if each.name == "telemetry_edge_silent_seconds")
+    assert metric.samples[0].labels == {"source_cluster": "test", "edge": "test/node"}
+
+
+def test_a_gap_is_counted_and_said_once(
+    settings: Settings, engine: Engine, redis_client: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = collector(settings, engine, redis_client)
+
+    def commit(start: int, end: int) -> None:
+        made = batch(readings((key(), start, 1.0)), f"b{start}", start=start, end=end, first_line=start)
+        store.persist(*wire.encode(made))
+
+    def shown() -> Samples:
+        return {
+            (sample.name, frozenset(sample.labels.items())): sample.value for metric in audit() for sample in metric.samples
+        }
+
+    commit(0, 100)
+    commit(200, 300)
+    audit = database.Audit(engine, replace(settings, gap_alert_s=0))
+    caplog.set_level("INFO", "telemetry.exporter.database")
+    for _ in range(2):
+        found = shown()
+        assert total(found, "telemetry_ledger_gaps", edge="test/node") == 1
+        assert total(found, "telemetry_ledger_gap_bytes", edge="test/node") == 100
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "bytes 100 to 200 of /data/a.csv are missing" in caplog.text
+    commit(100, 200)
+    assert total(shown(), "telemetry_ledger_gaps", edge="test/node") == 0
+    assert "gap closed: bytes 100 to 200 of /data/a.csv" in caplog.text
+
+
+def test_values_that_are_old_are_not_shown_and_gpus_that_fell_silent_are(
+    settings: Settings, engine: Engine, redis_client: redis.Redis
+) -> None:
+    now = now_s()
+    rows = [
+        (key(gpu="GPU-1", pod="p"), now, 7.0),
+        (key(gpu="GPU-1", pod="p"), now - 9, 6.0),
+        (key(gpu="GPU-2"), now - 3600, 5.0),
+    ]
+    collector(settings, engine, redis_client).persist(*wire.encode(batch(readings(*rows))))
+    shown = {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for metric in gpus.look(engine)
+        for sample in metric.samples
+    }
+    assert total(shown, "DCGM_FI_DEV_GPU_UTIL", UUID="GPU-1", gpu="0", Hostname="host-1", pod="p", modelName="H100") == 7
+    assert total(shown, "DCGM_FI_DEV_GPU_UTIL", UUID="GPU-2") is None
+    last = total(shown, "telemetry_gpu_last_reading_timestamp_seconds", UUID="GPU-2")
+    assert last == (datetime.fromtimestamp(T0_US / 1e6, UTC) + timedelta(seconds=now - 3600)).timestamp()
+
+
+def test_it_goes_on_without_the_database(start_exporter: Callable[..., int], database_url: str) -> None:
+    port = start_exporter()
+    name = database_url.partition("?")[0].rpartition("/")[2]
+    with psycopg.connect(database_url.replace(name, "postgres"), autocommit=True) as server:
+        server.execute(f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS false'.encode())
+        server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+        missing = {"broker": "ok", "database": "unreachable", "ledger": "unreachable"}
+        eventually(lambda: answer(port, "/ready") == (503, missing), 15)
+        shown = scrape(port)
+        assert by(shown, "telemetry_exporter_up", "part") == {"broker": 1, "database": 0, "ledger": 0}
+        assert total(shown, "telemetry_database_size_bytes") is None
+        assert total(shown, "telemetry_queue_messages") == 0
+        assert answer(port, "/live")[0] == 200
+        server.execute(f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS true'.encode())
+    eventually(lambda: answer(port, "/ready")[0] == 200, 15)

@@ -1,0 +1,112 @@
+"""Every panel of every board asks its question of a Prometheus and a Postgres that a running pipeline has filled."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from telemetry.monitoring import dashboards, pages
+from tests.fixtures.prometheus import Prometheus
+from tests.ports import free_port
+from tests.scrape import answer
+from tests.waiting import eventually
+
+Start = Callable[..., subprocess.Popen[bytes]]
+# Two scrapes lie within it.
+INTERVAL = "5s"
+
+
+@pytest.fixture
+def api(environ: dict[str, str], tmp_path: Path) -> Iterator[int]:
+    port = free_port()
+    with (tmp_path / "gunicorn.log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                *(Path(sys.executable).parent / "gunicorn", "--bind", f"127.0.0.1:{port}", "--no-control-socket"),
+                *("--config", "python:telemetry.api.serving", "telemetry.api:create_app()"),
+            ],
+            env={**os.environ, **environ},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    eventually(lambda: answer(port, "/health")[0] == 200, 20)
+    yield port
+    process.terminate()
+    process.wait(20)
+
+
+@pytest.fixture
+def watched(
+    start: Start,
+    start_collector: Start,
+    telemetry: Callable[..., subprocess.CompletedProcess[str]],
+    prometheus: Callable[..., Prometheus],
+    api: int,
+    tmp_path: Path,
+) -> Prometheus:
+    """A pipeline that replays a fleet as if it were now, and Prometheus."""
+    sample = tmp_path / "sample.csv"
+    telemetry("simulate", "--hosts", "2", "--gpus", "2", "--interval", "1", "--duration", "60", "-o", sample)
+    lines = sample.read_text().splitlines(keepends=True)
+    sample.write_text("".join([*lines[:5], "not,a,reading\n", *lines[5:]]))
+    ports = {name: free_port() for name in ("beat", "streamer", "collector", "exporter")}
+    told = {
+        "TELEMETRY_ROLE": "edge",
+        "TELEMETRY_SOURCES": str(sample),
+        "TELEMETRY_STREAM_INTERVAL_S": "0.2",
+        "TELEMETRY_LOOP_MODE": "true",
+    }
+    start_collector(TELEMETRY_METRICS_PORT=str(ports["collector"]))
+    start("celery", "-A", "telemetry", "beat", **told, TELEMETRY_METRICS_PORT=str(ports["beat"]))
+    worker = ("celery", "-A", "telemetry", "worker", "--without-gossip", "--without-mingle")
+    start(*worker, **told, TELEMETRY_METRICS_PORT=str(ports["streamer"]))
+    exporting = {"TELEMETRY_EXPORTER_INTERVAL_S": "0.5", "TELEMETRY_EXPORTER_GPUS": "true"}
+    start("telemetry", "exporter", "--port", str(ports["exporter"]), **exporting)
+    return prometheus({**ports, "api": api})
+
+
+def panels() -> list[tuple[str, Mapping[str, Any]]]:
+    """Those that stand in the files, with the board's title."""
+    found = []
+    for path in sorted(dashboards.FOLDER.glob("*.json")):
+        board = json.loads(path.read_text())
+        found += [(board["title"], panel) for panel in board["panels"]]
+    return found
+
+
+@pytest.mark.timeout(240)
+def test_every_panel_has_an_answer(watched: Prometheus, database_url: str) -> None:
+    eventually(lambda: watched.query("sum(telemetry_rows_committed_total) > 100"), 60, every_s=0.5, what="rows flow")
+    with psycopg.connect(database_url, autocommit=True) as connection:
+
+        def answers(panel: Mapping[str, Any]) -> list[Any]:
+            (target,) = panel["targets"]
+            if "expr" in target:
+                found = watched.query(dashboards.plain(target["expr"], interval=INTERVAL, span="1 hour"))
+                return [each for each in found if each["value"][1] not in {"NaN", "+Inf", "-Inf"}]
+            return connection.execute(dashboards.plain(target["rawSql"], interval=INTERVAL, span="1 hour").encode()).fetchall()
+
+        for board, panel in panels():
+            what = f"{board} | {panel['title']} | {panel['targets'][0]}"
+            eventually(lambda panel=panel: answers(panel), 30, every_s=0.5, what=what)  # type: ignore[misc]
+
+
+def test_the_files_are_what_the_pages_say() -> None:
+    written = {path: path.read_text() for path in dashboards.FOLDER.glob("*.json")}
+    assert written == dict(dashboards.files(pages.BOARDS)), "run scripts/dashboards"
+
+
+def test_each_panel_stands_beside_the_others() -> None:
+    for board in pages.BOARDS:
+        placed = [panel["gridPos"] for panel in json.loads(dashboards.render(board))["panels"]]
+        cells = {(place["x"] + x, place["y"]) for place in placed for x in range(place["w"])}
+        assert len(cells) == sum(place["w"] for place in placed)
+        assert max(x for x, _ in cells) < dashboards.COLUMNS

@@ -1,0 +1,38 @@
+"""Labels are bounded, and the heart knows when it stopped."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from telemetry.monitoring import heartbeat, metrics
+from telemetry.monitoring.heartbeat import Heartbeat
+
+
+def test_made_up_clusters_do_not_make_labels_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "_clusters", set())
+    names = {metrics.cluster_of(f"cluster-{number}/node") for number in range(1000)}
+    assert len(names) == metrics.MAX_CLUSTERS + 1
+    assert metrics.cluster_of("cluster-0/another") == "cluster-0"
+    assert {metrics.cluster_of(edge) for edge in ("new/node", "", None, 5)} == {metrics.OTHER}
+
+
+def test_a_loop_that_stopped_is_dead_unless_the_broker_is_away(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    now = time.monotonic()
+    file = tmp_path / "beating"
+    heart = Heartbeat(file, "c", "collector")
+    assert heart.is_alive()
+    monkeypatch.setattr(time, "monotonic", lambda: now + heartbeat.LIMIT_S + 1)
+    heart.beat_unless(reachable=True)
+    assert not heart.is_alive()
+    assert not file.exists()
+    heart.beat_unless(reachable=False)
+    assert heart.is_alive()
+    assert file.exists()
+
+
+def test_a_file_that_cannot_be_touched_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    Heartbeat(tmp_path / "none" / "beating", "c", "collector").beat()
+    assert "cannot touch the heartbeat file" in caplog.text
