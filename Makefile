@@ -9,7 +9,7 @@ SAMPLE := .telemetry/sample.csv
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test soak lint lock clean
+.PHONY: help run test soak bench lint lock clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ test: $(INSTALLED) ## run all tests on a real Postgres and a real broker; make t
 
 soak: $(INSTALLED) ## break the system at random under load, and count rows lost and doubled; make soak ARGS='--runs 20'
 	$(BIN)/python -m tests.faults.soak $(ARGS)
+
+bench: $(INSTALLED) ## measure side by side with what this is compared with; make bench ARGS='--quick'
+	$(BIN)/python -m benchmarks $(ARGS)
 
 lint: $(INSTALLED) ## check style, format, types and the order of imports
 	$(BIN)/ruff check

@@ -13,7 +13,7 @@ from redis.retry import Retry
 from telemetry.settings import Settings
 
 CONNECT_TIMEOUT_S = 5
-SOCKET_TIMEOUT_S = 10
+SOCKET_TIMEOUT_S = 5
 
 
 def tls_options(settings: Settings) -> dict[str, Any] | None:

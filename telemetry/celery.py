@@ -2,7 +2,7 @@
 
 | queue | carries | from | to |
 | --- | --- | --- | --- |
-| `{p}.ingest` | `telemetry.collector.persist(header, payload)`: one batch | edges | collectors |
+| `{p}.ingest` | `telemetry.collector.persist(header, payload)`: one batch; header `rows`: its rows | edges | collectors |
 | `{p}.tick.{edge}` | `telemetry.streamer.tick()`: look for new readings | beat of the edge | its streamers |
 
 A tick expires after one interval. Messages are msgpack, never pickle.
@@ -20,6 +20,7 @@ import os
 import sys
 
 from celery import Celery
+from kombu.transport import TRANSPORT_ALIASES
 
 from telemetry.broker import CONNECT_TIMEOUT_S, SOCKET_TIMEOUT_S, tls_options
 from telemetry.keys import Keys
@@ -28,11 +29,14 @@ from telemetry.settings import Settings, SettingsError, misspelt
 
 PERSIST = "telemetry.collector.persist"
 TICK = "telemetry.streamer.tick"
+ROWS_HEADER = "rows"
 
 
 def make_app(settings: Settings) -> Celery:
     """The application of one process. Facts behind the options: docs/MESSAGE_QUEUE_DESIGN.md."""
     edge = settings.role == "edge"
+    # The one place where kombu looks for the transport of a URL, `redis+socket://` included.
+    TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "telemetry.transport:Transport"))
     app = Celery("telemetry", broker=settings.broker_url, set_as_current=False)
     app.conf.update(
         include=["telemetry.streamer.tasks" if edge else "telemetry.collector.tasks"],
@@ -48,10 +52,12 @@ def make_app(settings: Settings) -> Celery:
         task_soft_time_limit=45,
         task_time_limit=60,
         task_publish_retry_policy={"max_retries": 1, "interval_start": 0.2, "interval_step": 0},
-        worker_prefetch_multiplier=1 if edge else 4,
+        # A collector fetches as long as its buffer has room.
+        worker_prefetch_multiplier=1 if edge else 0,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_soft_shutdown_timeout=30,
-        worker_send_task_events=True,
+        # A picture of each tick in Flower would cost an edge more than the tick.
+        worker_send_task_events=not edge,
         worker_hijack_root_logger=True,
         # An edge's task is one tick: solo is one process less to keep in memory on a GPU node.
         worker_pool="solo" if edge else "prefork",
@@ -67,7 +73,7 @@ def make_app(settings: Settings) -> Celery:
             "socket_timeout": SOCKET_TIMEOUT_S,
             "socket_connect_timeout": CONNECT_TIMEOUT_S,
             "socket_keepalive": True,
-            "health_check_interval": 15,
+            "health_check_interval": 5,
             "client_name": f"telemetry-{settings.role}",
         },
         # Schedules live in the code: a shelve file would only be one more thing that can be torn.

@@ -165,6 +165,9 @@ class Settings:
     sources: tuple[str, ...] = _setting((), _words, "glob patterns of the CSV files to stream, separated by commas")
     stream_interval_s: float = _setting(1.0, _number(float, 0.01, 3600), "seconds between two ticks of the streamer")
     batch_size: int = _setting(100, _number(int, 1, 100_000), "readings in a batch, at most")
+    catch_up_size: int = _setting(
+        5000, _number(int, 1, 100_000), "the same while a streamer is behind; never less than `TELEMETRY_BATCH_SIZE`"
+    )
     loop_mode: bool = _setting(
         False, _flag, "replay: one batch a tick, timestamps moved to now, again from the start at the end"
     )
@@ -195,6 +198,15 @@ class Settings:
     )
     stall_s: int = _setting(
         60, _number(int, 1, 86_400), "seconds after which a worker ends that receives nothing while messages wait for it"
+    )
+    collector_batch_size: int = _setting(
+        5000, _number(int, 1, 1_000_000), "readings that a collector merges into one transaction, about"
+    )
+    poll_interval_s: float = _setting(
+        0.02, _number(float, 0, 60), "seconds that a collector waits at most for more readings to merge"
+    )
+    buffer_size: int = _setting(
+        20_000, _number(int, 1, 10**7), "readings that a collector holds uncommitted, at most; it fetches none beyond them"
     )
     series_cache_size: int = _setting(200_000, _number(int, 100, 10**8), "series ids a collector process remembers")
     volatile_labels: tuple[str, ...] = _setting(

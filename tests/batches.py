@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from telemetry.readings import wire
-from telemetry.readings.dcgm import QuarantinedRow, Readings
+from telemetry.readings.rows import QuarantinedRow, Readings
 from telemetry.readings.series import SeriesKey
 
 T0_US = 1_752_871_354_000_000

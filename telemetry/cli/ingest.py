@@ -45,7 +45,7 @@ def ingest(
     """
     settings = load_settings(data_dir)
     edge = f"ingest/{settings.edge.partition('/')[2]}"
-    settings = replace(settings, edge=edge, sources=(), loop_mode=False, batch_size=batch_size)
+    settings = replace(settings, edge=edge, sources=(), loop_mode=False, batch_size=batch_size, catch_up_size=1)
     resolved = sorted({path.resolve() for path in paths})
     started = time.monotonic()
     deadline = started + timeout_s if timeout_s else None

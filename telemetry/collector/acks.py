@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import redis
 
@@ -17,12 +19,20 @@ class Acks:
     keys: Keys
     ttl_s: int
 
-    def send(self, edge: str, source_id: str, batch_id: str, status: str) -> int:
-        """Acknowledge one batch as `stored` or `dead`. The broker's clock at that, in microseconds."""
-        key = self.keys.acks(edge, source_id)
+    def send(self, acks: Iterable[tuple[str, str, str, str]]) -> int:
+        """Acknowledge batches, each (edge, source id, batch id, `stored` or `dead`), in one round trip.
+
+        Returns the broker's clock at that, in microseconds; 0 if there was nothing to acknowledge.
+        """
+        by_key: dict[str, dict[Any, Any]] = {}
+        for edge, source_id, batch_id, status in acks:
+            by_key.setdefault(self.keys.acks(edge, source_id), {})[batch_id] = status
+        if not by_key:
+            return 0
         with self.client.pipeline(transaction=False) as pipeline:
-            pipeline.hset(key, batch_id, status)
-            pipeline.expire(key, self.ttl_s)
+            for key, statuses in by_key.items():
+                pipeline.hset(key, mapping=statuses)
+                pipeline.expire(key, self.ttl_s)
             pipeline.time()
             seconds, micros = pipeline.execute()[-1]
         return int(seconds) * 1_000_000 + int(micros)

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, Literal
 
+import numpy as np
 import psycopg
 import redis
 import sqlalchemy.exc
@@ -38,13 +41,33 @@ SURROUNDINGS = (sqlalchemy.exc.SQLAlchemyError, psycopg.Error, redis.RedisError,
 MAX_ERROR_CHARACTERS = 2000
 
 
+def passes(error: Exception) -> bool:
+    """Whether an error is one of the surroundings, of which the batch knows nothing."""
+    return isinstance(error, SURROUNDINGS) and not isinstance(error, HOPELESS)
+
+
+Message = tuple[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Rows of a batch by class."""
+
+    stored: int
+    duplicate: int
+    conflict: int
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of a message: stored now (its rows by class), dead (why, if it died now), known before, or a probe."""
 
     status: Status
-    written: samples.Written | None = None
+    written: Written | None = None
     error: str | None = None
+
+
+PROBE = Outcome("probe")
 
 
 class Collector:
@@ -59,59 +82,121 @@ class Collector:
         event.listen(engine, "connect", self._forget)
 
     def persist(self, header: Any, payload: Any) -> Outcome:
-        """Store one batch, whatever it holds. Raises NewerVersionError and SURROUNDINGS.
-
-        An error that nobody thought of kills the batch too: it is kept with its message, and blocks nothing.
-        """
-        try:
-            batch = wire.decode(header, payload)
-            outcome = self._store(batch)
-        except HOPELESS as error:
-            outcome = self._bury(header, payload, error)
-        except (wire.NewerVersionError, *SURROUNDINGS):
-            raise
-        except Exception as error:
-            log.exception("an error nobody thought of")
-            outcome = self._bury(header, payload, error)
-        now_us = self._acknowledge(header, "dead" if outcome.status == "dead" else "stored")
-        if now_us is not None:
-            rows = _classes(header, outcome)
-            trail.settled(header, outcome.status, rows, cluster=self._cluster, acknowledged_us=now_us)
+        """Store one message, whatever it holds. Raises NewerVersionError and SURROUNDINGS."""
+        (outcome,) = self.persist_all([(header, payload)])
+        if isinstance(outcome, wire.NewerVersionError):
+            raise outcome
         return outcome
 
-    def _store(self, batch: wire.Batch) -> Outcome:
-        if batch.start == batch.end:
-            return Outcome("probe")
-        status = ledger.status(self._engine, batch.edge, batch.batch_id)
-        if status is not None:
-            return Outcome("dead" if status == "dead" else "known")
-        readings = batch.readings
-        source_id = self._registry.source_id(batch.edge, batch.source)
-        ids = self._registry.series_ids(readings.series)
-        arranged = samples.arrange(ids[readings.codes], readings.ts_us, readings.values)
-        self._partitions.ensure(arranged.days())
-        with trail.transaction(), self._engine.begin() as connection:
-            if not ledger.enter(connection, batch, source_id, arranged):
-                return Outcome("known")
-            written = samples.write(_driver(connection), arranged)
-            if (written.duplicate, written.conflict) != (arranged.duplicate, arranged.conflict):
-                ledger.correct(connection, batch, written)
-            ledger.quarantine(connection, batch, source_id)
-        return Outcome("stored", written)
+    def persist_all(self, messages: Sequence[Message]) -> list[Outcome | wire.NewerVersionError]:
+        """Store messages in one transaction if they let it, and acknowledge them.
 
-    def _bury(self, header: Any, payload: Any, error: Exception) -> Outcome:
+        Raises SURROUNDINGS; then none is acknowledged. What is wrong with one message harms no other. An error that nobody
+        thought of kills its batch: it is kept with its message, and blocks nothing.
+        """
+        outcomes = self._outcomes(messages)
+        told = zip(messages, outcomes, strict=True)
+        self._acknowledge([(header, outcome) for (header, _), outcome in told if isinstance(outcome, Outcome)])
+        return outcomes
+
+    def condemn(self, message: Message, error: Exception) -> Outcome:
+        """Keep a message as a dead letter unread, for something outside of it has shown that it cannot be processed."""
+        outcome = self._bury(message, error)
+        self._acknowledge([(message[0], outcome)])
+        return outcome
+
+    def _outcomes(self, messages: Sequence[Message]) -> list[Outcome | wire.NewerVersionError]:
+        outcomes: list[Outcome | wire.NewerVersionError] = []
+        batches: dict[int, wire.Batch] = {}
+        for n, message in enumerate(messages):
+            outcomes.append(PROBE)
+            try:
+                batch = wire.decode(*message)
+                if batch.start < batch.end:
+                    batches[n] = batch
+            except wire.NewerVersionError as error:
+                outcomes[n] = error
+            except Exception as error:
+                if passes(error):
+                    raise
+                outcomes[n] = self._died(message, error)
+        stored = self._store_some(list(batches.values()), [messages[n] for n in batches])
+        for n, outcome in zip(batches, stored, strict=True):
+            outcomes[n] = outcome
+        return outcomes
+
+    def _store_some(self, batches: list[wire.Batch], messages: list[Message]) -> list[Outcome]:
+        """Store batches together, or each by itself when one of them makes that fail."""
+        try:
+            return self._store(batches) if batches else []
+        except Exception as error:
+            if passes(error):
+                raise
+            if len(batches) == 1:
+                return [self._died(messages[0], error)]
+        pairs = zip(batches, messages, strict=True)
+        return [outcome for batch, message in pairs for outcome in self._store_some([batch], [message])]
+
+    def _store(self, batches: list[wire.Batch]) -> list[Outcome]:
+        """Store batches in one transaction; those the ledger has already are left out."""
+        new = {(batch.edge, batch.batch_id): batch for batch in batches}
+        outcomes: dict[ledger.Key, Outcome] = {}
+        # Nearly always none of them is known, and asking first would be a round trip for nothing.
+        while new and not (stored := self._store_new(list(new.values()))):
+            with self._engine.connect() as connection:
+                known = ledger.statuses(connection, list(new))
+            outcomes |= {key: Outcome("dead" if status == "dead" else "known") for key, status in known.items()}
+            new = {key: batch for key, batch in new.items() if key not in known}
+        if new:
+            outcomes |= dict(zip(new, stored, strict=True))
+        return [outcomes[batch.edge, batch.batch_id] for batch in batches]
+
+    def _store_new(self, batches: list[wire.Batch]) -> list[Outcome]:
+        """Store batches, or none of them, and say nothing, if the ledger has one already."""
+        source_ids = self._registry.source_ids([(batch.edge, batch.source) for batch in batches])
+        ids = self._registry.series_ids([batch.readings.series for batch in batches])
+        parts = [
+            (of[batch.readings.codes], batch.readings.ts_us, batch.readings.values)
+            for of, batch in zip(ids, batches, strict=True)
+        ]
+        arranged = samples.arrange(parts)
+        self._partitions.ensure(arranged.days())
+        began_s = monotonic()
+        with self._engine.connect() as connection, connection.begin() as transaction:
+            if not ledger.enter(connection, batches, source_ids, arranged.expected):
+                transaction.rollback()
+                return []
+            counts = samples.write(_driver(connection), arranged)
+            wrong = np.flatnonzero(~counts.same_as(arranged.expected)).tolist()
+            if wrong:
+                ledger.correct(connection, batches, counts, wrong)
+            ledger.quarantine(connection, batches, source_ids)
+        trail.stored(len(batches), monotonic() - began_s)
+        columns = zip(counts.stored.tolist(), counts.duplicate.tolist(), counts.conflict.tolist(), strict=True)
+        return [Outcome("stored", Written(*row)) for row in columns]
+
+    def _died(self, message: Message, error: Exception) -> Outcome:
+        if not isinstance(error, HOPELESS):
+            log.error("an error nobody thought of", exc_info=error)
+        return self._bury(message, error)
+
+    def _bury(self, message: Message, error: Exception) -> Outcome:
         """Keep a message that can never be stored, and enter it as dead if it says which batch it is."""
+        header, payload = message
         known = header if isinstance(header, dict) else {}
         text = f"{type(error).__name__}: {error}"[:MAX_ERROR_CHARACTERS]
         body = payload if isinstance(payload, bytes) else repr(payload).encode()
         checked = _checked(header)
         row: dict[str, Any] | None = None
         if checked:
-            status = ledger.status(self._engine, checked["edge"], checked["batch_id"])
-            if status is not None:
-                return Outcome("dead" if status == "dead" else "known")
+            key = (checked["edge"], checked["batch_id"])
+            with self._engine.connect() as connection:
+                known_as = ledger.statuses(connection, [key]).get(key)
+            if known_as:
+                return Outcome("dead" if known_as == "dead" else "known")
             source = wire.Source(**{name: checked["source"][name] for name in wire.SOURCE})
-            row = ledger.dead_row(checked, self._registry.source_id(checked["edge"], source), text)
+            (source_id,) = self._registry.source_ids([(checked["edge"], source)])
+            row = ledger.dead_row(checked, source_id, text)
         with self._engine.begin() as connection:
             if row and not ledger.is_new(connection, row):
                 return Outcome("dead")
@@ -126,10 +211,15 @@ class Collector:
             )
         return Outcome("dead", error=text)
 
-    def _acknowledge(self, header: Any, status: str) -> int | None:
-        """Tell the edge. The broker's clock at that; None if the header does not say whom to tell."""
-        checked = _checked(header)
-        return self._acks.send(checked["edge"], checked["source"]["id"], checked["batch_id"], status) if checked else None
+    def _acknowledge(self, outcomes: Iterable[tuple[Any, Outcome]]) -> None:
+        settled = [(checked, outcome) for header, outcome in outcomes if (checked := _checked(header))]
+        now_us = self._acks.send(
+            (header["edge"], header["source"]["id"], header["batch_id"], "dead" if outcome.status == "dead" else "stored")
+            for header, outcome in settled
+        )
+        for header, outcome in settled:
+            rows = _classes(header, outcome)
+            trail.settled(header, outcome.status, rows, cluster=self._cluster, acknowledged_us=now_us)
 
     def _forget(self, *_: Any) -> None:
         self._registry.forget()

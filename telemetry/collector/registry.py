@@ -52,15 +52,18 @@ SELECT_SERIES = text("""
     JOIN gpus g ON g.identity = k.gpu JOIN metrics m ON m.name = k.metric
     JOIN series s ON (s.gpu_id, s.metric_id, s.labels_digest) = (g.id, m.id, k.digest)
 """)
-UPSERT_SOURCE = text("""
-    WITH made AS (
-        INSERT INTO sources (edge, path, fingerprint, format) VALUES (:edge, :path, :fingerprint, :format)
-        ON CONFLICT (edge, fingerprint, path) DO NOTHING RETURNING id
-    )
-    SELECT id FROM made
-    UNION ALL SELECT id FROM sources WHERE (edge, fingerprint, path) = (:edge, :fingerprint, :path)
+INSERT_SOURCES = text("""
+    INSERT INTO sources (edge, path, fingerprint, format)
+    SELECT * FROM unnest(CAST(:edge AS text[]), CAST(:path AS text[]), CAST(:fingerprint AS text[]), CAST(:format AS text[]))
+    ON CONFLICT (edge, fingerprint, path) DO NOTHING
+""")
+SELECT_SOURCES = text("""
+    SELECT edge, fingerprint, path, id FROM sources
+    JOIN unnest(CAST(:edge AS text[]), CAST(:path AS text[]), CAST(:fingerprint AS text[])) AS k (edge, path, fingerprint)
+         USING (edge, fingerprint, path)
 """)
 
+SourceKey = tuple[str, str, str]
 Ids = NDArray[np.int64]
 
 
@@ -76,36 +79,51 @@ class Registry:
 
     def forget(self) -> None:
         """Drop all that is cached: a renewed connection may lead to a database that has forgotten."""
-        self._series.clear()
-        self._sources.clear()
+        self._series = {}
+        self._sources = {}
 
-    def series_ids(self, texts: Sequence[str]) -> Ids:
-        """The id of each series text. Raises WireError for a text that is no series."""
-        unknown = [each for each in texts if each not in self._series]
-        known = self._series
-        if unknown:
-            if len(known) + len(unknown) > self._cache_size:
-                known = {each: known[each] for each in texts if each in known}
-            known = known | self._make_series(unknown)
-            self._series = known
-        return np.fromiter((known[each] for each in texts), np.int64, len(texts))
+    def series_ids(self, texts: Sequence[Sequence[str]]) -> list[Ids]:
+        """The ids of the series texts of each of some batches. Raises WireError for a text that is no series."""
+        found = [list(map(self._series.get, some)) for some in texts]
+        if any(None in ids for ids in found):
+            wanted = dict.fromkeys(each for some in texts for each in some)
+            unknown = [each for each in wanted if each not in self._series]
+            if len(self._series) + len(unknown) > self._cache_size:
+                self._series = {each: self._series[each] for each in wanted if each in self._series}
+            known = self._series
+            known |= self._make_series(unknown)
+            if self._series is not known:
+                # A renewed connection has emptied the cache: what we held may be unknown there.
+                return self.series_ids(texts)
+            found = [[known[each] for each in some] for some in texts]
+        return [np.array(ids, np.int64) for ids in found]
 
-    def source_id(self, edge: str, source: Source) -> int:
-        """The id of a source of an edge, made if it is new."""
-        key = (edge, source.fingerprint, source.path)
-        if key not in self._sources:
-            if len(self._sources) >= self._cache_size:
-                self._sources.clear()
-            with self._engine.begin() as connection:
-                parameters = {
-                    "edge": edge,
-                    "path": source.path,
-                    "fingerprint": source.fingerprint,
-                    "format": source.format,
-                }
-                found = connection.scalar(UPSERT_SOURCE, parameters) or connection.scalar(UPSERT_SOURCE, parameters)
-            self._sources[key] = int(found)
-        return self._sources[key]
+    def source_ids(self, sources: Sequence[tuple[str, Source]]) -> list[int]:
+        """The ids of sources, each with its edge; those that are new are made."""
+        keys = [(edge, source.fingerprint, source.path) for edge, source in sources]
+        known = self._sources
+        if any(key not in known for key in keys):
+            new = {key: source for key, (_, source) in zip(keys, sources, strict=True) if key not in known}
+            if len(known) + len(new) > self._cache_size:
+                known = self._sources = {key: known[key] for key in keys if key in known}
+            known |= self._make_sources(new)
+            if self._sources is not known:
+                return self.source_ids(sources)
+        return [known[key] for key in keys]
+
+    def _make_sources(self, new: dict[SourceKey, Source]) -> dict[SourceKey, int]:
+        # In order, as for all that many collectors make at once: two that lock the same rows must not wait for each other.
+        keys = sorted(new)
+        columns = {
+            "edge": [edge for edge, _, _ in keys],
+            "path": [path for _, _, path in keys],
+            "fingerprint": [fingerprint for _, fingerprint, _ in keys],
+        }
+        with self._engine.begin() as connection:
+            connection.execute(INSERT_SOURCES, columns | {"format": [new[key].format for key in keys]})
+        with self._engine.begin() as connection:
+            found = connection.execute(SELECT_SOURCES, columns).all()
+        return {(edge, fingerprint, path): int(source_id) for edge, fingerprint, path, source_id in found}
 
     def _make_series(self, texts: list[str]) -> dict[str, int]:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,110 +15,117 @@ from telemetry.store import partitions
 POSTGRES_EPOCH_US = 946_684_800_000_000
 COPY_HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 COPY_TRAILER = b"\xff\xff"
-ROW = np.dtype(
-    [
-        ("fields", ">i2"),
-        ("series_size", ">i4"),
-        ("series", ">i8"),
-        ("ts_size", ">i4"),
-        ("ts", ">i8"),
-        ("value_size", ">i4"),
-        ("value", ">f8"),
-    ]
-)
+COLUMNS = {"series_id": ">i8", "ts": ">i8", "value": ">f8"}
+STAGED = {**COLUMNS, "batch": ">i4"}
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Rows by class, an entry a batch."""
+
+    stored: Ints
+    duplicate: Ints
+    conflict: Ints
+
+    def same_as(self, other: Counts) -> Flags:
+        """For which batches two agree."""
+        same: Flags = (self.stored == other.stored) & (self.duplicate == other.duplicate) & (self.conflict == other.conflict)
+        return same
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Samples in (series, ts) order, each key once; and how many further rows said the same or something else."""
+    """Samples in (series, ts) order, each key once, with the number of the batch each came in.
+
+    `expected` is what becomes of the rows of each batch if no key is stored yet.
+    """
 
     series: Ints
     ts_us: Ints
     values: Floats
-    duplicate: int
-    conflict: int
+    batches: Ints
+    expected: Counts
 
     def days(self) -> list[int]:
         """The days they fall on, counted from 1970-01-01."""
         return [int(day) for day in np.unique(self.ts_us // partitions.DAY_US)]
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """Rows by class."""
-
-    stored: int
-    duplicate: int
-    conflict: int
-
-
-def arrange(series: Ints, ts_us: Ints, values: Floats) -> Samples:
-    """Bring rows into (series, ts) order and keep the first of each key."""
+def arrange(parts: Sequence[tuple[Ints, Ints, Floats]]) -> Samples:
+    """Bring the rows (series, ts, value) of some batches into (series, ts) order, and keep the first of each key."""
+    series, ts_us, values = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    batches = np.repeat(np.arange(len(parts)), [len(part[0]) for part in parts])
     order = np.lexsort((ts_us, series))
-    series, ts_us, values = series[order], ts_us[order], values[order]
+    series, ts_us, values, batches = series[order], ts_us[order], values[order], batches[order]
     first = np.ones(len(series), np.bool_)
     first[1:] = (series[1:] != series[:-1]) | (ts_us[1:] != ts_us[:-1])
-    kept = values[first][np.cumsum(first) - 1]
-    same = int((~first & (values == kept)).sum())
-    return Samples(series[first], ts_us[first], values[first], same, int((~first).sum()) - same)
+    same = ~first & (values == values[first][np.cumsum(first) - 1])
+    expected = Counts(*(np.bincount(batches[rows], minlength=len(parts)) for rows in (first, same, ~first & ~same)))
+    return Samples(series[first], ts_us[first], values[first], batches[first], expected)
 
 
-def write(connection: psycopg.Connection, samples: Samples) -> Written:
-    """Store samples inside the caller's transaction. Their partitions are there already."""
+def write(connection: psycopg.Connection, samples: Samples) -> Counts:
+    """Store samples inside the caller's transaction; what became of each batch's rows. Their partitions are there already."""
     days = samples.ts_us // partitions.DAY_US
-    stored, duplicate, conflict = 0, samples.duplicate, samples.conflict
+    same, other = (np.zeros_like(samples.expected.stored) for _ in range(2))
     for day in samples.days():
-        of_day = days == day
-        rows = _rows(samples.series[of_day], samples.ts_us[of_day], samples.values[of_day])
+        rows = days == day
+        columns = {
+            "series_id": samples.series[rows],
+            "ts": samples.ts_us[rows] - POSTGRES_EPOCH_US,
+            "value": samples.values[rows],
+        }
         table = partitions.name(day)
         try:
             with connection.transaction():
-                _copy(connection, table, rows)
-            stored += len(rows)
+                _copy(connection, table, _binary(COLUMNS, columns))
         except psycopg.errors.UniqueViolation:
-            inserted, equal = _stage(connection, table, rows)
-            stored += inserted
-            duplicate += equal - inserted
-            conflict += len(rows) - equal
-    return Written(stored, duplicate, conflict)
+            for batch, equal, unequal in _stage(connection, table, {**columns, "batch": samples.batches[rows]}):
+                same[batch] += equal
+                other[batch] += unequal
+    expected = samples.expected
+    return Counts(expected.stored - same - other, expected.duplicate + same, expected.conflict + other)
 
 
-def _rows(series: Ints, ts_us: Ints, values: Floats) -> NDArray[np.void]:
-    rows = np.empty(len(series), ROW)
-    rows["fields"] = 3
-    rows["series_size"] = rows["ts_size"] = rows["value_size"] = 8
-    rows["series"], rows["ts"], rows["value"] = series, ts_us - POSTGRES_EPOCH_US, values
-    return rows
+def _binary(kinds: dict[str, str], columns: dict[str, NDArray[np.generic]]) -> bytes:
+    fields = [("fields", ">i2")]
+    for name, kind in kinds.items():
+        fields += [(f"{name}_size", ">i4"), (name, kind)]
+    rows = np.empty(len(columns["ts"]), fields)
+    rows["fields"] = len(kinds)
+    for name, kind in kinds.items():
+        rows[f"{name}_size"] = np.dtype(kind).itemsize
+        rows[name] = columns[name]
+    return COPY_HEADER + rows.tobytes() + COPY_TRAILER
 
 
-def _copy(connection: psycopg.Connection, table: str, rows: NDArray[np.void]) -> None:
-    with (
-        connection.cursor() as cursor,
-        cursor.copy(f"COPY {table} (series_id, ts, value) FROM STDIN (FORMAT binary)".encode()) as copy,
-    ):
-        copy.write(COPY_HEADER + rows.tobytes() + COPY_TRAILER)
+def _copy(connection: psycopg.Connection, table: str, rows: bytes, columns: str = "series_id, ts, value") -> None:
+    statement = f"COPY {table} ({columns}) FROM STDIN (FORMAT binary)".encode()
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.write(rows)
 
 
-def _stage(connection: psycopg.Connection, table: str, rows: NDArray[np.void]) -> tuple[int, int]:
-    """Insert what is not there yet: rows inserted, and rows whose stored value is the same (those inserted included)."""
+def _stage(connection: psycopg.Connection, table: str, columns: dict[str, NDArray[np.generic]]) -> list[tuple[int, int, int]]:
+    """Insert what is not there yet: of each batch, rows that were there with the same value, and with another."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "CREATE TEMP TABLE IF NOT EXISTS staging (series_id bigint, ts timestamptz, value double precision)"
+            "CREATE TEMP TABLE IF NOT EXISTS staging (series_id bigint, ts timestamptz, value double precision, batch integer)"
             " ON COMMIT DELETE ROWS"
         )
         cursor.execute("TRUNCATE staging")
-        _copy(connection, "staging", rows)
+        _copy(connection, "staging", _binary(STAGED, columns), "series_id, ts, value, batch")
         cursor.execute(
-            f"INSERT INTO {table} SELECT series_id, ts, value FROM staging ORDER BY series_id, ts"  # noqa: S608
-            " ON CONFLICT DO NOTHING".encode()
+            f"WITH new AS (INSERT INTO {table} SELECT series_id, ts, value FROM staging ORDER BY series_id, ts"  # noqa: S608
+            " ON CONFLICT DO NOTHING RETURNING series_id, ts)"
+            " DELETE FROM staging s USING new WHERE (new.series_id, new.ts) = (s.series_id, s.ts)".encode()
         )
-        inserted = cursor.rowcount
         cursor.execute(
-            f"SELECT count(*) FROM staging JOIN {table} AS t USING (series_id, ts) WHERE t.value = staging.value".encode()  # noqa: S608
+            "SELECT s.batch, count(*) FILTER (WHERE t.value = s.value), count(*) FILTER (WHERE t.value <> s.value)"  # noqa: S608
+            f" FROM staging s JOIN {table} t USING (series_id, ts) GROUP BY s.batch".encode()
         )
-        row = cursor.fetchone()
-        assert row is not None, "count(*) always returns a row"  # noqa: S101
-        return inserted, int(row[0])
+        found: list[tuple[int, int, int]] = cursor.fetchall()
+    return found

@@ -1,33 +1,40 @@
-"""The ingest task: decode nothing, decide nothing; call the service and say what became of the message.
+"""The ingest task: decode nothing, decide nothing; call the service and say what became of the messages.
 
-A failure of the surroundings is tried again here, in the process, with growing pauses; then the message goes back to the queue.
+A failure of the surroundings is tried again here, in the process, with growing pauses; then the messages go back to the queue.
 """
 
 from __future__ import annotations
 
 import random
 import time
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 from celery.exceptions import Reject
 from celery.utils.log import get_task_logger
+from kombu.serialization import loads, prepare_accept_content
 
 from telemetry import broker
 from telemetry.celery import PERSIST, app, settings
 from telemetry.collector.acks import Acks
-from telemetry.collector.persist import SURROUNDINGS, Collector
+from telemetry.collector.consume import Coalescer, GroupRequest
+from telemetry.collector.persist import Collector, Message, passes
 from telemetry.keys import Keys
 from telemetry.monitoring import trail
-from telemetry.readings.wire import NewerVersionError
+from telemetry.readings.wire import NewerVersionError, WireError
 from telemetry.store.engine import make_engine
 
 log = get_task_logger(__name__)
 
 PAUSES_S = (0.1, 0.3, 1.0, 3.0, 6.0)
-# Well below the soft time limit, at which a message would be dropped rather than requeued.
+# Well below the soft time limit.
 PATIENCE_S = 20.0
 NEWER_PAUSE_S = 5.0
+ACCEPTED = prepare_accept_content(app.conf.accept_content)
+
+# As kombu has them: body, content type, content encoding.
+Body = tuple[bytes, str, str]
 
 
 @cache
@@ -37,35 +44,61 @@ def collector() -> Collector:
     return Collector(settings, make_engine(settings, application="collector"), acks)
 
 
-@app.task(name=PERSIST)
-def persist(header: Any, payload: Any) -> None:
-    """Persist one batch: see `telemetry.readings.wire` for the message."""
-    with trail.about(header):
-        _persist(header, payload)
+@app.task(name=PERSIST, Strategy=Coalescer, Request=GroupRequest)
+def persist(bodies: Sequence[Body], *, condemned: bool = False) -> None:
+    """Persist the batches in the bodies of some messages, each `(header, payload)`: see `telemetry.readings.wire`.
+
+    `condemned` says that the one message has been the end of too many processes.
+    """
+    messages = [opened(body) for body in bodies]
+    with trail.about(header for header, _ in messages):
+        work(messages, condemned=condemned)
 
 
-def _persist(header: Any, payload: Any) -> None:
+def work(messages: Sequence[Message], *, condemned: bool) -> None:
+    """Persist messages; a failure of the surroundings is tried again, then raised as Reject."""
     deadline = time.monotonic() + PATIENCE_S
     for pause_s in (*PAUSES_S, None):
         try:
-            outcome = collector().persist(header, payload)
-        except NewerVersionError as error:
-            log.warning("%s; it waits for a newer collector", error)
-            time.sleep(NEWER_PAUSE_S)
-            raise Reject(error, requeue=True) from None
-        except SURROUNDINGS as error:
+            if condemned:
+                collector().condemn(messages[0], WireError("the processes that work on it die"))
+                return
+            outcomes = collector().persist_all(messages)
+        except Exception as error:
+            if not passes(error):
+                raise
             trail.setback()
-            log.warning("%s %s: %s", name_of(header), type(error).__name__, str(error).splitlines()[:1])
+            log.warning("%s %s: %s", named(messages), type(error).__name__, str(error).splitlines()[:1])
             if pause_s is None or time.monotonic() > deadline:
                 raise Reject(error, requeue=True) from None
             time.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
         else:
-            if outcome.error:
-                log.error("%s is dead: %s", name_of(header), outcome.error)
+            tell(messages, outcomes)
             return
 
 
-def name_of(header: Any) -> str:
-    """What a log line calls a message."""
-    known = header if isinstance(header, dict) else {}
-    return f"edge={known.get('edge')} batch={known.get('batch_id')}"
+def tell(messages: Sequence[Message], outcomes: Sequence[Any]) -> None:
+    """Log what died. Raises Reject if one must wait for a newer collector; what else is in the group is known by then."""
+    for message, outcome in zip(messages, outcomes, strict=True):
+        if isinstance(outcome, NewerVersionError):
+            log.warning("%s; it waits for a newer collector", outcome)
+            time.sleep(NEWER_PAUSE_S)
+            raise Reject(outcome, requeue=True)
+        if outcome.error:
+            log.error("%s is dead: %s", named([message]), outcome.error)
+
+
+def opened(body: Body) -> Message:
+    """Header and payload of a body; what is no such pair stands as a payload without a header."""
+    try:
+        (header, payload), _, _ = loads(*body, accept=ACCEPTED)
+    except Exception:  # noqa: BLE001 - bytes of a stranger
+        return None, body[0]
+    return header, payload
+
+
+def named(messages: Sequence[Message]) -> str:
+    """What a log line calls a group."""
+    header = messages[0][0] if messages and isinstance(messages[0][0], dict) else {}
+    others = f" and {len(messages) - 1} more" if len(messages) > 1 else ""
+    return f"edge={header.get('edge')} batch={header.get('batch_id')}{others}"

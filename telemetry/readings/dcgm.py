@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from telemetry.readings import labels as label_sets
 from telemetry.readings.catalogue import lookup
-from telemetry.readings.records import MAX_KEPT_BYTES, Records, line_end_length
+from telemetry.readings.lines import MAX_FRAMES, Cells, Frames
+from telemetry.readings.records import Records
+from telemetry.readings.rows import BLANK, REASON_CODE, Codes, Flags, Rows
 from telemetry.readings.series import SeriesKey
 from telemetry.readings.timestamps import parse_us
 from telemetry.readings.values import parse_values
@@ -30,15 +32,10 @@ KNOWN = {TIMESTAMP, METRIC, VALUE, LABELS, UUID, HOST, INDEX, DEVICE, MODEL, *AT
 # Names that say again what a column says; and an extra column without a name, such as a data frame's index, says nothing.
 REPEATED = {"", "__name__", "UUID", "gpu", "device", "modelName", "Hostname"}
 
-REASONS = ("", "bad_timestamp", "too_old", "too_new", "no_metric", "no_gpu", "bad_labels", "blank", "bad_value")
-REASON_CODE = {reason: code for code, reason in enumerate(REASONS)}
 MAX_CACHED_SERIES = 100_000
 BLANKS = " \t"
 INDEX_TEXT = re.compile(r"\d{1,9}", re.ASCII)
 MAX_CODES = 1 << 31
-
-Codes = NDArray[np.int64]
-Flags = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,36 +51,21 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class QuarantinedRow:
-    """A row that is no reading: byte offset and line (from 1) in the source, the reason, the bytes kept of it."""
+class Pass:
+    """How times are read: what is believed, at which time of reading, and what a replay adds to each."""
 
-    offset: int
-    line: int
-    reason: str
-    raw: bytes
+    limits: Limits
+    now_us: int
+    shift_us: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Readings:
-    """The rows of a batch. `codes`, `ts_us` and `values` have an entry a reading; codes point into `series` (texts)."""
+@dataclass(slots=True)
+class Learnt:
+    """What the frames of lines say: series text, why they name none (0: they do), whether the metric is a counter."""
 
-    series: list[str]
-    codes: Codes
-    ts_us: Codes
-    values: NDArray[np.float64]
-    blank: int
-    quarantined: list[QuarantinedRow]
-
-    @classmethod
-    def of_quarantined(cls, rows: list[QuarantinedRow]) -> Readings:
-        """Rows none of which is a reading."""
-        none = np.empty(0, np.int64)
-        return cls([], none, none, np.empty(0, np.float64), 0, rows)
-
-    @property
-    def rows(self) -> int:
-        """Rows of every class."""
-        return len(self.codes) + self.blank + len(self.quarantined)
+    texts: list[str] = field(default_factory=list)
+    reasons: list[int] = field(default_factory=list)
+    counters: list[bool] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -91,7 +73,9 @@ class Format:
     """The dcgm format of one header. Keeps the series it has seen, so that each is worked out once."""
 
     columns: list[str]
+    frames: Frames
     seen: dict[tuple[str, ...], tuple[str, str]] = field(default_factory=dict)
+    learnt: Learnt = field(default_factory=Learnt)
 
     @classmethod
     def of_header(cls, cells: list[bytes]) -> Format | None:
@@ -104,38 +88,52 @@ class Format:
         has_gpu = UUID in given or {HOST, INDEX} <= given
         if "\0" in "".join(names) or len(given) < len(names) or not {TIMESTAMP, METRIC, VALUE} <= given or not has_gpu:
             return None
-        return cls(names)
+        low, high = sorted((names.index(TIMESTAMP), names.index(VALUE)))
+        return cls(names, Frames(len(names), low, high))
 
     def first_timestamp_us(self, records: Records) -> int | None:
         """The time of the first record, where a replay begins; None if it has none."""
         column = records.columns[self.columns.index(TIMESTAMP)]
         return _instant(column[0].as_py()) if len(column) else None
 
-    def read(
-        self, records: Records, block: bytes, *, offset: int, line: int, now_us: int, limits: Limits, shift_us: int = 0
-    ) -> Readings:
-        """Give the records of a block their meaning.
-
-        `offset` and `line` (from 1) are where the block begins in the source, `now_us` is the time of reading,
-        `shift_us` is added to every timestamp (a replay).
-        """
+    def read(self, records: Records, block: bytes, how: Pass) -> Rows:
+        """Give the records of a block their meaning."""
         cells = dict(zip(self.columns, records.columns, strict=True))
-        reasons, ts_us = _timestamps(cells[TIMESTAMP], now_us, limits, shift_us)
-        texts, codes, series_reasons = self._series(cells)
-        reasons = np.where(reasons > 0, reasons, series_reasons)
-        values, blank, bad = parse_values(cells[VALUE], self._counters(cells[METRIC]))
-        reasons[(reasons == 0) & blank] = REASON_CODE["blank"]
-        reasons[(reasons == 0) & bad] = REASON_CODE["bad_value"]
-        good = reasons == 0
-        used, codes = np.unique(codes[good], return_inverse=True)
-        return Readings(
-            series=[texts[n] for n in used],
-            codes=codes,
-            ts_us=ts_us[good],
-            values=values[good],
-            blank=int((reasons == REASON_CODE["blank"]).sum()),
-            quarantined=_quarantined(records, block, reasons, offset, line),
+        texts, codes, reasons = self._series(cells)
+        column = cells[TIMESTAMP].dictionary_encode()
+        times = Cells(column.dictionary.to_pylist(), column.indices.to_numpy())
+        ts_us, values = _judge(reasons, times, cells[VALUE], self._counters(cells[METRIC]), how)
+        places = (records.starts, records.ends, records.lines)
+        return Rows(block, texts, codes, reasons, ts_us, values, *places, records.malformed)
+
+    def read_lines(self, block: bytes, max_record: int, how: Pass) -> Rows:
+        """The rows at the beginning of a block that are lines like others before; see `telemetry.readings.lines`."""
+        if len(self.frames.known) > MAX_FRAMES:
+            self.frames.known.clear()
+            self.learnt = Learnt()
+        found = self.frames.find(block, max_record, self._learn)
+        learnt = self.learnt
+        reasons = np.array(learnt.reasons, np.uint8)[found.frames]
+        counters = np.array(learnt.counters, np.bool_)[found.frames]
+        times, values = (found.low, found.high) if self._time_first() else (found.high, found.low)
+        column = pa.array(values.texts, pa.string()).take(pa.array(values.codes))
+        ts_us, numbers = _judge(reasons, times, column, counters, how)
+        count = len(found.frames)
+        return Rows(
+            block, learnt.texts, found.frames, reasons, ts_us, numbers, found.bounds[:-1], found.bounds[1:], np.arange(count)
         )
+
+    def _time_first(self) -> bool:
+        return self.columns.index(TIMESTAMP) < self.columns.index(VALUE)
+
+    def _learn(self, columns: list[pa.Array]) -> list[int]:
+        cells = dict(zip(self.columns, columns, strict=True))
+        texts, codes, reasons = self._series(cells)
+        learnt, first = self.learnt, len(self.learnt.texts)
+        learnt.texts += [texts[code] for code in codes.tolist()]
+        learnt.reasons += reasons.tolist()
+        learnt.counters += self._counters(cells[METRIC]).tolist()
+        return list(range(first, len(learnt.texts)))
 
     def _counters(self, metrics: pa.Array) -> NDArray[np.bool_]:
         encoded = metrics.dictionary_encode()
@@ -195,30 +193,24 @@ def _instant(text: str) -> int | None:
     return parse_us(text.strip(BLANKS))
 
 
-def _timestamps(column: pa.Array, now_us: int, limits: Limits, shift_us: int) -> tuple[Flags, Codes]:
-    encoded = column.dictionary_encode()
-    parsed = [_instant(text) for text in encoded.dictionary.to_pylist()]
-    instants = np.array([0 if us is None else us + shift_us for us in parsed], np.int64)
+def _judge(
+    reasons: Flags, times: Cells, values: pa.Array, counters: NDArray[np.bool_], how: Pass
+) -> tuple[Codes, NDArray[np.float64]]:
+    """Times and values of rows; enters into `reasons` what is wrong with them: time before series before value."""
+    flags, instants = _instants(times.texts, how)
+    late = flags[times.codes]
+    reasons[late > 0] = late[late > 0]
+    numbers, blank, bad = parse_values(values, counters)
+    reasons[(reasons == 0) & blank] = BLANK
+    reasons[(reasons == 0) & bad] = REASON_CODE["bad_value"]
+    return instants[times.codes], numbers
+
+
+def _instants(texts: list[str], how: Pass) -> tuple[Flags, Codes]:
+    parsed = [_instant(text) for text in texts]
+    instants = np.array([0 if us is None else us + how.shift_us for us in parsed], np.int64)
     flags = np.zeros(len(parsed), np.uint8)
-    flags[instants > now_us + limits.future_us] = REASON_CODE["too_new"]
-    flags[instants < limits.floor_us] = REASON_CODE["too_old"]
+    flags[instants > how.now_us + how.limits.future_us] = REASON_CODE["too_new"]
+    flags[instants < how.limits.floor_us] = REASON_CODE["too_old"]
     flags[np.array([us is None for us in parsed], np.bool_)] = REASON_CODE["bad_timestamp"]
-    indices = encoded.indices.to_numpy()
-    return flags[indices], instants[indices]
-
-
-def _quarantined(records: Records, block: bytes, reasons: Flags, offset: int, line: int) -> list[QuarantinedRow]:
-    rows = [
-        QuarantinedRow(offset + bad.start, line + bad.line, bad.reason, kept(block[bad.start : bad.end]))
-        for bad in records.malformed
-    ]
-    for n in np.flatnonzero((reasons > 0) & (reasons != REASON_CODE["blank"])):
-        start, end = int(records.starts[n]), int(records.ends[n])
-        reason = REASONS[reasons[n]]
-        rows.append(QuarantinedRow(offset + start, line + int(records.lines[n]), reason, kept(block[start:end])))
-    return sorted(rows, key=lambda row: row.offset)
-
-
-def kept(row: bytes) -> bytes:
-    """What the quarantine keeps of a row: its bytes without the line end, at most MAX_KEPT_BYTES."""
-    return row[: len(row) - line_end_length(row)][:MAX_KEPT_BYTES]
+    return flags, instants

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from telemetry.readings import records
-from telemetry.readings.dcgm import Format, kept
+from telemetry.readings.dcgm import Format
 from telemetry.readings.identity import digest, fingerprint
+from telemetry.readings.rows import kept
 
 
 @dataclass(frozen=True, slots=True)

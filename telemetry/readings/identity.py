@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
+from hashlib import sha256
 
 
 def digest(data: bytes) -> str:
     """32 hex digits that stand for some bytes."""
-    return blake2b(data, digest_size=16).hexdigest()
+    # The one that processors have instructions for: twice as fast as BLAKE2 where they are there.
+    return sha256(data).hexdigest()[:32]
 
 
 def fingerprint(header: bytes, first_record: bytes) -> str:

@@ -17,8 +17,8 @@ Header, version 1:
 
 A batch of no bytes (`start` = `end`) is a probe: it is acknowledged and otherwise ignored.
 
-Payload: zstd of two Arrow IPC streams one after the other: the readings (`series`: dictionary of `SeriesKey` texts,
-`ts`: timestamp[us, UTC], `value`: float64) and the rows to quarantine (`offset`, `line`, `reason`, `raw`).
+Payload: zstd of an Arrow IPC stream with the readings (`series`: dictionary of `SeriesKey` texts, `ts`: timestamp[us, UTC],
+`value`: float64), and if there are any a second one behind it with the rows to quarantine (`offset`, `line`, `reason`, `raw`).
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import ipc
 
-from telemetry.readings.dcgm import QuarantinedRow, Readings
 from telemetry.readings.identity import digest
+from telemetry.readings.rows import QuarantinedRow, Readings
 
 VERSION = 1
 ACCEPTED = (VERSION,)
@@ -174,7 +174,8 @@ def decode(header: Any, payload: Any) -> Batch:
     try:
         raw = pa.decompress(payload, checked["size"], "zstd")
         reader = pa.BufferReader(raw)
-        table, bad = _read(reader, READINGS), _read(reader, QUARANTINE)
+        table = _read(reader, READINGS)
+        bad = _read(reader, QUARANTINE).to_pylist() if reader.tell() < len(raw) else []
     except (pa.ArrowException, OSError, ValueError) as error:
         raise WireError(f"the payload cannot be unpacked: {error}") from None
     readings = _readings(table, bad, checked["rows"]["blank"])
@@ -209,21 +210,19 @@ def _streams(readings: Readings) -> bytes:
     values = pa.record_batch(
         [series, pa.array(readings.ts_us).cast(READINGS.field("ts").type), pa.array(readings.values)], schema=READINGS
     )
-    bad = pa.record_batch(
-        [
-            pa.array([row.offset for row in readings.quarantined], pa.int64()),
-            pa.array([row.line for row in readings.quarantined], pa.int64()),
-            pa.array([row.reason for row in readings.quarantined], pa.string()),
-            pa.array([row.raw for row in readings.quarantined], pa.binary()),
-        ],
-        schema=QUARANTINE,
-    )
     sink = pa.BufferOutputStream()
-    for part in (values, bad):
+    for part in (values, *_quarantine(readings.quarantined)):
         with ipc.new_stream(sink, part.schema) as stream:
             stream.write_batch(part)
     raw: bytes = sink.getvalue().to_pybytes()
     return raw
+
+
+def _quarantine(rows: list[QuarantinedRow]) -> list[pa.RecordBatch]:
+    if not rows:
+        return []
+    columns = [pa.array([getattr(row, field.name) for row in rows], field.type) for field in QUARANTINE]
+    return [pa.record_batch(columns, schema=QUARANTINE)]
 
 
 def _read(reader: pa.BufferReader, schema: pa.Schema) -> pa.Table:
@@ -238,7 +237,7 @@ def _read(reader: pa.BufferReader, schema: pa.Schema) -> pa.Table:
     return table
 
 
-def _readings(table: pa.Table, bad: pa.Table, blank: int) -> Readings:
+def _readings(table: pa.Table, bad: list[dict[str, Any]], blank: int) -> Readings:
     series: list[str] = []
     codes = np.empty(0, np.int64)
     if table.num_rows:
@@ -250,5 +249,5 @@ def _readings(table: pa.Table, bad: pa.Table, blank: int) -> Readings:
         ts_us=table.column("ts").cast(pa.int64()).to_numpy(),
         values=table.column("value").to_numpy(),
         blank=blank,
-        quarantined=[QuarantinedRow(**row) for row in bad.to_pylist()],
+        quarantined=[QuarantinedRow(**row) for row in bad],
     )

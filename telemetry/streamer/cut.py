@@ -6,15 +6,22 @@ what makes publishing again harmless.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from telemetry.readings import identity, records
-from telemetry.readings.dcgm import Limits, QuarantinedRow, Readings, kept
+from telemetry.readings.dcgm import Limits, Pass
+from telemetry.readings.rows import QuarantinedRow, Readings, kept
 from telemetry.streamer.source import SourceFile
 
 MIN_BLOCK_BYTES = 1 << 16
 MAX_BLOCK_BYTES = 8 << 20
-TYPICAL_ROW_BYTES = 512
+TYPICAL_ROW_BYTES = 600
+# Rows that are read closely where one of them asks for it.
+CLOSE_ROWS = 64
+# A block is so much larger than its batches are expected to be.
+SPARE = 1.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +37,10 @@ class Reader:
     def shift_us(self) -> int:
         """What a replay adds to each timestamp."""
         return 0 if self.anchor_us is None else self.anchor_us - self.first_us
+
+    def reading(self, now_us: int) -> Pass:
+        """How times are read at a time."""
+        return Pass(self.limits, now_us, self.shift_us)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +81,64 @@ def cut(
             return None
         wanted = min(wanted * 4, wanted + MAX_BLOCK_BYTES)
     taken = block[: rows.end]
-    readings = found.read(rows, taken, offset=start, line=line, now_us=now_us, limits=reader.limits, shift_us=reader.shift_us)
+    readings = found.read(rows, taken, reader.reading(now_us)).readings(start, line)
     return _named(source, reader, taken, start, start + rows.end, line, line + rows.end_line, readings)
+
+
+def cuts(
+    source: SourceFile,
+    reader: Reader,
+    start: int,
+    line: int,
+    *,
+    limit: int,
+    room_bytes: int,
+    now_us: int,
+    row_bytes: float = TYPICAL_ROW_BYTES,
+) -> Iterator[Cut]:
+    """The next batches one after the other until they have filled so many bytes, or no row is complete.
+
+    `row_bytes` is how long rows are, about: blocks are read that hold whole batches.
+    """
+    close_rows = CLOSE_ROWS
+    while room_bytes > 0:
+        batch_bytes = limit * row_bytes * SPARE
+        batches = max(1, math.ceil(min(room_bytes, MAX_BLOCK_BYTES) / batch_bytes))
+        size = max(MIN_BLOCK_BYTES, int(batches * batch_bytes))
+        found = None
+        for found in _cut_lines(source, reader, start, line, limit=limit, size=size, now_us=now_us):
+            start, line, room_bytes = found.end, found.end_line, room_bytes - (found.end - found.start)
+            yield found
+            if room_bytes <= 0:
+                return
+        if found:
+            close_rows = CLOSE_ROWS
+            row_bytes = (found.end - found.start) / found.readings.rows
+            continue
+        found = cut(source, reader, start, line, limit=min(limit, close_rows), now_us=now_us)
+        if found is None:
+            return
+        close_rows *= 4
+        start, line, room_bytes = found.end, found.end_line, room_bytes - (found.end - found.start)
+        yield found
+
+
+def _cut_lines(
+    source: SourceFile, reader: Reader, start: int, line: int, *, limit: int, size: int, now_us: int
+) -> Iterator[Cut]:
+    """The batches in one block, as far as it can be read line by line."""
+    if source.head.format is None:
+        return
+    block = source.read(start, size)
+    rows = source.head.format.read_lines(block, reader.max_record, reader.reading(now_us))
+    count = len(rows.codes)
+    # What would be a short batch is read again with the block behind it.
+    whole = count - count % limit if len(block) == size and count > limit else count
+    for first in range(0, whole, limit):
+        last = min(first + limit, whole)
+        begin, end = int(rows.starts[first]), int(rows.ends[last - 1])
+        readings = rows.readings(start, line, slice(first, last))
+        yield _named(source, reader, block[begin:end], start + begin, start + end, line + first, line + last, readings)
 
 
 def first_timestamp_us(source: SourceFile, max_record: int) -> int | None:

@@ -7,22 +7,25 @@ what is on the wire is always in the window, so a streamer killed anywhere publi
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from secrets import token_hex
 from typing import Any
 
 from telemetry.readings import wire
-from telemetry.readings.dcgm import Readings
+from telemetry.readings.rows import Readings
 from telemetry.streamer import clock
-from telemetry.streamer.cut import Cut, Reader, cut, first_timestamp_us
+from telemetry.streamer.cut import TYPICAL_ROW_BYTES, Cut, Reader, cut, cuts, first_timestamp_us
 from telemetry.streamer.registry import Claim, Registry, State
 from telemetry.streamer.source import Prefix, SourceFile
 from telemetry.streamer.window import PROBE, Evidence, Flight, Probe, Window
 
 log = logging.getLogger(__name__)
 
-Publish = Callable[[dict[str, Any], bytes], None]
+# When so many batches are unread the streamer takes larger ones.
+BEHIND_BATCHES = 20
+
+Publish = Callable[[Iterable[tuple[dict[str, Any], bytes]]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class Moment:
 
 @dataclass(slots=True)
 class Stream:
-    """A claimed source. `window_bytes`, `batch_size`, `after_s` are settings; `reader` carries the replay pass."""
+    """A claimed source. Sizes and `after_s` are settings; `reader` carries the replay pass."""
 
     edge: str
     registry: Registry
@@ -45,6 +48,7 @@ class Stream:
     source_id: str
     reader: Reader
     batch_size: int
+    catch_up_size: int
     window_bytes: int
     after_s: float
     replay: bool
@@ -59,6 +63,7 @@ class Stream:
     _unsaved: bool = False
     _waiting: Cut | None = None
     _probe: Probe | None = None
+    _row_bytes: float = TYPICAL_ROW_BYTES
 
     def take(self, *, now_us: int) -> bool:
         """Claim the source and continue where its state says. False if another streamer holds it."""
@@ -178,15 +183,14 @@ class Stream:
         if not self.source.still_has(self._prefix):
             raise ChangedError(str(self.source.path))
         room = min(self.window_bytes - self.window.span, moment.room_bytes)
+        if room <= 0:
+            return new
         now = clock.now()
-        while room > 0:
-            found = self._next(moment.now_us)
-            self._at_end = found is None
-            if found is None:
-                break
+        for found in self._coming(room, size - self.window.end, moment.now_us):
             new.append(found)
             room -= found.end - found.start
             self.rows_read += found.readings.rows
+            self._row_bytes = (found.end - found.start) / found.readings.rows
             self._move(
                 self.window.publish(
                     Flight(
@@ -202,19 +206,37 @@ class Stream:
                     )
                 )
             )
-            if self.replay:
-                break
+        self._at_end = not new if self.replay else room > 0
         if new:
             self._prefix = self.source.prefix(self.window.end)
         return new
 
+    def _coming(self, room_bytes: int, unread_bytes: int, now_us: int) -> Iterable[Cut]:
+        """The next batches: as many as there is room for, in a replay one."""
+        if self.replay:
+            return filter(None, [self._next(now_us)])
+        limit = self.batch_size
+        if unread_bytes > BEHIND_BATCHES * limit * self._row_bytes:
+            # Several of them must fit into the window: one is read while another is stored.
+            limit = max(limit, min(self.catch_up_size, int(self.window_bytes / 4 / self._row_bytes)))
+        return cuts(
+            self.source,
+            self.reader,
+            self.window.end,
+            self.window.end_line,
+            limit=limit,
+            room_bytes=room_bytes,
+            now_us=now_us,
+            row_bytes=self._row_bytes,
+        )
+
     def _next(self, now_us: int) -> Cut | None:
-        """The next batch; in a replay it waits here while it would run ahead of the clock."""
+        """The next batch of a replay, which waits here while it would run ahead of the clock."""
         found = self._waiting or cut(
             self.source, self.reader, self.window.end, self.window.end_line, limit=self.batch_size, now_us=now_us
         )
         self._waiting = None
-        if found and self.replay and len(found.readings.ts_us):
+        if found and len(found.readings.ts_us):
             latest_us = int(found.readings.ts_us.max())
             if latest_us > now_us:
                 self._waiting = found
@@ -225,10 +247,12 @@ class Stream:
     def _send(self, moment: Moment) -> None:
         """Publish what is in the window and was not yet; what an error leaves is published by the next step."""
         first_published = {f.batch_id: f.first_published_us for f in self.window.flights}
-        for batch_id, each in list(self._unsent.items()):
-            if batch_id in first_published:
-                self.publish(*wire.encode(self._batch(each, first_published[batch_id], moment.now_us)))
-            del self._unsent[batch_id]
+        self.publish(
+            wire.encode(self._batch(each, first_published[batch_id], moment.now_us))
+            for batch_id, each in self._unsent.items()
+            if batch_id in first_published
+        )
+        self._unsent.clear()
 
     def _ask(self, moment: Moment) -> None:
         """Send a probe after batches that are overdue while nothing tells whether they are lost or late."""
@@ -239,7 +263,7 @@ class Stream:
         self._probe = Probe(PROBE + token_hex(16), now.seconds, tries)
         at, line = self.window.committed, self.window.line
         empty = Cut(self._probe.batch_id, at, at, line, line, Readings.of_quarantined([]))
-        self.publish(*wire.encode(self._batch(empty, moment.now_us, moment.now_us)))
+        self.publish([wire.encode(self._batch(empty, moment.now_us, moment.now_us))])
 
     def _batch(self, each: Cut, published_us: int, now_us: int) -> wire.Batch:
         head = self.source.head

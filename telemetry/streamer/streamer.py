@@ -106,6 +106,7 @@ class Streamer:
             source_id=name,
             reader=Reader(settings.max_record_bytes, Limits(int(settings.timestamp_floor.timestamp()) * 1_000_000, future_us)),
             batch_size=settings.batch_size,
+            catch_up_size=settings.catch_up_size,
             window_bytes=settings.window_bytes,
             after_s=settings.republish_after_s,
             replay=settings.loop_mode,
@@ -192,8 +193,10 @@ class Streamer:
         for name, stream in list(self.streams.items()):
             if self._leads_there(stream):
                 continue
-            stream.source.final = True
-            if stream.read_up() and stream.idle():
+            if not stream.source.final:
+                # A last line without an end is complete now: the next tick reads it.
+                stream.source.final = True
+            elif stream.read_up() and stream.idle():
                 self._drop(name)
 
     def _leads_there(self, stream: Stream) -> bool:

@@ -95,7 +95,7 @@ def _quarantined(connection: Connection, file: File) -> Flags:
                 if file.reasons[place] in (VALUE, BLANK) and reason not in _OF_ITS_TIME:
                     continue
                 raw = kept(data, offset, int(file.ends[place]))
-                if hashlib.blake2b(raw, digest_size=16).digest() == digest:
+                if hashlib.sha256(raw).digest()[:16] == digest:
                     inside[place] = True
     return inside
 

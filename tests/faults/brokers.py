@@ -7,12 +7,21 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
+import redis
+
 from tests.faults.fault import fault, pause
 from tests.faults.poisons import push_all
-from tests.faults.site import Site
+from tests.faults.site import Site, freeze, thaw
+from tests.waiting import eventually
+
+QUEUE = "telemetry.ingest"
+# Few enough for a window to hold.
+SOME = 5
 
 
 @fault
@@ -95,30 +104,39 @@ def lose_acks(site: Site, random: Random) -> None:
                 client.delete(key)
 
 
+@contextmanager
+def queued(site: Site) -> Iterator[redis.Redis]:
+    """While messages are on the queue, because all collectors are frozen."""
+    for each in site.collectors:
+        freeze(each)
+    try:
+        with site.client() as client:
+            eventually(lambda: client.llen(QUEUE) >= SOME, 10, what="messages on the queue")
+            yield client
+    finally:
+        for each in site.collectors:
+            thaw(each)
+
+
 @fault
 def lose_queued_messages(site: Site, random: Random) -> None:
-    """The queue and the unacknowledged set vanish, as between a fetch and the note of it."""
-    with site.client() as client:
-        for _ in range(10):
-            client.delete("telemetry.ingest", "telemetry.unacked.central", "telemetry.unacked_index.central")
-            pause(random, 0.2)
+    """The queue and the unacknowledged set vanish, some times, while messages are there."""
+    for _ in range(3):
+        with queued(site) as client:
+            client.delete(QUEUE, "telemetry.unacked.central", "telemetry.unacked_index.central")
+        pause(random, 0.5)
 
 
 @fault
 def double_messages(site: Site, random: Random) -> None:
-    """Each message in the queue is there twice, some much later."""
-    kept: dict[bytes | str, None] = {}
+    """Each message in the queue is there twice, and once more when it is long stored."""
+    with queued(site) as client:
+        # Once each: to double the copies too would be another fault, an avalanche.
+        kept = client.lrange(QUEUE, 0, -1)
+        client.lpush(QUEUE, *kept)
+    pause(random, 3)
     with site.client() as client:
-        deadline = time.monotonic() + 3
-        while time.monotonic() < deadline:
-            for message in client.lrange("telemetry.ingest", 0, -1):
-                # Once each: to double the copies too would be another fault, an avalanche.
-                if message not in kept:
-                    kept[message] = None
-                    client.lpush("telemetry.ingest", message)
-            pause(random, 0.05)
-        for message in list(kept)[:50]:
-            client.lpush("telemetry.ingest", message)
+        client.lpush(QUEUE, *kept[:50])
 
 
 @fault

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,10 @@ def weaken_edge() -> None:
     def publisher(app: Celery, settings: Settings) -> Publish:
         send = make(app, settings)
 
-        def trusting(header: dict[str, Any], payload: bytes) -> None:
-            send(header, payload)
-            acks.send(header["edge"], header["source"]["id"], header["batch_id"], "stored")
+        def trusting(messages: Iterable[tuple[dict[str, Any], bytes]]) -> None:
+            sent = list(messages)
+            send(sent)
+            acks.send((header["edge"], header["source"]["id"], header["batch_id"], "stored") for header, _ in sent)
 
         return trusting
 
@@ -52,15 +54,15 @@ def weaken_centre() -> None:
     """Acknowledge first, then store without a look at the ledger."""
     from telemetry.collector import ledger, persist  # noqa: PLC0415
 
-    careful = persist.Collector.persist
+    careful = persist.Collector.persist_all
 
-    def careless(self: persist.Collector, header: Any, payload: Any) -> persist.Outcome:
-        self._acknowledge(header, "stored")
+    def careless(self: persist.Collector, messages: Any) -> Any:
+        self._acknowledge((header, persist.PROBE) for header, _ in messages)
         time.sleep(DELAY_S)
-        return careful(self, header, payload)
+        return careful(self, messages)
 
-    ledger.status = lambda *_: None
-    persist.Collector.persist = careless  # type: ignore[method-assign]
+    ledger.statuses = lambda *_: {}
+    persist.Collector.persist_all = careless  # type: ignore[method-assign]
 
 
 if os.environ.get("TELEMETRY_ROLE") == "edge":

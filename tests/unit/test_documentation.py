@@ -9,7 +9,7 @@ import pytest
 
 from telemetry import celery, keys
 from telemetry.cli import COMMANDS
-from telemetry.readings.dcgm import REASONS
+from telemetry.readings.rows import REASONS
 from telemetry.settings import Settings
 
 ROOT = Path(__file__).parents[2]

@@ -2,40 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import redis
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
 from telemetry.collector.acks import Acks
 from telemetry.collector.persist import Collector
 from telemetry.keys import Keys
 from telemetry.readings import wire
-from telemetry.readings.dcgm import QuarantinedRow
 from telemetry.readings.identity import digest
+from telemetry.readings.rows import QuarantinedRow
 from telemetry.settings import Settings
 from telemetry.store.engine import make_engine
 from tests.batches import batch, key, readings
+from tests.fixtures.services import Query
 
 LEDGER = "SELECT status, rows, stored, duplicate, conflict, quarantined FROM batches ORDER BY batch_id"
-Query = Callable[[str], list[tuple[Any, ...]]]
 
 
 @pytest.fixture
 def collector(settings: Settings, engine: Engine, redis_client: redis.Redis) -> Collector:
     return Collector(settings, engine, Acks(redis_client, Keys(settings.key_prefix), settings.ack_ttl_s))
-
-
-@pytest.fixture
-def query(engine: Engine) -> Query:
-    def run(statement: str) -> list[tuple[Any, ...]]:
-        with engine.connect() as connection:
-            return [tuple(row) for row in connection.execute(text(statement))]
-
-    return run
 
 
 def acks(client: redis.Redis, settings: Settings) -> dict[Any, Any]:

@@ -65,9 +65,7 @@ class Edge:
 
     def acknowledge(self, *batches: wire.Batch) -> None:
         """Acknowledge batches as a collector does."""
-        acks = Acks(self.client, self.keys, 60)
-        for batch in batches:
-            acks.send(batch.edge, batch.source.id, batch.batch_id, "stored")
+        Acks(self.client, self.keys, 60).send((batch.edge, batch.source.id, batch.batch_id, "stored") for batch in batches)
 
     def states(self) -> list[dict[str, Any]]:
         """The states of the edge's sources, by path."""

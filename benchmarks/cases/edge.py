@@ -1,0 +1,55 @@
+"""What a real edge costs its node: beat and streamer at the default settings, following a file that gets 100 rows a second.
+
+`uss` is memory that no other process shares, of both; CPU is user and system time, of both.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+
+from benchmarks import processes
+from benchmarks.bench import Bench
+from benchmarks.feeder import Feeder
+
+ROWS_PER_S = 100
+SETTLE_S = 5
+MIB = 1 << 20
+
+
+def run(bench: Bench) -> dict[str, float]:
+    """Under load, then with a file that no longer grows."""
+    seconds = bench.sizes.edge_s
+    source = bench.file("edge", (seconds + 60) * ROWS_PER_S)
+    with bench.site() as site:
+        site.start_collector()
+        site.ingest(bench.warm_up, "warm-up", ROWS_PER_S)
+        path = site.directory / "grown.csv"
+        pair = site.start_edge(path, "node")
+        with Feeder(source, path, ROWS_PER_S):
+            site.wait(lambda: site.flow("bench/node").rows > 0, "the first rows")
+            time.sleep(min(SETTLE_S, seconds))
+            streaming = _busy(pair, seconds)
+            uss = sum(each.memory_full_info().uss for process in pair for each in processes.family(process.pid))
+        site.wait(lambda: not site.lag("bench/node", path), "all rows committed")
+        idle = _busy(pair, seconds / 3)
+    return {
+        "beat_cpu_percent": streaming[0],
+        "streamer_cpu_percent": streaming[1],
+        "cpu_percent": sum(streaming),
+        "idle_cpu_percent": sum(idle),
+        "uss_mib": uss / MIB,
+    }
+
+
+def _busy(pair: tuple[subprocess.Popen[bytes], ...], seconds: float) -> list[float]:
+    """Percent of a core that each process used in some seconds."""
+    before, begun = [_cpu_s(process) for process in pair], time.monotonic()
+    time.sleep(seconds)
+    taken_s = time.monotonic() - begun
+    return [100 * (_cpu_s(process) - was) / taken_s for process, was in zip(pair, before, strict=True)]
+
+
+def _cpu_s(process: subprocess.Popen[bytes]) -> float:
+    times = [each.cpu_times() for each in processes.family(process.pid)]
+    return sum(each.user + each.system for each in times)

@@ -1,0 +1,81 @@
+"""100-row messages a second from a full queue: by our collector, and by a worker that does nothing with the same bytes.
+
+`telemetry ingest --no-wait` fills the queue, a copy of it is kept, and each worker in turn empties one. The rate is
+taken over the last nine tenths, when each worker is warm: ours by its commits, the other's by what the broker still holds.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import redis
+
+from benchmarks import data
+from benchmarks.bench import Bench, BenchError, Site
+
+ROWS_A_MESSAGE = 100
+WARM = 0.1
+KEPT = "bench.kept"
+COMMITS = "SELECT extract(epoch FROM pg_xact_commit_timestamp(xmin)) FROM batches ORDER BY 1"
+# The window is not to stop the publisher: nobody acknowledges yet.
+WIDE = {"TELEMETRY_WINDOW_BYTES": str(1 << 30), "TELEMETRY_EDGE_BYTES": str(1 << 34)}
+EVERY_S = 0.01
+
+
+def run(bench: Bench) -> dict[str, float]:
+    """Both, one after the other."""
+    file = bench.file("messages", bench.sizes.messages * ROWS_A_MESSAGE)
+    with bench.site() as site, site.client() as client:
+        queue = site.settings.ingest_queue
+        size = fill(site, client, file)
+        client.copy(queue, KEPT)
+        nothing = site.start_worker("benchmarks.peers.noop", BENCH_QUEUE=queue)
+        noop = _emptied(site, client, queue)
+        site.stop(nothing)
+        client.rename(KEPT, queue)
+        site.start_collector()
+        site.wait(lambda: _committed(site) >= bench.sizes.messages, "all messages committed")
+        site.committed("ingest/node", file.rows)
+        return {"messages_per_s": _rate(_commits(site)), "noop_messages_per_s": noop, "message_bytes": size}
+
+
+def fill(site: Site, client: redis.Redis, file: data.File) -> float:
+    """Put a file on the queue in 100-row messages, before anyone takes them; the mean size of a message on the queue."""
+    site.ingest(file, "node", ROWS_A_MESSAGE, "--no-wait", **WIDE)
+    queue = site.settings.ingest_queue
+    count, wanted = int(client.llen(queue)), file.rows // ROWS_A_MESSAGE
+    if count != wanted:
+        raise BenchError(f"{file.rows} rows are {count} messages on the queue, not {wanted}")
+    return float(np.mean([len(message) for message in client.lrange(queue, 0, 99)]))
+
+
+def _emptied(site: Site, client: redis.Redis, queue: str) -> float:
+    """Messages a second, by watching what the broker holds."""
+    count, warm = int(client.llen(queue)), 0.0
+
+    def left() -> int:
+        nonlocal warm
+        found = int(client.llen(queue)) + int(client.hlen("unacked"))
+        if not warm and found <= count * (1 - WARM):
+            warm = time.perf_counter()
+        return found
+
+    site.wait(lambda: not left(), "the queue emptied", every_s=EVERY_S)
+    return count * (1 - WARM) / (time.perf_counter() - warm)
+
+
+def _committed(site: Site) -> int:
+    with site.database() as connection:
+        return int((connection.execute("SELECT count(*) FROM batches").fetchone() or (0,))[0])
+
+
+def _commits(site: Site) -> list[float]:
+    with site.database() as connection:
+        return [float(row[0]) for row in connection.execute(COMMITS)]
+
+
+def _rate(commits: list[float]) -> float:
+    """Commits a second after the first tenth of them."""
+    first = int(len(commits) * WARM)
+    return (len(commits) - 1 - first) / (commits[-1] - commits[first])

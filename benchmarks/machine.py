@@ -1,0 +1,49 @@
+"""What a run was made on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from pathlib import Path
+
+import psutil
+import psycopg
+import redis
+
+SYNCS = 50
+PAGE = bytes(8192)
+
+
+def describe(directory: Path, database: psycopg.Connection, client: redis.Redis) -> dict[str, str]:
+    """Machine and versions, as words."""
+    return {
+        "machine": f"{cores()} cores, {_model()}, {psutil.virtual_memory().total / 2**30:.0f} GiB",
+        "fsync": f"{_sync_ms(directory):.2f} ms",
+        "versions": f"Python {platform.python_version()}, PostgreSQL {database.info.parameter_status('server_version')}, "
+        f"Valkey {client.info('server').get('valkey_version', '?')}",
+    }
+
+
+def cores() -> int:
+    """The cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _model() -> str:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _sync_ms(directory: Path) -> float:
+    path = directory / "sync"
+    with path.open("wb", buffering=0) as file:
+        begun = time.perf_counter()
+        for _ in range(SYNCS):
+            file.write(PAGE)
+            os.fsync(file.fileno())
+        taken_s = time.perf_counter() - begun
+    path.unlink()
+    return taken_s / SYNCS * 1000

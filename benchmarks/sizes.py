@@ -1,0 +1,34 @@
+"""How much each case measures, and the same at another scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Self
+
+# Below these there is nothing to measure.
+LEAST = {"rows": 2_000, "messages": 100, "edges": 5, "_s": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Rows, messages, edges and seconds. The defaults are those of `make bench`."""
+
+    rows: int = 500_000
+    small_rows: int = 200_000
+    orm_rows: int = 30_000
+    messages: int = 4_000
+    latency_s: int = 15
+    history_rows: int = 100_000
+    edge_s: int = 30
+    outage_rows: int = 3_600_000
+    fleet_edges: int = 999
+    fleet_s: int = 60
+
+    def scaled(self, factor: float) -> Self:
+        """The same times a factor."""
+        return replace(self, **{each.name: _scaled(each.name, getattr(self, each.name), factor) for each in fields(self)})
+
+
+def _scaled(name: str, value: int, factor: float) -> int:
+    least = next(least for ending, least in LEAST.items() if name.endswith(ending))
+    return max(min(least, value), round(value * factor))

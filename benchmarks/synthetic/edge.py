@@ -1,0 +1,164 @@
+"""One synthetic edge: what beat, worker and streamer of a real one say to the broker each second.
+
+`begin` sends beat's tick, takes it as the worker does, and asks for acknowledgements; `go_on` saves the window, drops the
+acknowledgements, publishes a batch if the window has room, and is done with the tick. The commands are those that MONITOR
+shows of a real edge, but in two round trips for its twenty. Sending and reading are apart, so that many edges wait together.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import redis
+
+from benchmarks.bench import BenchError
+from benchmarks.synthetic import payloads
+from benchmarks.synthetic.envelope import Envelope
+from benchmarks.synthetic.line import END, MARK, Line, hash_keys, pack
+from benchmarks.synthetic.payloads import BATCH_BYTES, FINGERPRINT, Payloads
+from telemetry.keys import Keys
+from telemetry.settings import Settings
+from telemetry.streamer.registry import REMEMBER_S, SAVE, Registry
+
+EVENTS = "/0.celeryev/"
+EVENT = json.dumps({"body": "e" * 400, "content-encoding": "utf-8", "content-type": "application/json", "properties": {}})
+SAVED = b"$5\r\nsaved\r\n"
+
+
+class Edge:
+    """Publishes a batch a second, and waits for its acknowledgement. `acked` and `published` count batches."""
+
+    def __init__(self, number: int, settings: Settings, client: redis.Redis, envelope: Envelope, batches: Payloads) -> None:
+        self.acked = self.published = 0
+        self._number = number
+        self._settings = settings
+        self._envelope = envelope
+        self._batches = batches
+        self._flights: dict[str, list[Any]] = {}
+        self._committed = 0
+        keys, name, source_id = Keys(settings.key_prefix), payloads.name(number), f"{number:032x}"
+        self._source, self._acks = keys.source(name, source_id), keys.acks(name, source_id)
+        self._script = client.script_load(SAVE)
+        claim = Registry(client, keys, name, f"fleet:{number}", settings.lease_s).claim(source_id, self._state())
+        assert claim is not None, "nobody else has the name"  # noqa: S101
+        self._token = claim.token
+        self._lines = [Line(client)]
+        # What is the same each second is packed once.
+        self._look = pack(MARK, ("HGETALL", self._acks), END)
+        self._begin, self._end = self._ticks(keys, name, f"{settings.key_prefix}.tick.{name}")
+
+    def _ticks(self, keys: Keys, name: str, queue: str) -> tuple[bytes, bytes]:
+        unacked = keys.unacked(f"edge.{name}")
+        tick_id, tick = self._envelope.around()
+        taken = (
+            ("LPUSH", queue, tick),
+            ("RPOP", queue),
+            ("MULTI",),
+            ("ZADD", unacked["unacked_index_key"], time.time(), tick_id),
+            ("HSET", unacked["unacked_key"], tick_id, tick),
+            ("EXEC",),
+            ("PUBLISH", f"{EVENTS}task.multi", EVENT),
+            ("SET", keys.epoch(), "fleet", "NX"),
+            ("GET", keys.epoch()),
+            ("TIME",),
+        )
+        done = (
+            ("TIME",),
+            ("HGETALL", self._acks),
+            ("PUBLISH", f"{EVENTS}task.multi", EVENT),
+            ("MULTI",),
+            ("ZREM", unacked["unacked_index_key"], tick_id),
+            ("HDEL", unacked["unacked_key"], tick_id),
+            ("EXEC",),
+            END,
+        )
+        return pack(*taken) + self._look, pack(*done)
+
+    def begin(self) -> None:
+        """Tick, and ask for acknowledgements."""
+        self._lines[0].send(self._begin)
+
+    def go_on(self) -> None:
+        """Take the acknowledgements in, save, publish the next batch, end the tick."""
+        acked = hash_keys(self._lines[0].answers())
+        self._acknowledge(acked)
+        message = self._next()
+        state = json.dumps(self._state(), separators=(",", ":"))
+        commands: list[tuple[Any, ...]] = [
+            ("EVALSHA", self._script, 1, self._source, self._token, self._settings.lease_s * 1000, REMEMBER_S, state)
+        ]
+        if acked:
+            commands.append(("HDEL", self._acks, *acked))
+        if message:
+            commands.append(("LPUSH", self._settings.ingest_queue, message))
+        if self.published % 2:
+            commands.append(("PUBLISH", f"{EVENTS}worker.heartbeat", EVENT))
+        self._lines[0].send(pack(*commands) + self._end)
+
+    def end(self) -> None:
+        """See that the window was saved."""
+        answers = self._lines[0].answers()
+        if not answers.startswith(SAVED):
+            raise BenchError(f"synthetic edge {self._number} could not save its window: {answers[:100]!r}")
+
+    def look(self) -> None:
+        """Only take in what is acknowledged."""
+        self._lines[0].send(self._look)
+        self._acknowledge(hash_keys(self._lines[0].answers()))
+
+    def connect(self, client: redis.Redis, connections: int) -> None:
+        """Hold so many connections; all but the first are idle."""
+        self._lines += [Line(client) for _ in range(connections - len(self._lines))]
+
+    def close(self) -> None:
+        """Hang up."""
+        for line in self._lines:
+            line.close()
+
+    def _acknowledge(self, batch_ids: list[str]) -> None:
+        for batch_id in batch_ids:
+            if batch_id in self._flights and not self._flights[batch_id][-1]:
+                self._flights[batch_id][-1] = True
+                self.acked += 1
+        for batch_id, flight in list(self._flights.items()):
+            if not flight[-1]:
+                break
+            self._committed = flight[2]
+            del self._flights[batch_id]
+
+    def _next(self) -> bytes | None:
+        """The next batch as a message, None while the window is full."""
+        if (self.published + 1) * BATCH_BYTES - self._committed > self._settings.window_bytes:
+            return None
+        header, payload = self._batches.read(self._number, self.published)
+        now_s, now_us = time.monotonic(), time.time_ns() // 1000
+        header |= {"read_at": now_us, "published_at": now_us}
+        start, end, line = header["start"], header["end"], header["first_line"]
+        batch_id: str = header["batch_id"]
+        lines = line + payloads.ROWS
+        self._flights[batch_id] = [batch_id, start, end, line, lines, now_s, "fleet", "fleet", now_us, 1, False]
+        self.published += 1
+        return self._envelope.around(header, payload)[1]
+
+    def _state(self) -> dict[str, Any]:
+        """What a streamer keeps of a source."""
+        return {
+            "path": f"/telemetry/fleet-{self._number}.csv",
+            "fingerprint": FINGERPRINT,
+            "foreign": False,
+            "inode": [1, self._number],
+            "size": self.published * BATCH_BYTES,
+            "rows": self.published * payloads.ROWS,
+            "begin": [0, 2],
+            "anchor": None,
+            "pass_end": 0,
+            "prefix": [0, 0, FINGERPRINT],
+            "first": None,
+            "window": {
+                "committed": self._committed,
+                "line": 2 + self._committed // BATCH_BYTES * payloads.ROWS,
+                "flights": list(self._flights.values()),
+            },
+        }

@@ -1,0 +1,129 @@
+"""Many synthetic edges in time: each ticks once a second, spread evenly over it; lag is counted as they go."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import redis
+
+from benchmarks.bench import Bench, Site
+from benchmarks.synthetic.edge import Edge
+from benchmarks.synthetic.envelope import Envelope
+from benchmarks.synthetic.payloads import ROWS, Payloads
+
+SLOTS = 100
+SPARE_FILES = 500
+MAX_CLIENTS = 50_000
+SETTLED = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A second of a run: rows due by then, published, and acknowledged; messages on the queue."""
+
+    due: int
+    published: int
+    acked: int
+    queued: int
+
+    @property
+    def lag(self) -> int:
+        """Rows that should be stored and are not known to be."""
+        return self.due - self.acked
+
+
+@dataclass
+class Fleet:
+    """Edges and their samples. `late_s` is the worst delay of the schedule: what is measured is only true if it is small.
+
+    `cpu_share` is what this process took of a core while it played the edges, on the same machine as the centre.
+    """
+
+    site: Site
+    client: redis.Redis
+    edges: list[Edge]
+    samples: list[Sample] = field(default_factory=list)
+    late_s: float = 0.0
+    cpu_share: float = 0.0
+
+    def warm_up(self) -> None:
+        """A batch of each edge, all of them stored: then every series is known."""
+        self._tick(self.edges)
+        self.site.wait(lambda: self._collect() == len(self.edges), "the first batch of each edge", every_s=1.0)
+
+    def run(self, seconds: int) -> None:
+        """So many ticks of each edge."""
+        before = sum(edge.acked for edge in self.edges)
+        begun, cpu = time.monotonic(), time.process_time()
+        for second in range(seconds):
+            for slot in range(SLOTS):
+                left = begun + second + slot / SLOTS - time.monotonic()
+                self.late_s = max(self.late_s, -left)
+                time.sleep(max(0.0, left))
+                self._tick(self.edges[slot::SLOTS])
+            self._sample(second + 1, before)
+        self.cpu_share = (time.process_time() - cpu) / (time.monotonic() - begun)
+
+    def _tick(self, edges: list[Edge]) -> None:
+        for step in (Edge.begin, Edge.go_on, Edge.end):
+            for edge in edges:
+                step(edge)
+
+    def _collect(self) -> int:
+        """Batches acknowledged; the edges publish nothing meanwhile."""
+        for edge in self.edges:
+            edge.look()
+        return sum(edge.acked for edge in self.edges)
+
+    def _sample(self, seconds: int, before: int) -> None:
+        published = sum(edge.published for edge in self.edges) - len(self.edges)
+        acked = sum(edge.acked for edge in self.edges) - before
+        queued = int(self.client.llen(self.site.settings.ingest_queue))
+        self.samples.append(Sample(seconds * len(self.edges) * ROWS, published * ROWS, acked * ROWS, queued))
+
+    def connections(self) -> int:
+        """Clients the broker has."""
+        return int(self.client.info("clients")["connected_clients"])
+
+    def connect(self, each: int) -> None:
+        """Let every edge hold so many connections, or as many as this process may open."""
+        room = min(resource.getrlimit(resource.RLIMIT_NOFILE)[0], MAX_CLIENTS) - SPARE_FILES
+        self.client.config_set("maxclients", room)
+        for edge in self.edges:
+            edge.connect(self.client, min(each, (room - SPARE_FILES) // len(self.edges)))
+
+    def rate(self) -> float:
+        """Rows acknowledged a second, from the first sample to the last."""
+        return (self.samples[-1].acked - self.samples[0].acked) / max(1, len(self.samples) - 1)
+
+    def growth(self) -> float:
+        """The slope of the lag, as a share of the rows due: 0 is flat, 1 is nothing stored at all."""
+        settled = self.samples[int(len(self.samples) * SETTLED) :]
+        slope = np.polyfit(np.arange(len(settled)), [each.lag for each in settled], 1)[0]
+        return float(slope) / (len(self.edges) * ROWS)
+
+
+@contextmanager
+def fleet(bench: Bench, site: Site, edges: int, seconds: int) -> Iterator[Fleet]:
+    """So many edges that can run for so many seconds, beside a collector that runs already; warm."""
+    with ExitStack() as stack:
+        client = stack.enter_context(site.client())
+        batches = Payloads(site.directory / "payloads")
+        stack.callback(batches.close)
+        for number in range(edges):
+            batches.encode(number, seconds + 1)
+        envelope = Envelope.captured(site, client, bench.warm_up)
+        made = []
+        for number in range(edges):
+            edge = Edge(number, site.settings, client, envelope, batches)
+            stack.callback(edge.close)
+            made.append(edge)
+        site.start_collector()
+        running = Fleet(site, client, made)
+        running.warm_up()
+        yield running

@@ -1,0 +1,92 @@
+"""Which messages go into one transaction, and when: decisions alone, for the consumer that holds the messages.
+
+A group is due when it has the readings asked for, when its oldest message has waited long enough, or when nothing more may
+be held. What was delivered before goes alone: it may be what made the delivery before fail.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Held(Generic[T]):
+    """A message that waits: about how many readings are in it, since when it is held, whether it must go alone."""
+
+    message: T
+    readings: int
+    since_s: float
+    alone: bool = False
+
+
+@dataclass(slots=True)
+class Buffer(Generic[T]):
+    """Messages held, in order of arrival. `batch_size` and `buffer_size` are readings; `held` counts what is not yet done."""
+
+    batch_size: int
+    poll_interval_s: float
+    buffer_size: int
+    held: int = 0
+    waiting: deque[Held[T]] = field(default_factory=deque)
+    _readings: int = 0
+    _usual: float = 100.0
+
+    def room(self) -> int:
+        """How many more messages may be fetched, if they are like those before."""
+        left = self.buffer_size - self.held
+        return max(1, int(left / self._usual)) if left > 0 else 0
+
+    def add(self, message: Held[T]) -> None:
+        """Hold a message."""
+        self.waiting.append(message)
+        # A large one counts at once, small ones are believed slowly: too many must not be fetched.
+        self._usual = max(message.readings, 0.9 * self._usual + 0.1 * message.readings)
+        self.held += message.readings
+        self._readings += message.readings
+
+    def due_s(self) -> float | None:
+        """When the oldest message has waited long enough; None if there is none."""
+        return self.waiting[0].since_s + self.poll_interval_s if self.waiting else None
+
+    def take(self, now_s: float) -> list[Held[T]]:
+        """The group that is due, empty if none is."""
+        due_s = self.due_s()
+        full = self._readings >= self.batch_size or not self.room()
+        if due_s is None or not (full or now_s >= due_s or any(each.alone for each in self.waiting)):
+            return []
+        group = [self.waiting.popleft()]
+        readings = group[0].readings
+        while self.waiting and not (group[0].alone or self.waiting[0].alone):
+            if readings + self.waiting[0].readings > self.batch_size:
+                break
+            group.append(self.waiting.popleft())
+            readings += group[-1].readings
+        self._readings -= readings
+        return group
+
+    def done(self, group: list[Held[T]]) -> None:
+        """What was taken is committed, or given back to the broker."""
+        self.held -= sum(each.readings for each in group)
+
+
+@dataclass(slots=True)
+class Deaths:
+    """How often a message that went alone has cost the process that worked on it its life."""
+
+    most: int
+    remembered: int = 10_000
+    _counts: dict[str, int] = field(default_factory=dict)
+
+    def count(self, message_id: str) -> None:
+        """One more."""
+        if len(self._counts) >= self.remembered:
+            self._counts.pop(next(iter(self._counts)))
+        self._counts[message_id] = self._counts.get(message_id, 0) + 1
+
+    def condemned(self, message_id: str) -> bool:
+        """Whether it has been too often."""
+        return self._counts.get(message_id, 0) >= self.most

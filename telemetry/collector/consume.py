@@ -1,0 +1,151 @@
+"""Merges the messages a worker fetches into groups: the strategy and the request of the ingest task.
+
+A worker's main process holds messages undecoded and hands a group to the pool as one request of the task, which Celery then
+treats as any other: time limits, lost processes, events, shutdown. When it is done each message is acknowledged to the broker;
+when it is not, each goes back. `coalesce` decides, this module does.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from billiard.exceptions import WorkerLostError
+from celery import Celery, Task
+from celery.utils.log import get_logger
+from celery.worker.request import Request
+from celery.worker.state import task_reserved
+from kombu.message import Message
+
+from telemetry.celery import ROWS_HEADER
+from telemetry.collector.coalesce import Buffer, Deaths, Held
+from telemetry.settings import Settings
+
+log = get_logger(__name__)
+
+# Without the header: the fewest bytes of a body that were seen to carry a reading.
+BYTES_A_READING = 20
+MOST_DEATHS = 4
+EVENTS_EVERY_S = 0.5
+
+Fetched = tuple[Message, Callable[..., None], Callable[..., None]]
+
+
+class GroupRequest(Request):
+    """A request made of many messages, that knows whether its process died of it."""
+
+    died = False
+
+    def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
+        """See what it was, then go on as Celery does."""
+        error = exc_info.exception
+        self.died = isinstance(getattr(error, "exc", error), WorkerLostError)
+        super().on_failure(exc_info, send_failed_event, return_ok)
+
+
+class Coalescer:
+    """What one connection of a worker's consumer holds."""
+
+    def __init__(self, task: Task[..., Any], app: Celery, consumer: Any) -> None:
+        settings: Settings = app.telemetry_settings  # type: ignore[attr-defined]
+        self._buffer: Buffer[Fetched] = Buffer(settings.collector_batch_size, settings.poll_interval_s, settings.buffer_size)
+        self._deaths = Deaths(MOST_DEATHS)
+        self._task, self._app, self._consumer = task, app, consumer
+        self._eventer = consumer.event_dispatcher
+        if self._eventer:
+            # Celery sends what has gathered at each turn of its loop; a round trip a group is too much for a picture in Flower.
+            self._eventer.on_send_buffered = None
+            consumer.timer.call_repeatedly(EVENTS_EVERY_S, self._eventer.flush)
+        self._working = 0
+        self._pumping = False
+        self._timer: Any = None
+
+    def __call__(
+        self, message: Message, body: Any, ack: Callable[..., None], reject: Callable[..., None], callbacks: Any, **_: Any
+    ) -> None:
+        """Hold a message that was fetched. What Celery calls a task message handler."""
+        channel: Any = message.channel
+        channel.qos.room = self._buffer.room
+        headers = message.headers
+        rows = headers.get(ROWS_HEADER)
+        readings = rows if isinstance(rows, int) and rows >= 0 else len(message.body or b"") // BYTES_A_READING
+        fetched = (message, ack, reject)
+        self._buffer.add(Held(fetched, max(1, readings), time.monotonic(), alone=bool(headers.get("redelivered"))))
+        self._pump()
+
+    def _pump(self) -> None:
+        """Hand out what is due, as far as there are processes; come again when the next is due."""
+        if self._pumping:
+            return
+        self._pumping = True
+        try:
+            while self._working < self._consumer.pool.num_processes and (group := self._buffer.take(time.monotonic())):
+                self._submit(group)
+        finally:
+            self._pumping = False
+        due_s = self._buffer.due_s()
+        if due_s is not None and self._timer is None and self._working < self._consumer.pool.num_processes:
+            self._timer = self._consumer.timer.call_after(max(0.0, due_s - time.monotonic()), self._wake)
+
+    def _wake(self) -> None:
+        self._timer = None
+        self._pump()
+
+    def _submit(self, group: list[Held[Fetched]]) -> None:
+        name = str(uuid.uuid4())
+        messages = [(message.body, message.content_type, message.content_encoding) for message, _, _ in fetched(group)]
+        condemned = len(group) == 1 and self._deaths.condemned(id_of(group[0]))
+        count = sum(each.readings for each in group)
+        headers: dict[str, Any] = {
+            "lang": "py",
+            "task": self._task.name,
+            "id": name,
+            "root_id": name,
+            "parent_id": None,
+            "argsrepr": f"{len(group)} batches, {count} readings",
+            "kwargsrepr": "",
+            "ignore_result": True,
+        }
+        request: GroupRequest = GroupRequest(
+            group[0].message[0],
+            on_ack=lambda *args: self._done(group, lambda ack, _: ack(*args)),
+            on_reject=lambda logger, errors, _requeue: self._back(request, group, logger, errors),
+            app=self._app,
+            hostname=self._consumer.hostname,
+            eventer=self._eventer,
+            task=self._task,
+            connection_errors=self._consumer.connection_errors,
+            body=((messages,), {"condemned": condemned}, {}),
+            headers=headers,
+            decoded=True,
+            utc=True,
+        )
+        self._working += 1
+        request.send_event("task-received", name=self._task.name, args=headers["argsrepr"], kwargs="", root_id=name)
+        task_reserved(request)
+        self._consumer.on_task_request(request)
+
+    def _back(self, request: GroupRequest, group: list[Held[Fetched]], logger: Any, errors: Any) -> None:
+        """Give a group back to the broker, whatever it failed of: a message is never dropped here."""
+        if request.died and len(group) == 1:
+            self._deaths.count(id_of(group[0]))
+        self._done(group, lambda _, reject: reject(logger, errors, True))
+
+    def _done(self, group: list[Held[Fetched]], tell: Callable[[Callable[..., None], Callable[..., None]], None]) -> None:
+        for _, ack, reject in fetched(group):
+            tell(ack, reject)
+        self._working -= 1
+        self._buffer.done(group)
+        self._pump()
+
+
+def fetched(group: list[Held[Fetched]]) -> list[Fetched]:
+    """The messages of a group."""
+    return [each.message for each in group]
+
+
+def id_of(held: Held[Fetched]) -> str:
+    """A message's name, which stays when it is delivered again."""
+    return str(held.message[0].headers.get("id"))

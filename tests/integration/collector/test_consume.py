@@ -1,0 +1,80 @@
+"""A real worker merges what it fetches, and what harms it harms nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import redis
+
+from telemetry.celery import make_app
+from telemetry.keys import Keys
+from telemetry.readings import wire
+from telemetry.settings import Settings
+from telemetry.streamer.publish import publisher
+from tests.batches import batch, key, readings
+from tests.fixtures.processes import Start
+from tests.fixtures.services import Query
+from tests.waiting import eventually
+
+ROOT = str(Path(__file__).parents[3])
+TRANSACTIONS = "SELECT count(*), count(DISTINCT xmin::text) FROM batches"
+
+
+@pytest.fixture
+def publish(settings: Settings) -> Callable[..., None]:
+    """Publish batches with these ids, of one reading each; every third also has a row for the quarantine."""
+    send = publisher(make_app(replace(settings, role="edge")), settings)
+
+    def begin(*names: str) -> None:
+        send([wire.encode(batch(readings((key(), n, 1.0)), name, start=n, end=n + 1)) for n, name in enumerate(names)])
+
+    return begin
+
+
+def test_small_messages_share_a_transaction_and_each_is_acknowledged(
+    start_collector: Callable[..., object],
+    publish: Callable[..., None],
+    settings: Settings,
+    redis_client: redis.Redis,
+    query: Query,
+) -> None:
+    names = [f"b{n}" for n in range(200)]
+    publish(*names)
+    start_collector(TELEMETRY_POLL_INTERVAL_S="0.2")
+    eventually(lambda: query("SELECT count(*) FROM samples") == [(200,)], 20)
+    [(batches, transactions)] = query(TRANSACTIONS)
+    assert batches == 200
+    assert transactions <= 20
+    keys = Keys(settings.key_prefix)
+    acks = eventually(lambda: redis_client.hgetall(keys.acks("test/node", "source-1")))
+    assert acks == {name.encode(): b"stored" for name in names}
+    unacked = keys.unacked("central")["unacked_key"]
+    eventually(lambda: redis_client.hlen(unacked) == 0)
+
+
+def test_batch_size_is_how_many_readings_share_a_transaction(
+    start_collector: Callable[..., object], publish: Callable[..., None], query: Query
+) -> None:
+    publish(*(f"b{n}" for n in range(60)))
+    start_collector(TELEMETRY_COLLECTOR_BATCH_SIZE="10", TELEMETRY_POLL_INTERVAL_S="1")
+    eventually(lambda: query("SELECT count(*) FROM samples") == [(60,)], 20)
+    [(_, transactions)] = query(TRANSACTIONS)
+    assert transactions >= 6
+
+
+def test_a_batch_that_kills_its_process_ends_as_a_dead_letter_and_holds_up_no_other(
+    start: Start, publish: Callable[..., None], query: Query
+) -> None:
+    publish("b1", "deadly", "b2", "b3")
+    start(
+        *("celery", "-A", "tests.integration.collector.deadly:app", "worker", "--concurrency", "2", "-l", "info"),
+        *("--without-gossip", "--without-mingle"),
+        TELEMETRY_ROLE="central",
+        PYTHONPATH=ROOT,
+    )
+    eventually(lambda: query("SELECT count(*) FROM samples") == [(3,)], 30)
+    eventually(lambda: query("SELECT batch_id FROM batches WHERE status = 'dead'") == [("deadly",)], 60)
+    assert query("SELECT batch_id, error FROM dead_letters") == [("deadly", "WireError: the processes that work on it die")]

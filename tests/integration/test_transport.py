@@ -1,0 +1,81 @@
+"""Notes of unacknowledged messages are written late, and nothing is lost by that but what a killed worker holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+from kombu import Connection, Consumer, Queue
+
+from telemetry.celery import make_app
+from telemetry.keys import Keys
+from telemetry.settings import Settings
+
+QUEUE = "letters"
+
+
+@pytest.fixture
+def connection(settings: Settings) -> Iterator[Connection]:
+    with make_app(settings).connection_for_read() as made:
+        yield made
+
+
+@pytest.fixture
+def channel(connection: Connection) -> Any:
+    return connection.default_channel
+
+
+@pytest.fixture
+def fetched(connection: Connection, channel: Any) -> list[Any]:
+    """Three messages, fetched."""
+    producer = connection.Producer(serializer="json")
+    for n in range(3):
+        producer.publish({"n": n}, routing_key=QUEUE, exchange="")
+    messages: list[Any] = []
+    channel.qos.room = lambda: 10
+    with Consumer(channel, [Queue(QUEUE, channel=channel)], on_message=messages.append, accept=["json"]):
+        connection.drain_events(timeout=2)
+    return messages
+
+
+def noted(client: redis.Redis, settings: Settings) -> int:
+    keys = Keys(settings.key_prefix).unacked("central")
+    by_hash, by_time = client.hlen(keys["unacked_key"]), client.zcard(keys["unacked_index_key"])
+    assert by_hash == by_time
+    return int(by_hash)
+
+
+def test_many_messages_come_in_one_answer_in_order(fetched: list[Any]) -> None:
+    assert [message.decode()["n"] for message in fetched] == [0, 1, 2]
+
+
+def test_a_message_is_noted_once_it_has_been_held_and_forgotten_once_it_is_acknowledged(
+    fetched: list[Any], channel: Any, redis_client: redis.Redis, settings: Settings
+) -> None:
+    channel.qos.write(60.0)
+    assert noted(redis_client, settings) == 0
+    fetched[0].ack()
+    channel.qos.write(0.0)
+    assert noted(redis_client, settings) == 2
+    fetched[1].ack()
+    assert noted(redis_client, settings) == 2
+    channel.qos.write(0.0)
+    assert noted(redis_client, settings) == 1
+
+
+def test_a_message_given_back_is_on_the_queue_again_though_it_was_never_noted(
+    fetched: list[Any], redis_client: redis.Redis, settings: Settings
+) -> None:
+    fetched[0].reject(requeue=True)
+    assert redis_client.llen(QUEUE) == 1
+    assert noted(redis_client, settings) == 2
+
+
+def test_at_a_shutdown_all_that_is_held_goes_back(
+    fetched: list[Any], channel: Any, redis_client: redis.Redis, settings: Settings
+) -> None:
+    fetched[2].ack()
+    channel.qos.restore_unacked()
+    assert redis_client.llen(QUEUE) == 2

@@ -1,0 +1,85 @@
+"""What is held comes out once, in order, in groups of the size asked for; what was delivered before comes alone."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from telemetry.collector.coalesce import Buffer, Deaths, Held
+
+MESSAGES = st.lists(st.tuples(st.integers(1, 300), st.booleans()), max_size=60)
+
+
+def filled(*readings: int, batch_size: int = 100, buffer_size: int = 1000, since_s: float = 0.0) -> Buffer[int]:
+    buffer: Buffer[int] = Buffer(batch_size, 0.5, buffer_size)
+    for n, each in enumerate(readings):
+        buffer.add(Held(n, each, since_s))
+    return buffer
+
+
+def numbers(group: list[Held[int]]) -> list[int]:
+    return [each.message for each in group]
+
+
+@given(MESSAGES, st.integers(1, 400))
+def test_every_message_comes_once_in_order_and_groups_are_no_larger_than_asked(
+    messages: list[tuple[int, bool]], batch_size: int
+) -> None:
+    buffer: Buffer[int] = Buffer(batch_size, 0.0, 10_000)
+    for n, (readings, alone) in enumerate(messages):
+        buffer.add(Held(n, readings, 0.0, alone))
+    groups = []
+    while group := buffer.take(0.0):
+        groups.append(group)
+        buffer.done(group)
+    assert [n for group in groups for n in numbers(group)] == list(range(len(messages)))
+    for group in groups:
+        assert len(group) == 1 or sum(each.readings for each in group) <= batch_size
+        assert len(group) == 1 or not any(each.alone for each in group)
+    assert buffer.held == 0
+
+
+def test_a_group_waits_to_be_filled_but_not_for_ever() -> None:
+    buffer = filled(30, 30)
+    assert buffer.take(0.49) == []
+    assert buffer.due_s() == 0.5
+    assert numbers(buffer.take(0.5)) == [0, 1]
+    assert buffer.take(9.0) == []
+
+
+def test_a_full_group_does_not_wait() -> None:
+    assert numbers(filled(60, 40, 10).take(0.0)) == [0, 1]
+
+
+def test_nothing_waits_when_no_more_may_be_held() -> None:
+    assert numbers(filled(60, batch_size=100, buffer_size=60).take(0.0)) == [0]
+
+
+def test_what_is_taken_and_not_done_takes_room() -> None:
+    buffer = filled(100, 100, buffer_size=200)
+    assert buffer.room() == 0
+    group = buffer.take(0.0)
+    assert buffer.room() == 0
+    buffer.done(group)
+    assert buffer.room() == 1
+
+
+def test_room_is_counted_in_messages_like_the_last() -> None:
+    assert filled(100, buffer_size=1100).room() == 10
+    assert filled(100, 5000, buffer_size=11_000).room() == 1
+
+
+def test_a_message_is_condemned_when_it_has_killed_often_enough() -> None:
+    deaths = Deaths(2)
+    deaths.count("a")
+    assert not deaths.condemned("a")
+    deaths.count("a")
+    assert deaths.condemned("a")
+    assert not deaths.condemned("b")
+
+
+def test_only_so_many_deaths_are_remembered() -> None:
+    deaths = Deaths(1, remembered=2)
+    for name in "abc":
+        deaths.count(name)
+    assert [deaths.condemned(name) for name in "abc"] == [False, True, True]
