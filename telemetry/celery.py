@@ -5,7 +5,7 @@
 | `{p}.ingest` | `telemetry.collector.persist(header, payload)`: one batch; header `rows`: its rows | edges | collectors |
 | `{p}.tick.{edge}` | `telemetry.streamer.tick()`: look for new readings | beat of the edge | its streamers |
 
-A tick expires after one interval. Messages are msgpack, never pickle.
+Messages are msgpack, never pickle.
 `header` and `payload` of a batch, and their version, are `telemetry.readings.wire`.
 Redis keys outside Celery are `telemetry.keys`.
 
@@ -30,6 +30,7 @@ from telemetry.settings import Settings, SettingsError, misspelt
 PERSIST = "telemetry.collector.persist"
 TICK = "telemetry.streamer.tick"
 ROWS_HEADER = "rows"
+TICK_EXPIRES_S = 30.0
 
 
 def make_app(settings: Settings) -> Celery:
@@ -82,7 +83,8 @@ def make_app(settings: Settings) -> Celery:
             "tick": {
                 "task": TICK,
                 "schedule": settings.stream_interval_s,
-                "options": {"expires": max(1.0, settings.stream_interval_s)},
+                # Only for ticks of a beat that is gone: few wait, and the clocks of beat and streamer may differ.
+                "options": {"expires": max(TICK_EXPIRES_S, settings.stream_interval_s)},
             }
         }
         if edge

@@ -171,6 +171,9 @@ class Settings:
     data_dir: Path = _setting(Path(".telemetry"), _path, "where `telemetry up` keeps its state")
 
     sources: tuple[str, ...] = _setting((), _words, "glob patterns of the CSV files to stream, separated by commas")
+    sources_final: bool = _setting(
+        False, _flag, "sources are whole when they appear, and nothing is appended: a last line needs no line end"
+    )
     stream_interval_s: float = _setting(1.0, _number(float, 0.01, 3600), "seconds between two ticks of the streamer")
     batch_size: int = _setting(100, _number(int, 1, 100_000), "readings in a batch, at most")
     catch_up_size: int = _setting(

@@ -60,12 +60,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or Settings.load(os.environ)
     app.extensions["connections"] = Connections(settings)
     requests.install(app)
+    # Before the limits: who is refused is counted too.
+    scrape.install(app, settings)
     delivery.install(app)
     limits.install(app)
     errors.install(app)
     app.register_blueprint(index.blueprint)
     app.register_blueprint(health.blueprint)
-    scrape.install(app, settings)
     for resource in RESOURCES:
         app.register_blueprint(resource.blueprint, url_prefix=PREFIX)
     return app

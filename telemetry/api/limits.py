@@ -16,7 +16,7 @@ from telemetry.keys import Keys
 
 
 def install(app: Flask) -> None:
-    """Limit every request but those about health, which probes make. The headers X-RateLimit-… tell where one stands."""
+    """Limit every request but those of probes and of Prometheus. The headers X-RateLimit-… tell where one stands."""
     where: Connections = app.extensions["connections"]
     rate = where.settings.api_rate_limit
     if rate is None:
@@ -35,7 +35,7 @@ def install(app: Flask) -> None:
         in_memory_fallback=[rate],
         in_memory_fallback_enabled=True,
     )
-    limiter.request_filter(lambda: request.path.startswith(("/health", "/api/v1/health")))
+    limiter.request_filter(lambda: request.path.startswith(("/health", "/api/v1/health")) or request.path == "/metrics")
 
 
 def _later(response: Response) -> Response:

@@ -18,7 +18,7 @@ from telemetry.settings import Settings, variable
 
 NAME = "services.json"
 # What one process is, and what is streamed, is no business of another command.
-PRIVATE = {"role", "sources", "loop_mode", "api_access", "metrics_port", "heartbeat_file"}
+PRIVATE = {"role", "sources", "sources_final", "loop_mode", "api_access", "metrics_port", "heartbeat_file"}
 SHARED = {variable(item) for item in fields(Settings) if item.name not in PRIVATE}
 
 

@@ -20,10 +20,15 @@ class Acks:
     ttl_s: int
 
     def send(self, acks: Iterable[tuple[str, str, str, str]]) -> int:
-        """Acknowledge batches, each (edge, source id, batch id, `stored` or `dead`). Microseconds of the broker's clock."""
+        """Acknowledge batches, each (edge, source id, batch id, `stored` or `dead`), in one round trip.
+
+        Returns the broker's clock at that, in microseconds; 0 if there was nothing to acknowledge.
+        """
         by_key: dict[str, dict[Any, Any]] = {}
         for edge, source_id, batch_id, status in acks:
             by_key.setdefault(self.keys.acks(edge, source_id), {})[batch_id] = status
+        if not by_key:
+            return 0
         with self.client.pipeline(transaction=False) as pipeline:
             for key, statuses in by_key.items():
                 pipeline.hset(key, mapping=statuses)

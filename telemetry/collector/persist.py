@@ -10,6 +10,7 @@ import json
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, Literal
 
 import numpy as np
@@ -162,7 +163,8 @@ class Collector:
         ]
         arranged = samples.arrange(parts)
         self._partitions.ensure(arranged.days())
-        with trail.transaction(len(batches)), self._engine.connect() as connection, connection.begin() as transaction:
+        began_s = monotonic()
+        with self._engine.connect() as connection, connection.begin() as transaction:
             if not ledger.enter(connection, batches, source_ids, arranged.expected):
                 transaction.rollback()
                 return []
@@ -171,6 +173,7 @@ class Collector:
             if wrong:
                 ledger.correct(connection, batches, counts, wrong)
             ledger.quarantine(connection, batches, source_ids)
+        trail.stored(len(batches), monotonic() - began_s)
         columns = zip(counts.stored.tolist(), counts.duplicate.tolist(), counts.conflict.tolist(), strict=True)
         return [Outcome("stored", Written(*row)) for row in columns]
 
@@ -211,15 +214,12 @@ class Collector:
         return Outcome("dead", error=text)
 
     def _acknowledge(self, outcomes: Iterable[tuple[Any, Outcome]]) -> None:
-        told = [(header, outcome) for header, outcome in outcomes if _checked(header)]
-        if not told:
-            return
-        acks = (
+        settled = [(checked, outcome) for header, outcome in outcomes if (checked := _checked(header))]
+        now_us = self._acks.send(
             (header["edge"], header["source"]["id"], header["batch_id"], "dead" if outcome.status == "dead" else "stored")
-            for header, outcome in told
+            for header, outcome in settled
         )
-        now_us = self._acks.send(acks)
-        for header, outcome in told:
+        for header, outcome in settled:
             rows = _classes(header, outcome)
             trail.settled(header, outcome.status, rows, cluster=self._cluster, acknowledged_us=now_us)
 

@@ -51,6 +51,12 @@ def persist(bodies: Sequence[Body], *, condemned: bool = False) -> None:
     `condemned` says that the one message has been the end of too many processes.
     """
     messages = [opened(body) for body in bodies]
+    with trail.about(header for header, _ in messages):
+        work(messages, condemned=condemned)
+
+
+def work(messages: Sequence[Message], *, condemned: bool) -> None:
+    """Persist messages; a failure of the surroundings is tried again, then raised as Reject."""
     deadline = time.monotonic() + PATIENCE_S
     for pause_s in (*PAUSES_S, None):
         try:
@@ -74,13 +80,12 @@ def persist(bodies: Sequence[Body], *, condemned: bool = False) -> None:
 def tell(messages: Sequence[Message], outcomes: Sequence[Any]) -> None:
     """Log what died. Raises Reject if one must wait for a newer collector; what else is in the group is known by then."""
     for message, outcome in zip(messages, outcomes, strict=True):
-        with trail.about(message[0]):
-            if isinstance(outcome, NewerVersionError):
-                log.warning("%s; it waits for a newer collector", outcome)
-                time.sleep(NEWER_PAUSE_S)
-                raise Reject(outcome, requeue=True)
-            if outcome.error:
-                log.error("%s is dead: %s", named([message]), outcome.error)
+        if isinstance(outcome, NewerVersionError):
+            log.warning("%s; it waits for a newer collector", outcome)
+            time.sleep(NEWER_PAUSE_S)
+            raise Reject(outcome, requeue=True)
+        if outcome.error:
+            log.error("%s is dead: %s", named([message]), outcome.error)
 
 
 def opened(body: Body) -> Message:

@@ -8,10 +8,9 @@ The lines carry `edge` and `batch`, so that one search finds all of a batch's; s
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from time import monotonic
 from typing import Any
 
 from telemetry.monitoring import logs, metrics, shared
@@ -73,20 +72,18 @@ def settled(header: Mapping[str, Any], settlement: str, rows: Mapping[str, int],
 
 
 @contextmanager
-def about(header: Any) -> Iterator[None]:
-    """What is logged inside is about the batch of a header, whatever that turns out to be."""
-    known = header if isinstance(header, Mapping) else {}
-    with logs.about(edge=known.get("edge"), batch=known.get("batch_id")):
+def about(headers: Iterable[Any]) -> Iterator[None]:
+    """What is logged inside is about the batches of some headers, whatever those turn out to be."""
+    known = [header for header in headers if isinstance(header, Mapping)]
+    edges, batches = (sorted({str(each.get(name)) for each in known}) for name in ("edge", "batch_id"))
+    with logs.about(edge=" ".join(edges), batch=" ".join(batches)):
         yield
 
 
-@contextmanager
-def transaction(batches: int = 1) -> Iterator[None]:
-    """Times a transaction that stores some batches; one that fails is not counted."""
-    began = monotonic()
-    yield
+def stored(batches: int, seconds: float) -> None:
+    """A transaction that stores so many batches was committed."""
     counted = metrics.of(metrics.Collector)
-    counted.transaction.observe(monotonic() - began)
+    counted.transaction.observe(seconds)
     counted.transaction_batches.observe(batches)
 
 

@@ -20,7 +20,7 @@ def publisher(app: Celery, settings: Settings) -> Publish:
     """A function that publishes batches in one go, pipelined. Raises OperationalError."""
 
     def publish(messages: Iterable[tuple[dict[str, Any], bytes]]) -> None:
-        headers = []
+        sent = []
         try:
             with app.producer_or_acquire() as producer, producer.batch(PIPELINED):
                 for message in messages:
@@ -35,10 +35,10 @@ def publisher(app: Celery, settings: Settings) -> Publish:
                         argsrepr="-",
                         kwargsrepr="-",
                     )
-                    headers.append(message[0])
+                    sent.append(message[0])
         except KombuError as error:
             raise OperationalError(str(error)) from error
-        for header in headers:
+        for header in sent:
             trail.published(header)
 
     return publish

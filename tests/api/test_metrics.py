@@ -24,7 +24,7 @@ def test_requests_are_counted_by_route_and_not_by_path(client: FlaskClient) -> N
     def counted(route: str) -> float:
         return total(parse(client.get("/metrics").text), REQUESTS, route=route, method="GET", status="404") or 0
 
-    routes = ("none", "/api/v1/gpus/<name>")
+    routes = ("none", "/api/v1/gpus/<gpu>")
     before = [counted(route) for route in routes]
     for path in ("/made/up", "/another", "/api/v1/gpus/GPU-none"):
         client.get(path)
@@ -49,7 +49,7 @@ def gunicorn(environ: dict[str, str], tmp_path: Path) -> Iterator[int]:
                 *(Path(sys.executable).parent / "gunicorn", "--workers", "3", "--bind", f"127.0.0.1:{port}"),
                 *("--no-control-socket", "--config", "python:telemetry.api.serving", "telemetry.api:create_app()"),
             ],
-            env={"PATH": "/usr/bin:/bin", **environ},
+            env={"PATH": "/usr/bin:/bin", **environ, "TELEMETRY_API_ACCESS": "open"},
             stdout=log,
             stderr=subprocess.STDOUT,
         )

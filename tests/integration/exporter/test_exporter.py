@@ -16,7 +16,7 @@ import psutil
 import psycopg
 import pytest
 import redis
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from telemetry.celery import make_app
 from telemetry.collector.acks import Acks
@@ -67,21 +67,33 @@ def ledger(port: int) -> dict[str, float]:
 
 
 def test_the_ledger_agrees_with_verify_whatever_was_killed(
+    start: Start,
     start_collector: Start,
     start_exporter: Callable[..., int],
     telemetry: Run,
     verify: Callable[..., dict[str, int]],
-    sample: Path,
+    engine: Engine,
+    tmp_path: Path,
 ) -> None:
+    sample = tmp_path / "large.csv"
+    telemetry("simulate", "--hosts", "1", "--gpus", "4", "--interval", "5", "--duration", "900", "-o", sample)
+    with sample.open("a") as file:
+        file.write("not,a,reading\n")
     worker = start_collector()
     port = start_exporter(TELEMETRY_DATABASE_CAPACITY_BYTES="1000000000")
-    began = telemetry("ingest", "--batch-size", "7", "--timeout", "1", sample)
-    assert began.returncode != 0, "all was committed before anything could be killed"
+    ingest = start("telemetry", "ingest", "--batch-size", "3", str(sample))
+
+    def committed() -> int:
+        with engine.connect() as connection:
+            return int(connection.scalar(text("SELECT coalesce(sum(rows), 0) FROM batches")) or 0)
+
+    eventually(committed, 20, every_s=0.005)
     for child in psutil.Process(worker.pid).children():
         child.kill()
     worker.kill()
+    assert committed() < len(sample.read_bytes().splitlines()) - 1, "all was committed before anything was killed"
     start_collector()
-    assert telemetry("ingest", "--batch-size", "7", "--timeout", "60", sample).returncode == 0
+    assert ingest.wait(60) == 0
     counts = verify(sample)
     assert counts["missing"] == counts["extra"] == 0
     truth = {name: counts[name] for name in ("stored", "duplicate", "conflict", "blank", "quarantined", "dead")}
@@ -109,9 +121,9 @@ def test_the_page_is_as_prometheus_wants_it(
 ) -> None:
     rows = [(key(name), now_s(), 1.0) for name in ("DCGM_FI_DEV_GPU_TEMP", "DCGM_FI_DEV_ECC_DBE_VOL_TOTAL")]
     collector(settings, engine, redis_client).persist(*wire.encode(batch(readings(*rows))))
-    _, text = get(start_exporter(TELEMETRY_EXPORTER_GPUS=str(with_gpus)), "/metrics")
-    assert ("DCGM_FI_DEV_ECC_DBE_VOL_TOTAL{" in text) == with_gpus
-    done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False)
+    _, page = get(start_exporter(TELEMETRY_EXPORTER_GPUS=str(with_gpus)), "/metrics")
+    assert ("DCGM_FI_DEV_ECC_DBE_VOL_TOTAL{" in page) == with_gpus
+    done = subprocess.run([promtool, "check", "metrics"], input=page, capture_output=True, text=True, check=False)
     # The names of those labels are DCGM's.
     complaints = [line for line in done.stderr.splitlines() if not line.startswith("DCGM_") or "camelCase" not in line]
     assert (complaints, done.stdout) == ([], "")
