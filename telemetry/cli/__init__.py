@@ -18,6 +18,7 @@ COMMANDS = {
     "status": "Show edges, sources, queue, workers and rates.",
     "deadletter": "Look at messages that could not be stored, retry them, or let them go.",
     "rewind": "Set the edges back to what the ledger of a restored database holds.",
+    "systemd": "Write systemd units for an edge.",
     "db": "Upgrade the database's schema, or say where it stands.",
 }
 
