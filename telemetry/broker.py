@@ -19,11 +19,14 @@ SOCKET_TIMEOUT_S = 5
 def tls_options(settings: Settings) -> dict[str, Any] | None:
     """TLS options for a rediss:// broker, None for a plain one.
 
-    Certificates are always checked: redis-py and kombu otherwise fall back to CERT_NONE for a bare rediss:// URL.
+    Certificates are checked unless TELEMETRY_BROKER_SKIP_VERIFY says otherwise: redis-py and kombu by themselves fall back
+    to CERT_NONE for a bare rediss:// URL.
     """
     if not settings.broker_url.startswith("rediss://"):
         return None
     options: dict[str, Any] = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
+    if settings.broker_skip_verify:
+        options = {"ssl_cert_reqs": ssl.CERT_NONE, "ssl_check_hostname": False}
     if settings.broker_ca:
         options["ssl_ca_certs"] = settings.broker_ca
     if settings.broker_cert:

@@ -11,10 +11,11 @@ import difflib
 import os
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
+from urllib.parse import quote, urlsplit
 
 PREFIX = "TELEMETRY_"
 
@@ -155,11 +156,20 @@ class Settings:
         "the Redis broker: redis://, rediss:// (TLS) or redis+socket://",
         secret=True,
     )
+    broker_password: str | None = _setting(
+        None, _optional, "password of the broker, where its URL names none; any characters, nothing encoded", secret=True
+    )
+    broker_skip_verify: bool = _setting(
+        False, _flag, "do not check the certificate of a rediss:// broker: encrypted, but anyone may answer"
+    )
     broker_ca: str | None = _setting(None, _optional, "CA certificate file that a rediss:// broker is checked against")
     broker_cert: str | None = _setting(None, _optional, "client certificate file for a rediss:// broker")
     broker_key: str | None = _setting(None, _optional, "key file of the client certificate")
     database_url: str = _setting(
         "postgresql+psycopg://localhost/telemetry", _database_url, "the central Postgres: postgresql://…", secret=True
+    )
+    database_password: str | None = _setting(
+        None, _optional, "password of the database, where its URL names none; any characters, nothing encoded", secret=True
     )
     edge: str = _setting(_this_edge, _edge, "name of this streaming site, `cluster/node`; default `local/<host name>`")
     cluster: str = _setting(
@@ -280,7 +290,7 @@ class Settings:
                 except ValueError as error:
                     # A secret's value may stand in the error of its parser only if the parser leaves it out.
                     raise SettingsError(f"{variable(item)} {error}") from None
-        return cls(**values)
+        return _with_passwords(cls(**values))
 
     @property
     def cluster_name(self) -> str:
@@ -296,6 +306,23 @@ class Settings:
     def tick_queue(self) -> str:
         """The queue of this edge's ticks; each edge has its own, so no node takes another's files."""
         return f"{self.key_prefix}.tick.{self.edge}"
+
+
+def _with_passwords(settings: Settings) -> Settings:
+    """The URLs with the passwords that were given apart from them, encoded as a URL wants it."""
+    for name in ("broker", "database"):
+        password: str | None = getattr(settings, f"{name}_password")
+        if password is None:
+            continue
+        parts = urlsplit(getattr(settings, f"{name}_url"))
+        if parts.password is not None:
+            raise SettingsError(
+                f"{PREFIX}{name.upper()}_URL holds a password, and {PREFIX}{name.upper()}_PASSWORD is set; unset one"
+            )
+        user, _, host = parts.netloc.rpartition("@")
+        url = parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}").geturl()
+        settings = replace(settings, **{f"{name}_url": url})
+    return settings
 
 
 def variable(item: Field[Any]) -> str:

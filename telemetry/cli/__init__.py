@@ -20,6 +20,7 @@ COMMANDS = {
     "deadletter": "Look at messages that could not be stored, retry them, or let them go.",
     "rewind": "Set the edges back to what the ledger of a restored database holds.",
     "exporter": "Serve metrics of queue, sources, ledger and database.",
+    "systemd": "Write systemd units for an edge.",
     "db": "Upgrade the database's schema, or say where it stands.",
 }
 

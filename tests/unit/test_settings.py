@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import subprocess
 import sys
 from contextlib import suppress
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import make_url
 
 from telemetry import broker
 from telemetry.settings import Settings, SettingsError, documentation, misspelt, variable
@@ -107,3 +109,30 @@ def test_tls_is_always_checked() -> None:
     assert options["ssl_cert_reqs"].name == "CERT_REQUIRED"
     assert options["ssl_ca_certs"] == "/ca.pem"
     assert broker.tls_options(Settings.load({"TELEMETRY_BROKER_URL": "redis://b/0"})) is None
+
+
+def test_a_check_of_certificates_is_left_out_only_by_name() -> None:
+    told = {"TELEMETRY_BROKER_URL": "rediss://b/0", "TELEMETRY_BROKER_SKIP_VERIFY": "true"}
+    options = broker.tls_options(Settings.load(told))
+    assert options == {"ssl_cert_reqs": ssl.CERT_NONE, "ssl_check_hostname": False}
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1).filter(lambda text: text == text.strip()))
+def test_a_password_of_any_characters_reaches_both_clients(password: str) -> None:
+    told = Settings.load(
+        {
+            "TELEMETRY_BROKER_URL": "redis://user@b:6379/3",
+            "TELEMETRY_BROKER_PASSWORD": password,
+            "TELEMETRY_DATABASE_URL": "postgresql://user@d:5432/telemetry?sslmode=require",
+            "TELEMETRY_DATABASE_PASSWORD": password,
+        }
+    )
+    keywords = broker.connect(told).connection_pool.connection_kwargs
+    assert (keywords["username"], keywords["password"], keywords["host"], keywords["db"]) == ("user", password, "b", 3)
+    url = make_url(told.database_url)
+    assert (url.password, url.host, url.query) == (password, "d", {"sslmode": "require"})
+
+
+def test_two_passwords_are_one_too_many() -> None:
+    with pytest.raises(SettingsError, match="TELEMETRY_BROKER_URL holds a password, and TELEMETRY_BROKER_PASSWORD is set"):
+        Settings.load({"TELEMETRY_BROKER_URL": "redis://:a@b/0", "TELEMETRY_BROKER_PASSWORD": "c"})

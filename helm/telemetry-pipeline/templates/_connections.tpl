@@ -1,0 +1,137 @@
+{{/* Where broker and database are, and the Secrets that open them. Passwords travel as mounted files, never in a variable. */}}
+
+{{- define "telemetry.secrets.path" -}}/run/secrets/telemetry{{- end -}}
+
+{{/* Secret and key of the broker's password, as {name, key}; {} where it has none. */}}
+{{- define "telemetry.broker.password" -}}
+{{- $external := .Values.externalRedis -}}
+{{- $own := printf "%s-broker" (include "telemetry.fullname" .) -}}
+{{- if not $external.enabled -}}
+{{- if .Values.redis.password -}}{{- dict "name" $own "key" "redis-password" | toJson -}}{{- else -}}{}{{- end -}}
+{{- else if and $external.auth.enabled $external.auth.existingSecret -}}
+{{- dict "name" $external.auth.existingSecret "key" $external.auth.existingSecretPasswordKey | toJson -}}
+{{- else if $external.password -}}
+{{- dict "name" $own "key" "redis-password" | toJson -}}
+{{- else if $external.auth.enabled -}}
+{{- fail "externalRedis.auth.enabled is true: set externalRedis.auth.existingSecret, or externalRedis.password" -}}
+{{- else -}}{}
+{{- end -}}
+{{- end -}}
+
+{{/* Secret and key of the database's password. */}}
+{{- define "telemetry.database.password" -}}
+{{- $own := printf "%s-database" (include "telemetry.fullname" .) -}}
+{{- $external := .Values.externalPostgresql -}}
+{{- $from := ternary $external .Values.postgresql.auth $external.enabled -}}
+{{- if $from.existingSecret -}}
+{{- dict "name" $from.existingSecret "key" $from.existingSecretPasswordKey | toJson -}}
+{{- else -}}
+{{- $_ := include "telemetry.database.own" . -}}
+{{- dict "name" $own "key" "password" | toJson -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The password the release's own Secret holds. */}}
+{{- define "telemetry.database.own" -}}
+{{- if .Values.externalPostgresql.enabled -}}
+{{- required "externalPostgresql.enabled is true: set externalPostgresql.existingSecret, or externalPostgresql.password" (default .Values.postgresql.auth.password .Values.externalPostgresql.password) -}}
+{{- else -}}
+{{- required "the Postgres of this release needs postgresql.auth.password or postgresql.auth.existingSecret; or set externalPostgresql.enabled" .Values.postgresql.auth.password -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "telemetry.broker.host" -}}
+{{- if .Values.externalRedis.enabled -}}
+{{- required "externalRedis.enabled is true: set externalRedis.host" .Values.externalRedis.host -}}
+{{- else -}}
+{{- include "telemetry.fullname" . }}-redis
+{{- end -}}
+{{- end -}}
+
+{{/* Variables that lead to the broker. */}}
+{{- define "telemetry.broker.env" -}}
+{{- $external := .Values.externalRedis -}}
+{{- $path := include "telemetry.secrets.path" . -}}
+- name: TELEMETRY_BROKER_URL
+{{- if $external.enabled }}
+  value: {{ printf "%s://%s%s:%v/%v" (ternary "rediss" "redis" $external.tls.enabled) (ternary (printf "%s@" (urlquery $external.username | replace "+" "%20")) "" (ne $external.username "")) (include "telemetry.broker.host" .) $external.port $external.database | quote }}
+{{- else }}
+  value: redis://{{ include "telemetry.broker.host" . }}:6379/0
+{{- end }}
+{{- if include "telemetry.broker.password" . | fromJson }}
+- name: TELEMETRY_BROKER_PASSWORD_FILE
+  value: {{ $path }}/broker-password
+{{- end }}
+{{- if and $external.enabled $external.tls.enabled }}
+{{- if $external.tls.skipVerify }}
+- name: TELEMETRY_BROKER_SKIP_VERIFY
+  value: "true"
+{{- else if or $external.tls.caCert $external.tls.existingSecret }}
+- name: TELEMETRY_BROKER_CA
+  value: {{ $path }}/broker-ca.crt
+{{- end }}
+{{- if and $external.tls.existingSecret $external.tls.clientCertificate }}
+- name: TELEMETRY_BROKER_CERT
+  value: {{ $path }}/broker-client.crt
+- name: TELEMETRY_BROKER_KEY
+  value: {{ $path }}/broker-client.key
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Variables that lead to the database. */}}
+{{- define "telemetry.database.env" -}}
+{{- $external := .Values.externalPostgresql -}}
+{{- $path := include "telemetry.secrets.path" . -}}
+- name: TELEMETRY_DATABASE_URL
+{{- if $external.enabled }}
+  value: {{ printf "postgresql://%s@%s:%v/%s?sslmode=%s%s" (urlquery $external.username | replace "+" "%20") (required "externalPostgresql.enabled is true: set externalPostgresql.host" $external.host) $external.port (urlquery $external.database | replace "+" "%20") $external.sslMode (ternary (printf "&sslrootcert=%s/database-ca.crt" $path) "" (ne $external.caCert "")) | quote }}
+{{- else }}
+  value: {{ printf "postgresql://%s@%s-postgresql:5432/%s" (urlquery .Values.postgresql.auth.username | replace "+" "%20") (include "telemetry.fullname" .) (urlquery .Values.postgresql.auth.database | replace "+" "%20") | quote }}
+{{- end }}
+- name: TELEMETRY_DATABASE_PASSWORD_FILE
+  value: {{ $path }}/database-password
+{{- end -}}
+
+{{/* Secrets that a pod mounts, as sources of a projected volume; (list $ needsDatabase). */}}
+{{- define "telemetry.secrets.sources" -}}
+{{- $root := index . 0 -}}
+{{- $own := include "telemetry.fullname" $root -}}
+{{- with include "telemetry.broker.password" $root | fromJson }}
+- secret:
+    name: {{ .name }}
+    items: [{key: {{ .key | quote }}, path: broker-password}]
+{{- end }}
+{{- with $root.Values.externalRedis }}
+{{- if and .enabled .tls.enabled }}
+{{- if .tls.existingSecret }}
+- secret:
+    name: {{ .tls.existingSecret }}
+    items:
+      {{- if not .tls.skipVerify }}
+      - {key: ca.crt, path: broker-ca.crt}
+      {{- end }}
+      {{- if .tls.clientCertificate }}
+      - {key: tls.crt, path: broker-client.crt}
+      - {key: tls.key, path: broker-client.key}
+      {{- end }}
+{{- else if and .tls.caCert (not .tls.skipVerify) }}
+- secret:
+    name: {{ $own }}-broker
+    items: [{key: ca.crt, path: broker-ca.crt}]
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if index . 1 }}
+{{- with include "telemetry.database.password" $root | fromJson }}
+- secret:
+    name: {{ .name }}
+    items: [{key: {{ .key | quote }}, path: database-password}]
+{{- end }}
+{{- if and $root.Values.externalPostgresql.enabled $root.Values.externalPostgresql.caCert }}
+- secret:
+    name: {{ $own }}-database
+    items: [{key: ca.crt, path: database-ca.crt}]
+{{- end }}
+{{- end }}
+{{- end -}}

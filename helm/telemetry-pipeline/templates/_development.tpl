@@ -1,0 +1,117 @@
+{{/* Containers of the Redis and the Postgres in this release, which are for development only. */}}
+
+{{- define "telemetry.claim" -}}
+- metadata: {name: data}
+  spec:
+    accessModes: [ReadWriteOnce]
+    {{- with .storageClass }}
+    storageClassName: {{ . }}
+    {{- end }}
+    resources: {requests: {storage: {{ .size }}}}
+{{- end -}}
+
+{{- define "telemetry.redis.container" -}}
+{{- $password := include "telemetry.broker.password" . | fromJson -}}
+- name: redis
+  image: {{ .Values.redis.image | quote }}
+  imagePullPolicy: {{ .Values.image.pullPolicy }}
+  # The password is written into a file of its own: an argument could be read by every process of the node.
+  command:
+    - sh
+    - -c
+    - |
+      umask 077
+      printf 'maxmemory %s\nmaxmemory-policy noeviction\nappendonly %s\ndir /data\nbind * -::*\nprotected-mode no\n' "$0" "$1" > /tmp/redis.conf
+      if [ -e /run/secrets/redis/password ]; then
+        printf 'requirepass "%s"\n' "$(sed 's/[\\"]/\\&/g' /run/secrets/redis/password)" >> /tmp/redis.conf
+      fi
+      exec redis-server /tmp/redis.conf
+    - {{ .Values.redis.maxmemory | quote }}
+    - {{ ternary "yes" "no" .Values.redis.persistence.enabled | quote }}
+  ports:
+    - {name: redis, containerPort: 6379}
+  startupProbe:
+    tcpSocket: {port: 6379}
+    periodSeconds: 2
+    failureThreshold: 60
+  livenessProbe:
+    tcpSocket: {port: 6379}
+    periodSeconds: 15
+  readinessProbe:
+    tcpSocket: {port: 6379}
+    periodSeconds: 5
+  resources: {{- toYaml .Values.redis.resources | nindent 4 }}
+  securityContext: {{- toYaml .Values.containerSecurityContext | nindent 4 }}
+  volumeMounts:
+    - {name: tmp, mountPath: /tmp}
+    - {name: data, mountPath: /data}
+    {{- if $password }}
+    - {name: password, mountPath: /run/secrets/redis, readOnly: true}
+    {{- end }}
+{{- end -}}
+
+{{- define "telemetry.redis.volumes" -}}
+{{- if not .Values.redis.persistence.enabled }}
+- name: data
+  emptyDir: {}
+{{- end }}
+{{- with include "telemetry.broker.password" . | fromJson }}
+- name: password
+  secret:
+    secretName: {{ .name }}
+    defaultMode: 0440
+    items: [{key: {{ .key | quote }}, path: password}]
+{{- end }}
+{{- end -}}
+
+{{- define "telemetry.postgresql.container" -}}
+- name: postgresql
+  image: {{ .Values.postgresql.image | quote }}
+  imagePullPolicy: {{ .Values.image.pullPolicy }}
+  env:
+    - {name: POSTGRES_USER, value: {{ .Values.postgresql.auth.username | quote }}}
+    - {name: POSTGRES_DB, value: {{ .Values.postgresql.auth.database | quote }}}
+    - {name: POSTGRES_PASSWORD_FILE, value: /run/secrets/postgresql/password}
+    - {name: PGDATA, value: /data/pgdata}
+  ports:
+    - {name: postgresql, containerPort: 5432}
+  startupProbe:
+    exec: {command: [pg_isready, -h, 127.0.0.1]}
+    periodSeconds: 3
+    failureThreshold: 60
+  livenessProbe:
+    exec: {command: [pg_isready, -h, 127.0.0.1]}
+    periodSeconds: 20
+    timeoutSeconds: 5
+    failureThreshold: 6
+  readinessProbe:
+    exec: {command: [pg_isready, -h, 127.0.0.1]}
+    periodSeconds: 5
+    timeoutSeconds: 5
+  resources: {{- toYaml .Values.postgresql.resources | nindent 4 }}
+  securityContext: {{- toYaml .Values.containerSecurityContext | nindent 4 }}
+  volumeMounts:
+    - {name: tmp, mountPath: /tmp}
+    - {name: socket, mountPath: /var/run/postgresql}
+    - {name: shm, mountPath: /dev/shm}
+    - {name: data, mountPath: /data}
+    - {name: password, mountPath: /run/secrets/postgresql, readOnly: true}
+{{- end -}}
+
+{{- define "telemetry.postgresql.volumes" -}}
+- name: socket
+  emptyDir: {}
+- name: shm
+  emptyDir: {medium: Memory, sizeLimit: 256Mi}
+{{- if not .Values.postgresql.persistence.enabled }}
+- name: data
+  emptyDir: {}
+{{- end }}
+{{- with include "telemetry.database.password" . | fromJson }}
+- name: password
+  secret:
+    secretName: {{ .name }}
+    defaultMode: 0440
+    items: [{key: {{ .key | quote }}, path: password}]
+{{- end }}
+{{- end -}}

@@ -1,0 +1,184 @@
+{{/* What all pods share, so that no component misses a mount, a context or a probe. */}}
+
+{{/* Where pods of a component may run; (list $ component). */}}
+{{- define "telemetry.scheduling" -}}
+{{- $root := index . 0 -}}
+{{- $own := get $root.Values (index . 1) -}}
+{{- $common := $root.Values.scheduling -}}
+{{- with default $common.nodeSelector $own.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with default $common.tolerations $own.tolerations }}
+tolerations:
+  {{- range . }}
+  {{- /* Kubernetes takes a bare key as one with an empty value, which hardly any taint has. */}}
+  {{- if and .key (not .operator) (not .value) }}
+  - {{- toYaml (merge (dict "operator" "Exists") .) | nindent 4 }}
+  {{- else }}
+  - {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- end }}
+{{- end }}
+{{- with default $common.affinity $own.affinity }}
+affinity: {{- include "telemetry.affinity" . | nindent 2 }}
+{{- end }}
+{{- with $own.topologySpreadConstraints }}
+topologySpreadConstraints:
+  {{- range . }}
+  - {{- toYaml (merge (deepCopy .) (dict "labelSelector" (dict "matchLabels" (include "telemetry.selector" (list $root (index $ 1)) | fromYaml)))) | nindent 4 }}
+  {{- end }}
+{{- end }}
+{{- with default $common.priorityClassName $own.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- end -}}
+
+{{/* Affinity; a node's match expression that gives values alone is about zones. */}}
+{{- define "telemetry.affinity" -}}
+{{- $affinity := deepCopy . -}}
+{{- $required := (($affinity.nodeAffinity).requiredDuringSchedulingIgnoredDuringExecution).nodeSelectorTerms -}}
+{{- range $required -}}
+{{- range .matchExpressions -}}
+{{- if not .key -}}{{- $_ := set . "key" "topology.kubernetes.io/zone" -}}{{- end -}}
+{{- if not .operator -}}{{- $_ := set . "operator" "In" -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $affinity -}}
+{{- end -}}
+
+{{/*
+The template of a pod; a dict of root, component (of the labels), values (name of the component's values), containers,
+init, database (whether it needs one), volumes, restartPolicy, product (false for Redis and Postgres), uid.
+*/}}
+{{- define "telemetry.pod" -}}
+{{- $root := .root -}}
+{{- $own := get $root.Values .values -}}
+{{- $product := not (hasKey . "uid") -}}
+metadata:
+  labels: {{- include "telemetry.labels" (list $root .component) | nindent 4 }}
+    {{- with $own.podLabels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  annotations:
+    checksum/secrets: {{ include (print $root.Template.BasePath "/secrets.yaml") $root | sha256sum }}
+    {{- with $root.Values.restartToken }}
+    telemetry/restart-token: {{ . | quote }}
+    {{- end }}
+    {{- with $own.podAnnotations }}
+    {{- tpl (toYaml .) $root | nindent 4 }}
+    {{- end }}
+spec:
+  serviceAccountName: {{ include "telemetry.serviceAccountName" $root }}
+  automountServiceAccountToken: false
+  enableServiceLinks: false
+  terminationGracePeriodSeconds: {{ $own.terminationGracePeriodSeconds }}
+  {{- with .restartPolicy }}
+  restartPolicy: {{ . }}
+  {{- end }}
+  {{- with $root.Values.image.pullSecrets }}
+  imagePullSecrets: {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- $context := deepCopy $root.Values.podSecurityContext }}
+  {{- if not $product }}
+  {{- $context = merge (dict "runAsUser" .uid "runAsGroup" .uid "fsGroup" .uid) $context }}
+  {{- end }}
+  {{- with .supplementalGroups }}
+  {{- $context = merge (dict "supplementalGroups" .) $context }}
+  {{- end }}
+  securityContext: {{- toYaml $context | nindent 4 }}
+  {{- with include "telemetry.scheduling" (list $root .values) | trim }}
+  {{- . | nindent 2 }}
+  {{- end }}
+  {{- with .init }}
+  initContainers: {{- . | trim | nindent 4 }}
+  {{- end }}
+  containers: {{- .containers | trim | nindent 4 }}
+  volumes:
+    - name: tmp
+      emptyDir: {}
+    {{- if $product }}
+    - name: run
+      emptyDir: {medium: Memory, sizeLimit: 64Mi}
+    {{- with include "telemetry.secrets.sources" (list $root .database) | trim }}
+    - name: secrets
+      projected:
+        defaultMode: 0440
+        sources: {{- . | nindent 10 }}
+    {{- end }}
+    {{- with $root.Values.extraVolumes }}
+    {{- tpl (toYaml .) $root | nindent 4 }}
+    {{- end }}
+    {{- end }}
+    {{- with .volumes }}
+    {{- . | trim | nindent 4 }}
+    {{- end }}
+{{- end -}}
+
+{{/*
+A container of the product; a dict of root, name, target (of the image), values (name of the component's values), role, command, env,
+database, mounts, resources, probes, ports, metricsPort.
+*/}}
+{{- define "telemetry.container" -}}
+{{- $root := .root -}}
+{{- $own := get $root.Values .values -}}
+- name: {{ .name }}
+  image: {{ include "telemetry.image" (list $root .target) | quote }}
+  imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+  command: {{- toYaml .command | nindent 4 }}
+  env:
+    - name: TELEMETRY_ROLE
+      value: {{ .role }}
+    - name: TELEMETRY_KEY_PREFIX
+      value: {{ $root.Values.keyPrefix | quote }}
+    - name: TELEMETRY_DATA_DIR
+      value: /tmp/telemetry
+    {{- if ne .role "edge" }}
+    - name: TELEMETRY_EDGE
+      value: {{ printf "%s/centre" $root.Values.clusterName | quote }}
+    {{- end }}
+    {{- include "telemetry.broker.env" $root | nindent 4 }}
+    {{- if .database }}
+    {{- include "telemetry.database.env" $root | nindent 4 }}
+    {{- end }}
+    {{- include "telemetry.monitoring.env" . | trim | nindent 4 }}
+    {{- with .env }}
+    {{- . | trim | nindent 4 }}
+    {{- end }}
+    {{- with $root.Values.extraEnv }}
+    {{- tpl (toYaml .) $root | nindent 4 }}
+    {{- end }}
+    {{- with $own.extraEnv }}
+    {{- tpl (toYaml .) $root | nindent 4 }}
+    {{- end }}
+  {{- $ports := list }}
+  {{- with .ports }}{{ $ports = . }}{{ end }}
+  {{- if and .metricsPort $root.Values.metrics.enabled }}
+  {{- $ports = append $ports (dict "name" (ternary "beat-metrics" "metrics" (eq .name "beat")) "containerPort" (int .metricsPort)) }}
+  {{- end }}
+  {{- with $ports }}
+  ports: {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .probes }}
+  {{- . | trim | nindent 2 }}
+  {{- end }}
+  resources: {{- toYaml (default $own.resources .resources) | nindent 4 }}
+  securityContext: {{- toYaml $root.Values.containerSecurityContext | nindent 4 }}
+  volumeMounts:
+    - {name: tmp, mountPath: /tmp}
+    - {name: run, mountPath: /run/telemetry}
+    {{- if include "telemetry.secrets.sources" (list $root .database) | trim }}
+    - {name: secrets, mountPath: {{ include "telemetry.secrets.path" $root }}, readOnly: true}
+    {{- end }}
+    {{- with $root.Values.extraVolumeMounts }}
+    {{- tpl (toYaml .) $root | nindent 4 }}
+    {{- end }}
+    {{- with .mounts }}
+    {{- . | trim | nindent 4 }}
+    {{- end }}
+{{- end -}}
+
+{{/* Waits until the schema is the one this version needs; a dict of root and values. */}}
+{{- define "telemetry.wait" -}}
+{{- include "telemetry.container" (dict "root" .root "name" "wait-for-schema" "target" "central" "values" .values "role" "central" "database" true
+      "command" (list "sh" "-c" "until telemetry db current; do sleep 3; done")) -}}
+{{- end -}}

@@ -1,0 +1,90 @@
+"""`telemetry systemd`: units for streamer and beat of an edge without Kubernetes.
+
+The units name the interpreter's own directory, so an edge runs what was installed there. Settings and secrets stay in an
+environment file that the administrator owns.
+"""
+
+from __future__ import annotations
+
+import sysconfig
+from pathlib import Path
+
+import click
+
+COMMANDS = {
+    "streamer": "worker --without-gossip --without-mingle -n streamer@%%h",
+    "beat": "beat --pidfile=",
+}
+UNIT = """\
+[Unit]
+Description=GPU telemetry: {name}
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+Type=exec
+User={user}
+Environment=TELEMETRY_ROLE=edge
+EnvironmentFile={environment}
+ExecStart={celery} --quiet -A telemetry {command}
+# The main process alone: a tick under way is ended by it.
+KillMode=mixed
+TimeoutStopSec=60
+Restart=always
+RestartSec=5
+WorkingDirectory=/
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=read-only
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectKernelTunables=yes
+ProtectControlGroups=yes
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+CapabilityBoundingSet=
+MemoryMax=512M
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+@click.command()
+@click.option(
+    "--directory",
+    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    default=Path("/etc/systemd/system"),
+    show_default=True,
+    help="Where the units are written.",
+)
+@click.option(
+    "--environment",
+    type=click.Path(path_type=Path),
+    default=Path("/etc/telemetry/edge.env"),
+    show_default=True,
+    help="File of TELEMETRY_… settings; readable by its owner only, as it may hold passwords.",
+)
+@click.option("--user", default="telemetry", show_default=True, help="User that the processes run as.")
+def systemd(directory: Path, environment: Path, user: str) -> None:
+    """Write systemd units for the streamer and beat of this edge, and say what to do next."""
+    for name, text in units(environment, user).items():
+        try:
+            (directory / name).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise click.ClickException(f"{directory / name} cannot be written: {error.strerror}") from None
+        click.echo(f"wrote {directory / name}")
+    click.echo(
+        f"next: put TELEMETRY_BROKER_URL, TELEMETRY_EDGE and TELEMETRY_SOURCES into {environment}, then\n"
+        "  systemctl daemon-reload && systemctl enable --now telemetry-streamer telemetry-beat"
+    )
+
+
+def units(environment: Path, user: str) -> dict[str, str]:
+    """File names of the units, each with its text."""
+    celery = Path(sysconfig.get_path("scripts")) / "celery"
+    return {
+        f"telemetry-{name}.service": UNIT.format(
+            name=name, user=user, environment=environment.absolute(), celery=celery, command=command
+        )
+        for name, command in COMMANDS.items()
+    }

@@ -1,0 +1,106 @@
+"""The values that are rendered, validated and kept as golden manifests, by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.chart.rendering import merged, values_of
+
+PASSWORD = {"postgresql": {"auth": {"password": "postgres-secret"}}}
+EDGE, CENTRE = "values-edge-cluster.yaml", "values-central-cluster.yaml"
+TLS: dict[str, Any] = {
+    "externalRedis": {
+        "enabled": True,
+        "host": "redis.example.com",
+        "port": 6380,
+        "tls": {"enabled": True, "caCert": "-----BEGIN CERTIFICATE-----\n"},
+        "auth": {"enabled": True, "existingSecret": "broker", "existingSecretPasswordKey": "pass"},
+        "cidrs": ["10.1.0.0/16"],
+    }
+}
+EXTERNAL_DATABASE: dict[str, Any] = {
+    "externalPostgresql": {
+        "enabled": True,
+        "host": "postgres.example.com",
+        "existingSecret": "database",
+        "sslMode": "verify-full",
+        "caCert": "-----BEGIN CERTIFICATE-----\n",
+        "cidrs": ["10.2.0.0/16"],
+    }
+}
+CASES: dict[str, dict[str, Any]] = {
+    "defaults": PASSWORD,
+    "edge": values_of(EDGE),
+    "edge-tls": merged(values_of(EDGE), TLS),
+    "edge-deployment": {
+        "collector": {"enabled": False},
+        "streamer": {"replicaCount": 3, "files": {"existingClaim": "dumps"}, "config": {"loopMode": True}},
+    },
+    "edge-statefulset": {
+        "collector": {"enabled": False},
+        "streamer": {
+            "kind": "StatefulSet",
+            "replicaCount": 2,
+            "files": {"volume": {"nfs": {"server": "nfs", "path": "/dumps"}}},
+        },
+    },
+    "centre": merged(values_of(CENTRE), PASSWORD),
+    "centre-external": merged(merged(values_of(CENTRE), TLS), EXTERNAL_DATABASE),
+    "centre-client-certificate": merged(
+        PASSWORD,
+        {
+            "externalRedis": {
+                "enabled": True,
+                "host": "redis.example.com",
+                "username": "collector",
+                "password": "redis-secret",
+                "tls": {"enabled": True, "existingSecret": "broker-tls", "clientCertificate": True},
+            },
+            "collector": {"keda": {"enabled": True}},
+        },
+    ),
+    "centre-everything": merged(
+        PASSWORD,
+        {
+            "redis": {"password": "redis-secret", "persistence": {"enabled": True, "storageClass": "fast"}},
+            "collector": {
+                "autoscaling": {"enabled": True},
+                "topologySpreadConstraints": [
+                    {"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "ScheduleAnyway"}
+                ],
+            },
+            "flower": {"auth": {"existingSecret": "flower"}},
+            "ingress": {
+                "enabled": True,
+                "className": "nginx",
+                "tls": [{"secretName": "tls", "hosts": ["telemetry.example.com"]}],
+            },
+            "httpRoute": {"enabled": True, "parentRefs": [{"name": "gateway"}], "hostnames": ["telemetry.example.com"]},
+            "metrics": {
+                "podMonitor": {"enabled": True},
+                "prometheusRule": {"enabled": True},
+                "dashboards": {"enabled": True, "files": {"fleet.json": "{}"}},
+            },
+            "migrations": {"hook": True},
+            "restartToken": "2",
+            "commonLabels": {"team": "gpu"},
+            "commonAnnotations": {"note": "kept"},
+            "extraEnv": [{"name": "TELEMETRY_ACK_TTL_S", "value": "3600"}],
+            "extraVolumes": [{"name": "scratch", "emptyDir": {}}],
+            "extraVolumeMounts": [{"name": "scratch", "mountPath": "/scratch"}],
+            "extraObjects": [
+                {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-extra"}, "data": {"a": "b"}}
+            ],
+            "image": {
+                "registry": "registry.example.com",
+                "centralDigest": "sha256:" + "0" * 64,
+                "pullSecrets": [{"name": "pull"}],
+            },
+            "networkPolicy": {
+                "apiFrom": [{"namespaceSelector": {}}],
+                "metricsFrom": [{"namespaceSelector": {}}],
+                "extraEgress": [{"to": [{"ipBlock": {"cidr": "10.9.0.0/16"}}]}],
+            },
+        },
+    ),
+}

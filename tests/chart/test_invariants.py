@@ -1,0 +1,177 @@
+"""What holds of the objects whatever the values: over generated values, as over the cases that are kept."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.chart.cases import CASES, CENTRE, EDGE, EXTERNAL_DATABASE, PASSWORD, TLS
+from tests.chart.rendering import Object, merged, named, pod_of, pods, render, values_of, variables
+
+COMPONENTS = ("streamer", "collector", "api", "flower", "migrations", "redis", "postgresql")
+WORKERS = {"streamer", "beat", "collector", "api", "flower", "redis", "postgresql"}
+MARK = "s3cr3t-%s"
+names = st.from_regex(r"[a-z]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
+scheduling = st.fixed_dictionaries(
+    {},
+    optional={
+        "nodeSelector": st.dictionaries(names, names, min_size=1, max_size=2),
+        "tolerations": st.lists(st.fixed_dictionaries({"key": names, "operator": st.just("Exists")}), min_size=1, max_size=2),
+        "affinity": names.map(
+            lambda name: {
+                "podAntiAffinity": {
+                    "requiredDuringSchedulingIgnoredDuringExecution": [
+                        {"topologyKey": name, "labelSelector": {"matchLabels": {"a": "b"}}}
+                    ]
+                }
+            }
+        ),
+    },
+)
+
+
+@st.composite
+def generated(draw: st.DrawFn) -> dict[str, Any]:
+    """Values that may be rendered, with a password in every place that takes one."""
+    base = draw(st.sampled_from([{}, values_of(EDGE), values_of(CENTRE)]))
+    values = merged(base, {component: draw(scheduling) for component in COMPONENTS})
+    values = merged(values, {"scheduling": draw(scheduling)})
+    values = merged(values, draw(st.sampled_from([{}, TLS, EXTERNAL_DATABASE, merged(TLS, EXTERNAL_DATABASE)])))
+    for number, (top, *rest) in enumerate((("postgresql", "auth"), ("externalPostgresql",), ("externalRedis",), ("redis",))):
+        password: dict[str, Any] = {"password": MARK % number}
+        values = merged(values, {top: {rest[0]: password} if rest else password})
+    whole: dict[str, Any] = merged(
+        values,
+        {
+            "fullnameOverride": draw(st.just("") | st.from_regex(r"[a-z][a-z0-9-]{0,60}[a-z0-9]", fullmatch=True)),
+            "streamer": {
+                "enabled": draw(st.booleans()),
+                "kind": draw(st.sampled_from(["DaemonSet", "Deployment", "StatefulSet"])),
+                "replicaCount": draw(st.integers(0, 4)),
+                "files": {"existingClaim": draw(st.sampled_from(["", "dumps"]))},
+            },
+            "collector": {"enabled": draw(st.booleans()), "replicaCount": draw(st.integers(0, 4))},
+            "api": {"enabled": draw(st.sampled_from([True, False, "auto"]))},
+            "flower": {"enabled": draw(st.sampled_from([True, False, "auto"]))},
+            "networkPolicy": {"enabled": draw(st.booleans())},
+        },
+    )
+    return whole
+
+
+def containers(pod: Object) -> list[Object]:
+    return [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]
+
+
+def every(objects: list[Object]) -> None:
+    """What holds of any release."""
+    for component, pod in pods(objects):
+        spec = pod["spec"]
+        assert spec["securityContext"]["runAsNonRoot"]
+        assert spec["securityContext"]["runAsUser"] > 0
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert spec["automountServiceAccountToken"] is False
+        volumes = {each["name"] for each in spec["volumes"]}
+        for container in containers(pod):
+            context = container["securityContext"]
+            assert context["readOnlyRootFilesystem"]
+            assert not context["allowPrivilegeEscalation"]
+            assert context["capabilities"] == {"drop": ["ALL"]}
+            assert {"requests", "limits"} <= set(container["resources"])
+            assert len(container["volumeMounts"]) == len({each["mountPath"] for each in container["volumeMounts"]})
+            assert {each["name"] for each in container["volumeMounts"]} <= volumes | {"data"}
+        if component in WORKERS:
+            for container in spec["containers"]:
+                assert {"startupProbe", "livenessProbe", "readinessProbe"} <= set(container), container["name"]
+    workloads = [each for each in objects if each["kind"] in {"Deployment", "DaemonSet", "StatefulSet"}]
+    for each in workloads:
+        wanted = each["spec"]["selector"]["matchLabels"].items()
+        chosen = [component for component, pod in pods(objects) if wanted <= pod["metadata"]["labels"].items()]
+        assert chosen == [each["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/component"]]
+    assert all(len(each["metadata"]["name"]) <= 63 for each in objects)
+    for each in objects:
+        if each["kind"] == "PodDisruptionBudget":
+            guarded = [other for other in workloads if other["metadata"]["name"] == each["metadata"]["name"]]
+            assert [other["spec"].get("replicas", 2) > 1 for other in guarded] == [True]
+
+
+def secrets_stay_secret(objects: list[Object]) -> None:
+    """No password in anything but a Secret, and every path that a variable names is mounted."""
+    for each in objects:
+        if each["kind"] != "Secret":
+            assert "s3cr3t" not in json.dumps(each)
+    for _, pod in pods(objects):
+        projected = {
+            f"/run/secrets/telemetry/{item['path']}"
+            for volume in pod["spec"]["volumes"]
+            if volume["name"] == "secrets"
+            for source in volume["projected"]["sources"]
+            for item in source["secret"]["items"]
+        }
+        for container in containers(pod):
+            told = {value for value in variables(container).values() if value and value.startswith("/run/secrets/telemetry")}
+            assert told <= projected
+            if any(value.startswith("rediss://") for value in variables(container).values() if value):
+                assert variables(container)["TELEMETRY_BROKER_CA"] in projected
+
+
+def well_placed(objects: list[Object], values: dict[str, Any]) -> None:
+    """Scheduling is the component's own, else the common one, and nobody else's."""
+    for component, pod in pods(objects):
+        own = values.get({"beat": "streamer", "smoke": "migrations"}.get(component, component), {})
+        if component == "smoke" and "centre" not in variables(pod["spec"]["containers"][0]).get("TELEMETRY_EDGE", ""):
+            continue
+        if component == "smoke" and "telemetry-pipeline-edge" in pod["spec"]["containers"][0]["image"]:
+            own = values.get("streamer", {})
+        for key in ("nodeSelector", "tolerations", "affinity"):
+            assert (pod["spec"].get(key) or None) == (own.get(key) or values["scheduling"].get(key) or None), (component, key)
+
+
+def edge_alone(objects: list[Object]) -> None:
+    """Nothing of the database where nothing needs it."""
+    assert not {"migrations", "postgresql", "collector", "api"} & {component for component, _ in pods(objects)}
+    assert "DATABASE" not in json.dumps(objects)
+    assert "postgres" not in json.dumps(objects)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@given(generated())
+def test_whatever_the_values(values: dict[str, Any]) -> None:
+    if values["externalRedis"].get("enabled"):
+        # A rediss:// broker without a CA of its own is checked against those of the image.
+        values = merged(values, {"externalRedis": {"tls": TLS["externalRedis"]["tls"]}})
+    objects = render(values)
+    every(objects)
+    secrets_stay_secret(objects)
+    well_placed(objects, values)
+    if not values["collector"]["enabled"] and values["api"]["enabled"] is not True:
+        edge_alone(objects)
+
+
+def test_every_case_that_is_kept() -> None:
+    for values in CASES.values():
+        every(render(values))
+
+
+def test_settings_reach_the_processes_they_are_for() -> None:
+    objects = render(
+        merged(
+            PASSWORD,
+            {
+                "streamer": {"config": {"batchSize": 250, "streamInterval": 0.5, "loopMode": True}},
+                "collector": {"config": {"batchSize": 9000, "pollInterval": 0.1, "bufferSize": 1_000_000}, "replicaCount": 7},
+            },
+        )
+    )
+    streamer = variables(pod_of(objects, "streamer")["spec"]["containers"][0])
+    assert streamer["TELEMETRY_BATCH_SIZE"] == "250"
+    assert streamer["TELEMETRY_STREAM_INTERVAL_S"] == "0.5"
+    assert streamer["TELEMETRY_LOOP_MODE"] == "true"
+    collector = variables(pod_of(objects, "collector")["spec"]["containers"][0])
+    assert collector["TELEMETRY_COLLECTOR_BATCH_SIZE"] == "9000"
+    assert collector["TELEMETRY_POLL_INTERVAL_S"] == "0.1"
+    assert collector["TELEMETRY_BUFFER_SIZE"] == "1000000"
+    assert named(objects, "Deployment", "-collector")["spec"]["replicas"] == 7

@@ -1,0 +1,152 @@
+"""The three ways to install, by the very `--set` paths a person types, and where their pods land."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+import subprocess
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.chart.cases import CENTRE, EDGE
+from tests.chart.rendering import CHART, RELEASE, Loader, Object, named, pod_of, pods, render, values_of, variables
+from tests.chart.scheduler import Node, Taint, admits
+
+ZONE = "topology.kubernetes.io/zone"
+NODES = [
+    Node(f"{kind}-{zone}", {"node-type": kind, ZONE: f"us-west-2{zone}"}, taints)
+    for zone in "ab"
+    for kind, taints in (("gpu", (Taint("nvidia.com/gpu", "present"),)), ("cpu", ()))
+] + [
+    Node("gpu-untainted", {"node-type": "gpu", ZONE: "us-west-2a"}),
+    Node(
+        "gpu-reserved", {"node-type": "gpu", ZONE: "us-west-2a"}, (Taint("nvidia.com/gpu"), Taint("team", "other", "NoExecute"))
+    ),
+    Node("control-plane", {ZONE: "us-west-2a"}, (Taint("node-role.kubernetes.io/control-plane"),)),
+    Node("discouraged", {"node-type": "cpu", ZONE: "us-west-2b"}, (Taint("spot", effect="PreferNoSchedule"),)),
+]
+REQUIRED = "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[0].matchExpressions[0]"
+GPU_NODES = ("streamer.nodeSelector.node-type=gpu", "streamer.tolerations[0].key=nvidia.com/gpu", "collector.enabled=false")
+DATABASE = "postgresql.auth.password=pw"
+
+
+def where(objects: list[Object], component: str) -> set[str]:
+    return {node.name for node in NODES if admits(node, pod_of(objects, component)["spec"])}
+
+
+def components(objects: list[Object]) -> set[str]:
+    return {component for component, _ in pods(objects)} - {"smoke"}
+
+
+@pytest.mark.parametrize("files", [(), (EDGE,)])
+def test_one_cluster_streamers_land_on_gpu_nodes(files: tuple[str, ...]) -> None:
+    objects = render(values_of(*files, sets=GPU_NODES))
+    assert where(objects, "streamer") == {"gpu-a", "gpu-b", "gpu-untainted"}
+    assert components(objects) - {"redis"} == {"streamer"}
+
+
+@pytest.mark.parametrize("files", [(), (CENTRE,)])
+def test_one_cluster_collectors_land_on_cpu_nodes(files: tuple[str, ...]) -> None:
+    sets = ("collector.nodeSelector.node-type=cpu", "streamer.enabled=false", DATABASE)
+    objects = render(values_of(*files, sets=sets))
+    assert where(objects, "collector") == {"cpu-a", "cpu-b", "discouraged"}
+    assert "streamer" not in components(objects)
+
+
+def test_one_release_may_hold_both() -> None:
+    objects = render(values_of(sets=(*GPU_NODES[:2], "collector.nodeSelector.node-type=cpu", DATABASE)))
+    assert where(objects, "streamer") == {"gpu-a", "gpu-b", "gpu-untainted"}
+    assert where(objects, "collector") == {"cpu-a", "cpu-b", "discouraged"}
+
+
+@pytest.mark.parametrize("told", [("values[0]",), ("key", "operator", "values[0]")])
+def test_two_zones_by_node_affinity(told: tuple[str, ...]) -> None:
+    value = {"key": ZONE, "operator": "In"}
+
+    def sets(component: str, zone: str) -> tuple[str, ...]:
+        return tuple(f"{component}.{REQUIRED}.{name}={value.get(name, zone)}" for name in told)
+
+    edge = render(values_of(EDGE, sets=sets("streamer", "us-west-2a")))
+    assert where(edge, "streamer") == {"gpu-a", "gpu-untainted"}
+    centre = render(values_of(CENTRE, sets=(*sets("collector", "us-west-2b"), DATABASE)))
+    assert where(centre, "collector") == {"cpu-b", "discouraged"}
+    assert "affinity" not in pod_of(centre, "api")["spec"]
+
+
+def test_two_clusters_meet_at_a_redis_with_tls() -> None:
+    ca = "-----BEGIN CERTIFICATE-----"
+    sets = (
+        "externalRedis.enabled=true",
+        "externalRedis.host=redis.example.net",
+        "externalRedis.port=6390",
+        "externalRedis.database=3",
+        "externalRedis.password=p@ss/word",
+        "externalRedis.tls.enabled=true",
+        f"externalRedis.tls.caCert={ca}",
+    )
+    edge, centre = render(values_of(EDGE, sets=sets)), render(values_of(CENTRE, sets=(*sets, DATABASE)))
+    assert components(edge) == {"streamer"}
+    assert components(centre) == {"collector", "api", "flower", "migrations", "postgresql"}
+    for objects, component in ((edge, "streamer"), (centre, "collector"), (centre, "api"), (centre, "flower")):
+        for container in pod_of(objects, component)["spec"]["containers"]:
+            told = variables(container)
+            assert told["TELEMETRY_BROKER_URL"] == "rediss://redis.example.net:6390/3"
+            assert told["TELEMETRY_BROKER_CA"] == "/run/secrets/telemetry/broker-ca.crt"
+            assert told["TELEMETRY_BROKER_PASSWORD_FILE"] == "/run/secrets/telemetry/broker-password"  # noqa: S105
+            assert "TELEMETRY_BROKER_SKIP_VERIFY" not in told
+        secret = named(objects, "Secret", "-broker")["data"]
+        assert {key: base64.b64decode(value).decode() for key, value in secret.items()} == {
+            "redis-password": "p@ss/word",
+            "ca.crt": ca,
+        }
+    secret = named(centre, "Secret", "-database")["data"]
+    assert base64.b64decode(secret["password"]) == b"pw"
+
+
+def test_an_existing_secret_and_an_unchecked_certificate() -> None:
+    sets = (
+        "externalRedis.tls.skipVerify=true",
+        "externalRedis.auth.enabled=true",
+        "externalRedis.auth.existingSecret=mine",
+        "externalRedis.auth.existingSecretPasswordKey=word",
+    )
+    objects = render(values_of(EDGE, sets=sets))
+    assert not [each for each in objects if each["kind"] == "Secret"]
+    (volume,) = [each for each in pod_of(objects, "streamer")["spec"]["volumes"] if each["name"] == "secrets"]
+    assert volume["projected"]["sources"] == [
+        {"secret": {"name": "mine", "items": [{"key": "word", "path": "broker-password"}]}}
+    ]
+    assert variables(pod_of(objects, "streamer")["spec"]["containers"][0])["TELEMETRY_BROKER_SKIP_VERIFY"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("taint", "toleration", "tolerated"),
+    [
+        (Taint("a", "x"), {"key": "a", "value": "x"}, True),
+        (Taint("a", "x"), {"key": "a"}, False),
+        (Taint("a"), {"key": "a"}, True),
+        (Taint("a", "x"), {"key": "a", "operator": "Exists"}, True),
+        (Taint("a", "x"), {"operator": "Exists"}, True),
+        (Taint("a", "x", "NoExecute"), {"key": "a", "operator": "Exists", "effect": "NoSchedule"}, False),
+        (Taint("a", "x", "PreferNoSchedule"), {}, True),
+    ],
+)
+def test_the_scheduler_of_these_tests(taint: Taint, toleration: dict[str, Any], tolerated: bool) -> None:
+    spec = {"tolerations": [toleration] if toleration else []}
+    assert admits(Node("n", {}, (taint,)), spec) is tolerated
+
+
+@pytest.mark.parametrize("helm", [each for each in ("helm", "helm3", "helm4") if shutil.which(each)])
+def test_the_helm_of_this_machine_renders_the_same(helm: str) -> None:
+    sets = [f"--set={each}" for each in (*GPU_NODES, f"streamer.{REQUIRED}.values[0]=us-west-2a")]
+    command = [helm, "template", RELEASE, str(CHART), "--namespace", "gpu", "-f", str(CHART / EDGE), *sets]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    told = [each for each in yaml.load_all(done.stdout, Loader) if each]
+    ours = render(values_of(EDGE, sets=tuple(each.removeprefix("--set=") for each in sets)))
+
+    def key(each: Object) -> tuple[str, str]:
+        return each["kind"], each["metadata"]["name"]
+
+    assert sorted(told, key=key) == sorted(ours, key=key)

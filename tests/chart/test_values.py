@@ -1,0 +1,157 @@
+"""values.yaml itself: checked, documented, and without a key that does nothing."""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Iterator
+from typing import Any
+
+import helm_python
+import pytest
+
+from tests.chart.cases import CASES, CENTRE, EDGE, PASSWORD
+from tests.chart.rendering import CHART, merged, render, texts, values_of
+
+TOOL = runpy.run_path(str(CHART.parents[1] / "scripts" / "chart"))
+# What the values of a key may be instead, where any other text will not do.
+OTHER: dict[str, Any] = {
+    "api.enabled": False,
+    "flower.enabled": False,
+    "streamer.kind": "DaemonSet",
+    "streamer.maxUnavailable": 1,
+    "image.pullPolicy": "Always",
+    "api.service.type": "NodePort",
+    "externalPostgresql.sslMode": "disable",
+    "collector.terminationGracePeriodSeconds": 120,
+    "streamer.files.supplementalGroups": [44],
+    "streamer.files.volume": {"emptyDir": {}},
+    "extraObjects": [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "extra"}}],
+}
+TOLERATION = {"key": "a", "operator": "Exists"}
+LISTS: dict[str, list[Any]] = {
+    "extraEnv": [{"name": "A", "value": "b"}],
+    "extraVolumes": [{"name": "v", "emptyDir": {}}],
+    "extraVolumeMounts": [{"name": "v", "mountPath": "/v"}],
+    "tolerations": [TOLERATION],
+    "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}],
+    "tls": [{"secretName": "tls"}],
+    "groups": [{"name": "g", "rules": []}],
+    "pullSecrets": [{"name": "s"}],
+    "parentRefs": [{"name": "g"}],
+    "extraEgress": [{"to": []}],
+    "apiFrom": [{"podSelector": {}}],
+    "metricsFrom": [{"podSelector": {}}],
+}
+
+
+def leaves(values: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    """Each key that has no keys of the chart's own below it."""
+    for key, value in values.items():
+        name = f"{path}.{key}".lstrip(".")
+        if isinstance(value, dict) and value and key not in TOOL["FOREIGN"]:
+            yield from leaves(value, name)
+        else:
+            yield name, value
+
+
+def other(path: str, value: Any) -> Any:
+    """A value that a key does not have by itself."""
+    key = path.rpartition(".")[2]
+    if path in OTHER:
+        return OTHER[path]
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int | float):
+        return value + 1
+    if isinstance(value, str):
+        return f"{value}x"
+    if isinstance(value, list):
+        return [*value, *LISTS.get(key, ["x"])]
+    return {**value, "other": "x"}
+
+
+LEAVES = dict(leaves(TOOL["yaml"].safe_load((CHART / "values.yaml").read_text())))
+EXTERNAL = {"enabled": True, "host": "h"}
+# What must stand beside a key for it to matter.
+ALONE: dict[str, dict[str, Any]] = {
+    "externalRedis.enabled": {"externalRedis": {"host": "h"}},
+    "externalRedis.tls.enabled": {"externalRedis": EXTERNAL},
+    "externalRedis.tls.clientCertificate": {"externalRedis": {**EXTERNAL, "tls": {"enabled": True, "existingSecret": "s"}}},
+    "externalRedis.auth.enabled": {"externalRedis": {**EXTERNAL, "auth": {"existingSecret": "s"}}},
+    "externalPostgresql.enabled": {"externalPostgresql": {"host": "h"}},
+    "externalPostgresql.password": {"externalPostgresql": EXTERNAL},
+    "postgresql.auth.existingSecretPasswordKey": {"postgresql": {"auth": {"existingSecret": "s"}}},
+    "metrics.dashboards.enabled": {"metrics": {"dashboards": {"files": {"a.json": "{}"}}}},
+    "httpRoute.enabled": {"httpRoute": {"parentRefs": [{"name": "g"}]}},
+    "ingress.tls": {"ingress": {"enabled": True}},
+}
+
+
+def nested(path: str, value: Any) -> dict[str, Any]:
+    for key in reversed(path.split(".")):
+        value = {key: value}
+    return value  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("path", [path for path in LEAVES if path != "global"])
+def test_every_key_does_something(path: str) -> None:
+    changed = nested(path, other(path, LEAVES[path]))
+    for case in CASES.values():
+        before = merged(case, ALONE.get(path, {}))
+        after = merged(before, changed)
+        if before == after or (path.endswith((".keda.enabled", ".autoscaling.enabled")) and case != PASSWORD):
+            continue
+        if texts(before, revision=2) != texts(after, revision=2):
+            return
+    pytest.fail(f"no object changes with {path}")
+
+
+def test_the_schema_and_the_page_of_values_are_up_to_date() -> None:
+    for path, text in TOOL["files"]().items():
+        assert path.read_text() == text, f"run scripts/chart: {path.name} is stale"
+
+
+def test_every_key_is_documented() -> None:
+    told = dict(TOOL["documented"]((CHART / "values.yaml").read_text()))
+    foreign = tuple(f".{name}." for name in TOOL["FOREIGN"] - {"podSecurityContext", "containerSecurityContext"})
+    assert not [path for path, comment in told.items() if not comment and not any(name in f".{path}" for name in foreign)]
+
+
+@pytest.mark.parametrize(
+    "path", ["streamer.replicaCont", "collector.config.batchSise", "externalRedis.tls.skipverify", "nothing"]
+)
+def test_a_misspelt_key_is_named_with_its_path(path: str) -> None:
+    with pytest.raises(helm_python.HelmError) as told:
+        render(merged(PASSWORD, nested(path, 1)))
+    *parents, key = path.split(".")
+    assert key in str(told.value)
+    assert "/".join(["", *parents]) in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({}, "postgresql.auth.password"),
+        ({"externalPostgresql": {"enabled": True, "password": "x"}}, "externalPostgresql.host"),
+        ({"externalRedis": {"enabled": True}, **PASSWORD}, "externalRedis.host"),
+        (
+            {"externalRedis": {"enabled": True, "host": "h", "auth": {"enabled": True}}, **PASSWORD},
+            "externalRedis.auth.existingSecret",
+        ),
+        ({"collector": {"autoscaling": {"enabled": True}, "keda": {"enabled": True}}, **PASSWORD}, "turn one off"),
+        ({"httpRoute": {"enabled": True}, **PASSWORD}, "httpRoute.parentRefs"),
+        ({"streamer": {"kind": "Job"}, **PASSWORD}, "streamer/kind"),
+        ({"collector": {"terminationGracePeriodSeconds": 600}, **PASSWORD}, "terminationGracePeriodSeconds"),
+    ],
+)
+def test_values_that_cannot_work_are_refused(values: dict[str, Any], says: str) -> None:
+    with pytest.raises(helm_python.HelmError) as told:
+        render(values)
+    assert says in str(told.value)
+
+
+@pytest.mark.parametrize("values", [PASSWORD, values_of(EDGE), merged(values_of(CENTRE), PASSWORD)])
+def test_lint_has_nothing_to_say(values: dict[str, Any]) -> None:
+    report = helm_python.lint(CHART, values, strict=True)
+    assert not report["errors"]
+    assert [each["error"] for each in report["messages"]] == ["icon is recommended"]
