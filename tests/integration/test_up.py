@@ -20,6 +20,7 @@ import psycopg
 import pytest
 
 from telemetry.cli import found
+from tests.ports import free_ports
 from tests.waiting import eventually
 
 TELEMETRY = str(Path(sysconfig.get_path("scripts")) / "telemetry")
@@ -28,20 +29,13 @@ STARTED_S = 60.0
 BEAT, STREAMER, COLLECTOR, API, FLOWER = " beat", "streamer@%h", "collector@%h", "gunicorn", " flower "
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 class Up:
     """A running `telemetry up`, its output and its processes."""
 
     def __init__(self, data_dir: Path, *arguments: str, environ: dict[str, str] | None = None) -> None:
         self.data_dir = data_dir
-        self.port, self.flower_port = free_port(), free_port()
-        self.metrics = {name: free_port() for name in ("beat", "streamer", "collector", "exporter")}
+        self.port, self.flower_port, *others = free_ports(6)
+        self.metrics = dict(zip(("beat", "streamer", "collector", "exporter"), others, strict=True))
         self._log = data_dir.with_name(f"{data_dir.name}-{self.port}.log")
         with self._log.open("wb") as log:
             self.process = psutil.Popen(
@@ -296,9 +290,8 @@ def test_a_file_that_is_not_there_is_bad_usage(up: Callable[..., Up], tmp_path: 
 
 @pytest.mark.skipif(shutil.which("head") is None, reason="needs head")
 def test_an_output_that_nobody_reads_ends_it(tmp_path: Path, bare: Path) -> None:
-    command = (
-        f"FLOWER_PORT={free_port()} {TELEMETRY} up --port {free_port()} --data-dir {tmp_path}/state --procfile {bare} | head -1"
-    )
+    port, flower_port = free_ports(2)
+    command = f"FLOWER_PORT={flower_port} {TELEMETRY} up --port {port} --data-dir {tmp_path}/state --procfile {bare} | head -1"
     ran = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, timeout=60, check=False)
     assert "one is here" in ran.stdout
     assert ran.stderr == ""

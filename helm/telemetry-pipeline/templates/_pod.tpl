@@ -68,7 +68,7 @@ metadata:
     {{- tpl (toYaml .) $root | nindent 4 }}
     {{- end }}
 spec:
-  serviceAccountName: {{ include "telemetry.serviceAccountName" $root }}
+  serviceAccountName: {{ include "telemetry.serviceAccountName" $root | quote }}
   automountServiceAccountToken: false
   enableServiceLinks: false
   terminationGracePeriodSeconds: {{ $own.terminationGracePeriodSeconds }}
