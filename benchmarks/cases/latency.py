@@ -1,4 +1,4 @@
-"""Latency from publish to commit while the collector is half busy: synthetic edges at half the rate that `messages` found."""
+"""Latency from publish to commit while the collector is half busy: synthetic edges at half the rate of `small`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import statistics
 import numpy as np
 
 from benchmarks.bench import Bench, Site
-from benchmarks.cases import messages
+from benchmarks.cases import end_to_end
 from benchmarks.synthetic.fleet import fleet
 
 LOAD = 0.5
@@ -19,9 +19,9 @@ LATENCIES = """
 
 def run(bench: Bench) -> dict[str, float]:
     """Each edge publishes a batch a second, so the load is as many edges."""
-    if "messages" not in bench.figures:
-        bench.figures["messages"] = [messages.run(bench)]
-    capacity = statistics.median(each["messages_per_s"] for each in bench.figures["messages"])
+    if "small" not in bench.figures:
+        bench.figures["small"] = [end_to_end.small(bench)]
+    capacity = statistics.median(each["rows_per_s"] / each["rows_per_message"] for each in bench.figures["small"])
     edges = max(1, round(capacity * LOAD))
     with bench.site() as site, fleet(bench, site, edges, bench.sizes.latency_s) as running:
         running.run(bench.sizes.latency_s)

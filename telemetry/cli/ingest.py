@@ -14,11 +14,13 @@ import kombu.exceptions
 from telemetry.celery import make_app
 from telemetry.cli.session import connected, data_dir_option, json_option, load_settings
 from telemetry.readings.identity import source_id
+from telemetry.streamer.cut import TYPICAL_ROW_BYTES
 from telemetry.streamer.publish import publisher
 from telemetry.streamer.source import SourceFile
 from telemetry.streamer.streamer import Streamer
 
 BATCH_SIZE = 5000
+WINDOW_BATCHES = 10
 ROUND_S = 0.25
 PAUSE_S = 0.01
 
@@ -46,6 +48,8 @@ def ingest(
     settings = load_settings(data_dir)
     edge = f"ingest/{settings.edge.partition('/')[2]}"
     settings = replace(settings, edge=edge, sources=(), loop_mode=False, batch_size=batch_size, catch_up_size=1)
+    # Several batches must be under way, however large they are.
+    settings = replace(settings, window_bytes=max(settings.window_bytes, WINDOW_BATCHES * batch_size * TYPICAL_ROW_BYTES))
     resolved = sorted({path.resolve() for path in paths})
     started = time.monotonic()
     deadline = started + timeout_s if timeout_s else None

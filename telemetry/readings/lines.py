@@ -63,13 +63,8 @@ class Frames:
         pieces, codes = _encode(block, edges)
         low, high = _cells(pieces, codes[:, 1]), _cells(pieces, codes[:, 3])
         size = len(pieces)
-        _, first, kinds = np.unique(
-            (codes[:, 0] * size + codes[:, 2]) * size + codes[:, 4], return_index=True, return_inverse=True
-        )
-        order = np.argsort(first)
-        numbers = np.empty(len(order), np.int64)
-        numbers[order] = self._numbers(block, edges[first[order]], max_record, learn)
-        frames = numbers[kinds]
+        first, kinds = _distinct((codes[:, 0] * size + codes[:, 2]) * size + codes[:, 4])
+        frames = np.array(self._numbers(block, edges[first], max_record, learn), np.int64)[kinds]
         good = (frames != UNKNOWN) & (low.codes != UNKNOWN) & (high.codes != UNKNOWN)
         end = len(good) if good.all() else int(good.argmin())
         bounds = np.append(edges[:end, 0], edges[end - 1, 5]) if end else np.zeros(1, np.int64)
@@ -132,8 +127,17 @@ def _encode(block: bytes, edges: Offsets) -> tuple[pa.Array, Offsets]:
 
 def _cells(pieces: pa.Array, codes: Offsets) -> Cells:
     """One of the five pieces of each line as texts; UNKNOWN where it is not plain."""
-    used, indices = np.unique(codes, return_inverse=True)
-    found = pieces.take(pa.array(used)).to_pylist()
+    first, indices = _distinct(codes)
+    found = pieces.take(pa.array(codes[first])).to_pylist()
     plain = np.array([PLAIN.fullmatch(each) is not None for each in found], np.bool_)
     texts = [each.strip(b'"').decode(errors="replace") for each in found]
     return Cells(texts, np.where(plain[indices], indices, UNKNOWN) if len(found) else indices)
+
+
+def _distinct(keys: Offsets) -> tuple[Offsets, Offsets]:
+    """Where each distinct key comes first, in order of appearance, and each key's number among them. Hashed, not sorted."""
+    encoded = pa.array(keys).dictionary_encode()
+    numbers = encoded.indices.to_numpy().astype(np.int64)
+    first = np.empty(len(encoded.dictionary), np.int64)
+    first[numbers[::-1]] = np.arange(len(keys) - 1, -1, -1)
+    return first, numbers

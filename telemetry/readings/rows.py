@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from telemetry.readings.records import MAX_KEPT_BYTES, Malformed, line_end_length
@@ -72,10 +73,11 @@ class Rows:
         """Some of the rows as a batch holds them; `offset` and `line` (from 1) are where the block begins in its source."""
         reasons = self.reasons[rows]
         good = reasons == 0
-        used, codes = np.unique(self.codes[rows][good], return_inverse=True)
+        # Hashed rather than sorted: half the time.
+        encoded = pa.array(self.codes[rows][good]).dictionary_encode()
         return Readings(
-            series=[self.texts[n] for n in used.tolist()],
-            codes=codes,
+            series=[self.texts[n] for n in encoded.dictionary.to_pylist()],
+            codes=encoded.indices.to_numpy().astype(np.int64),
             ts_us=self.ts_us[rows][good],
             values=self.values[rows][good],
             blank=int((reasons == BLANK).sum()),

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tests.chart.cases import CASES, CENTRE, EDGE, EXTERNAL_DATABASE, PASSWORD, TLS
 from tests.chart.rendering import Object, merged, named, pod_of, pods, render, values_of, variables
 
-COMPONENTS = ("streamer", "collector", "api", "flower", "migrations", "redis", "postgresql")
-WORKERS = {"streamer", "beat", "collector", "api", "flower", "redis", "postgresql"}
+COMPONENTS = ("streamer", "collector", "api", "flower", "exporter", "migrations", "redis", "postgresql")
+WORKERS = {"streamer", "beat", "collector", "api", "flower", "exporter", "redis", "postgresql"}
 MARK = "s3cr3t-%s"
 names = st.from_regex(r"[a-z]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
 scheduling = st.fixed_dictionaries(
@@ -56,6 +56,7 @@ def generated(draw: st.DrawFn) -> dict[str, Any]:
             "collector": {"enabled": draw(st.booleans()), "replicaCount": draw(st.integers(0, 4))},
             "api": {"enabled": draw(st.sampled_from([True, False, "auto"]))},
             "flower": {"enabled": draw(st.sampled_from([True, False, "auto"]))},
+            "exporter": {"enabled": draw(st.sampled_from([True, False, "auto"]))},
             "networkPolicy": {"enabled": draw(st.booleans())},
         },
     )

@@ -23,9 +23,16 @@ from tests.fixtures.processes import Start
 from tests.ports import free_port
 from tests.waiting import eventually
 
-COMPONENTS = {"streamer": "streamer", "beat": "streamer", "collector": "collector", "api": "api", "flower": "flower"}
+COMPONENTS = {
+    "streamer": "streamer",
+    "beat": "streamer",
+    "collector": "collector",
+    "api": "api",
+    "flower": "flower",
+    "exporter": "exporter",
+}
 # The address of a container's server, which a test on one machine has to move.
-PORTS = {"api": 8080, "flower": 5555}
+PORTS = {"api": 8080, "flower": 5555, "exporter": 9100}
 
 
 class Place:
@@ -82,7 +89,7 @@ def test_a_container_starts_and_its_probes_pass(name: str, start: Start, environ
         told[ours] = environ[ours]
     told.pop("TELEMETRY_DATABASE_PASSWORD_FILE", None)
     if "TELEMETRY_METRICS_PORT" in told:
-        told["TELEMETRY_METRICS_PORT"] = str(free_port())
+        told["TELEMETRY_METRICS_PORT"] = str(place.port if name == "exporter" else free_port())
     process = start(*map(place.text, container["command"]), **told)
 
     def well() -> bool:

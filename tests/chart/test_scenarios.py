@@ -88,7 +88,7 @@ def test_two_clusters_meet_at_a_redis_with_tls() -> None:
     )
     edge, centre = render(values_of(EDGE, sets=sets)), render(values_of(CENTRE, sets=(*sets, DATABASE)))
     assert components(edge) == {"streamer"}
-    assert components(centre) == {"collector", "api", "flower", "migrations", "postgresql"}
+    assert components(centre) == {"collector", "api", "flower", "exporter", "migrations", "postgresql"}
     for objects, component in ((edge, "streamer"), (centre, "collector"), (centre, "api"), (centre, "flower")):
         for container in pod_of(objects, component)["spec"]["containers"]:
             told = variables(container)

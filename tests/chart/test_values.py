@@ -17,6 +17,7 @@ TOOL = runpy.run_path(str(CHART.parents[1] / "scripts" / "chart"))
 OTHER: dict[str, Any] = {
     "api.enabled": False,
     "flower.enabled": False,
+    "exporter.enabled": False,
     "streamer.kind": "DaemonSet",
     "streamer.maxUnavailable": 1,
     "image.pullPolicy": "Always",

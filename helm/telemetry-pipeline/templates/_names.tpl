@@ -52,8 +52,11 @@ annotations: {{- toYaml . | nindent 2 }}
 {{- if has $component (list "api" "flower") -}}
 {{- $enabled := (get $values $component).enabled | toString -}}
 {{- $has = or (eq $enabled "true") (and (eq $enabled "auto") $values.collector.enabled) -}}
+{{- else if eq $component "exporter" -}}
+{{- $enabled := $values.exporter.enabled | toString -}}
+{{- $has = and $values.metrics.enabled (or (eq $enabled "true") (and (eq $enabled "auto") $values.collector.enabled)) -}}
 {{- else if eq $component "database" -}}
-{{- $has = or $values.collector.enabled (include "telemetry.has" (list (index . 0) "api")) -}}
+{{- $has = or $values.collector.enabled (include "telemetry.has" (list (index . 0) "api")) (include "telemetry.has" (list (index . 0) "exporter")) -}}
 {{- else if eq $component "migrations" -}}
 {{- $has = and $values.migrations.enabled (include "telemetry.has" (list (index . 0) "database")) -}}
 {{- else if eq $component "postgresql" -}}

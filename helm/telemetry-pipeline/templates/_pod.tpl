@@ -135,6 +135,8 @@ database, mounts, resources, probes, ports, metricsPort.
     {{- if ne .role "edge" }}
     - name: TELEMETRY_EDGE
       value: {{ printf "%s/centre" $root.Values.clusterName | quote }}
+    - name: TELEMETRY_CLUSTER
+      value: {{ $root.Values.clusterName | quote }}
     {{- end }}
     {{- include "telemetry.broker.env" $root | nindent 4 }}
     {{- if .database }}
