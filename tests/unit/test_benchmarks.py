@@ -34,6 +34,12 @@ def test_a_goal_that_was_not_measured_is_left_out() -> None:
     assert not [title for title in goals() if "ORM" in title]
 
 
+def test_a_small_run_judges_no_goal() -> None:
+    run = report.summary(FIGURES, {}, {}, {}, scale=0.1)
+    assert {goal["holds"] for goal in run["goals"]} == {None}
+    assert "| latency at half the load, p50 (ms) | ≤ 50 | 51 |  |" in report.markdown(run, {name: name for name in FIGURES})
+
+
 def test_the_table_shows_median_and_spread() -> None:
     run = report.summary(FIGURES, {"lag": [1.0, 2.0]}, {"machine": "2 cores"}, {})
     lines = report.markdown(run, {name: name for name in FIGURES}).splitlines()
