@@ -55,5 +55,5 @@ def test_numbers_have_three_digits_that_matter(value: float, text: str) -> None:
 
 def test_sizes_shrink_to_what_can_still_be_measured() -> None:
     tiny = Sizes().scaled(1e-6)
-    assert (tiny.rows, tiny.orm_rows, tiny.messages, tiny.fleet_edges, tiny.fleet_s) == (2_000, 2_000, 100, 5, 2)
+    assert (tiny.rows, tiny.orm_rows, tiny.messages, tiny.fleet_edges, tiny.fleet_s) == (2_000, 2_000, 1_000, 5, 2)
     assert Sizes().scaled(2).rows == 2 * Sizes().rows
