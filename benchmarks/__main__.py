@@ -17,7 +17,7 @@ from benchmarks.cases import CASES
 from benchmarks.sizes import Sizes
 
 ROUNDS = 3
-QUICK = 0.05
+QUICK = 0.03
 
 
 @click.command()
@@ -31,7 +31,8 @@ def main(
     rounds: int | None, only: tuple[str, ...], quick: bool, scale: float, minutes: float | None, json_path: Path | None
 ) -> None:
     """Measure the pipeline side by side with what it is compared with, interleaved, and print medians and ratios."""
-    sizes = Sizes().scaled(scale * (QUICK if quick else 1))
+    scale *= QUICK if quick else 1
+    sizes = Sizes().scaled(scale)
     if minutes:
         sizes = replace(sizes, fleet_s=round(minutes * 60))
     chosen = [name for name in CASES if not only or name in only]
@@ -47,7 +48,7 @@ def main(
                 for name in chosen:
                     if CASES[name].rounds or number == 0:
                         _measure(bench, name)
-            run = report.summary(bench.figures, bench.traces, about, asdict(sizes))
+            run = report.summary(bench.figures, bench.traces, about, asdict(sizes), scale)
     if json_path:
         json_path.write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
     click.echo(report.markdown(run, {name: case.title for name, case in CASES.items()}))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 TRACED = 20
+VERDICTS = {True: "yes", False: "no", None: ""}
 Figures = Mapping[str, list[dict[str, float]]]
 
 
@@ -60,16 +61,23 @@ def medians(figures: Figures) -> dict[str, float]:
 
 
 def summary(
-    figures: Figures, traces: Mapping[str, list[float]], machine: Mapping[str, Any], sizes: Mapping[str, Any]
+    figures: Figures, traces: Mapping[str, list[float]], machine: Mapping[str, Any], sizes: Mapping[str, Any], scale: float = 1
 ) -> dict[str, Any]:
-    """All there is to know of a run, for JSON."""
+    """All there is to know of a run, for JSON. Goals are judged at full scale only: a small run says nothing of them."""
     middle = medians(figures)
     return {
         "machine": machine,
         "sizes": sizes,
+        "scale": scale,
         "medians": middle,
         "goals": [
-            {"title": goal.title, "value": value, "bound": goal.bound, "most": goal.most, "holds": goal.holds(value)}
+            {
+                "title": goal.title,
+                "value": value,
+                "bound": goal.bound,
+                "most": goal.most,
+                "holds": goal.holds(value) if scale >= 1 else None,
+            }
             for goal in GOALS
             if (value := goal.value(middle)) is not None
         ],
@@ -91,7 +99,7 @@ def markdown(run: Mapping[str, Any], titles: Mapping[str, str]) -> str:
         lines += ["", "| goal | asked | measured | |", "| --- | --: | --: | --- |"]
     for goal in run["goals"]:
         asked = f"{'≤' if goal['most'] else '≥'} {number(goal['bound'])}"
-        lines.append(f"| {goal['title']} | {asked} | {number(goal['value'])} | {'yes' if goal['holds'] else 'no'} |")
+        lines.append(f"| {goal['title']} | {asked} | {number(goal['value'])} | {VERDICTS[goal['holds']]} |")
     for title, values in run["traces"].items():
         some = values[:: max(1, len(values) // TRACED)]
         lines += ["", f"{title}, second by second ({len(some)} of {len(values)}): {', '.join(map(number, some))}"]

@@ -6,12 +6,12 @@ from dataclasses import dataclass, fields, replace
 from typing import Self
 
 # Below these there is nothing to measure.
-LEAST = {"rows": 2_000, "messages": 100, "edges": 5, "_s": 2}
+LEAST = {"rows": 2_000, "messages": 1_000, "files": 1, "edges": 5, "_s": 2}
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Rows, messages, edges and seconds. The defaults are those of `make bench`."""
+    """Rows, messages, files, edges and seconds. The defaults are those of `make bench`."""
 
     rows: int = 500_000
     small_rows: int = 200_000
@@ -19,6 +19,7 @@ class Sizes:
     messages: int = 4_000
     latency_s: int = 15
     history_rows: int = 100_000
+    history_files: int = 5
     edge_s: int = 30
     outage_rows: int = 3_600_000
     fleet_edges: int = 999

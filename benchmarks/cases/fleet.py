@@ -34,6 +34,7 @@ def run(bench: Bench) -> dict[str, float]:
             "edges": sizes.fleet_edges + 1,
             "connections": connections,
             "seconds": sizes.fleet_s,
+            "first_batches_s": running.first_s,
             "acknowledged_rows_per_s": running.rate(),
             "lag_at_first_rows": statistics.median(lags[:third]),
             "lag_at_last_rows": statistics.median(lags[-third:]),

@@ -8,7 +8,6 @@ from benchmarks.bench import Bench, Site
 from benchmarks.data import DAY_US
 
 TIMES = (0, 1, 10, 100)
-REPEATS = 3
 BATCH_SIZE = 5_000
 # A file's rows fall into this part of an hour; the history lies in the hours before all files.
 APART_H = 0.2
@@ -23,7 +22,7 @@ FILL = """
 
 def run(bench: Bench) -> dict[str, float]:
     """The median rate of a few files at each stage; the history grows between them."""
-    rows = bench.sizes.history_rows
+    rows, files = bench.sizes.history_rows, bench.sizes.history_files
     figures: dict[str, float] = {"rows": rows}
     with bench.site() as site:
         site.start_collector()
@@ -32,7 +31,7 @@ def run(bench: Bench) -> dict[str, float]:
         for stage, times in enumerate(TIMES):
             stored = _fill(site, stored, times * rows, TIMES[-1] * rows)
             rates = []
-            for number in range(stage * REPEATS, (stage + 1) * REPEATS):
+            for number in range(stage * files, (stage + 1) * files):
                 file = bench.file(f"history-{number}", rows, hour=6 + number * APART_H)
                 rates.append(site.committed(site.ingest(file, f"node-{number}", BATCH_SIZE), rows).rows_per_s)
             figures[f"rows_per_s_at_{times}x"] = statistics.median(rates)

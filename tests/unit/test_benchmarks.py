@@ -34,6 +34,12 @@ def test_a_goal_that_was_not_measured_is_left_out() -> None:
     assert not [title for title in goals() if "ORM" in title]
 
 
+def test_a_small_run_judges_no_goal() -> None:
+    run = report.summary(FIGURES, {}, {}, {}, scale=0.1)
+    assert {goal["holds"] for goal in run["goals"]} == {None}
+    assert "| latency at half the load, p50 (ms) | ≤ 50 | 51 |  |" in report.markdown(run, {name: name for name in FIGURES})
+
+
 def test_the_table_shows_median_and_spread() -> None:
     run = report.summary(FIGURES, {"lag": [1.0, 2.0]}, {"machine": "2 cores"}, {})
     lines = report.markdown(run, {name: name for name in FIGURES}).splitlines()
@@ -49,5 +55,5 @@ def test_numbers_have_three_digits_that_matter(value: float, text: str) -> None:
 
 def test_sizes_shrink_to_what_can_still_be_measured() -> None:
     tiny = Sizes().scaled(1e-6)
-    assert (tiny.rows, tiny.orm_rows, tiny.messages, tiny.fleet_edges, tiny.fleet_s) == (2_000, 2_000, 100, 5, 2)
+    assert (tiny.rows, tiny.orm_rows, tiny.messages, tiny.fleet_edges, tiny.fleet_s) == (2_000, 2_000, 1_000, 5, 2)
     assert Sizes().scaled(2).rows == 2 * Sizes().rows
