@@ -18,7 +18,7 @@ run: $(INSTALLED) $(SAMPLE) ## run the whole system on this machine, on a sample
 	$(BIN)/telemetry up --csv $(SAMPLE) --replay $(ARGS)
 
 test: $(INSTALLED) ## run all tests on a real Postgres and a real broker; make test ARGS='-k name'
-	$(BIN)/pytest -n 2 $(ARGS)
+	$(BIN)/pytest -n 3 $(ARGS)
 
 soak: $(INSTALLED) ## break the system at random under load, and count rows lost and doubled; make soak ARGS='--runs 20'
 	$(BIN)/python -m tests.faults.soak $(ARGS)
