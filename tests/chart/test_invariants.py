@@ -133,7 +133,7 @@ def well_placed(objects: list[Object], values: dict[str, Any]) -> None:
 
 def edge_alone(objects: list[Object]) -> None:
     """Nothing of the database where nothing needs it."""
-    assert not {"migrations", "postgresql", "collector", "api"} & {component for component, _ in pods(objects)}
+    assert not {"migrations", "postgresql", "collector", "api", "exporter"} & {component for component, _ in pods(objects)}
     assert "DATABASE" not in json.dumps(objects)
     assert "postgres" not in json.dumps(objects)
 
@@ -148,7 +148,7 @@ def test_whatever_the_values(values: dict[str, Any]) -> None:
     every(objects)
     secrets_stay_secret(objects)
     well_placed(objects, values)
-    if not values["collector"]["enabled"] and values["api"]["enabled"] is not True:
+    if not values["collector"]["enabled"] and True not in (values["api"]["enabled"], values["exporter"]["enabled"]):
         edge_alone(objects)
 
 
