@@ -12,9 +12,11 @@ from typing import Any
 from celery import bootsteps
 
 from telemetry.celery import app
-from telemetry.monitoring import heartbeat, worker
+from telemetry.monitoring import connection, heartbeat, worker
 
 heartbeat.LIMIT_S = 4.0
+# A question to a silent broker and the pause after it stay below that limit together.
+connection.INTERVAL_S = 0.5
 worker.INTERVAL_S = 0.5  # type: ignore[attr-defined]
 
 
