@@ -17,7 +17,6 @@ connected here; a setting that cannot be used ends the process with one line.
 from __future__ import annotations
 
 import os
-import sys
 
 from celery import Celery
 from kombu.transport import TRANSPORT_ALIASES
@@ -25,7 +24,7 @@ from kombu.transport import TRANSPORT_ALIASES
 from telemetry.broker import CONNECT_TIMEOUT_S, SOCKET_TIMEOUT_S, tls_options
 from telemetry.keys import Keys
 from telemetry.monitoring import logs
-from telemetry.settings import Settings, SettingsError, misspelt
+from telemetry.settings import Settings, SettingsError, tell_misspelt
 
 PERSIST = "telemetry.collector.persist"
 TICK = "telemetry.streamer.tick"
@@ -100,8 +99,7 @@ def make_app(settings: Settings) -> Celery:
 
 
 def _load() -> Settings:
-    for name, close in misspelt(os.environ):
-        sys.stderr.write(f"telemetry: {name} is no setting; is {close} meant?\n")
+    tell_misspelt()
     try:
         return Settings.load(os.environ)
     except SettingsError as error:
