@@ -20,6 +20,7 @@ from telemetry.readings.identity import digest
 from telemetry.readings.rows import QuarantinedRow
 from telemetry.settings import Settings
 from telemetry.store.engine import make_engine
+from telemetry.store.partitions import SLICE, Partitions
 from tests.batches import batch, key, readings
 from tests.faults.poisons import poisons
 from tests.fixtures.services import Query
@@ -75,6 +76,14 @@ def test_days_far_apart_have_partitions_of_their_own(collector: Collector, query
         ("samples_20250718", 1.0),
         ("samples_20260822", 2.0),
     ]
+
+
+def test_partitions_that_were_made_stay_whatever_becomes_of_the_rest(engine: Engine, query: Query) -> None:
+    with pytest.raises(OverflowError):
+        Partitions(engine).ensure([*range(2 * SLICE), 10**7])
+    assert query("SELECT count(*) FROM pg_inherits WHERE inhparent = 'samples'::regclass") == [(2 * SLICE,)]
+    Partitions(engine).ensure(range(3 * SLICE))
+    assert query("SELECT count(*) FROM pg_inherits WHERE inhparent = 'samples'::regclass") == [(3 * SLICE,)]
 
 
 def test_volatile_labels_make_no_series_of_their_own(collector: Collector, query: Query) -> None:
