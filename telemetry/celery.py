@@ -5,7 +5,7 @@
 | queue | carries | from | to |
 | --- | --- | --- | --- |
 | `{p}.ingest` | `telemetry.collector.persist(header, payload)`: one batch; header `rows`: its rows | edges | collectors |
-| `{p}.tick.{edge}` | `telemetry.streamer.tick()`: look for new readings; after 30 s or an interval it expires | beat | streamers |
+| `{p}.tick.{edge}` | `telemetry.streamer.tick()`: look for readings; after 30 s or an interval it expires | beat | streamers |
 
 Messages are msgpack, never pickle. `header` and `payload` are those of message version 1: `header` is a mapping of `version`,
 `edge`, `batch_id`, `source`, `start`, `end`, `first_line`, `rows`, `read_at`, `published_at`, `size`, `digest` and `signature`;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,3 +80,10 @@ def test_the_page_of_metrics_lists_those_there_are() -> None:
     listed = set(re.findall(r"`((?:cross_cluster|message_queue|telemetry)_[a-z_]+)`", page))
     assert len(made) > 40
     assert made == listed
+
+
+def test_make_run_goes_on_after_one_that_was_interrupted() -> None:
+    made = subprocess.run(
+        ["make", "--dry-run", "--always-make", "run", "INSTALLED="], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert re.search(r"simulate .*--force .*-o \S+\.new", made.stdout)
