@@ -54,5 +54,5 @@ $(INSTALLED): requirements/dev.txt setup.cfg pyproject.toml | $(BIN)/python
 
 $(SAMPLE): | $(INSTALLED)
 	@mkdir -p $(@D)
-	$(BIN)/telemetry simulate --hosts 2 --gpus 8 --interval 5 --duration 600 -o $@.new
+	$(BIN)/telemetry simulate --hosts 2 --gpus 8 --interval 5 --duration 600 --force -o $@.new
 	@mv $@.new $@

@@ -1,13 +1,33 @@
-"""The Celery application, and the wire dictionary: queues, tasks, messages, schedules.
+"""The Celery application, and the wire dictionary: all that goes over the broker.
+
+`{p}` is the key prefix, `{edge}` is `cluster/node`, `{owner}` is `central` or `edge.{edge}`.
 
 | queue | carries | from | to |
 | --- | --- | --- | --- |
 | `{p}.ingest` | `telemetry.collector.persist(header, payload)`: one batch; header `rows`: its rows | edges | collectors |
-| `{p}.tick.{edge}` | `telemetry.streamer.tick()`: look for new readings | beat of the edge | its streamers |
+| `{p}.tick.{edge}` | `telemetry.streamer.tick()`: look for readings; after 30 s or an interval it expires | beat | streamers |
 
-Messages are msgpack, never pickle.
-`header` and `payload` of a batch, and their version, are `telemetry.readings.wire`.
-Redis keys outside Celery are `telemetry.keys`.
+Messages are msgpack, never pickle. `header` and `payload` are those of message version 1: `header` is a mapping of `version`,
+`edge`, `batch_id`, `source`, `start`, `end`, `first_line`, `rows`, `read_at`, `published_at`, `size`, `digest` and `signature`;
+`payload` is the readings and the rows for the quarantine, as Arrow IPC under zstd. All about them: `telemetry.readings.wire`.
+
+| key | type | meaning |
+| --- | --- | --- |
+| `{p}.ingest` | list | Celery queue: batches on their way to the collectors |
+| `{p}.tick.{edge}` | list | Celery queue: ticks of one edge |
+| `{p}.unacked.{owner}` | hash | Celery: messages fetched and not yet acknowledged |
+| `{p}.unacked_index.{owner}` | zset | Celery: when they were fetched |
+| `{p}.unacked_mutex.{owner}` | string | Celery: who looks for those fetched too long ago |
+| `{p}:edges` | set | names of the edges that have streamed |
+| `{p}:sources:{edge}` | set | ids of the sources of an edge |
+| `{p}:source:{edge}:{id}` | hash | one source: `token` (fencing), `owner`, `lease_until_ms`, `state` (JSON: file, window) |
+| `{p}:acks:{edge}:{id}` | hash | batch id → `stored` or `dead`; written after the commit, removed by the streamer, expires |
+| `{p}:epoch` | string | random mark of this key space; another value says that the broker was replaced |
+| `{p}:rates` | strings | requests to the API per key or address in the present window, in keys below this one; expire |
+| `_kombu.binding.{exchange}` | set | kombu: queues bound to an exchange, such as those of remote control; has no prefix |
+| `_kombu.binding_permanent.{exchange}` | set | kombu: those of them that last; has no prefix |
+| `_kombu.binding_deadlines` | zset | kombu: when bindings of passing queues end; has no prefix |
+| `{id}.reply.celery.pidbox` | list | kombu: answers to a command of remote control, such as a ping; has no prefix |
 
 The role comes from `TELEMETRY_ROLE`. A central worker serves the ingest queue and knows the one task on it: who may push
 to that queue may name any task the process knows. An edge worker serves the tick queue of its own edge. Nothing is
@@ -17,7 +37,6 @@ connected here; a setting that cannot be used ends the process with one line.
 from __future__ import annotations
 
 import os
-import sys
 
 from celery import Celery
 from kombu.transport import TRANSPORT_ALIASES
@@ -25,7 +44,7 @@ from kombu.transport import TRANSPORT_ALIASES
 from telemetry.broker import CONNECT_TIMEOUT_S, SOCKET_TIMEOUT_S, tls_options
 from telemetry.keys import Keys
 from telemetry.monitoring import logs
-from telemetry.settings import Settings, SettingsError, misspelt
+from telemetry.settings import Settings, SettingsError, tell_misspelt
 
 PERSIST = "telemetry.collector.persist"
 TICK = "telemetry.streamer.tick"
@@ -68,6 +87,8 @@ def make_app(settings: Settings) -> Celery:
         broker_channel_error_retry=True,
         broker_transport_options={
             **Keys(settings.key_prefix).unacked(f"edge.{settings.edge}" if edge else "central"),
+            # What is pushed to the queue and is no message ends as a dead letter; at an edge it is dropped.
+            "stray_task": None if edge else PERSIST,
             "visibility_timeout": settings.visibility_timeout_s,
             "unacked_restore_interval": 10,
             "unacked_restore_throttle": 1,
@@ -98,8 +119,7 @@ def make_app(settings: Settings) -> Celery:
 
 
 def _load() -> Settings:
-    for name, close in misspelt(os.environ):
-        sys.stderr.write(f"telemetry: {name} is no setting; is {close} meant?\n")
+    tell_misspelt()
     try:
         return Settings.load(os.environ)
     except SettingsError as error:

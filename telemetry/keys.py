@@ -1,18 +1,4 @@
-"""Every Redis key this project uses, its type and its meaning. `{p}` is the key prefix, `{edge}` is `cluster/node`.
-
-| key | type | meaning |
-| --- | --- | --- |
-| `{p}.ingest` | list | Celery queue: batches on their way to the collectors |
-| `{p}.tick.{edge}` | list | Celery queue: ticks of one edge, each expires after one interval |
-| `{p}.unacked.{owner}` | hash | Celery: messages fetched and not yet acknowledged; owner is `central` or `edge.{edge}` |
-| `{p}.unacked_index.{owner}` | zset | Celery: when they were fetched |
-| `{p}.unacked_mutex.{owner}` | string | Celery: who looks for those fetched too long ago |
-| `{p}:edges` | set | names of the edges that have streamed |
-| `{p}:sources:{edge}` | set | ids of the sources of an edge |
-| `{p}:source:{edge}:{id}` | hash | one source: `token` (fencing), `owner`, `lease_until_ms`, `state` (JSON: file, window) |
-| `{p}:acks:{edge}:{id}` | hash | batch id → `stored` or `dead`; written after the commit, removed by the streamer, expires |
-| `{p}:epoch` | string | random mark of this key space; another value says that the broker was replaced |
-| `{p}:rates` | strings | requests to the API per key or address in the present window, in keys below this one; expire |
+"""The names of the Redis keys. What each holds stands in the wire dictionary, the docstring of `telemetry.celery`.
 
 This module names keys only; `broker` connects, `streamer.registry` and `collector.acks` read and write.
 """

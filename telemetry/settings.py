@@ -10,9 +10,11 @@ from __future__ import annotations
 import difflib
 import os
 import socket
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import quote, urlsplit
@@ -131,6 +133,7 @@ def _broker_url(raw: str) -> str:
     url = _text(raw)
     if url.split("://")[0] not in {"redis", "rediss", "redis+socket"}:
         raise ValueError("must start with redis://, rediss:// or redis+socket://")
+    _check_port(url)
     return url
 
 
@@ -138,7 +141,18 @@ def _database_url(raw: str) -> str:
     scheme, _, rest = _text(raw).partition("://")
     if scheme not in {"postgresql", "postgres", "postgresql+psycopg"} or not rest:
         raise ValueError("must start with postgresql://")
+    _check_port(f"{scheme}://{rest}")
     return f"postgresql+psycopg://{rest}"
+
+
+def _check_port(url: str) -> None:
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        # Its own text may hold the password.
+        raise ValueError(
+            "names no port from 0 to 65535; in a user or password write @ : / # ? % as %40 %3A %2F %23 %3F %25"
+        ) from None
 
 
 def _this_edge() -> str:
@@ -356,6 +370,13 @@ def misspelt(environ: Mapping[str, str]) -> list[tuple[str, str]]:
             close = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
             found += [(name, close[0])] if close else []
     return found
+
+
+@cache
+def tell_misspelt() -> None:
+    """Say on standard error, once in a process, which variables of the environment look like a setting and are none."""
+    for name, close in misspelt(os.environ):
+        sys.stderr.write(f"telemetry: {name} is no setting; is {close} meant?\n")
 
 
 def documentation() -> str:

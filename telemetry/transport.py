@@ -9,8 +9,10 @@ kombu's fetch and note (docs/MESSAGE_QUEUE_DESIGN.md).
 
 from __future__ import annotations
 
+import base64
 import logging
 import time
+import uuid
 from collections.abc import Callable
 from queue import Empty
 from typing import Any
@@ -29,6 +31,45 @@ MOST_FETCHED = 64
 
 # kombu's stubs know little of its transports.
 _Channel: Any = redis.Channel
+
+
+class Message(virtual.Message):
+    """A message; what is none becomes one, whose body is what was pushed, for the task that keeps it."""
+
+    def __init__(self, payload: Any, channel: Any = None, **kwargs: Any) -> None:
+        try:
+            super().__init__(payload, channel=channel, **kwargs)
+            self._check()
+        except Exception:  # noqa: BLE001 - bytes of a stranger
+            queue, raw = channel.fetched
+            log.error("what was pushed to %s is no message: %r", queue, raw[:200])  # noqa: TRY400
+            super().__init__(wrapped(raw, queue, channel.stray_task), channel=channel, **kwargs)
+
+    def _check(self) -> None:
+        """Raise an error if there is anything that Celery or our consumer would stumble over."""
+        headers: Any = self.headers
+        place: Any = self.delivery_info
+        texts = (self.delivery_tag, self.content_type, self.content_encoding, place["exchange"], place["routing_key"])
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError("what must be text is none")
+        if not all(isinstance(headers.get(name), str | None) for name in ("task", "id")):
+            raise TypeError("task or id is no text")
+
+
+def wrapped(raw: bytes, queue: str, task: str | None) -> dict[str, Any]:
+    """A call of a task on a queue, as kombu has it, whose body is something."""
+    name = str(uuid.uuid4())
+    return {
+        "body": base64.b64encode(raw).decode(),
+        "content-type": "application/octet-stream",
+        "content-encoding": "binary",
+        "headers": {"task": task, "id": name},
+        "properties": {
+            "delivery_tag": name,
+            "delivery_info": {"exchange": "", "routing_key": queue},
+            "body_encoding": "base64",
+        },
+    }
 
 
 class LateQoS(redis.QoS):
@@ -88,15 +129,16 @@ class LateQoS(redis.QoS):
 
 
 class Channel(_Channel):  # type: ignore[misc]
-    """A channel with late notes that fetches many messages at once."""
+    """A channel with late notes that fetches many messages at once. `stray_task` is given what is no message."""
 
     QoS = LateQoS
+    Message = Message
+    from_transport_options = (*_Channel.from_transport_options, "stray_task")
+    stray_task: str | None = None
+    fetched = ("", b"")
     _many = True
 
     def _brpop_start(self, timeout: int | None = None) -> None:
-        if not self._many:
-            super()._brpop_start(timeout)
-            return
         queues = self._queue_cycle.consume(len(self.active_queues))
         if not queues:
             return
@@ -104,14 +146,16 @@ class Channel(_Channel):  # type: ignore[misc]
         self._in_poll = client.connection
         self._brpop_sent_at = time.monotonic()
         room = max(1, min(self.qos.room(), MOST_FETCHED))
-        client.connection.send_command("BLMPOP", timeout or self.brpop_timeout, len(queues), *queues, "RIGHT", "COUNT", room)
+        timeout = timeout or self.brpop_timeout
+        if self._many:
+            client.connection.send_command("BLMPOP", timeout, len(queues), *queues, "RIGHT", "COUNT", room)
+        else:
+            client.connection.send_command("BRPOP", *queues, timeout)
 
     def _brpop_read(self, **options: Any) -> bool:
-        if not self._many:
-            return bool(super()._brpop_read(**options))
         client: Any = self.client
         try:
-            found = client.parse_response(client.connection, "BLMPOP", **options)
+            found = client.parse_response(client.connection, "BLMPOP" if self._many else "BRPOP", **options)
         except self.connection_errors:
             client.connection.disconnect()
             raise
@@ -124,14 +168,14 @@ class Channel(_Channel):  # type: ignore[misc]
             self._in_poll = False
         if not found:
             raise Empty
-        queue, messages = found
+        queue, messages = bytes_to_str(found[0]), found[1] if self._many else [found[1]]
         for message in messages:
+            self.fetched = (queue, message)
             try:
                 payload = loads(bytes_to_str(message))
-            except ValueError:
-                log.error("what was pushed to %s is no message and is dropped: %r", queue, message[:200])  # noqa: TRY400
-                continue
-            self.connection._deliver(payload, bytes_to_str(queue))  # noqa: SLF001
+            except Exception:  # noqa: BLE001 - bytes of a stranger
+                payload = None
+            self.connection._deliver(payload, queue)  # noqa: SLF001
         return True
 
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from random import Random
+
 from hypothesis import strategies as st
+
+# No compression makes these short enough for an index of Postgres, and the first of them is as long as a name may be.
+LONG_NAMES = ["".join(Random(0).choices("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOP", k=k)) for k in (1024, 1025, 3000)]  # noqa: S311
 
 HEADER = b"timestamp,metric_name,gpu_id,device,uuid,modelName,Hostname,container,pod,namespace,value,labels_raw\n"
 CELLS = st.sampled_from(
@@ -61,14 +66,15 @@ def good_rows(draw: st.DrawFn) -> bytes:
         draw(st.integers(0, 59)),
     )
     quoted = draw(st.booleans())
+    place, long = draw(st.integers(0, 30)), draw(st.sampled_from([*LONG_NAMES, "é" * 513]))
     texts = [
         f"2025-07-18T20:42:{second:02}Z",
-        f"DCGM_FI_DEV_{metric}",
+        long if place == 1 else f"DCGM_FI_DEV_{metric}",
         str(gpu),
         f"nvidia{gpu}",
-        f"GPU-{gpu}",
+        long if place == 2 else f"GPU-{gpu}",
         "H100",
-        "host-1",
+        long if place == 3 else "host-1",
         *("", draw(st.sampled_from(["", "pod-1"])), "ns"),
         draw(st.sampled_from(["0", "7", "97.5", "100", "", "N/A", "9223372036854775794"])),
         f'gpu="{gpu}",zone="a"',

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 import telemetry
-from telemetry.settings import SettingsError
+from telemetry.settings import SettingsError, tell_misspelt
 
 COMMANDS = {
     "up": "Run the whole system on this machine.",
@@ -54,7 +54,8 @@ class Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; a setting that cannot be used is one clear line."""
+        """Run a command; a setting that cannot be used is one clear line, and so is one that is misspelt."""
+        tell_misspelt()
         try:
             return super().invoke(ctx)
         except SettingsError as error:

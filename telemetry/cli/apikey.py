@@ -86,13 +86,14 @@ def list_keys(engine: Engine, as_json: bool) -> None:
 
 @apikey.command()
 @click.argument("name")
+@json_option
 @click.pass_obj
-def revoke(engine: Engine, name: str) -> None:
+def revoke(engine: Engine, name: str, as_json: bool) -> None:
     """End the key called NAME, from the next request on."""
     with engine.begin() as connection:
         if not apikeys.revoke(connection, name, _who()):
             raise click.ClickException(f"there is no key called {name} that is not revoked already")
-    click.echo(f"{name} is revoked")
+    click.echo(json.dumps({"name": name, "revoked": True}) if as_json else f"{name} is revoked")
 
 
 def _state(row: dict[str, Any]) -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
+from alembic.util import CommandError
 from sqlalchemy import Engine
 
 from telemetry.cli.database import database
-from telemetry.cli.session import data_dir_option, load_settings
+from telemetry.cli.session import data_dir_option, json_option, load_settings
 from telemetry.store import migrate
 
 
@@ -22,30 +26,49 @@ def db(ctx: click.Context, data_dir: Path | None) -> None:
 
 @db.command()
 @click.argument("revision", default="head")
+@json_option
 @click.pass_obj
-def upgrade(engine: Engine, revision: str) -> None:
+def upgrade(engine: Engine, revision: str, as_json: bool) -> None:
     """Bring the schema to REVISION (default: the one this version needs). Safe to run from many places at once."""
-    migrate.upgrade(engine, revision)
-    click.echo(f"database is at {migrate.current(engine)}")
+    with _errors_in_one_line():
+        migrate.upgrade(engine, revision)
+    _tell(migrate.current(engine), as_json=as_json)
 
 
 @db.command()
 @click.argument("revision")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
 @click.pass_obj
-def downgrade(engine: Engine, revision: str, yes: bool) -> None:
+def downgrade(engine: Engine, revision: str, yes: bool, as_json: bool) -> None:
     """Take the schema back to REVISION. `base` drops every table, and the data with them."""
     if not yes:
         click.confirm(f"Take the database back to {revision}? Data that has no place there is lost.", abort=True)
-    migrate.downgrade(engine, revision)
-    click.echo(f"database is at {migrate.current(engine) or 'base'}")
+    with _errors_in_one_line():
+        migrate.downgrade(engine, revision)
+    _tell(migrate.current(engine), as_json=as_json)
 
 
 @db.command()
+@json_option
 @click.pass_context
-def current(ctx: click.Context) -> None:
+def current(ctx: click.Context, as_json: bool) -> None:
     """Say which revision the database is at, and which this version needs. Exit code 1 when they differ."""
     found, needed = migrate.current(ctx.obj), migrate.head()
-    click.echo(f"database is at {found or 'base'}, this version needs {needed}")
+    _tell(found, needed, as_json=as_json)
     if found != needed:
         ctx.exit(1)
+
+
+def _tell(revision: str | None, needed: str | None = None, *, as_json: bool) -> None:
+    told = {"revision": revision} | ({"needed": needed} if needed else {})
+    text = f"database is at {revision or 'base'}{f', this version needs {needed}' if needed else ''}"
+    click.echo(json.dumps(told) if as_json else text)
+
+
+@contextmanager
+def _errors_in_one_line() -> Iterator[None]:
+    try:
+        yield
+    except CommandError as error:
+        raise click.ClickException(str(error)) from None

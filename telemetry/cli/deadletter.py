@@ -64,11 +64,12 @@ def show(obj: tuple[Settings, Engine], letter_id: int) -> None:
 @deadletter.command()
 @ids_argument
 @all_option
+@json_option
 @click.pass_context
-def retry(ctx: click.Context, ids: tuple[int, ...], everything: bool) -> None:
+def retry(ctx: click.Context, ids: tuple[int, ...], everything: bool, as_json: bool) -> None:
     """Store letters now, here. Those that die again stay letters; exit code 1 then."""
     settings, engine = ctx.obj
-    died = 0
+    tried: list[dict[str, Any]] = []
     with connected(settings) as client:
         collector = Collector(settings, engine, Acks(client, Keys(settings.key_prefix), settings.ack_ttl_s))
         for letter_id in _chosen(engine, ids, everything):
@@ -81,21 +82,29 @@ def retry(ctx: click.Context, ids: tuple[int, ...], everything: bool) -> None:
             outcome = collector.persist(letter.header, letter.payload)
             with engine.begin() as connection:
                 deadletters.drop(connection, letter_id)
-            died += outcome.status == "dead"
-            click.echo(f"{letter_id}  {outcome.status}{f': {outcome.error}' if outcome.error else ''}")
-    ctx.exit(1 if died else 0)
+            tried.append({"id": letter_id, "status": outcome.status, "error": outcome.error})
+            if not as_json:
+                click.echo(f"{letter_id}  {outcome.status}{f': {outcome.error}' if outcome.error else ''}")
+    if as_json:
+        click.echo(json.dumps(tried))
+    ctx.exit(1 if any(each["status"] == "dead" for each in tried) else 0)
 
 
 @deadletter.command()
 @ids_argument
 @all_option
+@json_option
 @click.pass_obj
-def drop(obj: tuple[Settings, Engine], ids: tuple[int, ...], everything: bool) -> None:
+def drop(obj: tuple[Settings, Engine], ids: tuple[int, ...], everything: bool, as_json: bool) -> None:
     """Let letters go for ever. Their batches stay dead in the ledger."""
+    told: list[dict[str, Any]] = []
     for letter_id in _chosen(obj[1], ids, everything):
         with obj[1].begin() as connection:
-            gone = deadletters.drop(connection, letter_id)
-        click.echo(f"{letter_id}  {'dropped' if gone else 'was not there'}")
+            told.append({"id": letter_id, "dropped": deadletters.drop(connection, letter_id)})
+        if not as_json:
+            click.echo(f"{letter_id}  {'dropped' if told[-1]['dropped'] else 'was not there'}")
+    if as_json:
+        click.echo(json.dumps(told))
 
 
 def _chosen(engine: Engine, ids: tuple[int, ...], everything: bool) -> list[int]:

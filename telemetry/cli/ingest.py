@@ -7,9 +7,11 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 import kombu.exceptions
+import redis
 
 from telemetry.celery import make_app
 from telemetry.cli.session import connected, data_dir_option, json_option, load_settings
@@ -23,12 +25,21 @@ BATCH_SIZE = 5000
 WINDOW_BATCHES = 10
 ROUND_S = 0.25
 PAUSE_S = 0.01
+# A broker that is started again, or out of memory while collectors catch up.
+OUTAGE_S = 60.0
+OUTAGE_PAUSE_S = 0.5
+OUTAGES = (redis.ConnectionError, redis.TimeoutError, redis.OutOfMemoryError, kombu.exceptions.OperationalError)
 
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--wait/--no-wait", default=True, help="Wait until all is committed (default), or only until all is published.")
-@click.option("--timeout", "timeout_s", type=float, help="Give up after so many seconds.")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Give up after so many seconds.  [default: never]",
+)
 @click.option(
     "--batch-size", type=click.IntRange(1, 100_000), default=BATCH_SIZE, show_default=True, help="Readings in a batch."
 )
@@ -41,6 +52,7 @@ def ingest(
 
     Every row is read and published again at each call; what is stored already is not stored twice. A last line
     without a line end is read. Rows that are no readings end in quarantine: `telemetry verify` counts every class.
+    Exits 1 if batches could not be stored and are dead letters now, or the time was up.
 
     \b
     telemetry ingest /var/dumps/*.csv
@@ -55,20 +67,34 @@ def ingest(
     deadline = started + timeout_s if timeout_s else None
     try:
         with connected(settings) as client:
+            client.ping()
             streamer = Streamer(settings, client, publisher(make_app(settings), settings), final=True)
             expected = _begin_anew(streamer, resolved)
             try:
                 _run(streamer, resolved, expected, wait=wait, deadline=deadline, quiet=as_json)
-                rows = sum(stream.rows_read for stream in streamer.streams.values())
+                streams = list(streamer.streams.values())
             finally:
                 streamer.close()
     except kombu.exceptions.OperationalError as error:
         raise click.ClickException(f"cannot reach the broker: {error}") from None
-    done = {"files": len(resolved), "rows": rows, "seconds": round(time.monotonic() - started, 3), "committed": wait}
-    if as_json:
-        click.echo(json.dumps(done))
-    else:
-        click.echo(f"{rows:,} rows of {len(resolved)} files {'committed' if wait else 'published'} in {done['seconds']} s")
+    done = {
+        "files": len(resolved),
+        "rows": sum(stream.rows_read for stream in streams),
+        "seconds": round(time.monotonic() - started, 3),
+        "committed": wait,
+        "dead_rows": sum(stream.dead_rows for stream in streams),
+        "dead_batches": sum(stream.dead_batches for stream in streams),
+    }
+    click.echo(json.dumps(done) if as_json else _text(done))
+    sys.exit(1 if done["dead_batches"] else 0)
+
+
+def _text(done: dict[str, Any]) -> str:
+    became = "committed" if done["committed"] else "published"
+    text = f"{done['rows']:,} rows of {done['files']} files {became} in {done['seconds']} s"
+    if done["dead_batches"]:
+        text += f"; {done['dead_rows']:,} of them in {done['dead_batches']:,} batches are DEAD: see telemetry deadletter list"
+    return text
 
 
 def _begin_anew(streamer: Streamer, paths: list[Path]) -> set[str]:
@@ -91,15 +117,23 @@ def _run(streamer: Streamer, paths: list[Path], expected: set[str], *, wait: boo
     total = sum(path.stat().st_size for path in paths)
     label = "committed" if wait else "published"
     hidden = quiet or not sys.stderr.isatty()
+    gone_s: float | None = None
     with click.progressbar(length=total, label=label, file=sys.stderr, hidden=hidden) as bar:
         while True:
-            streamer.discover(paths)
-            streamer.tick(ROUND_S)
+            try:
+                streamer.discover(paths)
+                streamer.tick(ROUND_S)
+                gone_s = None
+            except OUTAGES:
+                gone_s = gone_s or time.monotonic()
+                if time.monotonic() - gone_s > OUTAGE_S:
+                    raise
+                time.sleep(OUTAGE_PAUSE_S)
             streams = list(streamer.streams.values())
             at = sum(stream.window.committed if wait else stream.window.end for stream in streams)
             bar.update(at - bar.pos)
             done = all(stream.read_up() and (not wait or stream.idle()) for stream in streams)
-            if done and expected <= streamer.streams.keys():
+            if done and not gone_s and expected <= streamer.streams.keys():
                 bar.update(total - bar.pos)
                 return
             if deadline and time.monotonic() > deadline:

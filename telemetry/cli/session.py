@@ -39,5 +39,7 @@ def connected(settings: Settings) -> Iterator[redis.Redis]:
         yield client
     except (redis.ConnectionError, redis.TimeoutError) as error:
         raise click.ClickException(f"cannot reach the broker {broker.shown(settings.broker_url)}: {error}") from None
+    except redis.RedisError as error:
+        raise click.ClickException(f"the broker {broker.shown(settings.broker_url)} refuses: {error}") from None
     finally:
         client.close()

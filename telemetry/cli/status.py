@@ -15,9 +15,12 @@ from telemetry.cli.database import database
 from telemetry.cli.session import connected, data_dir_option, json_option, load_settings
 from telemetry.keys import Keys
 from telemetry.settings import Settings
+from telemetry.store import deadletters
 from telemetry.store.audit import gaps
 from telemetry.store.ledger import flow
 from telemetry.streamer.registry import Registry, edges
+
+Letters = dict[tuple[str | None, str | None], int]
 
 FLOW_S = 60
 PING_S = 0.5
@@ -27,13 +30,22 @@ PING_S = 0.5
 @json_option
 @data_dir_option
 def status(as_json: bool, data_dir: Path | None) -> None:
-    """Show edges, sources (offset, lag), queue, workers and rates."""
+    """Show edges, sources (offset, lag, whether the file may be deleted), queue, workers, rates and dead letters.
+
+    A file is safe to delete when all of it is committed, and none of it is a gap or in a dead letter; the streamer's last
+    look at it counts, so ask once nothing is appended to it any more. One that is replayed or foreign never is.
+    """
     settings = load_settings(data_dir)
     with connected(settings) as client, database(settings, "status") as engine:
-        found: dict[str, Any] = {"queue": _queue(client, settings), "sources": _sources(client, settings)}
         with engine.connect() as connection:
-            found["flow"] = [asdict(each) for each in flow(connection, FLOW_S)]
-            found["gaps"] = [{**asdict(gap), "since": gap.since.isoformat()} for gap in gaps(connection, settings.gap_alert_s)]
+            flows = [asdict(each) for each in flow(connection, FLOW_S)]
+            missing = [{**asdict(gap), "since": gap.since.isoformat()} for gap in gaps(connection, settings.gap_alert_s)]
+            letters = deadletters.counted(connection)
+        known = edges(client, Keys(settings.key_prefix))
+        sources = _sources(client, settings, known, letters, {(gap["edge"], gap["path"]) for gap in missing})
+        found: dict[str, Any] = {"queue": _queue(client, settings), "sources": sources, "flow": flows, "gaps": missing}
+    found["edges"] = [_edge(name, [each for each in sources if each["edge"] == name]) for name in known]
+    found["dead_letters"] = sum(letters.values())
     found["workers"] = sorted(_workers(settings))
     click.echo(json.dumps(found) if as_json else _text(found))
 
@@ -43,24 +55,36 @@ def _queue(client: redis.Redis, settings: Settings) -> dict[str, int]:
     return {"waiting": int(client.llen(settings.ingest_queue)), "unacked": int(client.hlen(unacked))}
 
 
-def _sources(client: redis.Redis, settings: Settings) -> list[dict[str, Any]]:
+def _sources(
+    client: redis.Redis, settings: Settings, known: list[str], letters: Letters, gapped: set[tuple[str, str]]
+) -> list[dict[str, Any]]:
     keys = Keys(settings.key_prefix)
     found = []
-    for edge in edges(client, keys):
-        for state in Registry(client, keys, edge, "status", settings.lease_s).known().values():
-            window = state["window"]
+    for edge in known:
+        for source_id, state in Registry(client, keys, edge, "status", settings.lease_s).known().items():
+            window, dead = state["window"], letters.get((edge, source_id), 0)
+            lag_bytes = state["size"] - window["committed"]
+            whole = not (lag_bytes or window["flights"] or dead or (edge, state["path"]) in gapped)
             found.append(
                 {
                     "edge": edge,
                     "path": state["path"],
                     "foreign": state["foreign"],
+                    "replayed": state["anchor"] is not None,
                     "size": state["size"],
                     "committed": window["committed"],
-                    "lag_bytes": state["size"] - window["committed"],
+                    "lag_bytes": lag_bytes,
                     "in_flight": len(window["flights"]),
+                    "dead_letters": dead,
+                    "safe_to_delete": whole and not state["foreign"] and state["anchor"] is None,
                 }
             )
     return found
+
+
+def _edge(name: str, sources: list[dict[str, Any]]) -> dict[str, Any]:
+    sums = {key: sum(each[key] for each in sources) for key in ("lag_bytes", "in_flight", "dead_letters")}
+    return {"edge": name, "sources": len(sources), **sums}
 
 
 def _workers(settings: Settings) -> list[str]:
@@ -76,19 +100,22 @@ def _text(found: dict[str, Any]) -> str:
     lines = [
         f"workers   {', '.join(found['workers']) or 'none answer'}",
         f"queue     {queue['waiting']} waiting, {queue['unacked']} being worked on",
+        f"dead      {found['dead_letters']:,} letters{': see telemetry deadletter list' if found['dead_letters'] else ''}",
     ]
-    for each in found["flow"]:
-        dead = f", {each['dead']} batches DEAD" if each["dead"] else ""
-        lines.append(
-            f"flow      {each['edge']}: {each['rows_per_s']:,} rows/s in the last minute, "
-            f"{1000 * each['latency_s']:.0f} ms from publish to commit (median){dead}"
-        )
-    for each in found["sources"]:
-        foreign = "  FOREIGN: no header this version knows" if each["foreign"] else ""
-        lines.append(
-            f"source    {each['edge']} {each['path']}: {each['committed']:,} of {each['size']:,} bytes committed, "
-            f"{each['in_flight']} batches in flight{foreign}"
-        )
+    lines += [
+        f"edge      {each['edge']}: {each['sources']:,} sources, {each['lag_bytes']:,} bytes behind" for each in found["edges"]
+    ]
+    lines += [
+        f"flow      {each['edge']}: {each['rows_per_s']:,} rows/s in the last minute, "
+        f"{1000 * each['latency_s']:.0f} ms from publish to commit (median)"
+        f"{', {} batches DEAD'.format(each['dead']) if each['dead'] else ''}"
+        for each in found["flow"]
+    ]
+    lines += [
+        f"source    {each['edge']} {each['path']}: {each['committed']:,} of {each['size']:,} bytes committed, "
+        f"{each['lag_bytes']:,} behind, {each['in_flight']} batches in flight{_remark(each)}"
+        for each in found["sources"]
+    ]
     lines += [
         f"GAP       {gap['edge']} {gap['path']}: bytes {gap['start']:,} to {gap['end']:,} are missing since {gap['since']}"
         for gap in found["gaps"]
@@ -96,3 +123,11 @@ def _text(found: dict[str, Any]) -> str:
     if not found["flow"]:
         lines.append("flow      nothing committed in the last minute")
     return "\n".join(lines)
+
+
+def _remark(source: dict[str, Any]) -> str:
+    if source["foreign"]:
+        return "  FOREIGN: no header this version knows"
+    if source["dead_letters"]:
+        return f"  {source['dead_letters']:,} DEAD letters"
+    return "  safe to delete" if source["safe_to_delete"] else "  replayed" if source["replayed"] else ""

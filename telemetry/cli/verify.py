@@ -9,8 +9,10 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 import psycopg
@@ -46,7 +48,7 @@ def verify(paths: tuple[Path, ...], as_json: bool, data_dir: Path | None) -> Non
         raise click.ClickException(f"a file cannot be read: {error}") from None
     for path in outcome.replayed:
         click.echo(f"{path}: known by replays alone, which store its rows under other times; ingest it first", err=True)
-    click.echo(json.dumps(outcome.counts) if as_json else report(outcome))
+    click.echo(json.dumps(in_full(outcome)) if as_json else report(outcome))
     sys.exit(0 if outcome.agrees else 1)
 
 
@@ -61,6 +63,12 @@ def examine(settings: Settings, paths: Sequence[Path]) -> Outcome:
             return compare(connection, tables, numbers)
     finally:
         engine.dispose()
+
+
+def in_full(outcome: Outcome) -> dict[str, Any]:
+    """The counts for programs, with all else that the verdict rests on."""
+    examples = [{**asdict(each), "path": each.path and str(each.path)} for each in outcome.examples]
+    return {**outcome.counts, "replayed": [str(path) for path in outcome.replayed], "examples": examples}
 
 
 def report(outcome: Outcome) -> str:

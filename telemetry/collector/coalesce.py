@@ -75,7 +75,7 @@ class Buffer(Generic[T]):
 
 @dataclass(slots=True)
 class Deaths:
-    """How often a message that went alone has cost the process that worked on it its life."""
+    """How often a message that went alone has broken the work on it: its process died, or an error came that none foresaw."""
 
     most: int
     remembered: int = 10_000

@@ -12,8 +12,9 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from billiard.exceptions import WorkerLostError
+from billiard.exceptions import TimeLimitExceeded
 from celery import Celery, Task
+from celery.exceptions import Reject
 from celery.utils.log import get_logger
 from celery.worker.request import Request
 from celery.worker.state import task_reserved
@@ -29,19 +30,21 @@ log = get_logger(__name__)
 BYTES_A_READING = 20
 MOST_DEATHS = 4
 EVENTS_EVERY_S = 0.5
+# Of the surroundings, not of the messages.
+FORESEEN = (Reject, TimeLimitExceeded)
 
 Fetched = tuple[Message, Callable[..., None], Callable[..., None]]
 
 
 class GroupRequest(Request):
-    """A request made of many messages, that knows whether its process died of it."""
+    """A request made of many messages, that knows whether it ended in what the task does not foresee, such as a death."""
 
-    died = False
+    broke = False
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
         """See what it was, then go on as Celery does."""
         error = exc_info.exception
-        self.died = isinstance(getattr(error, "exc", error), WorkerLostError)
+        self.broke = not isinstance(getattr(error, "exc", error), FORESEEN)
         super().on_failure(exc_info, send_failed_event, return_ok)
 
 
@@ -129,7 +132,7 @@ class Coalescer:
 
     def _back(self, request: GroupRequest, group: list[Held[Fetched]], logger: Any, errors: Any) -> None:
         """Give a group back to the broker, whatever it failed of: a message is never dropped here."""
-        if request.died and len(group) == 1:
+        if request.broke and len(group) == 1:
             self._deaths.count(id_of(group[0]))
         self._done(group, lambda _, reject: reject(logger, errors, True))
 

@@ -120,7 +120,7 @@ def dead_row(header: dict[str, Any], source_id: int, error: str) -> dict[str, An
         "batch_id": header["batch_id"],
         "source_id": source_id,
         "status": "dead",
-        "error": error.replace("\0", "\\0"),
+        "error": error,
         "anchor": header["source"]["anchor"],
         "start": header["start"],
         "end": header["end"],

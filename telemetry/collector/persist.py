@@ -1,12 +1,12 @@
 """The service behind the ingest task: one message becomes one transaction, then an acknowledgement.
 
-It decides what a failure means. A batch that can never be stored ends as dead in the ledger and is acknowledged; a failure
-of the surroundings (database away, lock timeout, deadlock) is raised, and the message comes again.
+A batch that can never be stored ends as dead in the ledger and is acknowledged; a failure of the surroundings (database
+away, lock timeout, deadlock) is raised, and the message comes again. Which is which, and how the dead are kept, is
+`deadletters`.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,38 +15,20 @@ from typing import Any, Literal
 
 import numpy as np
 import psycopg
-import redis
-import sqlalchemy.exc
-from celery.exceptions import SoftTimeLimitExceeded
-from sqlalchemy import Connection, Engine, event, insert
+from sqlalchemy import Connection, Engine, event
 
-from telemetry.collector import ledger, samples
+from telemetry.collector import deadletters, ledger, samples
 from telemetry.collector.acks import Acks
+from telemetry.collector.deadletters import Message, passes
 from telemetry.collector.registry import Registry
 from telemetry.monitoring import trail
 from telemetry.readings import wire
-from telemetry.readings.identity import digest
 from telemetry.settings import Settings
-from telemetry.store.models import DeadLetter
 from telemetry.store.partitions import Partitions
 
 log = logging.getLogger(__name__)
 
 Status = Literal["stored", "dead", "known", "probe"]
-
-# Errors that the batch itself causes and that will be the same the next time.
-HOPELESS = (wire.WireError, psycopg.errors.DataError, psycopg.errors.CheckViolation, sqlalchemy.exc.DataError)
-# Failures of everything around: another time, or another worker, may do better.
-SURROUNDINGS = (sqlalchemy.exc.SQLAlchemyError, psycopg.Error, redis.RedisError, OSError, MemoryError, SoftTimeLimitExceeded)
-MAX_ERROR_CHARACTERS = 2000
-
-
-def passes(error: Exception) -> bool:
-    """Whether an error is one of the surroundings, of which the batch knows nothing."""
-    return isinstance(error, SURROUNDINGS) and not isinstance(error, HOPELESS)
-
-
-Message = tuple[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +62,7 @@ class Collector:
         self._cluster = settings.cluster_name
         self._registry = Registry(engine, settings.volatile_labels, settings.series_cache_size)
         self._partitions = Partitions(engine)
+        self._dead = deadletters.DeadLetters(engine, self._registry)
         event.listen(engine, "connect", self._forget)
 
     def persist(self, header: Any, payload: Any) -> Outcome:
@@ -178,43 +161,20 @@ class Collector:
         return [Outcome("stored", Written(*row)) for row in columns]
 
     def _died(self, message: Message, error: Exception) -> Outcome:
-        if not isinstance(error, HOPELESS):
+        if not deadletters.hopeless(error):
             log.error("an error nobody thought of", exc_info=error)
         return self._bury(message, error)
 
     def _bury(self, message: Message, error: Exception) -> Outcome:
         """Keep a message that can never be stored, and enter it as dead if it says which batch it is."""
-        header, payload = message
-        known = header if isinstance(header, dict) else {}
-        text = f"{type(error).__name__}: {error}"[:MAX_ERROR_CHARACTERS]
-        body = payload if isinstance(payload, bytes) else repr(payload).encode()
-        checked = _checked(header)
-        row: dict[str, Any] | None = None
-        if checked:
-            key = (checked["edge"], checked["batch_id"])
-            with self._engine.connect() as connection:
-                known_as = ledger.statuses(connection, [key]).get(key)
-            if known_as:
-                return Outcome("dead" if known_as == "dead" else "known")
-            source = wire.Source(**{name: checked["source"][name] for name in wire.SOURCE})
-            (source_id,) = self._registry.source_ids([(checked["edge"], source)])
-            row = ledger.dead_row(checked, source_id, text)
-        with self._engine.begin() as connection:
-            if row and not ledger.is_new(connection, row):
-                return Outcome("dead")
-            connection.execute(
-                insert(DeadLetter).values(
-                    edge=checked and checked["edge"],
-                    batch_id=checked["batch_id"] if checked else digest(body),
-                    error=text.replace("\0", "\\0"),
-                    header=_storable(known),
-                    payload=body,
-                )
-            )
-        return Outcome("dead", error=text)
+        text = deadletters.told(error)
+        known_as = self._dead.keep(message, text)
+        if known_as is None:
+            return Outcome("dead", error=text)
+        return Outcome("dead") if known_as == "dead" else KNOWN
 
     def _acknowledge(self, outcomes: Iterable[tuple[Any, Outcome]]) -> None:
-        settled = [(checked, outcome) for header, outcome in outcomes if (checked := _checked(header))]
+        settled = [(checked, outcome) for header, outcome in outcomes if (checked := deadletters.checked(header))]
         now_us = self._acks.send(
             (header["edge"], header["source"]["id"], header["batch_id"], "dead" if outcome.status == "dead" else "stored")
             for header, outcome in settled
@@ -234,14 +194,6 @@ def _driver(connection: Connection) -> psycopg.Connection:
     return driver
 
 
-def _checked(header: Any) -> dict[str, Any] | None:
-    """The header, None if it names no batch that could be entered and acknowledged."""
-    try:
-        return wire.check_header(header)
-    except wire.WireError:
-        return None
-
-
 def _classes(header: dict[str, Any], outcome: Outcome) -> dict[str, int]:
     """What became of the rows of a batch that this message settled; nothing for one that was known before."""
     rows, written = header["rows"], outcome.written
@@ -249,8 +201,3 @@ def _classes(header: dict[str, Any], outcome: Outcome) -> dict[str, int]:
         of_file = {"blank": rows["blank"], "quarantined": rows["quarantined"]}
         return {"stored": written.stored, "duplicate": written.duplicate, "conflict": written.conflict, **of_file}
     return {"dead": rows["read"]} if outcome.error else {}
-
-
-def _storable(header: dict[Any, Any]) -> Any:
-    """A stranger's header as JSON can hold it."""
-    return json.loads(json.dumps(header, default=repr, skipkeys=True).replace("\\u0000", "\\ufffd"))

@@ -17,9 +17,11 @@ from kombu.serialization import loads, prepare_accept_content
 
 from telemetry import broker
 from telemetry.celery import PERSIST, app, settings
+from telemetry.collector import deadletters
 from telemetry.collector.acks import Acks
 from telemetry.collector.consume import Coalescer, GroupRequest
-from telemetry.collector.persist import Collector, Message, passes
+from telemetry.collector.deadletters import Message, passes
+from telemetry.collector.persist import Collector
 from telemetry.keys import Keys
 from telemetry.monitoring import trail
 from telemetry.readings.wire import NewerVersionError, WireError
@@ -30,7 +32,7 @@ log = get_task_logger(__name__)
 PAUSES_S = (0.1, 0.3, 1.0, 3.0, 6.0)
 # Well below the soft time limit.
 PATIENCE_S = 20.0
-NEWER_PAUSE_S = 5.0
+LONG_PAUSE_S = 5.0
 ACCEPTED = prepare_accept_content(app.conf.accept_content)
 
 # As kombu has them: body, content type, content encoding.
@@ -48,7 +50,7 @@ def collector() -> Collector:
 def persist(bodies: Sequence[Body], *, condemned: bool = False) -> None:
     """Persist the batches in the bodies of some messages, each `(header, payload)`: see `telemetry.readings.wire`.
 
-    `condemned` says that the one message has been the end of too many processes.
+    `condemned` says that the one message has broken the work on it too often.
     """
     messages = [opened(body) for body in bodies]
     with trail.about(header for header, _ in messages):
@@ -61,11 +63,13 @@ def work(messages: Sequence[Message], *, condemned: bool) -> None:
     for pause_s in (*PAUSES_S, None):
         try:
             if condemned:
-                collector().condemn(messages[0], WireError("the processes that work on it die"))
+                collector().condemn(messages[0], WireError("what works on it dies or fails"))
                 return
             outcomes = collector().persist_all(messages)
         except Exception as error:
             if not passes(error):
+                # It goes back to the queue, and must not come again at once.
+                time.sleep(LONG_PAUSE_S)
                 raise
             trail.setback()
             log.warning("%s %s: %s", named(messages), type(error).__name__, str(error).splitlines()[:1])
@@ -82,7 +86,7 @@ def tell(messages: Sequence[Message], outcomes: Sequence[Any]) -> None:
     for message, outcome in zip(messages, outcomes, strict=True):
         if isinstance(outcome, NewerVersionError):
             log.warning("%s; it waits for a newer collector", outcome)
-            time.sleep(NEWER_PAUSE_S)
+            time.sleep(LONG_PAUSE_S)
             raise Reject(outcome, requeue=True)
         if outcome.error:
             log.error("%s is dead: %s", named([message]), outcome.error)
@@ -99,6 +103,6 @@ def opened(body: Body) -> Message:
 
 def named(messages: Sequence[Message]) -> str:
     """What a log line calls a group."""
-    header = messages[0][0] if messages and isinstance(messages[0][0], dict) else {}
+    header = deadletters.checked(messages[0][0]) or {}
     others = f" and {len(messages) - 1} more" if len(messages) > 1 else ""
     return f"edge={header.get('edge')} batch={header.get('batch_id')}{others}"

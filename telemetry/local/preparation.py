@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import redis
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from telemetry import broker
 from telemetry.settings import Settings
@@ -22,7 +22,7 @@ def prepare(settings: Settings) -> None:
         migrate.upgrade(engine)
         with broker.connect(settings) as client:
             client.ping()
-    except OperationalError as error:
+    except DBAPIError as error:
         reason = str(error.orig).strip().splitlines()[0]
         raise UnreachableError(f"the database {broker.shown(settings.database_url)} cannot be used: {reason}") from None
     except redis.RedisError as error:

@@ -13,6 +13,7 @@ from telemetry.embedded.server import Server
 from telemetry.settings import PREFIX, Settings, SettingsError
 
 ROOT_WARNING = "You're running the worker with superuser privileges"
+UPLOADS = "UPLOADS_SOURCES"
 DATABASE, BROKER = f"{PREFIX}DATABASE_URL", f"{PREFIX}BROKER_URL"
 
 
@@ -26,13 +27,16 @@ def environment(given: Mapping[str, str], paths: Sequence[Path], data_dir: Path 
     if data_dir is not None:
         made[f"{PREFIX}DATA_DIR"] = str(data_dir)
     if paths:
-        made[f"{PREFIX}SOURCES"] = ",".join(map(_pattern, paths))
+        patterns = (f"{_exact(path, '--csv')}/*.csv" if path.is_dir() else _exact(path, "--csv") for path in paths)
+        made[f"{PREFIX}SOURCES"] = ",".join(patterns)
     if replay:
         made[f"{PREFIX}LOOP_MODE"] = "true"
     directory = Settings.load(made).data_dir.absolute()
     made[f"{PREFIX}DATA_DIR"] = str(directory)
     # Absolute: it is part of what a source is known by, to the streamer and to the API alike.
     made[f"{PREFIX}SPOOL_DIR"] = str(Path(made.get(f"{PREFIX}SPOOL_DIR", directory / "spool")).absolute())
+    # The Procfile's uploads find it here: in a shell nothing would escape what is a pattern in its name.
+    made[UPLOADS] = f"{_exact(Path(made[f'{PREFIX}SPOOL_DIR']), 'the directory')}/*.csv"
     # The API listens on loopback alone, so nobody from elsewhere is let in.
     made.setdefault(f"{PREFIX}API_ACCESS", "open")
     # Celery warns each worker of root; on one machine, on loopback, that says nothing new three times over.
@@ -47,8 +51,9 @@ def servers(environ: Mapping[str, str], directory: Path) -> dict[Server, str]:
     return {server: name for server, name in offered.items() if name not in environ and f"{name}_FILE" not in environ}
 
 
-def _pattern(path: Path) -> str:
+def _exact(path: Path, what: str) -> str:
+    """A pattern that matches this path alone."""
     exact = glob.escape(str(path.absolute()))
     if "," in exact or "\n" in exact:
-        raise SettingsError(f"--csv {path} has a comma or a line break in its name, which {PREFIX}SOURCES cannot hold")
-    return f"{exact}/*.csv" if path.is_dir() else exact
+        raise SettingsError(f"{what} {path} has a comma or a line break in its name, which {PREFIX}SOURCES cannot hold")
+    return exact

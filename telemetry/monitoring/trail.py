@@ -75,7 +75,9 @@ def settled(header: Mapping[str, Any], settlement: str, rows: Mapping[str, int],
 def about(headers: Iterable[Any]) -> Iterator[None]:
     """What is logged inside is about the batches of some headers, whatever those turn out to be."""
     known = [header for header in headers if isinstance(header, Mapping)]
-    edges, batches = (sorted({str(each.get(name)) for each in known}) for name in ("edge", "batch_id"))
+    edges, batches = (
+        sorted({told for each in known if isinstance(told := each.get(name), str)}) for name in ("edge", "batch_id")
+    )
     with logs.about(edge=" ".join(edges), batch=" ".join(batches)):
         yield
 

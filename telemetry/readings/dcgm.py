@@ -23,7 +23,7 @@ from telemetry.readings.series import SeriesKey
 from telemetry.readings.timestamps import parse_us
 from telemetry.readings.values import parse_values
 
-NAME, VERSION = "dcgm", 1
+NAME, VERSION = "dcgm", 2
 
 TIMESTAMP, METRIC, VALUE, LABELS = "timestamp", "metric_name", "value", "labels_raw"
 UUID, HOST, INDEX, DEVICE, MODEL = "uuid", "Hostname", "gpu_id", "device", "modelName"
@@ -36,6 +36,8 @@ MAX_CACHED_SERIES = 100_000
 BLANKS = " \t"
 INDEX_TEXT = re.compile(r"\d{1,9}", re.ASCII)
 MAX_CODES = 1 << 31
+# Of metric, UUID and host, as UTF-8: they are keys, and an index of Postgres takes no longer ones than some 2,700 bytes.
+MAX_NAME_BYTES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,11 +179,12 @@ def _series_text(cells: dict[str, str]) -> tuple[str, str]:
     number = int(index) if INDEX_TEXT.fullmatch(index) else None
     if not metric:
         return "", "no_metric"
-    if pairs is None:
-        # Before the GPU is looked for: it may stand in the labels.
-        return "", "no_gpu" if not uuid and (not host or number is None) else "bad_labels"
     if not uuid and (not host or number is None):
         return "", "no_gpu"
+    if any(len(name.encode()) > MAX_NAME_BYTES for name in (metric, uuid, host)):
+        return "", "long_name"
+    if pairs is None:
+        return "", "bad_labels"
     columns = {name: value for name, value in cells.items() if value and (name not in KNOWN or name in ATTRIBUTION)}
     labels = {name: value for name, value in (told | columns).items() if value and name not in REPEATED}
     device, model = (cells.get(name) or told.get(name, "") for name in (DEVICE, MODEL))

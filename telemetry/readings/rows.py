@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from telemetry.readings.records import MAX_KEPT_BYTES, Malformed, line_end_length
 
-REASONS = ("", "bad_timestamp", "too_old", "too_new", "no_metric", "no_gpu", "bad_labels", "blank", "bad_value")
+REASONS = ("", "bad_timestamp", "too_old", "too_new", "no_metric", "no_gpu", "long_name", "bad_labels", "blank", "bad_value")
 REASON_CODE = {reason: code for code, reason in enumerate(REASONS)}
 BLANK = REASON_CODE["blank"]
 

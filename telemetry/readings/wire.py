@@ -199,10 +199,15 @@ def _check(part: Mapping[str, Any], wanted: Mapping[str, type | tuple[type, ...]
         value = part.get(name)
         if not isinstance(value, kind) or isinstance(value, bool):
             raise WireError(f"{where}.{name} is missing or of a wrong type")
-        if isinstance(value, str) and "\0" in value:
-            raise WireError(f"{where}.{name} holds a NUL")
+        if isinstance(value, str) and not _is_text(value):
+            raise WireError(f"{where}.{name} holds what is no text")
         if isinstance(value, int) and not 0 <= value < 1 << 63:
             raise WireError(f"{where}.{name} is out of range")
+
+
+def _is_text(value: str) -> bool:
+    """Whether UTF-8 and Postgres can hold it: no NUL, no lone surrogate."""
+    return "\0" not in value and (value.isascii() or not any("\ud800" <= each <= "\udfff" for each in value))
 
 
 def _streams(readings: Readings) -> bytes:

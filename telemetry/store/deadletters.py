@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, RowMapping, delete, select
+from sqlalchemy import Connection, Row, RowMapping, delete, func, select
 
 from telemetry.store.models import Batch, DeadLetter
 
@@ -14,6 +14,13 @@ def listed(connection: Connection, limit: int) -> Sequence[RowMapping]:
     """The oldest letters, without their payloads."""
     columns = (DeadLetter.id, DeadLetter.edge, DeadLetter.batch_id, DeadLetter.error, DeadLetter.died_at)
     return connection.execute(select(*columns).order_by(DeadLetter.id).limit(limit)).mappings().all()
+
+
+def counted(connection: Connection) -> dict[tuple[str | None, str | None], int]:
+    """How many letters there are of each edge and source, by the source's id; None for what names none."""
+    source_id = DeadLetter.header["source"]["id"].astext
+    rows = connection.execute(select(DeadLetter.edge, source_id, func.count()).group_by(DeadLetter.edge, source_id))
+    return {(edge, source): number for edge, source, number in rows}
 
 
 def ids(connection: Connection) -> list[int]:

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
+# As many as are made in half a second: what is made stays, whatever becomes of the rest.
+SLICE = 50
 DAY_US = 86_400_000_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Any number, the same for every process of this project: the key of the lock under which partitions are made.
 PARTITION_LOCK = 7_402_113_996
+THERE = text("SELECT name FROM unnest(CAST(:tables AS text[])) AS name WHERE to_regclass(name) IS NOT NULL")
 
 
 def name(day: int) -> str:
@@ -34,22 +37,25 @@ class Partitions:
         self._known.clear()
 
     def ensure(self, days: Iterable[int]) -> None:
-        """See that the partitions of some days are there. Commits in a transaction of its own."""
+        """See that the partitions of some days are there. Commits in transactions of its own."""
         missing = sorted(set(days) - self._known)
-        if not missing:
-            return
-        with self._engine.begin() as connection:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": PARTITION_LOCK})
-            for day in missing:
-                table = name(day)
-                if connection.scalar(text("SELECT to_regclass(:table)"), {"table": table}) is None:
-                    start = EPOCH + timedelta(days=day)
-                    end = start + timedelta(days=1)
-                    connection.execute(text(f"CREATE TABLE {table} (LIKE samples INCLUDING ALL)"))
-                    connection.execute(
-                        text(
-                            f"ALTER TABLE samples ATTACH PARTITION {table}"
-                            f" FOR VALUES FROM ('{start.isoformat()}') TO ('{end.isoformat()}')"
-                        )
-                    )
-        self._known.update(missing)
+        for first in range(0, len(missing), SLICE):
+            some = missing[first : first + SLICE]
+            with self._engine.begin() as connection:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": PARTITION_LOCK})
+                there = set(connection.scalars(THERE, {"tables": [name(day) for day in some]}))
+                for day in some:
+                    if name(day) not in there:
+                        _make(connection, day)
+            self._known.update(some)
+
+
+def _make(connection: Connection, day: int) -> None:
+    start = EPOCH + timedelta(days=day)
+    end = start + timedelta(days=1)
+    connection.execute(text(f"CREATE TABLE {name(day)} (LIKE samples INCLUDING ALL)"))
+    connection.execute(
+        text(
+            f"ALTER TABLE samples ATTACH PARTITION {name(day)} FOR VALUES FROM ('{start.isoformat()}') TO ('{end.isoformat()}')"
+        )
+    )

@@ -55,11 +55,14 @@ class Stream:
     claim: Claim = field(init=False)
     window: Window = field(init=False)
     rows_read: int = 0
+    dead_batches: int = 0
+    dead_rows: int = 0
     pass_end_us: int = 0
     _at_end: bool = False
     acked_sent_s: float | None = None
     _prefix: Prefix = field(init=False)
     _unsent: dict[str, Cut] = field(default_factory=dict)
+    _rows: dict[str, int] = field(default_factory=dict)
     _unsaved: bool = False
     _waiting: Cut | None = None
     _probe: Probe | None = None
@@ -137,6 +140,7 @@ class Stream:
         self._prefix = self.source.prefix(head.end)
         self._unsaved = True
         self._unsent.clear()
+        self._rows.clear()
         self._waiting = None
         if self.replay:
             first_us = first_timestamp_us(self.source, self.reader.max_record)
@@ -147,6 +151,10 @@ class Stream:
         if self._probe and self._probe.batch_id in acked:
             sent.append(self._probe.sent_s)
             self._probe = None
+        for batch_id, status in acked.items():
+            rows = self._rows.pop(batch_id, None)
+            if status == "dead" and rows is not None:
+                self.dead_batches, self.dead_rows = self.dead_batches + 1, self.dead_rows + rows
         self.acked_sent_s = max([*sent, *filter(None, [self.acked_sent_s])], default=None)
         self._move(self.window.acknowledge(frozenset(acked)))
 
@@ -190,6 +198,7 @@ class Stream:
             new.append(found)
             room -= found.end - found.start
             self.rows_read += found.readings.rows
+            self._rows[found.batch_id] = found.readings.rows
             self._row_bytes = (found.end - found.start) / found.readings.rows
             self._move(
                 self.window.publish(

@@ -25,7 +25,7 @@ Longs = npt.NDArray[np.int64]
 # A row's reason is kept as its place in this list: a value, a blank, or why it belongs in quarantine.
 REASONS = (
     *("", "blank", "unknown_format", "too_long", "bad_quotes", "bad_columns", "bad_text", "bad_timestamp"),
-    *("too_old", "too_new", "no_metric", "no_gpu", "bad_labels", "bad_value"),
+    *("too_old", "too_new", "no_metric", "no_gpu", "long_name", "bad_labels", "bad_value"),
 )
 VALUE, BLANK = 0, 1
 

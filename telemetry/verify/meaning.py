@@ -21,6 +21,7 @@ from telemetry.verify.values import number
 
 # Raw cells remembered at most; a file whose labels never repeat must not fill the memory.
 CACHE = 250_000
+LONGEST_NAME = 1024
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -113,6 +114,9 @@ class Interpreter:
         gpu = _gpu(cells, pairs or {})
         if gpu is None:
             return "no_gpu"
+        names = (metric, _told(cells, pairs or {}, "uuid", "UUID"), _told(cells, pairs or {}, "Hostname", "Hostname"))
+        if max(len(name.encode()) for name in names) > LONGEST_NAME:
+            return "long_name"
         if pairs is None:
             return "bad_labels"
         columns = {name: cell for name, cell in cells.items() if name in _PLACES or name not in _KNOWN}
@@ -123,12 +127,15 @@ class Interpreter:
 
 
 def _gpu(cells: dict[str, str], pairs: dict[str, str]) -> str | None:
-    uuid = cells.get("uuid") or pairs.get("UUID")
+    uuid, host = _told(cells, pairs, "uuid", "UUID"), _told(cells, pairs, "Hostname", "Hostname")
     if uuid:
         return uuid
-    host = cells.get("Hostname") or pairs.get("Hostname")
-    index = cells.get("gpu_id") or pairs.get("gpu") or ""
+    index = _told(cells, pairs, "gpu_id", "gpu")
     return f"{host}:{int(index)}" if host and re.fullmatch(r"[0-9]{1,9}", index) else None
+
+
+def _told(cells: dict[str, str], pairs: dict[str, str], column: str, label: str) -> str:
+    return cells.get(column) or pairs.get(label) or ""
 
 
 def _since_1970(moment: datetime) -> int:

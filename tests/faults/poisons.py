@@ -17,6 +17,11 @@ from telemetry.readings import wire
 from telemetry.readings.identity import digest
 from telemetry.settings import Settings
 from tests.batches import batch, key, readings
+from tests.strategies import LONG_NAMES
+
+# json reads it, and repr does not write it.
+DEPTH = 900
+LONG = LONG_NAMES[-1]
 
 
 def envelope(body: bytes, task: Any, content_type: str = "application/x-msgpack") -> str:
@@ -41,16 +46,28 @@ def envelope(body: bytes, task: Any, content_type: str = "application/x-msgpack"
     return json.dumps(message)
 
 
+def json_call(*args: Any) -> str:
+    """A call of the ingest task in JSON, which holds what msgpack does not."""
+    return envelope(json.dumps((args, {}, {})).encode(), PERSIST, "application/json")
+
+
 def call(*args: Any, task: Any = PERSIST) -> str:
     """A call of a task."""
     return envelope(msgpack.packb((list(args), {}, {})), task)
+
+
+# What Celery itself turns away.
+NOT_OURS = ("unknown task", "another task", "no task")
 
 
 def poisons() -> dict[str, str]:
     """Messages that can never be stored, by what is wrong with them."""
     header, payload = wire.encode(batch(readings((key(gpu="GPU-poison"), 0, 1.0)), "poison"))
     bomb = pa.compress(bytes(wire.MAX_DECODED_BYTES + 1), "zstd", asbytes=True)
-    noise = bytes(range(256))
+    noise, source = bytes(range(256)), header["source"]
+    deep: list[Any] = []
+    for _ in range(DEPTH):
+        deep = [deep]
     return {
         "wrong digest": call({**header, "batch_id": "p1", "digest": "0" * 32}, payload),
         "old version": call({**header, "batch_id": "p2", "version": 0}, payload),
@@ -59,6 +76,13 @@ def poisons() -> dict[str, str]:
         "no header": call(None, None),
         "no arguments": call(),
         "nul in a name": call({**header, "batch_id": "p\0", "edge": "a\0b"}, payload),
+        "surrogate in a name": json_call({**header, "batch_id": "p5", "edge": "\ud800"}, "text"),
+        "surrogate aside": json_call({**header, "batch_id": "p6", "note": "\ud800"}, "\ud800\0"),
+        "no number aside": call({**header, "batch_id": "p7", "note": float("nan")}, b""),
+        "deep": json_call({**header, "batch_id": deep, "edge": deep, "note": deep}, deep),
+        "a path too long for an index": call({**header, "batch_id": "p8", "source": source | {"path": LONG}}, payload),
+        "a number": "1",
+        "no properties": json.dumps({**json.loads(call()), "properties": None}),
         "unknown task": call(1, task="os.system"),
         "another task": call(task="celery.backend_cleanup"),
         "no task": call(1, task=None),

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 import redis
 from hypothesis import Phase, given
 from hypothesis import settings as hypothesis
 from sqlalchemy import Engine, text
 
+from telemetry import celery
 from telemetry.celery import make_app
 from telemetry.settings import Settings
 from telemetry.streamer.publish import publisher
@@ -55,6 +58,9 @@ def test_a_beat_and_a_streamer_follow_a_growing_file(
     sample: Path,
     tmp_path: Path,
     verify: Verify,
+    telemetry: Run,
+    redis_client: redis.Redis,
+    settings: Settings,
 ) -> None:
     data = sample.read_bytes()
     grown = tmp_path / "live" / "grown.csv"
@@ -73,6 +79,11 @@ def test_a_beat_and_a_streamer_follow_a_growing_file(
     counts = verify(grown)
     assert exact(counts)
     assert counts["stored"] == counts["read"] > 1000
+    assert telemetry("status").returncode == 0
+    known = [each.replace("{p}", settings.key_prefix) for each in re.findall(r"(?m)^\| `([^`]+)` \|", str(celery.__doc__))]
+    patterns = [re.sub(r"\\\{.*?\\\}", ".+", re.escape(each)) for each in known]
+    unknown = {key.decode() for key in redis_client.scan_iter(count=1000)} - {"tests"}
+    assert not {key for key in unknown if not any(re.fullmatch(pattern, key) for pattern in patterns)}
 
 
 def test_a_last_line_torn_at_every_byte_is_read_once_it_is_whole(
@@ -104,27 +115,42 @@ def test_a_last_line_torn_at_every_byte_is_read_once_it_is_whole(
 
 
 def test_every_row_of_two_hundred_mangled_files_ends_in_one_class(
-    start_collector: Callable[[], subprocess.Popen[bytes]], telemetry: Run, verify: Verify, tmp_path: Path
+    start_collector: Callable[[], subprocess.Popen[bytes]],
+    start_edge: Callable[..., tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]],
+    telemetry: Run,
+    verify: Verify,
+    tmp_path: Path,
 ) -> None:
     folder = tmp_path / "mangled"
     folder.mkdir()
+    made: set[bytes] = set()
 
-    @hypothesis(max_examples=200, database=None, phases=[Phase.generate], deadline=None)
+    # Some are drawn twice.
+    @hypothesis(max_examples=300, database=None, phases=[Phase.generate], deadline=None)
     @given(mangled_files())
-    def write(data: bytes) -> None:
-        folder.joinpath(f"{len(list(folder.iterdir())):03}.csv").write_bytes(data)
+    def draw(data: bytes) -> None:
+        made.add(data)
 
-    write()
+    draw()
+    for number, data in enumerate(sorted(made)):
+        folder.joinpath(f"{number:03}.csv").write_bytes(data)
     folder.joinpath("photo.csv").write_bytes(b"\xff\xd8\xff\xe0\x00\x10JFIF" + random.Random(0).randbytes(5000))  # noqa: S311
     folder.joinpath("empty.csv").write_bytes(b"")
     folder.joinpath("header.csv").write_bytes(HEADER)
     paths = sorted(folder.iterdir())
-    assert len(paths) >= 150
-    worker = start_collector()
-    done = telemetry("ingest", "--json", "--timeout", "90", *paths)
+    assert len(paths) >= 200
+    collector = start_collector()
+    followed, rest = paths[::4], [path for n, path in enumerate(paths) if n % 4]
+    # A growing file's last line waits for its end, unless the file is known to be whole.
+    edge = start_edge(",".join(map(str, followed)), TELEMETRY_STREAM_INTERVAL_S="0.2", TELEMETRY_SOURCES_FINAL="true")
+    pool = psutil.Process(collector.pid).children(recursive=True)
+    assert pool
+    done = telemetry("ingest", "--json", "--timeout", "90", *rest)
     assert done.returncode == 0, done.stderr
+    eventually(lambda: verify(*followed)["missing"] == 0, 60, every_s=0.5)
     counts = verify(*paths)
-    assert counts["read"] == json.loads(done.stdout)["rows"] > 200
+    assert counts["read"] > json.loads(done.stdout)["rows"] > 200
     assert exact(counts), counts
     assert min(counts[name] for name in ("stored", "duplicate", "conflict", "blank", "quarantined")) > 0
-    assert worker.poll() is None
+    assert psutil.Process(collector.pid).children(recursive=True) == pool
+    assert [process.poll() for process in (collector, *edge)] == [None] * 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,9 +10,10 @@ import pytest
 import redis
 from kombu import Connection, Consumer, Queue
 
-from telemetry.celery import make_app
+from telemetry.celery import PERSIST, make_app
 from telemetry.keys import Keys
 from telemetry.settings import Settings
+from tests.faults.poisons import call
 
 QUEUE = "letters"
 
@@ -79,3 +81,36 @@ def test_at_a_shutdown_all_that_is_held_goes_back(
     fetched[2].ack()
     channel.qos.restore_unacked()
     assert redis_client.llen(QUEUE) == 2
+
+
+STRAYS = [b"1", b'"text"', b"null", b"[]", b"{}", b"\xff{", b'{"__type__": "uuid", "__value__": 5}', b"[" * 100_000]
+
+
+@pytest.mark.parametrize("many", [True, False])
+def test_what_is_no_message_is_given_to_the_task_that_keeps_it(
+    connection: Connection, channel: Any, redis_client: redis.Redis, many: bool
+) -> None:
+    channel._many = many
+    good = json.loads(call())
+    bent = [
+        {**good, "properties": None},
+        {**good, "headers": 5},
+        {**good, "headers": {"task": []}},
+        {**good, "body": 7},
+        {**good, "content-type": []},
+        {**good, "properties": {**good["properties"], "delivery_tag": {}}},
+        {**good, "properties": {**good["properties"], "delivery_info": {}}},
+        {**good, "properties": {**good["properties"], "body_encoding": "rot13"}},
+    ]
+    pushed = [*STRAYS, *(json.dumps(each).encode() for each in bent)]
+    redis_client.lpush(QUEUE, *pushed, json.dumps(good))
+    found: list[Any] = []
+    channel.qos.room = lambda: 100
+    with Consumer(channel, [Queue(QUEUE, channel=channel)], on_message=found.append):
+        while len(found) <= len(pushed):
+            connection.drain_events(timeout=2)
+    assert [each.body for each in found[:-1]] == pushed
+    assert {each.headers["task"] for each in found} == {PERSIST}
+    found[0].reject(requeue=True)
+    channel.qos.restore_unacked()
+    assert (redis_client.llen(QUEUE), redis_client.llen("telemetry.ingest")) == (len(pushed), 1)

@@ -12,19 +12,25 @@ import stat
 import subprocess
 import sysconfig
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
 import pytest
+from psycopg import sql
+from sqlalchemy import make_url
 
 from telemetry.cli import found
+from telemetry.local import ports
+from tests.fixtures.services import Services, connect
 from tests.ports import free_ports
 from tests.waiting import eventually
 
 TELEMETRY = str(Path(sysconfig.get_path("scripts")) / "telemetry")
 STARTED_S = 60.0
+SECOND_START_S = 15.0
 # Names in the command lines of the processes of the Procfile.
 BEAT, STREAMER, COLLECTOR, API, FLOWER = " beat", "streamer@%h", "collector@%h", "gunicorn", " flower "
 
@@ -32,20 +38,22 @@ BEAT, STREAMER, COLLECTOR, API, FLOWER = " beat", "streamer@%h", "collector@%h",
 class Up:
     """A running `telemetry up`, its output and its processes."""
 
-    def __init__(self, data_dir: Path, *arguments: str, environ: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, data_dir: Path, *arguments: str, environ: dict[str, str] | None = None, usual_ports: bool = False
+    ) -> None:
         self.data_dir = data_dir
         self.port, self.flower_port, *others = free_ports(6)
         self.metrics = dict(zip(("beat", "streamer", "collector", "exporter"), others, strict=True))
         self._log = data_dir.with_name(f"{data_dir.name}-{self.port}.log")
+        told = {"FLOWER_PORT": str(self.flower_port)}
+        told |= {f"{name.upper()}_METRICS_PORT": str(port) for name, port in self.metrics.items()}
+        port = () if usual_ports else ("--port", str(self.port))
         with self._log.open("wb") as log:
             self.process = psutil.Popen(
-                [TELEMETRY, "up", "--data-dir", str(data_dir), "--port", str(self.port), *arguments],
+                [TELEMETRY, "up", "--data-dir", str(data_dir), *port, *arguments],
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=os.environ
-                | {"FLOWER_PORT": str(self.flower_port)}
-                | {f"{name.upper()}_METRICS_PORT": str(port) for name, port in self.metrics.items()}
-                | (environ or {}),
+                env=os.environ | ({} if usual_ports else told) | (environ or {}),
                 start_new_session=True,
             )
 
@@ -75,10 +83,14 @@ class Up:
         raise AssertionError(f"no process with {mark!r} runs")
 
     def status(self, port: int, path: str) -> int:
+        return self.answer(port, path)[0]
+
+    def answer(self, port: int, path: str) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         try:
             connection.request("GET", path)
-            return connection.getresponse().status
+            answer = connection.getresponse()
+            return answer.status, answer.read()
         except OSError as error:
             raise AssertionError(f"port {port} does not answer") from error
         finally:
@@ -98,8 +110,8 @@ class Up:
 def up(tmp_path: Path) -> Iterator[Callable[..., Up]]:
     made: list[Up] = []
 
-    def start(*arguments: str, environ: dict[str, str] | None = None, data_dir: Path = tmp_path / "state") -> Up:
-        made.append(Up(data_dir, *arguments, environ=environ))
+    def start(*arguments: str, data_dir: Path = tmp_path / "state", **more: Any) -> Up:
+        made.append(Up(data_dir, *arguments, **more))
         return made[-1]
 
     yield start
@@ -130,12 +142,30 @@ def bare(tmp_path: Path) -> Path:
     return path
 
 
-def stored(up: Up) -> int:
-    url = up.environment()["TELEMETRY_DATABASE_URL"]
-    with psycopg.connect(url) as connection:
-        row = connection.execute("SELECT count(*) FROM samples").fetchone()
+def asked(up: Up, query: str) -> tuple[Any, ...]:
+    """What its database answers, in one row."""
+    with psycopg.connect(up.environment()["TELEMETRY_DATABASE_URL"]) as connection:
+        row: tuple[Any, ...] | None = connection.execute(query.encode()).fetchone()
         assert row is not None
-        return int(row[0])
+        return row
+
+
+def stored(up: Up) -> int:
+    return int(asked(up, "SELECT count(*) FROM samples")[0])
+
+
+def gpus(up: Up) -> int:
+    """How many GPUs the API knows."""
+    status, body = up.answer(up.port, "/api/v1/gpus")
+    assert status == 200
+    return len(json.loads(body)["items"])
+
+
+def workers(up: Up) -> set[str]:
+    """The names of the workers that Flower sees and that are alive, less their hosts."""
+    status, body = up.answer(up.flower_port, "/workers?json=1")
+    assert status == 200
+    return {each["hostname"].partition("@")[0] for each in json.loads(body)["data"] if each["status"]}
 
 
 @pytest.mark.timeout(300)
@@ -152,7 +182,6 @@ def test_the_whole_system(up: Callable[..., Up], sample: Path) -> None:
     ):
         assert line in first.output()
     assert first.status(first.port, "/health") == 200
-    assert first.status(first.port, "/api/v1/gpus") in {200, 401}
     assert first.status(first.flower_port, "/healthcheck") == 200
     assert stat.S_IMODE((first.data_dir / found.NAME).stat().st_mode) == 0o600
 
@@ -165,6 +194,8 @@ def test_the_whole_system(up: Callable[..., Up], sample: Path) -> None:
 
     readings = len(sample.read_text().splitlines()) - 1
     eventually(lambda: stored(first) == readings, 60, what="all readings stored")
+    assert gpus(first) == 2
+    eventually(lambda: {"collector", "streamer", "uploads"} <= workers(first), 30)
 
     for mark in (STREAMER, COLLECTOR, API):
         killed = first.find(mark)
@@ -181,7 +212,8 @@ def test_the_whole_system(up: Callable[..., Up], sample: Path) -> None:
     assert first.environment() == {}
 
     second = up("--csv", str(sample))
-    second.says("telemetry is running")
+    second.says("telemetry is running", SECOND_START_S)
+    assert gpus(second) == 2
     assert stored(second) == readings
     assert second.interrupt(signal.SIGTERM) == 0
 
@@ -265,6 +297,59 @@ def test_ports_that_are_taken(up: Callable[..., Up], bare: Path) -> None:
         refused = up("--procfile", str(bare), "--port", str(port))
         assert refused.process.wait(30) == 1
         assert refused.output() == f"Error: port {port} is taken\n"
+
+
+def test_the_usual_ports_may_be_taken(up: Callable[..., Up], bare: Path) -> None:
+    with ExitStack() as stack:
+        for port in (5432, 6379, *ports.USUAL.values()):
+            # One that cannot be had is taken by others.
+            with suppress(OSError):
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))
+        running = up("--procfile", str(bare), usual_ports=True)
+        running.says("one is here")
+        running.says("port 8080 is taken, so api gets ")
+        running.says("port 5555 is taken, so flower gets ")
+        assert stored(running) == 0
+        assert running.interrupt() == 0
+
+
+def test_a_role_that_may_create_nothing_is_one_line(
+    up: Callable[..., Up], bare: Path, services: Services, empty_database_url: str, environ: dict[str, str]
+) -> None:
+    url = make_url(empty_database_url)
+    role = f"stranger_{url.database}"
+    with connect(services) as server:
+        server.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
+        named = url.set(username=role).render_as_string(hide_password=False)
+        refused = up("--procfile", str(bare), environ=environ | {"TELEMETRY_DATABASE_URL": named})
+        assert refused.process.wait(30) == 1
+        server.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+    assert refused.output().startswith("Error: the database ")
+    assert "permission denied" in refused.output()
+    assert "Traceback" not in refused.output()
+
+
+@pytest.mark.timeout(180)
+def test_the_real_export_goes_through_up(up: Callable[..., Up], real_csv: Path) -> None:
+    running = up("--csv", str(real_csv))
+    running.says("telemetry is running")
+    exact = "SELECT sum(stored) = 2470 AND sum(rows) = 2470 FROM batches"
+    eventually(lambda: asked(running, exact) == (True,), 60)
+    for again in (False, True):
+        if again:
+            assert telemetry(running, "ingest", str(real_csv), "--timeout", "60").returncode == 0
+        verified = telemetry(running, "verify", "--json", str(real_csv))
+        counts = {name: count for name, count in json.loads(verified.stdout).items() if count}
+        assert (verified.returncode, counts) == (0, {"read": 2470, "stored": 2470})
+        assert asked(running, "SELECT count(*) FROM samples") == (2470,)
+    assert asked(running, "SELECT count(*), count(DISTINCT host), (SELECT count(*) FROM series) FROM gpus") == (247, 31, 2470)
+    assert running.interrupt() == 0
+
+
+def telemetry(up: Up, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Another command on what runs."""
+    command = [TELEMETRY, *arguments, "--data-dir", str(up.data_dir)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
 
 
 def test_a_setting_that_cannot_be_used(up: Callable[..., Up], bare: Path) -> None:

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import re
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from telemetry import celery, keys
 from telemetry.cli import COMMANDS
+from telemetry.readings import wire
 from telemetry.readings.rows import REASONS
 from telemetry.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 DESIGN = (ROOT / "docs" / "MESSAGE_QUEUE_DESIGN.md").read_text()
+WIRE = str(celery.__doc__)
+KOMBU = [
+    "_kombu.binding.{exchange}",
+    "_kombu.binding_permanent.{exchange}",
+    "_kombu.binding_deadlines",
+    "{id}.reply.celery.pidbox",
+]
 SAMPLE = Settings.load({"TELEMETRY_EDGE": "cluster/node"})
 
 
@@ -25,23 +35,30 @@ def every_key() -> list[str]:
     return [*names, "telemetry.ingest", "telemetry.tick.{edge}"]
 
 
-@pytest.mark.parametrize("name", every_key())
+@pytest.mark.parametrize("name", [*every_key(), *KOMBU])
 def test_each_key_stands_in_both_tables(name: str) -> None:
-    assert f"`{name}`" in DESIGN
-    assert f"`{name.replace('telemetry', '{p}', 1)}`" in str(keys.__doc__)
+    assert f"| `{name}` |" in DESIGN or f"`{name}`, " in DESIGN or f", `{name}`" in DESIGN
+    assert f"| `{name.replace('telemetry', '{p}', 1)}` |" in WIRE
 
 
 def test_no_other_key_is_listed() -> None:
+    known = {*every_key(), *KOMBU}
     listed = set(re.findall(r"`(telemetry[.:][^`]+)`", DESIGN)) - {"telemetry.ingest"}
-    assert {name for name in listed if "{" in name or ":" in name} <= set(every_key())
+    assert {name for name in listed if "{" in name or ":" in name} <= known
+    assert {name.replace("{p}", "telemetry") for name in re.findall(r"(?m)^\| `([^`]+)` \|", WIRE)} == known
 
 
-def test_queues_and_tasks_stand_in_the_wire_dictionary() -> None:
-    told = str(celery.__doc__)
+def test_queues_tasks_and_the_message_stand_in_the_wire_dictionary() -> None:
     for name in (celery.PERSIST, celery.TICK):
-        assert name in told
+        assert name in WIRE
     for queue in (SAMPLE.ingest_queue, SAMPLE.tick_queue.replace("cluster/node", "{edge}")):
-        assert f"`{queue.replace('telemetry', '{p}', 1)}`" in told
+        assert f"`{queue.replace('telemetry', '{p}', 1)}`" in WIRE
+    assert f"message version {wire.VERSION}" in WIRE
+    for name in (*wire.HEADER, "signature"):
+        assert f"`{name}`" in WIRE
+    assert celery.app.conf.beat_schedule == {}
+    expires_s = celery.make_app(replace(SAMPLE, role="edge")).conf.beat_schedule["tick"]["options"]["expires"]
+    assert f"after {expires_s:.0f} s or an interval it expires" in WIRE
 
 
 def test_each_reason_stands_in_the_grammar() -> None:
@@ -63,3 +80,10 @@ def test_the_page_of_metrics_lists_those_there_are() -> None:
     listed = set(re.findall(r"`((?:cross_cluster|message_queue|telemetry)_[a-z_]+)`", page))
     assert len(made) > 40
     assert made == listed
+
+
+def test_make_run_goes_on_after_one_that_was_interrupted() -> None:
+    made = subprocess.run(
+        ["make", "--dry-run", "--always-make", "run", "INSTALLED="], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert re.search(r"simulate .*--force .*-o \S+\.new", made.stdout)

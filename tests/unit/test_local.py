@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from telemetry import resources
 from telemetry.local import ports, scraping, surroundings
 from telemetry.local.welcome import welcome
 from telemetry.settings import Settings, SettingsError
+from telemetry.supervisor import read_procfile
 
 URLS = {"api": "http://127.0.0.1:1", "flower": "http://127.0.0.1:2"}
 
@@ -36,6 +38,20 @@ def test_sources_are_absolute_patterns_that_match_the_very_file(tmp_path: Path, 
 def test_a_comma_in_a_path_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"^--csv a,b\.csv has a comma"):
         surroundings.environment({}, [Path("a,b.csv")], None, replay=False)
+
+
+def test_uploads_are_found_whatever_the_directory_is_called(tmp_path: Path) -> None:
+    odd = tmp_path / "odd [1]*?"
+    made = surroundings.environment({}, [], odd, replay=False)
+    spool = odd / "spool"
+    spool.mkdir(parents=True)
+    (spool / "a.csv").touch()
+    assert glob.glob(made[surroundings.UPLOADS]) == [str(spool / "a.csv")]  # noqa: PTH207
+    line = read_procfile(resources.path("Procfile"))["uploads"].partition("celery ")[0] + "printenv TELEMETRY_SOURCES"
+    told = subprocess.run(["/bin/sh", "-c", line], env=made, capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == made[surroundings.UPLOADS]
+    with pytest.raises(SettingsError, match="has a comma"):
+        surroundings.environment({}, [], Path("a,b"), replay=False)
 
 
 def test_options_win_over_the_environment(tmp_path: Path) -> None:

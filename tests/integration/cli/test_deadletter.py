@@ -39,10 +39,14 @@ def test_letters_are_listed_shown_retried_and_dropped(telemetry: Run, engine: En
     shown = json.loads(telemetry("deadletter", "show", str(listed[0]["id"])).stdout)
     assert "digest" in shown["error"]
     assert shown["payload_bytes"] > 0
-    retried = telemetry("deadletter", "retry", "--all")
+    told = json.loads(telemetry("status", "--json").stdout)
+    assert told["dead_letters"] == 2
+    retried = telemetry("deadletter", "retry", "--all", "--json")
     assert retried.returncode == 1
-    assert "stored" in retried.stdout
-    assert "dead: WireError" in retried.stdout
+    sound, hopeless = json.loads(retried.stdout)
+    assert sound == {"id": listed[0]["id"], "status": "stored", "error": None}
+    assert (hopeless["status"], hopeless["error"].partition(":")[0]) == ("dead", "WireError")
+    assert "dead: WireError" in telemetry("deadletter", "retry", "--all").stdout
     (left,) = json.loads(telemetry("deadletter", "list", "--json").stdout)
     assert left["batch_id"] == "hopeless"
     with engine.connect() as connection:
@@ -51,7 +55,8 @@ def test_letters_are_listed_shown_retried_and_dropped(telemetry: Run, engine: En
             ("sound", "stored"),
         ]
         assert connection.scalar(text("SELECT count(*) FROM samples")) == 1
-    assert telemetry("deadletter", "drop", str(left["id"])).returncode == 0
+    dropped = telemetry("deadletter", "drop", "--json", str(left["id"]), "7777")
+    assert json.loads(dropped.stdout) == [{"id": left["id"], "dropped": True}, {"id": 7777, "dropped": False}]
     assert "no dead letters" in telemetry("deadletter", "list").stdout
 
 

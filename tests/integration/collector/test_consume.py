@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 import redis
 
@@ -15,6 +17,7 @@ from telemetry.readings import wire
 from telemetry.settings import Settings
 from telemetry.streamer.publish import publisher
 from tests.batches import batch, key, readings
+from tests.faults.poisons import NOT_OURS, poisons, push_all
 from tests.fixtures.processes import Start
 from tests.fixtures.services import Query
 from tests.waiting import eventually
@@ -65,10 +68,27 @@ def test_batch_size_is_how_many_readings_share_a_transaction(
     assert transactions >= 6
 
 
-def test_a_batch_that_kills_its_process_ends_as_a_dead_letter_and_holds_up_no_other(
+def test_what_strangers_push_ends_as_dead_letters_and_holds_up_nothing(
+    start_collector: Callable[..., subprocess.Popen[bytes]],
+    publish: Callable[..., None],
+    settings: Settings,
+    redis_client: redis.Redis,
+    query: Query,
+) -> None:
+    push_all(redis_client, settings)
+    publish("b1")
+    worker = start_collector()
+    children = psutil.Process(worker.pid).children(recursive=True)
+    letters = len(poisons()) - len(NOT_OURS)
+    eventually(lambda: query("SELECT count(*) FROM dead_letters") == [(letters,)], 20)
+    eventually(lambda: query("SELECT count(*) FROM samples") == [(1,)], 10)
+    assert psutil.Process(worker.pid).children(recursive=True) == children
+
+
+def test_a_batch_that_kills_its_process_or_always_fails_ends_as_a_dead_letter_and_holds_up_no_other(
     start: Start, publish: Callable[..., None], query: Query
 ) -> None:
-    publish("b1", "deadly", "b2", "b3")
+    publish("b1", "deadly", "b2", "raising", "b3")
     start(
         *("celery", "-A", "tests.integration.collector.deadly:app", "worker", "--concurrency", "2", "-l", "info"),
         *("--without-gossip", "--without-mingle"),
@@ -76,5 +96,7 @@ def test_a_batch_that_kills_its_process_ends_as_a_dead_letter_and_holds_up_no_ot
         PYTHONPATH=ROOT,
     )
     eventually(lambda: query("SELECT count(*) FROM samples") == [(3,)], 30)
-    eventually(lambda: query("SELECT batch_id FROM batches WHERE status = 'dead'") == [("deadly",)], 60)
-    assert query("SELECT batch_id, error FROM dead_letters") == [("deadly", "WireError: the processes that work on it die")]
+    error = "WireError: what works on it dies or fails"
+    letters = [("deadly", error), ("raising", error)]
+    eventually(lambda: query("SELECT batch_id, error FROM batches WHERE status = 'dead' ORDER BY 1") == letters, 60)
+    assert query("SELECT batch_id, error FROM dead_letters ORDER BY 1") == letters

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,15 +12,19 @@ import redis
 from sqlalchemy import Engine
 
 from telemetry.collector.acks import Acks
-from telemetry.collector.persist import Collector
+from telemetry.collector.persist import Collector, Outcome
+from telemetry.collector.tasks import opened
 from telemetry.keys import Keys
 from telemetry.readings import wire
 from telemetry.readings.identity import digest
 from telemetry.readings.rows import QuarantinedRow
 from telemetry.settings import Settings
 from telemetry.store.engine import make_engine
+from telemetry.store.partitions import SLICE, Partitions
 from tests.batches import batch, key, readings
+from tests.faults.poisons import poisons
 from tests.fixtures.services import Query
+from tests.strategies import LONG_NAMES
 
 LEDGER = "SELECT status, rows, stored, duplicate, conflict, quarantined FROM batches ORDER BY batch_id"
 
@@ -72,6 +78,14 @@ def test_days_far_apart_have_partitions_of_their_own(collector: Collector, query
     ]
 
 
+def test_partitions_that_were_made_stay_whatever_becomes_of_the_rest(engine: Engine, query: Query) -> None:
+    with pytest.raises(OverflowError):
+        Partitions(engine).ensure([*range(2 * SLICE), 10**7])
+    assert query("SELECT count(*) FROM pg_inherits WHERE inhparent = 'samples'::regclass") == [(2 * SLICE,)]
+    Partitions(engine).ensure(range(3 * SLICE))
+    assert query("SELECT count(*) FROM pg_inherits WHERE inhparent = 'samples'::regclass") == [(3 * SLICE,)]
+
+
 def test_volatile_labels_make_no_series_of_their_own(collector: Collector, query: Query) -> None:
     for n, driver in enumerate(("535", "550")):
         collector.persist(*wire.encode(batch(readings((key(DCGM_FI_DRIVER_VERSION=driver, pod="p"), n, 1.0)), f"b{n}")))
@@ -108,6 +122,32 @@ def test_a_message_that_names_no_batch_is_kept_too(collector: Collector, query: 
     assert collector.persist(None, b"x").status == "dead"
     assert query("SELECT count(*) FROM batches") == [(0,)]
     assert query("SELECT count(*) FROM dead_letters") == [(2,)]
+
+
+@pytest.mark.parametrize(
+    ("name", "edge"),
+    [
+        ("surrogate in a name", None),
+        ("surrogate aside", "test/node"),
+        ("no number aside", "test/node"),
+        ("deep", None),
+        ("a path too long for an index", None),
+    ],
+)
+def test_what_a_message_holds_never_hinders_keeping_it(collector: Collector, query: Query, name: str, edge: str | None) -> None:
+    sent = json.loads(poisons()[name])
+    message = opened((base64.b64decode(sent["body"]), sent["content-type"], sent["content-encoding"]))
+    assert message[0] is not None
+    assert collector.persist(*message).status == "dead"
+    assert query("SELECT edge FROM dead_letters") == [(edge,)]
+    assert query("SELECT count(*) FROM batches WHERE status = 'dead'") == [(int(edge is not None),)]
+
+
+def test_a_name_too_long_for_an_index_is_the_fault_of_its_batch_alone(collector: Collector, query: Query) -> None:
+    batches = [batch(readings((key(gpu=gpu), 0, 1.0)), gpu[:5]) for gpu in ("GPU-1", LONG_NAMES[-1], "GPU-2")]
+    outcomes = collector.persist_all([wire.encode(each) for each in batches])
+    assert [each.status for each in outcomes if isinstance(each, Outcome)] == ["stored", "dead", "stored"]
+    assert query("SELECT count(*) FROM dead_letters WHERE error LIKE '%index row size%'") == [(1,)]
 
 
 def test_many_collectors_at_once_make_each_series_and_sample_once(

@@ -267,11 +267,21 @@ def test_the_command(
     store.sample(0, 30)
     run = CliRunner().invoke
     agreed = run(verify, [str(file), "--json"])
-    assert (agreed.exit_code, json.loads(agreed.stdout)) == (0, dict.fromkeys(CLASSES, 0) | {"read": 1, "stored": 1})
+    exact = dict.fromkeys(CLASSES, 0) | {"read": 1, "stored": 1, "replayed": [], "examples": []}
+    assert (agreed.exit_code, json.loads(agreed.stdout)) == (0, exact)
     assert run(verify, [str(file)]).stdout.endswith("\n\nthe database holds exactly what the files say\n")
     store.sample(0, 1, "GPU-2")
     file.write_bytes(file.read_bytes() + row(0, 2, "GPU-2") + row(0, 2, "GPU-4"))
-    assert run(verify, [str(file), "--json"]).exit_code == 1
+    differs = run(verify, [str(file), "--json"])
+    assert differs.exit_code == 1
+    assert json.loads(differs.stdout)["examples"][0] == {
+        "path": str(file),
+        "line": 4,
+        "reason": "missing: not in samples",
+        "text": row(0, 2, "GPU-4").decode().strip(),
+    }
+    store.batch(written(file), 0, 100, anchor=5)
+    assert json.loads(run(verify, [str(file), "--json"]).stdout)["replayed"] == [str(file)]
     assert run(verify, [str(tmp_path / "none.csv")]).exit_code == 2
     assert run(verify, []).exit_code == 2
     monkeypatch.setenv("TELEMETRY_DATABASE_URL", "postgresql://localhost:1/none")
