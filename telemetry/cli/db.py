@@ -24,9 +24,12 @@ def db(ctx: click.Context, data_dir: Path | None) -> None:
 @click.argument("revision", default="head")
 @click.pass_obj
 def upgrade(engine: Engine, revision: str) -> None:
-    """Bring the schema to REVISION (default: the one this version needs). Safe to run from many places at once."""
+    """Bring the schema to REVISION (default: the one this version needs). Safe to run from many places at once.
+
+    A schema that a later version made stays as it is: this version can work on it.
+    """
     migrate.upgrade(engine, revision)
-    click.echo(f"database is at {migrate.current(engine)}")
+    click.echo(_standing(migrate.current(engine)))
 
 
 @db.command()
@@ -35,6 +38,8 @@ def upgrade(engine: Engine, revision: str) -> None:
 @click.pass_obj
 def downgrade(engine: Engine, revision: str, yes: bool) -> None:
     """Take the schema back to REVISION. `base` drops every table, and the data with them."""
+    if migrate.is_newer(found := migrate.current(engine)):
+        raise click.ClickException(f"the database is at {found}, which a later version made; take it back with that version")
     if not yes:
         click.confirm(f"Take the database back to {revision}? Data that has no place there is lost.", abort=True)
     migrate.downgrade(engine, revision)
@@ -44,8 +49,13 @@ def downgrade(engine: Engine, revision: str, yes: bool) -> None:
 @db.command()
 @click.pass_context
 def current(ctx: click.Context) -> None:
-    """Say which revision the database is at, and which this version needs. Exit code 1 when they differ."""
-    found, needed = migrate.current(ctx.obj), migrate.head()
-    click.echo(f"database is at {found or 'base'}, this version needs {needed}")
-    if found != needed:
+    """Say which revision the database is at, and which this version needs. Exit code 1 unless it is at that, or past it."""
+    found = migrate.current(ctx.obj)
+    click.echo(_standing(found))
+    if not migrate.serves(found):
         ctx.exit(1)
+
+
+def _standing(found: str | None) -> str:
+    newer = " and works on it: a later version made it" if migrate.is_newer(found) else ""
+    return f"database is at {found or 'base'}, this version needs {migrate.head()}{newer}"
