@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.chart.cases import CENTRE, EDGE
-from tests.chart.rendering import CHART, RELEASE, Loader, Object, named, pod_of, pods, render, values_of, variables
+from tests.chart.cases import CENTRE, EDGE, PASSWORD
+from tests.chart.rendering import CHART, RELEASE, Loader, Object, merged, named, pod_of, pods, render, values_of, variables
 from tests.chart.scheduler import Node, Taint, admits
+from tests.chart.test_manifests import VERSIONS, check
 
 ZONE = "topology.kubernetes.io/zone"
 NODES = [
@@ -73,6 +74,59 @@ def test_two_zones_by_node_affinity(told: tuple[str, ...]) -> None:
     centre = render(values_of(CENTRE, sets=(*sets("collector", "us-west-2b"), DATABASE)))
     assert where(centre, "collector") == {"cpu-b", "discouraged"}
     assert "affinity" not in pod_of(centre, "api")["spec"]
+
+
+@pytest.mark.parametrize("key", ["nodeSelector.x=true", "tolerations[0].value=true", "podLabels.x=1", "podAnnotations.x=true"])
+def test_what_reads_as_a_number_or_as_true_is_still_text(key: str) -> None:
+    sets = (f"streamer.{key}", "streamer.tolerations[0].key=gpu", "commonLabels.x=1", f"streamer.{REQUIRED}.values[0]=true")
+    objects = render(values_of(sets=(*sets, f"streamer.{REQUIRED}.key=x", DATABASE)))
+    check(objects, VERSIONS[-1])
+    assert all(each["metadata"]["labels"]["x"] == "1" for each in objects)
+
+
+def test_labels_of_ones_own_do_not_change_whom_selectors_find() -> None:
+    name = "app\\.kubernetes\\.io/component"
+    objects = render(values_of(sets=(f"commonLabels.{name}=x", f"collector.podLabels.{name}=y", DATABASE)))
+    assert pod_of(objects, "collector")["metadata"]["labels"]["app.kubernetes.io/component"] == "collector"
+
+
+def test_a_variable_given_again_replaces_that_of_the_chart() -> None:
+    sets = ("streamer.extraEnv[0].name=TELEMETRY_BATCH_SIZE", "streamer.extraEnv[0].value=7", DATABASE)
+    (container, _) = pod_of(render(values_of(sets=sets)), "streamer")["spec"]["containers"]
+    assert [each["value"] for each in container["env"] if each["name"] == "TELEMETRY_BATCH_SIZE"] == ["7"]
+
+
+def test_replicas_on_the_files_of_their_nodes_keep_apart() -> None:
+    objects = render(values_of(sets=("streamer.replicaCount=2", DATABASE)))
+    (rule,) = pod_of(objects, "streamer")["spec"]["affinity"]["podAntiAffinity"][
+        "requiredDuringSchedulingIgnoredDuringExecution"
+    ]
+    assert rule["topologyKey"] == "kubernetes.io/hostname"
+    assert rule["labelSelector"]["matchLabels"].items() <= pod_of(objects, "streamer")["metadata"]["labels"].items()
+
+
+@pytest.mark.parametrize("kind", ["DaemonSet", "Deployment", "StatefulSet"])
+def test_files_that_all_see_are_one_edge_with_one_beat(kind: str) -> None:
+    objects = render(values_of(sets=(f"streamer.kind={kind}", "streamer.files.existingClaim=dumps", DATABASE)))
+    told = [variables(pod_of(objects, each)["spec"]["containers"][0])["TELEMETRY_EDGE"] for each in ("streamer", "beat")]
+    assert told == ["local/t-telemetry-pipeline"] * 2
+    assert len(pod_of(objects, "streamer")["spec"]["containers"]) == 1
+
+
+@pytest.mark.parametrize("uploads", [True, False])
+def test_the_api_takes_uploads_where_a_streamer_reads_them(uploads: bool) -> None:
+    spec = pod_of(render(merged(PASSWORD, {"uploads": {"enabled": uploads}})), "api")["spec"]
+    api, *others = spec["containers"]
+    assert variables(api)["TELEMETRY_UPLOADS"] == str(uploads).lower()
+    assert [each["name"] for each in others] == (["uploads", "uploads-beat"] if uploads else [])
+    for each in (api, others[0]) if uploads else ():
+        assert [m["name"] for m in each["volumeMounts"] if m["mountPath"] == "/spool"] == ["spool"]
+    if uploads:
+        assert variables(api)["TELEMETRY_SPOOL_DIR"] == "/spool"
+        assert variables(others[0])["TELEMETRY_EDGE"] == variables(others[1])["TELEMETRY_EDGE"] == "central/uploads"
+        assert [each for each in spec["volumes"] if each["name"] == "spool"] == [
+            {"name": "spool", "persistentVolumeClaim": {"claimName": "t-telemetry-pipeline-uploads"}}
+        ]
 
 
 def test_two_clusters_meet_at_a_redis_with_tls() -> None:
