@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import base64
-import shutil
+import fcntl
+import platform
 import subprocess
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.chart.cases import CENTRE, EDGE, PASSWORD
-from tests.chart.rendering import CHART, RELEASE, Loader, Object, merged, named, pod_of, pods, render, values_of, variables
+from tests.chart.cases import CASES, CENTRE, EDGE, PASSWORD
+from tests.chart.rendering import (
+    CHART,
+    RELEASE,
+    Loader,
+    Object,
+    merged,
+    named,
+    notes,
+    pod_of,
+    pods,
+    render,
+    values_of,
+    variables,
+)
 from tests.chart.scheduler import Node, Taint, admits
 from tests.chart.test_manifests import VERSIONS, check
 
@@ -46,6 +62,25 @@ def test_one_cluster_streamers_land_on_gpu_nodes(files: tuple[str, ...]) -> None
     objects = render(values_of(*files, sets=GPU_NODES))
     assert where(objects, "streamer") == {"gpu-a", "gpu-b", "gpu-untainted"}
     assert components(objects) - {"redis"} == {"streamer"}
+
+
+def test_two_releases_in_one_cluster_meet_at_the_redis_of_one() -> None:
+    islands = values_of(sets=GPU_NODES)
+    assert "nothing in this release takes what its streamers publish" in notes(islands)
+    centre = values_of(sets=("streamer.enabled=false", DATABASE))
+    service = named(render(centre), "Service", "-redis")["metadata"]["name"]
+    edge = values_of(sets=(*GPU_NODES, "externalRedis.enabled=true", f"externalRedis.host={service}"))
+    for values in (edge, centre):
+        assert "WARNING" not in notes(values)
+    objects = render(edge)
+    assert components(objects) == {"streamer"}
+    told = [variables(pod_of(each, name)["spec"]["containers"][0])["TELEMETRY_BROKER_URL"] for each, name in
+            ((objects, "streamer"), (render(centre), "collector"))]  # fmt: skip
+    assert told == [f"redis://{service}:6379/0"] * 2
+
+
+def test_a_placeholder_is_not_passed_over() -> None:
+    assert "placeholder" in notes(values_of(EDGE))
 
 
 @pytest.mark.parametrize("files", [(), (CENTRE,)])
@@ -192,10 +227,22 @@ def test_the_scheduler_of_these_tests(taint: Taint, toleration: dict[str, Any], 
     assert admits(Node("n", {}, (taint,)), spec) is tolerated
 
 
-@pytest.mark.parametrize("helm", [each for each in ("helm", "helm3", "helm4") if shutil.which(each)])
-def test_the_helm_of_this_machine_renders_the_same(helm: str) -> None:
+def helm(version: str) -> str:
+    """The binary of a version."""
+    # Workers of xdist come here at once.
+    with (Path(tempfile.gettempdir()) / "telemetry-tests-helm.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = subprocess.run([CHART.parents[1] / "scripts" / "helm", version], capture_output=True, text=True, check=False)
+    if found.returncode:
+        pytest.fail(found.stderr)
+    return found.stdout.strip()
+
+
+@pytest.mark.skipif((platform.system(), platform.machine()) != ("Linux", "x86_64"), reason="scripts/helm has no other")
+@pytest.mark.parametrize("version", ["3", "4"])
+def test_helm_itself_renders_the_same(version: str) -> None:
     sets = [f"--set={each}" for each in (*GPU_NODES, f"streamer.{REQUIRED}.values[0]=us-west-2a")]
-    command = [helm, "template", RELEASE, str(CHART), "--namespace", "gpu", "-f", str(CHART / EDGE), *sets]
+    command = [helm(version), "template", RELEASE, str(CHART), "--namespace", "gpu", "-f", str(CHART / EDGE), *sets]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     told = [each for each in yaml.load_all(done.stdout, Loader) if each]
     ours = render(values_of(EDGE, sets=tuple(each.removeprefix("--set=") for each in sets)))
@@ -204,3 +251,19 @@ def test_the_helm_of_this_machine_renders_the_same(helm: str) -> None:
         return each["kind"], each["metadata"]["name"]
 
     assert sorted(told, key=key) == sorted(ours, key=key)
+
+
+@pytest.mark.skipif((platform.system(), platform.machine()) != ("Linux", "x86_64"), reason="scripts/helm has no other")
+@pytest.mark.parametrize("version", ["3", "4"])
+@pytest.mark.parametrize("case", CASES)
+def test_helm_itself_takes_each_case(version: str, case: str, tmp_path: Path) -> None:
+    (tmp_path / "values.yaml").write_text(yaml.safe_dump(CASES[case]))
+    for command in (["lint", "--strict"], ["template"]):
+        said = subprocess.run(
+            [helm(version), *command, str(CHART), "-f", str(tmp_path / "values.yaml")],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert said.returncode == 0, said.stdout + said.stderr
