@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.chart.cases import CASES, CENTRE, EDGE, EXTERNAL_DATABASE, PASSWORD, TLS
 from tests.chart.rendering import Object, merged, named, pod_of, pods, render, values_of, variables
+from tests.chart.test_manifests import VERSIONS, check
 
 COMPONENTS = ("streamer", "collector", "api", "flower", "exporter", "migrations", "redis", "postgresql")
 WORKERS = {"streamer", "beat", "collector", "api", "flower", "exporter", "redis", "postgresql"}
@@ -53,12 +54,22 @@ def generated(draw: st.DrawFn) -> dict[str, Any]:
                 "replicaCount": draw(st.integers(0, 4)),
                 "files": {"existingClaim": draw(st.sampled_from(["", "dumps"]))},
             },
-            "collector": {"enabled": draw(st.booleans()), "replicaCount": draw(st.integers(0, 4))},
+            "collector": {
+                "enabled": draw(st.booleans()),
+                "replicaCount": draw(st.integers(0, 4)),
+                **draw(st.sampled_from([{}, {"keda": {"enabled": True}}, {"autoscaling": {"enabled": True}}])),
+            },
             "api": {"enabled": draw(st.sampled_from([True, False, "auto"]))},
             "flower": {"enabled": draw(st.sampled_from([True, False, "auto"]))},
             "exporter": {"enabled": draw(st.sampled_from([True, False, "auto"]))},
             "networkPolicy": {"enabled": draw(st.booleans())},
             "uploads": {"enabled": draw(st.booleans())},
+            "ingress": {"enabled": draw(st.booleans())},
+            "metrics": {
+                name: draw(st.booleans()) if name == "enabled" else {"enabled": draw(st.booleans())}
+                for name in ("enabled", "podMonitor", "prometheusRule")
+            },
+            **draw(st.sampled_from([{}, {"externalRedis": {"username": "user"}}])),
         },
     )
     return whole
@@ -161,6 +172,7 @@ def test_whatever_the_values(values: dict[str, Any]) -> None:
         # A rediss:// broker without a CA of its own is checked against those of the image.
         values = merged(values, {"externalRedis": {"tls": TLS["externalRedis"]["tls"]}})
     objects = render(values)
+    check(objects, VERSIONS[-1])
     every(objects)
     secrets_stay_secret(objects)
     well_placed(objects, values)
