@@ -31,6 +31,7 @@ lint: $(INSTALLED) ## check style, format, types and the order of imports
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint docker/Dockerfile
 
 lock: $(INSTALLED) ## pin the dependencies of setup.cfg anew
 	$(BIN)/pip install --quiet uv

@@ -255,6 +255,9 @@ class Settings:
         "6000/minute", _rate, "requests that one key, or one address without a key, may make; empty for no limit"
     )
     spool_dir: Path = _setting(Path(".telemetry/spool"), _path, "where uploads are kept for the streamer of `central/uploads`")
+    uploads: bool = _setting(
+        True, _flag, "take files at `POST /api/v1/telemetry`; false where no streamer of `central/uploads` reads the directory"
+    )
     upload_max_bytes: int = _setting(1 << 30, _number(int, 1 << 10, 1 << 40), "bytes of the largest upload, unpacked")
     spool_max_bytes: int = _setting(
         16 << 30, _number(int, 1 << 10, 1 << 50), "bytes of all uploads together that are kept; beyond that they are refused"
@@ -276,7 +279,10 @@ class Settings:
     )
     metrics_host: str = _setting("127.0.0.1", _text, "address that port is opened on; `0.0.0.0` for all")
     heartbeat_file: Path | None = _setting(
-        None, _optional_path, "file that a worker or beat touches while its loop turns, for probes that cannot ask a port"
+        None,
+        _optional_path,
+        "file that a worker or beat touches while its loop turns, for probes that cannot ask a port; one of that name and "
+        "`.ready` is there while the broker answers too",
     )
     exporter_interval_s: float = _setting(
         15.0,

@@ -33,6 +33,7 @@ CODES: dict[str, tuple[int, str]] = {
     "unreadable_upload": (422, "the upload is no CSV with a known header and a row, or no whole gzip"),
     "too_many_requests": (429, "more requests than TELEMETRY_API_RATE_LIMIT; Retry-After says when the next may come"),
     "internal_error": (500, "our fault; the log has it"),
+    "uploads_off": (501, "uploads are not set up here: TELEMETRY_UPLOADS is false"),
     "query_timeout": (503, "the query took too long"),
     "database_unavailable": (503, "the database cannot be reached, or a table stayed locked for 3 s"),
     "too_many_streams": (503, "as many live streams as the server carries are open"),

@@ -135,7 +135,7 @@ def _database(where: Connections) -> Part:
         return {"status": "not migrated", "mend": "run: telemetry db upgrade"}
     except sqlalchemy.exc.SQLAlchemyError:
         return {"status": "unreachable"}
-    if revision != migrate.head():
+    if not migrate.serves(revision):
         return {"status": "not migrated", "revision": revision, "mend": "run: telemetry db upgrade"}
     return {"status": "ok", "revision": revision}
 

@@ -22,7 +22,7 @@ from telemetry.store import uploads
 
 RAW = ("text/csv", "application/gzip", "application/x-gzip", "application/octet-stream")
 FORM = "multipart/form-data"
-CODES = ("upload_too_large", "unsupported_media", "unreadable_upload", "spool_full")
+CODES = ("uploads_off", "upload_too_large", "unsupported_media", "unreadable_upload", "spool_full")
 BODY = {
     "required": True,
     "description": "CSV, plain or gzip, as the body itself or as the field `file` of a form",
@@ -77,6 +77,8 @@ def upload_telemetry(_: Query) -> Response:
 
     To send the same file again stores nothing twice.
     """
+    if not connections().settings.uploads:
+        raise ProblemError("uploads_off", "no streamer reads uploads here; send the file to an edge, or run telemetry ingest")
     upload_id = token_hex(16)
     spooled = spool.write(_sent(), f"{upload_id}.csv", connections().settings)
     values: dict[str, Any] = {"id": upload_id, "name": spooled.path.name, "fingerprint": spooled.fingerprint}

@@ -29,7 +29,10 @@ def db(ctx: click.Context, data_dir: Path | None) -> None:
 @json_option
 @click.pass_obj
 def upgrade(engine: Engine, revision: str, as_json: bool) -> None:
-    """Bring the schema to REVISION (default: the one this version needs). Safe to run from many places at once."""
+    """Bring the schema to REVISION (default: the one this version needs). Safe to run from many places at once.
+
+    A schema that a later version made stays as it is: this version can work on it.
+    """
     with _errors_in_one_line():
         migrate.upgrade(engine, revision)
     _tell(migrate.current(engine), as_json=as_json)
@@ -42,6 +45,8 @@ def upgrade(engine: Engine, revision: str, as_json: bool) -> None:
 @click.pass_obj
 def downgrade(engine: Engine, revision: str, yes: bool, as_json: bool) -> None:
     """Take the schema back to REVISION. `base` drops every table, and the data with them."""
+    if migrate.is_newer(found := migrate.current(engine)):
+        raise click.ClickException(f"the database is at {found}, which a later version made; take it back with that version")
     if not yes:
         click.confirm(f"Take the database back to {revision}? Data that has no place there is lost.", abort=True)
     with _errors_in_one_line():
@@ -53,17 +58,18 @@ def downgrade(engine: Engine, revision: str, yes: bool, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def current(ctx: click.Context, as_json: bool) -> None:
-    """Say which revision the database is at, and which this version needs. Exit code 1 when they differ."""
-    found, needed = migrate.current(ctx.obj), migrate.head()
-    _tell(found, needed, as_json=as_json)
-    if found != needed:
+    """Say which revision the database is at, and which this version needs. Exit code 1 unless it is at that, or past it."""
+    found = migrate.current(ctx.obj)
+    _tell(found, as_json=as_json)
+    if not migrate.serves(found):
         ctx.exit(1)
 
 
-def _tell(revision: str | None, needed: str | None = None, *, as_json: bool) -> None:
-    told = {"revision": revision} | ({"needed": needed} if needed else {})
-    text = f"database is at {revision or 'base'}{f', this version needs {needed}' if needed else ''}"
-    click.echo(json.dumps(told) if as_json else text)
+def _tell(found: str | None, *, as_json: bool) -> None:
+    needed = migrate.head()
+    newer = " and works on it: a later version made it" if migrate.is_newer(found) else ""
+    text = f"database is at {found or 'base'}, this version needs {needed}{newer}"
+    click.echo(json.dumps({"revision": found, "needed": needed}) if as_json else text)
 
 
 @contextmanager

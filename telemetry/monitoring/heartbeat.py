@@ -1,7 +1,8 @@
 """Whether the loop of a process turns: it beats from the loop's own timer, and others ask how long ago it last did.
 
 While the broker is away a worker's loop waits for it and turns for nothing else; that is no reason to end the worker, so
-`beat_unless` beats in its place.
+`beat_unless` beats in its place. For probes that cannot ask a port there are two files: one is touched at each beat, the
+other, with READY at the end of its name, is there while the broker answers a loop that turns.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from prometheus_client.core import GaugeMetricFamily
@@ -19,30 +21,44 @@ log = logging.getLogger(__name__)
 INTERVAL_S = 5.0
 # A tick may work for some seconds, and after an outage Celery waits up to 30 s before it connects again.
 LIMIT_S = 60.0
+READY = ".ready"
 
 
 class Heartbeat:
-    """When the loop last turned. `file` is touched at each beat, for a probe that cannot ask a port."""
+    """When the loop last turned; `file` is the one for probes."""
 
     def __init__(self, file: Path | None, cluster: str, component: str) -> None:
         self._file = file
+        self._ready = file.with_name(file.name + READY) if file is not None else None
+        self._turned = False
         self._labels = (cluster, component)
         self._at_s = time.time()
         self._last_s = time.monotonic()
+        # Those of the process before this one, whose directory outlives it, say nothing of this one.
+        for left in (self._file, self._ready):
+            if left is not None:
+                _remove(left)
 
     def beat(self) -> None:
         """The loop has turned."""
-        self._at_s, self._last_s = time.time(), time.monotonic()
-        if self._file is not None:
-            try:
-                self._file.touch()
-            except OSError as error:
-                log.warning("cannot touch the heartbeat file %s: %s", self._file, error.strerror)
+        self._turned = True
+        self._beat()
 
     def beat_unless(self, reachable: bool) -> None:
         """While the broker is away the loop cannot turn, and nothing is wrong with it."""
         if not reachable:
-            self.beat()
+            self._beat()
+        if self._ready is None:
+            return
+        if reachable and self._turned:
+            _touch(self._ready)
+        else:
+            _remove(self._ready)
+
+    def _beat(self) -> None:
+        self._at_s, self._last_s = time.time(), time.monotonic()
+        if self._file is not None:
+            _touch(self._file)
 
     def silent_s(self) -> float:
         """Seconds since the last beat."""
@@ -61,3 +77,15 @@ class Heartbeat:
         )
         family.add_metric(self._labels, self._at_s)
         yield family
+
+
+def _touch(file: Path) -> None:
+    try:
+        file.touch()
+    except OSError as error:
+        log.warning("cannot touch the heartbeat file %s: %s", file, error.strerror)
+
+
+def _remove(file: Path) -> None:
+    with suppress(OSError):
+        file.unlink()

@@ -85,6 +85,14 @@ def test_what_is_no_telemetry_is_refused_and_leaves_nothing(
     assert spooled(settings) == []
 
 
+def test_where_nobody_reads_uploads_none_is_taken(settings: Settings) -> None:
+    app = create_app(replace(settings, api_access="open", uploads=False))
+    answer = send(app.test_client(), rows(1))
+    assert (answer.status_code, answer.get_json()["code"]) == (501, "uploads_off")
+    assert not settings.spool_dir.exists()
+    app.extensions["connections"].close()
+
+
 def test_limits_of_size_and_disk(settings: Settings) -> None:
     app = create_app(replace(settings, api_access="open", upload_max_bytes=4000, spool_max_bytes=6000))
     client = app.test_client()

@@ -70,6 +70,7 @@ CASES: dict[str, dict[str, Any]] = {
                 ],
             },
             "flower": {"auth": {"existingSecret": "flower"}},
+            "uploads": {"enabled": True, "persistence": {"storageClass": "shared"}},
             "ingress": {
                 "enabled": True,
                 "className": "nginx",

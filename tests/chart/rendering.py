@@ -28,6 +28,13 @@ def texts(values: Mapping[str, Any], *, revision: int = 1) -> list[str]:
     return [text for path, text in sorted(rendered.items()) if not path.endswith("NOTES.txt")]
 
 
+def notes(values: Mapping[str, Any]) -> str:
+    """What a person reads who installs a release with these values."""
+    rendered = _chart().render(dict(values), name=RELEASE, namespace="gpu")
+    (text,) = [text for path, text in rendered.items() if path.endswith("NOTES.txt")]
+    return text
+
+
 def render(values: Mapping[str, Any], *, revision: int = 1) -> list[Object]:
     """The objects of a release with these values."""
     return [each for text in texts(values, revision=revision) for each in yaml.load_all(text, Loader) if each]

@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import base64
-import shutil
+import fcntl
+import platform
 import subprocess
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.chart.cases import CENTRE, EDGE
-from tests.chart.rendering import CHART, RELEASE, Loader, Object, named, pod_of, pods, render, values_of, variables
+from tests.chart.cases import CASES, CENTRE, EDGE, PASSWORD
+from tests.chart.rendering import (
+    CHART,
+    RELEASE,
+    Loader,
+    Object,
+    merged,
+    named,
+    notes,
+    pod_of,
+    pods,
+    render,
+    values_of,
+    variables,
+)
 from tests.chart.scheduler import Node, Taint, admits
+from tests.chart.test_manifests import VERSIONS, check
 
 ZONE = "topology.kubernetes.io/zone"
 NODES = [
@@ -47,6 +64,25 @@ def test_one_cluster_streamers_land_on_gpu_nodes(files: tuple[str, ...]) -> None
     assert components(objects) - {"redis"} == {"streamer"}
 
 
+def test_two_releases_in_one_cluster_meet_at_the_redis_of_one() -> None:
+    islands = values_of(sets=GPU_NODES)
+    assert "nothing in this release takes what its streamers publish" in notes(islands)
+    centre = values_of(sets=("streamer.enabled=false", DATABASE))
+    service = named(render(centre), "Service", "-redis")["metadata"]["name"]
+    edge = values_of(sets=(*GPU_NODES, "externalRedis.enabled=true", f"externalRedis.host={service}"))
+    for values in (edge, centre):
+        assert "WARNING" not in notes(values)
+    objects = render(edge)
+    assert components(objects) == {"streamer"}
+    told = [variables(pod_of(each, name)["spec"]["containers"][0])["TELEMETRY_BROKER_URL"] for each, name in
+            ((objects, "streamer"), (render(centre), "collector"))]  # fmt: skip
+    assert told == [f"redis://{service}:6379/0"] * 2
+
+
+def test_a_placeholder_is_not_passed_over() -> None:
+    assert "placeholder" in notes(values_of(EDGE))
+
+
 @pytest.mark.parametrize("files", [(), (CENTRE,)])
 def test_one_cluster_collectors_land_on_cpu_nodes(files: tuple[str, ...]) -> None:
     sets = ("collector.nodeSelector.node-type=cpu", "streamer.enabled=false", DATABASE)
@@ -73,6 +109,59 @@ def test_two_zones_by_node_affinity(told: tuple[str, ...]) -> None:
     centre = render(values_of(CENTRE, sets=(*sets("collector", "us-west-2b"), DATABASE)))
     assert where(centre, "collector") == {"cpu-b", "discouraged"}
     assert "affinity" not in pod_of(centre, "api")["spec"]
+
+
+@pytest.mark.parametrize("key", ["nodeSelector.x=true", "tolerations[0].value=true", "podLabels.x=1", "podAnnotations.x=true"])
+def test_what_reads_as_a_number_or_as_true_is_still_text(key: str) -> None:
+    sets = (f"streamer.{key}", "streamer.tolerations[0].key=gpu", "commonLabels.x=1", f"streamer.{REQUIRED}.values[0]=true")
+    objects = render(values_of(sets=(*sets, f"streamer.{REQUIRED}.key=x", DATABASE)))
+    check(objects, VERSIONS[-1])
+    assert all(each["metadata"]["labels"]["x"] == "1" for each in objects)
+
+
+def test_labels_of_ones_own_do_not_change_whom_selectors_find() -> None:
+    name = "app\\.kubernetes\\.io/component"
+    objects = render(values_of(sets=(f"commonLabels.{name}=x", f"collector.podLabels.{name}=y", DATABASE)))
+    assert pod_of(objects, "collector")["metadata"]["labels"]["app.kubernetes.io/component"] == "collector"
+
+
+def test_a_variable_given_again_replaces_that_of_the_chart() -> None:
+    sets = ("streamer.extraEnv[0].name=TELEMETRY_BATCH_SIZE", "streamer.extraEnv[0].value=7", DATABASE)
+    (container, _) = pod_of(render(values_of(sets=sets)), "streamer")["spec"]["containers"]
+    assert [each["value"] for each in container["env"] if each["name"] == "TELEMETRY_BATCH_SIZE"] == ["7"]
+
+
+def test_replicas_on_the_files_of_their_nodes_keep_apart() -> None:
+    objects = render(values_of(sets=("streamer.replicaCount=2", DATABASE)))
+    (rule,) = pod_of(objects, "streamer")["spec"]["affinity"]["podAntiAffinity"][
+        "requiredDuringSchedulingIgnoredDuringExecution"
+    ]
+    assert rule["topologyKey"] == "kubernetes.io/hostname"
+    assert rule["labelSelector"]["matchLabels"].items() <= pod_of(objects, "streamer")["metadata"]["labels"].items()
+
+
+@pytest.mark.parametrize("kind", ["DaemonSet", "Deployment", "StatefulSet"])
+def test_files_that_all_see_are_one_edge_with_one_beat(kind: str) -> None:
+    objects = render(values_of(sets=(f"streamer.kind={kind}", "streamer.files.existingClaim=dumps", DATABASE)))
+    told = [variables(pod_of(objects, each)["spec"]["containers"][0])["TELEMETRY_EDGE"] for each in ("streamer", "beat")]
+    assert told == ["local/t-telemetry-pipeline"] * 2
+    assert len(pod_of(objects, "streamer")["spec"]["containers"]) == 1
+
+
+@pytest.mark.parametrize("uploads", [True, False])
+def test_the_api_takes_uploads_where_a_streamer_reads_them(uploads: bool) -> None:
+    spec = pod_of(render(merged(PASSWORD, {"uploads": {"enabled": uploads}})), "api")["spec"]
+    api, *others = spec["containers"]
+    assert variables(api)["TELEMETRY_UPLOADS"] == str(uploads).lower()
+    assert [each["name"] for each in others] == (["uploads", "uploads-beat"] if uploads else [])
+    for each in (api, others[0]) if uploads else ():
+        assert [m["name"] for m in each["volumeMounts"] if m["mountPath"] == "/spool"] == ["spool"]
+    if uploads:
+        assert variables(api)["TELEMETRY_SPOOL_DIR"] == "/spool"
+        assert variables(others[0])["TELEMETRY_EDGE"] == variables(others[1])["TELEMETRY_EDGE"] == "central/uploads"
+        assert [each for each in spec["volumes"] if each["name"] == "spool"] == [
+            {"name": "spool", "persistentVolumeClaim": {"claimName": "t-telemetry-pipeline-uploads"}}
+        ]
 
 
 def test_two_clusters_meet_at_a_redis_with_tls() -> None:
@@ -138,10 +227,22 @@ def test_the_scheduler_of_these_tests(taint: Taint, toleration: dict[str, Any], 
     assert admits(Node("n", {}, (taint,)), spec) is tolerated
 
 
-@pytest.mark.parametrize("helm", [each for each in ("helm", "helm3", "helm4") if shutil.which(each)])
-def test_the_helm_of_this_machine_renders_the_same(helm: str) -> None:
+def helm(version: str) -> str:
+    """The binary of a version."""
+    # Workers of xdist come here at once.
+    with (Path(tempfile.gettempdir()) / "telemetry-tests-helm.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = subprocess.run([CHART.parents[1] / "scripts" / "helm", version], capture_output=True, text=True, check=False)
+    if found.returncode:
+        pytest.fail(found.stderr)
+    return found.stdout.strip()
+
+
+@pytest.mark.skipif((platform.system(), platform.machine()) != ("Linux", "x86_64"), reason="scripts/helm has no other")
+@pytest.mark.parametrize("version", ["3", "4"])
+def test_helm_itself_renders_the_same(version: str) -> None:
     sets = [f"--set={each}" for each in (*GPU_NODES, f"streamer.{REQUIRED}.values[0]=us-west-2a")]
-    command = [helm, "template", RELEASE, str(CHART), "--namespace", "gpu", "-f", str(CHART / EDGE), *sets]
+    command = [helm(version), "template", RELEASE, str(CHART), "--namespace", "gpu", "-f", str(CHART / EDGE), *sets]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     told = [each for each in yaml.load_all(done.stdout, Loader) if each]
     ours = render(values_of(EDGE, sets=tuple(each.removeprefix("--set=") for each in sets)))
@@ -150,3 +251,19 @@ def test_the_helm_of_this_machine_renders_the_same(helm: str) -> None:
         return each["kind"], each["metadata"]["name"]
 
     assert sorted(told, key=key) == sorted(ours, key=key)
+
+
+@pytest.mark.skipif((platform.system(), platform.machine()) != ("Linux", "x86_64"), reason="scripts/helm has no other")
+@pytest.mark.parametrize("version", ["3", "4"])
+@pytest.mark.parametrize("case", CASES)
+def test_helm_itself_takes_each_case(version: str, case: str, tmp_path: Path) -> None:
+    (tmp_path / "values.yaml").write_text(yaml.safe_dump(CASES[case]))
+    for command in (["lint", "--strict"], ["template"]):
+        said = subprocess.run(
+            [helm(version), *command, str(CHART), "-f", str(tmp_path / "values.yaml")],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert said.returncode == 0, said.stdout + said.stderr

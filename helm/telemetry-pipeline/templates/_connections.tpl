@@ -6,7 +6,13 @@
 {{- define "telemetry.broker.password" -}}
 {{- $external := .Values.externalRedis -}}
 {{- $own := printf "%s-broker" (include "telemetry.fullname" .) -}}
-{{- if not $external.enabled -}}
+{{- if and (not $external.enabled) (or $external.host $external.auth.existingSecret) -}}
+{{- fail "externalRedis.host or externalRedis.auth.existingSecret is set, and externalRedis.enabled is false: set it to true" -}}
+{{- else if and $external.enabled $external.auth.existingSecret (not $external.auth.enabled) -}}
+{{- fail "externalRedis.auth.existingSecret is set, and externalRedis.auth.enabled is false: set it to true" -}}
+{{- else if and $external.enabled $external.tls.clientCertificate (not $external.tls.existingSecret) -}}
+{{- fail "externalRedis.tls.clientCertificate is true: set externalRedis.tls.existingSecret, which holds tls.crt and tls.key" -}}
+{{- else if not $external.enabled -}}
 {{- if .Values.redis.password -}}{{- dict "name" $own "key" "redis-password" | toJson -}}{{- else -}}{}{{- end -}}
 {{- else if and $external.auth.enabled $external.auth.existingSecret -}}
 {{- dict "name" $external.auth.existingSecret "key" $external.auth.existingSecretPasswordKey | toJson -}}
@@ -83,6 +89,11 @@
 {{- define "telemetry.database.env" -}}
 {{- $external := .Values.externalPostgresql -}}
 {{- $path := include "telemetry.secrets.path" . -}}
+{{- if and (not $external.enabled) (or $external.host $external.existingSecret) -}}
+{{- fail "externalPostgresql.host or externalPostgresql.existingSecret is set, and externalPostgresql.enabled is false: set it to true" -}}
+{{- else if and $external.enabled (hasPrefix "verify-" $external.sslMode) (not $external.caCert) -}}
+{{- fail (printf "externalPostgresql.sslMode is %s: set externalPostgresql.caCert, or sslMode=require" $external.sslMode) -}}
+{{- end -}}
 - name: TELEMETRY_DATABASE_URL
 {{- if $external.enabled }}
   value: {{ printf "postgresql://%s@%s:%v/%s?sslmode=%s%s" (urlquery $external.username | replace "+" "%20") (required "externalPostgresql.enabled is true: set externalPostgresql.host" $external.host) $external.port (urlquery $external.database | replace "+" "%20") $external.sslMode (ternary (printf "&sslrootcert=%s/database-ca.crt" $path) "" (ne $external.caCert "")) | quote }}

@@ -21,7 +21,7 @@
     - -c
     - |
       umask 077
-      printf 'maxmemory %s\nmaxmemory-policy noeviction\nappendonly %s\ndir /data\nbind * -::*\nprotected-mode no\n' "$0" "$1" > /tmp/redis.conf
+      printf 'maxmemory %s\nmaxmemory-policy noeviction\nappendonly %s\nsave ""\ndir /data\nbind * -::*\nprotected-mode no\n' "$0" "$1" > /tmp/redis.conf
       if [ -e /run/secrets/redis/password ]; then
         printf 'requirepass "%s"\n' "$(sed 's/[\\"]/\\&/g' /run/secrets/redis/password)" >> /tmp/redis.conf
       fi

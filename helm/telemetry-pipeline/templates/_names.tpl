@@ -24,13 +24,9 @@ app.kubernetes.io/component: {{ . }}
 {{/* Labels of an object; (list $ component). */}}
 {{- define "telemetry.labels" -}}
 {{- $root := index . 0 -}}
-{{ include "telemetry.selector" . }}
-app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ $root.Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" }}
-{{- with $root.Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- $own := dict "app.kubernetes.io/version" $root.Chart.AppVersion "app.kubernetes.io/managed-by" $root.Release.Service
+      "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_") -}}
+{{- toYaml (merge (include "telemetry.selector" . | fromYaml) $own (include "telemetry.words" $root.Values.commonLabels | fromYaml)) -}}
 {{- end -}}
 
 {{/* Metadata of an object; (list $ component suffix). */}}
@@ -40,7 +36,7 @@ name: {{ include "telemetry.fullname" $root }}-{{ index . 2 }}
 namespace: {{ $root.Release.Namespace }}
 labels: {{- include "telemetry.labels" . | nindent 2 }}
 {{- with $root.Values.commonAnnotations }}
-annotations: {{- toYaml . | nindent 2 }}
+annotations: {{- include "telemetry.words" . | nindent 2 }}
 {{- end }}
 {{- end -}}
 
@@ -63,6 +59,10 @@ annotations: {{- toYaml . | nindent 2 }}
 {{- $has = and (not $values.externalPostgresql.enabled) (include "telemetry.has" (list (index . 0) "database")) -}}
 {{- else if eq $component "redis" -}}
 {{- $has = not $values.externalRedis.enabled -}}
+{{- else if eq $component "uploads" -}}
+{{- $has = and $values.uploads.enabled (include "telemetry.has" (list (index . 0) "api")) -}}
+{{- else if eq $component "smoke" -}}
+{{- $has = true -}}
 {{- else if eq $component "beat" -}}
 {{- $has = and $values.streamer.enabled (include "telemetry.streamer.shared" (index . 0)) -}}
 {{- else -}}
@@ -71,9 +71,46 @@ annotations: {{- toYaml . | nindent 2 }}
 {{- if $has -}}true{{- end -}}
 {{- end -}}
 
+{{/* A number as a person wrote it: those of values files are floating point to Helm, and 123456789 would read 1.23456789e+08. */}}
+{{- define "telemetry.text" -}}
+{{- if and (kindIs "float64" .) (eq . (floor .)) -}}{{- int64 . -}}{{- else -}}{{- . -}}{{- end -}}
+{{- end -}}
+
+{{/* A map whose values are text, as Kubernetes wants them where `--set` makes true and 1 of what was typed; as YAML. */}}
+{{- define "telemetry.words" -}}
+{{- include "telemetry.words.of" . | fromJson | dig "it" dict | toYaml -}}
+{{- end -}}
+
+{{/* The same of anything, as {"it": …}; numbers stay numbers where Kubernetes has some. */}}
+{{- define "telemetry.words.of" -}}
+{{- $it := . -}}
+{{- if kindIs "map" . -}}
+{{- $it = dict -}}
+{{- range $key, $value := . -}}
+{{- $number := has $key (list "weight" "maxSkew" "minDomains" "tolerationSeconds") -}}
+{{- $_ := set $it $key (ternary $value (include "telemetry.words.of" $value | fromJson).it $number) -}}
+{{- end -}}
+{{- else if kindIs "slice" . -}}
+{{- $it = list -}}
+{{- range . -}}{{- $it = append $it (include "telemetry.words.of" . | fromJson).it -}}{{- end -}}
+{{- else if not (kindIs "invalid" .) -}}
+{{- $it = include "telemetry.text" . -}}
+{{- end -}}
+{{- dict "it" $it | toJson -}}
+{{- end -}}
+
 {{/* Whether all replicas of the streamer see the same files, and so are one edge. */}}
 {{- define "telemetry.streamer.shared" -}}
-{{- if and (eq .Values.streamer.kind "Deployment") (or .Values.streamer.files.existingClaim .Values.streamer.files.volume) -}}true{{- end -}}
+{{- $volume := .Values.streamer.files.volume -}}
+{{- $own := false -}}
+{{- range list "hostPath" "emptyDir" "ephemeral" "csi" "image" -}}{{- $own = or $own (hasKey $volume .) -}}{{- end -}}
+{{- if or .Values.streamer.files.existingClaim (and $volume (not $own)) -}}true{{- end -}}
+{{- end -}}
+
+{{/* Whether the streamer's files are those of its node. */}}
+{{- define "telemetry.streamer.ofNode" -}}
+{{- $files := .Values.streamer.files -}}
+{{- if and (not $files.existingClaim) (or (not $files.volume) (hasKey $files.volume "hostPath")) -}}true{{- end -}}
 {{- end -}}
 
 {{- define "telemetry.serviceAccountName" -}}

@@ -1,16 +1,20 @@
 {{/* What all pods share, so that no component misses a mount, a context or a probe. */}}
 
-{{/* Where pods of a component may run; (list $ component). */}}
+{{/*
+Where pods of a component may run; (list $ values component). Beat goes where the streamer may, but not by what is said of
+streamers among themselves.
+*/}}
 {{- define "telemetry.scheduling" -}}
 {{- $root := index . 0 -}}
 {{- $own := get $root.Values (index . 1) -}}
+{{- $component := index . 2 -}}
 {{- $common := $root.Values.scheduling -}}
 {{- with default $common.nodeSelector $own.nodeSelector }}
-nodeSelector: {{- toYaml . | nindent 2 }}
+nodeSelector: {{- include "telemetry.words" . | nindent 2 }}
 {{- end }}
 {{- with default $common.tolerations $own.tolerations }}
 tolerations:
-  {{- range . }}
+  {{- range (include "telemetry.words.of" . | fromJson).it }}
   {{- /* Kubernetes takes a bare key as one with an empty value, which hardly any taint has. */}}
   {{- if and .key (not .operator) (not .value) }}
   - {{- toYaml (merge (dict "operator" "Exists") .) | nindent 4 }}
@@ -19,14 +23,25 @@ tolerations:
   {{- end }}
   {{- end }}
 {{- end }}
-{{- with default $common.affinity $own.affinity }}
-affinity: {{- include "telemetry.affinity" . | nindent 2 }}
+{{- $affinity := include "telemetry.affinity" (default $common.affinity $own.affinity) | fromYaml }}
+{{- if eq $component "beat" }}{{ $affinity = pick $affinity "nodeAffinity" }}{{ end }}
+{{- if and (eq $component "streamer") (ne $own.kind "DaemonSet") (include "telemetry.streamer.ofNode" $root) (gt (int $own.replicaCount) 1) }}
+{{- /* Two on one node would be one edge with two beats. */}}
+{{- $rule := dict "topologyKey" "kubernetes.io/hostname" "labelSelector" (dict "matchLabels" (include "telemetry.selector" (list $root $component) | fromYaml)) }}
+{{- $apart := default dict $affinity.podAntiAffinity }}
+{{- $rules := append (default list $apart.requiredDuringSchedulingIgnoredDuringExecution) $rule }}
+{{- $_ := set $affinity "podAntiAffinity" (set $apart "requiredDuringSchedulingIgnoredDuringExecution" $rules) }}
 {{- end }}
+{{- with $affinity }}
+affinity: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- if ne $component "beat" }}
 {{- with $own.topologySpreadConstraints }}
 topologySpreadConstraints:
-  {{- range . }}
-  - {{- toYaml (merge (deepCopy .) (dict "labelSelector" (dict "matchLabels" (include "telemetry.selector" (list $root (index $ 1)) | fromYaml)))) | nindent 4 }}
+  {{- range (include "telemetry.words.of" . | fromJson).it }}
+  - {{- toYaml (merge . (dict "labelSelector" (dict "matchLabels" (include "telemetry.selector" (list $root $component) | fromYaml)))) | nindent 4 }}
   {{- end }}
+{{- end }}
 {{- end }}
 {{- with default $common.priorityClassName $own.priorityClassName }}
 priorityClassName: {{ . }}
@@ -35,7 +50,7 @@ priorityClassName: {{ . }}
 
 {{/* Affinity; a node's match expression that gives values alone is about zones. */}}
 {{- define "telemetry.affinity" -}}
-{{- $affinity := deepCopy . -}}
+{{- $affinity := (include "telemetry.words.of" . | fromJson).it -}}
 {{- $required := (($affinity.nodeAffinity).requiredDuringSchedulingIgnoredDuringExecution).nodeSelectorTerms -}}
 {{- range $required -}}
 {{- range .matchExpressions -}}
@@ -55,17 +70,14 @@ init, database (whether it needs one), volumes, restartPolicy, product (false fo
 {{- $own := get $root.Values .values -}}
 {{- $product := not (hasKey . "uid") -}}
 metadata:
-  labels: {{- include "telemetry.labels" (list $root .component) | nindent 4 }}
-    {{- with $own.podLabels }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+  labels: {{- merge (include "telemetry.labels" (list $root .component) | fromYaml) (include "telemetry.words" $own.podLabels | fromYaml) | toYaml | nindent 4 }}
   annotations:
     checksum/secrets: {{ include (print $root.Template.BasePath "/secrets.yaml") $root | sha256sum }}
     {{- with $root.Values.restartToken }}
-    telemetry/restart-token: {{ . | quote }}
+    telemetry/restart-token: {{ include "telemetry.text" . | quote }}
     {{- end }}
     {{- with $own.podAnnotations }}
-    {{- tpl (toYaml .) $root | nindent 4 }}
+    {{- tpl (include "telemetry.words" .) $root | nindent 4 }}
     {{- end }}
 spec:
   serviceAccountName: {{ include "telemetry.serviceAccountName" $root | quote }}
@@ -86,7 +98,7 @@ spec:
   {{- $context = merge (dict "supplementalGroups" .) $context }}
   {{- end }}
   securityContext: {{- toYaml $context | nindent 4 }}
-  {{- with include "telemetry.scheduling" (list $root .values) | trim }}
+  {{- with include "telemetry.scheduling" (list $root .values .component) | trim }}
   {{- . | nindent 2 }}
   {{- end }}
   {{- with .init }}
@@ -125,37 +137,11 @@ database, mounts, resources, probes, ports, metricsPort.
   image: {{ include "telemetry.image" (list $root .target) | quote }}
   imagePullPolicy: {{ $root.Values.image.pullPolicy }}
   command: {{- toYaml .command | nindent 4 }}
-  env:
-    - name: TELEMETRY_ROLE
-      value: {{ .role }}
-    - name: TELEMETRY_KEY_PREFIX
-      value: {{ $root.Values.keyPrefix | quote }}
-    - name: TELEMETRY_DATA_DIR
-      value: /tmp/telemetry
-    {{- if ne .role "edge" }}
-    - name: TELEMETRY_EDGE
-      value: {{ printf "%s/centre" $root.Values.clusterName | quote }}
-    - name: TELEMETRY_CLUSTER
-      value: {{ $root.Values.clusterName | quote }}
-    {{- end }}
-    {{- include "telemetry.broker.env" $root | nindent 4 }}
-    {{- if .database }}
-    {{- include "telemetry.database.env" $root | nindent 4 }}
-    {{- end }}
-    {{- include "telemetry.monitoring.env" . | trim | nindent 4 }}
-    {{- with .env }}
-    {{- . | trim | nindent 4 }}
-    {{- end }}
-    {{- with $root.Values.extraEnv }}
-    {{- tpl (toYaml .) $root | nindent 4 }}
-    {{- end }}
-    {{- with $own.extraEnv }}
-    {{- tpl (toYaml .) $root | nindent 4 }}
-    {{- end }}
+  env: {{- include "telemetry.env" . | nindent 4 }}
   {{- $ports := list }}
   {{- with .ports }}{{ $ports = . }}{{ end }}
   {{- if and .metricsPort $root.Values.metrics.enabled }}
-  {{- $ports = append $ports (dict "name" (ternary "beat-metrics" "metrics" (eq .name "beat")) "containerPort" (int .metricsPort)) }}
+  {{- $ports = append $ports (dict "name" (ternary "metrics" "beat-metrics" (eq (int .metricsPort) (int $root.Values.metrics.port))) "containerPort" (int .metricsPort)) }}
   {{- end }}
   {{- with $ports }}
   ports: {{- toYaml . | nindent 4 }}
@@ -179,7 +165,52 @@ database, mounts, resources, probes, ports, metricsPort.
     {{- end }}
 {{- end -}}
 
-{{/* Waits until the schema is the one this version needs; a dict of root and values. */}}
+{{/* The environment of such a container. What extraEnv names again has the value it has there. */}}
+{{- define "telemetry.env" -}}
+{{- $given := dict -}}
+{{- $variables := include "telemetry.env.given" . | fromYamlArray -}}
+{{- range $variables -}}
+{{- if hasKey . "value" -}}{{- $_ := set . "value" (include "telemetry.text" .value) -}}{{- end -}}
+{{- $_ := set $given .name . -}}
+{{- end -}}
+{{- $env := list -}}
+{{- range $variables -}}
+{{- with get $given .name -}}{{- $env = append $env . -}}{{- end -}}
+{{- $_ := unset $given .name -}}
+{{- end -}}
+{{- toYaml $env -}}
+{{- end -}}
+
+{{- define "telemetry.env.given" -}}
+{{- $root := .root -}}
+- name: TELEMETRY_ROLE
+  value: {{ .role }}
+- name: TELEMETRY_KEY_PREFIX
+  value: {{ $root.Values.keyPrefix | quote }}
+- name: TELEMETRY_DATA_DIR
+  value: /tmp/telemetry
+{{- if ne .role "edge" }}
+- name: TELEMETRY_EDGE
+  value: {{ printf "%s/centre" $root.Values.clusterName | quote }}
+- name: TELEMETRY_CLUSTER
+  value: {{ $root.Values.clusterName | quote }}
+{{- end }}
+{{- include "telemetry.broker.env" $root | nindent 0 }}
+{{- if .database }}
+{{- include "telemetry.database.env" $root | nindent 0 }}
+{{- end }}
+{{- include "telemetry.monitoring.env" . | trim | nindent 0 }}
+{{- with .env }}
+{{- . | trim | nindent 0 }}
+{{- end }}
+{{- range list $root.Values.extraEnv (get $root.Values .values).extraEnv }}
+{{- with . }}
+{{- tpl (toYaml .) $root | nindent 0 }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Waits until the schema is the one this version needs, or a later one; a dict of root and values. */}}
 {{- define "telemetry.wait" -}}
 {{- include "telemetry.container" (dict "root" .root "name" "wait-for-schema" "target" "central" "values" .values "role" "central" "database" true
       "command" (list "sh" "-c" "until telemetry db current; do sleep 3; done")) -}}

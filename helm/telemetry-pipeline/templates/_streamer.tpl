@@ -1,4 +1,4 @@
-{{/* Pieces that streamer and beat share, wherever beat runs. */}}
+{{/* Pieces that streamer and beat share, wherever beat runs; and the streamer of uploads, with a beat of its own. */}}
 
 {{- define "telemetry.streamer.env" -}}
 {{- $streamer := .Values.streamer -}}
@@ -9,7 +9,7 @@
   value: {{ printf "%s/%s" .Values.clusterName (include "telemetry.fullname" .) | quote }}
 {{- else }}
 - name: EDGE_NODE
-  valueFrom: {fieldRef: {fieldPath: {{ ternary "metadata.name" "spec.nodeName" (eq $streamer.kind "StatefulSet") }}}}
+  valueFrom: {fieldRef: {fieldPath: {{ ternary "spec.nodeName" "metadata.name" (ne (include "telemetry.streamer.ofNode" .) "") }}}}
 - name: TELEMETRY_EDGE
   value: {{ .Values.clusterName }}/$(EDGE_NODE)
 {{- end }}
@@ -33,6 +33,30 @@
   {{- else }}
   hostPath: {path: {{ $files.hostPath | quote }}, type: DirectoryOrCreate}
   {{- end }}
+{{- end -}}
+
+{{- define "telemetry.uploads.path" -}}/spool{{- end -}}
+
+{{- define "telemetry.uploads.env" -}}
+- {name: TELEMETRY_EDGE, value: central/uploads}
+- {name: TELEMETRY_SOURCES, value: "{{ include "telemetry.uploads.path" . }}/*.csv"}
+- {name: TELEMETRY_SOURCES_FINAL, value: "true"}
+{{- end -}}
+
+{{- define "telemetry.uploads.mount" -}}
+- {name: spool, mountPath: {{ include "telemetry.uploads.path" . }}}
+{{- end -}}
+
+{{/* The containers beside the API that read what was sent to it. */}}
+{{- define "telemetry.uploads" -}}
+{{- include "telemetry.container" (dict "root" . "name" "uploads" "target" "central" "values" "uploads" "role" "edge"
+      "command" (list "celery" "--quiet" "-A" "telemetry" "worker" "--without-gossip" "--without-mingle" "-n" (printf "uploads@%%h.%s" .Values.clusterName))
+      "env" (include "telemetry.uploads.env" .) "mounts" (include "telemetry.uploads.mount" .)
+      "heartbeat" true "metricsPort" .Values.metrics.port "probes" (include "telemetry.heartbeat.probes" (list . "uploads"))) }}
+{{ include "telemetry.container" (dict "root" . "name" "uploads-beat" "target" "central" "values" "uploads" "role" "edge"
+      "command" (list "celery" "--quiet" "-A" "telemetry" "beat" "--pidfile=") "env" (include "telemetry.uploads.env" .)
+      "resources" .Values.uploads.beatResources "heartbeat" true "metricsPort" (add1 .Values.metrics.port)
+      "probes" (include "telemetry.heartbeat.probes" (list . "uploads-beat"))) -}}
 {{- end -}}
 
 {{- define "telemetry.beat" -}}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, inspect
+from sqlalchemy import Engine, inspect, text
 
 from telemetry.settings import Settings
 from telemetry.store import migrate
@@ -32,6 +32,17 @@ def test_from_empty_to_head_and_back(empty: Engine) -> None:
         assert migrate.current(empty) == migrate.head()
         migrate.downgrade(empty, "base")
     assert inspect(empty).get_table_names() == ["alembic_version"]
+
+
+def test_a_schema_that_a_later_version_made_is_worked_on_and_left_alone(engine: Engine) -> None:
+    assert migrate.serves(migrate.head())
+    assert not migrate.serves(None)
+    assert not migrate.serves("0001")
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    migrate.upgrade(engine)
+    assert migrate.current(engine) == "9999"
+    assert migrate.serves("9999")
 
 
 def test_models_and_migrations_agree(engine: Engine) -> None:

@@ -1,0 +1,81 @@
+"""docker/compose.yaml: what its parts say of each other is true. No engine is asked."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from telemetry.settings import Settings, variable
+from tests.chart.rendering import Object
+
+DOCKER = Path(__file__).resolve().parents[2] / "docker"
+COMPOSE: Object = yaml.safe_load((DOCKER / "compose.yaml").read_text())
+SERVICES: dict[str, Object] = COMPOSE["services"]
+OURS = {name: service for name, service in SERVICES.items() if str(service["image"]).startswith("telemetry-pipeline-")}
+ELSEWHERE = {"HEALTH_URL"}
+
+
+def mounted(name: str) -> dict[str, str]:
+    """Each mount of a service: path in the container, and what it is of."""
+    return {target: source for source, target in (each.split(":")[:2] for each in own(name))}
+
+
+def own(name: str) -> list[str]:
+    # A default of a variable has a colon too.
+    return [str(each).replace("${TELEMETRY_FILES:-./data}", "./data") for each in SERVICES[name].get("volumes", [])]
+
+
+def test_each_target_of_prometheus_serves_metrics() -> None:
+    told = yaml.safe_load((DOCKER / "monitoring" / "prometheus.yml").read_text())
+    for job in told["scrape_configs"]:
+        for target in job["dns_sd_configs"]:
+            for name in target["names"]:
+                environment = SERVICES[name]["environment"]
+                if name == "api":
+                    assert f"0.0.0.0:{target['port']}" in SERVICES[name]["command"]
+                else:
+                    assert environment["TELEMETRY_METRICS_PORT"] == str(target["port"])
+                    assert environment["TELEMETRY_METRICS_HOST"] == "0.0.0.0"  # noqa: S104
+
+
+def test_the_rules_and_boards_that_are_named_are_there() -> None:
+    volumes = mounted("prometheus")
+    (pattern,) = yaml.safe_load((DOCKER / "monitoring" / "prometheus.yml").read_text())["rule_files"]
+    assert list((DOCKER / volumes[str(Path(pattern).parent)]).glob(Path(pattern).name))
+    (provider,) = yaml.safe_load((DOCKER / "monitoring" / "dashboards.yml").read_text())["providers"]
+    boards = list((DOCKER / mounted("grafana")[provider["options"]["path"]]).glob("*.json"))
+    assert boards
+    wanted = {each["query"] for board in boards for each in json.loads(board.read_text())["templating"]["list"]}
+    given = yaml.safe_load((DOCKER / "monitoring" / "datasources.yml").read_text())["datasources"]
+    assert wanted <= {each["type"] for each in given}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_what_is_mounted_is_in_the_repository_or_a_volume(name: str) -> None:
+    for source in mounted(name).values():
+        assert source in COMPOSE["volumes"] or (DOCKER / source).exists(), source
+    assert set(SERVICES[name].get("secrets", [])) <= set(COMPOSE["secrets"])
+    assert all("file" in each for each in COMPOSE["secrets"].values())
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_service_is_told_what_it_knows(name: str) -> None:
+    environment: dict[str, Any] = OURS[name]["environment"]
+    known = {variable(each) for each in fields(Settings)}
+    secret = {f"{variable(each)}_FILE" for each in fields(Settings) if each.metadata["secret"]}
+    assert set(environment) - ELSEWHERE <= known | secret
+    defaults = {"${STREAM_INTERVAL:-1}": "1", "${LOOP_MODE:-false}": "false"}
+    assert Settings.load({key: defaults.get(value, value) for key, value in environment.items() if key not in secret})
+
+
+def test_uploads_are_read_from_where_the_api_puts_them() -> None:
+    spool = OURS["api"]["environment"]["TELEMETRY_SPOOL_DIR"]
+    assert OURS["uploads"]["environment"]["TELEMETRY_SOURCES"] == f"{spool}/*.csv"
+    assert mounted("api")[spool] == mounted("uploads")[spool]
+    assert OURS["uploads"]["environment"]["TELEMETRY_EDGE"] == OURS["uploads-beat"]["environment"]["TELEMETRY_EDGE"]
+    assert OURS["uploads"]["environment"]["TELEMETRY_EDGE"] == "central/uploads"
