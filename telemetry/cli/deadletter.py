@@ -10,12 +10,12 @@ import click
 from sqlalchemy import Engine
 
 from telemetry.cli.database import database
-from telemetry.cli.session import connected, data_dir_option, json_option, load_settings
+from telemetry.cli.session import connected, data_dir_option, json_option, load_settings, operator
 from telemetry.collector.acks import Acks
 from telemetry.collector.persist import Collector
 from telemetry.keys import Keys
 from telemetry.settings import Settings
-from telemetry.store import deadletters
+from telemetry.store import auditlog, deadletters
 
 ids_argument = click.argument("ids", nargs=-1, type=click.IntRange(1, 2**62))
 all_option = click.option("--all", "everything", is_flag=True, help="All of them.")
@@ -81,6 +81,8 @@ def retry(ctx: click.Context, ids: tuple[int, ...], everything: bool) -> None:
             outcome = collector.persist(letter.header, letter.payload)
             with engine.begin() as connection:
                 deadletters.drop(connection, letter_id)
+                told = {"batch": letter.batch_id, "edge": letter.edge, "status": outcome.status}
+                auditlog.note(connection, operator(), "deadletter.retry", str(letter_id), told)
             died += outcome.status == "dead"
             click.echo(f"{letter_id}  {outcome.status}{f': {outcome.error}' if outcome.error else ''}")
     ctx.exit(1 if died else 0)
@@ -95,6 +97,8 @@ def drop(obj: tuple[Settings, Engine], ids: tuple[int, ...], everything: bool) -
     for letter_id in _chosen(obj[1], ids, everything):
         with obj[1].begin() as connection:
             gone = deadletters.drop(connection, letter_id)
+            if gone:
+                auditlog.note(connection, operator(), "deadletter.drop", str(letter_id))
         click.echo(f"{letter_id}  {'dropped' if gone else 'was not there'}")
 
 
