@@ -50,7 +50,7 @@ FILL = f"""
          m AS (INSERT INTO metrics (name, unit) VALUES ('{METRIC}', 'C') RETURNING id),
          s AS (INSERT INTO series (gpu_id, metric_id, labels_digest, labels, pod)
                SELECT g.id, m.id, 'd', '{{"pod": "p", "container": "c", "namespace": "n"}}', 'p' FROM g, m RETURNING id)
-    INSERT INTO samples SELECT s.id, '2025-07-18'::timestamptz + n * interval '10 s', 30 + n %% 50
+    INSERT INTO samples SELECT s.id, '2025-07-18'::timestamptz + n * interval '10 s', 30 + n % 50
     FROM s, generate_series(0, {DAY_ROWS - 1}) n
 """  # noqa: S608 - of constants
 # Evenly over the days after.
@@ -59,7 +59,7 @@ MORE = f"""
     FROM series, generate_series(0, %(rows)s - 1) n
 """  # noqa: S608 - of constants
 DAYS = """
-    SELECT format('CREATE TABLE samples_bench_%%s PARTITION OF samples FOR VALUES FROM (%%L) TO (%%L)',
+    SELECT format('CREATE TABLE samples_bench_%s PARTITION OF samples FOR VALUES FROM (%L) TO (%L)',
                   n, '2025-07-18'::timestamptz + n * interval '1 day', '2025-07-19'::timestamptz + n * interval '1 day')
     FROM generate_series(0, 10) n
 """
@@ -100,8 +100,8 @@ def run(bench: Bench) -> dict[str, float]:
         every = MORE_FOR / rows
         database.execute(MORE, {"rows": rows, "every": every})
         database.execute("VACUUM ANALYZE")
-        with _serving(site) as http:
-            server = Server(http, site.running[-1].pid)
+        server = _serving(site)
+        with closing(server.http):
             return {
                 **_day(server, database, sizes.api_requests),
                 **_csv(server, database, sizes.export_rows, MORE_FROM + (sizes.export_rows - 1) * every),
@@ -110,7 +110,7 @@ def run(bench: Bench) -> dict[str, float]:
             }
 
 
-def _serving(site: Site) -> httpx.Client:
+def _serving(site: Site) -> Server:
     with closing(socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -122,7 +122,7 @@ def _serving(site: Site) -> httpx.Client:
     # What is compared is the making of an answer, not its compression.
     http = httpx.Client(base_url=f"http://127.0.0.1:{port}", headers={"Accept-Encoding": "identity"}, timeout=600)
     site.wait(lambda: _answers(http), "the API answers")
-    return http
+    return Server(http, site.running[-1].pid)
 
 
 def _answers(http: httpx.Client) -> bool:
