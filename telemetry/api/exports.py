@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from itertools import islice
 from typing import Any
 
 import orjson
@@ -16,6 +15,7 @@ from sqlalchemy import Connection, DateTime, Engine, Select, Text, cast, func, s
 from telemetry.api import connections, patience, streams
 
 FETCH_ROWS = 2000
+PIECE_BYTES = 1 << 18
 # A session waits as long as a reader may stand still, and a little longer: the stream is what ends.
 LIMITS = text(
     f"SELECT set_config('idle_in_transaction_session_timeout', '{streams.STALL_S + 10}s', true),"
@@ -54,10 +54,15 @@ def copied(engine: Engine, statement: Select[Any], names: list[str], header: str
         )
         command = f"COPY ({compiled}) TO STDOUT (FORMAT csv, {header or 'HEADER false'})"
         with driver.cursor() as cursor, cursor.copy(command, compiled.params) as copy:
-            rows = iter(copy)
-            while some := list(islice(rows, FETCH_ROWS)):
-                driver.silence_s = streams.STALL_S
-                yield b"".join(some)
+            # Row by row into one buffer: to keep each as the driver gives it, until there are many, takes three times as long.
+            piece = bytearray()
+            for row in copy:
+                piece += row
+                if len(piece) >= PIECE_BYTES:
+                    driver.silence_s = streams.STALL_S
+                    yield bytes(piece)
+                    piece.clear()
+            yield bytes(piece)
 
 
 def _written(column: Any) -> Any:
