@@ -9,7 +9,7 @@ SAMPLE := .telemetry/sample.csv
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test soak bench lint lock clean
+.PHONY: help run test fuzz soak bench lint lock clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ run: $(INSTALLED) $(SAMPLE) ## run the whole system on this machine, on a sample
 
 test: $(INSTALLED) ## run all tests on a real Postgres and a real broker; make test ARGS='-k name'
 	$(BIN)/pytest -n 3 $(ARGS)
+
+fuzz: $(INSTALLED) ## ask the API thousands of questions, well-formed and malformed, and hold the answers to its specification
+	SCHEMATHESIS_CASES=$${SCHEMATHESIS_CASES:-200} $(BIN)/pytest -n 2 --timeout 7200 -rP -k schemathesis tests/api/test_specification.py $(ARGS)
 
 soak: $(INSTALLED) ## break the system at random under load, and count rows lost and doubled; make soak ARGS='--runs 20'
 	$(BIN)/python -m tests.faults.soak $(ARGS)

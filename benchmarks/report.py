@@ -47,6 +47,11 @@ GOALS = (
     Goal("beat and streamer at 100 rows/s (percent of a core)", "edge.cpu_percent", 1, most=True),
     Goal("beat and streamer, private memory (MiB)", "edge.uss_mib", 200, most=True),
     Goal("catching up after an hour's outage (s)", "outage.seconds", 30, most=True),
+    Goal("a day of one metric: the API ÷ SQL by hand, p50", "api.day_p50_ms", 1.5, "api.day_by_hand_p50_ms", most=True),
+    Goal("a CSV export of the API ÷ COPY TO STDOUT", "api.csv_rows_per_s", 0.7, "api.copy_rows_per_s"),
+    Goal("8 clients at once: requests without an answer", "api.errors", 0, most=True),
+    Goal("memory that grows while a CSV is exported (MiB)", "api.csv_growth_mib", 24, most=True),
+    Goal("memory that grows while NDJSON is exported (MiB)", "api.ndjson_growth_mib", 24, most=True),
     Goal("fleet: growth of the lag ÷ rows due", "fleet.lag_growth", 0.01, most=True),
 )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Self
 
 # Below these there is nothing to measure.
-LEAST = {"rows": 2_000, "messages": 1_000, "files": 1, "edges": 5, "_s": 2}
+LEAST = {"rows": 2_000, "messages": 1_000, "requests": 10, "files": 1, "edges": 5, "_s": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,9 @@ class Sizes:
     history_files: int = 5
     edge_s: int = 30
     outage_rows: int = 3_600_000
+    api_requests: int = 100
+    export_rows: int = 1_000_000
+    memory_rows: int = 10_000_000
     fleet_edges: int = 999
     fleet_s: int = 60
 

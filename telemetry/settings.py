@@ -254,6 +254,11 @@ class Settings:
     api_rate_limit: str | None = _setting(
         "6000/minute", _rate, "requests that one key, or one address without a key, may make; empty for no limit"
     )
+    api_streams: int = _setting(
+        2,
+        _number(int, 1, 1000),
+        "live streams and long exports that one process of the API carries at once; fewer than its threads",
+    )
     spool_dir: Path = _setting(Path(".telemetry/spool"), _path, "where uploads are kept for the streamer of `central/uploads`")
     uploads: bool = _setting(
         True, _flag, "take files at `POST /api/v1/telemetry`; false where no streamer of `central/uploads` reads the directory"

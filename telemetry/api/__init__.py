@@ -9,6 +9,7 @@ from flask import Flask
 from telemetry.api import (
     audit,
     batches,
+    connections,
     deadletters,
     delivery,
     docs,
@@ -28,9 +29,9 @@ from telemetry.api import (
     scrape,
     sources,
     stats,
+    streams,
     uploads,
 )
-from telemetry.api.connections import Connections
 from telemetry.settings import Settings
 
 PREFIX = "/api/v1"
@@ -58,7 +59,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask("telemetry.api", static_folder=None)
     app.url_map.strict_slashes = False
     settings = settings or Settings.load(os.environ)
-    app.extensions["connections"] = Connections(settings)
+    connections.install(app, settings)
+    streams.install(app, settings)
     requests.install(app)
     # Before the limits: who is refused is counted too.
     scrape.install(app, settings)

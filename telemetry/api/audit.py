@@ -7,9 +7,10 @@ from datetime import datetime
 from flask import Blueprint
 from pydantic import BaseModel
 
+from telemetry.api import cursors
 from telemetry.api.operations import operation
-from telemetry.api.parameters import Tabular
-from telemetry.api.tables import Listed, Page, Table
+from telemetry.api.parameters import Followed
+from telemetry.api.tables import Continued, Page, Table
 from telemetry.store import auditlog
 
 blueprint = Blueprint("audit", __name__)
@@ -26,8 +27,11 @@ class AuditEntry(BaseModel):
     detail: str
 
 
-@operation(blueprint, "/audit", Listed[AuditEntry], Tabular, scope="admin", table=True)
-def list_audit(query: Tabular) -> Table:
+@operation(blueprint, "/audit", Continued[AuditEntry], Followed, scope="admin", table=True)
+def list_audit(query: Followed) -> Table:
     """The audit log, the latest first: API keys made and revoked, files uploaded."""
     page = Page.of(query)
-    return Table(AuditEntry, lambda most: auditlog.entries(most, page.offset), page, query.format)
+    after = cursors.read(query.cursor, cursors.whole)
+    return Table(
+        AuditEntry, lambda most: auditlog.entries(most, page.offset, after), page, query.format, cursor=lambda row: [row.id]
+    )

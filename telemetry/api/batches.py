@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from flask import Blueprint
 from pydantic import BaseModel, Field
 
+from telemetry.api import cursors
 from telemetry.api.operations import operation
-from telemetry.api.parameters import MAX_ID, Tabular, Text, Whole
-from telemetry.api.tables import Listed, Page, Table
+from telemetry.api.parameters import MAX_ID, Followed, Text, Whole
+from telemetry.api.tables import Continued, Page, Table
 from telemetry.store import flow
 
 blueprint = Blueprint("batches", __name__)
@@ -39,7 +40,7 @@ class Batch(BaseModel):
     committed_at: datetime
 
 
-class BatchQuery(Tabular):
+class BatchQuery(Followed):
     """Which batches."""
 
     edge: Text | None = Field(None, description="of this edge alone")
@@ -47,10 +48,19 @@ class BatchQuery(Tabular):
     status: Literal["stored", "dead"] | None = Field(None, description="of this status alone")
 
 
-@operation(blueprint, "/batches", Listed[Batch], BatchQuery, table=True)
+@operation(blueprint, "/batches", Continued[Batch], BatchQuery, table=True)
 def list_batches(query: BatchQuery) -> Table:
     """Batches, those committed last first."""
     page = Page.of(query)
+    after = cursors.read(query.cursor, _place)
     return Table(
-        Batch, lambda most: flow.batches(query.edge, query.source, query.status, most, page.offset), page, query.format
+        Batch,
+        lambda most: flow.batches(query.edge, query.source, query.status, most, page.offset, after),
+        page,
+        query.format,
+        cursor=lambda row: [row.committed_at, row.edge, row.id],
     )
+
+
+def _place(micros: Any, edge: Any, batch: Any) -> flow.Place:
+    return flow.Place(cursors.moment(micros), cursors.name(edge), cursors.name(batch))

@@ -7,18 +7,17 @@ from functools import cached_property
 from typing import cast
 
 import redis
-from flask import current_app
-from sqlalchemy import Engine
+from flask import Flask, current_app, g
+from sqlalchemy import Connection, Engine
 
 from telemetry import broker
+from telemetry.api import patience
 from telemetry.settings import Settings
 from telemetry.store.engine import make_engine
 
-# Gunicorn's threads in a process.
-POOL_SIZE = 8
+# A connection for each of gunicorn's threads: none of them holds two.
+POOL_SIZE = 16
 QUERY_TIMEOUT_S = 15
-# An answer that is streamed lasts as long as its reader takes.
-EXPORT_TIMEOUT_S = 1800
 LOCK_TIMEOUT_S = 3
 BROKER_TIMEOUT_S = 2
 
@@ -32,7 +31,9 @@ class Connections:
     @cached_property
     def engine(self) -> Engine:
         """The database."""
-        return make_engine(self.settings, application="api", pool_size=POOL_SIZE)
+        made = make_engine(self.settings, application="api", pool_size=POOL_SIZE)
+        patience.install(made)
+        return made
 
     @cached_property
     def broker(self) -> redis.Redis:
@@ -47,6 +48,27 @@ class Connections:
             self.broker.close()
 
 
+def install(app: Flask, settings: Settings) -> None:
+    """Give an application its connections."""
+    app.extensions["connections"] = Connections(settings)
+
+
 def connections() -> Connections:
     """Those of the application that answers this request."""
     return cast("Connections", current_app.extensions["connections"])
+
+
+def database() -> Connection:
+    """This request's connection to read by, taken at its first use and given back at the request's end.
+
+    Each statement is a transaction of its own, which spares the way to the database twice.
+    """
+    if "database" not in g:
+        g.database = connections().engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    return cast("Connection", g.database)
+
+
+def give_back() -> None:
+    """Give back the request's connection, if it has one: before it takes another, or lasts."""
+    if "database" in g:
+        cast("Connection", g.pop("database")).close()

@@ -7,9 +7,10 @@ from datetime import datetime
 from flask import Blueprint
 from pydantic import BaseModel
 
+from telemetry.api import cursors
 from telemetry.api.operations import operation
-from telemetry.api.parameters import Tabular
-from telemetry.api.tables import Listed, Page, Table
+from telemetry.api.parameters import Followed
+from telemetry.api.tables import Continued, Page, Table
 from telemetry.store import flow
 
 blueprint = Blueprint("deadletters", __name__)
@@ -26,8 +27,11 @@ class DeadLetter(BaseModel):
     died_at: datetime
 
 
-@operation(blueprint, "/dead-letters", Listed[DeadLetter], Tabular, table=True)
-def list_dead_letters(query: Tabular) -> Table:
+@operation(blueprint, "/dead-letters", Continued[DeadLetter], Followed, table=True)
+def list_dead_letters(query: Followed) -> Table:
     """Dead letters in the order they died."""
     page = Page.of(query)
-    return Table(DeadLetter, lambda most: flow.dead_letters(most, page.offset), page, query.format)
+    after = cursors.read(query.cursor, cursors.whole)
+    return Table(
+        DeadLetter, lambda most: flow.dead_letters(most, page.offset, after), page, query.format, cursor=lambda row: [row.id]
+    )

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from flask import Blueprint, Response, current_app, url_for
+from pydantic import BaseModel, ConfigDict
 
 from telemetry.api import formats, specification
 from telemetry.api.errors import ProblemError
+from telemetry.api.operations import operation
+from telemetry.api.parameters import Query
 
 ASSETS = {"swagger_bundle.js": "text/javascript", "swagger_style.css": "text/css"}
 POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
@@ -35,26 +39,36 @@ START = 'SwaggerUIBundle({{url: "{url}", dom_id: "#page", deepLinking: true, val
 blueprint = Blueprint("docs", __name__)
 
 
-@blueprint.get("/openapi.json")
-def show_specification() -> Response:
-    """The specification."""
+class Specification(BaseModel):
+    """An OpenAPI 3.1 document."""
+
+    model_config = ConfigDict(extra="allow")
+
+    openapi: str
+    info: dict[str, Any]
+    paths: dict[str, Any]
+
+
+@operation(blueprint, "/openapi.json", Specification, Query, scope=None)
+def show_specification(_: Query) -> Response:
+    """The specification of all this, in OpenAPI 3.1."""
     made: bytes | None = current_app.extensions.get("specification")
     if made is None:
         made = current_app.extensions["specification"] = formats.json(specification.build(current_app))
     return Response(made, mimetype="application/json")
 
 
-@blueprint.get("/docs")
-def show_docs() -> Response:
-    """The page."""
+@operation(blueprint, "/docs", BaseModel, Query, scope=None, media=("text/html",))
+def show_docs(_: Query) -> Response:
+    """A page to read the specification on, and to try it."""
     told = {"style": "swagger_style.css", "bundle": "swagger_bundle.js", "start": "start.js"}
     page = PAGE.format(**{key: url_for("docs.show_asset", name=name) for key, name in told.items()})
     return Response(page, mimetype="text/html", headers={"Content-Security-Policy": POLICY})
 
 
-@blueprint.get("/docs/<name>")
-def show_asset(name: str) -> Response:
-    """A file of the page."""
+@operation(blueprint, "/docs/<name>", BaseModel, Query, scope=None, media=tuple(ASSETS.values()), codes=("not_found",))
+def show_asset(_: Query, name: str) -> Response:
+    """A file of that page."""
     if name == "start.js":
         return Response(START.format(url=url_for("docs.show_specification")), mimetype="text/javascript")
     if name not in ASSETS:

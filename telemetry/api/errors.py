@@ -31,20 +31,38 @@ CODES: dict[str, tuple[int, str]] = {
     "uri_too_long": (414, "the address is too long"),
     "unsupported_media": (415, "an upload must be CSV, raw or as the file of a form"),
     "unreadable_upload": (422, "the upload is no CSV with a known header and a row, or no whole gzip"),
+    "out_of_range": (422, "an aggregate, or a time, is larger than the database can hold"),
+    "query_too_large": (422, "the query is more than the database can take at once"),
+    "too_many_series": (422, "more series than a live stream carries; a filter makes them fewer"),
     "too_many_requests": (429, "more requests than TELEMETRY_API_RATE_LIMIT; Retry-After says when the next may come"),
     "internal_error": (500, "our fault; the log has it"),
     "uploads_off": (501, "uploads are not set up here: TELEMETRY_UPLOADS is false"),
     "query_timeout": (503, "the query took too long"),
     "database_unavailable": (503, "the database cannot be reached, or a table stayed locked for 3 s"),
-    "too_many_streams": (503, "as many live streams as the server carries are open"),
+    "database_exhausted": (503, "the database is out of memory, disk or connections"),
+    "too_many_streams": (503, "as many live streams and exports as the server carries are open"),
     "spool_full": (507, "the spool directory is full"),
 }
+# When to try again after those that pass by themselves, in seconds.
+RETRY_AFTER_S = {"too_many_streams": 5, "database_unavailable": 5, "database_exhausted": 10}
 OF_STATUS = {
     404: "not_found",
     405: "method_not_allowed",
     413: "upload_too_large",
     414: "uri_too_long",
     429: "too_many_requests",
+}
+
+
+# By the class of an SQLSTATE: data, resources, limits of the program.
+OF_CLASS = {"22": "out_of_range", "53": "database_exhausted", "54": "query_too_large"}
+MENDS = {
+    "query_timeout": "the query took too long; ask for a shorter time or fewer metrics",
+    "out_of_range": "a value is out of range, such as the sum of very large readings; leave those out by time, GPU or metric, "
+    "or take min, max, last or a percentile",
+    "query_too_large": "the query is more than the database can take at once; ask for a shorter time or fewer groups",
+    "database_exhausted": "the database is out of memory, disk or connections now; try again later",
+    "database_unavailable": "the database cannot be reached now; try again later",
 }
 
 
@@ -80,8 +98,10 @@ def install(app: Flask) -> None:
     """Turn every error into a problem document."""
     app.register_error_handler(ProblemError, _problem)
     app.register_error_handler(HTTPException, _http)
-    app.register_error_handler(sqlalchemy.exc.OperationalError, _database)
+    app.register_error_handler(sqlalchemy.exc.DBAPIError, _database)
     app.register_error_handler(sqlalchemy.exc.TimeoutError, _database)
+    # Those of a stream's first rows, which come by the driver itself.
+    app.register_error_handler(psycopg.Error, _database)
     app.register_error_handler(Exception, _unexpected)
 
 
@@ -97,7 +117,10 @@ def _document(status: int, code: str, detail: str, parameter: str | None = None)
     }
     if parameter is not None:
         body["parameter"] = parameter
-    return Response(json.dumps(body), status, content_type="application/problem+json")
+    made = Response(json.dumps(body), status, content_type="application/problem+json")
+    if code in RETRY_AFTER_S:
+        made.headers["Retry-After"] = str(RETRY_AFTER_S[code])
+    return made
 
 
 def _problem(error: ProblemError) -> Response:
@@ -128,11 +151,26 @@ def _mend(error: HTTPException) -> str:
     return error.description or error.name
 
 
-def _database(error: sqlalchemy.exc.SQLAlchemyError) -> Response:
-    if isinstance(getattr(error, "orig", None), psycopg.errors.QueryCanceled):
-        return _document(503, "query_timeout", "the query took too long; ask for a shorter time or fewer metrics")
-    log.warning("database: %s", str(error).splitlines()[0])
-    return _document(503, "database_unavailable", "the database cannot be reached now; try again later")
+def _database(error: Exception) -> Response:
+    cause = getattr(error, "orig", None) or error
+    code = code_of(cause)
+    if code is None:
+        return _unexpected(error)
+    if CODES[code][0] >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.warning("database: %s", str(cause).partition("\n")[0])
+    return _document(CODES[code][0], code, MENDS[code])
+
+
+def code_of(error: BaseException) -> str | None:
+    """The code of what the database said, by its SQLSTATE or by the kind of error; None if it is our fault."""
+    state = getattr(error, "sqlstate", None) or ""
+    if state == psycopg.errors.QueryCanceled.sqlstate:
+        return "query_timeout"
+    if state[:2] in OF_CLASS:
+        return OF_CLASS[state[:2]]
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | sqlalchemy.exc.TimeoutError):
+        return "database_unavailable"
+    return None
 
 
 def _unexpected(error: Exception) -> Response:

@@ -8,7 +8,7 @@ from flask import Blueprint
 from pydantic import BaseModel, Field
 
 from telemetry.api import gpus
-from telemetry.api.connections import connections
+from telemetry.api.connections import database
 from telemetry.api.operations import operation
 from telemetry.api.parameters import Query, Spanned, Step, Tabular, Text, Whole
 from telemetry.api.tables import Listed, Page, Table
@@ -103,8 +103,7 @@ def of_series(query: SeriesQuery) -> history.Filter:
     """The filter of a query. Raises ProblemError if there is no such GPU."""
     gpu_id = None
     if query.gpu is not None:
-        with connections().engine.connect() as connection:
-            gpu_id = gpus.found(connection, query.gpu).id
+        gpu_id = gpus.found(database(), query.gpu).id
     return history.Filter(gpu_id, query.host, query.model, query.namespace, query.pod, query.metric)
 
 

@@ -6,7 +6,7 @@ Rows come from `telemetry.api.tables` in pieces, so that an answer of any length
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from datetime import datetime
 from typing import Any, get_args
 
@@ -49,13 +49,13 @@ def json(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_UTC_Z)
 
 
-def ndjson(rows: Iterable[list[dict[str, Any]]]) -> Iterator[bytes]:
+def ndjson(rows: Iterable[list[dict[str, Any]]]) -> Generator[bytes]:
     """A line of JSON for each row."""
     for some in rows:
         yield b"".join([orjson.dumps(row, option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE) for row in some])
 
 
-def arrow(csv: Iterator[bytes], item: type[BaseModel]) -> Iterator[bytes]:
+def arrow(csv: Iterator[bytes], item: type[BaseModel]) -> Generator[bytes]:
     """An Arrow IPC stream of what CSV without a header says, in pieces of whole rows."""
     sink = _Sink()
     with pa.ipc.new_stream(sink, schema(item)) as writer:
@@ -65,7 +65,7 @@ def arrow(csv: Iterator[bytes], item: type[BaseModel]) -> Iterator[bytes]:
     yield sink.taken()
 
 
-def parquet(csv: Iterator[bytes], item: type[BaseModel]) -> Iterator[bytes]:
+def parquet(csv: Iterator[bytes], item: type[BaseModel]) -> Generator[bytes]:
     """A Parquet file of the same, a row group at a time."""
     sink = _Sink()
     with pa.parquet.ParquetWriter(sink, schema(item), compression="zstd") as writer:

@@ -9,7 +9,7 @@ from flask import Blueprint
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
-from telemetry.api.connections import connections
+from telemetry.api.connections import database
 from telemetry.api.errors import ProblemError
 from telemetry.api.operations import operation
 from telemetry.api.parameters import Instant, Query, Tabular, Text, is_name
@@ -70,11 +70,10 @@ def list_gpus(query: GpuQuery) -> Table:
     )
 
 
-@operation(blueprint, "/gpus/<gpu>", Gpu, Query, codes=("gpu_not_found",))
+@operation(blueprint, "/gpus/<path:gpu>", Gpu, Query, codes=("gpu_not_found",))
 def show_gpu(_: Query, gpu: str) -> dict[str, Any]:
     """One GPU, by its UUID or by host:index."""
-    with connections().engine.connect() as connection:
-        row = found(connection, gpu)
+    row = found(database(), gpu)
     return {
         "id": row.identity,
         "uuid": row.uuid,
@@ -87,12 +86,11 @@ def show_gpu(_: Query, gpu: str) -> dict[str, Any]:
     }
 
 
-@operation(blueprint, "/gpus/<gpu>/metrics", Listed[GpuMetric], Tabular, table=True, codes=("gpu_not_found",))
+@operation(blueprint, "/gpus/<path:gpu>/metrics", Listed[GpuMetric], Tabular, table=True, codes=("gpu_not_found",))
 def list_gpu_metrics(query: Tabular, gpu: str) -> Table:
     """The metrics of one GPU, by name."""
     page = Page.of(query)
-    with connections().engine.connect() as connection:
-        gpu_id = found(connection, gpu).id
+    gpu_id = found(database(), gpu).id
     return Table(GpuMetric, lambda most: inventory.gpu_metrics(gpu_id, most, page.offset), page, query.format)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint
 from pydantic import BaseModel
 
-from telemetry.api.connections import connections
+from telemetry.api.connections import database
 from telemetry.api.errors import ProblemError
 from telemetry.api.operations import operation
 from telemetry.api.parameters import Query, Tabular, is_name
@@ -34,11 +34,10 @@ def list_hosts(query: Tabular) -> Table:
     return Table(Host, lambda most: inventory.hosts(None, most, page.offset), page, query.format)
 
 
-@operation(blueprint, "/hosts/<host>", Host, Query, codes=("host_not_found",))
+@operation(blueprint, "/hosts/<path:host>", Host, Query, codes=("host_not_found",))
 def show_host(_: Query, host: str) -> dict[str, Any]:
     """One host by its name."""
-    with connections().engine.connect() as connection:
-        row = connection.execute(inventory.hosts(host, 1, 0)).first() if is_name(host) else None
+    row = database().execute(inventory.hosts(host, 1, 0)).first() if is_name(host) else None
     if row is None:
         raise ProblemError("host_not_found", "no GPU was seen on this host; /api/v1/hosts lists those there are")
     return row._asdict()

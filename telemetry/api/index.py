@@ -31,5 +31,5 @@ def show_index(_: Query) -> dict[str, Any]:
         "name": "telemetry",
         "docs": "/api/v1/docs",
         "specification": "/api/v1/openapi.json",
-        "resources": sorted(found - {"/"} | {"/metrics"}),
+        "resources": sorted(found - {"/"}),
     }

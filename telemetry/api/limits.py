@@ -9,10 +9,15 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Flask, Response, request
-from flask_limiter import Limiter
+from flask_limiter import HeaderNames, Limiter
 
+from telemetry.api import access
 from telemetry.api.connections import Connections
+from telemetry.api.requests import is_probe
 from telemetry.keys import Keys
+
+# Where the limiter says when the next request may come.
+TOLD = "X-Retry-After"
 
 
 def install(app: Flask) -> None:
@@ -29,25 +34,26 @@ def install(app: Flask) -> None:
         app=app,
         application_limits=[rate],
         headers_enabled=True,
+        header_name_mapping={HeaderNames.RETRY_AFTER: TOLD},
         # The URL only says what it is: the pool knows the way, TLS and passwords.
         storage_uri="redis://",
         storage_options=options,
         in_memory_fallback=[rate],
         in_memory_fallback_enabled=True,
     )
-    limiter.request_filter(lambda: request.path.startswith(("/health", "/api/v1/health")) or request.path == "/metrics")
+    limiter.request_filter(is_probe)
 
 
 def _later(response: Response) -> Response:
-    # The limiter tells everybody when to come again; who was not refused need not wait.
-    if response.status_code != HTTPStatus.TOO_MANY_REQUESTS:
-        response.headers.pop("Retry-After", None)
+    # The limiter tells everybody when to come again; who was not refused by it need not wait for it.
+    after = response.headers.pop(TOLD, None)
+    if after is not None and response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+        response.headers["Retry-After"] = after
     return response
 
 
 def _who() -> str:
-    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-    given = key if scheme.lower() == "bearer" else request.headers.get("X-API-Key", "")
-    # The secret part of a key stays out of Redis.
-    public = given.split("_")[1] if given.startswith("tk_") else ""
-    return f"key:{public[:20]}" if public.isalnum() else f"address:{request.remote_addr}"
+    # Only a key that was found good: who makes keys up would get a count for each. The first request of a key is its
+    # address' own.
+    known = access.known()
+    return f"key:{known}" if known else f"address:{request.remote_addr}"

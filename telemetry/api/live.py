@@ -6,37 +6,38 @@ it lasts, so a process carries few, and each ends after an hour: a browser's Eve
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from threading import BoundedSemaphore
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from time import monotonic, sleep
 from typing import Any
 
 import orjson
-from flask import Blueprint, Response, current_app
+from flask import Blueprint, Response, current_app, g
 from pydantic import Field
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, Row
 from sqlalchemy.exc import SQLAlchemyError
 
-from telemetry.api import fleet, formats
-from telemetry.api.connections import connections
+from telemetry.api import fleet, formats, streams
+from telemetry.api.connections import connections, database, give_back
 from telemetry.api.errors import ProblemError
 from telemetry.api.fleet import Latest, SeriesQuery
-from telemetry.api.health import Probe, look
+from telemetry.api.health import look
 from telemetry.api.operations import operation
 from telemetry.api.parameters import Whole
-from telemetry.store import history
+from telemetry.store import apikeys, history
 
-STREAMS = 4
 LOOK_S = 2.0
+# How often a stream asks which series there are, and whether its key is still good.
+REFRESH_S = 30.0
 LASTS_S = 3600
-# A series more than this is left out: a page is no place for it, and every look asks for each.
+# Each look asks for each series.
 MAX_SERIES = 2000
-
-Seen = dict[int, Any]
+# How long a browser waits before it comes again.
+RETRY_MS = 2000
+LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 
 blueprint = Blueprint("live", __name__)
-streams = BoundedSemaphore(STREAMS)
 
 
 class LiveQuery(SeriesQuery):
@@ -45,47 +46,88 @@ class LiveQuery(SeriesQuery):
     seconds: Whole = Field(LASTS_S, ge=1, le=LASTS_S, description="end the stream after so many seconds")
 
 
-@operation(blueprint, "/live", Latest, LiveQuery, media="text/event-stream", codes=("gpu_not_found", "too_many_streams"))
+@dataclass
+class Watch:
+    """What a stream follows: its series, by id, and when each was seen last."""
+
+    some: history.Filter
+    key: str | None
+    known: dict[int, Row[Any]] = field(default_factory=dict)
+    seen: dict[int, datetime] = field(default_factory=dict)
+
+    def refresh(self, connection: Connection) -> bool:
+        """Ask for the series anew. False if the stream must end: its key is good no longer, or there are too many series."""
+        if self.key is not None and not apikeys.is_good(connection, self.key):
+            return False
+        found = connection.execute(history.series(self.some, MAX_SERIES + 1)).all()
+        self.known = {row.id: row for row in found}
+        self.seen = {row.id: self.seen.get(row.id, LONG_AGO) for row in found}
+        return len(found) <= MAX_SERIES
+
+    def newer(self, connection: Connection) -> Iterator[bytes]:
+        """The latest reading of each series that has another than before, as events."""
+        rows = {row.id: row for row in connection.execute(history.newer(self.seen)).all()}
+        for series in self.known.values():
+            if (last := rows.get(series.id)) is not None:
+                self.seen[series.id] = last.timestamp
+                yield _event("reading", _reading(series, last), f"{series.id}-{last.timestamp.timestamp():.6f}")
+
+
+@operation(
+    blueprint,
+    "/live",
+    Latest,
+    LiveQuery,
+    media=("text/event-stream",),
+    codes=("gpu_not_found", "too_many_streams", "too_many_series"),
+)
 def show_live_readings(query: LiveQuery) -> Response:
     """Server-sent events: `reading` with the latest of each series, then whatever is newer; `health` when it changes."""
-    some = fleet.of_series(query)
-    if not streams.acquire(blocking=False):
-        raise ProblemError("too_many_streams", f"this process carries {STREAMS} live streams already; try again later")
-    events = _events(connections().engine, some, current_app.extensions["probes"], monotonic() + query.seconds)
+    watch = Watch(fleet.of_series(query), g.get("key"))
+    if not watch.refresh(database()):
+        mend = f"these are more than {MAX_SERIES} series; name a gpu, host, model, namespace, pod or metric"
+        raise ProblemError("too_many_series", mend)
+    give_back()
+    end = streams.begin()
+    events = _events(connections().engine, watch, monotonic() + query.seconds, current_app.extensions["probes"])
     response = Response(events, mimetype="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
     # Also when nobody ever asks for the first event.
-    response.call_on_close(streams.release)
+    response.call_on_close(end)
     return response
 
 
-def _events(engine: Engine, some: history.Filter, probes: Mapping[str, Probe], until: float) -> Iterator[bytes]:
-    seen: Seen = {}
+def _events(engine: Engine, watch: Watch, until: float, probes: Any) -> Iterator[bytes]:
+    yield b"retry: %d\n\n" % RETRY_MS
     before: dict[str, Any] = {}
+    refreshed = monotonic()
     while True:
         health = look(probes)
         if health != before:
             yield _event("health", health)
             before = health
         # While the database is away there are no readings; health says so.
-        with suppress(SQLAlchemyError):
-            yield b"".join(_event("reading", row) for row in _newer(engine, some, seen))
+        try:
+            with engine.connect() as connection:
+                if monotonic() - refreshed > REFRESH_S:
+                    if not watch.refresh(connection):
+                        # Who comes again is told why.
+                        return
+                    refreshed = monotonic()
+                events = list(watch.newer(connection))
+        except SQLAlchemyError:
+            events = []
         # A comment keeps proxies from closing a silent stream, and tells us of a reader who has gone.
-        yield b":\n\n"
+        yield b"".join([*events, b":\n\n"])
         if monotonic() + LOOK_S > until:
             return
         sleep(LOOK_S)
 
 
-def _newer(engine: Engine, some: history.Filter, seen: Seen) -> list[dict[str, Any]]:
-    """The latest reading of each series that has another than before; notes them as seen."""
-    with engine.connect() as connection:
-        rows = connection.execute(history.latest(some, MAX_SERIES, 0)).all()
-    fresh = [row for row in rows if seen.get(row.series) != row.timestamp]
-    seen.update({row.series: row.timestamp for row in fresh})
-    return [
-        {name: getattr(row, name) for name in Latest.model_fields} | {"labels": orjson.Fragment(row.labels)} for row in fresh
-    ]
+def _reading(series: Row[Any], last: Row[Any]) -> dict[str, Any]:
+    told = {**series._mapping, "timestamp": last.timestamp, "value": last.value, "labels": orjson.Fragment(series.labels)}  # noqa: SLF001
+    return {name: told[name] for name in Latest.model_fields}
 
 
-def _event(name: str, data: Any) -> bytes:
-    return b"event: %s\ndata: %s\n\n" % (name.encode(), formats.json(data))
+def _event(name: str, data: Any, event_id: str | None = None) -> bytes:
+    told = f"id: {event_id}\n" if event_id else ""
+    return b"%sevent: %s\ndata: %s\n\n" % (told.encode(), name.encode(), formats.json(data))

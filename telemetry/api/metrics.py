@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint
 from pydantic import BaseModel
 
-from telemetry.api.connections import connections
+from telemetry.api.connections import database
 from telemetry.api.errors import ProblemError
 from telemetry.api.operations import operation
 from telemetry.api.parameters import Query, Tabular, is_name
@@ -34,11 +34,10 @@ def list_metrics(query: Tabular) -> Table:
     return Table(Metric, lambda most: inventory.metrics(None, most, page.offset), page, query.format)
 
 
-@operation(blueprint, "/metrics/<metric>", Metric, Query, codes=("metric_not_found",))
+@operation(blueprint, "/metrics/<path:metric>", Metric, Query, codes=("metric_not_found",))
 def show_metric(_: Query, metric: str) -> dict[str, Any]:
     """One metric by its name."""
-    with connections().engine.connect() as connection:
-        row = connection.execute(inventory.metrics(metric, 1, 0)).first() if is_name(metric) else None
+    row = database().execute(inventory.metrics(metric, 1, 0)).first() if is_name(metric) else None
     if row is None:
         raise ProblemError("metric_not_found", "no reading had this metric; /api/v1/metrics lists those there are")
     return row._asdict()

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from telemetry.api import access, formats
 from telemetry.api.access import Scope
+from telemetry.api.connections import give_back
 from telemetry.api.parameters import Query, read
 from telemetry.api.tables import Table
 
@@ -35,7 +36,7 @@ class Operation:
     scope: Scope | None
     table: bool
     codes: tuple[str, ...]
-    media: str
+    media: tuple[str, ...]
     body: Mapping[str, Any] | None
 
 
@@ -51,7 +52,7 @@ def operation(
     table: bool = False,
     codes: tuple[str, ...] = (),
     others: Mapping[int, type[BaseModel]] | None = None,
-    media: str = "application/json",
+    media: tuple[str, ...] = ("application/json",),
     body: Mapping[str, Any] | None = None,
 ) -> Callable[[Callable[Concatenate[Q, P], Answer]], Callable[P, Response]]:
     """Serve a view at a rule. It gets its query, and what the rule names; it returns a table, a document or a response."""
@@ -59,8 +60,11 @@ def operation(
     def declare(view: Callable[Concatenate[Q, P], Answer]) -> Callable[P, Response]:
         @wraps(view)
         def run(*args: P.args, **names: P.kwargs) -> Response:
-            access.require(scope)
-            return _response(view(read(query, request.args), *args, **names), status)
+            try:
+                access.require(scope)
+                return _response(view(read(query, request.args), *args, **names), status)
+            finally:
+                give_back()
 
         answers = {status: answer, **(others or {})}
         name, about = view.__name__, view.__doc__ or ""

@@ -98,8 +98,9 @@ class Spanned(Query):
     start_time: Instant | None = Field(None, description="first time, included: RFC 3339 with a zone, or relative as -1h")
     end_time: Instant | None = Field(None, description="last time, included: RFC 3339 with a zone, or relative as -5m, or now")
 
-    def model_post_init(self, _: Any) -> None:
+    def model_post_init(self, context: Any) -> None:
         """See that the ends are in order."""
+        super().model_post_init(context)
         if self.start_time and self.end_time and self.start_time > self.end_time:
             raise bad_parameter("start_time", "start_time lies after end_time; exchange them")
 
@@ -113,12 +114,25 @@ class Tabular(Query):
     page_size: Whole | None = Field(None, ge=1, le=1000, description="rows of a page; another way to say limit")
     format: Format | None = Field(None, description="the format of the answer, whatever Accept says")
 
-    def model_post_init(self, _: Any) -> None:
+    def model_post_init(self, context: Any) -> None:
         """See that a page is told in one way."""
+        super().model_post_init(context)
         if self.page_size and self.limit:
             raise bad_parameter("page_size", "page_size and limit say the same; give one")
         if self.page and "offset" in self.model_fields_set:
             raise bad_parameter("page", "page and offset say the same; give one")
+
+
+class Followed(Tabular):
+    """A list that grows or shrinks while it is read: a cursor goes on where a page ended, whatever came and went since."""
+
+    cursor: Text | None = Field(None, description="next_cursor of the page before: goes on where that ended")
+
+    def model_post_init(self, context: Any) -> None:
+        """See that a page begins at one place."""
+        super().model_post_init(context)
+        if self.cursor and (self.offset or self.page):
+            raise bad_parameter("cursor", "cursor says where to go on, so leave out offset and page")
 
 
 Q = TypeVar("Q", bound=Query)

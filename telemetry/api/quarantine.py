@@ -7,9 +7,10 @@ from datetime import datetime
 from flask import Blueprint
 from pydantic import BaseModel, Field
 
+from telemetry.api import cursors
 from telemetry.api.operations import operation
-from telemetry.api.parameters import MAX_ID, Tabular, Text, Whole
-from telemetry.api.tables import Listed, Page, Table
+from telemetry.api.parameters import MAX_ID, Followed, Text, Whole
+from telemetry.api.tables import Continued, Page, Table
 from telemetry.store import flow
 
 blueprint = Blueprint("quarantine", __name__)
@@ -30,7 +31,7 @@ class QuarantinedRow(BaseModel):
     quarantined_at: datetime
 
 
-class QuarantineQuery(Tabular):
+class QuarantineQuery(Followed):
     """Which rows."""
 
     edge: Text | None = Field(None, description="of this edge alone")
@@ -38,13 +39,15 @@ class QuarantineQuery(Tabular):
     reason: Text | None = Field(None, description="with this reason alone")
 
 
-@operation(blueprint, "/quarantine", Listed[QuarantinedRow], QuarantineQuery, table=True)
+@operation(blueprint, "/quarantine", Continued[QuarantinedRow], QuarantineQuery, table=True)
 def list_quarantine(query: QuarantineQuery) -> Table:
     """Quarantined rows in the order they came."""
     page = Page.of(query)
+    after = cursors.read(query.cursor, cursors.whole)
     return Table(
         QuarantinedRow,
-        lambda most: flow.quarantine(query.edge, query.source, query.reason, most, page.offset),
+        lambda most: flow.quarantine(query.edge, query.source, query.reason, most, page.offset, after),
         page,
         query.format,
+        cursor=lambda row: [row.id],
     )

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import binascii
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-import orjson
 from flask import Blueprint
 from pydantic import BaseModel, Field
 from sqlalchemy import Row, Select
 
-from telemetry.api import gpus
-from telemetry.api.connections import connections
+from telemetry.api import cursors, gpus
+from telemetry.api.connections import database
 from telemetry.api.errors import bad_parameter
 from telemetry.api.operations import operation
-from telemetry.api.parameters import Order, Spanned, Step, Tabular, Text, Whole
-from telemetry.api.tables import Listed, Page, Table
+from telemetry.api.parameters import Followed, Order, Spanned, Step, Text, Whole
+from telemetry.api.tables import Continued, Page, Table
 from telemetry.store import history
 
 DEFAULT_LIMIT = 1000
 MAX_LIMIT = 100_000
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 blueprint = Blueprint("readings", __name__)
 
@@ -38,14 +34,13 @@ class Reading(BaseModel):
     labels: dict[str, str]
 
 
-class Readings(Listed[Reading]):
+class Readings(Continued[Reading]):
     """A page of readings. `next_cursor` goes on where the page ended, at no cost; it is null at the end."""
 
     gpu: str
-    next_cursor: str | None
 
 
-class ReadingQuery(Spanned, Tabular):
+class ReadingQuery(Spanned, Followed):
     """Which readings, in which order."""
 
     metric: tuple[Text, ...] = Field((), max_length=50, description="of these metrics alone; may be repeated")
@@ -54,28 +49,23 @@ class ReadingQuery(Spanned, Tabular):
     order: Order = Field("asc", description="by time, up or down")
     limit: Whole | None = Field(None, ge=1, le=MAX_LIMIT, description="rows at most; JSON gives 1000 unless told, others all")
     page_size: Whole | None = Field(None, ge=1, le=MAX_LIMIT, description="rows of a page; another way to say limit")
-    cursor: Text | None = Field(None, description="next_cursor of the page before: goes on where that ended")
 
     def model_post_init(self, context: Any) -> None:
         """See that the parameters go together."""
-        Spanned.model_post_init(self, context)
-        Tabular.model_post_init(self, context)
+        super().model_post_init(context)
         if self.agg and not self.step:
             raise bad_parameter("agg", "agg needs step: how long each aggregate is, such as 5m")
-        if self.cursor and (self.offset or self.page):
-            raise bad_parameter("cursor", "cursor says where to go on, so leave out offset and page")
 
 
-@operation(blueprint, "/gpus/<gpu>/telemetry", Readings, ReadingQuery, table=True, codes=("gpu_not_found",))
+@operation(blueprint, "/gpus/<path:gpu>/telemetry", Readings, ReadingQuery, table=True, codes=("gpu_not_found",))
 def list_telemetry(query: ReadingQuery, gpu: str) -> Table:
     """The readings of one GPU in order of time, ties in order of metric and series.
 
     With step they are aggregated: one row for each step and metric that has readings, over all its series. Steps begin at
     multiples of their length since 1970; only readings within the span count.
     """
-    after = _place(query.cursor) if query.cursor else None
-    with connections().engine.connect() as connection:
-        row = gpus.found(connection, gpu)
+    row = gpus.found(database(), gpu)
+    after = cursors.read(query.cursor, _place, row.identity)
     page = Page.of(query, DEFAULT_LIMIT)
     wanted = history.Wanted(
         row.id,
@@ -93,19 +83,12 @@ def list_telemetry(query: ReadingQuery, gpu: str) -> Table:
         return history.readings(wanted, most)
 
     around = {"gpu": row.identity}
-    return Table(Reading, statement, page, query.format, DEFAULT_LIMIT, cursor=_cursor, around=around)
+    return Table(Reading, statement, page, query.format, DEFAULT_LIMIT, cursor=_ended, about=row.identity, around=around)
 
 
-def _cursor(row: Row[Any]) -> str:
-    micros = (row.timestamp - EPOCH) // timedelta(microseconds=1)
-    return urlsafe_b64encode(orjson.dumps([micros, row.metric, row.series])).decode().rstrip("=")
+def _ended(row: Row[Any]) -> tuple[datetime, str, int]:
+    return row.timestamp, row.metric, row.series
 
 
-def _place(cursor: str) -> history.Place:
-    try:
-        micros, metric, series = orjson.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if isinstance(metric, str) and "\0" not in metric and 0 <= int(series) < 1 << 63:
-            return history.Place(EPOCH + timedelta(microseconds=micros), metric, int(series))
-    except (ValueError, TypeError, OverflowError, binascii.Error):
-        pass
-    raise bad_parameter("cursor", "cursor must be the next_cursor of a page before")
+def _place(micros: Any, metric: Any, series: Any) -> history.Place:
+    return history.Place(cursors.moment(micros), cursors.name(metric), cursors.whole(series))

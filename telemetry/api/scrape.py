@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from time import monotonic
-from typing import Any
 
 from flask import Blueprint, Flask, Response, current_app, g, request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import Metric
+from pydantic import BaseModel
 
 from telemetry.api.health import PATIENCE_S, Probe
+from telemetry.api.operations import operation
+from telemetry.api.parameters import Query
+from telemetry.api.requests import route
 from telemetry.monitoring import metrics
 from telemetry.monitoring.connection import status_metric
 from telemetry.monitoring.server import registry_of
@@ -43,16 +46,10 @@ class _Broker:
 def install(app: Flask, settings: Settings) -> None:
     """Count each request, and show it."""
 
-    @app.before_request
-    def begin() -> None:
-        g.began_s = monotonic()
-
     @app.after_request
     def count(response: Response) -> Response:
-        # By the rule and not the path: anybody can ask for any path.
-        route = request.url_rule.rule if request.url_rule else "none"
         method = request.method if request.method in METHODS else "other"
-        metrics.of(metrics.Api).requests.labels(route, method, str(response.status_code)).observe(monotonic() - g.began_s)
+        metrics.of(metrics.Api).requests.labels(route(), method, str(response.status_code)).observe(monotonic() - g.began_s)
         return response
 
     app.register_blueprint(blueprint)
@@ -61,9 +58,9 @@ def install(app: Flask, settings: Settings) -> None:
     )
 
 
-@blueprint.get("/metrics")
-def show() -> Any:
-    """All metrics of the API."""
+@operation(blueprint, "/metrics", BaseModel, Query, scope=None, media=("text/plain",))
+def show_own_metrics(_: Query) -> Response:
+    """The API's own metrics, for Prometheus."""
     extensions = current_app.extensions
     # At the first scrape and not before: by then the process knows whether it shares its counts.
     if not isinstance(extensions["metrics"], CollectorRegistry):

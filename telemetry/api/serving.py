@@ -1,6 +1,7 @@
 """Gunicorn's configuration: `gunicorn --config python:telemetry.api.serving 'telemetry.api:create_app()'`.
 
-It gives the workers one place to count in, before they are forked, and log lines their form.
+It gives the workers one place to count in, before they are forked, and log lines their form. As JSON there is a line for
+every request; on a terminal those would hide what matters.
 """
 
 from __future__ import annotations
@@ -9,15 +10,22 @@ import logging
 import os
 from typing import Any
 
+from telemetry.api import requests
 from telemetry.monitoring import logs, shared
 from telemetry.settings import Settings
 
 
-def on_starting(_server: Any) -> None:
+def on_starting(server: Any) -> None:
     """In the master, before there is a worker."""
+    streams, threads = Settings.load(os.environ).api_streams, server.cfg.threads
+    if streams >= threads:
+        raise SystemExit(f"TELEMETRY_API_STREAMS is {streams}, and must be less than the {threads} threads of a process")
     shared.share()
 
 
 def post_fork(_server: Any, _worker: Any) -> None:
     """In each worker."""
-    logs.configure(Settings.load(os.environ), logging.WARNING)
+    settings = Settings.load(os.environ)
+    logs.configure(settings, logging.WARNING)
+    if settings.log_format == "json":
+        requests.log.setLevel(logging.INFO)

@@ -19,11 +19,25 @@ from telemetry.api.operations import Operation
 from telemetry.api.parameters import parameter_schema
 
 REFERENCE = "#/components/schemas/{model}"
+# What an answer may carry beside its body. Those in EVERY it always does.
+EVERY = ("X-Request-ID", "X-Content-Type-Options")
+RATES = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
+HEADERS = {
+    "X-Request-ID": "the id of the request, its own or a new one, which the log has too",
+    "X-Content-Type-Options": "nosniff",
+    "X-RateLimit-Limit": "how many requests may be made in a while; only where a limit is set, as are the other two",
+    "X-RateLimit-Remaining": "how many of them are left",
+    "X-RateLimit-Reset": "when they are all there again, in seconds since 1970",
+    "ETag": "names this answer; sent back as If-None-Match it spares the same again. Streams have none",
+    "Location": "where to see how far the upload is",
+    "Retry-After": "after how many seconds to try again, where that helps",
+}
 NAMES = {
     "gpu": "UUID of the GPU, or host:index",
     "host": "name of the host",
     "metric": "name of the metric",
     "upload": "id of the upload, from the answer to it",
+    "name": "name of the file",
 }
 # What any operation may be answered, and what those that are asked for a key or read the database may be beside.
 ALWAYS = ("bad_request", "bad_parameter", "uri_too_long", "too_many_requests", "internal_error")
@@ -34,7 +48,7 @@ ASKING = ("query_timeout", "database_unavailable")
 def build(app: Flask) -> dict[str, Any]:
     """The description, as its JSON document."""
     found = sorted(operations(app), key=lambda each: (each[0], each[1]))
-    models = {model for _, _, each in found for model in each.answers.values()} | {Problem}
+    models = {model for _, _, each in found for model in each.answers.values() if "application/json" in each.media} | {Problem}
     keys = [(model, "serialization") for model in sorted(models, key=lambda model: model.__name__)]
     references, schemas = models_json_schema(keys, ref_template=REFERENCE)  # type: ignore[arg-type]
     named = {model: references[(model, "serialization")] for model in models}
@@ -53,12 +67,19 @@ def build(app: Flask) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": schemas["$defs"],
+            "headers": {name: {"description": about, "schema": {"type": "string"}} for name, about in HEADERS.items()},
             "securitySchemes": {
                 "key": {
                     "type": "http",
                     "scheme": "bearer",
                     "description": "An API key, made with `telemetry apikey create`; scopes: " + ", ".join(SCOPES),
-                }
+                },
+                "header": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "X-API-Key",
+                    "description": "The same key, in a header of its own",
+                },
             },
         },
     }
@@ -89,7 +110,7 @@ def _operation(path: str, declared: Operation, named: dict[type[BaseModel], Any]
         made["requestBody"] = declared.body
     if declared.scope:
         # On loopback an API may be open: then no key is needed.
-        made["security"] = [{"key": []}, {}]
+        made["security"] = [{"key": []}, {"header": []}, {}]
         made["x-scope"] = declared.scope
     return made
 
@@ -116,12 +137,13 @@ def _parameters(declared: Operation) -> list[dict[str, Any]]:
 def _responses(declared: Operation, named: dict[type[BaseModel], Any]) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for status, model in declared.answers.items():
-        schema = named[model] if declared.media == "application/json" else {"type": "string"}
-        content: dict[str, Any] = {declared.media: {"schema": schema}}
+        content: dict[str, Any] = {
+            media: {"schema": named[model] if media == "application/json" else {"type": "string"}} for media in declared.media
+        }
         if declared.table:
             content |= {media: {} for name, media in MEDIA.items() if name != "json"}
         made[str(status)] = {"description": HTTPStatus(status).phrase, "content": content}
-    if HTTPStatus.OK in declared.answers and declared.media == "application/json":
+    if HTTPStatus.OK in declared.answers and "text/event-stream" not in declared.media:
         made["304"] = {"description": "Not Modified: what If-None-Match names is still so"}
     codes = [*ALWAYS, *(KEYED + ASKING if declared.scope else ()), *(["not_acceptable"] if declared.table else ())]
     by_status: dict[int, list[str]] = {}
@@ -135,4 +157,17 @@ def _responses(declared: Operation, named: dict[type[BaseModel], Any]) -> dict[s
             # The server in front of the application refuses a long address in its own way.
             content = {**problem, "text/html": {}} if status == HTTPStatus.REQUEST_URI_TOO_LONG else problem
             made[str(status)] = {"description": "; ".join(meanings), "content": content}
+    for number, response in made.items():
+        response["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in _headers(number)}
     return made
+
+
+def _headers(status: str) -> tuple[str, ...]:
+    match status:
+        case "200" | "304":
+            return (*EVERY, *RATES, "ETag")
+        case "202":
+            return (*EVERY, *RATES, "Location")
+        case "429" | "503":
+            return (*EVERY, *RATES, "Retry-After")
+    return (*EVERY, *RATES)

@@ -9,7 +9,7 @@ import errno
 import os
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,8 @@ PIECE_BYTES = 1 << 18
 GZIP = b"\x1f\x8b"
 # With a gzip header, whatever the window.
 GZIP_WINDOW = 31
+# How much of an upload is written between two looks at what all of them take.
+LOOK_BYTES = 8 << 20
 UNFINISHED = ".part"
 UNFINISHED_S = 86_400
 FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -49,16 +51,18 @@ class Spooled:
         self.waiting.unlink(missing_ok=True)
 
 
-def write(stream: IO[bytes], name: str, settings: Settings) -> Spooled:
-    """Write what a stream holds, unpacked, to the spool directory. Raises ProblemError for what cannot be taken."""
+def write(pieces: Iterable[bytes], name: str, settings: Settings) -> Spooled:
+    """Write what comes in pieces, unpacked, to the spool directory. Raises ProblemError for what cannot be taken."""
     directory = settings.spool_dir.absolute()
     directory.mkdir(parents=True, exist_ok=True)
     waiting = directory / f".{name}{UNFINISHED}"
     try:
         with waiting.open("wb") as file:
-            size = _copy(stream, file, settings.upload_max_bytes, settings.spool_max_bytes - used(directory))
+            size = _copy(pieces, file, settings)
             file.flush()
             os.fsync(file.fileno())
+            # All of it is on disk: of uploads that come together the last to look sees all the others.
+            _room(directory, settings)
         head = _head(waiting, size, settings.max_record_bytes)
         return Spooled(waiting, path(name, settings), head.fingerprint, head.end, size)
     except BaseException as error:
@@ -87,13 +91,18 @@ def used(directory: Path) -> int:
     return total
 
 
-def _copy(stream: IO[bytes], file: IO[bytes], most: int, room: int) -> int:
-    size, last = 0, b"\n"
-    for piece in _unpacked(stream):
+def _copy(pieces: Iterable[bytes], file: IO[bytes], settings: Settings) -> int:
+    size, last, most = 0, b"\n", settings.upload_max_bytes
+    looked, room = -LOOK_BYTES, 0
+    for piece in _unpacked(_begun(iter(pieces))):
+        # What others write at the same time counts too.
+        if size - looked >= LOOK_BYTES:
+            file.flush()
+            room, looked = _room(Path(file.name).parent, settings), size
         size += len(piece)
         if size > most:
             raise ProblemError("upload_too_large", f"an upload may have {most} bytes, unpacked; send it in parts")
-        if size > room:
+        if size - looked > room:
             raise _full()
         file.write(piece)
         last = piece[-1:]
@@ -101,13 +110,25 @@ def _copy(stream: IO[bytes], file: IO[bytes], most: int, room: int) -> int:
     return size + (file.write(b"\n") if last != b"\n" else 0)
 
 
-def _unpacked(stream: IO[bytes]) -> Iterator[bytes]:
-    """The pieces of a stream; gzip, which its first bytes tell, is unpacked, member by member."""
-    piece = stream.read(PIECE_BYTES)
+def _begun(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The pieces, none empty, the first of them long enough to tell gzip."""
+    first = b""
+    for piece in pieces:
+        first += piece
+        if len(first) >= len(GZIP):
+            break
+    if first:
+        yield first
+    yield from filter(None, pieces)
+
+
+def _unpacked(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The pieces; gzip, which the first bytes tell, is unpacked, member by member."""
+    piece = next(pieces, b"")
     if not piece.startswith(GZIP):
-        while piece:
+        if piece:
             yield piece
-            piece = stream.read(PIECE_BYTES)
+        yield from pieces
         return
     packed = zlib.decompressobj(GZIP_WINDOW)
     try:
@@ -115,7 +136,7 @@ def _unpacked(stream: IO[bytes]) -> Iterator[bytes]:
             # So much at a time, whatever it swells to.
             if unpacked := packed.decompress(piece, PIECE_BYTES):
                 yield unpacked
-            piece = packed.unconsumed_tail or packed.unused_data or stream.read(PIECE_BYTES)
+            piece = packed.unconsumed_tail or packed.unused_data or next(pieces, b"")
             if packed.eof and piece:
                 packed = zlib.decompressobj(GZIP_WINDOW)
     except zlib.error as error:
@@ -134,6 +155,14 @@ def _head(path: Path, size: int, max_record: int) -> Head:
     if head.format is None:
         raise ProblemError("unreadable_upload", "the first line is no header this version knows; docs/RECORDS.md has them")
     return head
+
+
+def _room(directory: Path, settings: Settings) -> int:
+    """How many bytes more may be kept. Raises ProblemError where there are too many already."""
+    left = settings.spool_max_bytes - used(directory)
+    if left < 0:
+        raise _full()
+    return left
 
 
 def _full() -> ProblemError:

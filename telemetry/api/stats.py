@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint
 from pydantic import BaseModel
 
-from telemetry.api.connections import connections
+from telemetry.api.connections import database
 from telemetry.api.operations import operation
 from telemetry.api.parameters import Query
 from telemetry.store import queries
@@ -42,5 +42,4 @@ class Stats(BaseModel):
 @operation(blueprint, "/stats", Stats, Query)
 def show_stats(_: Query) -> dict[str, Any]:
     """How much there is of everything, and from when to when."""
-    with connections().engine.connect() as connection:
-        return queries.stats(connection)
+    return queries.stats(database())

@@ -1,38 +1,44 @@
 """Tables: answers that are rows of one kind, a page of them in JSON, or all of them streamed in another format.
 
-Owns the page's envelope and the streams' way to the database: a server-side cursor, or COPY where the rows leave as
-text. The SQL comes from `telemetry.store`.
+Owns the page's envelope, and what is a stream: more rows than are sent at once. How rows come from the database for it
+is in `exports`; the SQL comes from `telemetry.store`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any, Generic, TypeVar
 
-import orjson
 from flask import Response, request
 from pydantic import BaseModel
-from sqlalchemy import Connection, DateTime, Engine, Row, Select, Text, cast, func, select, text
+from sqlalchemy import Connection, Row, Select
 
-from telemetry.api import formats
-from telemetry.api.connections import EXPORT_TIMEOUT_S, connections
-from telemetry.api.parameters import Format, Tabular
+from telemetry.api import cursors, exports, formats, streams
+from telemetry.api.connections import connections, database, give_back
+from telemetry.api.errors import ProblemError
+from telemetry.api.parameters import Followed, Format, Tabular
 
 DEFAULT_LIMIT = 100
-FETCH_ROWS = 2000
+# An answer up to this size is sent as a whole, whatever its format: it is no stream.
+WHOLE_BYTES = 1 << 18
 
 T = TypeVar("T", bound=BaseModel)
 
 
 class Listed(BaseModel, Generic[T]):
-    """A page of a list. `next_offset` is null at the end."""
+    """A page of a list. `next_offset` is null at the end, and on pages that a cursor began."""
 
     items: list[T]
     limit: int
     offset: int
     next_offset: int | None
+
+
+class Continued(Listed[T], Generic[T]):
+    """A page of a list that changes while it is read. `next_cursor` goes on where it ended; it is null at the end."""
+
+    next_cursor: str | None
 
 
 class Counted(Listed[T], Generic[T]):
@@ -43,24 +49,29 @@ class Counted(Listed[T], Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A part of a list: so many rows after so many others. `limit` is None if the request named none."""
+    """A part of a list: so many rows after so many others. `limit` is None if the request named none.
+
+    A page that a cursor began has no offset, nor has the next one.
+    """
 
     limit: int | None
     offset: int
+    followed: bool = False
 
     @classmethod
     def of(cls, query: Tabular, default: int = DEFAULT_LIMIT) -> Page:
         """The page a query names, as limit and offset or as page and page_size."""
         limit = query.limit or query.page_size
         offset = (query.page - 1) * (limit or default) if query.page else query.offset
-        return cls(limit or (default if query.page else None), offset)
+        followed = isinstance(query, Followed) and query.cursor is not None
+        return cls(limit or (default if query.page else None), offset, followed)
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
     """Rows to answer. `statement` gives those from the page's offset on: at most so many, or all of them.
 
-    Its columns have the names of `item`'s fields; further ones are for `cursor`, which says where to go on after a row.
+    Its columns have the names of `item`'s fields; further ones are for `cursor`, the place to go on at after a row.
     """
 
     item: type[BaseModel]
@@ -69,7 +80,8 @@ class Table:
     format: Format | None
     default: int = DEFAULT_LIMIT
     total: Callable[[Connection], int] | None = None
-    cursor: Callable[[Row[Any]], str] | None = None
+    cursor: Callable[[Row[Any]], Sequence[Any]] | None = None
+    about: str = ""
     around: Mapping[str, Any] = field(default_factory=dict)
 
     def answer(self) -> Response:
@@ -77,20 +89,19 @@ class Table:
         chosen = formats.wanted(self.format)
         if chosen == "json":
             return self._page()
+        give_back()
         engine = connections().engine
         statement, names = self.statement(self.page.limit), list(self.item.model_fields)
         match chosen:
             case "ndjson":
-                pieces = formats.ndjson(_fetched(engine, statement, names))
+                pieces = formats.ndjson(exports.fetched(engine, statement, names))
             case "csv":
-                pieces = _copied(engine, statement, names, "HEADER")
+                pieces = exports.copied(engine, statement, names, "HEADER")
             case "arrow":
-                pieces = formats.arrow(_copied(engine, statement, names), self.item)
+                pieces = formats.arrow(exports.copied(engine, statement, names), self.item)
             case "parquet":
-                pieces = formats.parquet(_copied(engine, statement, names), self.item)
-        # Until the first piece is there, what goes wrong can still be told as a problem.
-        first = next(pieces, b"")
-        response = Response(_resumed(first, pieces), mimetype=formats.MEDIA[chosen])
+                pieces = formats.parquet(exports.copied(engine, statement, names), self.item)
+        response = _response(pieces, formats.MEDIA[chosen])
         if chosen in {"arrow", "parquet"}:
             name = request.path.strip("/").replace("/", "-")
             response.headers["Content-Disposition"] = f'attachment; filename="{name}.{chosen}"'
@@ -98,69 +109,40 @@ class Table:
 
     def _page(self) -> Response:
         limit, offset = self.page.limit or self.default, self.page.offset
-        with connections().engine.connect() as connection:
-            rows = connection.execute(self.statement(limit + 1)).all()
-            counted = {"total": self.total(connection)} if self.total else {}
+        connection = database()
+        rows = connection.execute(self.statement(limit + 1)).all()
+        counted = {"total": self.total(connection)} if self.total else {}
         more = len(rows) > limit
         names = list(self.item.model_fields)
-        body = {**self.around, "items": _documents(rows[:limit], names), "limit": limit, "offset": offset}
-        body |= {"next_offset": offset + limit if more else None, **counted}
+        body = {**self.around, "items": exports.documents(rows[:limit], names), "limit": limit, "offset": offset}
+        body |= {"next_offset": offset + limit if more and not self.page.followed else None, **counted}
         if self.cursor:
-            body["next_cursor"] = self.cursor(rows[limit - 1]) if more else None
+            body["next_cursor"] = cursors.write(self.cursor(rows[limit - 1]), self.about) if more else None
         return Response(formats.json(body), mimetype=formats.MEDIA["json"])
 
 
-def _documents(rows: Any, names: list[str]) -> list[dict[str, Any]]:
-    if not rows:
-        return []
-    kept = [(name, rows[0]._fields.index(name)) for name in names]
-    made = [{name: row[at] for name, at in kept} for row in rows]
-    if "labels" in names:
-        # Labels come as JSON already: to read them only to write them again would cost more than all the rest.
-        for document in made:
-            document["labels"] = orjson.Fragment(document["labels"])
-    return made
+def _response(pieces: Generator[bytes], media: str) -> Response:
+    """Pieces as a whole if they are few, else as a stream. Until that is known, what goes wrong can be told as a problem."""
+    begun, size = [], 0
+    for piece in pieces:
+        begun.append(piece)
+        size += len(piece)
+        if size > WHOLE_BYTES:
+            break
+    else:
+        return Response(b"".join(begun), mimetype=media)
+    try:
+        end = streams.begin()
+    except ProblemError:
+        pieces.close()
+        raise
+    response = Response(streams.lasting(_resumed(b"".join(begun), pieces)), mimetype=media)
+    # Also when nobody ever asks for the first piece: the database's connection hangs on them.
+    response.call_on_close(pieces.close)
+    response.call_on_close(end)
+    return response
 
 
-def _fetched(engine: Engine, statement: Select[Any], names: list[str]) -> Iterator[list[dict[str, Any]]]:
-    """Rows off a server-side cursor."""
-    with engine.connect() as connection:
-        _patient(connection)
-        with connection.execution_options(stream_results=True, yield_per=FETCH_ROWS).execute(statement) as result:
-            for rows in result.partitions():
-                yield _documents(rows, names)
-
-
-def _copied(engine: Engine, statement: Select[Any], names: list[str], header: str = "") -> Iterator[bytes]:
-    """Rows as CSV, as Postgres itself writes it: nothing is faster. No row is split between two pieces."""
-    # The order is made within, where times are numbers; a plain projection around it keeps it.
-    inner = statement.subquery()
-    with engine.connect() as connection:
-        _patient(connection)
-        compiled = select(*(_written(inner.c[name]) for name in names)).compile(
-            engine, compile_kwargs={"render_postcompile": True}
-        )
-        driver: Any = connection.connection.driver_connection
-        command = f"COPY ({compiled}) TO STDOUT (FORMAT csv, {header or 'HEADER false'})"
-        with driver.cursor() as cursor, cursor.copy(command, compiled.params) as copy:
-            rows = iter(copy)
-            while some := list(islice(rows, FETCH_ROWS)):
-                yield b"".join(some)
-
-
-def _written(column: Any) -> Any:
-    """A column as CSV shows it."""
-    if isinstance(column.type, DateTime):
-        # Postgres' own text of a time, but for the T in it: to_char is slower.
-        plain = cast(func.timezone("UTC", column), Text)
-        return func.overlay(plain, "T", 11, 1).op("||")("Z").label(column.key)
-    return column
-
-
-def _patient(connection: Connection) -> None:
-    connection.execute(text(f"SET LOCAL statement_timeout = '{EXPORT_TIMEOUT_S}s'"))
-
-
-def _resumed(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
+def _resumed(begun: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield begun
     yield from rest

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from secrets import token_hex
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 import orjson
 import redis
 from flask import Blueprint, Response, request, url_for
 from pydantic import BaseModel
+from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
 from telemetry.api import access, formats, spool
-from telemetry.api.connections import connections
+from telemetry.api.connections import connections, database, give_back
 from telemetry.api.errors import ProblemError
 from telemetry.api.operations import operation
 from telemetry.api.parameters import Query, is_name
@@ -23,6 +25,8 @@ from telemetry.store import uploads
 RAW = ("text/csv", "application/gzip", "application/x-gzip", "application/octet-stream")
 FORM = "multipart/form-data"
 CODES = ("uploads_off", "upload_too_large", "unsupported_media", "unreadable_upload", "spool_full")
+# Of what stands in a form before the file's bytes.
+MAX_HEAD_BYTES = 1 << 20
 BODY = {
     "required": True,
     "description": "CSV, plain or gzip, as the body itself or as the field `file` of a form",
@@ -50,13 +54,15 @@ class Accepted(BaseModel):
 
 
 class Upload(BaseModel):
-    """How far an upload is; `done`: every row of it is committed. `rows` and the classes below count its own batches.
+    """How far an upload is; `done`: every row of it is committed; `removed`: its file is gone, and nobody tells the rest.
+
+    `rows` and the classes below count its own batches.
 
     What an earlier upload had already is read, and known again: it adds to `rows_read` alone.
     """
 
     id: str
-    state: Literal["waiting", "reading", "done"]
+    state: Literal["waiting", "reading", "done", "removed"]
     uploaded_at: datetime
     size_bytes: int
     committed_bytes: int
@@ -79,6 +85,8 @@ def upload_telemetry(_: Query) -> Response:
     """
     if not connections().settings.uploads:
         raise ProblemError("uploads_off", "no streamer reads uploads here; send the file to an edge, or run telemetry ingest")
+    # A slow sender holds no connection.
+    give_back()
     upload_id = token_hex(16)
     spooled = spool.write(_sent(), f"{upload_id}.csv", connections().settings)
     values: dict[str, Any] = {"id": upload_id, "name": spooled.path.name, "fingerprint": spooled.fingerprint}
@@ -98,8 +106,7 @@ def upload_telemetry(_: Query) -> Response:
 @operation(blueprint, "/uploads/<upload>", Upload, Query, scope="ingest", codes=("upload_not_found",))
 def show_upload(_: Query, upload: str) -> dict[str, Any]:
     """How far an upload is."""
-    with connections().engine.connect() as connection:
-        found = uploads.find(connection, upload, spool.EDGE) if is_name(upload) else None
+    found = uploads.find(database(), upload, spool.EDGE) if is_name(upload) else None
     if found is None:
         raise ProblemError("upload_not_found", "no upload has this id; the answer to POST /api/v1/telemetry tells it")
     path = spool.path(found.pop("name"), connections().settings)
@@ -108,7 +115,12 @@ def show_upload(_: Query, upload: str) -> dict[str, Any]:
     # Without the streamer's word, what the ledger has is all that is known.
     committed, found["rows_read"] = read or (start + covered if covered else 0, found["rows"])
     found["committed_bytes"] = committed
-    found["state"] = "done" if committed >= found["size_bytes"] else "reading" if committed else "waiting"
+    if committed >= found["size_bytes"]:
+        found["state"] = "done"
+    elif read is None and not path.exists():
+        found["state"] = "removed"
+    else:
+        found["state"] = "reading" if committed else "waiting"
     return found
 
 
@@ -125,14 +137,39 @@ def _read(name: str) -> tuple[int, int] | None:
     return told["window"]["committed"], told["rows"]
 
 
-def _sent() -> IO[bytes]:
-    """What was sent. The server itself ends a stream that is longer than an upload may be."""
+def _sent() -> Iterator[bytes]:
+    """What was sent, in pieces. The server itself ends what is longer than an upload may be."""
     request.max_content_length = connections().settings.upload_max_bytes
+    pieces = iter(lambda: request.stream.read(spool.PIECE_BYTES), b"")
     if request.mimetype in RAW:
-        return request.stream
+        return pieces
     if request.mimetype != FORM:
         raise ProblemError("unsupported_media", f"send the file as {', '.join(RAW[:2])} or as the field `file` of a form")
-    files = request.files.getlist("file")
-    if len(files) != 1 or len(request.files) > 1 or request.form:
-        raise ProblemError("bad_request", "a form must hold one file, in the field `file`, and nothing else")
-    return files[0].stream
+    return _of_form(pieces, request.mimetype_params.get("boundary", ""))
+
+
+def _of_form(pieces: Iterator[bytes], boundary: str) -> Iterator[bytes]:
+    """The one file of a form, straight from the wire: Flask would keep a copy of it elsewhere first."""
+    decoder = MultipartDecoder(boundary.encode(errors="replace"), max_form_memory_size=MAX_HEAD_BYTES)
+    files = 0
+    try:
+        while True:
+            match decoder.next_event():
+                case NeedData():
+                    decoder.receive_data(next(pieces, None))
+                case File(name="file") if not files:
+                    files += 1
+                case File() | Field():
+                    raise _no_form()
+                case Data(data=data):
+                    yield data
+                case Epilogue():
+                    break
+    except ValueError:
+        raise _no_form() from None
+    if not files:
+        raise _no_form()
+
+
+def _no_form() -> ProblemError:
+    return ProblemError("bad_request", "a form must hold one file, in the field `file`, and nothing else")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import re
 from datetime import UTC, datetime, timedelta
@@ -14,7 +13,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
 
 from telemetry.cli.database import database
-from telemetry.cli.session import data_dir_option, json_option, load_settings
+from telemetry.cli.session import data_dir_option, json_option, load_settings, operator
 from telemetry.store import apikeys
 
 UNITS = {"h": "hours", "d": "days", "w": "weeks"}
@@ -60,7 +59,7 @@ def create(engine: Engine, name: str, scopes: tuple[str, ...], expires: timedelt
     expires_at = datetime.now(UTC) + expires if expires else None
     try:
         with engine.begin() as connection:
-            key = apikeys.create(connection, name, sorted(set(scopes)), expires_at, _who())
+            key = apikeys.create(connection, name, sorted(set(scopes)), expires_at, operator())
     except IntegrityError:
         raise click.ClickException(f"there was a key called {name} already; give another name") from None
     told = {"name": name, "scopes": sorted(set(scopes)), "expires_at": expires_at and expires_at.isoformat(), "key": key}
@@ -91,7 +90,7 @@ def list_keys(engine: Engine, as_json: bool) -> None:
 def revoke(engine: Engine, name: str, as_json: bool) -> None:
     """End the key called NAME, from the next request on."""
     with engine.begin() as connection:
-        if not apikeys.revoke(connection, name, _who()):
+        if not apikeys.revoke(connection, name, operator()):
             raise click.ClickException(f"there is no key called {name} that is not revoked already")
     click.echo(json.dumps({"name": name, "revoked": True}) if as_json else f"{name} is revoked")
 
@@ -102,11 +101,3 @@ def _state(row: dict[str, Any]) -> str:
     if row["expires_at"]:
         return f"{'expired' if row['expires_at'] < datetime.now(UTC) else 'expires'} {row['expires_at']:%Y-%m-%d}"
     return "good for ever"
-
-
-def _who() -> str:
-    """Who is at the command line, for the audit log."""
-    try:
-        return f"{getpass.getuser()} at the command line"
-    except (KeyError, OSError):
-        return "somebody at the command line"

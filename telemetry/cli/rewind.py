@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from telemetry.cli.database import database
-from telemetry.cli.session import connected, data_dir_option, json_option, load_settings
+from telemetry.cli.session import connected, data_dir_option, json_option, load_settings, operator
 from telemetry.keys import Keys
+from telemetry.store import auditlog
 from telemetry.store.audit import ledger_ranges
 from telemetry.streamer.registry import Registry, edges
 from telemetry.streamer.rewind import Range, rewound
@@ -38,6 +39,8 @@ def rewind(as_json: bool, data_dir: Path | None) -> None:
                 before, after = state["window"]["committed"], new["window"]["committed"]
                 if after != before:
                     done.append({"edge": edge, "path": state["path"], "from": before, "to": after})
+        auditlog.note(connection, operator(), "rewind", "edges", {"rewound": done})
+        connection.commit()
     if as_json:
         click.echo(json.dumps({"rewound": done}))
         return

@@ -5,6 +5,7 @@ The database is in `database`: an edge has no driver for it.
 
 from __future__ import annotations
 
+import getpass
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,3 +44,11 @@ def connected(settings: Settings) -> Iterator[redis.Redis]:
         raise click.ClickException(f"the broker {broker.shown(settings.broker_url)} refuses: {error}") from None
     finally:
         client.close()
+
+
+def operator() -> str:
+    """Who is at the command line, for the audit log."""
+    try:
+        return f"{getpass.getuser()} at the command line"
+    except (KeyError, OSError):
+        return "somebody at the command line"

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, insert, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, or_, select, text, update
 
 from telemetry.store.auditlog import note
 from telemetry.store.models import ApiKey
@@ -28,6 +27,7 @@ class Known:
     """A key that is good."""
 
     name: str
+    public: str
     scopes: Sequence[str]
 
 
@@ -69,13 +69,23 @@ def verify(connection: Connection, key: str) -> Known | None:
     parts = key.split("_", 2)
     if len(parts) != 3 or parts[0] != "tk" or not key.isascii() or "\0" in key:  # noqa: PLR2004
         return None
-    good = (ApiKey.revoked_at.is_(None), or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > func.now()))
-    row: Any = connection.execute(select(ApiKey.__table__).where(ApiKey.public == parts[1], *good)).first()
+    stale = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < func.now() - USE_NOTED)
+    columns = (ApiKey.id, ApiKey.name, ApiKey.public, ApiKey.digest, ApiKey.scopes, stale.label("stale"))
+    row = connection.execute(select(*columns).where(ApiKey.public == parts[1], *_good())).first()
     if row is None or not secrets.compare_digest(row.digest, _digest(parts[2])):
         return None
-    stale = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < func.now() - USE_NOTED)
-    connection.execute(update(ApiKey).where(ApiKey.id == row.id, stale).values(last_used_at=func.now()))
-    return Known(row.name, row.scopes)
+    if row.stale:
+        connection.execute(update(ApiKey).where(ApiKey.id == row.id, stale).values(last_used_at=func.now()))
+    return Known(row.name, row.public, row.scopes)
+
+
+def is_good(connection: Connection, name: str) -> bool:
+    """Whether a key that was good still is."""
+    return connection.execute(select(ApiKey.id).where(ApiKey.name == name, *_good())).first() is not None
+
+
+def _good() -> tuple[ColumnElement[bool], ...]:
+    return ApiKey.revoked_at.is_(None), or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > func.now())
 
 
 def _digest(secret: str) -> bytes:

@@ -15,9 +15,9 @@ def note(connection: Connection, actor: str, action: str, target: str, detail: M
     connection.execute(insert(AuditEntry).values(actor=actor, action=action, target=target, detail=dict(detail or {})))
 
 
-def entries(most: int | None, offset: int) -> Select[Any]:
+def entries(most: int | None, offset: int, before: int | None = None) -> Select[Any]:
     """Entries, the latest first."""
     detail = cast(AuditEntry.detail, Text).label("detail")
     columns: list[Any] = [AuditEntry.id, AuditEntry.at, AuditEntry.actor, AuditEntry.action, AuditEntry.target, detail]
-    rows = select(*columns)
+    rows = select(*columns).where(*([AuditEntry.id < before] if before is not None else []))
     return rows.order_by(desc(AuditEntry.id)).limit(most).offset(offset or None)

@@ -5,13 +5,24 @@ Each function returns a statement whose columns carry the names that readers see
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import BigInteger, Integer, Select, asc, cast, desc, func, select, true
+from sqlalchemy import BigInteger, Integer, Select, and_, asc, cast, desc, func, literal, or_, select, true, tuple_
 
 from telemetry.store.models import Batch, DeadLetter, Quarantined, Source
 
 CLASSES = ("rows", "stored", "duplicate", "conflict", "blank", "quarantined")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page of batches ended: its last batch."""
+
+    committed_at: datetime
+    edge: str
+    id: str
 
 
 def edges(most: int | None, offset: int) -> Select[Any]:
@@ -48,7 +59,12 @@ def sources(edge: str | None, path: str | None, most: int | None, offset: int) -
 
 
 def batches(
-    edge: str | None, source: int | None, status: Literal["stored", "dead"] | None, most: int | None, offset: int
+    edge: str | None,
+    source: int | None,
+    status: Literal["stored", "dead"] | None,
+    most: int | None,
+    offset: int,
+    after: Place | None = None,
 ) -> Select[Any]:
     """Batches, those committed last first."""
     pairs: list[tuple[Any, Any]] = [(Batch.edge, edge), (Batch.source_id, source), (Batch.status, status)]
@@ -68,10 +84,19 @@ def batches(
         Batch.committed_at,
     )
     rows = rows.join(Source).where(*(column == value for column, value in pairs if value is not None))
+    if after:
+        ties: Any = tuple_(Batch.edge, Batch.batch_id) > tuple_(literal(after.edge), literal(after.id))
+        # The first part says nothing new, but an index can use it.
+        rows = rows.where(
+            Batch.committed_at <= after.committed_at,
+            or_(Batch.committed_at < after.committed_at, and_(Batch.committed_at == after.committed_at, ties)),
+        )
     return rows.order_by(desc(Batch.committed_at), Batch.edge, Batch.batch_id).limit(most).offset(offset or None)
 
 
-def quarantine(edge: str | None, source: int | None, reason: str | None, most: int | None, offset: int) -> Select[Any]:
+def quarantine(
+    edge: str | None, source: int | None, reason: str | None, most: int | None, offset: int, after: int | None = None
+) -> Select[Any]:
     """Quarantined rows in the order they came; what is no ASCII in them is written as octal escapes."""
     pairs: list[tuple[Any, Any]] = [(Source.edge, edge), (Quarantined.source_id, source), (Quarantined.reason, reason)]
     rows = select(
@@ -87,10 +112,12 @@ def quarantine(edge: str | None, source: int | None, reason: str | None, most: i
         Quarantined.quarantined_at,
     )
     rows = rows.join(Source).where(*(column == value for column, value in pairs if value is not None))
+    if after is not None:
+        rows = rows.where(Quarantined.id > after)
     return rows.order_by(asc(Quarantined.id)).limit(most).offset(offset or None)
 
 
-def dead_letters(most: int | None, offset: int) -> Select[Any]:
+def dead_letters(most: int | None, offset: int, after: int | None = None) -> Select[Any]:
     """Dead letters in the order they died, without their payloads."""
     rows = select(
         DeadLetter.id,
@@ -100,4 +127,6 @@ def dead_letters(most: int | None, offset: int) -> Select[Any]:
         func.length(DeadLetter.payload).label("payload_bytes"),
         DeadLetter.died_at,
     )
+    if after is not None:
+        rows = rows.where(DeadLetter.id > after)
     return rows.order_by(DeadLetter.id).limit(most).offset(offset or None)

@@ -5,13 +5,14 @@ Each function returns a statement whose columns carry the names that readers see
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import (
     CTE,
+    BigInteger,
     ColumnElement,
     Double,
     Select,
@@ -27,7 +28,7 @@ from sqlalchemy import (
     true,
     tuple_,
 )
-from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.dialects.postgresql import ARRAY, array
 
 from telemetry.store.models import Gpu, Metric, Sample, Series
 
@@ -197,6 +198,37 @@ def latest(wanted: Filter, most: int | None, offset: int) -> Select[Any]:
     )
 
 
+def series(wanted: Filter, most: int) -> Select[Any]:
+    """Series by host, index and metric, with what a reading of each says but for time and value."""
+    columns: list[Any] = [Series.id]
+    return (
+        select(
+            *columns,
+            Gpu.identity.label("gpu"),
+            Gpu.host,
+            Gpu.index.label("index"),
+            Metric.name.label("metric"),
+            Metric.unit,
+            cast(Series.labels, Text).label("labels"),
+        )
+        .select_from(Series)
+        .join(Gpu)
+        .join(Metric)
+        .where(*wanted.conditions())
+        .order_by(Gpu.host, Gpu.index, Gpu.identity, Metric.name, Series.id)
+        .limit(most)
+    )
+
+
+def newer(seen: Mapping[int, datetime]) -> Select[Any]:
+    """The latest reading of each of some series that has one after the time it was seen at: `id`, `timestamp`, `value`."""
+    ids, times = literal(list(seen), ARRAY(BigInteger)), literal(list(seen.values()), ARRAY(Sample.ts.type))
+    each = func.unnest(ids, times).table_valued("id", "since", name="seen").render_derived()
+    last = select(Sample.ts, Sample.value).where(Sample.series_id == each.c.id, Sample.ts > each.c.since)
+    found = last.order_by(desc(Sample.ts)).limit(1).lateral()
+    return select(each.c.id, found.c.ts.label("timestamp"), found.c.value).join_from(each, found, true())
+
+
 @dataclass(frozen=True, slots=True)
 class FleetQuery:
     """An aggregate over some of the fleet: of which span, by what, in which steps (None: one), of the top groups alone."""
@@ -212,20 +244,26 @@ class FleetQuery:
 def fleet(wanted: FleetQuery, most: int | None, offset: int) -> Select[Any]:
     """One row for each step and group that has readings: time (null without steps), group columns, value, readings."""
     keys = [GROUPS[name].label(name) for name in GROUPS if name in wanted.groups]
-    some = select(Series.id, *keys).select_from(Series).join(Gpu).join(Metric).where(*wanted.filter.conditions())
+    # Groups are numbered in their order, so that what follows compares numbers, and a null is as good as any other key.
+    group = func.dense_rank().over(order_by=[GROUPS[name] for name in GROUPS if name in wanted.groups] or None).label("group")
+    some = select(Series.id, *keys, group).select_from(Series).join(Gpu).join(Metric).where(*wanted.filter.conditions())
     series = some.cte("wanted").prefix_with("MATERIALIZED")
     by = [series.c[name] for name in GROUPS if name in wanted.groups]
-    joined = select().join_from(series, Sample, Sample.series_id == series.c.id).where(wanted.span.holds(Sample.ts))
+    own = Sample.series_id == series.c.id
     start = _bucket(wanted.step) if wanted.step else null().label("timestamp")
-    rows = joined.add_columns(start, *by, aggregated(wanted.aggregate).label("value"), func.count().label("readings"))
-    # Without groups and steps there would be a row of no readings too.
-    rows = rows.group_by(*([start] if wanted.step else []), *by).having(func.count() > 0)
+    rows = select(start, *by, aggregated(wanted.aggregate).label("value"), func.count().label("readings"))
     best: Any = None
     if wanted.top is not None:
         overall = aggregated(wanted.aggregate).label("overall")
-        best = joined.add_columns(*by, overall).group_by(*by).order_by(desc(overall), *by).limit(wanted.top).cte("best")
-        rows = rows.join(best, and_(true(), *(best.c[each.key].is_not_distinct_from(each) for each in by)))
+        ranked = select(series.c.group, overall).join_from(series, Sample, own).where(wanted.span.holds(Sample.ts))
+        ranked = ranked.group_by(series.c.group).order_by(desc(overall), series.c.group).limit(wanted.top)
+        best = ranked.cte("best").prefix_with("MATERIALIZED")
         rows = rows.add_columns(best.c.overall).group_by(best.c.overall)
+        rows = rows.join_from(series, best, best.c.group == series.c.group).join(Sample, own)
+    else:
+        rows = rows.join_from(series, Sample, own)
+    # Without groups and steps there would be a row of no readings too.
+    rows = rows.where(wanted.span.holds(Sample.ts)).group_by(*([start] if wanted.step else []), *by).having(func.count() > 0)
     found = rows.subquery()
     columns: list[Any] = [cast(found.c.timestamp, Sample.ts.type).label("timestamp")]
     columns += [found.c[name] if name in wanted.groups else null().cast(Text).label(name) for name in GROUPS]
@@ -237,13 +275,17 @@ def fleet(wanted: FleetQuery, most: int | None, offset: int) -> Select[Any]:
 def aggregated(name: Aggregate) -> ColumnElement[Any]:
     """An aggregate of sample values."""
     match name:
-        case "avg" | "min" | "max" | "sum":
+        case "avg":
+            # Not Postgres' own: that adds up squares too, and so fails on values it could well have the mean of.
+            return func.sum(Sample.value) / func.count()
+        case "min" | "max" | "sum":
             return getattr(func, name)(Sample.value)  # type: ignore[no-any-return]
         case "count":
             return cast(func.count(), Double)
         case "last":
-            newest: Any = aggregate_order_by(Sample.value, desc(Sample.ts), desc(Sample.series_id))  # type: ignore[arg-type]
-            return cast(func.array_agg(newest)[1], Double)
+            # The largest of (time, series, value): it takes the memory of one. A float has room for microseconds.
+            each = array([func.date_part("epoch", Sample.ts), cast(Sample.series_id, Double), Sample.value])
+            return func.max(each, type_=ARRAY(Double))[3]
     return func.percentile_cont(int(name[1:]) / 100).within_group(Sample.value)
 
 

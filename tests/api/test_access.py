@@ -93,7 +93,10 @@ def test_an_open_api_is_open_to_this_machine_alone(client: FlaskClient) -> None:
     assert ask(client, None) == (200, None)
     far: list[dict[str, Any]] = [
         {"environ_base": {"REMOTE_ADDR": "192.0.2.7"}},
-        {"headers": {"X-Forwarded-For": "192.0.2.7"}},
+        *(
+            {"headers": {name: "192.0.2.7"}}
+            for name in ("X-Forwarded-For", "X-Forwarded-Proto", "Forwarded", "Via", "X-Real-IP", "x-forwarded-host")
+        ),
         {"headers": {"Origin": "https://elsewhere.example"}},
         {"base_url": "http://rebound.example:8080"},
     ]

@@ -5,11 +5,14 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
+
+from telemetry.store import history
 
 T0 = datetime(2025, 7, 18, 20, 42, 34, tzinfo=UTC)
 UTIL = "DCGM_FI_DEV_GPU_UTIL"
@@ -71,6 +74,60 @@ def test_a_cursor_goes_on_where_the_page_ended(client: FlaskClient, order: str, 
 
 
 @pytest.mark.usefixtures("fleet")
+def test_a_cursor_belongs_to_its_question(client: FlaskClient) -> None:
+    query = {"order": "desc", "metric": UTIL, "start_time": "2025-07-18T00:00:00Z"}
+    page = get(client, PATH, **query, limit=7, offset=3)
+    assert page["next_offset"] == 10
+    followed = get(client, PATH, **query, limit=5, cursor=page["next_cursor"])
+    assert (followed["next_offset"], followed["items"]) == (None, get(client, PATH, **query, limit=5, offset=10)["items"])
+    others: list[dict[str, Any]] = [{"order": "asc"}, {"step": "7s"}, {"metric": "x"}, {"start_time": "2025-07-17T00:00:00Z"}]
+    for path, other in [(PATH, each) for each in others] + [("gpus/GPU-a0/telemetry", {}), ("batches", {})]:
+        asked = (query if path != "batches" else {}) | other | {"cursor": page["next_cursor"]}
+        answer = client.get(f"/api/v1/{path}", query_string=asked)
+        assert (answer.status_code, answer.get_json()["parameter"]) == (400, "cursor"), answer.text
+    assert "another question" in client.get(f"/api/v1/{PATH}", query_string={"cursor": page["next_cursor"]}).text
+
+
+@pytest.mark.usefixtures("fleet")
+def test_lists_that_grow_and_shrink_are_followed_without_a_double_or_a_gap(client: FlaskClient, engine: Engine) -> None:
+    add = {
+        "audit": "INSERT INTO audit_log (actor, action, target, detail) VALUES ('x', 'x', '{}', '{{}}')",
+        "batches": "INSERT INTO batches SELECT edge, 'b{}', source_id, status, error, anchor, start_offset, end_offset,"
+        " first_line, rows, stored, duplicate, conflict, blank, quarantined, read_at, published_at, {}"
+        " FROM batches WHERE batch_id = 'b1'",
+        "quarantine": "INSERT INTO quarantine (source_id, batch_id, fingerprint, byte_offset, digest, line, reason, raw)"
+        " SELECT id, 'b1', 'f', {}, '', 1, 'x', '' FROM sources",
+        "dead-letters": "INSERT INTO dead_letters (error, header, payload) VALUES ('{}', '{{}}', '')",
+    }
+
+    def insert(name: str, number: int) -> None:
+        # Three of them at one time, as of a merged commit.
+        at = f"'2025-07-19T00:00:0{number // 3}Z'"
+        with engine.begin() as connection:
+            connection.execute(text(add[name].format(number + 2, at)))
+
+    for name in add:
+        for number in range(10):
+            insert(name, number)
+        key = "target" if name == "audit" else "error" if name == "dead-letters" else "id"
+        before = [row[key] for row in get(client, name)["items"]]
+        found: list[Any] = []
+        query: dict[str, Any] = {}
+        while True:
+            page = get(client, name, limit=3, **query)
+            found += [row[key] for row in page["items"]]
+            if page["next_cursor"] is None:
+                break
+            query = {"cursor": page["next_cursor"]}
+            if name in {"audit", "batches"} and len(found) < 9:
+                insert(name, 20 + len(found))
+            elif name == "dead-letters" and len(found) == 3:
+                with engine.begin() as connection:
+                    connection.execute(text("DELETE FROM dead_letters WHERE error = '2'"))
+        assert found == before, name
+
+
+@pytest.mark.usefixtures("fleet")
 def test_page_and_page_size_are_offset_and_limit(client: FlaskClient) -> None:
     assert get(client, PATH, page=3, page_size=10) == get(client, PATH, offset=20, limit=10)
     assert get(client, "gpus", page=2, page_size=3)["items"] == get(client, "gpus", offset=3, limit=3)["items"]
@@ -83,8 +140,8 @@ def test_page_and_page_size_are_offset_and_limit(client: FlaskClient) -> None:
         (PATH, "step=5", "step"),
         (PATH, "agg=avg", "agg"),
         (PATH, "step=5m&agg=mean", "agg"),
-        (PATH, "cursor=x", "cursor"),
-        (PATH, "cursor=WzEsMiwzXQ", "cursor"),
+        ("batches", "cursor=x", "cursor"),
+        ("batches", "cursor=WzEsMiwzXQ", "cursor"),
         (PATH, "cursor=WzEsIngiLDNd&offset=1", "cursor"),
         (PATH, "page=1&offset=1", "page"),
         (PATH, "page_size=1&limit=1", "page_size"),
@@ -131,6 +188,40 @@ def test_gpus_are_filtered_by_what_used_them_and_sorted(client: FlaskClient) -> 
     assert [gpu["model"] for gpu in get(client, "gpus", sort="-model")["items"]] == ["L40S", "L40S", "H100", "H100"]
 
 
+@pytest.fixture
+def huge(engine: Engine, fleet: None) -> None:
+    """Readings that no sum has room for."""
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO samples SELECT series.id, '2025-07-18T21:00:00Z'::timestamptz + n * interval '1 s', v FROM series"
+                " JOIN metrics ON metrics.id = metric_id, (VALUES (0, 1e308), (1, 1.5e308)) AS huge (n, v) WHERE name = :name"
+            ),
+            {"name": UTIL},
+        )
+
+
+@pytest.mark.usefixtures("huge")
+def test_a_reading_that_is_out_of_range_breaks_what_must_add_it_alone(client: FlaskClient) -> None:
+    span = {"metric": UTIL, "start_time": "2025-07-18T21:00:00Z", "end_time": "2025-07-18T21:00:05Z"}
+    for path, step in ((PATH, {"step": "1h"}), ("query", {})):
+        for agg, form in product(("avg", "sum"), ("json", "csv")):
+            answer = client.get(f"/api/v1/{path}", query_string={**span, **step, "agg": agg, "format": form})
+            assert (answer.status_code, answer.get_json()["code"]) == (422, "out_of_range"), answer.text
+    for agg, value in (("min", 1e308), ("max", 1.5e308), ("last", 1.5e308), ("count", 2)):
+        assert [each["value"] for each in get(client, PATH, **span, step="1h", agg=agg)["items"]] == [value]
+    # One that squares have no room for has a mean all the same.
+    one = {**span, "end_time": "2025-07-18T21:00:00Z"}
+    assert get(client, PATH, **one, step="1h")["items"][0]["value"] == 1e308
+
+
+@pytest.mark.usefixtures("fleet")
+def test_the_last_reading_is_told_without_gathering_them_all(client: FlaskClient) -> None:
+    assert "array_agg" not in str(history.aggregated("last"))
+    whole = get(client, "query", **SPAN, agg="last")["items"]
+    assert [row["value"] for row in whole] == [50.0]
+
+
 SPAN = {"metric": UTIL, "start_time": T0.isoformat(), "end_time": (T0 + timedelta(minutes=5)).isoformat()}
 
 
@@ -154,6 +245,17 @@ def test_the_top_groups_are_those_with_the_largest_value(client: FlaskClient) ->
     times = [row["timestamp"] for row in found]
     assert times == sorted(times)
     assert sum(row["readings"] for row in found) == 100
+
+
+@pytest.mark.usefixtures("fleet")
+def test_top_compares_numbers_and_a_missing_label_is_a_group(client: FlaskClient, engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE series SET pod = NULL"))
+    found = get(client, "query", **SPAN, by=["host", "pod"], agg="max", top=1)["items"]
+    assert [(row["host"], row["pod"], row["value"]) for row in found] == [("a", None, 50.0)]
+    assert [row["readings"] for row in get(client, "query", **SPAN, top=3)["items"]] == [200]
+    wanted = history.FleetQuery(history.Filter(), history.Span(None, None), ["host", "pod"], "avg", None, 5)
+    assert "DISTINCT FROM" not in str(history.fleet(wanted, 10, 0))
 
 
 @pytest.mark.usefixtures("fleet")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -40,6 +41,75 @@ def test_lists_run_over_all_pages(api: Client, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("telemetry.client.PAGE", 7)
     values = [reading["value"] for reading in api.readings("b:1", metrics=[UTIL], order="desc")]
     assert values == [float(value) for value in range(50, 0, -1)]
+
+
+@pytest.mark.usefixtures("fleet")
+def test_a_limit_is_one_over_all_pages(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("telemetry.client.PAGE", 3)
+    assert len(list(api.gpus(limit=2))) == 2
+    assert len(list(api.latest(limit=5))) == 5
+    assert len(list(api.readings("b:1", limit=7))) == 7
+    assert [row["action"] for row in api.rows("audit", limit=1)] == []
+
+
+@pytest.mark.usefixtures("fleet")
+def test_lengths_of_time_are_told_in_units_the_api_takes(api: Client) -> None:
+    for step, count in ((timedelta(days=2), 1), (timedelta(weeks=1), 1), (timedelta(hours=36), 1), (timedelta(seconds=10), 6)):
+        assert len(list(api.readings("a:0", metrics=[UTIL], step=step))) == count, step
+    for step in (timedelta(milliseconds=500), timedelta(seconds=1.5), timedelta(0), timedelta(seconds=100_001)):
+        with pytest.raises(ValueError, match="whole"):
+            api.arrow("a:0", step=step)
+
+
+@pytest.mark.usefixtures("fleet")
+def test_readings_and_lists_are_frames(api: Client) -> None:
+    query: dict[str, Any] = {"metrics": [UTIL], "start": T0, "step": "10s", "agg": "max"}
+    values = [5.0, 15.0, 25.0, 35.0, 45.0, 49.0]
+    frame = api.pandas("a:0", **query)
+    assert (list(frame["value"]), str(frame["timestamp"].dtype)) == (values, "datetime64[us, UTC]")
+    other = api.polars("a:0", **query)
+    assert (other["value"].to_list(), other.columns) == (values, list(frame.columns))
+    latest = api.table("latest", metric=[UTIL], host="b")
+    assert latest["value"].to_pylist() == [49.0, 50.0]
+    groups = api.table("query", metric=UTIL, by=["host"], agg="max", start_time=T0, end_time=T0 + timedelta(minutes=1))
+    assert list(groups.to_pandas()["host"]) == ["a", "b"]
+
+
+@pytest.mark.usefixtures("fleet")
+def test_a_list_is_saved_whole_or_not_at_all(api: Client, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    size = api.save(path, "gpus/GPU-a0/telemetry", metric=UTIL)
+    assert (path.stat().st_size, len(path.read_text().splitlines())) == (size, 51)
+    with pytest.raises(ApiError, match="gpu_not_found"):
+        api.save(tmp_path / "b.csv", "gpus/none/telemetry")
+    assert [each.name for each in tmp_path.glob("*[ab].csv*")] == ["a.csv"]
+
+
+def test_what_is_refused_for_now_is_asked_again(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("telemetry.client.time.sleep", waited.append)
+    app = create_app(replace(settings, api_access="open", api_rate_limit="1/minute"))
+    with Client("http://localhost", transport=httpx.WSGITransport(app)) as api:
+        api.stats()
+        with pytest.raises(ApiError, match="too_many_requests"):
+            api.stats()
+    assert (len(waited), all(0 < each <= 60 for each in waited)) == (3, True)
+    app.extensions["connections"].close()
+    # A file that was refused for now is sent from its beginning.
+    sent: list[bytes] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            sent.append(request.read())
+            if len(sent) == 1:
+                return httpx.Response(503, headers={"Retry-After": "1"})
+        return httpx.Response(200, json={"id": "x", "state": "waiting"})
+
+    path = tmp_path / "a.csv"
+    path.write_bytes(rows(3))
+    with Client("http://localhost", transport=httpx.MockTransport(answer)) as api:
+        api.upload(path)
+    assert (sent, waited[3:]) == ([rows(3)] * 2, [1.0])
 
 
 @pytest.mark.usefixtures("fleet")

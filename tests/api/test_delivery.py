@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -10,9 +11,11 @@ import pytest
 import redis
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import Engine
 
-from telemetry.api import create_app
+from telemetry.api import create_app, tables
 from telemetry.settings import Settings
+from telemetry.store import apikeys
 
 PATH = "/api/v1/gpus/GPU-a0/telemetry"
 
@@ -49,10 +52,23 @@ def test_answers_are_compressed_for_who_accepts_it(client: FlaskClient) -> None:
     assert packed.headers["Content-Encoding"] == "gzip"
     assert gzip.decompress(packed.data) == plain.data
     assert len(packed.data) < len(plain.data) / 5
-    streamed = client.get(f"{PATH}?format=csv", headers={"Accept-Encoding": "zstd"})
-    assert (streamed.headers["Content-Encoding"], streamed.data[:4]) == ("zstd", b"\x28\xb5\x2f\xfd")
+    few = client.get(f"{PATH}?format=csv", headers={"Accept-Encoding": "gzip"})
+    assert (few.headers["Content-Encoding"], "ETag" in few.headers) == ("gzip", True)
     packed_already = client.get(f"{PATH}?format=parquet", headers={"Accept-Encoding": "zstd"})
     assert ("Content-Encoding" in packed_already.headers, packed_already.data[:4]) == (False, b"PAR1")
+
+
+@pytest.mark.usefixtures("fleet")
+def test_streams_are_compressed_too(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "WHOLE_BYTES", 100)
+    encodings = ("", "zstd, gzip", "gzip, deflate")
+    answers = [client.get(f"{PATH}?format=csv", headers={"Accept-Encoding": each}, buffered=True) for each in encodings]
+    plain, packed, deflated = answers
+    assert "ETag" not in plain.headers
+    assert (packed.headers["Content-Encoding"], packed.data[:4]) == ("zstd", b"\x28\xb5\x2f\xfd")
+    assert (deflated.headers["Content-Encoding"], zlib.decompress(deflated.data)) == ("deflate", plain.data)
+    for answer in answers:
+        assert {"accept", "authorization", "x-api-key"} <= {each.strip().lower() for each in answer.headers["Vary"].split(",")}
 
 
 def test_pages_of_other_origins_are_let_in_only_if_set(client: FlaskClient, serve: Callable[..., FlaskClient]) -> None:
@@ -74,11 +90,24 @@ def test_too_many_requests_are_told_when_to_come_again(serve: Callable[..., Flas
     assert (refused.status_code, refused.get_json()["code"]) == (429, "too_many_requests")
     assert 0 < int(refused.headers["Retry-After"]) <= 3600
     assert other.get("/health").status_code == 200
-    # Another key has a count of its own, and its secret part is not in Redis.
-    assert one.get("/api/v1/stats", headers={"X-API-Key": "tk_abc_secret"}).status_code == 401
+
+
+def test_a_key_has_a_count_of_its_own_once_it_was_found_good(
+    serve: Callable[..., FlaskClient], redis_client: redis.Redis, engine: Engine
+) -> None:
+    client = serve(api_rate_limit="4/hour")
+    with engine.begin() as connection:
+        key = apikeys.create(connection, "reader", ["read"], None, "a test")
+    statuses = [client.get("/api/v1/stats", headers={"X-API-Key": key}).status_code for _ in range(5)]
+    # The first was counted for the address: until then it was a claim.
+    assert statuses == [200] * 5
+    # Who makes keys up stays one address, and leaves nothing in Redis.
+    made_up = [client.get("/api/v1/stats", headers={"X-API-Key": f"tk_{n:012x}_secret"}).status_code for n in range(5)]
+    assert made_up == [401, 401, 401, 429, 429]
     keys = str(list(redis_client.scan_iter()))
-    assert ":rates" in keys
+    assert keys.count(":rates") == 2
     assert "secret" not in keys
+    assert key not in keys
 
 
 def test_without_a_broker_each_process_counts_alone(serve: Callable[..., FlaskClient]) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
+from typing import Any
 
+import psycopg
 import pytest
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given
@@ -13,6 +17,9 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 from werkzeug.test import TestResponse
 
+from telemetry.api import errors
+from telemetry.monitoring import logs
+from telemetry.settings import Settings
 from tests.waiting import eventually
 
 
@@ -95,3 +102,48 @@ def test_only_a_sane_request_id_comes_back(client: FlaskClient, given_id: str) -
     assert found == given_id or len(found) == 16
     assert found.isascii()
     assert found.replace("-", "").replace("_", "").replace(".", "").isalnum() or found == given_id
+
+
+def test_each_line_of_the_log_names_its_request_and_each_request_has_one(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    form = logs.formatter(Settings.load({"TELEMETRY_LOG_FORMAT": "json"}))
+    lines: list[dict[str, Any]] = []
+
+    class Written(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(json.loads(form.format(record)))
+
+    handler = Written()
+    caplog.set_level(logging.INFO, "telemetry")
+    logging.getLogger("telemetry").addHandler(handler)
+    try:
+        assert client.get("/api/v1/gpus/x?", headers={"X-Request-ID": "mine-1"}).status_code == 404
+        client.get("/health")
+    finally:
+        logging.getLogger("telemetry").removeHandler(handler)
+    (line,) = lines
+    told = {name: line[name] for name in ("request", "method", "path", "route", "status", "key", "logger")}
+    assert told == {
+        "request": "mine-1",
+        "method": "GET",
+        "path": "/api/v1/gpus/x",
+        "route": "/api/v1/gpus/<gpu>",
+        "status": 404,
+        "key": None,
+        "logger": "telemetry.access",
+    }
+    assert line["duration_ms"] > 0
+
+
+def test_what_the_database_says_has_its_code() -> None:
+    told = {
+        psycopg.errors.NumericValueOutOfRange(): "out_of_range",
+        psycopg.errors.OutOfMemory(): "database_exhausted",
+        psycopg.errors.ProgramLimitExceeded(): "query_too_large",
+        psycopg.errors.QueryCanceled(): "query_timeout",
+        psycopg.errors.AdminShutdown(): "database_unavailable",
+        psycopg.errors.LockNotAvailable(): "database_unavailable",
+        psycopg.errors.UndefinedTable(): None,
+    }
+    assert {error: errors.code_of(error) for error in told} == told

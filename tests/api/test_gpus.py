@@ -63,6 +63,19 @@ def test_a_gpu_is_found_by_uuid_or_by_host_and_index(client: FlaskClient, name: 
 
 
 @pytest.mark.usefixtures("fleet")
+@pytest.mark.parametrize("name", ["MIG-GPU-1/2/0", "MIG-GPU-1%2F2%2F0"])
+def test_a_name_may_have_slashes(client: FlaskClient, engine: Engine, name: str) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE gpus SET identity = 'MIG-GPU-1/2/0', host = 'rack/a' WHERE identity = 'GPU-a0'"))
+        connection.execute(text("UPDATE metrics SET name = 'gpu/temp' WHERE name = 'DCGM_FI_DEV_GPU_TEMP'"))
+    assert get(client, f"gpus/{name}")["id"] == "MIG-GPU-1/2/0"
+    assert len(get(client, f"gpus/{name}/telemetry")["items"]) == 100
+    assert [each["name"] for each in get(client, f"gpus/{name}/metrics")["items"]] == ["DCGM_FI_DEV_GPU_UTIL", "gpu/temp"]
+    assert get(client, "hosts/rack/a")["name"] == "rack/a"
+    assert get(client, "metrics/gpu/temp")["name"] == "gpu/temp"
+
+
+@pytest.mark.usefixtures("fleet")
 def test_a_host_and_index_name_the_gpu_that_appeared_last_there(client: FlaskClient, engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(text("INSERT INTO gpus (identity, uuid, host, gpu_index) VALUES ('GPU-new', 'GPU-new', 'a', 0)"))

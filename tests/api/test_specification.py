@@ -1,6 +1,6 @@
 """The specification: valid, complete, and true, as Schemathesis finds by asking the running application what it says.
 
-SCHEMATHESIS_CASES=200 asks so many questions of each operation, well-formed and malformed: thousands in all.
+`make fuzz` asks thousands of questions, well-formed and malformed: SCHEMATHESIS_CASES of each operation and kind of access.
 """
 
 from __future__ import annotations
@@ -62,8 +62,29 @@ def test_it_lists_what_the_issue_asks_for(client: FlaskClient) -> None:
     wanted = (
         "gpus gpus/{gpu} gpus/{gpu}/metrics gpus/{gpu}/telemetry hosts hosts/{host} metrics query latest stats edges sources"
     )
-    wanted += " batches quarantine dead-letters health/live health/ready telemetry uploads/{upload} audit"
-    assert {f"/api/v1/{path}" for path in wanted.split()} <= specification(client)["paths"].keys()
+    wanted += " batches quarantine dead-letters health/live health/ready telemetry uploads/{upload} audit openapi.json docs"
+    told = specification(client)
+    assert {f"/api/v1/{path}" for path in wanted.split()} | {"/metrics", "/health"} <= told["paths"].keys()
+    assert {each["type"] for each in told["components"]["securitySchemes"].values()} == {"http", "apiKey"}
+
+
+@pytest.mark.usefixtures("fleet")
+def test_what_answers_carry_is_told(client: FlaskClient) -> None:
+    told = specification(client)
+    for path, more in (
+        ("/api/v1/gpus", {"ETag", "X-RateLimit-Remaining"}),
+        ("/api/v1/query", set()),
+        ("/api/v1/none", set()),
+        ("/api/v1/docs", {"ETag"}),
+    ):
+        answer = client.get(path)
+        given = {name for name in dict(answer.headers) if name in told["components"]["headers"]}
+        assert {"X-Request-ID", "X-Content-Type-Options"} | more <= given
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        if path in told["paths"]:
+            assert given <= told["paths"][path]["get"]["responses"][str(answer.status_code)]["headers"].keys()
+    for path in ("/api/v1/openapi.json", "/api/v1/docs", "/metrics"):
+        assert client.get(f"{path}?colour=red").status_code == 400
 
 
 def test_every_operation_says_what_each_parameter_is(client: FlaskClient) -> None:
@@ -120,7 +141,12 @@ def every(cases: SearchStrategy[Any], ask: Callable[[Any], None], count: int) ->
 
 @pytest.mark.parametrize(
     ("access", "scopes", "share", "expected"),
-    [("open", None, 1, (False, False)), ("keys", ["read"], 2, (False, True)), ("keys", None, 4, (True, False))],
+    [
+        ("open", None, 1, (False, False)),
+        ("keys", ["read"], 2, (False, True)),
+        ("keys", ["admin", "ingest"], 2, (False, False)),
+        ("keys", None, 4, (True, False)),
+    ],
 )
 @pytest.mark.usefixtures("fleet")
 def test_schemathesis_finds_no_lie(
@@ -153,5 +179,6 @@ def test_schemathesis_finds_no_lie(
         # What has no parameters cannot be asked for badly.
         with suppress(Unsatisfiable):
             every(result.ok().as_strategy(generation_mode=GenerationMode.NEGATIVE), ask, CASES // share)
+    print(f"{access}, {scopes}: {statuses.total()} questions, {dict(sorted(statuses.items()))}")  # noqa: T201 - make fuzz shows it
     assert statuses[200] > 0
     assert (statuses[401] > 0, statuses[403] > 0) == expected

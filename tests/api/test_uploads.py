@@ -6,7 +6,7 @@ import gzip
 import io
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 
-from telemetry.api import create_app
+from telemetry.api import create_app, spool
+from telemetry.api.errors import ProblemError
 from telemetry.settings import Settings
 from tests.waiting import eventually
 
@@ -104,6 +105,51 @@ def test_limits_of_size_and_disk(settings: Settings) -> None:
     assert (full.status_code, full.get_json()["code"]) == (507, "spool_full")
     assert len(spooled(settings)) == 1
     app.extensions["connections"].close()
+
+
+def test_a_form_goes_straight_to_the_spool_directory(client: FlaskClient, settings: Settings) -> None:
+    data = rows(20)
+    extra = {"file": (io.BytesIO(data), "a.csv"), "more": "x"}
+    for form in (extra, {"other": (io.BytesIO(data), "a.csv")}, {"file": [(io.BytesIO(data), "a"), (io.BytesIO(data), "b")]}):
+        answer = client.post(PATH, data=form, content_type="multipart/form-data")
+        assert (answer.status_code, answer.get_json()["code"]) == (400, "bad_request"), form
+    cut = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + data
+    assert send(client, cut, "multipart/form-data; boundary=x").get_json()["code"] == "bad_request"
+    assert spooled(settings) == []
+
+
+def test_uploads_that_come_together_are_counted_together(settings: Settings) -> None:
+    small = replace(settings, spool_max_bytes=6000)
+    piece = rows(30)
+
+    def while_another_comes() -> Iterator[bytes]:
+        yield piece[:1000]
+        spool.write([piece], "first.csv", small).publish()
+        yield piece[1000:]
+
+    with pytest.raises(ProblemError) as refused:
+        spool.write(while_another_comes(), "second.csv", small)
+    assert refused.value.code == "spool_full"
+    assert [file.name for file in spooled(settings)] == ["first.csv"]
+
+
+def test_an_upload_that_is_done_never_waits_again(client: FlaskClient, settings: Settings, engine: Engine) -> None:
+    url = send(client, rows(20)).get_json()["url"]
+    assert client.get(url).get_json()["state"] == "waiting"
+    for file in spooled(settings):
+        file.unlink()
+    assert client.get(url).get_json()["state"] == "removed"
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "WITH s AS (INSERT INTO sources (edge, path, fingerprint, format) SELECT 'central/uploads', '/spool/' || name,"
+                " fingerprint, 'dcgm' FROM uploads RETURNING id) INSERT INTO batches (edge, batch_id, source_id, status,"
+                " start_offset, end_offset, first_line, rows, stored, duplicate, conflict, blank, quarantined, read_at,"
+                " published_at) SELECT 'central/uploads', 'b', s.id, 'stored', start_bytes, size_bytes, 2, 20, 20, 0, 0, 0, 0,"
+                " now(), now() FROM s, uploads"
+            )
+        )
+    assert client.get(url).get_json()["state"] == "done"
 
 
 def test_what_an_upload_left_that_never_ended_is_removed(client: FlaskClient, settings: Settings) -> None:

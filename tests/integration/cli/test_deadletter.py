@@ -58,6 +58,11 @@ def test_letters_are_listed_shown_retried_and_dropped(telemetry: Run, engine: En
     dropped = telemetry("deadletter", "drop", "--json", str(left["id"]), "7777")
     assert json.loads(dropped.stdout) == [{"id": left["id"], "dropped": True}, {"id": 7777, "dropped": False}]
     assert "no dead letters" in telemetry("deadletter", "list").stdout
+    assert telemetry("rewind").returncode == 0
+    with engine.connect() as connection:
+        noted = connection.execute(text("SELECT action, target, detail ->> 'status' FROM audit_log ORDER BY id")).all()
+    retries = [("deadletter.retry", str(each["id"]), status) for each, status in zip(listed, ("stored", "dead"), strict=True)]
+    assert noted == [*retries, ("deadletter.drop", str(left["id"]), None), ("rewind", "edges", None)]
 
 
 def test_bad_usage_is_told(telemetry: Run) -> None:

@@ -1,0 +1,15 @@
+"""The application with little patience, for a server of its own: what takes a minute elsewhere takes a second here."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from telemetry.api import connections, create_app, patience, streams
+
+
+def app() -> Flask:
+    """The application."""
+    streams.STALL_S = 1
+    patience.Connection.silence_s = 6.0
+    connections.QUERY_TIMEOUT_S = 5
+    return create_app()
