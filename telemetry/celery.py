@@ -24,7 +24,7 @@ from kombu.transport import TRANSPORT_ALIASES
 
 from telemetry.broker import CONNECT_TIMEOUT_S, SOCKET_TIMEOUT_S, tls_options
 from telemetry.keys import Keys
-from telemetry.monitoring import logs
+from telemetry.monitoring import logs, traces
 from telemetry.settings import Settings, SettingsError, misspelt
 
 PERSIST = "telemetry.collector.persist"
@@ -94,6 +94,10 @@ def make_app(settings: Settings) -> Celery:
     app.steps["worker"].update(["telemetry.monitoring.watchdog:Watchdog", "telemetry.monitoring.worker:Port"])
     app.steps["consumer"].add("telemetry.monitoring.worker:Pulse")
     logs.install(settings)
+    try:
+        traces.install(settings)
+    except traces.MissingError as error:
+        raise SystemExit(f"telemetry: {error}") from None
     return app
 
 

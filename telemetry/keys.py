@@ -8,6 +8,7 @@
 | `{p}.unacked_index.{owner}` | zset | Celery: when they were fetched |
 | `{p}.unacked_mutex.{owner}` | string | Celery: who looks for those fetched too long ago |
 | `{p}:edges` | set | names of the edges that have streamed |
+| `{p}:expected` | zset | edges that stream for good: until when (ms) each is expected to be heard of again |
 | `{p}:sources:{edge}` | set | ids of the sources of an edge |
 | `{p}:source:{edge}:{id}` | hash | one source: `token` (fencing), `owner`, `lease_until_ms`, `state` (JSON: file, window) |
 | `{p}:acks:{edge}:{id}` | hash | batch id → `stored` or `dead`; written after the commit, removed by the streamer, expires |
@@ -31,6 +32,10 @@ class Keys:
     def edges(self) -> str:
         """Set of edge names."""
         return f"{self.prefix}:edges"
+
+    def expected(self) -> str:
+        """Sorted set of the edges that stream for good."""
+        return f"{self.prefix}:expected"
 
     def sources(self, edge: str) -> str:
         """Set of an edge's source ids."""

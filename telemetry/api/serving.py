@@ -14,10 +14,10 @@ from telemetry.settings import Settings
 
 
 def on_starting(_server: Any) -> None:
-    """In the master, before there is a worker."""
+    """In the master, before there is a worker, which inherits all of it."""
     shared.share()
-
-
-def post_fork(_server: Any, _worker: Any) -> None:
-    """In each worker."""
-    logs.configure(Settings.load(os.environ), logging.WARNING)
+    settings = Settings.load(os.environ)
+    logs.configure(settings)
+    for name in ("gunicorn.error", "gunicorn.access"):
+        for handler in logging.getLogger(name).handlers:
+            handler.setFormatter(logs.formatter(settings))

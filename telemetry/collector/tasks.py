@@ -21,7 +21,7 @@ from telemetry.collector.acks import Acks
 from telemetry.collector.consume import Coalescer, GroupRequest
 from telemetry.collector.persist import Collector, Message, passes
 from telemetry.keys import Keys
-from telemetry.monitoring import trail
+from telemetry.monitoring import traces, trail
 from telemetry.readings.wire import NewerVersionError, WireError
 from telemetry.store.engine import make_engine
 
@@ -45,13 +45,16 @@ def collector() -> Collector:
 
 
 @app.task(name=PERSIST, Strategy=Coalescer, Request=GroupRequest)
-def persist(bodies: Sequence[Body], *, condemned: bool = False) -> None:
+def persist(bodies: Sequence[Body], *, condemned: bool = False, parents: Sequence[str] = ()) -> None:
     """Persist the batches in the bodies of some messages, each `(header, payload)`: see `telemetry.readings.wire`.
 
-    `condemned` says that the one message has been the end of too many processes.
+    `condemned` says that the one message has been the end of too many processes, `parents` are the spans of their publication.
     """
     messages = [opened(body) for body in bodies]
-    with trail.about(header for header, _ in messages):
+    with (
+        trail.about(header for header, _ in messages),
+        traces.span("persist batches", "consumer", parents=map(str, parents), batches=len(messages)),
+    ):
         work(messages, condemned=condemned)
 
 

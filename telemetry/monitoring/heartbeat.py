@@ -27,12 +27,11 @@ class Heartbeat:
     def __init__(self, file: Path | None, cluster: str, component: str) -> None:
         self._file = file
         self._labels = (cluster, component)
-        self._at_s = time.time()
         self._last_s = time.monotonic()
 
     def beat(self) -> None:
         """The loop has turned."""
-        self._at_s, self._last_s = time.time(), time.monotonic()
+        self._last_s = time.monotonic()
         if self._file is not None:
             try:
                 self._file.touch()
@@ -55,9 +54,9 @@ class Heartbeat:
     def collect(self) -> Iterable[Metric]:
         """For a registry of prometheus_client."""
         family = GaugeMetricFamily(
-            "telemetry_heartbeat_timestamp_seconds",
-            "When the loop of this process last turned, seconds since 1970.",
+            "telemetry_heartbeat_age_seconds",
+            "Seconds since the loop of this process last turned.",
             labels=("cluster", "component"),
         )
-        family.add_metric(self._labels, self._at_s)
+        family.add_metric(self._labels, self.silent_s())
         yield family

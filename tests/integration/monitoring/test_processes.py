@@ -80,14 +80,16 @@ def test_an_edge_counts_what_it_publishes(
     )
     eventually(lambda: verify(sample)["missing"] == 0, 30)
     shown = scrape(streamer)
-    assert total(shown, "telemetry_rows_published_total") == verify(sample)["read"]
+    assert total(shown, "telemetry_rows_published_total") == total(shown, "telemetry_rows_read_total") == verify(sample)["read"]
     assert total(shown, "telemetry_source_bytes_published_total") == len(
         b"".join(sample.read_bytes().splitlines(keepends=True)[1:])
     )
     assert total(shown, "message_queue_connection_status", cluster="test", component="streamer") == 1
-    assert total(shown, "telemetry_heartbeat_timestamp_seconds", component="streamer")
+    assert total(shown, "telemetry_heartbeat_age_seconds", component="streamer") is not None
     assert heart.exists()
     assert (total(scrape(beat), "telemetry_ticks_published_total") or 0) > 1
+    assert 0 <= (total(scrape(beat), "telemetry_beat_silent_seconds", cluster="test", edge="test/node") or 0) < 10
+    assert total(scrape(beat), "telemetry_beat_interval_seconds") == 0.1
     assert total(scrape(beat), "message_queue_connection_status", cluster="test", component="beat") == 1
     assert total(shown, "cross_cluster_latency_seconds") is None
     for port in (beat, streamer):
