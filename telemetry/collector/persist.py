@@ -37,7 +37,8 @@ Status = Literal["stored", "dead", "known", "probe"]
 # Errors that the batch itself causes and that will be the same the next time.
 HOPELESS = (wire.WireError, psycopg.errors.DataError, psycopg.errors.CheckViolation, sqlalchemy.exc.DataError)
 # Failures of everything around: another time, or another worker, may do better.
-SURROUNDINGS = (sqlalchemy.exc.SQLAlchemyError, psycopg.Error, redis.RedisError, OSError, MemoryError, SoftTimeLimitExceeded)
+DATABASE = (sqlalchemy.exc.SQLAlchemyError, psycopg.Error)
+SURROUNDINGS = (*DATABASE, redis.RedisError, OSError, MemoryError, SoftTimeLimitExceeded)
 MAX_ERROR_CHARACTERS = 2000
 
 

@@ -19,7 +19,7 @@ from telemetry import broker
 from telemetry.celery import PERSIST, app, settings
 from telemetry.collector.acks import Acks
 from telemetry.collector.consume import Coalescer, GroupRequest
-from telemetry.collector.persist import Collector, Message, passes
+from telemetry.collector.persist import DATABASE, Collector, Message, passes
 from telemetry.keys import Keys
 from telemetry.monitoring import traces, trail
 from telemetry.readings.wire import NewerVersionError, WireError
@@ -70,7 +70,7 @@ def work(messages: Sequence[Message], *, condemned: bool) -> None:
         except Exception as error:
             if not passes(error):
                 raise
-            trail.setback()
+            trail.setback(of_database=isinstance(error, DATABASE))
             log.warning("%s %s: %s", named(messages), type(error).__name__, str(error).splitlines()[:1])
             if pause_s is None or time.monotonic() > deadline:
                 raise Reject(error, requeue=True) from None

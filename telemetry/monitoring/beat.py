@@ -69,9 +69,12 @@ class Scheduler(beat.Scheduler):
         if not settings.metrics_port:
             return
         signals.after_task_publish.connect(self._count, weak=False, dispatch_uid="telemetry.beat")
-        metrics.of(metrics.Beat)
         if shared.directory() is not None:
+            # Celery has closed all files of this child of the worker.
+            shared.join()
+            metrics.of(metrics.Beat)
             return
+        metrics.of(metrics.Beat)
         ticking = [self.ticking] if settings.role == "edge" else []
         registry = server.registry_of(settings, COMPONENT, [self._connection, self._heartbeat, *ticking])
         try:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from telemetry.monitoring import logs, metrics, shared
+from telemetry.monitoring import logs, metrics, shared, transactions
 from telemetry.monitoring.latency import Ring
 
 log = logging.getLogger("telemetry.trail")
@@ -98,6 +98,7 @@ def about(headers: Iterable[Any]) -> Iterator[None]:
 
 def stored(batches: int, seconds: float) -> None:
     """A transaction that stores so many batches was committed."""
+    transactions.last().ended(failed=False)
     counted = metrics.of(metrics.Collector)
     counted.transaction.observe(seconds)
     counted.transaction_batches.observe(batches)
@@ -108,6 +109,8 @@ def partition_refused() -> None:
     metrics.of(metrics.Collector).partition_failures.inc()
 
 
-def setback() -> None:
-    """A collector's surroundings failed, and it will try again."""
+def setback(*, of_database: bool) -> None:
+    """A collector's surroundings failed, the database or others, and it will try again."""
+    if of_database:
+        transactions.last().ended(failed=True)
     metrics.of(metrics.Collector).setbacks.inc()
