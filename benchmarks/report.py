@@ -47,6 +47,7 @@ GOALS = (
     Goal("beat and streamer at 100 rows/s (percent of a core)", "edge.cpu_percent", 1, most=True),
     Goal("beat and streamer, private memory (MiB)", "edge.uss_mib", 200, most=True),
     Goal("catching up after an hour's outage (s)", "outage.seconds", 30, most=True),
+    Goal("ingest rate with metrics ÷ without", "metrics.kept", 0.97),
     Goal("fleet: growth of the lag ÷ rows due", "fleet.lag_growth", 0.01, most=True),
 )
 
