@@ -52,6 +52,7 @@ GOALS = (
     Goal("8 clients at once: requests without an answer", "api.errors", 0, most=True),
     Goal("memory that grows while a CSV is exported (MiB)", "api.csv_growth_mib", 24, most=True),
     Goal("memory that grows while NDJSON is exported (MiB)", "api.ndjson_growth_mib", 24, most=True),
+    Goal("ingest rate with metrics ÷ without", "metrics.kept", 0.97),
     Goal("fleet: growth of the lag ÷ rows due", "fleet.lag_growth", 0.01, most=True),
 )
 

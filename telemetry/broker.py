@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ssl
 from typing import Any
-from urllib.parse import urlsplit
 
 import redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
+from telemetry.redaction import blot
 from telemetry.settings import Settings
 
 CONNECT_TIMEOUT_S = 5
@@ -58,8 +58,4 @@ def now_us(client: redis.Redis) -> int:
 
 def shown(url: str) -> str:
     """A broker or database URL without its password, fit for a log or a screen."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    host = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=f"{parts.username or ''}:***@{host}").geturl()
+    return blot(url)

@@ -19,6 +19,7 @@ Messages are msgpack, never pickle. `header` and `payload` are those of message 
 | `{p}.unacked_index.{owner}` | zset | Celery: when they were fetched |
 | `{p}.unacked_mutex.{owner}` | string | Celery: who looks for those fetched too long ago |
 | `{p}:edges` | set | names of the edges that have streamed |
+| `{p}:expected` | zset | edges that stream for good: until when (ms) each is expected to be heard of again |
 | `{p}:sources:{edge}` | set | ids of the sources of an edge |
 | `{p}:source:{edge}:{id}` | hash | one source: `token` (fencing), `owner`, `lease_until_ms`, `state` (JSON: file, window) |
 | `{p}:acks:{edge}:{id}` | hash | batch id → `stored` or `dead`; written after the commit, removed by the streamer, expires |
@@ -43,7 +44,7 @@ from kombu.transport import TRANSPORT_ALIASES
 
 from telemetry.broker import CONNECT_TIMEOUT_S, SOCKET_TIMEOUT_S, tls_options
 from telemetry.keys import Keys
-from telemetry.monitoring import logs
+from telemetry.monitoring import logs, traces
 from telemetry.settings import Settings, SettingsError, tell_misspelt
 
 PERSIST = "telemetry.collector.persist"
@@ -115,6 +116,10 @@ def make_app(settings: Settings) -> Celery:
     app.steps["worker"].update(["telemetry.monitoring.watchdog:Watchdog", "telemetry.monitoring.worker:Port"])
     app.steps["consumer"].add("telemetry.monitoring.worker:Pulse")
     logs.install(settings)
+    try:
+        traces.install(settings)
+    except traces.MissingError as error:
+        raise SystemExit(f"telemetry: {error}") from None
     return app
 
 

@@ -18,6 +18,10 @@ class Keys:
         """Set of edge names."""
         return f"{self.prefix}:edges"
 
+    def expected(self) -> str:
+        """Sorted set of the edges that stream for good."""
+        return f"{self.prefix}:expected"
+
     def sources(self, edge: str) -> str:
         """Set of an edge's source ids."""
         return f"{self.prefix}:sources:{edge}"

@@ -298,6 +298,16 @@ class Settings:
     database_capacity_bytes: int = _setting(
         0, _number(int, 0, 1 << 60), "bytes the database may take, for the alert before it is full; 0: unknown"
     )
+    log_level: Literal["debug", "info", "warning", "error"] = _setting(
+        "info",
+        _choice("debug", "info", "warning", "error"),
+        "how much our own loggers say: with `info` a line a batch at each station; what libraries say is up to Celery's `-l`",
+    )
+    traces: bool = _setting(
+        False,
+        _flag,
+        "send traces of batches by OpenTelemetry (the extra `otel`); the endpoint is `OTEL_EXPORTER_OTLP_ENDPOINT`",
+    )
     log_format: Literal["console", "json"] = _setting(
         "console", _choice("console", "json"), "form of log lines: `console` or `json`"
     )

@@ -6,7 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from benchmarks.bench import Bench
-from benchmarks.cases import api, copy_binary, copy_text, edge, end_to_end, fleet, history, latency, messages, orm, outage
+from benchmarks.cases import (
+    api,
+    copy_binary,
+    copy_text,
+    edge,
+    end_to_end,
+    fleet,
+    history,
+    latency,
+    messages,
+    metrics,
+    orm,
+    outage,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,5 +44,6 @@ CASES = {
     "edge": Case("a real edge at 100 rows/s", edge.run, rounds=False),
     "outage": Case("catching up an hour of 1,000 rows/s", outage.run, rounds=False),
     "api": Case("the API beside SQL by hand", api.run, rounds=False),
+    "metrics": Case("100-row messages with and without metrics", metrics.run, rounds=False),
     "fleet": Case("a fleet at 100 rows/s each", fleet.run, rounds=False),
 }

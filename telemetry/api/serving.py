@@ -16,16 +16,15 @@ from telemetry.settings import Settings
 
 
 def on_starting(server: Any) -> None:
-    """In the master, before there is a worker."""
-    streams, threads = Settings.load(os.environ).api_streams, server.cfg.threads
+    """In the master, before there is a worker, which inherits all of it."""
+    settings = Settings.load(os.environ)
+    streams, threads = settings.api_streams, server.cfg.threads
     if streams >= threads:
         raise SystemExit(f"TELEMETRY_API_STREAMS is {streams}, and must be less than the {threads} threads of a process")
     shared.share()
-
-
-def post_fork(_server: Any, _worker: Any) -> None:
-    """In each worker."""
-    settings = Settings.load(os.environ)
-    logs.configure(settings, logging.WARNING)
+    logs.configure(settings)
+    for name in ("gunicorn.error", "gunicorn.access"):
+        for handler in logging.getLogger(name).handlers:
+            handler.setFormatter(logs.formatter(settings))
     if settings.log_format == "json":
         requests.log.setLevel(logging.INFO)

@@ -21,7 +21,7 @@ from telemetry.store.engine import make_engine
 
 PORT = 9104
 COMPONENT = "exporter"
-# Of all looks, so many times rarer: it reads the whole ledger.
+# Of all looks, so many times rarer: these read the whole ledger.
 AUDIT_EVERY = 4
 
 
@@ -39,19 +39,22 @@ def exporter(port: int | None, data_dir: Path | None) -> None:
     logs.configure(settings)
     looks = looks_at(settings)
     connection = Connection(settings, COMPONENT)
+    for each in looks:
+        each.start()
     registry = server.registry_of(settings, COMPONENT, [connection, Looks(looks)])
 
     def ready() -> server.Answer:
         missing = {each.name: "ok" if each.is_fresh() else "unreachable" for each in looks}
         return all(each.is_fresh() for each in looks), missing
 
+    def live() -> server.Answer:
+        return all(each.is_alive() for each in looks), {each.name: each.is_alive() for each in looks}
+
     try:
-        server.serve(settings, registry, lambda: (True, {}), ready)
+        server.serve(settings, registry, live, ready)
     except server.PortError as error:
         raise click.ClickException(str(error)) from None
     connection.start()
-    for each in looks:
-        each.start()
     stopping = threading.Event()
     for sign in (signal.SIGINT, signal.SIGTERM):
         signal.signal(sign, lambda *_: stopping.set())
@@ -60,13 +63,13 @@ def exporter(port: int | None, data_dir: Path | None) -> None:
 
 def looks_at(settings: Settings) -> list[Look]:
     """The parts that are looked at."""
-    engine = make_engine(settings, application="exporter", pool_size=3)
+    engine = make_engine(settings, application="exporter", pool_size=4)
     client = broker.connect(settings)
-    audit = database.Audit(engine, settings)
     every_s = settings.exporter_interval_s
     looks = [
         Look("broker", every_s, lambda: queue.look(client, settings)),
         Look("database", every_s, lambda: database.look(engine, settings)),
-        Look("ledger", AUDIT_EVERY * every_s, audit),
+        Look("ledger", AUDIT_EVERY * every_s, lambda: database.ledger(engine)),
+        Look("gaps", AUDIT_EVERY * every_s, database.Audit(engine, settings)),
     ]
     return [*looks, Look("gpus", every_s, lambda: gpus.look(engine))] if settings.exporter_gpus else looks

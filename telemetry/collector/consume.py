@@ -22,6 +22,7 @@ from kombu.message import Message
 
 from telemetry.celery import ROWS_HEADER
 from telemetry.collector.coalesce import Buffer, Deaths, Held
+from telemetry.monitoring import traces
 from telemetry.settings import Settings
 
 log = get_logger(__name__)
@@ -99,6 +100,7 @@ class Coalescer:
     def _submit(self, group: list[Held[Fetched]]) -> None:
         name = str(uuid.uuid4())
         messages = [(message.body, message.content_type, message.content_encoding) for message, _, _ in fetched(group)]
+        parents = [each.headers[traces.HEADER] for each, _, _ in fetched(group) if traces.HEADER in each.headers]
         condemned = len(group) == 1 and self._deaths.condemned(id_of(group[0]))
         count = sum(each.readings for each in group)
         headers: dict[str, Any] = {
@@ -120,7 +122,7 @@ class Coalescer:
             eventer=self._eventer,
             task=self._task,
             connection_errors=self._consumer.connection_errors,
-            body=((messages,), {"condemned": condemned}, {}),
+            body=((messages,), {"condemned": condemned, "parents": parents}, {}),
             headers=headers,
             decoded=True,
             utc=True,

@@ -29,7 +29,8 @@ HOPELESS = (wire.WireError, psycopg.errors.DataError, psycopg.errors.CheckViolat
 # Of Postgres, "program limit exceeded": such as a name too long for an index. psycopg calls it operational.
 HOPELESS_CLASS = "54"
 # Failures of everything around: another time, or another worker, may do better.
-SURROUNDINGS = (sqlalchemy.exc.SQLAlchemyError, psycopg.Error, redis.RedisError, OSError, MemoryError, SoftTimeLimitExceeded)
+DATABASE = (sqlalchemy.exc.SQLAlchemyError, psycopg.Error)
+SURROUNDINGS = (*DATABASE, redis.RedisError, OSError, MemoryError, SoftTimeLimitExceeded)
 MAX_ERROR_CHARACTERS = 2000
 MAX_HEADER_CHARACTERS = 1 << 16
 MAX_DEPTH = 20

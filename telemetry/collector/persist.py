@@ -8,20 +8,21 @@ away, lock timeout, deadlock) is raised, and the message comes again. Which is w
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Literal
 
 import numpy as np
 import psycopg
+import sqlalchemy.exc
 from sqlalchemy import Connection, Engine, event
 
 from telemetry.collector import deadletters, ledger, samples
 from telemetry.collector.acks import Acks
 from telemetry.collector.deadletters import Message, passes
 from telemetry.collector.registry import Registry
-from telemetry.monitoring import trail
+from telemetry.monitoring import traces, trail
 from telemetry.readings import wire
 from telemetry.settings import Settings
 from telemetry.store.partitions import Partitions
@@ -31,22 +32,24 @@ log = logging.getLogger(__name__)
 Status = Literal["stored", "dead", "known", "probe"]
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """Rows of a batch by class."""
-
-    stored: int
-    duplicate: int
-    conflict: int
+WRITTEN = ("stored", "duplicate", "conflict")
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a message: stored now (its rows by class), dead (why, if it died now), known before, or a probe."""
+    """What became of a message: stored now, dead (why, if it died now), known before, or a probe.
+
+    `rows` counts by class those of a batch that this message settled; it is empty for one that was known.
+    """
 
     status: Status
-    written: Written | None = None
+    rows: Mapping[str, int] = field(default_factory=dict)
     error: str | None = None
+
+    @property
+    def settlement(self) -> str:
+        """The word that metrics have for it: what died before and came again is known."""
+        return "known" if self.status == "dead" and not self.error else self.status
 
 
 PROBE = Outcome("probe")
@@ -60,6 +63,8 @@ class Collector:
         self._engine = engine
         self._acks = acks
         self._cluster = settings.cluster_name
+        # Committed here and not acknowledged yet: should that fail, the next try finds them known, and none was doubled.
+        self._unacknowledged: dict[ledger.Key, Outcome] = {}
         self._registry = Registry(engine, settings.volatile_labels, settings.series_cache_size)
         self._partitions = Partitions(engine)
         self._dead = deadletters.DeadLetters(engine, self._registry)
@@ -145,9 +150,13 @@ class Collector:
             for of, batch in zip(ids, batches, strict=True)
         ]
         arranged = samples.arrange(parts)
-        self._partitions.ensure(arranged.days())
+        self._prepare(arranged.days())
         began_s = monotonic()
-        with self._engine.connect() as connection, connection.begin() as transaction:
+        with (
+            traces.span("transaction", batches=len(batches)),
+            self._engine.connect() as connection,
+            connection.begin() as transaction,
+        ):
             if not ledger.enter(connection, batches, source_ids, arranged.expected):
                 transaction.rollback()
                 return []
@@ -158,7 +167,30 @@ class Collector:
             ledger.quarantine(connection, batches, source_ids)
         trail.stored(len(batches), monotonic() - began_s)
         columns = zip(counts.stored.tolist(), counts.duplicate.tolist(), counts.conflict.tolist(), strict=True)
-        return [Outcome("stored", Written(*row)) for row in columns]
+        outcomes = [
+            Outcome(
+                "stored",
+                dict(zip(WRITTEN, row, strict=True))
+                | {"blank": batch.readings.blank, "quarantined": len(batch.readings.quarantined)},
+            )
+            for batch, row in zip(batches, columns, strict=True)
+        ]
+        for batch, outcome in zip(batches, outcomes, strict=True):
+            self._committed(batch.edge, batch.batch_id, outcome)
+        return outcomes
+
+    def _prepare(self, days: Iterable[int]) -> None:
+        """See that there are partitions. A database that is away has refused none."""
+        try:
+            self._partitions.ensure(days)
+        except sqlalchemy.exc.DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None):
+                trail.partition_refused()
+            raise
+
+    def _committed(self, edge: str, batch_id: str, outcome: Outcome) -> None:
+        self._unacknowledged[edge, batch_id] = outcome
+        trail.committed(edge, outcome.status, outcome.rows, cluster=self._cluster)
 
     def _died(self, message: Message, error: Exception) -> Outcome:
         if not deadletters.hopeless(error):
@@ -168,20 +200,29 @@ class Collector:
     def _bury(self, message: Message, error: Exception) -> Outcome:
         """Keep a message that can never be stored, and enter it as dead if it says which batch it is."""
         text = deadletters.told(error)
-        known_as = self._dead.keep(message, text)
-        if known_as is None:
-            return Outcome("dead", error=text)
-        return Outcome("dead") if known_as == "dead" else KNOWN
+        if known_as := self._dead.keep(message, text):
+            return Outcome("dead") if known_as == "dead" else KNOWN
+        batch = deadletters.checked(message[0])
+        outcome = Outcome("dead", {"dead": batch["rows"]["read"]} if batch else {}, text)
+        if batch:
+            self._committed(batch["edge"], batch["batch_id"], outcome)
+        return outcome
 
     def _acknowledge(self, outcomes: Iterable[tuple[Any, Outcome]]) -> None:
-        settled = [(checked, outcome) for header, outcome in outcomes if (checked := deadletters.checked(header))]
-        now_us = self._acks.send(
-            (header["edge"], header["source"]["id"], header["batch_id"], "dead" if outcome.status == "dead" else "stored")
-            for header, outcome in settled
-        )
+        own = dict(self._unacknowledged)
+        settled = [
+            (checked, own.pop((checked["edge"], checked["batch_id"]), outcome))
+            for header, outcome in outcomes
+            if (checked := deadletters.checked(header))
+        ]
+        with traces.span("acknowledge", batches=len(settled)):
+            now_us = self._acks.send(
+                (header["edge"], header["source"]["id"], header["batch_id"], "dead" if outcome.status == "dead" else "stored")
+                for header, outcome in settled
+            )
+        self._unacknowledged.clear()
         for header, outcome in settled:
-            rows = _classes(header, outcome)
-            trail.settled(header, outcome.status, rows, cluster=self._cluster, acknowledged_us=now_us)
+            trail.acknowledged(header, outcome.settlement, outcome.rows, cluster=self._cluster, acknowledged_us=now_us)
 
     def _forget(self, *_: Any) -> None:
         self._registry.forget()
@@ -192,12 +233,3 @@ def _driver(connection: Connection) -> psycopg.Connection:
     driver = connection.connection.driver_connection
     assert isinstance(driver, psycopg.Connection), "the engine's URL names psycopg"  # noqa: S101
     return driver
-
-
-def _classes(header: dict[str, Any], outcome: Outcome) -> dict[str, int]:
-    """What became of the rows of a batch that this message settled; nothing for one that was known before."""
-    rows, written = header["rows"], outcome.written
-    if written is not None:
-        of_file = {"blank": rows["blank"], "quarantined": rows["quarantined"]}
-        return {"stored": written.stored, "duplicate": written.duplicate, "conflict": written.conflict, **of_file}
-    return {"dead": rows["read"]} if outcome.error else {}

@@ -20,10 +20,10 @@ from telemetry.celery import PERSIST, app, settings
 from telemetry.collector import deadletters
 from telemetry.collector.acks import Acks
 from telemetry.collector.consume import Coalescer, GroupRequest
-from telemetry.collector.deadletters import Message, passes
+from telemetry.collector.deadletters import DATABASE, Message, passes
 from telemetry.collector.persist import Collector
 from telemetry.keys import Keys
-from telemetry.monitoring import trail
+from telemetry.monitoring import traces, trail
 from telemetry.readings.wire import NewerVersionError, WireError
 from telemetry.store.engine import make_engine
 
@@ -47,13 +47,16 @@ def collector() -> Collector:
 
 
 @app.task(name=PERSIST, Strategy=Coalescer, Request=GroupRequest)
-def persist(bodies: Sequence[Body], *, condemned: bool = False) -> None:
+def persist(bodies: Sequence[Body], *, condemned: bool = False, parents: Sequence[str] = ()) -> None:
     """Persist the batches in the bodies of some messages, each `(header, payload)`: see `telemetry.readings.wire`.
 
-    `condemned` says that the one message has broken the work on it too often.
+    `condemned` says that the one message has broken the work on it too often, `parents` are the spans of their publication.
     """
     messages = [opened(body) for body in bodies]
-    with trail.about(header for header, _ in messages):
+    with (
+        trail.about(header for header, _ in messages),
+        traces.span("persist batches", "consumer", parents=map(str, parents), batches=len(messages)),
+    ):
         work(messages, condemned=condemned)
 
 
@@ -71,7 +74,7 @@ def work(messages: Sequence[Message], *, condemned: bool) -> None:
                 # It goes back to the queue, and must not come again at once.
                 time.sleep(LONG_PAUSE_S)
                 raise
-            trail.setback()
+            trail.setback(of_database=isinstance(error, DATABASE))
             log.warning("%s %s: %s", named(messages), type(error).__name__, str(error).splitlines()[:1])
             if pause_s is None or time.monotonic() > deadline:
                 raise Reject(error, requeue=True) from None

@@ -1,15 +1,16 @@
 """What the broker knows: the queue, its memory, and for each source how far it is.
 
-Ages are differences of the broker's own clock. At most MAX_EDGES edges are looked at, and MAX_SOURCES sources shown one by
-one, those that lag most; what is shown of an edge counts all of its sources.
+Ages are differences of the broker's own clock. At most MAX_EDGES edges are looked at, those heard of last, and MAX_SOURCES
+sources shown one by one, those that lag most; what is shown of an edge counts all of its sources.
 """
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import inf
 
 import redis
 from prometheus_client.metrics_core import Metric
@@ -18,7 +19,8 @@ from telemetry import broker
 from telemetry.exporter.families import gauge, single
 from telemetry.keys import Keys
 from telemetry.settings import Settings
-from telemetry.streamer.registry import State, edges
+from telemetry.streamer.growth import behind_since_us
+from telemetry.streamer.registry import State, edges, expected_ms
 from telemetry.streamer.window import Window
 
 MAX_SOURCES = 200
@@ -29,7 +31,7 @@ EDGE = ("source_cluster", "edge")
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far one source is. `silent_s` counts from the end of its streamer's lease, None if it was given up in order."""
+    """How far one source is, by what its streamer saved last."""
 
     edge: str
     source_id: str
@@ -37,14 +39,19 @@ class Progress:
     size_bytes: int
     committed_bytes: int
     in_flight_bytes: int
+    window_bytes: int
     lag_rows: float
     lag_s: float
-    silent_s: float | None
 
     @property
     def lag_bytes(self) -> int:
         """Bytes of the file that are not known to be committed."""
         return max(0, self.size_bytes - self.committed_bytes)
+
+    @property
+    def window_ratio(self) -> float:
+        """How full its window is."""
+        return self.in_flight_bytes / self.window_bytes if self.window_bytes else 0.0
 
     def labels(self) -> tuple[str, ...]:
         """By SOURCE."""
@@ -53,28 +60,46 @@ class Progress:
 
 def look(client: redis.Redis, settings: Settings) -> Sequence[Metric]:
     """All metrics of the broker. Raises redis.RedisError."""
-    return [*_queue(client, settings), *_memory(client), *_sources(list(progress(client, settings)))]
+    keys = Keys(settings.key_prefix)
+    silent = silent_s(client, keys)
+    chosen = _last_heard_of(edges(client, keys), silent)
+    found = list(progress(client, settings, chosen))
+    return [*_queue(client, settings), *_memory(client), *_sources(found), *_edges(found), *_silence(client, settings, silent)]
 
 
-def progress(client: redis.Redis, settings: Settings) -> Iterator[Progress]:
-    """How far each source of each edge is."""
+def silent_s(client: redis.Redis, keys: Keys) -> dict[str, float]:
+    """For how long each edge that streams for good is overdue; the MAX_EDGES that were heard of last."""
+    now_ms = broker.now_us(client) / 1000
+    last = sorted(expected_ms(client, keys).items(), key=lambda item: item[1], reverse=True)[:MAX_EDGES]
+    return {edge: max(0.0, now_ms - until) / 1000 for edge, until in last}
+
+
+def _last_heard_of(known: Sequence[str], silent: Mapping[str, float]) -> list[str]:
+    return sorted(known, key=lambda edge: (silent.get(edge, inf), edge))[:MAX_EDGES]
+
+
+def progress(client: redis.Redis, settings: Settings, chosen: Sequence[str] | None = None) -> Iterator[Progress]:
+    """How far each source of some edges is, or of all."""
     keys = Keys(settings.key_prefix)
     now_us = broker.now_us(client)
-    for edge in edges(client, keys)[:MAX_EDGES]:
+    for edge in edges(client, keys) if chosen is None else chosen:
         ids = sorted(each.decode() if isinstance(each, bytes) else each for each in client.smembers(keys.sources(edge)))
         with client.pipeline(transaction=False) as pipeline:
             for source_id in ids:
-                pipeline.hmget(keys.source(edge, source_id), "state", "lease_until_ms")
+                pipeline.hget(keys.source(edge, source_id), "state")
             found = pipeline.execute()
-        for source_id, (state, lease_until_ms) in zip(ids, found, strict=True):
+        for source_id, state in zip(ids, found, strict=True):
             if state is not None:
-                yield _progress(edge, source_id, json.loads(state), int(lease_until_ms or 0) * 1000, now_us)
+                yield _progress(edge, source_id, json.loads(state), now_us)
 
 
-def _progress(edge: str, source_id: str, state: State, lease_until_us: int, now_us: int) -> Progress:
+def _progress(edge: str, source_id: str, state: State, now_us: int) -> Progress:
     window, size = Window.from_json(state["window"]), state["size"]
     begin, line = state["begin"]
-    oldest_us = min((flight.first_published_us for flight in window.flights if not flight.acked), default=now_us)
+    since_us = [flight.first_published_us for flight in window.flights if not flight.acked]
+    # A replay is never read up: what lies ahead of it is not late.
+    if state["anchor"] is None and (seen_us := behind_since_us(state.get("grown", ()), window.committed)) is not None:
+        since_us.append(seen_us)
     read_bytes, read_lines = window.end - begin, window.end_line - line
     lag_bytes = max(0, size - window.committed)
     return Progress(
@@ -84,10 +109,10 @@ def _progress(edge: str, source_id: str, state: State, lease_until_us: int, now_
         size_bytes=size,
         committed_bytes=window.committed,
         in_flight_bytes=window.span,
+        window_bytes=state.get("window_bytes", 0),
         # What is not read yet counts as the rows before it did.
         lag_rows=round(lag_bytes * read_lines / read_bytes) if read_bytes else 0,
-        lag_s=max(0, now_us - oldest_us) / 1_000_000,
-        silent_s=max(0, now_us - lease_until_us) / 1_000_000 if lease_until_us else None,
+        lag_s=max(0, now_us - min(since_us, default=now_us)) / 1_000_000,
     )
 
 
@@ -127,12 +152,14 @@ def _sources(found: Sequence[Progress]) -> Iterator[Metric]:
         "telemetry_source_lag_rows", "Rows of a source that are not committed, by the average size of those read.", "lag_rows"
     )
     yield each(
-        "telemetry_source_lag_seconds", "Age of the oldest batch of a source that is published and not acknowledged.", "lag_s"
+        "telemetry_source_lag_seconds", "How long ago the oldest bytes that are not committed were seen in the file.", "lag_s"
     )
     yield each(
         "telemetry_source_in_flight_bytes", "Span of a source's window: published and not acknowledged.", "in_flight_bytes"
     )
-    yield from _edges(found)
+    yield each(
+        "telemetry_source_window_ratio", "How full the window of a source is; from 1 on no more is published.", "window_ratio"
+    )
 
 
 def _edges(found: Iterable[Progress]) -> Iterator[Metric]:
@@ -141,22 +168,21 @@ def _edges(found: Iterable[Progress]) -> Iterator[Metric]:
         by_edge[one.edge].append(one)
     sources = {edge: float(len(each)) for edge, each in by_edge.items()}
     lag = {edge: float(sum(one.lag_bytes for one in each)) for edge, each in by_edge.items()}
-    silent = {
-        edge: min(ages)
-        for edge, each in by_edge.items()
-        if (ages := [one.silent_s for one in each if one.silent_s is not None])
-    }
     yield gauge("telemetry_edge_sources", "Sources of an edge that are remembered.", EDGE, _of_edges(sources))
     yield gauge("telemetry_edge_lag_bytes", "Bytes of all sources of an edge that are not committed.", EDGE, _of_edges(lag))
-    yield gauge(
-        "telemetry_edge_silent_seconds",
-        "For how long no streamer of an edge has held a source; absent once all are given up in order.",
-        EDGE,
-        _of_edges(silent),
-    )
 
 
-def _of_edges(values: dict[str, float]) -> Iterator[tuple[tuple[str, ...], float]]:
+def _silence(client: redis.Redis, settings: Settings, silent: Mapping[str, float]) -> Iterator[Metric]:
+    with client.pipeline(transaction=False) as pipeline:
+        for edge in silent:
+            pipeline.llen(replace(settings, edge=edge).tick_queue)
+        ticks = dict(zip(silent, pipeline.execute(), strict=True))
+    text = "For how long a streamer of an edge is overdue with a sign of life, by the interval of its own ticks."
+    yield gauge("telemetry_edge_silent_seconds", text, EDGE, _of_edges(silent))
+    yield gauge("telemetry_tick_queue_messages", "Ticks of an edge that no streamer has taken.", EDGE, _of_edges(ticks))
+
+
+def _of_edges(values: Mapping[str, float]) -> Iterator[tuple[tuple[str, ...], float]]:
     return ((_edge(edge), value) for edge, value in values.items())
 
 

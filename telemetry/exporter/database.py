@@ -26,28 +26,48 @@ log = logging.getLogger(__name__)
 def look(engine: Engine, settings: Settings) -> Sequence[Metric]:
     """What is cheap to ask. Raises SQLAlchemyError."""
     with engine.connect() as connection:
-        commit = watch.last_commit(connection)
+        commit_age_s = watch.commit_age_s(connection)
+        dead_letters = watch.dead_letters(connection)
         size, tables = watch.sizes(connection)
         partitions = watch.partitioned(connection)
     found = [
         single("telemetry_database_size_bytes", "Size of the database.", size),
         keyed("telemetry_table_size_bytes", "Size of a table with its indexes and partitions.", "table", tables),
         single("telemetry_partitions", "Partitions of the samples.", partitions.number),
+        single("telemetry_dead_letters", "Messages that could not be stored and wait for a person.", dead_letters),
     ]
     if settings.database_capacity_bytes:
         text = "Bytes the database may take, as the settings say."
         found.append(single("telemetry_database_capacity_bytes", text, settings.database_capacity_bytes))
-    if commit is not None:
-        text = "When a batch was committed last, on the database's clock."
-        found.append(single("telemetry_last_commit_timestamp_seconds", text, commit.timestamp()))
-    if partitions.last_end is not None:
-        text = "End of the last partition of the samples: readings after it have no place yet."
-        found.append(single("telemetry_partitions_end_timestamp_seconds", text, partitions.last_end.timestamp()))
+    if commit_age_s is not None:
+        text = "Seconds since a batch was committed last, on the database's clock."
+        found.append(single("telemetry_last_commit_age_seconds", text, commit_age_s))
+    if partitions.left_s is not None:
+        text = "Seconds until the last partition of the samples ends, on the database's clock; negative once it has."
+        found.append(single("telemetry_partitions_left_seconds", text, partitions.left_s))
     return found
 
 
+def ledger(engine: Engine) -> Sequence[Metric]:
+    """The totals of the whole ledger. Raises SQLAlchemyError."""
+    with engine.connect() as connection:
+        edges = watch.totals(connection, MAX_EDGES)
+        quarantined = watch.quarantined(connection)
+    rows = (((*_edge(each.edge), name), float(getattr(each, name) or 0)) for each in edges for name in ROW_CLASSES)
+    batches = (
+        ((*_edge(each.edge), status), float(getattr(each, f"{status}_batches")))
+        for each in edges
+        for status in ("stored", "dead")
+    )
+    return [
+        gauge("telemetry_ledger_rows", "Rows of all batches in the ledger, by class.", (*EDGE, "row_class"), rows),
+        gauge("telemetry_ledger_batches", "Batches in the ledger.", (*EDGE, "status"), batches),
+        single("telemetry_quarantined_rows", "Rows in quarantine.", quarantined),
+    ]
+
+
 class Audit:
-    """The looks that read the whole ledger; they remember the gaps they have said."""
+    """Looks for gaps in the whole ledger, and remembers those it has said."""
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self._engine = engine
@@ -55,25 +75,12 @@ class Audit:
         self._said: dict[tuple[str, str, int | None, int], Gap] = {}
 
     def __call__(self) -> Sequence[Metric]:
-        """What costs something to ask. Raises SQLAlchemyError."""
+        """What there is. Raises SQLAlchemyError."""
         with self._engine.connect() as connection:
-            edges = watch.totals(connection, MAX_EDGES)
-            waiting = watch.waiting(connection)
             found = gaps(connection, self._settings.gap_alert_s)
+            edges = watch.edges(connection, MAX_EDGES)
         self._say(found)
-        rows = (((*_edge(each.edge), name), float(getattr(each, name) or 0)) for each in edges for name in ROW_CLASSES)
-        batches = (
-            ((*_edge(each.edge), status), float(getattr(each, f"{status}_batches")))
-            for each in edges
-            for status in ("stored", "dead")
-        )
-        return [
-            gauge("telemetry_ledger_rows", "Rows of all batches in the ledger, by class.", (*EDGE, "row_class"), rows),
-            gauge("telemetry_ledger_batches", "Batches in the ledger.", (*EDGE, "status"), batches),
-            *_gaps(found, [each.edge for each in edges]),
-            single("telemetry_quarantined_rows", "Rows in quarantine.", waiting.quarantined),
-            single("telemetry_dead_letters", "Messages that could not be stored and wait for a person.", waiting.dead_letters),
-        ]
+        return [*_gaps(found, edges)]
 
     def _say(self, found: Sequence[Gap]) -> None:
         now = {(gap.edge, gap.path, gap.anchor, gap.start): gap for gap in found}

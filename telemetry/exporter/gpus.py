@@ -1,13 +1,15 @@
 """The latest value of each series under DCGM's names and labels, so that boards and alerts made for dcgm-exporter work.
 
 Off unless asked for: a fleet has a hundred thousand series, and who runs dcgm-exporter scrapes them already. A value older
-than LIVE_S is no longer shown; a GPU without any is shown by the time of its last reading, for a day.
+than LIVE_S is no longer shown; a GPU without any is shown by the age of its last reading, for a day.
 """
 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import inf
 from typing import Any
 
 from prometheus_client.core import GaugeMetricFamily, UnknownMetricFamily
@@ -20,38 +22,45 @@ from telemetry.store import watch
 LIVE_S = 300
 HORIZON_S = 86_400
 MAX_SERIES = 200_000
-NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+# Names come from files, and whoever writes those must not be able to take the name of another metric.
+NAME = re.compile(r"DCGM_FI_[A-Z0-9_]+")
+LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
 GPU = ("UUID", "gpu", "Hostname")
+# Who has the GPU: when that changes, a GPU's metric goes on as another series, and the former has ended.
+HOLDERS = frozenset({"pod", "namespace", "container", "pod_uid", "hpc_job"})
+
+Labels = tuple[tuple[str, str], ...]
 
 
 def look(engine: Engine) -> Sequence[Metric]:
     """The values of now. Raises SQLAlchemyError."""
     with engine.connect() as connection:
         found = watch.latest(connection, HORIZON_S, MAX_SERIES)
-        now_s = connection.exec_driver_sql("SELECT extract(epoch FROM clock_timestamp())::float8").scalar_one()
-    return [*_values(found, now_s), _last(found)]
+    return [*_values(found), _last(found)]
 
 
-def _values(found: Iterable[Row[Any]], now_s: float) -> Iterator[Metric]:
-    """One metric for each name. Of two series that the labels do not tell apart, the later reading is shown."""
-    names: dict[str, tuple[Row[Any], dict[tuple[tuple[str, str], ...], float]]] = {}
+def _values(found: Iterable[Row[Any]]) -> Iterator[Metric]:
+    """One metric for each name. Of the series that only their holders tell apart, the one with the latest reading is shown."""
+    names: dict[str, dict[Labels, Row[Any]]] = defaultdict(dict)
     for row in found:
-        if now_s - row.ts.timestamp() < LIVE_S and NAME.fullmatch(row.name):
-            _, values = names.setdefault(row.name, (row, {}))
-            values[tuple(sorted(_labels(row).items()))] = row.value
-    for name, (row, values) in sorted(names.items()):
+        if row.age_s < LIVE_S and NAME.fullmatch(row.name):
+            thing = tuple(sorted((name, value) for name, value in _labels(row).items() if name not in HOLDERS))
+            names[row.name].setdefault(thing, row)
+    for name, rows in sorted(names.items()):
+        first = next(iter(rows.values()))
         # Not a counter: prometheus_client would put _total behind its name, and DCGM has none.
-        kind = GaugeMetricFamily if row.kind == "gauge" else UnknownMetricFamily
-        family = kind(name, row.description or "A metric that is not in the catalogue.")
-        for labels, value in values.items():
-            family.add_sample(name, dict(labels), value)
+        kind = GaugeMetricFamily if first.kind == "gauge" else UnknownMetricFamily
+        family = kind(name, first.description or "A metric that is not in the catalogue.")
+        for row in rows.values():
+            family.add_sample(name, dict(_labels(row)), row.value)
         yield family
 
 
 def _labels(row: Row[Any]) -> Mapping[str, str]:
-    """As dcgm-exporter names them; those of the pod come with the others."""
+    """As dcgm-exporter names them; those of the pod come with the others. Names that are Prometheus' own are not taken."""
     own = {**_gpu(row), "device": row.device or "", "modelName": row.model or ""}
-    return {**{re.sub(r"\W", "_", name, flags=re.ASCII): str(value) for name, value in row.labels.items()}, **own}
+    named = ((re.sub(r"\W", "_", name, flags=re.ASCII), str(value)) for name, value in row.labels.items())
+    return {**{name: value for name, value in named if LABEL.fullmatch(name)}, **own}
 
 
 def _gpu(row: Row[Any]) -> dict[str, str]:
@@ -60,9 +69,9 @@ def _gpu(row: Row[Any]) -> dict[str, str]:
 
 
 def _last(found: Iterable[Row[Any]]) -> Metric:
-    last: dict[tuple[str, ...], float] = {}
+    ages: dict[tuple[str, ...], float] = {}
     for row in found:
         labels = tuple(_gpu(row).values())
-        last[labels] = max(last.get(labels, 0.0), row.ts.timestamp())
-    text = "Time of the last reading of a GPU that was read within a day."
-    return gauge("telemetry_gpu_last_reading_timestamp_seconds", text, GPU, last.items())
+        ages[labels] = min(ages.get(labels, inf), row.age_s)
+    text = "Age of the last reading of a GPU that was read within a day, by the database's clock."
+    return gauge("telemetry_gpu_reading_age_seconds", text, GPU, ages.items())

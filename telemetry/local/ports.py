@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 
 HOST = "127.0.0.1"
 TRIES = 100
-USUAL = {"api": 8080, "flower": 5555, "beat": 9101, "streamer": 9102, "collector": 9103, "exporter": 9104}
+USUAL = {"api": 8080, "flower": 5555, "beat": 9101, "streamer": 9102, "collector": 9103, "exporter": 9104, "uploads": 9105}
 
 
 class TakenError(OSError):

@@ -1,17 +1,47 @@
-"""Puts monitoring into beat: a scheduler that beats at each of its turns, the port, and a count of the ticks published."""
+"""Puts monitoring into beat: a scheduler that beats at each of its turns, the port, and what became of the ticks.
+
+A beat inside a worker (`worker --beat`) opens no port: it counts with the worker, whose port is the process'.
+"""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from typing import Any
 
 from celery import beat, signals
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
 
-from telemetry.monitoring import metrics, server
+from telemetry.monitoring import metrics, server, shared
 from telemetry.monitoring.connection import Connection
 from telemetry.monitoring.heartbeat import Heartbeat
 from telemetry.settings import Settings
 
 COMPONENT = "beat"
+
+
+class Ticking:
+    """When a tick was last published, or held back because enough of them wait."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._labels = (settings.cluster_name, settings.edge)
+        self._interval_s = settings.stream_interval_s
+        self._last_s = time.monotonic()
+
+    def done(self) -> None:
+        """Now."""
+        self._last_s = time.monotonic()
+
+    def collect(self) -> Iterator[Metric]:
+        """For a registry of prometheus_client."""
+        for name, text, value in (
+            ("telemetry_beat_silent_seconds", "Seconds since beat cared for a tick.", time.monotonic() - self._last_s),
+            ("telemetry_beat_interval_seconds", "Seconds between two ticks, as the settings say.", self._interval_s),
+        ):
+            family = GaugeMetricFamily(name, text, labels=("cluster", "edge"))
+            family.add_metric(self._labels, value)
+            yield family
 
 
 class Scheduler(beat.Scheduler):
@@ -22,6 +52,7 @@ class Scheduler(beat.Scheduler):
         settings: Settings = app.telemetry_settings
         self._heartbeat = Heartbeat(settings.heartbeat_file, settings.cluster_name, COMPONENT)
         self._connection = Connection(settings, COMPONENT, self._heartbeat.beat_unless)
+        self.ticking = Ticking(settings)
         # Celery makes a lazy one first, for its banner.
         if not options.get("lazy"):
             self._open(settings)
@@ -37,9 +68,15 @@ class Scheduler(beat.Scheduler):
             self._connection.start()
         if not settings.metrics_port:
             return
-        signals.after_task_publish.connect(_count, weak=False, dispatch_uid="telemetry.beat")
+        signals.after_task_publish.connect(self._count, weak=False, dispatch_uid="telemetry.beat")
+        if shared.directory() is not None:
+            # Celery has closed all files of this child of the worker.
+            shared.join()
+            metrics.of(metrics.Beat)
+            return
         metrics.of(metrics.Beat)
-        registry = server.registry_of(settings, COMPONENT, [self._connection, self._heartbeat])
+        ticking = [self.ticking] if settings.role == "edge" else []
+        registry = server.registry_of(settings, COMPONENT, [self._connection, self._heartbeat, *ticking])
         try:
             server.serve(settings, registry, self._live, self._ready)
         except server.PortError as error:
@@ -52,6 +89,6 @@ class Scheduler(beat.Scheduler):
         reachable = self._connection.reachable
         return reachable, {"broker": "ok" if reachable else "unreachable"}
 
-
-def _count(**_: Any) -> None:
-    metrics.of(metrics.Beat).ticks.inc()
+    def _count(self, **_: Any) -> None:
+        self.ticking.done()
+        metrics.of(metrics.Beat).ticks.inc()

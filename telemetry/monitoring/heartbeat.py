@@ -32,7 +32,6 @@ class Heartbeat:
         self._ready = file.with_name(file.name + READY) if file is not None else None
         self._turned = False
         self._labels = (cluster, component)
-        self._at_s = time.time()
         self._last_s = time.monotonic()
         # Those of the process before this one, whose directory outlives it, say nothing of this one.
         for left in (self._file, self._ready):
@@ -56,7 +55,7 @@ class Heartbeat:
             _remove(self._ready)
 
     def _beat(self) -> None:
-        self._at_s, self._last_s = time.time(), time.monotonic()
+        self._last_s = time.monotonic()
         if self._file is not None:
             _touch(self._file)
 
@@ -71,11 +70,11 @@ class Heartbeat:
     def collect(self) -> Iterable[Metric]:
         """For a registry of prometheus_client."""
         family = GaugeMetricFamily(
-            "telemetry_heartbeat_timestamp_seconds",
-            "When the loop of this process last turned, seconds since 1970.",
+            "telemetry_heartbeat_age_seconds",
+            "Seconds since the loop of this process last turned.",
             labels=("cluster", "component"),
         )
-        family.add_metric(self._labels, self._at_s)
+        family.add_metric(self._labels, self.silent_s())
         yield family
 
 

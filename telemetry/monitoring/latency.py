@@ -1,8 +1,9 @@
 """How long batches took from their first publication to their commit, over the last minute: the median, exactly.
 
-Each process writes into a ring of its own, a mapped file in the shared directory (or memory, where nothing is shared):
+Each process writes into a ring for each cluster, a mapped file in the shared directory (or memory, where nothing is shared):
 SLOTS for each second, after which slots of that second are overwritten at random, so a busy second counts as a fair sample
-of itself. Both instants are taken from the broker's clock; which second a slot belongs to is this machine's business.
+of itself, and a busy cluster takes no room from a small one. How many clusters there are is bounded by the caller. Both
+instants are taken from the broker's clock; which second a slot belongs to is this machine's business.
 """
 
 from __future__ import annotations
@@ -14,37 +15,57 @@ import struct
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 WINDOW_S = 60
-SLOTS = 16
+SLOTS = 8
 # Second of the monotonic clock, latency in seconds, name of the source cluster in UTF-8.
 RECORD = struct.Struct("<qd64s")
 SIZE_BYTES = WINDOW_S * SLOTS * RECORD.size
 PATTERN = "latency_*.ring"
 
 
+@dataclass(slots=True)
+class Slots:
+    """The last minute of one cluster in one process, and what was seen of the present second."""
+
+    memory: mmap.mmap
+    name: bytes
+    second: int = 0
+    seen: int = 0
+
+    def add(self, latency_s: float) -> None:
+        """Note one batch."""
+        second = int(time.monotonic())
+        if second != self.second:
+            self.second, self.seen = second, 0
+        self.seen += 1
+        slot = self.seen - 1 if self.seen <= SLOTS else random.randrange(self.seen)  # noqa: S311
+        if slot < SLOTS:
+            at = (second % WINDOW_S * SLOTS + slot) * RECORD.size
+            RECORD.pack_into(self.memory, at, second, latency_s, self.name)
+
+
 class Ring:
-    """The last minute of one process."""
+    """The last minute of one process, and of those it shares a directory with."""
 
     def __init__(self, directory: Path | None) -> None:
         self._directory = directory
-        self._pid = 0
-        self._second = self._seen = 0
-        self._memory = mmap.mmap(-1, SIZE_BYTES) if directory is None else None
+        self._pid = os.getpid()
+        self._own: dict[str, Slots] = {}
 
     def add(self, cluster: str, latency_s: float) -> None:
         """Note one batch."""
-        memory = self._own()
-        second = int(time.monotonic())
-        if second != self._second:
-            self._second, self._seen = second, 0
-        self._seen += 1
-        slot = self._seen - 1 if self._seen <= SLOTS else random.randrange(self._seen)  # noqa: S311
-        if slot < SLOTS:
-            at = (second % WINDOW_S * SLOTS + slot) * RECORD.size
-            RECORD.pack_into(memory, at, second, latency_s, cluster.encode()[:64])
+        if self._pid != os.getpid():
+            # A child that was forked makes its own.
+            self._pid, self._own = os.getpid(), {}
+        slots = self._own.get(cluster)
+        if slots is None:
+            slots = self._own[cluster] = Slots(self._memory(), cluster.encode()[:64])
+        slots.add(latency_s)
 
     def medians(self) -> dict[str, float]:
         """The median of the last minute by source cluster, in seconds; clusters from which nothing came are not in it."""
@@ -56,22 +77,36 @@ class Ring:
                     found[name.rstrip(b"\0").decode(errors="replace")].append(latency_s)
         return {cluster: median(each) for cluster, each in sorted(found.items())}
 
-    def _own(self) -> mmap.mmap:
-        """The ring this process writes; a child that was forked makes its own."""
-        if self._directory is not None and self._pid != os.getpid():
-            self._pid = os.getpid()
-            with (self._directory / PATTERN.replace("*", str(self._pid))).open("w+b") as file:
-                file.truncate(SIZE_BYTES)
-                self._memory = mmap.mmap(file.fileno(), SIZE_BYTES)
-        assert self._memory is not None, "a ring is in memory or in a file"  # noqa: S101
-        return self._memory
+    def _memory(self) -> mmap.mmap:
+        if self._directory is None:
+            return mmap.mmap(-1, SIZE_BYTES)
+        with (self._directory / PATTERN.replace("*", f"{self._pid}_{len(self._own)}")).open("w+b") as file:
+            file.truncate(SIZE_BYTES)
+            return mmap.mmap(file.fileno(), SIZE_BYTES)
 
     def _all(self) -> Iterator[bytes]:
         if self._directory is None:
-            assert self._memory is not None, "a ring is in memory or in a file"  # noqa: S101
-            yield self._memory[:]
+            yield from (slots.memory[:] for slots in self._own.values())
             return
         for path in self._directory.glob(PATTERN):
-            content = path.read_bytes()
-            if len(content) == SIZE_BYTES:
-                yield content
+            yield _content(path)
+
+
+def writer(path: Path) -> int:
+    """The process that writes a file of a ring."""
+    return int(path.stem.split("_")[1])
+
+
+def is_over(path: Path) -> bool:
+    """Whether nothing of the last minute is in a file of a ring."""
+    oldest = int(time.monotonic()) - WINDOW_S
+    return all(second <= oldest for second, _, _ in RECORD.iter_unpack(_content(path)))
+
+
+def _content(path: Path) -> bytes:
+    """What is in a file; nothing while it is being made or once it was removed."""
+    with suppress(FileNotFoundError):
+        content = path.read_bytes()
+        if len(content) == SIZE_BYTES:
+            return content
+    return b""

@@ -1,7 +1,8 @@
 """The form of log lines: for people (`console`) or for programs (`json`, one object a line), as the settings say.
 
 What a line is about (edge, batch, request) is put round the code that logs by `about`, and stands in each line, also in
-those of libraries. A password in a URL is blotted out, wherever it comes from. Levels are left to whoever starts a process.
+those of libraries. Passwords are blotted out, wherever they come from. One event is one line in both forms, a traceback
+included. How much this project's own loggers say is a setting; the level of all others is left to whoever starts a process.
 """
 
 from __future__ import annotations
@@ -16,20 +17,22 @@ from typing import Any
 from celery.signals import after_setup_logger, after_setup_task_logger
 from pythonjsonlogger.json import JsonFormatter
 
+from telemetry.redaction import blot
 from telemetry.settings import Settings
 
 CONSOLE = "[%(asctime)s: %(levelname)s/%(processName)s] %(message)s"
 JSON_FIELDS = {"asctime": "time", "levelname": "level", "name": "logger", "processName": "process"}
-# Of a URL: what stands between the user's name and the host.
-PASSWORD = re.compile(r"(://[^:/@\s\"]*:)[^@/\s\"]+@")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+MAX_CHARACTERS = 2000
 
 _subject: ContextVar[dict[str, Any] | None] = ContextVar("subject", default=None)
 
 
 @contextmanager
 def about(**subject: Any) -> Iterator[None]:
-    """What is logged inside is about these, besides what it was about already."""
-    token = _subject.set({**(_subject.get() or {}), **subject})
+    """What is logged inside is about these, besides what it was about already. Strangers may have named them: they are cut."""
+    bounded = {name: str(value)[:MAX_CHARACTERS] for name, value in subject.items()}
+    token = _subject.set({**(_subject.get() or {}), **bounded})
     try:
         yield
     finally:
@@ -42,7 +45,7 @@ class Console(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
         told = " ".join(f"{name}={value}" for name, value in (_subject.get() or {}).items())
-        return blot(f"{super().format(record)} [{told}]" if told else super().format(record))
+        return blot(_one_line(f"{super().format(record)} [{told}]" if told else super().format(record)))
 
 
 class Json(JsonFormatter):
@@ -64,9 +67,9 @@ class Json(JsonFormatter):
         return blot(super().format(record))
 
 
-def blot(text: str) -> str:
-    """A text without the passwords of URLs."""
-    return PASSWORD.sub(r"\1***@", text)
+def _one_line(text: str) -> str:
+    lines = (line.strip() for line in text.splitlines())
+    return CONTROL.sub("?", " | ".join(line for line in lines if line))
 
 
 def formatter(settings: Settings) -> logging.Formatter:
@@ -75,18 +78,24 @@ def formatter(settings: Settings) -> logging.Formatter:
 
 
 def install(settings: Settings) -> None:
-    """Give Celery's loggers their form, once Celery has set them up."""
+    """Give Celery's loggers their form, once Celery has set them up, and ours their level."""
 
     def form(logger: logging.Logger, **_: Any) -> None:
         for handler in logger.handlers:
             handler.setFormatter(formatter(settings))
+        _set_own_level(settings)
 
     after_setup_logger.connect(form, weak=False, dispatch_uid="telemetry.logs")
     after_setup_task_logger.connect(form, weak=False, dispatch_uid="telemetry.logs.tasks")
 
 
-def configure(settings: Settings, level: int = logging.INFO) -> None:
+def configure(settings: Settings) -> None:
     """Set up logging in a process that is not Celery's."""
     handler = logging.StreamHandler()
     handler.setFormatter(formatter(settings))
-    logging.basicConfig(level=level, handlers=[handler])
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    _set_own_level(settings)
+
+
+def _set_own_level(settings: Settings) -> None:
+    logging.getLogger("telemetry").setLevel(settings.log_level.upper())

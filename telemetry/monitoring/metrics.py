@@ -41,12 +41,16 @@ class Streamer:
             ["publication"],
             registry=registry,
         )
-        self.rows = Counter(
-            "telemetry_rows_published_total", "Rows read and published; those published again do not count.", registry=registry
+        self.read = Counter(
+            "telemetry_rows_read_total", "Rows read, whether or not the broker has taken them.", registry=registry
         )
+        self.rows = Counter(
+            "telemetry_rows_published_total", "Rows published; those published again do not count.", registry=registry
+        )
+        self.rows_again = Counter("telemetry_rows_republished_total", "Rows published again.", registry=registry)
         self.bytes = Counter(
             "telemetry_source_bytes_published_total",
-            "Bytes of sources read and published; those published again do not count.",
+            "Bytes of sources published; those published again do not count.",
             registry=registry,
         )
         for publication in PUBLICATIONS:
@@ -80,6 +84,11 @@ class Collector:
             "Rows of batches committed or dead, by what became of them.",
             *("source_cluster", "target_cluster", "row_class"),
         )
+        self.doubled = counter(
+            "telemetry_rows_doubled_total",
+            "Rows of batches that came again and were known; none of them is stored twice.",
+            *("source_cluster", "target_cluster"),
+        )
         self.batch_rows = histogram("telemetry_batch_rows", "Rows of a batch that was committed.", ROWS_BUCKETS)
         self.latency = histogram(
             "telemetry_batch_latency_seconds",
@@ -97,6 +106,9 @@ class Collector:
             "telemetry_collector_setbacks_total",
             "Failures of a collector's surroundings (database, broker, a newer message) after which it tried again.",
         )
+        self.partition_failures = counter(
+            "telemetry_partition_failures_total", "Attempts to make a partition of the samples that the database refused."
+        )
         self._ways: dict[tuple[str, str], Way] = {}
 
     def way(self, source: str, target: str) -> Way:
@@ -106,6 +118,7 @@ class Collector:
             known = self._ways[source, target] = Way(
                 {each: self.batches.labels(source, target, each) for each in SETTLEMENTS},
                 {each: self.rows.labels(source, target, each) for each in ROW_CLASSES},
+                self.doubled.labels(source, target),
                 self.latency.labels(source, target),
             )
         return known
@@ -113,10 +126,11 @@ class Collector:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """Counters of one way between two clusters: batches by settlement, rows by class, and the latency."""
+    """Counters of one way between two clusters: batches by settlement, rows by class, rows doubled, and the latency."""
 
     batches: Mapping[str, Counter]
     rows: Mapping[str, Counter]
+    doubled: Counter
     latency: Histogram
 
 

@@ -65,14 +65,14 @@ QUEUE = Board(
             "Lag by cluster, in time",
             "max by (source_cluster) (telemetry_source_lag_seconds)",
             *("s", "{{source_cluster}}"),
-            about="Age of the oldest batch that is published and not acknowledged.",
+            about="How long ago the oldest bytes that are not committed were seen in a file.",
         ),
         Panel("Lag by cluster, in rows", "sum by (source_cluster) (telemetry_source_lag_rows)", legend="{{source_cluster}}"),
         Panel(
-            "In flight by edge",
-            "sum by (edge) (telemetry_source_in_flight_bytes)",
-            *("bytes", "{{edge}}"),
-            about="How full windows are.",
+            "Windows, the fullest of each edge",
+            "max by (edge) (telemetry_source_window_ratio)",
+            *("percentunit", "{{edge}}"),
+            about="At 1 an edge publishes no more of a source until the centre acknowledges.",
         ),
         Panel("Sources that lag most", "topk(20, telemetry_source_lag_bytes)", "bytes", kind="table", columns=24),
     ),
@@ -90,7 +90,7 @@ HEALTH = Board(
         ),
         Panel(
             "Seconds since the loop turned",
-            "time() - max by (cluster, component) (telemetry_heartbeat_timestamp_seconds)",
+            "max by (cluster, component) (telemetry_heartbeat_age_seconds)",
             *("s", "{{cluster}} {{component}}"),
             limit=90,
         ),
@@ -124,6 +124,12 @@ FLOW = Board(
             about="Known: it came twice, and was stored once.",
         ),
         Panel("Rows published", f"sum by (instance) (rate(telemetry_rows_published_total{RATE}))", "rowsps", "{{instance}}"),
+        Panel(
+            "Rows published again, and rows that came again",
+            f"sum(rate(telemetry_rows_republished_total{RATE})) + sum(rate(telemetry_rows_doubled_total{RATE}))",
+            *("rowsps", "again"),
+            about="What losses on the way cost. Nothing is stored twice.",
+        ),
         Panel(
             "Batches published",
             f"sum by (publication) (rate(telemetry_batches_published_total{RATE}))",
@@ -180,10 +186,8 @@ DATABASE = Board(
         Panel("Size by table", "telemetry_table_size_bytes", "bytes", "{{table}}"),
         Panel("Growth a day", "deriv(telemetry_database_size_bytes[15m]) * 86400", "bytes", "at the pace of now"),
         Panel("Partitions of the samples", "telemetry_partitions", legend="partitions"),
-        Panel(
-            "Time since the last commit", "time() - telemetry_last_commit_timestamp_seconds", "s", "ago", kind="stat", columns=8
-        ),
-        Panel("Last partition ends in", "telemetry_partitions_end_timestamp_seconds - time()", "s", kind="stat", columns=8),
+        Panel("Time since the last commit", "telemetry_last_commit_age_seconds", "s", "ago", kind="stat", columns=8),
+        Panel("Last partition ends in", "telemetry_partitions_left_seconds", "s", kind="stat", columns=8),
         Panel(
             "Sessions",
             "SELECT application_name, coalesce(state, '?') AS state, count(*) AS sessions FROM pg_stat_activity"
@@ -217,7 +221,7 @@ FLEET = Board(
         ),
         Panel(
             "GPUs with a reading in the last 5 minutes",
-            "count(time() - telemetry_gpu_last_reading_timestamp_seconds < 300)",
+            "count(telemetry_gpu_reading_age_seconds < 300)",
             kind="stat",
             columns=8,
         ),

@@ -15,7 +15,7 @@ from http import HTTPStatus
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
-from prometheus_client import CollectorRegistry, make_wsgi_app, multiprocess
+from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import ThreadingWSGIServer
 from prometheus_client.metrics_core import Metric
@@ -25,6 +25,7 @@ from prometheus_client.registry import Collector
 
 import telemetry
 from telemetry.monitoring import metrics, shared, trail
+from telemetry.monitoring.folding import Folded
 from telemetry.settings import Settings
 
 Answer = tuple[bool, Mapping[str, Any]]
@@ -64,7 +65,7 @@ def registry_of(settings: Settings, component: str, collectors: Iterable[Collect
     if directory is None:
         made.register(metrics.registry)
     else:
-        multiprocess.MultiProcessCollector(made, str(directory))  # type: ignore[no-untyped-call]
+        Folded(made, directory)
     made.register(About(settings.cluster_name, component))
     for each in collectors:
         made.register(each)

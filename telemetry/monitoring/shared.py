@@ -33,8 +33,7 @@ def share() -> Path:
     held, owner = lock.hold(unnamed), os.getpid()
     made = unnamed.rename(root / unnamed.name.removeprefix("new-"))
     os.environ[VARIABLE] = str(made)
-    # What prometheus_client decides at its import; a class given later is its documented way for other servers.
-    values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]
+    join()
 
     def remove() -> None:
         # Children inherit this, and must leave the directory to the one that made it.
@@ -45,6 +44,12 @@ def share() -> Path:
 
     atexit.register(remove)
     return made
+
+
+def join() -> None:
+    """Count in the directory from here on: in the process that made it, and in a child that has lost what files it had open."""
+    # What prometheus_client decides at its import; a class given later is its documented way for other servers.
+    values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]
 
 
 def directory() -> Path | None:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from telemetry.monitoring import logs, metrics, shared
+from telemetry.monitoring import logs, metrics, shared, transactions
 from telemetry.monitoring.latency import Ring
 
 log = logging.getLogger("telemetry.trail")
@@ -25,15 +25,21 @@ def ring() -> Ring:
     return Ring(shared.directory())
 
 
-def published(header: Mapping[str, Any]) -> None:
-    """A streamer has put a batch on the queue, as its header says."""
-    rows, size = header["rows"]["read"], header["end"] - header["start"]
-    publication = "probe" if not size else "first" if header["published_at"] == header["read_at"] else "again"
+def read(rows: int) -> None:
+    """A streamer has cut so many rows into a batch that is to be published."""
+    metrics.of(metrics.Streamer).read.inc(rows)
+
+
+def published(header: Mapping[str, Any], publication: str) -> None:
+    """The queue has taken a batch. `publication` is one of PUBLICATIONS; one that was refused has not been `first` yet."""
+    rows = header["rows"]["read"]
     counted = metrics.of(metrics.Streamer)
     counted.batches.labels(publication).inc()
     if publication == "first":
         counted.rows.inc(rows)
-        counted.bytes.inc(size)
+        counted.bytes.inc(header["end"] - header["start"])
+    elif publication == "again":
+        counted.rows_again.inc(rows)
     if log.isEnabledFor(logging.INFO):
         with logs.about(edge=header["edge"], batch=header["batch_id"]):
             log.info(
@@ -46,22 +52,32 @@ def published(header: Mapping[str, Any]) -> None:
             )
 
 
-def settled(header: Mapping[str, Any], settlement: str, rows: Mapping[str, int], *, cluster: str, acknowledged_us: int) -> None:
-    """A collector of a cluster has committed and acknowledged a batch.
+def committed(edge: str, settlement: str, rows: Mapping[str, int], *, cluster: str) -> None:
+    """A collector of a cluster has committed a batch, `stored` or `dead`, of these rows by class; it is acknowledged later."""
+    counted = metrics.of(metrics.Collector)
+    way = counted.way(metrics.cluster_of(edge), cluster)
+    way.batches[settlement].inc()
+    for row_class, number in rows.items():
+        if number:
+            way.rows[row_class].inc(number)
+    counted.batch_rows.observe(sum(rows.values()))
+
+
+def acknowledged(
+    header: Mapping[str, Any], settlement: str, rows: Mapping[str, int], *, cluster: str, acknowledged_us: int
+) -> None:
+    """A collector of a cluster has acknowledged a batch; what it committed was counted at the commit.
 
     `settlement` is one of SETTLEMENTS, `rows` counts them by class (nothing of a batch known before), `acknowledged_us` is
     the broker's clock at the acknowledgement. Only batches stored now tell of the latency: others came again.
     """
     source = metrics.cluster_of(header["edge"])
-    counted = metrics.of(metrics.Collector)
-    way = counted.way(source, cluster)
-    way.batches[settlement].inc()
+    way = metrics.of(metrics.Collector).way(source, cluster)
     latency_s = max(0.0, (acknowledged_us - header["published_at"]) / 1_000_000)
-    if settlement in {"stored", "dead"}:
-        for row_class, number in rows.items():
-            if number:
-                way.rows[row_class].inc(number)
-        counted.batch_rows.observe(sum(rows.values()))
+    if settlement in {"known", "probe"}:
+        way.batches[settlement].inc()
+    if settlement == "known":
+        way.doubled.inc(header["rows"]["read"])
     if settlement == "stored":
         way.latency.observe(latency_s)
         ring().add(source, latency_s)
@@ -84,11 +100,19 @@ def about(headers: Iterable[Any]) -> Iterator[None]:
 
 def stored(batches: int, seconds: float) -> None:
     """A transaction that stores so many batches was committed."""
+    transactions.last().ended(failed=False)
     counted = metrics.of(metrics.Collector)
     counted.transaction.observe(seconds)
     counted.transaction_batches.observe(batches)
 
 
-def setback() -> None:
-    """A collector's surroundings failed, and it will try again."""
+def partition_refused() -> None:
+    """The database would not make a partition."""
+    metrics.of(metrics.Collector).partition_failures.inc()
+
+
+def setback(*, of_database: bool) -> None:
+    """A collector's surroundings failed, the database or others, and it will try again."""
+    if of_database:
+        transactions.last().ended(failed=True)
     metrics.of(metrics.Collector).setbacks.inc()

@@ -9,7 +9,7 @@ from typing import Any
 
 from celery import bootsteps
 
-from telemetry.monitoring import metrics, server, shared
+from telemetry.monitoring import metrics, server, shared, transactions
 from telemetry.monitoring.connection import Connection
 from telemetry.monitoring.heartbeat import INTERVAL_S, Heartbeat
 from telemetry.settings import Settings
@@ -29,12 +29,14 @@ class Port(bootsteps.StartStopStep):
         super().__init__(parent, **options)
         settings: Settings = parent.app.telemetry_settings
         name = component(settings)
+        self._stores = settings.role == "central"
         parent.heartbeat = Heartbeat(settings.heartbeat_file, settings.cluster_name, name)
         self._connection = Connection(settings, name, parent.heartbeat.beat_unless)
         if settings.metrics_port:
             # Here and not in start: all steps are made before the first one starts, and the pool forks when it does.
             shared.share()
             metrics.of(metrics.Streamer if name == "streamer" else metrics.Collector)
+            transactions.last()
 
     def start(self, parent: Any) -> None:
         """Open the port; a port that is taken ends the worker with one line."""
@@ -56,8 +58,10 @@ class Port(bootsteps.StartStopStep):
     terminate = stop
 
     def _ready(self) -> server.Answer:
-        reachable = self._connection.reachable
-        return reachable, {"broker": "ok" if reachable else "unreachable"}
+        parts = {"broker": "ok" if self._connection.reachable else "unreachable"}
+        if self._stores:
+            parts["database"] = "failing" if transactions.last().failed() else "ok"
+        return all(each == "ok" for each in parts.values()), parts
 
 
 class Pulse(bootsteps.StartStopStep):

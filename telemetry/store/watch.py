@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
@@ -19,10 +18,8 @@ TOTALS = text("""
            sum(quarantined) AS quarantined, coalesce(sum(rows) FILTER (WHERE status = 'dead'), 0) AS dead
     FROM batches GROUP BY edge ORDER BY count(*) DESC, edge LIMIT :limit
 """)
-LAST_COMMIT = text("SELECT max(committed_at) FROM batches")
-WAITING = text("""
-    SELECT (SELECT count(*) FROM quarantine) AS quarantined, (SELECT count(*) FROM dead_letters) AS dead_letters
-""")
+COMMIT_AGE = text("SELECT extract(epoch FROM clock_timestamp() - max(committed_at))::float8 FROM batches")
+EDGES = text("SELECT edge FROM sources GROUP BY edge ORDER BY max(id) DESC LIMIT :limit")
 SIZES = text("""
     SELECT c.relname AS name, coalesce(sum(pg_total_relation_size(coalesce(i.inhrelid, c.oid))), 0)::bigint AS size_bytes
     FROM pg_class c LEFT JOIN pg_inherits i ON i.inhparent = c.oid AND c.relkind = 'p'
@@ -32,27 +29,28 @@ SIZES = text("""
 # The upper bound stands in the text of a partition's bound; there is no function that gives it.
 PARTITIONS = text(r"""
     SELECT count(*) AS number,
-           max(substring(pg_get_expr(c.relpartbound, c.oid) FROM $$TO \('([^']+)'\)$$)::timestamptz) AS last_end
+           extract(epoch FROM max(substring(pg_get_expr(c.relpartbound, c.oid) FROM $$TO \('([^']+)'\)$$)::timestamptz)
+               - clock_timestamp())::float8 AS left_s
     FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'samples'::regclass
 """)
 LATEST = text("""
     SELECT m.name, m.kind, m.description, g.identity, g.uuid, g.host, g.gpu_index, g.device, g.model, s.labels,
-           latest.ts, latest.value
+           extract(epoch FROM clock_timestamp() - latest.ts)::float8 AS age_s, latest.value
     FROM series s JOIN metrics m ON m.id = s.metric_id JOIN gpus g ON g.id = s.gpu_id
     CROSS JOIN LATERAL (
         SELECT ts, value FROM samples WHERE series_id = s.id AND ts > now() - make_interval(secs => :horizon_s)
         ORDER BY ts DESC LIMIT 1
     ) latest
-    ORDER BY latest.ts LIMIT :limit
+    ORDER BY latest.ts DESC LIMIT :limit
 """)
 
 
 @dataclass(frozen=True, slots=True)
 class Partitioned:
-    """How many partitions `samples` has, and where the last one ends."""
+    """How many partitions `samples` has, and in how many seconds the last one ends."""
 
     number: int
-    last_end: datetime | None
+    left_s: float | None
 
 
 def totals(connection: Connection, limit: int) -> Sequence[Row[Any]]:
@@ -60,15 +58,25 @@ def totals(connection: Connection, limit: int) -> Sequence[Row[Any]]:
     return connection.execute(TOTALS, {"limit": limit}).all()
 
 
-def last_commit(connection: Connection) -> datetime | None:
-    """When a batch was committed last."""
-    found: datetime | None = connection.scalar(LAST_COMMIT)
+def edges(connection: Connection, limit: int) -> list[str]:
+    """The edges of so many sources, those that began last first."""
+    return list(connection.scalars(EDGES, {"limit": limit}))
+
+
+def commit_age_s(connection: Connection) -> float | None:
+    """How long ago a batch was committed last."""
+    found: float | None = connection.scalar(COMMIT_AGE)
     return found
 
 
-def waiting(connection: Connection) -> Row[Any]:
-    """Rows in quarantine and dead letters."""
-    return connection.execute(WAITING).one()
+def quarantined(connection: Connection) -> int:
+    """Rows in quarantine."""
+    return int(connection.scalar(text("SELECT count(*) FROM quarantine")) or 0)
+
+
+def dead_letters(connection: Connection) -> int:
+    """Messages that wait for a person."""
+    return int(connection.scalar(text("SELECT count(*) FROM dead_letters")) or 0)
 
 
 def sizes(connection: Connection) -> tuple[int, dict[str, int]]:
@@ -80,9 +88,9 @@ def sizes(connection: Connection) -> tuple[int, dict[str, int]]:
 def partitioned(connection: Connection) -> Partitioned:
     """The partitions of `samples`."""
     row = connection.execute(PARTITIONS).one()
-    return Partitioned(row.number, row.last_end)
+    return Partitioned(row.number, row.left_s)
 
 
 def latest(connection: Connection, horizon_s: float, limit: int) -> Sequence[Row[Any]]:
-    """The last reading of each series that has one within the horizon, the oldest first."""
+    """The last reading of each series that has one within the horizon: of so many series, the newest first."""
     return connection.execute(LATEST, {"horizon_s": horizon_s, "limit": limit}).all()

@@ -51,6 +51,14 @@ RELEASE = """
 if redis.call('HGET', KEYS[1], 'token') == ARGV[1] then redis.call('HSET', KEYS[1], 'lease_until_ms', 0) end
 """
 
+# KEYS: expected. ARGV: edge, patience in ms, remember in s.
+EXPECT = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[3] * 1000)
+"""
+
 # KEYS: source, acks. ARGV: state. The token grows, so whoever holds the source finds it taken.
 OVERWRITE = """
 redis.call('HINCRBY', KEYS[1], 'token', 1)
@@ -83,6 +91,7 @@ class Registry:
         self._claim = client.register_script(CLAIM)
         self._save = client.register_script(SAVE)
         self._release = client.register_script(RELEASE)
+        self._expect = client.register_script(EXPECT)
 
     def claim(self, source_id: str, state: State | None = None) -> Claim | None:
         """Take a source, None if another streamer holds it. `state` becomes its state if it has none."""
@@ -104,6 +113,10 @@ class Registry:
     def release(self, claim: Claim) -> None:
         """Give a source up, so that another streamer need not wait for the lease to end."""
         self._release([self._keys.source(self._edge, claim.source_id)], [claim.token])
+
+    def expect(self, patience_s: float) -> None:
+        """Say that this edge is at work, and within how many seconds it will say so again."""
+        self._expect([self._keys.expected()], [self._edge, round(patience_s * 1000), REMEMBER_S])
 
     def forget(self, source_id: str) -> None:
         """Remove a source that lives on under another id."""
@@ -148,6 +161,12 @@ class Registry:
 def edges(client: redis.Redis, keys: Keys) -> list[str]:
     """The names of all edges that have streamed."""
     return sorted(_plain(name) for name in client.smembers(keys.edges()))
+
+
+def expected_ms(client: redis.Redis, keys: Keys) -> dict[str, int]:
+    """Until when each edge that streams for good is expected to say again that it is at work; broker's clock."""
+    found: list[tuple[bytes | str, float]] = client.zrange(keys.expected(), 0, -1, withscores=True)  # type: ignore[assignment]
+    return {_plain(edge): int(until) for edge, until in found}
 
 
 def _text(state: State | None) -> str:

@@ -24,5 +24,6 @@ class TickScheduler(Scheduler):
     def apply_async(self, entry: ScheduleEntry, producer: Any = None, advance: bool = True, **kwargs: Any) -> Any:
         """Send a tick, unless some wait. Raises when the broker is away; beat logs it and goes on."""
         if self._client.llen(self._settings.tick_queue) >= MOST_WAITING:
+            self.ticking.done()
             return None
         return super().apply_async(entry, producer, advance, **kwargs)

@@ -7,15 +7,17 @@ what is on the wire is always in the window, so a streamer killed anywhere publi
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from secrets import token_hex
 from typing import Any
 
+from telemetry.monitoring import trail
 from telemetry.readings import wire
 from telemetry.readings.rows import Readings
 from telemetry.streamer import clock
 from telemetry.streamer.cut import TYPICAL_ROW_BYTES, Cut, Reader, cut, cuts, first_timestamp_us
+from telemetry.streamer.growth import Growth
 from telemetry.streamer.registry import Claim, Registry, State
 from telemetry.streamer.source import Prefix, SourceFile
 from telemetry.streamer.window import PROBE, Evidence, Flight, Probe, Window
@@ -25,7 +27,8 @@ log = logging.getLogger(__name__)
 # When so many batches are unread the streamer takes larger ones.
 BEHIND_BATCHES = 20
 
-Publish = Callable[[Iterable[tuple[dict[str, Any], bytes]]], None]
+Message = tuple[dict[str, Any], bytes]
+Publish = Callable[[Iterable[Message]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +64,20 @@ class Stream:
     _at_end: bool = False
     acked_sent_s: float | None = None
     _prefix: Prefix = field(init=False)
-    _unsent: dict[str, Cut] = field(default_factory=dict)
+    # With the word for their publication: one that was refused stays what it was.
+    _unsent: dict[str, tuple[str, Cut]] = field(default_factory=dict)
     _rows: dict[str, int] = field(default_factory=dict)
     _unsaved: bool = False
     _waiting: Cut | None = None
     _probe: Probe | None = None
     _row_bytes: float = TYPICAL_ROW_BYTES
+    _growth: Growth = field(default_factory=Growth)
+    _saved_size: int = -1
+    _now_us: int = 0
 
     def take(self, *, now_us: int) -> bool:
         """Claim the source and continue where its state says. False if another streamer holds it."""
+        self._now_us = now_us
         claim = self.registry.claim(self.source_id)
         if claim is None:
             return False
@@ -91,22 +99,27 @@ class Stream:
         Raises TakenError or ChangedError when the source must be opened anew. After an error of the broker the next
         step goes on where this one stopped.
         """
+        self._now_us = moment.now_us
         acked = self.registry.acks(self.source_id)
         self._collect(acked)
         again = self._suspects(moment)
-        found = [*again, *self._cut_new(moment)]
-        self._unsent |= {each.batch_id: each for each in found}
+        new = self._cut_new(moment)
+        for publication, cuts_made in (("again", again), ("first", new)):
+            for each in cuts_made:
+                self._unsent.setdefault(each.batch_id, (publication, each))
         if self._unsaved:
             self._save()
         self.registry.drop_acks(self.source_id, list(acked))
         self._send(moment)
         if not (again or acked):
             self._ask(moment)
-        return bool(acked or found)
+        return bool(acked or again or new)
 
-    def renew(self) -> None:
-        """Keep the lease. Raises TakenError if another streamer has taken the source."""
-        self._checked(self.registry.save(self.claim))
+    def renew(self, now_us: int) -> None:
+        """Keep the lease, and say how large the file is by now. Raises TakenError if another streamer has taken the source."""
+        self._now_us = now_us
+        changed = self._unsaved or self.source.size() != self._saved_size
+        self._checked(self.registry.save(self.claim, self._state() if changed else None))
 
     def release(self) -> None:
         """Give the source up."""
@@ -125,6 +138,7 @@ class Stream:
         if state and (state["anchor"] is not None) == self.replay and self.source.still_has(Prefix(*state["prefix"])):
             self.window = Window.from_json(state["window"])
             self._prefix = Prefix(*state["prefix"])
+            self._growth = Growth.from_json(state.get("grown", ()))
             self.rows_read = state["rows"]
             self.pass_end_us = state["pass_end"]
             self.reader = replace(self.reader, anchor_us=state["anchor"], first_us=state["first"])
@@ -138,6 +152,7 @@ class Stream:
         head = self.source.head
         self.window = Window(head.end, head.lines + 1)
         self._prefix = self.source.prefix(head.end)
+        self._growth = Growth()
         self._unsaved = True
         self._unsent.clear()
         self._rows.clear()
@@ -199,6 +214,7 @@ class Stream:
             room -= found.end - found.start
             self.rows_read += found.readings.rows
             self._rows[found.batch_id] = found.readings.rows
+            trail.read(found.readings.rows)
             self._row_bytes = (found.end - found.start) / found.readings.rows
             self._move(
                 self.window.publish(
@@ -256,12 +272,26 @@ class Stream:
     def _send(self, moment: Moment) -> None:
         """Publish what is in the window and was not yet; what an error leaves is published by the next step."""
         first_published = {f.batch_id: f.first_published_us for f in self.window.flights}
-        self.publish(
-            wire.encode(self._batch(each, first_published[batch_id], moment.now_us))
-            for batch_id, each in self._unsent.items()
+        self._publish(
+            (publication, self._batch(each, first_published[batch_id], moment.now_us))
+            for batch_id, (publication, each) in self._unsent.items()
             if batch_id in first_published
         )
         self._unsent.clear()
+
+    def _publish(self, batches: Iterable[tuple[str, wire.Batch]]) -> None:
+        """Publish batches, each with the word for it; they count once the broker has taken all of them."""
+        taken: list[tuple[dict[str, Any], str]] = []
+
+        def encoded() -> Iterator[Message]:
+            for publication, batch in batches:
+                message = wire.encode(batch)
+                taken.append((message[0], publication))
+                yield message
+
+        self.publish(encoded())
+        for header, publication in taken:
+            trail.published(header, publication)
 
     def _ask(self, moment: Moment) -> None:
         """Send a probe after batches that are overdue while nothing tells whether they are lost or late."""
@@ -272,7 +302,7 @@ class Stream:
         self._probe = Probe(PROBE + token_hex(16), now.seconds, tries)
         at, line = self.window.committed, self.window.line
         empty = Cut(self._probe.batch_id, at, at, line, line, Readings.of_quarantined([]))
-        self.publish([wire.encode(self._batch(empty, moment.now_us, moment.now_us))])
+        self._publish([("probe", self._batch(empty, moment.now_us, moment.now_us))])
 
     def _batch(self, each: Cut, published_us: int, now_us: int) -> wire.Batch:
         head = self.source.head
@@ -309,12 +339,17 @@ class Stream:
             self.claim = claim
 
     def _state(self) -> State:
+        size = self.source.size()
+        self._saved_size = size
+        self._growth = self._growth.noted(size, self.window.committed, self._now_us)
         return {
             "path": str(self.source.path),
             "fingerprint": self.source.head.fingerprint,
             "foreign": self.source.head.format is None,
             "inode": list(self.source.identity()),
-            "size": self.source.size(),
+            "size": size,
+            "grown": self._growth.to_json(),
+            "window_bytes": self.window_bytes,
             "rows": self.rows_read,
             "begin": [self.source.head.end, self.source.head.lines + 1],
             "anchor": self.reader.anchor_us,

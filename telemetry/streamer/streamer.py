@@ -38,12 +38,16 @@ NO_FUTURE_LIMIT_US = 10**17
 
 @dataclass(slots=True)
 class Streamer:
-    """The sources one streamer process works on. `final` says that no file will grow: `ingest` reads each to its end."""
+    """The sources one streamer process works on. `final` says that no file will grow: `ingest` reads each to its end.
+
+    `standing` says that somebody should be told when no streamer of this edge ticks any more.
+    """
 
     settings: Settings
     client: redis.Redis
     publish: Publish
     final: bool = False
+    standing: bool = False
     streams: dict[str, Stream] = field(default_factory=dict)
     registry: Registry = field(init=False)
     _paths: dict[Path, tuple[tuple[int, int], str]] = field(default_factory=dict)
@@ -182,9 +186,12 @@ class Streamer:
         if time.monotonic() - self._renewed_s < self.settings.lease_s / 4:
             return
         self._renewed_s = time.monotonic()
+        if self.standing:
+            self.registry.expect(self.settings.stream_interval_s + self.settings.lease_s)
+        now_us = broker.now_us(self.client)
         for name, stream in list(self.streams.items()):
             try:
-                stream.renew()
+                stream.renew(now_us)
             except TakenError:
                 self._drop(name)
 

@@ -18,7 +18,8 @@ MIN_BUDGET_S = 0.5
 @cache
 def streamer() -> Streamer:
     """This process's streamer; made at the first tick."""
-    return Streamer(settings, broker.connect(settings), publisher(app, settings), final=settings.sources_final)
+    publish = publisher(app, settings)
+    return Streamer(settings, broker.connect(settings), publish, final=settings.sources_final, standing=True)
 
 
 @app.task(name=TICK)

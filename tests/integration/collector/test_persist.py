@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 import redis
-from sqlalchemy import Engine
+from prometheus_client import generate_latest
+from sqlalchemy import Engine, text
 
 from telemetry.collector.acks import Acks
+from telemetry.collector.deadletters import SURROUNDINGS
 from telemetry.collector.persist import Collector, Outcome
 from telemetry.collector.tasks import opened
 from telemetry.keys import Keys
+from telemetry.monitoring import metrics
 from telemetry.readings import wire
 from telemetry.readings.identity import digest
 from telemetry.readings.rows import QuarantinedRow
@@ -24,6 +27,7 @@ from telemetry.store.partitions import SLICE, Partitions
 from tests.batches import batch, key, readings
 from tests.faults.poisons import poisons
 from tests.fixtures.services import Query
+from tests.scrape import Samples, parse, total
 from tests.strategies import LONG_NAMES
 
 LEDGER = "SELECT status, rows, stored, duplicate, conflict, quarantined FROM batches ORDER BY batch_id"
@@ -183,3 +187,62 @@ def test_an_error_nobody_thought_of_kills_the_batch_and_keeps_it(
     outcome = collector.persist(*message)
     assert (outcome.status, outcome.error) == ("dead", "ZeroDivisionError: a bug")
     assert query("SELECT payload FROM dead_letters") == [(message[1],)]
+
+
+class Counted:
+    """What this process has counted since the object was made."""
+
+    def __init__(self) -> None:
+        self._before = self._now()
+
+    def __call__(self, name: str, **labels: str) -> float:
+        now = total(self._now(), name, **labels) or 0
+        return now - (total(self._before, name, **labels) or 0)
+
+    @staticmethod
+    def _now() -> Samples:
+        return parse(generate_latest(metrics.registry).decode())
+
+
+def test_an_acknowledgement_that_fails_takes_no_count_along_and_doubles_none(
+    collector: Collector, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted, send = Counted(), Acks.send
+
+    def refuse(*_: Any) -> int:
+        raise redis.ConnectionError("cut")
+
+    messages = [wire.encode(batch(readings((key(), n, 1.0)), f"b{n}")) for n in range(3)]
+    messages.append(messages[0])
+    monkeypatch.setattr(Acks, "send", refuse)
+    for _ in range(2):
+        with pytest.raises(redis.ConnectionError):
+            collector.persist_all(messages)
+        assert counted("telemetry_rows_committed_total", row_class="stored") == 3
+        assert counted("telemetry_batches_settled_total") == 3
+    monkeypatch.setattr(Acks, "send", send)
+    collector.persist_all(messages)
+    assert counted("telemetry_rows_committed_total") == counted("telemetry_batch_rows_sum") == 3
+    assert counted("telemetry_batches_settled_total", settlement="stored") == 3
+    assert counted("telemetry_batch_latency_seconds_count") == 3
+    assert counted("telemetry_batches_settled_total", settlement="known") == counted("telemetry_rows_doubled_total") == 1
+
+
+def test_what_died_and_comes_again_is_known(collector: Collector) -> None:
+    counted = Counted()
+    header, payload = wire.encode(batch(readings(("no series", 0, 1.0))))
+    for _ in range(3):
+        assert collector.persist(header, payload).status == "dead"
+    assert counted("telemetry_batches_settled_total", settlement="dead") == 1
+    assert counted("telemetry_rows_committed_total", row_class="dead") == counted("telemetry_batch_rows_count") == 1
+    assert counted("telemetry_batches_settled_total", settlement="known") == counted("telemetry_rows_doubled_total") == 2
+
+
+def test_a_partition_that_the_database_refuses_is_counted(collector: Collector, engine: Engine) -> None:
+    counted = Counted()
+    with engine.begin() as connection:
+        # Something else has the name that the partition wants.
+        connection.execute(text("CREATE VIEW samples_20250718 AS SELECT 1; ALTER TABLE samples RENAME TO hidden"))
+    with pytest.raises(SURROUNDINGS):
+        collector.persist(*wire.encode(batch(readings((key(), 86_400, 1.0)))))
+    assert counted("telemetry_partition_failures_total") == 1

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,14 @@ import psutil
 import psycopg
 import pytest
 import redis
+from prometheus_client.metrics_core import Metric
 from sqlalchemy import Engine, text
 
 from telemetry.celery import make_app
 from telemetry.collector.acks import Acks
 from telemetry.collector.persist import Collector
 from telemetry.exporter import broker, database, gpus
+from telemetry.exporter.look import Look, Looks
 from telemetry.keys import Keys
 from telemetry.readings import wire
 from telemetry.settings import Settings
@@ -105,7 +107,7 @@ def test_the_ledger_agrees_with_verify_whatever_was_killed(
     assert (total(shown, "telemetry_table_size_bytes", table="samples") or 0) > 0
     assert total(shown, "telemetry_database_capacity_bytes") == 1e9
     assert total(shown, "message_queue_connection_status", component="exporter", cluster="central") == 1
-    for name in ("telemetry_database_size_bytes", "telemetry_last_commit_timestamp_seconds", "telemetry_partitions"):
+    for name in ("telemetry_database_size_bytes", "telemetry_last_commit_age_seconds", "telemetry_partitions"):
         assert (total(shown, name) or 0) > 0
     assert (total(shown, "telemetry_broker_memory_limit_bytes") or 0) > (total(shown, "telemetry_broker_memory_bytes") or 0) > 0
 
@@ -146,7 +148,7 @@ def test_a_source_lags_until_it_is_committed(
     assert (lagging.edge, lagging.path, lagging.size_bytes) == ("test/node", str(sample), sample.stat().st_size)
     assert lagging.lag_bytes == lagging.size_bytes - lagging.committed_bytes > lagging.in_flight_bytes > 0
     assert lagging.lag_rows == pytest.approx(rows, rel=0.05)
-    assert lagging.silent_s == 0
+    assert lagging.window_ratio >= 1, "the window is full"
     eventually(lambda: next(broker.progress(redis_client, settings)).lag_s > 0.05)
     shown = {metric.name: metric for metric in broker.look(redis_client, settings)}
     depth = shown["telemetry_queue_messages"].samples[0].value
@@ -169,8 +171,34 @@ def test_a_source_lags_until_it_is_committed(
     (done,) = broker.progress(redis_client, settings)
     assert (done.lag_rows, done.lag_s, done.in_flight_bytes) == (0, 0, 0)
     streamer.close()
-    (released,) = broker.progress(redis_client, settings)
-    assert released.silent_s is None
+    app.close()
+
+
+def test_a_file_that_grows_while_the_centre_is_dead_lags_ever_more(
+    settings: Settings, redis_client: redis.Redis, sample: Path
+) -> None:
+    mine = replace(settings, sources=(str(sample),), window_bytes=1 << 16, lease_s=1)
+    app = make_app(settings)
+    streamer = Streamer(mine, redis_client, publisher(app, settings))
+    streamer.tick(0)
+
+    def lag() -> broker.Progress:
+        return next(broker.progress(redis_client, settings))
+
+    full = lag()
+    with sample.open("a") as file:
+        file.writelines(sample.read_text().splitlines(keepends=True)[1:])
+
+    def grown() -> bool:
+        streamer.tick(0)
+        return lag().size_bytes == sample.stat().st_size
+
+    eventually(grown)
+    assert lag().in_flight_bytes == full.in_flight_bytes
+    assert lag().lag_bytes > full.lag_bytes
+    assert lag().lag_rows > full.lag_rows
+    assert lag().lag_s > full.lag_s
+    streamer.close()
     app.close()
 
 
@@ -180,12 +208,27 @@ def _arguments(message: Any) -> tuple[Any, Any]:
     return header, payload
 
 
-def test_an_edge_that_was_killed_is_silent(settings: Settings, redis_client: redis.Redis, sample: Path) -> None:
-    mine = replace(settings, sources=(str(sample),), lease_s=1)
-    Streamer(mine, redis_client, lambda *_: None).tick(0)
-    eventually(lambda: (next(broker.progress(redis_client, settings)).silent_s or 0) > 0.1)
-    (metric,) = (each for each in broker.look(redis_client, settings) if each.name == "telemetry_edge_silent_seconds")
-    assert metric.samples[0].labels == {"source_cluster": "test", "edge": "test/node"}
+@pytest.mark.parametrize("orderly", [False, True])
+def test_an_edge_is_silent_once_its_streamer_has_ended_however_it_ended(
+    settings: Settings, redis_client: redis.Redis, sample: Path, orderly: bool
+) -> None:
+    mine = replace(settings, sources=(str(sample),), lease_s=0, stream_interval_s=0.3)
+    once = Streamer(replace(mine, edge="ingest/node"), redis_client, lambda *_: None)
+    standing = Streamer(mine, redis_client, lambda *_: None, standing=True)
+
+    def silent() -> dict[str, float]:
+        shown = {metric.name: metric for metric in broker.look(redis_client, settings)}
+        assert shown["telemetry_tick_queue_messages"].samples[0].value == 0
+        return {each.labels["edge"]: each.value for each in shown["telemetry_edge_silent_seconds"].samples}
+
+    once.tick(0)
+    standing.tick(0)
+    assert silent() == {"test/node": 0}
+    if orderly:
+        once.close()
+        standing.close()
+    eventually(lambda: silent()["test/node"] > 0.1)
+    assert silent().keys() == {"test/node"}
 
 
 def test_a_gap_is_counted_and_said_once(
@@ -198,9 +241,7 @@ def test_a_gap_is_counted_and_said_once(
         store.persist(*wire.encode(made))
 
     def shown() -> Samples:
-        return {
-            (sample.name, frozenset(sample.labels.items())): sample.value for metric in audit() for sample in metric.samples
-        }
+        return values(audit())
 
     commit(0, 100)
     commit(200, 300)
@@ -227,15 +268,58 @@ def test_values_that_are_old_are_not_shown_and_gpus_that_fell_silent_are(
         (key(gpu="GPU-2"), now - 3600, 5.0),
     ]
     collector(settings, engine, redis_client).persist(*wire.encode(batch(readings(*rows))))
-    shown = {
-        (sample.name, frozenset(sample.labels.items())): sample.value
-        for metric in gpus.look(engine)
-        for sample in metric.samples
-    }
+    shown = values(gpus.look(engine))
     assert total(shown, "DCGM_FI_DEV_GPU_UTIL", UUID="GPU-1", gpu="0", Hostname="host-1", pod="p", modelName="H100") == 7
     assert total(shown, "DCGM_FI_DEV_GPU_UTIL", UUID="GPU-2") is None
-    last = total(shown, "telemetry_gpu_last_reading_timestamp_seconds", UUID="GPU-2")
-    assert last == (datetime.fromtimestamp(T0_US / 1e6, UTC) + timedelta(seconds=now - 3600)).timestamp()
+    assert total(shown, "telemetry_gpu_reading_age_seconds", UUID="GPU-2") == pytest.approx(3600, abs=60)
+
+
+def values(metrics: Iterable[Metric]) -> Samples:
+    """The samples of some metrics."""
+    return {(each.name, frozenset(each.labels.items())): each.value for metric in metrics for each in metric.samples}
+
+
+def test_names_and_labels_of_strangers_stay_their_own_and_a_gpu_that_changed_its_pod_is_shown_once(
+    settings: Settings, engine: Engine, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = now_s()
+    rows = [
+        (key("up"), now, 0.0),
+        (key("telemetry_dead_letters", gpu="GPU-9"), now, 9.0),
+        (key(pod="old"), now - 20, 5.0),
+        (key(pod="new", __name__="up", UUID="forged", **{"1st": "x"}), now, 7.0),
+        (key("DCGM_FI_DEV_GPU_TEMP", gpu="GPU-3"), now - 100, 60.0),
+    ]
+    collector(settings, engine, redis_client).persist(*wire.encode(batch(readings(*rows))))
+    shown = values(gpus.look(engine))
+    assert {name for name, _ in shown} == {
+        "DCGM_FI_DEV_GPU_UTIL",
+        "DCGM_FI_DEV_GPU_TEMP",
+        "telemetry_gpu_reading_age_seconds",
+    }
+    assert [(dict(labels), value) for (name, labels), value in shown.items() if name == "DCGM_FI_DEV_GPU_UTIL"] == [
+        ({"UUID": "GPU-1", "gpu": "0", "Hostname": "host-1", "device": "nvidia0", "modelName": "H100", "pod": "new"}, 7.0)
+    ]
+    monkeypatch.setattr(gpus, "MAX_SERIES", 4)
+    assert total(values(gpus.look(engine)), "DCGM_FI_DEV_GPU_TEMP") is None, "the oldest is left out"
+
+
+def test_an_error_nobody_thought_of_is_counted_and_the_next_look_is_made(caplog: pytest.LogCaptureFixture) -> None:
+    asked: list[int] = []
+
+    def ask() -> list[Metric]:
+        asked.append(1)
+        if len(asked) == 1:
+            raise KeyError("anything")
+        return []
+
+    look = Look("part", 0.01, ask)
+    look.start()
+    eventually(look.is_fresh)
+    look.stop()
+    assert total(values(Looks([look]).collect()), "telemetry_exporter_failures_total", part="part") == 1
+    assert "an error nobody thought of" in caplog.text
+    eventually(lambda: not look.is_alive())
 
 
 def test_it_goes_on_without_the_database(start_exporter: Callable[..., int], database_url: str) -> None:
@@ -244,10 +328,10 @@ def test_it_goes_on_without_the_database(start_exporter: Callable[..., int], dat
     with psycopg.connect(database_url.replace(name, "postgres"), autocommit=True) as server:
         server.execute(f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS false'.encode())
         server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
-        missing = {"broker": "ok", "database": "unreachable", "ledger": "unreachable"}
+        missing = {"broker": "ok", "database": "unreachable", "ledger": "unreachable", "gaps": "unreachable"}
         eventually(lambda: answer(port, "/ready") == (503, missing), 15)
         shown = scrape(port)
-        assert by(shown, "telemetry_exporter_up", "part") == {"broker": 1, "database": 0, "ledger": 0}
+        assert by(shown, "telemetry_exporter_up", "part") == {"broker": 1, "database": 0, "ledger": 0, "gaps": 0}
         assert total(shown, "telemetry_database_size_bytes") is None
         assert total(shown, "telemetry_queue_messages") == 0
         assert answer(port, "/live")[0] == 200

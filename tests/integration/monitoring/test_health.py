@@ -58,7 +58,7 @@ def test_a_loop_that_stands_still_is_dead(begin: Callable[..., int], tmp_path: P
     status, told = answer(port, "/live")
     assert (status, told["silent_s"] >= 4) == (503, True)
     assert time.time() - (tmp_path / "beating").stat().st_mtime > 3
-    assert answer(port, "/ready") == (200, {"broker": "ok"})
+    assert answer(port, "/ready") == (200, {"broker": "ok"} | ({"database": "ok"} if role == "central" else {}))
 
 
 @pytest.mark.parametrize("fault", [Proxy.refuse, Proxy.silence])
@@ -67,7 +67,7 @@ def test_a_worker_without_a_broker_is_alive_and_not_ready(
 ) -> None:
     port = begin()
     fault(way)
-    eventually(lambda: answer(port, "/ready") == (503, {"broker": "unreachable"}), 20)
+    eventually(lambda: answer(port, "/ready") == (503, {"broker": "unreachable", "database": "ok"}), 20)
     assert total(scrape(port), "message_queue_connection_status", component="collector") == 0
     away_s = time.time()
     # Longer than a loop may stand still.

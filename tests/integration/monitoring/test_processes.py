@@ -66,6 +66,7 @@ def test_an_edge_counts_what_it_publishes(
     verify: Callable[..., dict[str, int]],
     sample: Path,
     tmp_path: Path,
+    promtool: str,
 ) -> None:
     start_collector()
     beat, streamer = free_port(), free_port()
@@ -80,20 +81,29 @@ def test_an_edge_counts_what_it_publishes(
     )
     eventually(lambda: verify(sample)["missing"] == 0, 30)
     shown = scrape(streamer)
-    assert total(shown, "telemetry_rows_published_total") == verify(sample)["read"]
+    assert total(shown, "telemetry_rows_published_total") == total(shown, "telemetry_rows_read_total") == verify(sample)["read"]
     assert total(shown, "telemetry_source_bytes_published_total") == len(
         b"".join(sample.read_bytes().splitlines(keepends=True)[1:])
     )
     assert total(shown, "message_queue_connection_status", cluster="test", component="streamer") == 1
-    assert total(shown, "telemetry_heartbeat_timestamp_seconds", component="streamer")
+    assert total(shown, "telemetry_heartbeat_age_seconds", component="streamer") is not None
     assert heart.exists()
     assert (total(scrape(beat), "telemetry_ticks_published_total") or 0) > 1
+    assert 0 <= (total(scrape(beat), "telemetry_beat_silent_seconds", cluster="test", edge="test/node") or 0) < 10
+    assert total(scrape(beat), "telemetry_beat_interval_seconds") == 0.1
     assert total(scrape(beat), "message_queue_connection_status", cluster="test", component="beat") == 1
     assert total(shown, "cross_cluster_latency_seconds") is None
+    check(promtool, get(beat, "/metrics")[1])
     for port in (beat, streamer):
         assert answer(port, "/live")[0] == 200
         assert answer(port, "/ready") == (200, {"broker": "ok"})
     assert answer(streamer, "/other")[0] == 404
+
+
+def check(promtool: str, page: str) -> None:
+    """Prometheus has nothing to say against a page."""
+    checked = subprocess.run([promtool, "check", "metrics"], input=page, capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
 
 
 def test_the_pages_are_as_prometheus_wants_them(
@@ -104,8 +114,21 @@ def test_the_pages_are_as_prometheus_wants_them(
     assert telemetry("ingest", "--timeout", "60", sample).returncode == 0
     status, text = get(port, "/metrics")
     assert status == 200
-    checked = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False)
-    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+    check(promtool, text)
+
+
+def test_a_beat_inside_a_worker_counts_with_it(start: Callable[..., object], sample: Path, promtool: str) -> None:
+    port = free_port()
+    start(
+        *("celery", "-A", "telemetry", "worker", "--beat", "--without-gossip", "--without-mingle"),
+        TELEMETRY_ROLE="edge",
+        TELEMETRY_SOURCES=str(sample),
+        TELEMETRY_STREAM_INTERVAL_S="0.2",
+        TELEMETRY_METRICS_PORT=str(port),
+    )
+    eventually(lambda: (total(scrape(port), "telemetry_ticks_published_total") or 0) > 1, 30)
+    eventually(lambda: (total(scrape(port), "telemetry_rows_published_total") or 0) > 1, 30)
+    check(promtool, get(port, "/metrics")[1])
 
 
 def test_nothing_is_left_behind_and_a_port_that_is_taken_is_one_line(

@@ -10,6 +10,8 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
+from tests.ports import free_port
+from tests.scrape import answer
 from tests.waiting import eventually
 
 Start = Callable[..., subprocess.Popen[bytes]]
@@ -28,7 +30,7 @@ def test_a_batch_is_followed_by_one_search(
     start_collector(TELEMETRY_LOG_FORMAT="json")
     told = {"TELEMETRY_ROLE": "edge", "TELEMETRY_SOURCES": str(sample), "TELEMETRY_LOG_FORMAT": "json"}
     start("celery", "-A", "telemetry", "beat", **told)
-    start("celery", "-A", "telemetry", "worker", "--without-gossip", "--without-mingle", "-l", "info", **told)
+    start("celery", "-A", "telemetry", "worker", "--without-gossip", "--without-mingle", **told)
 
     def ids() -> set[str]:
         with engine.connect() as connection:
@@ -41,7 +43,7 @@ def test_a_batch_is_followed_by_one_search(
         def found(path: Path, batch: str = batch) -> list[dict[str, Any]]:
             return [line for line in lines(path) if line.get("batch") == batch]
 
-        (sent,) = eventually(lambda: found(streamer), 5)
+        (sent, *_) = eventually(lambda: found(streamer), 5)
         (stored,) = eventually(lambda: found(collector), 5)
         assert sent["message"].startswith("published first: ")
         assert str(sample) in sent["message"]
@@ -55,12 +57,16 @@ def test_a_failure_names_the_batch_and_no_password(
 ) -> None:
     sample = tmp_path / "sample.csv"
     telemetry("simulate", "--hosts", "1", "--gpus", "1", "--interval", "5", "--duration", "10", "-o", sample)
-    start_collector(TELEMETRY_LOG_FORMAT="json", TELEMETRY_DATABASE_URL="postgresql://me:hidden@127.0.0.1:1/none")
+    port = free_port()
+    nowhere = "postgresql://me:hidden@127.0.0.1:1/none"
+    start_collector(TELEMETRY_LOG_FORMAT="json", TELEMETRY_DATABASE_URL=nowhere, TELEMETRY_METRICS_PORT=str(port))
+    assert answer(port, "/ready") == (200, {"broker": "ok", "database": "ok"})
     assert telemetry("ingest", "--timeout", "2", sample).returncode != 0
 
     def failed() -> list[dict[str, Any]]:
         return [line for line in lines(tmp_path / "0-celery.log") if line["level"] == "WARNING" and "batch" in line]
 
     (first, *_) = eventually(failed, 10)
+    eventually(lambda: answer(port, "/ready") == (503, {"broker": "ok", "database": "failing"}), 10)
     assert first["edge"].startswith("ingest/")
     assert "hidden" not in (tmp_path / "0-celery.log").read_text()

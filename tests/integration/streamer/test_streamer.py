@@ -12,12 +12,15 @@ from typing import Any
 import kombu.exceptions
 import pytest
 import redis
+from prometheus_client import generate_latest
 
 from telemetry import broker
+from telemetry.monitoring import metrics
 from telemetry.readings import wire
 from telemetry.settings import Settings
 from telemetry.streamer.streamer import Streamer
 from tests.integration.streamer.edge import HEADER, Edge, rows, values
+from tests.scrape import parse, total
 from tests.waiting import eventually
 
 Messages = Iterable[tuple[dict[str, Any], bytes]]
@@ -362,3 +365,31 @@ def test_a_probe_tells_late_from_lost_when_others_keep_the_queue_busy(edge: Edge
         eventually(all_came_again)
         edge.client.lrem(edge.settings.ingest_queue, 1, "another edge's")
         assert sorted(values(edge.fetch())) == list(range(35))
+
+
+def test_a_publication_that_was_refused_is_the_first_when_it_succeeds(edge: Edge, file: Path) -> None:
+    def counted(name: str, **labels: str) -> float:
+        return total(parse(generate_latest(metrics.registry).decode()), name, **labels) or 0
+
+    before = {name: counted(name) for name in ("telemetry_rows_read_total", "telemetry_rows_published_total")}
+    again = counted("telemetry_batches_published_total", publication="again")
+    with edge.streamer() as streamer:
+        publish, refusals = streamer.publish, iter((True, True, False))
+
+        def refuse(messages: Messages) -> None:
+            if next(refusals, False):
+                list(messages)
+                raise kombu.exceptions.OperationalError("cut")
+            publish(messages)
+
+        streamer.publish = refuse
+        for _ in range(2):
+            with pytest.raises(kombu.exceptions.OperationalError):
+                streamer.tick(0)
+        assert counted("telemetry_rows_published_total") == before["telemetry_rows_published_total"]
+        streamer.tick(0)
+    rows_published = sum(each.readings.rows for each in edge.fetch())
+    assert rows_published > 0
+    for name, was in before.items():
+        assert counted(name) - was == rows_published
+    assert counted("telemetry_batches_published_total", publication="again") == again

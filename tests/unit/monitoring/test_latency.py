@@ -55,6 +55,14 @@ def test_a_busy_second_is_a_fair_sample_of_itself(ring: Ring, monkeypatch: pytes
     assert 0 < ring.medians()["b"] < 99
 
 
+def test_a_small_cluster_is_not_pushed_out_by_a_large_one(ring: Ring, monkeypatch: pytest.MonkeyPatch) -> None:
+    at(monkeypatch, 0)
+    ring.add("small", 3.0)
+    for _ in range(10_000):
+        ring.add("large", 0.01)
+    assert ring.medians() == {"large": 0.01, "small": 3.0}
+
+
 def test_a_long_name_is_cut_and_a_strange_one_kept(ring: Ring) -> None:
     ring.add("ä" * 60, 1.0)
     assert list(ring.medians().values()) == [1.0]

@@ -7,6 +7,7 @@ import logging
 
 import pytest
 
+from telemetry import broker
 from telemetry.monitoring import logs
 from telemetry.settings import Settings
 
@@ -39,6 +40,32 @@ def test_no_password_is_shown(form: str) -> None:
     shown = line(form, "lost %s", SECRET, error=True)
     assert "hidden" not in shown
     assert shown.count("redis://user:***@broker:6379/0") == 2
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql://h/db?password=hidden&sslmode=require",
+        "host=h password=hidden dbname=d",
+        "connection failed: password = 'hid\\'den' host=h",
+        "redis://user:p@hidden@broker:6379/0",
+        "rediss://:hidden@broker",
+        "sslpassword=hidden",
+    ],
+)
+def test_no_form_of_a_password_is_shown(form: str, text: str) -> None:
+    assert "hid" not in line(form, "cannot reach %s", text)
+    assert "***" in broker.shown(text)
+
+
+def test_what_strangers_name_is_one_bounded_line() -> None:
+    with logs.about(edge="a/b\nERROR forged\x1b[2J", batch="x" * 10_000):
+        text = line("console", "dead: %s", "two\r\nlines", error=True)
+    assert len(text) < 3 * logs.MAX_CHARACTERS
+    assert len(text.splitlines()) == 1
+    assert "\x1b" not in text
+    assert "dead: two | lines | Traceback (most recent call last): | File" in text
 
 
 def test_json_is_one_object_a_line() -> None:
