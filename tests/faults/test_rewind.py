@@ -34,6 +34,8 @@ def test_a_database_restored_from_a_backup_is_filled_again() -> None:
         shutil.copytree(data, backup, copy_function=copy_with_owner)
         os.chown(backup, data.stat().st_uid, data.stat().st_gid)
         running.postgres.start()
+        # Series that the backup does not know: the collectors hold ids of them that it will give to others.
+        running.feed(name="b")
         running.wait_for_flow(5000)
         running.postgres.stop()
         shutil.rmtree(data)
