@@ -62,7 +62,7 @@ def looks_at(settings: Settings) -> list[Look]:
     """The parts that are looked at."""
     engine = make_engine(settings, application="exporter", pool_size=3)
     client = broker.connect(settings)
-    audit = database.Audit(engine, settings)
+    audit = database.Audit(engine, settings, client)
     every_s = settings.exporter_interval_s
     looks = [
         Look("broker", every_s, lambda: queue.look(client, settings)),

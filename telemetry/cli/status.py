@@ -13,6 +13,7 @@ import redis
 from telemetry.celery import make_app
 from telemetry.cli.database import database
 from telemetry.cli.session import connected, data_dir_option, json_option, load_settings
+from telemetry.exporter.broker import committed
 from telemetry.keys import Keys
 from telemetry.settings import Settings
 from telemetry.store.audit import gaps
@@ -31,9 +32,12 @@ def status(as_json: bool, data_dir: Path | None) -> None:
     settings = load_settings(data_dir)
     with connected(settings) as client, database(settings, "status") as engine:
         found: dict[str, Any] = {"queue": _queue(client, settings), "sources": _sources(client, settings)}
+        held = committed(client, settings)
         with engine.connect() as connection:
             found["flow"] = [asdict(each) for each in flow(connection, FLOW_S)]
-            found["gaps"] = [{**asdict(gap), "since": gap.since.isoformat()} for gap in gaps(connection, settings.gap_alert_s)]
+            found["gaps"] = [
+                {**asdict(gap), "since": gap.since.isoformat()} for gap in gaps(connection, settings.gap_alert_s, held)
+            ]
     found["workers"] = sorted(_workers(settings))
     click.echo(json.dumps(found) if as_json else _text(found))
 

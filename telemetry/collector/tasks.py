@@ -14,12 +14,14 @@ from typing import Any
 from celery.exceptions import Reject
 from celery.utils.log import get_task_logger
 from kombu.serialization import loads, prepare_accept_content
+from sqlalchemy import Engine
 
 from telemetry import broker
 from telemetry.celery import PERSIST, app, settings
 from telemetry.collector.acks import Acks
 from telemetry.collector.consume import Coalescer, GroupRequest
 from telemetry.collector.persist import Collector, Message, passes
+from telemetry.collector.upkeep import Upkeep
 from telemetry.keys import Keys
 from telemetry.monitoring import trail
 from telemetry.readings.wire import NewerVersionError, WireError
@@ -38,10 +40,22 @@ Body = tuple[bytes, str, str]
 
 
 @cache
+def engine() -> Engine:
+    """This process's engine; made at the first message, so that pool children do not share connections."""
+    return make_engine(settings, application="collector")
+
+
+@cache
 def collector() -> Collector:
-    """This process's collector; made at the first message, so that pool children do not share connections."""
+    """This process's collector."""
     acks = Acks(broker.connect(settings), Keys(settings.key_prefix), settings.ack_ttl_s)
-    return Collector(settings, make_engine(settings, application="collector"), acks)
+    return Collector(settings, engine(), acks)
+
+
+@cache
+def upkeep() -> Upkeep:
+    """This process's upkeep."""
+    return Upkeep(engine(), settings)
 
 
 @app.task(name=PERSIST, Strategy=Coalescer, Request=GroupRequest)
@@ -53,6 +67,7 @@ def persist(bodies: Sequence[Body], *, condemned: bool = False) -> None:
     messages = [opened(body) for body in bodies]
     with trail.about(header for header, _ in messages):
         work(messages, condemned=condemned)
+    upkeep().tend()
 
 
 def work(messages: Sequence[Message], *, condemned: bool) -> None:

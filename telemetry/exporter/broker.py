@@ -18,7 +18,8 @@ from telemetry import broker
 from telemetry.exporter.families import gauge, single
 from telemetry.keys import Keys
 from telemetry.settings import Settings
-from telemetry.streamer.registry import State, edges
+from telemetry.store.audit import Committed
+from telemetry.streamer.registry import Registry, State, edges
 from telemetry.streamer.window import Window
 
 MAX_SOURCES = 200
@@ -69,6 +70,24 @@ def progress(client: redis.Redis, settings: Settings) -> Iterator[Progress]:
         for source_id, (state, lease_until_ms) in zip(ids, found, strict=True):
             if state is not None:
                 yield _progress(edge, source_id, json.loads(state), int(lease_until_ms or 0) * 1000, now_us)
+
+
+def committed(client: redis.Redis, settings: Settings) -> list[Committed]:
+    """What each edge holds for committed, for the gap audit. Raises redis.RedisError."""
+    keys = Keys(settings.key_prefix)
+    return [
+        Committed(
+            edge=edge,
+            fingerprint=state["fingerprint"],
+            path=state["path"],
+            anchor=state["anchor"],
+            begin=state["begin"][0],
+            end=state["window"]["committed"],
+            lost=tuple((start, end) for start, end in state.get("lost", ())),
+        )
+        for edge in edges(client, keys)[:MAX_EDGES]
+        for state in Registry(client, keys, edge, "audit", settings.lease_s).known().values()
+    ]
 
 
 def _progress(edge: str, source_id: str, state: State, lease_until_us: int, now_us: int) -> Progress:

@@ -11,6 +11,8 @@ from random import Random
 import psutil
 import psycopg
 
+from telemetry.store.engine import make_engine
+from telemetry.store.folding import fold
 from tests.faults.fault import fault, pause
 from tests.faults.site import Site
 
@@ -121,6 +123,18 @@ def fail_transactions(site: Site, random: Random) -> None:
         connection.execute(FAIL_AT_RANDOM)
         time.sleep(4)
         connection.execute("DROP FUNCTION fail_at_random CASCADE")
+
+
+@fault
+def fold_ledger_and_wipe_broker(site: Site, random: Random) -> None:
+    """The ledger has folded all it holds when the broker loses its keys: what is read again is known by its rows alone."""
+    engine = make_engine(site.settings, application="fold")
+    for _ in range(2):
+        fold(engine, 0)
+        pause(random)
+    engine.dispose()
+    with site.client() as client:
+        client.flushall()
 
 
 @fault
