@@ -11,6 +11,7 @@
 | `{p}:sources:{edge}` | set | ids of the sources of an edge |
 | `{p}:source:{edge}:{id}` | hash | one source: `token` (fencing), `owner`, `lease_until_ms`, `state` (JSON: file, window) |
 | `{p}:acks:{edge}:{id}` | hash | batch id → `stored` or `dead`; written after the commit, removed by the streamer, expires |
+| `{p}:attempts:{id}` | string | attempts at a message that went alone and did not end in order; expires |
 | `{p}:epoch` | string | random mark of this key space; another value says that the broker was replaced |
 | `{p}:rates` | strings | requests to the API per key or address in the present window, in keys below this one; expire |
 
@@ -43,6 +44,10 @@ class Keys:
     def acks(self, edge: str, source_id: str) -> str:
         """Hash of a source's acknowledgements."""
         return f"{self.prefix}:acks:{edge}:{source_id}"
+
+    def attempts(self, message_id: str) -> str:
+        """String that counts the attempts at a message."""
+        return f"{self.prefix}:attempts:{message_id}"
 
     def epoch(self) -> str:
         """String that marks the key space."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from celery.exceptions import Reject
+from celery.exceptions import Reject, SoftTimeLimitExceeded
 from celery.utils.log import get_task_logger
 from kombu.serialization import loads, prepare_accept_content
 from sqlalchemy import Engine
@@ -20,6 +20,7 @@ from telemetry import broker
 from telemetry.celery import PERSIST, app, settings
 from telemetry.collector.acks import Acks
 from telemetry.collector.consume import Coalescer, GroupRequest
+from telemetry.collector.faults import OverranError, answers
 from telemetry.collector.persist import Collector, Message, passes
 from telemetry.collector.upkeep import Upkeep
 from telemetry.keys import Keys
@@ -32,7 +33,6 @@ log = get_task_logger(__name__)
 PAUSES_S = (0.1, 0.3, 1.0, 3.0, 6.0)
 # Well below the soft time limit.
 PATIENCE_S = 20.0
-NEWER_PAUSE_S = 5.0
 ACCEPTED = prepare_accept_content(app.conf.accept_content)
 
 # As kombu has them: body, content type, content encoding.
@@ -76,7 +76,9 @@ def work(messages: Sequence[Message], *, condemned: bool) -> None:
     for pause_s in (*PAUSES_S, None):
         try:
             if condemned:
-                collector().condemn(messages[0], WireError("the processes that work on it die"))
+                collector().condemn(
+                    messages[0], WireError("it costs the processes that work on it their lives, or all of their time")
+                )
                 return
             outcomes = collector().persist_all(messages)
         except Exception as error:
@@ -84,6 +86,8 @@ def work(messages: Sequence[Message], *, condemned: bool) -> None:
                 raise
             trail.setback()
             log.warning("%s %s: %s", named(messages), type(error).__name__, str(error).splitlines()[:1])
+            if isinstance(error, SoftTimeLimitExceeded):
+                raise Reject(OverranError() if answers(engine()) else error, requeue=True) from None
             if pause_s is None or time.monotonic() > deadline:
                 raise Reject(error, requeue=True) from None
             time.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
@@ -97,7 +101,6 @@ def tell(messages: Sequence[Message], outcomes: Sequence[Any]) -> None:
     for message, outcome in zip(messages, outcomes, strict=True):
         if isinstance(outcome, NewerVersionError):
             log.warning("%s; it waits for a newer collector", outcome)
-            time.sleep(NEWER_PAUSE_S)
             raise Reject(outcome, requeue=True)
         if outcome.error:
             log.error("%s is dead: %s", named([message]), outcome.error)

@@ -30,6 +30,8 @@ def publisher(app: Celery, settings: Settings) -> Publish:
                         PERSIST,
                         message,
                         producer=producer,
+                        # The same name each time it is published: a collector counts by it what the batch has cost.
+                        task_id=message[0]["batch_id"],
                         queue=settings.ingest_queue,
                         headers={ROWS_HEADER: message[0]["rows"]["read"]},
                         argsrepr="-",

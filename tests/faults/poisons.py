@@ -19,14 +19,14 @@ from telemetry.settings import Settings
 from tests.batches import batch, key, readings
 
 
-def envelope(body: bytes, task: Any, content_type: str = "application/x-msgpack") -> str:
+def envelope(body: bytes, task: Any, content_type: str = "application/x-msgpack", queue: str = "telemetry.ingest") -> str:
     """A message as kombu puts it on a Redis list, around any body."""
     name = str(uuid.uuid4())
     headers = {"lang": "py", "task": task, "id": name, "root_id": name, "argsrepr": "-", "kwargsrepr": "-"}
     properties = {
         "correlation_id": name,
         "delivery_mode": 2,
-        "delivery_info": {"exchange": "", "routing_key": "telemetry.ingest"},
+        "delivery_info": {"exchange": "", "routing_key": queue},
         "priority": 0,
         "body_encoding": "base64",
         "delivery_tag": name,
@@ -41,9 +41,9 @@ def envelope(body: bytes, task: Any, content_type: str = "application/x-msgpack"
     return json.dumps(message)
 
 
-def call(*args: Any, task: Any = PERSIST) -> str:
+def call(*args: Any, task: Any = PERSIST, queue: str = "telemetry.ingest") -> str:
     """A call of a task."""
-    return envelope(msgpack.packb((list(args), {}, {})), task)
+    return envelope(msgpack.packb((list(args), {}, {})), task, queue=queue)
 
 
 def poisons() -> dict[str, str]:
