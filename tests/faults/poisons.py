@@ -56,6 +56,8 @@ def poisons() -> dict[str, str]:
         "old version": call({**header, "batch_id": "p2", "version": 0}, payload),
         "bomb": call({**header, "batch_id": "p3", "digest": digest(bomb), "size": 1000}, bomb),
         "noise": call({**header, "batch_id": "p4", "digest": digest(noise)}, noise),
+        "newer version": call({**header, "batch_id": "p5", "version": wire.VERSION + 1}, payload),
+        "oversized": call({**header, "batch_id": "p6"}, bytes(wire.MAX_PAYLOAD_BYTES + 1)),
         "no header": call(None, None),
         "no arguments": call(),
         "nul in a name": call({**header, "batch_id": "p\0", "edge": "a\0b"}, payload),
