@@ -23,6 +23,7 @@ Messages are msgpack, never pickle. `header` and `payload` are those of message 
 | `{p}:sources:{edge}` | set | ids of the sources of an edge |
 | `{p}:source:{edge}:{id}` | hash | one source: `token` (fencing), `owner`, `lease_until_ms`, `state` (JSON: file, window) |
 | `{p}:acks:{edge}:{id}` | hash | batch id → `stored` or `dead`; written after the commit, removed by the streamer, expires |
+| `{p}:attempts:{id}` | string | attempts at a message that went alone and did not end in order; expires |
 | `{p}:epoch` | string | random mark of this key space; another value says that the broker was replaced |
 | `{p}:rates` | strings | requests to the API per key or address in the present window, in keys below this one; expire |
 | `_kombu.binding.{exchange}` | set | kombu: queues bound to an exchange, such as those of remote control; has no prefix |

@@ -34,6 +34,10 @@ class Keys:
         """Hash of a source's acknowledgements."""
         return f"{self.prefix}:acks:{edge}:{source_id}"
 
+    def attempts(self, message_id: str) -> str:
+        """String that counts the attempts at a message."""
+        return f"{self.prefix}:attempts:{message_id}"
+
     def epoch(self) -> str:
         """String that marks the key space."""
         return f"{self.prefix}:epoch"

@@ -88,7 +88,9 @@ class LateQoS(redis.QoS):
 
     def append(self, message: Any, delivery_tag: str) -> None:
         """Note a message that was fetched."""
-        self._unwritten[delivery_tag] = (time.monotonic(), time.time(), message)
+        # What a stranger pushed without saying whereto cannot be put back: nothing to note.
+        if {"exchange", "routing_key"} <= set(message.delivery_info or ()):
+            self._unwritten[delivery_tag] = (time.monotonic(), time.time(), message)
         virtual.QoS.append(self, message, delivery_tag)
 
     def ack(self, delivery_tag: str) -> None:
@@ -98,14 +100,28 @@ class LateQoS(redis.QoS):
         virtual.QoS.ack(self, delivery_tag)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        """Forget a message, or put it back in the queue."""
-        self.write(0.0)
-        super().reject(delivery_tag, requeue)
+        """Forget a message, or put it back where it was: at the front of the queue, its right end. kombu takes the other."""
+        if not requeue:
+            self.ack(delivery_tag)
+            return
+        self._put_back(delivery_tag, last=False)
+
+    def reject_to_end(self, delivery_tag: str) -> None:
+        """Put a message back behind all others."""
+        self._put_back(delivery_tag, last=True)
 
     def restore_unacked(self, client: Any = None) -> None:
-        """Put all messages back, at a shutdown."""
+        """Put all messages back, at a shutdown: the oldest last, so that it is the first again."""
         self.write(0.0)
-        super().restore_unacked(client)
+        held: dict[str, Any] = self._delivered or {}
+        for delivery_tag in reversed(held):
+            self.restore_by_tag(delivery_tag, client)
+        held.clear()
+
+    def _put_back(self, delivery_tag: str, *, last: bool) -> None:
+        self.write(0.0)
+        self.restore_by_tag(delivery_tag, leftmost=last)
+        virtual.QoS.ack(self, delivery_tag)
 
     def write(self, older_than_s: float = WRITE_AFTER_S) -> None:
         """Bring the notes in Redis up to date, but for the young ones. After an error the next call goes on."""

@@ -70,6 +70,6 @@ def looks_at(settings: Settings) -> list[Look]:
         Look("broker", every_s, lambda: queue.look(client, settings)),
         Look("database", every_s, lambda: database.look(engine, settings)),
         Look("ledger", AUDIT_EVERY * every_s, lambda: database.ledger(engine)),
-        Look("gaps", AUDIT_EVERY * every_s, database.Audit(engine, settings)),
+        Look("gaps", AUDIT_EVERY * every_s, database.Audit(engine, settings, client)),
     ]
     return [*looks, Look("gpus", every_s, lambda: gpus.look(engine))] if settings.exporter_gpus else looks

@@ -13,6 +13,7 @@ import redis
 from telemetry.celery import make_app
 from telemetry.cli.database import database
 from telemetry.cli.session import connected, data_dir_option, json_option, load_settings
+from telemetry.exporter.broker import committed
 from telemetry.keys import Keys
 from telemetry.settings import Settings
 from telemetry.store import deadletters
@@ -37,9 +38,10 @@ def status(as_json: bool, data_dir: Path | None) -> None:
     """
     settings = load_settings(data_dir)
     with connected(settings) as client, database(settings, "status") as engine:
+        held = committed(client, settings)
         with engine.connect() as connection:
             flows = [asdict(each) for each in flow(connection, FLOW_S)]
-            missing = [{**asdict(gap), "since": gap.since.isoformat()} for gap in gaps(connection, settings.gap_alert_s)]
+            missing = [{**asdict(gap), "since": gap.since.isoformat()} for gap in gaps(connection, settings.gap_alert_s, held)]
             letters = deadletters.counted(connection)
         known = edges(client, Keys(settings.key_prefix))
         sources = _sources(client, settings, known, letters, {(gap["edge"], gap["path"]) for gap in missing})

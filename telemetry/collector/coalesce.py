@@ -71,22 +71,3 @@ class Buffer(Generic[T]):
     def done(self, group: list[Held[T]]) -> None:
         """What was taken is committed, or given back to the broker."""
         self.held -= sum(each.readings for each in group)
-
-
-@dataclass(slots=True)
-class Deaths:
-    """How often a message that went alone has broken the work on it: its process died, or an error came that none foresaw."""
-
-    most: int
-    remembered: int = 10_000
-    _counts: dict[str, int] = field(default_factory=dict)
-
-    def count(self, message_id: str) -> None:
-        """One more."""
-        if len(self._counts) >= self.remembered:
-            self._counts.pop(next(iter(self._counts)))
-        self._counts[message_id] = self._counts.get(message_id, 0) + 1
-
-    def condemned(self, message_id: str) -> bool:
-        """Whether it has been too often."""
-        return self._counts.get(message_id, 0) >= self.most

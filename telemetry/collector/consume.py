@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from billiard.exceptions import TimeLimitExceeded
 from celery import Celery, Task
 from celery.exceptions import Reject
 from celery.utils.log import get_logger
@@ -21,31 +20,38 @@ from celery.worker.state import task_reserved
 from kombu.message import Message
 
 from telemetry.celery import ROWS_HEADER
-from telemetry.collector.coalesce import Buffer, Deaths, Held
+from telemetry.collector.attempts import Attempts
+from telemetry.collector.coalesce import Buffer, Held
+from telemetry.collector.faults import OverranError
+from telemetry.keys import Keys
 from telemetry.monitoring import traces
+from telemetry.readings.wire import NewerVersionError
 from telemetry.settings import Settings
 
 log = get_logger(__name__)
 
 # Without the header: the fewest bytes of a body that were seen to carry a reading.
 BYTES_A_READING = 20
-MOST_DEATHS = 4
+# Messages of a newer version are held back for so long, and so many; then they go to the end of the queue.
+NEWER_PAUSE_S = 5.0
+MOST_PARKED = 200
 EVENTS_EVERY_S = 0.5
-# Of the surroundings, not of the messages.
-FORESEEN = (Reject, TimeLimitExceeded)
 
 Fetched = tuple[Message, Callable[..., None], Callable[..., None]]
 
 
 class GroupRequest(Request):
-    """A request made of many messages, that knows whether it ended in what the task does not foresee, such as a death."""
+    """A request made of many messages, that knows whether it broke what worked on it: its life, its time, or its logic."""
 
     broke = False
+    newer = False
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
         """See what it was, then go on as Celery does."""
-        error = exc_info.exception
-        self.broke = not isinstance(getattr(error, "exc", error), FORESEEN)
+        error = getattr(exc_info.exception, "exc", exc_info.exception)
+        reason: Any = getattr(error, "reason", None)
+        self.broke = not isinstance(error, Reject) or isinstance(reason, OverranError)
+        self.newer = isinstance(reason, NewerVersionError)
         super().on_failure(exc_info, send_failed_event, return_ok)
 
 
@@ -55,7 +61,8 @@ class Coalescer:
     def __init__(self, task: Task[..., Any], app: Celery, consumer: Any) -> None:
         settings: Settings = app.telemetry_settings  # type: ignore[attr-defined]
         self._buffer: Buffer[Fetched] = Buffer(settings.collector_batch_size, settings.poll_interval_s, settings.buffer_size)
-        self._deaths = Deaths(MOST_DEATHS)
+        self._keys = Keys(settings.key_prefix)
+        self._parked = 0
         self._task, self._app, self._consumer = task, app, consumer
         self._eventer = consumer.event_dispatcher
         if self._eventer:
@@ -101,7 +108,7 @@ class Coalescer:
         name = str(uuid.uuid4())
         messages = [(message.body, message.content_type, message.content_encoding) for message, _, _ in fetched(group)]
         parents = [each.headers[traces.HEADER] for each, _, _ in fetched(group) if traces.HEADER in each.headers]
-        condemned = len(group) == 1 and self._deaths.condemned(id_of(group[0]))
+        condemned = group[0].alone and self._attempts(group[0]).begin(id_of(group[0]))
         count = sum(each.readings for each in group)
         headers: dict[str, Any] = {
             "lang": "py",
@@ -115,7 +122,7 @@ class Coalescer:
         }
         request: GroupRequest = GroupRequest(
             group[0].message[0],
-            on_ack=lambda *args: self._done(group, lambda ack, _: ack(*args)),
+            on_ack=lambda *args: self._stored(group, *args),
             on_reject=lambda logger, errors, _requeue: self._back(request, group, logger, errors),
             app=self._app,
             hostname=self._consumer.hostname,
@@ -134,13 +141,42 @@ class Coalescer:
 
     def _back(self, request: GroupRequest, group: list[Held[Fetched]], logger: Any, errors: Any) -> None:
         """Give a group back to the broker, whatever it failed of: a message is never dropped here."""
-        if request.broke and len(group) == 1:
-            self._deaths.count(id_of(group[0]))
-        self._done(group, lambda _, reject: reject(logger, errors, True))
+        if group[0].alone and not request.broke:
+            self._attempts(group[0]).excused(id_of(group[0]))
+        if request.newer and len(group) == 1:
+            self._park(fetched(group)[0])
+        else:
+            # Each goes to the front of the queue, so the oldest goes last.
+            for _, _, reject in reversed(fetched(group)):
+                reject(logger, errors, True)
+        self._done(group)
 
-    def _done(self, group: list[Held[Fetched]], tell: Callable[[Callable[..., None], Callable[..., None]], None]) -> None:
-        for _, ack, reject in fetched(group):
-            tell(ack, reject)
+    def _park(self, message: Fetched) -> None:
+        """Hold a message of a newer version back, then put it behind all others: nobody waits for it."""
+        channel: Any = message[0].channel
+
+        def back() -> None:
+            self._parked -= 1
+            try:
+                channel.qos.reject_to_end(message[0].delivery_tag)
+            except self._consumer.connection_errors as error:
+                log.warning("a message of a newer version cannot be given back now: %s", error)
+
+        self._parked += 1
+        self._consumer.timer.call_after(NEWER_PAUSE_S if self._parked <= MOST_PARKED else 0.0, back)
+
+    def _stored(self, group: list[Held[Fetched]], *args: Any) -> None:
+        for _, ack, _ in fetched(group):
+            ack(*args)
+        if group[0].alone:
+            self._attempts(group[0]).settled(id_of(group[0]))
+        self._done(group)
+
+    def _attempts(self, held: Held[Fetched]) -> Attempts:
+        channel: Any = held.message[0].channel
+        return Attempts(channel.conn_or_acquire, self._keys)
+
+    def _done(self, group: list[Held[Fetched]]) -> None:
         self._working -= 1
         self._buffer.done(group)
         self._pump()

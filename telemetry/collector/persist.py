@@ -68,6 +68,7 @@ class Collector:
         self._registry = Registry(engine, settings.volatile_labels, settings.series_cache_size)
         self._partitions = Partitions(engine)
         self._dead = deadletters.DeadLetters(engine, self._registry)
+        self._connections = 0
         event.listen(engine, "connect", self._forget)
 
     def persist(self, header: Any, payload: Any) -> Outcome:
@@ -142,7 +143,8 @@ class Collector:
         return [outcomes.pop((batch.edge, batch.batch_id), KNOWN) for batch in batches]
 
     def _store_new(self, batches: list[wire.Batch]) -> list[Outcome]:
-        """Store batches, or none of them, and say nothing, if the ledger has one already."""
+        """Store batches, or none of them, and say nothing, if the ledger has one already or their ids may be out of date."""
+        resolved_at = self._connections
         source_ids = self._registry.source_ids([(batch.edge, batch.source) for batch in batches])
         ids = self._registry.series_ids([batch.readings.series for batch in batches])
         parts = [
@@ -157,7 +159,9 @@ class Collector:
             self._engine.connect() as connection,
             connection.begin() as transaction,
         ):
-            if not ledger.enter(connection, batches, source_ids, arranged.expected):
+            # A connection newer than the ids may lead to a restored database, where they mean other series or none.
+            fresh = resolved_at == self._connections
+            if not fresh or not ledger.enter(connection, batches, source_ids, arranged.expected):
                 transaction.rollback()
                 return []
             counts = samples.write(_driver(connection), arranged)
@@ -225,6 +229,7 @@ class Collector:
             trail.acknowledged(header, outcome.settlement, outcome.rows, cluster=self._cluster, acknowledged_us=now_us)
 
     def _forget(self, *_: Any) -> None:
+        self._connections += 1
         self._registry.forget()
         self._partitions.forget()
 

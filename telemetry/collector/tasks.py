@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from celery.exceptions import Reject
+from celery.exceptions import Reject, SoftTimeLimitExceeded
 from celery.utils.log import get_task_logger
 from kombu.serialization import loads, prepare_accept_content
+from sqlalchemy import Engine
 
 from telemetry import broker
 from telemetry.celery import PERSIST, app, settings
@@ -21,7 +22,9 @@ from telemetry.collector import deadletters
 from telemetry.collector.acks import Acks
 from telemetry.collector.consume import Coalescer, GroupRequest
 from telemetry.collector.deadletters import DATABASE, Message, passes
+from telemetry.collector.faults import OverranError, answers
 from telemetry.collector.persist import Collector
+from telemetry.collector.upkeep import Upkeep
 from telemetry.keys import Keys
 from telemetry.monitoring import traces, trail
 from telemetry.readings.wire import NewerVersionError, WireError
@@ -40,10 +43,22 @@ Body = tuple[bytes, str, str]
 
 
 @cache
+def engine() -> Engine:
+    """This process's engine; made at the first message, so that pool children do not share connections."""
+    return make_engine(settings, application="collector")
+
+
+@cache
 def collector() -> Collector:
-    """This process's collector; made at the first message, so that pool children do not share connections."""
+    """This process's collector."""
     acks = Acks(broker.connect(settings), Keys(settings.key_prefix), settings.ack_ttl_s)
-    return Collector(settings, make_engine(settings, application="collector"), acks)
+    return Collector(settings, engine(), acks)
+
+
+@cache
+def upkeep() -> Upkeep:
+    """This process's upkeep."""
+    return Upkeep(engine(), settings)
 
 
 @app.task(name=PERSIST, Strategy=Coalescer, Request=GroupRequest)
@@ -58,6 +73,7 @@ def persist(bodies: Sequence[Body], *, condemned: bool = False, parents: Sequenc
         traces.span("persist batches", "consumer", parents=map(str, parents), batches=len(messages)),
     ):
         work(messages, condemned=condemned)
+    upkeep().tend()
 
 
 def work(messages: Sequence[Message], *, condemned: bool) -> None:
@@ -66,7 +82,7 @@ def work(messages: Sequence[Message], *, condemned: bool) -> None:
     for pause_s in (*PAUSES_S, None):
         try:
             if condemned:
-                collector().condemn(messages[0], WireError("what works on it dies or fails"))
+                collector().condemn(messages[0], WireError("what works on it dies, fails, or takes all the time there is"))
                 return
             outcomes = collector().persist_all(messages)
         except Exception as error:
@@ -76,6 +92,8 @@ def work(messages: Sequence[Message], *, condemned: bool) -> None:
                 raise
             trail.setback(of_database=isinstance(error, DATABASE))
             log.warning("%s %s: %s", named(messages), type(error).__name__, str(error).splitlines()[:1])
+            if isinstance(error, SoftTimeLimitExceeded):
+                raise Reject(OverranError() if answers(engine()) else error, requeue=True) from None
             if pause_s is None or time.monotonic() > deadline:
                 raise Reject(error, requeue=True) from None
             time.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
@@ -89,7 +107,6 @@ def tell(messages: Sequence[Message], outcomes: Sequence[Any]) -> None:
     for message, outcome in zip(messages, outcomes, strict=True):
         if isinstance(outcome, NewerVersionError):
             log.warning("%s; it waits for a newer collector", outcome)
-            time.sleep(LONG_PAUSE_S)
             raise Reject(outcome, requeue=True)
         if outcome.error:
             log.error("%s is dead: %s", named([message]), outcome.error)

@@ -19,8 +19,9 @@ from telemetry import broker
 from telemetry.exporter.families import gauge, single
 from telemetry.keys import Keys
 from telemetry.settings import Settings
+from telemetry.store.audit import Committed
 from telemetry.streamer.growth import behind_since_us
-from telemetry.streamer.registry import State, edges, expected_ms
+from telemetry.streamer.registry import Registry, State, edges, expected_ms
 from telemetry.streamer.window import Window
 
 MAX_SOURCES = 200
@@ -91,6 +92,24 @@ def progress(client: redis.Redis, settings: Settings, chosen: Sequence[str] | No
         for source_id, state in zip(ids, found, strict=True):
             if state is not None:
                 yield _progress(edge, source_id, json.loads(state), now_us)
+
+
+def committed(client: redis.Redis, settings: Settings) -> list[Committed]:
+    """What each edge holds for committed, for the gap audit. Raises redis.RedisError."""
+    keys = Keys(settings.key_prefix)
+    return [
+        Committed(
+            edge=edge,
+            fingerprint=state["fingerprint"],
+            path=state["path"],
+            anchor=state["anchor"],
+            begin=state["begin"][0],
+            end=state["window"]["committed"],
+            lost=tuple((start, end) for start, end in state.get("lost", ())),
+        )
+        for edge in edges(client, keys)[:MAX_EDGES]
+        for state in Registry(client, keys, edge, "audit", settings.lease_s).known().values()
+    ]
 
 
 def _progress(edge: str, source_id: str, state: State, now_us: int) -> Progress:

@@ -8,17 +8,19 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 
+import redis
 from prometheus_client.metrics_core import Metric
 from sqlalchemy import Engine
 
-from telemetry.exporter.broker import EDGE, MAX_EDGES
+from telemetry.exporter.broker import EDGE, MAX_EDGES, committed
 from telemetry.exporter.families import gauge, keyed, single
 from telemetry.monitoring import logs
 from telemetry.monitoring.metrics import ROW_CLASSES
 from telemetry.settings import Settings
 from telemetry.store import watch
-from telemetry.store.audit import Gap, gaps
+from telemetry.store.audit import Committed, Gap, gaps
 
 log = logging.getLogger(__name__)
 
@@ -69,15 +71,20 @@ def ledger(engine: Engine) -> Sequence[Metric]:
 class Audit:
     """Looks for gaps in the whole ledger, and remembers those it has said."""
 
-    def __init__(self, engine: Engine, settings: Settings) -> None:
+    def __init__(self, engine: Engine, settings: Settings, client: redis.Redis) -> None:
         self._engine = engine
         self._settings = settings
+        self._client = client
+        self._committed: Sequence[Committed] = ()
         self._said: dict[tuple[str, str, int | None, int], Gap] = {}
 
     def __call__(self) -> Sequence[Metric]:
         """What there is. Raises SQLAlchemyError."""
+        # Before the ledger: what is committed while this looks must not seem to be missing there.
+        with suppress(redis.RedisError):
+            self._committed = committed(self._client, self._settings)
         with self._engine.connect() as connection:
-            found = gaps(connection, self._settings.gap_alert_s)
+            found = gaps(connection, self._settings.gap_alert_s, self._committed)
             edges = watch.edges(connection, MAX_EDGES)
         self._say(found)
         return [*_gaps(found, edges)]

@@ -23,6 +23,7 @@ Payload: zstd of an Arrow IPC stream with the readings (`series`: dictionary of 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +40,8 @@ ACCEPTED = (VERSION,)
 MAX_PAYLOAD_BYTES = 32 << 20
 MAX_DECODED_BYTES = 256 << 20
 MAX_ROWS = 200_000
+# As Arrow says it, in an ArrowMemoryError.
+ASKED = re.compile(r"size (\d+)")
 
 READINGS = pa.schema(
     [
@@ -176,6 +179,12 @@ def decode(header: Any, payload: Any) -> Batch:
         reader = pa.BufferReader(raw)
         table = _read(reader, READINGS)
         bad = _read(reader, QUARANTINE).to_pylist() if reader.tell() < len(raw) else []
+    except MemoryError as error:
+        # The process' trouble, unless the payload asks for more than any may take.
+        asked = ASKED.search(str(error))
+        if asked is None or int(asked[1]) <= MAX_DECODED_BYTES:
+            raise
+        raise WireError(f"the payload cannot be unpacked: {error}") from None
     except (pa.ArrowException, OSError, ValueError) as error:
         raise WireError(f"the payload cannot be unpacked: {error}") from None
     readings = _readings(table, bad, checked["rows"]["blank"])

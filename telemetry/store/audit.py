@@ -1,39 +1,69 @@
-"""The gap audit: bytes of a source that the ledger has passed without having them.
+"""The gap audit: bytes of a source that the ledger should have and has not.
 
-A streamer commits a contiguous prefix, so a gap closes by itself while batches are on their way. One that stays says that
-something is wrong, and is reported.
+The ledger should have all between the first and the last byte it has of a source, and all that the edge's registry holds for
+committed. Files of one fingerprint are looked at together: a renamed file goes on where it was, and a copy's batches are
+known under the first. Of replays only the pass that runs counts. Gaps inside close by themselves while batches
+are on their way, so those must have stayed for a while; what the registry knows and the ledger has forgotten is a gap at once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, text
 
 GAPS = text("""
-    WITH covered AS (
+    WITH committed AS (
+        SELECT * FROM unnest(CAST(:edge AS text[]), CAST(:fingerprint AS text[]), CAST(:path AS text[]),
+                             CAST(:anchor AS bigint[]), CAST(:begin AS bigint[]), CAST(:end AS bigint[]))
+            AS k (edge, fingerprint, path, anchor, start_offset, end_offset)
+        WHERE start_offset < end_offset
+    ), lost AS (
+        SELECT edge, fingerprint, range_agg(int8range(start_offset, end_offset)) AS ranges
+        FROM unnest(CAST(:lost_edge AS text[]), CAST(:lost_fingerprint AS text[]), CAST(:lost_start AS bigint[]),
+                    CAST(:lost_end AS bigint[])) AS k (edge, fingerprint, start_offset, end_offset) GROUP BY 1, 2
+    ), sourced AS (
         SELECT source_id, anchor, min(start_offset) AS first, max(end_offset) AS last,
-               range_agg(int8range(start_offset, end_offset)) AS ranges
-        FROM batches GROUP BY source_id, anchor
+               max(last_committed_at) AS last_commit, range_agg(int8range(start_offset, end_offset)) AS ranges
+        FROM ledger WHERE anchor IS NULL OR anchor >= 0 GROUP BY source_id, anchor
+    ), covered AS (
+        SELECT s.edge, s.fingerprint, k.anchor, max(s.path) AS path, min(k.first) AS first, max(k.last) AS last,
+               max(k.last_commit) AS last_commit, range_agg(k.ranges) AS ranges,
+               max(k.anchor) OVER (PARTITION BY s.edge, s.fingerprint) AS pass
+        FROM sourced k JOIN sources s ON s.id = k.source_id GROUP BY s.edge, s.fingerprint, k.anchor
+    ), spans AS (
+        SELECT edge, fingerprint, path, anchor, int8range(start_offset, end_offset) AS span FROM committed
+        UNION ALL
+        SELECT edge, fingerprint, path, anchor, int8range(first, last) FROM covered WHERE anchor IS NOT DISTINCT FROM pass
+            OR anchor IS NULL
+    ), wanted AS (
+        SELECT edge, fingerprint, anchor, max(path) AS path, range_agg(span) AS ranges FROM spans GROUP BY 1, 2, 3
     ), gaps AS (
-        SELECT source_id, anchor, unnest(int8multirange(int8range(first, last)) - ranges) AS gap FROM covered
+        SELECT w.edge, w.fingerprint, w.path, w.anchor, c.last, c.last_commit,
+               unnest(w.ranges - coalesce(c.ranges, '{}') - coalesce(l.ranges, '{}')) AS gap
+        FROM wanted w
+        LEFT JOIN covered c ON (c.edge, c.fingerprint) = (w.edge, w.fingerprint) AND c.anchor IS NOT DISTINCT FROM w.anchor
+        LEFT JOIN lost l ON (l.edge, l.fingerprint) = (w.edge, w.fingerprint)
     )
-    SELECT s.edge, s.path, g.anchor, lower(g.gap) AS start_offset, upper(g.gap) AS end_offset, p.since
-    FROM gaps g JOIN sources s ON s.id = g.source_id
-    CROSS JOIN LATERAL (
-        SELECT min(committed_at) AS since FROM batches b
-        WHERE b.source_id = g.source_id AND b.anchor IS NOT DISTINCT FROM g.anchor AND b.start_offset >= upper(g.gap)
-    ) p
-    WHERE p.since < clock_timestamp() - make_interval(secs => :older_than_s)
-    ORDER BY s.edge, s.path, lower(g.gap)
+    SELECT g.edge, g.path, g.anchor, lower(g.gap) AS start_offset, upper(g.gap) AS end_offset,
+           coalesce(passed.since, g.last_commit, clock_timestamp()) AS since
+    FROM gaps g CROSS JOIN LATERAL (
+        SELECT min(l.committed_at) AS since FROM ledger l JOIN sources s ON s.id = l.source_id
+        WHERE (s.edge, s.fingerprint) = (g.edge, g.fingerprint) AND l.anchor IS NOT DISTINCT FROM g.anchor
+            AND l.start_offset >= upper(g.gap)
+    ) passed
+    WHERE passed.since IS NULL OR passed.since < clock_timestamp() - make_interval(secs => :older_than_s)
+    ORDER BY g.edge, g.path, lower(g.gap)
 """)
 
-LEDGER = text("""
-    SELECT b.start_offset, b.end_offset, b.first_line FROM batches b JOIN sources s ON s.id = b.source_id
+RANGES = text("""
+    SELECT l.start_offset, l.end_offset, l.first_line, l.last_start, l.last_line
+    FROM ledger l JOIN sources s ON s.id = l.source_id
     WHERE (s.edge, s.fingerprint, s.path) = (:edge, :fingerprint, :path)
-        AND b.anchor IS NOT DISTINCT FROM CAST(:anchor AS bigint)
-    ORDER BY b.start_offset
+        AND l.anchor IS NOT DISTINCT FROM CAST(:anchor AS bigint)
+    ORDER BY l.start_offset
 """)
 
 
@@ -49,15 +79,37 @@ class Gap:
     since: datetime
 
 
-def gaps(connection: Connection, older_than_s: float) -> list[Gap]:
-    """The gaps that have stayed for so long."""
-    rows = connection.execute(GAPS, {"older_than_s": older_than_s})
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """Bytes [begin, end) of a source that its edge holds for committed, and those in it that it has given up as lost."""
+
+    edge: str
+    fingerprint: str
+    path: str
+    anchor: int | None
+    begin: int
+    end: int
+    lost: tuple[tuple[int, int], ...] = ()
+
+
+def gaps(connection: Connection, older_than_s: float, committed: Sequence[Committed] = ()) -> list[Gap]:
+    """The gaps that have stayed for so long. What the registry holds for committed must have been asked before."""
+    names = ("edge", "fingerprint", "path", "anchor", "begin", "end")
+    wanted = {name: [getattr(each, name) for each in committed] for name in names}
+    lost = [(each.edge, each.fingerprint, start, end) for each in committed for start, end in each.lost]
+    given_up = {f"lost_{name}": [each[n] for each in lost] for n, name in enumerate(("edge", "fingerprint", "start", "end"))}
+    rows = connection.execute(GAPS, {"older_than_s": older_than_s, **wanted, **given_up})
     return [Gap(row.edge, row.path, row.anchor, row.start_offset, row.end_offset, row.since) for row in rows]
 
 
 def ledger_ranges(
     connection: Connection, edge: str, fingerprint: str, path: str, anchor: int | None
 ) -> list[tuple[int, int, int]]:
-    """What the ledger has of a source: start, end, first line of each batch."""
+    """What the ledger has of a source: start, end and first line of each batch; of folded ones, of the last and the rest."""
     wanted = {"edge": edge, "fingerprint": fingerprint, "path": path, "anchor": anchor}
-    return [(row.start_offset, row.end_offset, row.first_line) for row in connection.execute(LEDGER, wanted)]
+    found: list[tuple[int, int, int]] = []
+    for row in connection.execute(RANGES, wanted):
+        if row.last_start > row.start_offset:
+            found.append((row.start_offset, row.last_start, row.first_line))
+        found.append((row.last_start, row.end_offset, row.last_line))
+    return found

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from sqlalchemy import BigInteger, Integer, Select, and_, asc, cast, desc, func, literal, or_, select, true, tuple_
 
-from telemetry.store.models import Batch, DeadLetter, Quarantined, Source
+from telemetry.store.models import LEDGER, Batch, DeadLetter, LedgerRange, Quarantined, Source
 
 CLASSES = ("rows", "stored", "duplicate", "conflict", "blank", "quarantined")
 
@@ -33,22 +33,24 @@ def edges(most: int | None, offset: int) -> Select[Any]:
         .subquery()
     )
     last = select(Batch.committed_at).where(Batch.edge == each.c.edge).order_by(desc(Batch.committed_at)).limit(1).lateral()
-    rows = select(each.c.edge.label("name"), each.c.sources, each.c.first_seen, last.c.committed_at.label("last_commit"))
+    folded = select(func.max(LedgerRange.last_committed_at)).join(Source).where(Source.edge == each.c.edge).scalar_subquery()
+    last_commit = func.coalesce(last.c.committed_at, folded).label("last_commit")
+    rows = select(each.c.edge.label("name"), each.c.sources, each.c.first_seen, last_commit)
     return rows.outerjoin_from(each, last, true()).order_by(each.c.edge).limit(most).offset(offset or None)
 
 
 def sources(edge: str | None, path: str | None, most: int | None, offset: int) -> Select[Any]:
     """Sources in the order they appeared, with what the ledger has of each."""
-    sums = [cast(func.coalesce(func.sum(getattr(Batch, name)), 0), BigInteger).label(name) for name in CLASSES]
+    held = LEDGER.c
+    sums = [cast(func.coalesce(func.sum(held[name]), 0), BigInteger).label(name) for name in ("batches", *CLASSES)]
     ledger = (
         select(
-            func.count().label("batches"),
             *sums,
-            cast(func.count().filter(Batch.status == "dead"), Integer).label("dead_batches"),
-            func.coalesce(func.max(Batch.end), 0).label("committed_bytes"),
-            func.max(Batch.committed_at).label("last_commit"),
+            cast(func.count().filter(held.status == "dead"), Integer).label("dead_batches"),
+            func.coalesce(func.max(held.end_offset), 0).label("committed_bytes"),
+            func.max(held.last_committed_at).label("last_commit"),
         )
-        .where(Batch.source_id == Source.id)
+        .where(held.source_id == Source.id)
         .lateral()
     )
     counts = [ledger.c[name] for name in ("batches", *CLASSES, "dead_batches", "committed_bytes", "last_commit")]

@@ -22,7 +22,9 @@ from sqlalchemy import (
     MetaData,
     Text,
     UniqueConstraint,
+    column,
     func,
+    table,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -149,6 +151,43 @@ class Batch(Base):
     read_at: Mapped[datetime]
     published_at: Mapped[datetime]
     committed_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class LedgerRange(Base):
+    """Batches of the ledger folded into one row: a contiguous range of a source (and replay pass), the rows by class.
+
+    `last_start` and `last_line` are of its last batch. `anchor` is -1 for all replay passes but the last. The view `ledger`
+    shows `batches` and these together.
+    """
+
+    __tablename__ = "ledger_ranges"
+    __table_args__ = (Index(None, "source_id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    source_id: Mapped[int] = mapped_column(ForeignKey("sources.id"))
+    anchor: Mapped[int | None] = mapped_column(BigInteger)
+    start: Mapped[int] = mapped_column("start_offset", BigInteger)
+    end: Mapped[int] = mapped_column("end_offset", BigInteger)
+    first_line: Mapped[int] = mapped_column(BigInteger)
+    last_start: Mapped[int] = mapped_column(BigInteger)
+    last_line: Mapped[int] = mapped_column(BigInteger)
+    batches: Mapped[int] = mapped_column(BigInteger)
+    rows: Mapped[int] = mapped_column(BigInteger)
+    stored: Mapped[int] = mapped_column(BigInteger)
+    duplicate: Mapped[int] = mapped_column(BigInteger)
+    conflict: Mapped[int] = mapped_column(BigInteger)
+    blank: Mapped[int] = mapped_column(BigInteger)
+    quarantined: Mapped[int] = mapped_column(BigInteger)
+    committed_at: Mapped[datetime]
+    last_committed_at: Mapped[datetime]
+
+
+# The view: what is asked for totals and ranges reads it, never `batches` alone.
+LEDGER = table(
+    "ledger",
+    *map(column, ("source_id", "status", "end_offset", "batches", "last_committed_at")),
+    *map(column, ("rows", "stored", "duplicate", "conflict", "blank", "quarantined")),
+)
 
 
 class Quarantined(Base):

@@ -12,13 +12,16 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 TOTALS = text("""
-    SELECT edge, count(*) FILTER (WHERE status = 'stored') AS stored_batches,
-           count(*) FILTER (WHERE status = 'dead') AS dead_batches,
+    SELECT edge, coalesce(sum(batches) FILTER (WHERE status = 'stored'), 0) AS stored_batches,
+           coalesce(sum(batches) FILTER (WHERE status = 'dead'), 0) AS dead_batches,
            sum(stored) AS stored, sum(duplicate) AS duplicate, sum(conflict) AS conflict, sum(blank) AS blank,
            sum(quarantined) AS quarantined, coalesce(sum(rows) FILTER (WHERE status = 'dead'), 0) AS dead
-    FROM batches GROUP BY edge ORDER BY count(*) DESC, edge LIMIT :limit
+    FROM ledger JOIN sources s ON s.id = source_id GROUP BY edge ORDER BY sum(batches) DESC, edge LIMIT :limit
 """)
-COMMIT_AGE = text("SELECT extract(epoch FROM clock_timestamp() - max(committed_at))::float8 FROM batches")
+COMMIT_AGE = text("""
+    SELECT extract(epoch FROM clock_timestamp() - greatest(
+        (SELECT max(committed_at) FROM batches), (SELECT max(last_committed_at) FROM ledger_ranges)))::float8
+""")
 EDGES = text("SELECT edge FROM sources GROUP BY edge ORDER BY max(id) DESC LIMIT :limit")
 SIZES = text("""
     SELECT c.relname AS name, coalesce(sum(pg_total_relation_size(coalesce(i.inhrelid, c.oid))), 0)::bigint AS size_bytes

@@ -32,6 +32,8 @@ def publisher(app: Celery, settings: Settings) -> Publish:
                             PERSIST,
                             message,
                             producer=producer,
+                            # The same name each time it is published: a collector counts by it what the batch has cost.
+                            task_id=header["batch_id"],
                             queue=settings.ingest_queue,
                             headers={ROWS_HEADER: header["rows"]["read"], **traced},
                             argsrepr="-",

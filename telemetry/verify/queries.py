@@ -42,7 +42,7 @@ def only_replayed(connection: Connection, fingerprint: str) -> bool:
     """Whether the ledger knows a file by replays alone, which store its rows under other times."""
     query = """
         SELECT count(*) > 0 AND bool_and(b.anchor IS NOT NULL)
-        FROM batches b JOIN sources s ON s.id = b.source_id WHERE s.fingerprint = :fingerprint
+        FROM ledger b JOIN sources s ON s.id = b.source_id WHERE s.fingerprint = :fingerprint
     """
     return bool(connection.execute(text(query), {"fingerprint": fingerprint}).scalar())
 

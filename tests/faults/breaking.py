@@ -1,8 +1,8 @@
-"""All faults there are, by name: those of every site, and those of one with a network that can be broken."""
+"""All faults there are, by name: those of every site, of one with a network that can be broken, of the soak alone."""
 
 from __future__ import annotations
 
 from tests.faults import brokers, databases, files, network, processes
-from tests.faults.fault import FAULTS, NETWORK_FAULTS
+from tests.faults.fault import FAULTS, NETWORK_FAULTS, SOAK_FAULTS
 
-__all__ = ["FAULTS", "NETWORK_FAULTS", "brokers", "databases", "files", "network", "processes"]
+__all__ = ["FAULTS", "NETWORK_FAULTS", "SOAK_FAULTS", "brokers", "databases", "files", "network", "processes"]

@@ -14,7 +14,7 @@ from random import Random
 
 import redis
 
-from tests.faults.fault import fault, pause
+from tests.faults.fault import fault, pause, soak_fault
 from tests.faults.poisons import push_all
 from tests.faults.site import Site, freeze, thaw
 from tests.waiting import eventually
@@ -82,6 +82,15 @@ def fill_broker(site: Site, random: Random) -> None:
         used = client.info("memory")["used_memory"]
         client.config_set("maxmemory", int(used) - 100_000)
         time.sleep(4)
+        client.config_set("maxmemory", 0)
+
+
+@soak_fault
+def fill_broker_for_long(site: Site, random: Random) -> None:
+    """The same for longer than a collector tries in its process."""
+    with site.client() as client:
+        client.config_set("maxmemory", int(client.info("memory")["used_memory"]) - 100_000)
+        time.sleep(25)
         client.config_set("maxmemory", 0)
 
 

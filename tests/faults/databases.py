@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
+import subprocess
 import time
 from contextlib import suppress
+from pathlib import Path
 from random import Random
 
 import psutil
 import psycopg
 
-from tests.faults.fault import fault, pause
-from tests.faults.site import Site
+from telemetry.store.engine import make_engine
+from telemetry.store.folding import fold
+from tests.faults.fault import SkipError, fault, pause, soak_fault
+from tests.faults.site import BIN, Site
+
+SLOW_DOWN = """
+    CREATE FUNCTION slow_down() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.5); RETURN NULL; END $$;
+    CREATE TRIGGER slow_down AFTER INSERT ON batches FOR EACH STATEMENT EXECUTE FUNCTION slow_down()
+"""
 
 END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'telemetry-collector'"
 
@@ -121,6 +132,92 @@ def fail_transactions(site: Site, random: Random) -> None:
         connection.execute(FAIL_AT_RANDOM)
         time.sleep(4)
         connection.execute("DROP FUNCTION fail_at_random CASCADE")
+
+
+@soak_fault
+def slow_database(site: Site, random: Random) -> None:
+    """Every transaction takes half a second longer for a while."""
+    with psycopg.connect(site.postgres.url, autocommit=True) as connection:
+        connection.execute(SLOW_DOWN)
+        time.sleep(10)
+        connection.execute("DROP FUNCTION slow_down CASCADE")
+
+
+@soak_fault
+def fill_disk(site: Site, random: Random) -> None:
+    """The file system under the ledger is full, and has room again."""
+    place = site.directory / "small"
+    place.mkdir(exist_ok=True)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256m", "none", str(place)], check=False).returncode:
+        raise SkipError("no file system can be mounted here")
+    try:
+        owner = (site.postgres.directory / "data").stat()
+        os.chown(place, owner.st_uid, owner.st_gid)
+        with psycopg.connect(site.postgres.url, autocommit=True) as connection:
+            connection.execute(f"CREATE TABLESPACE small LOCATION '{place}'".encode())
+            connection.execute("ALTER TABLE batches SET TABLESPACE small")
+            with suppress(OSError), (place / "filler").open("wb", buffering=0) as filler:
+                while filler.write(bytes(1 << 12)):
+                    pass
+            time.sleep(6)
+            (place / "filler").unlink()
+            connection.execute("ALTER TABLE batches SET TABLESPACE pg_default")
+            connection.execute("DROP TABLESPACE small")
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=False)
+
+
+@soak_fault
+def restore_backup(site: Site, random: Random) -> None:
+    """Postgres is restored from a backup that lacks the newest series, and `telemetry rewind` is run."""
+    data, backup = site.postgres.directory / "data", site.postgres.directory / "backup"
+    site.postgres.stop()
+    shutil.copytree(data, backup, copy_function=copy_with_owner)
+    os.chown(backup, data.stat().st_uid, data.stat().st_gid)
+    site.postgres.start()
+    # Series that the backup does not know: the collectors hold ids of them that it will give to others.
+    site.feed(1000, name=f"newer-{len(site.feeders)}")
+    site.wait_for_flow(5000)
+    site.postgres.stop()
+    shutil.rmtree(data)
+    backup.rename(data)
+    site.postgres.start()
+    site.wait_for_flow(500)
+    # May find nothing to set back, when the edge has not yet collected the acknowledgements of what was forgotten.
+    rewind(site)
+
+
+def rewind(site: Site) -> list[dict[str, object]]:
+    """Run `telemetry rewind`; what it set back."""
+    done = subprocess.run(
+        [str(BIN / "telemetry"), "rewind", "--json"],
+        env={**os.environ, **site.variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: list[dict[str, object]] = json.loads(done.stdout)["rewound"]
+    return found
+
+
+def copy_with_owner(source: str, target: str) -> None:
+    """Copy a file with its owner and mode: Postgres refuses those of others."""
+    shutil.copy2(source, target)
+    status = Path(source).stat()
+    os.chown(target, status.st_uid, status.st_gid)
+
+
+@fault
+def fold_ledger_and_wipe_broker(site: Site, random: Random) -> None:
+    """The ledger has folded all it holds when the broker loses its keys: what is read again is known by its rows alone."""
+    engine = make_engine(site.settings, application="fold")
+    for _ in range(2):
+        fold(engine, 0)
+        pause(random)
+    engine.dispose()
+    with site.client() as client:
+        client.flushall()
 
 
 @fault

@@ -14,12 +14,23 @@ from tests.faults.site import Site
 Fault = Callable[[Site, Random], None]
 FAULTS: dict[str, Fault] = {}
 NETWORK_FAULTS: dict[str, Fault] = {}
+SOAK_FAULTS: dict[str, Fault] = {}
 
 
 def fault(function: Fault) -> Fault:
     """Enter a fault in the list, under its name."""
     FAULTS[function.__name__] = function
     return function
+
+
+def soak_fault(function: Fault) -> Fault:
+    """Enter a fault that takes too long, or needs too much of the machine, for every run of the tests."""
+    SOAK_FAULTS[function.__name__] = function
+    return function
+
+
+class SkipError(Exception):
+    """A fault cannot be made on this machine; the text says why."""
 
 
 def network_fault(function: Fault) -> Fault:

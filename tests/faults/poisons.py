@@ -24,14 +24,14 @@ DEPTH = 900
 LONG = LONG_NAMES[-1]
 
 
-def envelope(body: bytes, task: Any, content_type: str = "application/x-msgpack") -> str:
+def envelope(body: bytes, task: Any, content_type: str = "application/x-msgpack", queue: str = "telemetry.ingest") -> str:
     """A message as kombu puts it on a Redis list, around any body."""
     name = str(uuid.uuid4())
     headers = {"lang": "py", "task": task, "id": name, "root_id": name, "argsrepr": "-", "kwargsrepr": "-"}
     properties = {
         "correlation_id": name,
         "delivery_mode": 2,
-        "delivery_info": {"exchange": "", "routing_key": "telemetry.ingest"},
+        "delivery_info": {"exchange": "", "routing_key": queue},
         "priority": 0,
         "body_encoding": "base64",
         "delivery_tag": name,
@@ -51,9 +51,9 @@ def json_call(*args: Any) -> str:
     return envelope(json.dumps((args, {}, {})).encode(), PERSIST, "application/json")
 
 
-def call(*args: Any, task: Any = PERSIST) -> str:
+def call(*args: Any, task: Any = PERSIST, queue: str = "telemetry.ingest") -> str:
     """A call of a task."""
-    return envelope(msgpack.packb((list(args), {}, {})), task)
+    return envelope(msgpack.packb((list(args), {}, {})), task, queue=queue)
 
 
 # What Celery itself turns away.
@@ -73,6 +73,8 @@ def poisons() -> dict[str, str]:
         "old version": call({**header, "batch_id": "p2", "version": 0}, payload),
         "bomb": call({**header, "batch_id": "p3", "digest": digest(bomb), "size": 1000}, bomb),
         "noise": call({**header, "batch_id": "p4", "digest": digest(noise)}, noise),
+        "newer version": call({**header, "batch_id": "p5", "version": wire.VERSION + 1}, payload),
+        "oversized": call({**header, "batch_id": "p6"}, bytes(wire.MAX_PAYLOAD_BYTES + 1)),
         "no header": call(None, None),
         "no arguments": call(),
         "nul in a name": call({**header, "batch_id": "p\0", "edge": "a\0b"}, payload),

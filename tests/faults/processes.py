@@ -5,8 +5,23 @@ from __future__ import annotations
 import time
 from random import Random
 
-from tests.faults.fault import fault, pause
+import psycopg
+
+from tests.faults.brokers import queued
+from tests.faults.clocks import SITECUSTOMIZE
+from tests.faults.fault import fault, pause, soak_fault
 from tests.faults.site import Site, children, freeze, kill_tree, thaw
+from tests.waiting import eventually
+
+HOLD_TRANSACTIONS = """
+    SELECT pg_advisory_lock(4711);
+    CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN PERFORM pg_advisory_xact_lock(4711); RETURN NULL; END $$;
+    CREATE TRIGGER hold AFTER INSERT ON batches FOR EACH STATEMENT EXECUTE FUNCTION hold()
+"""
+HELD = """
+    SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory' AND application_name = 'telemetry-collector'
+"""
 
 
 @fault
@@ -42,6 +57,20 @@ def kill_pool_children(site: Site, random: Random) -> None:
 
 
 @fault
+def kill_pool_in_transaction(site: Site, random: Random) -> None:
+    """SIGKILL pool children that are in the middle of a transaction, for sure: a lock holds them behind their COPY."""
+    with psycopg.connect(site.postgres.url, autocommit=True) as connection:
+        connection.execute(HOLD_TRANSACTIONS)
+        try:
+            eventually(lambda: connection.execute(HELD).fetchone() != (0,), 10, what="a transaction that waits")
+            for child in [child for each in site.collectors for child in children(each)]:
+                child.kill()
+        finally:
+            connection.execute("SELECT pg_advisory_unlock_all()")
+            connection.execute("DROP FUNCTION hold CASCADE")
+
+
+@fault
 def freeze_collector(site: Site, random: Random) -> None:
     """SIGSTOP a collector with a fetch pending; it goes on after its messages were delivered again."""
     victim = random.choice(site.collectors)
@@ -59,6 +88,50 @@ def kill_streamer(site: Site, random: Random) -> None:
         victim.wait()
         site.start_streamer()
         pause(random, 4)
+
+
+@fault
+def kill_streamer_before_checkpoint(site: Site, random: Random) -> None:
+    """SIGKILL the streamer when what it has published is stored and acknowledged, and it has not noted that, for sure."""
+    victim = site.edge[-1]
+    with queued(site):
+        freeze(victim)
+    with site.client() as client:
+        eventually(lambda: any(client.scan_iter("telemetry:acks:*")), 10, what="acknowledgements that nobody collects")
+    kill_tree(victim.pid)
+    victim.wait()
+    site.edge.remove(victim)
+    site.start_streamer()
+
+
+@soak_fault
+def add_streamer(site: Site, random: Random) -> None:
+    """Two streamers at the same files, until one of them is told to end."""
+    site.start_streamer()
+    pause(random, 8)
+    victim = site.edge.pop(random.choice((-1, -2)))
+    victim.terminate()
+    victim.wait()
+
+
+@soak_fault
+def shift_clock(site: Site, random: Random) -> None:
+    """The edge's processes start again with a clock that is wrong by hours, and later with a right one."""
+    directory = site.directory / "shifted"
+    directory.mkdir(exist_ok=True)
+    text = SITECUSTOMIZE.format(shift_s=random.choice((-5, 5)) * 3600, witness=str(directory / "witness"))
+    (directory / "sitecustomize.py").write_text(text)
+    for variables in ({"PYTHONPATH": str(directory)}, {}):
+        for process in site.edge:
+            kill_tree(process.pid)
+            process.wait()
+        site.edge.clear()
+        kept = dict(site.edge_variables)
+        site.edge_variables |= variables
+        site.start_beat()
+        site.start_streamer()
+        site.edge_variables = kept
+        site.wait_for_flow(500)
 
 
 @fault

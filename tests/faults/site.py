@@ -153,7 +153,7 @@ class Site:
     def committed_rows(self) -> int:
         """Rows in the ledger; 0 while the database is away."""
         try:
-            return self.count("SELECT coalesce(sum(rows), 0) FROM batches")
+            return self.count("SELECT coalesce(sum(rows), 0) FROM ledger")
         except psycopg.OperationalError:
             return 0
 

@@ -10,8 +10,11 @@ from typing import Any
 
 import msgpack
 import psutil
+import psycopg
 import pytest
 
+from telemetry.streamer.window import Window
+from tests.faults.databases import SLOW_DOWN
 from tests.faults.feeder import Feeder
 from tests.faults.site import Site, site
 from tests.waiting import eventually
@@ -19,6 +22,13 @@ from tests.waiting import eventually
 WINDOW_BYTES = 1 << 20
 GROWTH_S = 14
 ROW_BYTES = 600
+# Of batches in the order of the file, by how many places the commits of some were earlier than those of batches before them.
+OVERTAKEN = """
+    SELECT coalesce(max(abs(place - turn)), 0) FROM (
+        SELECT row_number() OVER (ORDER BY start_offset) AS place,
+               row_number() OVER (ORDER BY committed_at, start_offset) AS turn
+        FROM batches) places
+"""
 BATCH_ROWS = 200
 
 
@@ -56,6 +66,46 @@ def test_a_centre_that_is_away_stops_the_edge_and_starves_no_source() -> None:
         none_starves(running, big, small)
         counts = running.settle()
         assert (counts["missing"], counts["dead"], counts["conflict"], running.doubled(counts)) == (0, 0, 0, 0)
+
+
+SLOW_S = 8
+SPAN_BYTES = 4 << 20
+
+
+@pytest.mark.timeout(180)
+def test_a_centre_ten_times_too_slow_gets_nothing_twice_and_drains_the_oldest_first() -> None:
+    with site(
+        batch_size=BATCH_ROWS, collector_batch_size=BATCH_ROWS, buffer_size=BATCH_ROWS, window_bytes=SPAN_BYTES
+    ) as running:
+        running.feed(2500, "slow", padding=ROW_BYTES)
+        running.wait_for_flow()
+        with psycopg.connect(running.postgres.url, autocommit=True) as connection:
+            connection.execute(SLOW_DOWN)
+            eventually(lambda: len(look(running).batches) > 1, 20, what="a full window")
+            early = look(running)
+            deadline = time.monotonic() + SLOW_S
+            while time.monotonic() < deadline:
+                late = look(running)
+                assert most_tries(running) == 1, "something was published twice for being slow"
+                time.sleep(0.5)
+            connection.execute("DROP FUNCTION slow_down CASCADE")
+        assert sum(batch["end"] - batch["start"] for batch in late.batches) <= SPAN_BYTES + 2 * BATCH_ROWS * (ROW_BYTES + 200)
+        assert late.broker_bytes < early.broker_bytes + 2 * SPAN_BYTES
+        assert late.streamer_bytes < early.streamer_bytes + (8 << 20)
+        running.wait_for_flow(5000)
+        assert most_tries(running) == 1, "something was published twice while the backlog was drained"
+        counts = running.settle()
+        assert (counts["missing"], counts["dead"], counts["conflict"], running.doubled(counts)) == (0, 0, 0, 0)
+        # Two collectors of two processes each: a batch overtakes by no more than what they hold together.
+        assert running.count(OVERTAKEN) <= 4
+
+
+def most_tries(running: Site) -> int:
+    """How often the batch in the window was published that was published most often."""
+    with running.client() as client:
+        states = [json.loads(client.hget(key, "state") or "{}") for key in client.scan_iter("telemetry:source:*")]
+    tries = [flight.tries for state in states for flight in Window.from_json(state["window"]).flights]
+    return max(tries, default=1)
 
 
 def nothing_grew(early: Look, late: Look) -> None:

@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import subprocess
-from pathlib import Path
+from random import Random
 
-from tests.faults.site import BIN, Site, site
-
-
-def rewind(running: Site) -> list[dict[str, object]]:
-    done = subprocess.run(
-        [str(BIN / "telemetry"), "rewind", "--json"],
-        env={**os.environ, **running.variables},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    found: list[dict[str, object]] = json.loads(done.stdout)["rewound"]
-    return found
+from tests.faults.breaking import SOAK_FAULTS
+from tests.faults.databases import rewind
+from tests.faults.site import site
 
 
 def test_a_database_restored_from_a_backup_is_filled_again() -> None:
@@ -29,26 +14,7 @@ def test_a_database_restored_from_a_backup_is_filled_again() -> None:
         running.feed()
         running.wait_for_flow()
         assert rewind(running) == []
-        data, backup = running.postgres.directory / "data", running.postgres.directory / "backup"
-        running.postgres.stop()
-        shutil.copytree(data, backup, copy_function=copy_with_owner)
-        os.chown(backup, data.stat().st_uid, data.stat().st_gid)
-        running.postgres.start()
-        running.wait_for_flow(5000)
-        running.postgres.stop()
-        shutil.rmtree(data)
-        backup.rename(data)
-        running.postgres.start()
-        running.wait_for_flow(500)
-        # May find nothing to set back, when the edge has not yet collected the acknowledgements of what was forgotten.
-        rewind(running)
+        SOAK_FAULTS["restore_backup"](running, Random(0))  # noqa: S311
         counts = running.settle()
         assert (counts["missing"], counts["extra"], counts["dead"]) == (0, 0, 0)
         assert counts["stored"] > 5000
-
-
-def copy_with_owner(source: str, target: str) -> None:
-    """Copy a file with its owner and mode: Postgres refuses those of others."""
-    shutil.copy2(source, target)
-    status = Path(source).stat()
-    os.chown(target, status.st_uid, status.st_gid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -114,3 +115,46 @@ def test_what_is_no_message_is_given_to_the_task_that_keeps_it(
     found[0].reject(requeue=True)
     channel.qos.restore_unacked()
     assert (redis_client.llen(QUEUE), redis_client.llen("telemetry.ingest")) == (len(pushed), 1)
+
+
+def on_the_queue(client: redis.Redis) -> list[int]:
+    """What will be fetched, the next first."""
+    return [json.loads(base64.b64decode(json.loads(each)["body"]))["n"] for each in reversed(client.lrange(QUEUE, 0, -1))]
+
+
+def test_what_is_given_back_is_fetched_before_what_came_later(
+    fetched: list[Any], connection: Connection, channel: Any, redis_client: redis.Redis
+) -> None:
+    connection.Producer(serializer="json").publish({"n": 3}, routing_key=QUEUE, exchange="")
+    for message in reversed(fetched):
+        message.reject(requeue=True)
+    assert on_the_queue(redis_client) == [0, 1, 2, 3]
+
+
+def test_at_a_shutdown_too(fetched: list[Any], connection: Connection, channel: Any, redis_client: redis.Redis) -> None:
+    connection.Producer(serializer="json").publish({"n": 3}, routing_key=QUEUE, exchange="")
+    channel.qos.restore_unacked()
+    assert on_the_queue(redis_client) == [0, 1, 2, 3]
+
+
+def test_one_can_be_put_behind_all_others(fetched: list[Any], channel: Any, redis_client: redis.Redis) -> None:
+    fetched[1].reject(requeue=True)
+    channel.qos.reject_to_end(fetched[0].delivery_tag)
+    assert on_the_queue(redis_client) == [1, 0]
+
+
+def test_a_message_that_does_not_say_whereto_spoils_no_note(
+    connection: Connection, channel: Any, redis_client: redis.Redis, settings: Settings
+) -> None:
+    properties = {"delivery_tag": "t", "body_encoding": "base64"}
+    message = {"body": "", "content-encoding": "binary", "content-type": "x", "headers": {}, "properties": properties}
+    messages: list[Any] = []
+    channel.qos.room = lambda: 10
+    with Consumer(channel, [Queue(QUEUE, channel=channel)], on_message=messages.append, accept=["json"]):
+        redis_client.lpush(QUEUE, json.dumps({**message, "properties": {**properties, "delivery_info": {}}}))
+        connection.Producer(serializer="json").publish({"n": 1}, routing_key=QUEUE, exchange="")
+        connection.drain_events(timeout=2)
+    channel.qos.write(0.0)
+    assert noted(redis_client, settings) == 1
+    messages[0].reject()
+    assert redis_client.llen(QUEUE) == 0

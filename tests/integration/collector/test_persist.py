@@ -31,6 +31,9 @@ from tests.scrape import Samples, parse, total
 from tests.strategies import LONG_NAMES
 
 LEDGER = "SELECT status, rows, stored, duplicate, conflict, quarantined FROM batches ORDER BY batch_id"
+END_SESSIONS = """
+    SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
 
 
 @pytest.fixture
@@ -58,6 +61,24 @@ def test_a_batch_is_stored_once_and_acknowledged_each_time(
         ("GPU-1", 1.0),
         ("GPU-2", 2.0),
     ]
+
+
+def test_a_database_that_was_restored_gets_no_ids_of_the_one_before(
+    collector: Collector, query: Query, settings: Settings
+) -> None:
+    """The first that a collector with warm caches sees of the restored database is the transaction that stores."""
+    collector.persist(*wire.encode(batch(readings((key(), 0, 1.0)))))
+    other = make_engine(settings, application="test")
+    with other.begin() as connection:
+        connection.execute(text("TRUNCATE gpus, metrics, series, batches, samples, quarantine RESTART IDENTITY"))
+        connection.execute(text("SELECT setval('series_id_seq', 1)"))
+        connection.execute(text(END_SESSIONS))
+    other.dispose()
+    collector.persist(*wire.encode(batch(readings((key(), 1, 3.0)), "b3")))
+    collector.persist(*wire.encode(batch(readings((key(gpu="GPU-2"), 0, 2.0)), "b2")))
+    assert query(
+        "SELECT g.identity, s.value FROM samples s JOIN series ON id = series_id JOIN gpus g ON g.id = gpu_id ORDER BY 1"
+    ) == [("GPU-1", 3.0), ("GPU-2", 2.0)]
 
 
 def test_rows_stored_before_are_duplicates_or_conflicts(collector: Collector, query: Query) -> None:

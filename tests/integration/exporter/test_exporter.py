@@ -245,7 +245,7 @@ def test_a_gap_is_counted_and_said_once(
 
     commit(0, 100)
     commit(200, 300)
-    audit = database.Audit(engine, replace(settings, gap_alert_s=0))
+    audit = database.Audit(engine, replace(settings, gap_alert_s=0), redis_client)
     caplog.set_level("INFO", "telemetry.exporter.database")
     for _ in range(2):
         found = shown()

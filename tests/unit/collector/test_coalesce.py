@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry.collector.coalesce import Buffer, Deaths, Held
+from telemetry.collector.coalesce import Buffer, Held
 
 MESSAGES = st.lists(st.tuples(st.integers(1, 300), st.booleans()), max_size=60)
 
@@ -67,19 +67,3 @@ def test_what_is_taken_and_not_done_takes_room() -> None:
 def test_room_is_counted_in_messages_like_the_last() -> None:
     assert filled(100, buffer_size=1100).room() == 10
     assert filled(100, 5000, buffer_size=11_000).room() == 1
-
-
-def test_a_message_is_condemned_when_it_has_killed_often_enough() -> None:
-    deaths = Deaths(2)
-    deaths.count("a")
-    assert not deaths.condemned("a")
-    deaths.count("a")
-    assert deaths.condemned("a")
-    assert not deaths.condemned("b")
-
-
-def test_only_so_many_deaths_are_remembered() -> None:
-    deaths = Deaths(1, remembered=2)
-    for name in "abc":
-        deaths.count(name)
-    assert [deaths.condemned(name) for name in "abc"] == [False, True, True]

@@ -86,6 +86,20 @@ def test_no_damage_to_the_payload_gets_through(data: st.DataObject) -> None:
     assert all(isinstance(text, str) for text in came.readings.series)
 
 
+def test_a_process_without_memory_does_not_blame_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> bytes:
+        raise pa.ArrowMemoryError(f"malloc of size {size} failed")
+
+    message = wire.encode(batch(readings((key(), 0, 1.0))))
+    monkeypatch.setattr(pa, "decompress", fail)
+    size = 4096
+    with pytest.raises(MemoryError):
+        wire.decode(*message)
+    size = 1 << 60
+    with pytest.raises(wire.WireError, match="unpacked"):
+        wire.decode(*message)
+
+
 def test_a_bomb_is_not_unpacked() -> None:
     header, _ = wire.encode(batch(ROWS))
     bomb = pa.compress(bytes(wire.MAX_DECODED_BYTES + 1), "zstd", asbytes=True)

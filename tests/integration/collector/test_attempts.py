@@ -1,0 +1,40 @@
+"""Attempts at a message are counted where they outlive the container that made them."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import redis
+
+from telemetry.collector.attempts import REMEMBER_S, Attempts
+from telemetry.keys import Keys
+from telemetry.settings import Settings
+
+
+def attempts(client: redis.Redis, settings: Settings) -> Attempts:
+    return Attempts(lambda: nullcontext(client), Keys(settings.key_prefix), most=2)
+
+
+def test_attempts_that_nobody_ended_condemn_a_message(redis_client: redis.Redis, settings: Settings) -> None:
+    # Each time another process, as after a kill.
+    assert [attempts(redis_client, settings).begin("a") for _ in range(3)] == [False, False, True]
+    assert not attempts(redis_client, settings).begin("b")
+    assert 0 < redis_client.ttl(Keys(settings.key_prefix).attempts("a")) <= REMEMBER_S
+
+
+def test_what_failed_of_other_things_does_not_count_and_what_is_settled_is_forgotten(
+    redis_client: redis.Redis, settings: Settings
+) -> None:
+    counted = attempts(redis_client, settings)
+    for _ in range(5):
+        assert not counted.begin("a")
+        counted.excused("a")
+    counted.begin("a")
+    counted.settled("a")
+    assert not redis_client.exists(Keys(settings.key_prefix).attempts("a"))
+
+
+def test_without_a_broker_nothing_is_counted_and_nothing_fails(settings: Settings) -> None:
+    nowhere = redis.Redis.from_url("unix:///nowhere")
+    assert not attempts(nowhere, settings).begin("a")
+    attempts(nowhere, settings).excused("a")
