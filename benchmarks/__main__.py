@@ -6,7 +6,9 @@ import json
 import resource
 import tempfile
 from dataclasses import asdict, replace
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import click
 import psycopg
@@ -26,10 +28,15 @@ QUICK = 0.03
 @click.option("--quick", is_flag=True, help=f"One round, {QUICK:g} of everything: shows that it works, not how fast.")
 @click.option("--scale", type=click.FloatRange(0, min_open=True), default=1.0, help="A factor for all sizes.")
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), help="How long the fleet runs.  [default: 1]")
-@click.option("--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Write all figures to this file.")
-def main(
-    rounds: int | None, only: tuple[str, ...], quick: bool, scale: float, minutes: float | None, json_path: Path | None
-) -> None:
+@click.option(
+    "--json",
+    "json_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("bench.json"),
+    show_default=True,
+    help="Write all figures to this file, anew after each case.",
+)
+def main(rounds: int | None, only: tuple[str, ...], quick: bool, scale: float, minutes: float | None, json_path: Path) -> None:
     """Measure the pipeline side by side with what it is compared with, interleaved, and print medians and ratios."""
     scale *= QUICK if quick else 1
     sizes = Sizes().scaled(scale)
@@ -44,14 +51,20 @@ def main(
         with servers(directory, sizes) as bench:
             with psycopg.connect(bench.postgres.url) as database, bench.client() as client:
                 about = machine.describe(directory, database, client)
-            for number in range(rounds or (1 if quick else ROUNDS)):
-                for name in chosen:
-                    if CASES[name].rounds or number == 0:
-                        _measure(bench, name)
-            run = report.summary(bench.figures, bench.traces, about, asdict(sizes), scale)
-    if json_path:
-        json_path.write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
+            run: dict[str, Any] = {}
+            for name in order(chosen, rounds or (1 if quick else ROUNDS)):
+                _measure(bench, name)
+                run = report.summary(bench.figures, bench.traces, about, asdict(sizes), scale)
+                # After each case: what a later one breaks is not to cost an hour's figures.
+                json_path.write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
     click.echo(report.markdown(run, {name: case.title for name, case in CASES.items()}))
+
+
+def order(chosen: list[str], rounds: int) -> list[str]:
+    """The cases that are compared, round by round, every other round backwards; then those that are run once."""
+    compared = [name for name in chosen if CASES[name].rounds]
+    forth_and_back = [compared if number % 2 == 0 else compared[::-1] for number in range(rounds)]
+    return [*chain.from_iterable(forth_and_back), *(name for name in chosen if not CASES[name].rounds)]
 
 
 def _allow_many_connections() -> None:

@@ -114,11 +114,6 @@ class Site:
             self.start("celery", "--quiet", "-A", "telemetry", "worker", *flags, **told),
         )
 
-    def lag(self, edge: str, path: Path) -> int:
-        """Rows of a file that the ledger does not have yet."""
-        with path.open("rb") as lines:
-            return sum(1 for _ in lines) - 1 - self.flow(edge).rows
-
     def ingest(self, file: data.File, node: str, batch_size: int, *options: str, **variables: str) -> str:
         """Stream a file once by `telemetry ingest`, to the end; returns the edge's name."""
         process = self.start(

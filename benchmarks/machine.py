@@ -1,4 +1,4 @@
-"""What a run was made on."""
+"""What a run was made on, and under which conditions."""
 
 from __future__ import annotations
 
@@ -10,9 +10,14 @@ from pathlib import Path
 import psutil
 import psycopg
 import redis
+from psycopg import sql
 
 SYNCS = 50
 PAGE = bytes(8192)
+# What decides on speed and safety, as the servers have it while they are measured.
+POSTGRES = ("fsync", "synchronous_commit", "full_page_writes", "wal_level", "shared_buffers", "max_wal_size")
+VALKEY = ("appendonly", "appendfsync")
+WAYS = "servers and workers on this machine, over Unix sockets; 2 pool processes; no metrics port; the log at WARNING"
 
 
 def describe(directory: Path, database: psycopg.Connection, client: redis.Redis) -> dict[str, str]:
@@ -22,7 +27,15 @@ def describe(directory: Path, database: psycopg.Connection, client: redis.Redis)
         "fsync": f"{_sync_ms(directory):.2f} ms",
         "versions": f"Python {platform.python_version()}, PostgreSQL {database.info.parameter_status('server_version')}, "
         f"Valkey {client.info('server').get('valkey_version', '?')}",
+        "PostgreSQL": ", ".join(f"{name} {_shown(database, name)}" for name in POSTGRES),
+        "Valkey": ", ".join(f"{name} {client.config_get(name)[name]}" for name in VALKEY),
+        "conditions": WAYS,
     }
+
+
+def _shown(database: psycopg.Connection, name: str) -> str:
+    row = database.execute(sql.SQL("SHOW {}").format(sql.Identifier(name))).fetchone()
+    return str(row[0]) if row else "?"
 
 
 def cores() -> int:

@@ -1,60 +1,22 @@
-"""From the figures of all rounds to medians, ratios and tables. Pure."""
+"""From the figures of all rounds to medians, ratios and tables. `python -m benchmarks.report bench.json …` prints the goals.
+
+Of several files a goal is taken from the last that measured it: a fleet may have run by itself.
+"""
 
 from __future__ import annotations
 
-import operator
+import json
 import statistics
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+from benchmarks.goals import GOALS, Figures
 
 TRACED = 20
 VERDICTS = {True: "yes", False: "no", None: ""}
-Figures = Mapping[str, list[dict[str, float]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Goal:
-    """What a figure, or the ratio of two, should be. A figure is named `case.figure`."""
-
-    title: str
-    figure: str
-    bound: float
-    over: str | None = None
-    most: bool = False
-
-    def value(self, medians: Mapping[str, float]) -> float | None:
-        """By the medians; None if it was not measured."""
-        if self.figure not in medians or (self.over and self.over not in medians):
-            return None
-        return medians[self.figure] / (medians[self.over] if self.over else 1)
-
-    def holds(self, value: float) -> bool:
-        """Whether the value reaches the bound."""
-        compare: Callable[[float, float], bool] = operator.le if self.most else operator.ge
-        return compare(value, self.bound)
-
-
-GOALS = (
-    Goal("end to end, 5,000-row messages ÷ raw binary COPY", "large.rows_per_s", 0.5, "copy.rows_per_s"),
-    Goal("end to end, 5,000-row messages ÷ COPY text and SQL normalise", "large.rows_per_s", 1.8, "text.rows_per_s"),
-    Goal("end to end, 5,000-row messages ÷ Celery and ORM", "large.rows_per_s", 15, "orm.rows_per_s"),
-    Goal("end to end, 100-row messages ÷ Celery and ORM", "small.rows_per_s", 6, "orm.rows_per_s"),
-    Goal("100-row messages/s ÷ no-op tasks/s", "messages.messages_per_s", 0.5, "messages.noop_messages_per_s"),
-    Goal("latency at half the load, p50 (ms)", "latency.p50_ms", 50, most=True),
-    Goal("latency at half the load, p99 (ms)", "latency.p99_ms", 250, most=True),
-    Goal("ingest rate with 100 times the history ÷ with none", "history.rows_per_s_at_100x", 0.85, "history.rows_per_s_at_0x"),
-    Goal("beat and streamer at 100 rows/s (percent of a core)", "edge.cpu_percent", 1, most=True),
-    Goal("beat and streamer, private memory (MiB)", "edge.uss_mib", 200, most=True),
-    Goal("catching up after an hour's outage (s)", "outage.seconds", 30, most=True),
-    Goal("a day of one metric: the API ÷ SQL by hand, p50", "api.day_p50_ms", 1.5, "api.day_by_hand_p50_ms", most=True),
-    Goal("a CSV export of the API ÷ COPY TO STDOUT", "api.csv_rows_per_s", 0.7, "api.copy_rows_per_s"),
-    Goal("8 clients at once: requests without an answer", "api.errors", 0, most=True),
-    Goal("memory that grows while a CSV is exported (MiB)", "api.csv_growth_mib", 24, most=True),
-    Goal("memory that grows while NDJSON is exported (MiB)", "api.ndjson_growth_mib", 24, most=True),
-    Goal("ingest rate with metrics ÷ without", "metrics.kept", 0.97),
-    Goal("fleet: growth of the lag ÷ rows due", "fleet.lag_growth", 0.01, most=True),
-)
+Run = Mapping[str, Any]
 
 
 def medians(figures: Figures) -> dict[str, float]:
@@ -70,46 +32,65 @@ def summary(
     figures: Figures, traces: Mapping[str, list[float]], machine: Mapping[str, Any], sizes: Mapping[str, Any], scale: float = 1
 ) -> dict[str, Any]:
     """All there is to know of a run, for JSON. Goals are judged at full scale only: a small run says nothing of them."""
-    middle = medians(figures)
     return {
         "machine": machine,
         "sizes": sizes,
         "scale": scale,
-        "medians": middle,
+        "medians": medians(figures),
         "goals": [
             {
                 "title": goal.title,
-                "value": value,
+                "value": (value := statistics.median(values)),
+                "rounds": values,
                 "bound": goal.bound,
                 "most": goal.most,
-                "holds": goal.holds(value) if scale >= 1 else None,
+                "holds": goal.holds(value) if scale >= 1 and goal.judged(figures) else None,
             }
             for goal in GOALS
-            if (value := goal.value(middle)) is not None
+            if (values := goal.values(figures))
         ],
         "rounds": figures,
         "traces": traces,
     }
 
 
-def markdown(run: Mapping[str, Any], titles: Mapping[str, str]) -> str:
+def markdown(run: Run, titles: Mapping[str, str]) -> str:
     """A run as tables."""
-    lines = [f"{name}: {value}  " for name, value in run["machine"].items()]
-    lines += ["", "| measured | figure | median | rounds |", "| --- | --- | --: | --: |"]
+    lines = [*_head(run), "| measured | figure | median | rounds |", "| --- | --- | --: | --: |"]
     for case, rounds in run["rounds"].items():
         for name in rounds[0]:
             values = [each[name] for each in rounds]
-            spread = f"{number(min(values))} … {number(max(values))}" if len(values) > 1 else ""
-            lines.append(f"| {titles[case]} | {words(name)} | {number(run['medians'][f'{case}.{name}'])} | {spread} |")
-    if run["goals"]:
-        lines += ["", "| goal | asked | measured | |", "| --- | --: | --: | --- |"]
-    for goal in run["goals"]:
-        asked = f"{'≤' if goal['most'] else '≥'} {number(goal['bound'])}"
-        lines.append(f"| {goal['title']} | {asked} | {number(goal['value'])} | {VERDICTS[goal['holds']]} |")
+            lines.append(f"| {titles[case]} | {words(name)} | {number(run['medians'][f'{case}.{name}'])} | {spread(values)} |")
+    lines += ["", *_goals(run["goals"])]
     for title, values in run["traces"].items():
         some = values[:: max(1, len(values) // TRACED)]
         lines += ["", f"{title}, second by second ({len(some)} of {len(values)}): {', '.join(map(number, some))}"]
     return "\n".join(lines) + "\n"
+
+
+def goals_table(runs: Sequence[Run]) -> str:
+    """The goals of some runs on one machine, as the README has them."""
+    found = {goal["title"]: goal for run in runs for goal in run["goals"]}
+    ordered = [found[goal.title] for goal in GOALS if goal.title in found]
+    return "\n".join([*_head(runs[0]), *_goals(ordered)]) + "\n"
+
+
+def _head(run: Run) -> list[str]:
+    return [*(f"{name}: {value}  " for name, value in run["machine"].items()), ""]
+
+
+def _goals(goals: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines = ["| goal | asked | measured | rounds | |", "| --- | --: | --: | --: | --- |"]
+    for goal in goals:
+        asked = f"{'≤' if goal['most'] else '≥'} {number(goal['bound'])}"
+        found = f"{number(goal['value'])} | {spread(goal['rounds'])} | {VERDICTS[goal['holds']]}"
+        lines.append(f"| {goal['title']} | {asked} | {found} |")
+    return lines if goals else []
+
+
+def spread(values: Sequence[float]) -> str:
+    """The least and the most of some rounds."""
+    return f"{number(min(values))} … {number(max(values))}" if len(values) > 1 else ""
 
 
 def words(name: str) -> str:
@@ -120,3 +101,7 @@ def words(name: str) -> str:
 def number(value: float) -> str:
     """A number with three digits that matter, or all before the point."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004
+
+
+if __name__ == "__main__":
+    sys.stdout.write(goals_table([json.loads(Path(path).read_text(encoding="utf-8")) for path in sys.argv[1:]]))

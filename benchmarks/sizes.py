@@ -15,10 +15,10 @@ class Sizes:
 
     rows: int = 500_000
     small_rows: int = 200_000
-    orm_rows: int = 30_000
-    messages: int = 4_000
-    latency_s: int = 15
-    history_rows: int = 100_000
+    orm_rows: int = 100_000
+    messages: int = 10_000
+    latency_s: int = 30
+    history_rows: int = 250_000
     history_files: int = 5
     edge_s: int = 30
     outage_rows: int = 3_600_000

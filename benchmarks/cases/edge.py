@@ -10,7 +10,7 @@ import time
 
 from benchmarks import processes
 from benchmarks.bench import Bench
-from benchmarks.feeder import Feeder
+from benchmarks.feeder import Feeder, Growing
 
 ROWS_PER_S = 100
 SETTLE_S = 5
@@ -21,17 +21,16 @@ def run(bench: Bench) -> dict[str, float]:
     """Under load, then with a file that no longer grows."""
     seconds = bench.sizes.edge_s
     source = bench.file("edge", (seconds + 60) * ROWS_PER_S)
-    with bench.site() as site:
+    with bench.site() as site, Growing(source, site.directory / "grown.csv") as file:
         site.start_collector()
         site.ingest(bench.warm_up, "warm-up", ROWS_PER_S)
-        path = site.directory / "grown.csv"
-        pair = site.start_edge(path, "node")
-        with Feeder(source, path, ROWS_PER_S):
+        pair = site.start_edge(file.path, "node")
+        with Feeder(file, ROWS_PER_S):
             site.wait(lambda: site.flow("bench/node").rows > 0, "the first rows")
             time.sleep(min(SETTLE_S, seconds))
             streaming = _busy(pair, seconds)
             uss = sum(each.memory_full_info().uss for process in pair for each in processes.family(process.pid))
-        site.wait(lambda: not site.lag("bench/node", path), "all rows committed")
+        site.wait(lambda: site.flow("bench/node").rows == file.rows, "all rows committed")
         idle = _busy(pair, seconds / 3)
     return {
         "beat_cpu_percent": streaming[0],

@@ -1,8 +1,9 @@
 """One synthetic edge: what beat, worker and streamer of a real one say to the broker each second.
 
 `begin` sends beat's tick, takes it as the worker does, and asks for acknowledgements; `go_on` saves the window, drops the
-acknowledgements, publishes a batch if the window has room, and is done with the tick. The commands are those that MONITOR
-shows of a real edge, but in two round trips for its twenty. Sending and reading are apart, so that many edges wait together.
+acknowledgements and publishes a batch if the window has room. The commands are those that MONITOR shows of a real edge (a
+test compares them), but in two round trips for its ten, and it waits for its next tick without a pending BLMPOP. Sending
+and reading are apart, so that many edges wait together.
 """
 
 from __future__ import annotations
@@ -28,10 +29,14 @@ SAVED = b"$5\r\nsaved\r\n"
 
 
 class Edge:
-    """Publishes a batch a second, and waits for its acknowledgement. `acked` and `published` count batches."""
+    """Publishes a batch a second, and waits for its acknowledgement.
+
+    `acked` and `published` count batches, `sent_s` is when each was published, `acks` is the key of the acknowledgements.
+    """
 
     def __init__(self, number: int, settings: Settings, client: redis.Redis, envelope: Envelope, batches: Payloads) -> None:
         self.acked = self.published = 0
+        self.sent_s: list[float] = []
         self._number = number
         self._settings = settings
         self._envelope = envelope
@@ -39,49 +44,33 @@ class Edge:
         self._flights: dict[str, list[Any]] = {}
         self._committed = 0
         keys, name, source_id = Keys(settings.key_prefix), payloads.name(number), f"{number:032x}"
-        self._source, self._acks = keys.source(name, source_id), keys.acks(name, source_id)
+        self._source, self.acks = keys.source(name, source_id), keys.acks(name, source_id)
         self._script = client.script_load(SAVE)
         claim = Registry(client, keys, name, f"fleet:{number}", settings.lease_s).claim(source_id, self._state())
         assert claim is not None, "nobody else has the name"  # noqa: S101
         self._token = claim.token
         self._lines = [Line(client)]
         # What is the same each second is packed once.
-        self._look = pack(MARK, ("HGETALL", self._acks), END)
-        self._begin, self._end = self._ticks(keys, name, f"{settings.key_prefix}.tick.{name}")
+        self._look = pack(MARK, ("HGETALL", self.acks), END)
+        self._begin = self._tick(keys, f"{settings.key_prefix}.tick.{name}") + self._look
 
-    def _ticks(self, keys: Keys, name: str, queue: str) -> tuple[bytes, bytes]:
-        unacked = keys.unacked(f"edge.{name}")
-        tick_id, tick = self._envelope.around()
-        taken = (
+    def _tick(self, keys: Keys, queue: str) -> bytes:
+        _, tick = self._envelope.around()
+        return pack(
+            ("LLEN", queue),
             ("LPUSH", queue, tick),
-            ("RPOP", queue),
-            ("MULTI",),
-            ("ZADD", unacked["unacked_index_key"], time.time(), tick_id),
-            ("HSET", unacked["unacked_key"], tick_id, tick),
-            ("EXEC",),
-            ("PUBLISH", f"{EVENTS}task.multi", EVENT),
+            ("BLMPOP", 1, 1, queue, "RIGHT", "COUNT", 1),
             ("SET", keys.epoch(), "fleet", "NX"),
             ("GET", keys.epoch()),
             ("TIME",),
         )
-        done = (
-            ("TIME",),
-            ("HGETALL", self._acks),
-            ("PUBLISH", f"{EVENTS}task.multi", EVENT),
-            ("MULTI",),
-            ("ZREM", unacked["unacked_index_key"], tick_id),
-            ("HDEL", unacked["unacked_key"], tick_id),
-            ("EXEC",),
-            END,
-        )
-        return pack(*taken) + self._look, pack(*done)
 
     def begin(self) -> None:
         """Tick, and ask for acknowledgements."""
         self._lines[0].send(self._begin)
 
     def go_on(self) -> None:
-        """Take the acknowledgements in, save, publish the next batch, end the tick."""
+        """Take the acknowledgements in, save, publish the next batch."""
         acked = hash_keys(self._lines[0].answers())
         self._acknowledge(acked)
         message = self._next()
@@ -90,12 +79,12 @@ class Edge:
             ("EVALSHA", self._script, 1, self._source, self._token, self._settings.lease_s * 1000, REMEMBER_S, state)
         ]
         if acked:
-            commands.append(("HDEL", self._acks, *acked))
+            commands.append(("HDEL", self.acks, *acked))
         if message:
             commands.append(("LPUSH", self._settings.ingest_queue, message))
         if self.published % 2:
             commands.append(("PUBLISH", f"{EVENTS}worker.heartbeat", EVENT))
-        self._lines[0].send(pack(*commands) + self._end)
+        self._lines[0].send(pack(*commands, END))
 
     def end(self) -> None:
         """See that the window was saved."""
@@ -134,6 +123,7 @@ class Edge:
             return None
         header, payload = self._batches.read(self._number, self.published)
         now_s, now_us = time.monotonic(), time.time_ns() // 1000
+        self.sent_s.append(now_s)
         header |= {"read_at": now_us, "published_at": now_us}
         start, end, line = header["start"], header["end"], header["first_line"]
         batch_id: str = header["batch_id"]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
-import numpy as np
 import redis
 
 from benchmarks.bench import Bench, Site
@@ -19,17 +18,16 @@ from benchmarks.synthetic.payloads import ROWS, WARM_UPS, Payloads
 SLOTS = 100
 SPARE_FILES = 500
 MAX_CLIENTS = 50_000
-SETTLED = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A second of a run: rows due by then, published, and acknowledged; messages on the queue."""
+    """A second of a run: rows due by then and acknowledged; messages on the queue; what was watched beside."""
 
     due: int
-    published: int
     acked: int
     queued: int
+    watched: int
 
     @property
     def lag(self) -> int:
@@ -60,8 +58,8 @@ class Fleet:
             self.site.wait(lambda: self._collect() == wanted, "the first batches of each edge", every_s=0.2)  # noqa: B023
             self.first_s = self.first_s or time.monotonic() - begun
 
-    def run(self, seconds: int) -> None:
-        """So many ticks of each edge."""
+    def run(self, seconds: int, watch: Callable[[], int] = lambda: 0) -> None:
+        """So many ticks of each edge. `watch` is asked every second."""
         before = sum(edge.acked for edge in self.edges)
         begun, cpu = time.monotonic(), time.process_time()
         for second in range(seconds):
@@ -70,7 +68,7 @@ class Fleet:
                 self.late_s = max(self.late_s, -left)
                 time.sleep(max(0.0, left))
                 self._tick(self.edges[slot::SLOTS])
-            self._sample(second + 1, before)
+            self._sample(second + 1, before, watch())
         self.cpu_share = (time.process_time() - cpu) / (time.monotonic() - begun)
 
     def _tick(self, edges: list[Edge]) -> None:
@@ -84,11 +82,19 @@ class Fleet:
             edge.look()
         return sum(edge.acked for edge in self.edges)
 
-    def _sample(self, seconds: int, before: int) -> None:
-        published = sum(edge.published for edge in self.edges) - WARM_UPS * len(self.edges)
+    def drain(self, timeout_s: float) -> None:
+        """Wait until all that was published is acknowledged."""
+        wanted = sum(edge.published for edge in self.edges)
+        self.site.wait(lambda: self._collect() == wanted, "the last acknowledgements", timeout_s, every_s=0.2)
+
+    def published(self) -> dict[str, list[float]]:
+        """When each edge sent its batches, without those that warmed up, by its key of acknowledgements."""
+        return {edge.acks: edge.sent_s[WARM_UPS:] for edge in self.edges}
+
+    def _sample(self, seconds: int, before: int, watched: int) -> None:
         acked = sum(edge.acked for edge in self.edges) - before
         queued = int(self.client.llen(self.site.settings.ingest_queue))
-        self.samples.append(Sample(seconds * len(self.edges) * ROWS, published * ROWS, acked * ROWS, queued))
+        self.samples.append(Sample(seconds * len(self.edges) * ROWS, acked * ROWS, queued, watched))
 
     def connections(self) -> int:
         """Clients the broker has."""
@@ -100,16 +106,6 @@ class Fleet:
         self.client.config_set("maxclients", room)
         for edge in self.edges:
             edge.connect(self.client, min(each, (room - SPARE_FILES) // len(self.edges)))
-
-    def rate(self) -> float:
-        """Rows acknowledged a second, from the first sample to the last."""
-        return (self.samples[-1].acked - self.samples[0].acked) / max(1, len(self.samples) - 1)
-
-    def growth(self) -> float:
-        """The slope of the lag, as a share of the rows due: 0 is flat, 1 is nothing stored at all."""
-        settled = self.samples[int(len(self.samples) * SETTLED) :]
-        slope = np.polyfit(np.arange(len(settled)), [each.lag for each in settled], 1)[0]
-        return float(slope) / (len(self.edges) * ROWS)
 
 
 @contextmanager

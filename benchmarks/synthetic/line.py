@@ -33,8 +33,11 @@ class Line:
     """One connection to the Unix socket that a client knows."""
 
     def __init__(self, client: redis.Redis) -> None:
+        options = client.connection_pool.connection_kwargs
         self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.connect(client.connection_pool.connection_kwargs["path"])
+        self._socket.connect(options["path"])
+        self.send(pack(("SELECT", options["db"]), END))
+        self.answers()
 
     def send(self, packed: bytes) -> None:
         """Send commands, the last of them END."""

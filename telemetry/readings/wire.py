@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -222,7 +222,8 @@ def _is_text(value: str) -> bool:
 def _streams(readings: Readings) -> bytes:
     series = pa.DictionaryArray.from_arrays(pa.array(readings.codes, pa.int32()), pa.array(readings.series, pa.string()))
     values = pa.record_batch(
-        [series, pa.array(readings.ts_us).cast(READINGS.field("ts").type), pa.array(readings.values)], schema=READINGS
+        [series, pa.array(readings.ts_us, pa.int64()).view(READINGS.field("ts").type), pa.array(readings.values)],
+        schema=READINGS,
     )
     sink = pa.BufferOutputStream()
     for part in (values, *_quarantine(readings.quarantined)):
@@ -252,16 +253,15 @@ def _read(reader: pa.BufferReader, schema: pa.Schema) -> pa.Table:
 
 
 def _readings(table: pa.Table, bad: list[dict[str, Any]], blank: int) -> Readings:
-    series: list[str] = []
-    codes = np.empty(0, np.int64)
-    if table.num_rows:
-        encoded = table.column("series").chunk(0)
-        series, codes = encoded.dictionary.to_pylist(), encoded.indices.to_numpy().astype(np.int64)
+    quarantined = [QuarantinedRow(**row) for row in bad]
+    if not table.num_rows:
+        return replace(Readings.of_quarantined(quarantined), blank=blank)
+    encoded, ts, values = (column.chunk(0) for column in table.columns)
     return Readings(
-        series=series,
-        codes=codes,
-        ts_us=table.column("ts").cast(pa.int64()).to_numpy(),
-        values=table.column("value").to_numpy(),
+        series=encoded.dictionary.to_pylist(),
+        codes=encoded.indices.to_numpy().astype(np.int64),
+        ts_us=ts.view(pa.int64()).to_numpy(),
+        values=values.to_numpy(),
         blank=blank,
-        quarantined=[QuarantinedRow(**row) for row in bad],
+        quarantined=quarantined,
     )

@@ -138,7 +138,9 @@ def _cut_lines(
         last = min(first + limit, whole)
         begin, end = int(rows.starts[first]), int(rows.ends[last - 1])
         readings = rows.readings(start, line, slice(first, last))
-        yield _named(source, reader, block[begin:end], start + begin, start + end, line + first, line + last, readings)
+        yield _named(
+            source, reader, memoryview(block)[begin:end], start + begin, start + end, line + first, line + last, readings
+        )
 
 
 def first_timestamp_us(source: SourceFile, max_record: int) -> int | None:
@@ -178,7 +180,7 @@ def _only(row: QuarantinedRow) -> Readings:
 def _named(
     source: SourceFile,
     reader: Reader,
-    content: bytes,
+    content: bytes | memoryview,
     start: int,
     end: int,
     line: int,

@@ -16,7 +16,7 @@ from telemetry.monitoring import trail
 from telemetry.readings import wire
 from telemetry.readings.rows import Readings
 from telemetry.streamer import clock
-from telemetry.streamer.cut import TYPICAL_ROW_BYTES, Cut, Reader, cut, cuts, first_timestamp_us
+from telemetry.streamer.cut import MAX_BLOCK_BYTES, TYPICAL_ROW_BYTES, Cut, Reader, cut, cuts, first_timestamp_us
 from telemetry.streamer.growth import Growth
 from telemetry.streamer.registry import Claim, Registry, State
 from telemetry.streamer.source import Prefix, SourceFile
@@ -205,7 +205,8 @@ class Stream:
             return new
         if not self.source.still_has(self._prefix):
             raise ChangedError(str(self.source.path))
-        room = min(self.window_bytes - self.window.span, moment.room_bytes)
+        # A block a step, however wide the window: the centre is to have something to do while the next one is read.
+        room = min(self.window_bytes - self.window.span, moment.room_bytes, MAX_BLOCK_BYTES)
         if room <= 0:
             return new
         now = clock.now()

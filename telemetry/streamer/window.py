@@ -6,10 +6,10 @@ is bounded by the caller: it is the backpressure. Nothing is published again for
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+from zlib import crc32
 
 MAX_BACK_OFF_DOUBLINGS = 5
 MAX_SUSPECTS_A_STEP = 16
@@ -158,10 +158,13 @@ class Window:
 
 
 def _is_old(flight: Flight, now: Clock, after_s: float) -> bool:
+    age_s = flight.age_s(now)
+    if age_s < after_s:
+        return False
     doublings = min(flight.tries - 1, MAX_BACK_OFF_DOUBLINGS)
-    # The batch id seeds the jitter, so that the decision is a function of its inputs and batches still spread out.
-    jitter = 1 + random.Random(flight.batch_id).random() / 4  # noqa: S311
-    return flight.age_s(now) >= after_s * (1 << doublings) * jitter
+    # The batch id gives the jitter, so that the decision is a function of its inputs and batches still spread out.
+    jitter = 1 + crc32(flight.batch_id.encode()) / (1 << 34)
+    return age_s >= after_s * (1 << doublings) * jitter
 
 
 def _is_lost(flight: Flight, evidence: Evidence, now: Clock, after_s: float) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 import redis
+from sqlalchemy import Engine, text
 
 from telemetry.celery import make_app
 from telemetry.keys import Keys
@@ -67,6 +68,30 @@ def test_batch_size_is_how_many_readings_share_a_transaction(
     eventually(lambda: query("SELECT count(*) FROM samples") == [(60,)], 20)
     [(_, transactions)] = query(TRANSACTIONS)
     assert transactions >= 6
+
+
+def test_buffer_size_is_how_many_readings_a_collector_holds_uncommitted(
+    start_collector: Callable[..., object],
+    publish: Callable[..., None],
+    settings: Settings,
+    redis_client: redis.Redis,
+    engine: Engine,
+    query: Query,
+) -> None:
+    def waiting() -> int:
+        return int(redis_client.llen(settings.ingest_queue))
+
+    publish(*(f"b{n}" for n in range(60)))
+    with engine.begin() as connection:
+        connection.execute(text("LOCK TABLE batches IN EXCLUSIVE MODE"))
+        start_collector(TELEMETRY_COLLECTOR_BATCH_SIZE="10", TELEMETRY_BUFFER_SIZE="25")
+        eventually(lambda: waiting() == 35, 20)
+        publish("b60")
+        # It goes on looking after its queue, and leaves what is there.
+        eventually(lambda: query("SELECT count(*) FROM pg_locks WHERE NOT granted")[0][0] >= 2, 20)
+        assert waiting() == 36
+    eventually(lambda: query("SELECT count(*) FROM samples") == [(60,)], 20)
+    eventually(lambda: waiting() == 0)
 
 
 def test_what_strangers_push_ends_as_dead_letters_and_holds_up_nothing(

@@ -142,6 +142,26 @@ def test_a_hopeless_batch_is_dead_and_acknowledged(
     assert acks(redis_client, settings) == {b"b1": b"dead"}
 
 
+def test_a_bad_batch_harms_no_other_in_its_transaction(
+    collector: Collector, query: Query, redis_client: redis.Redis, settings: Settings
+) -> None:
+    good = {name: wire.encode(batch(readings((key(), n, 1.0)), name)) for n, name in enumerate(("b1", "b3", "b4"))}
+    unnamed = wire.encode(batch(readings(("no series", 0, 1.0)), "b2"))
+    torn = (good["b4"][0] | {"batch_id": "b5"}, b"torn")
+    outcomes = collector.persist_all([good["b1"], unnamed, good["b3"], torn, good["b4"]])
+    assert [getattr(each, "status", each) for each in outcomes] == ["stored", "dead", "stored", "dead", "stored"]
+    assert query("SELECT batch_id, status FROM batches ORDER BY 1") == [
+        ("b1", "stored"),
+        ("b2", "dead"),
+        ("b3", "stored"),
+        ("b4", "stored"),
+        ("b5", "dead"),
+    ]
+    assert query("SELECT count(*) FROM samples") == [(3,)]
+    told = {"b1": "stored", "b2": "dead", "b3": "stored", "b4": "stored", "b5": "dead"}
+    assert acks(redis_client, settings) == {name.encode(): status.encode() for name, status in told.items()}
+
+
 def test_a_message_that_names_no_batch_is_kept_too(collector: Collector, query: Query) -> None:
     assert collector.persist({"version": 1, "note": "a\0b", 5: b"\xff"}, "text").status == "dead"
     assert collector.persist(None, b"x").status == "dead"

@@ -103,6 +103,17 @@ def test_a_dead_centre_stops_the_edge_at_the_window_and_nothing_is_copied(edge: 
     assert values(edge.published) == list(range(5000))
 
 
+def test_a_wide_window_is_filled_block_by_block(edge: Edge, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("telemetry.streamer.stream.MAX_BLOCK_BYTES", 1 << 14)
+    file.write_text(HEADER + rows(0, 1000))
+    with edge.streamer() as streamer:
+        streamer.tick(0)
+        first = edge.fetch()
+        assert 1 << 14 <= sum(batch.end - batch.start for batch in first) < 1 << 15
+        streamer.tick(60)
+        assert values(first + edge.fetch()) == list(range(1000))
+
+
 def test_the_budget_of_the_edge_is_shared(edge: Edge, folder: Path) -> None:
     for name in "abc":
         folder.joinpath(f"{name}.csv").write_text(HEADER + rows(0, 2000).replace("GPU-1", f"GPU-{name}"))

@@ -1,0 +1,77 @@
+"""What is asked of the figures: each goal is a figure, or the ratio of two, and a bound. Pure."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+Figures = Mapping[str, list[dict[str, float]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What a figure, or the ratio of two, should be. A figure is named `case.figure`.
+
+    It is judged only where all in `given`, figures with the least they must be, hold: a short run proves nothing.
+    """
+
+    title: str
+    figure: str
+    bound: float
+    over: str | None = None
+    most: bool = False
+    given: tuple[tuple[str, float], ...] = ()
+
+    def values(self, figures: Figures) -> list[float]:
+        """One a round, a ratio within the round; empty if it was not measured."""
+        above, below = rounds(figures, self.figure), rounds(figures, self.over) if self.over else None
+        if below is None:
+            return above
+        return [a / b for a, b in zip(above, below, strict=False)]
+
+    def holds(self, value: float) -> bool:
+        """Whether the value reaches the bound."""
+        compare: Callable[[float, float], bool] = operator.le if self.most else operator.ge
+        return compare(value, self.bound)
+
+    def judged(self, figures: Figures) -> bool:
+        """Whether what was measured can tell."""
+        return all(min(rounds(figures, name), default=0) >= least for name, least in self.given)
+
+
+def rounds(figures: Figures, name: str) -> list[float]:
+    """A figure, `case.figure`, in each round."""
+    case, _, figure = name.partition(".")
+    return [each[figure] for each in figures.get(case, []) if figure in each]
+
+
+FLEET = (("fleet.seconds", 600.0), ("fleet.edges", 1000.0))
+
+GOALS = (
+    Goal("end to end, 5,000-row messages ÷ raw binary COPY", "large.rows_per_s", 0.5, "copy.rows_per_s"),
+    Goal("end to end, 5,000-row messages ÷ COPY text and SQL normalise", "large.rows_per_s", 1.8, "text.rows_per_s"),
+    Goal("end to end, 5,000-row messages ÷ Celery and ORM", "large.rows_per_s", 15, "orm.rows_per_s"),
+    Goal("end to end, 100-row messages ÷ Celery and ORM", "small.rows_per_s", 6, "orm.rows_per_s"),
+    Goal("100-row messages/s ÷ no-op tasks/s", "messages.messages_per_s", 0.5, "messages.noop_messages_per_s"),
+    Goal("fleet for ten minutes: rows acknowledged ÷ rows due", "fleet.acknowledged_share", 0.99, given=FLEET),
+    Goal("fleet: growth of the lag from first to last third (s of rows)", "fleet.lag_growth_s", 1, most=True, given=FLEET),
+    Goal("fleet: trend of the lag over the run (s of rows)", "fleet.lag_trend_s", 1, most=True, given=FLEET),
+    Goal("fleet: growth of the real edge's lag (s of rows)", "fleet.real_edge_lag_growth_s", 1, most=True, given=FLEET),
+    Goal("fleet: longest queue (s of messages)", "fleet.queued_most_s", 2, most=True, given=FLEET),
+    Goal("fleet: rows published and not in the ledger, or there twice", "fleet.rows_astray", 0, most=True, given=FLEET),
+    Goal("fleet: publisher late by at most (ms)", "fleet.publisher_late_ms", 1000, most=True, given=FLEET),
+    Goal("latency publish to acknowledged at half the load, p50 (ms)", "latency.p50_ms", 50, most=True),
+    Goal("latency publish to acknowledged at half the load, p99 (ms)", "latency.p99_ms", 250, most=True),
+    Goal("the same: publisher late by at most (ms)", "latency.publisher_late_ms", 250, most=True),
+    Goal("ingest rate with 100 times the history ÷ with none", "history.ratio_at_100x", 0.85),
+    Goal("beat and streamer at 100 rows/s (percent of a core)", "edge.cpu_percent", 1, most=True),
+    Goal("beat and streamer, private memory (MiB)", "edge.uss_mib", 200, most=True),
+    Goal("catching up after an hour's outage at 1,000 rows/s (s)", "outage.seconds", 30, most=True),
+    Goal("ingest rate with metrics ÷ without", "metrics.kept", 0.97),
+    Goal("a day of one metric: the API ÷ SQL by hand, p50", "api.day_p50_ms", 1.5, "api.day_by_hand_p50_ms", most=True),
+    Goal("a CSV export of the API ÷ COPY TO STDOUT", "api.csv_rows_per_s", 0.7, "api.copy_rows_per_s"),
+    Goal("8 clients at once: requests without an answer", "api.errors", 0, most=True),
+    Goal("memory that grows while a CSV is exported (MiB)", "api.csv_growth_mib", 24, most=True),
+    Goal("memory that grows while NDJSON is exported (MiB)", "api.ndjson_growth_mib", 24, most=True),
+)
