@@ -21,7 +21,7 @@ test: $(INSTALLED) ## run all tests on a real Postgres and a real broker; make t
 	$(BIN)/pytest -n 3 $(ARGS)
 
 fuzz: $(INSTALLED) ## ask the API thousands of questions, well-formed and malformed, and hold the answers to its specification
-	SCHEMATHESIS_CASES=$${SCHEMATHESIS_CASES:-200} $(BIN)/pytest -n 2 --timeout 7200 -rP -k schemathesis tests/api/test_specification.py $(ARGS)
+	SCHEMATHESIS_CASES=$${SCHEMATHESIS_CASES:-100} $(BIN)/pytest -n 2 --timeout 7200 -rP -k schemathesis tests/api/test_specification.py $(ARGS)
 
 soak: $(INSTALLED) ## break the system at random under load, and count rows lost and doubled; make soak ARGS='--runs 20'
 	$(BIN)/python -m tests.faults.soak $(ARGS)

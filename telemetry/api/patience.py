@@ -33,7 +33,13 @@ class Connection(psycopg.Connection[Any]):
     def wait(self, gen: Generator[Any, Any, T], *args: Any, **named: Any) -> T:
         """What psycopg waits with, whatever it waits for."""
         try:
-            return super().wait(_bounded(gen, self.silence_s), *args, **named)
+            wanted = next(gen)
+        except StopIteration as end:
+            # Nothing to wait for, such as a row of COPY that is here already: there are millions of them.
+            found: T = end.value
+            return found
+        try:
+            return super().wait(_bounded(gen, wanted, self.silence_s), *args, **named)
         except _SilentError:
             with suppress(psycopg.Error, OSError):
                 self.cancel_safe(timeout=CANCEL_S)
@@ -49,10 +55,9 @@ def install(engine: Engine) -> None:
         return Connection.connect(*args, **parameters)
 
 
-def _bounded(gen: Generator[Any, Any, T], silence_s: float) -> Generator[Any, Any, T]:
+def _bounded(gen: Generator[Any, Any, T], wanted: Any, silence_s: float) -> Generator[Any, Any, T]:
     heard = monotonic()
     try:
-        wanted = next(gen)
         while True:
             ready = yield wanted
             if ready:
