@@ -24,6 +24,15 @@ class Place:
         for path in self.moved.values():
             Path(path).mkdir(parents=True, exist_ok=True)
 
+    def mount(self, pod: Object, secrets: Mapping[str, Mapping[str, str]]) -> None:
+        """Write the files of the pod's projected Secrets, as Kubernetes would."""
+        for volume in pod["spec"]["volumes"]:
+            for source in volume.get("projected", {}).get("sources", []):
+                (mount,) = [each["mountPath"] for each in self.container["volumeMounts"] if each["name"] == volume["name"]]
+                for item in source["secret"]["items"]:
+                    content = secrets[source["secret"]["name"]][item["key"]]
+                    Path(self.moved[mount], item["path"]).write_text(content)
+
     def text(self, value: str) -> str:
         """A value with its mounts, and the port of its server, moved."""
         for old in sorted(self.moved, key=len, reverse=True):

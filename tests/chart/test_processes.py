@@ -1,21 +1,25 @@
 """Containers run what the chart says: command, environment and mounts, as processes on real servers, until their probes pass.
 
 Paths of the mounts are moved below the test's directory, and the addresses of the servers are the test's own; all else is
-as rendered. The embedded servers have no password, so the files of passwords are tried in the unit tests of the settings.
+as rendered. Passwords and certificates are tried on a broker that has them; the embedded database has no password.
 """
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.chart.cases import PASSWORD
+from tests.chart import tls
+from tests.chart.cases import CENTRE, EDGE, PASSWORD
 from tests.chart.place import Place
-from tests.chart.rendering import merged, pod_of, render
+from tests.chart.rendering import merged, pod_of, render, values_of
 from tests.fixtures.processes import Start
 from tests.ports import free_port
 from tests.waiting import eventually
@@ -47,6 +51,42 @@ def test_a_container_starts_and_its_probes_pass(name: str, start: Start, environ
     eventually(well, 45, every_s=0.5, what=f"{name} is well")
     process.terminate()
     assert process.wait(spec["terminationGracePeriodSeconds"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "right"), [("streamer", EDGE, True), ("streamer", EDGE, False), ("collector", CENTRE, True)]
+)
+def test_a_broker_with_tls_a_user_and_a_password(
+    name: str, file: str, right: bool, start: Start, environ: dict[str, str], tmp_path: Path
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="telemetry-tls-") as directory, tls.broker(Path(directory)) as (port, ca):
+        Path(directory).chmod(0o755)
+        redis: dict[str, Any] = {"host": "localhost", "port": port, "username": tls.USER, "tls": {"caCert": ca}}
+        redis["auth"] = {"enabled": True, "existingSecret": "broker"}
+        objects = render(merged(merged(values_of(file), PASSWORD), {"externalRedis": redis}))
+        secrets = {
+            each["metadata"]["name"]: {key: base64.b64decode(value).decode() for key, value in each["data"].items()}
+            for each in objects
+            if each["kind"] == "Secret"
+        }
+        pod = pod_of(objects, name)
+        place = Place(tmp_path, pod["spec"]["containers"][0], 0)
+        place.mount(pod, secrets | {"broker": {"redis-password": tls.PASSWORD if right else "another"}})
+        told = place.variables()
+        assert told["TELEMETRY_BROKER_URL"] == f"rediss://{tls.USER}@localhost:{port}/0"
+        told |= {"TELEMETRY_METRICS_PORT": "0"} | (
+            {"TELEMETRY_DATABASE_URL": environ["TELEMETRY_DATABASE_URL"]} if name == "collector" else {}
+        )
+        told.pop("TELEMETRY_DATABASE_PASSWORD_FILE", None)
+        process = start(*place.command(), **told)
+        if right:
+            eventually(place.is_well, 45, every_s=0.5, what=f"{name} is well")
+        else:
+            # It lives and waits, and says that it cannot work.
+            eventually(lambda: place.passes(place.container["startupProbe"]), 45, every_s=0.5, what=f"{name} has started")
+            assert not place.passes(place.container["readinessProbe"])
+        process.terminate()
+        process.wait(30)
 
 
 def test_the_migration_job_and_the_wait_for_it(empty_database_url: str, environ: dict[str, str], tmp_path: Path) -> None:
