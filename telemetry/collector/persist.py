@@ -39,6 +39,8 @@ HOPELESS = (wire.WireError, psycopg.errors.DataError, psycopg.errors.CheckViolat
 # Failures of everything around: another time, or another worker, may do better.
 SURROUNDINGS = (sqlalchemy.exc.SQLAlchemyError, psycopg.Error, redis.RedisError, OSError, MemoryError, SoftTimeLimitExceeded)
 MAX_ERROR_CHARACTERS = 2000
+# What the ledger said so long ago is not acknowledged: a process frozen meanwhile may speak of a database that is gone.
+STALE_S = 5.0
 
 
 def passes(error: Exception) -> bool:
@@ -81,6 +83,7 @@ class Collector:
         self._registry = Registry(engine, settings.volatile_labels, settings.series_cache_size)
         self._partitions = Partitions(engine)
         self._connections = 0
+        self._known_at_s = monotonic()
         event.listen(engine, "connect", self._forget)
 
     def persist(self, header: Any, payload: Any) -> Outcome:
@@ -108,6 +111,7 @@ class Collector:
         return outcome
 
     def _outcomes(self, messages: Sequence[Message]) -> list[Outcome | wire.NewerVersionError]:
+        self._known_at_s = monotonic()
         outcomes: list[Outcome | wire.NewerVersionError] = []
         batches: dict[int, wire.Batch] = {}
         for n, message in enumerate(messages):
@@ -145,6 +149,7 @@ class Collector:
         outcomes: dict[ledger.Key, Outcome] = {}
         # Nearly always none of them is known, and asking first would be a round trip for nothing.
         while new and not (stored := self._store_new(list(new.values()))):
+            self._known_at_s = monotonic()
             with self._engine.connect() as connection:
                 known = ledger.statuses(connection, list(new))
             outcomes |= {key: Outcome("dead" if status == "dead" else "known") for key, status in known.items()}
@@ -177,6 +182,8 @@ class Collector:
             if wrong:
                 ledger.correct(connection, batches, counts, wrong)
             ledger.quarantine(connection, batches, source_ids)
+            # Before the COMMIT, so that all the time after it counts.
+            self._known_at_s = monotonic()
         trail.stored(len(batches), monotonic() - began_s)
         columns = zip(counts.stored.tolist(), counts.duplicate.tolist(), counts.conflict.tolist(), strict=True)
         return [Outcome("stored", Written(*row)) for row in columns]
@@ -188,6 +195,7 @@ class Collector:
 
     def _bury(self, message: Message, error: Exception) -> Outcome:
         """Keep a message that can never be stored, and enter it as dead if it says which batch it is."""
+        self._known_at_s = monotonic()
         header, payload = message
         known = header if isinstance(header, dict) else {}
         text = f"{type(error).__name__}: {error}"[:MAX_ERROR_CHARACTERS]
@@ -218,6 +226,8 @@ class Collector:
         return Outcome("dead", error=text)
 
     def _acknowledge(self, outcomes: Iterable[tuple[Any, Outcome]]) -> None:
+        if monotonic() - self._known_at_s > STALE_S:
+            raise TimeoutError("too late for an acknowledgement: the ledger is asked again")
         settled = [(checked, outcome) for header, outcome in outcomes if (checked := _checked(header))]
         now_us = self._acks.send(
             (header["edge"], header["source"]["id"], header["batch_id"], "dead" if outcome.status == "dead" else "stored")
