@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 Status = Literal["stored", "dead", "known", "probe"]
 
+# What the ledger said so long ago is not acknowledged: a process frozen meanwhile may speak of a database that is gone.
+STALE_S = 5.0
 
 WRITTEN = ("stored", "duplicate", "conflict")
 
@@ -69,6 +71,7 @@ class Collector:
         self._partitions = Partitions(engine)
         self._dead = deadletters.DeadLetters(engine, self._registry)
         self._connections = 0
+        self._known_at_s = monotonic()
         event.listen(engine, "connect", self._forget)
 
     def persist(self, header: Any, payload: Any) -> Outcome:
@@ -96,6 +99,7 @@ class Collector:
         return outcome
 
     def _outcomes(self, messages: Sequence[Message]) -> list[Outcome | wire.NewerVersionError]:
+        self._known_at_s = monotonic()
         outcomes: list[Outcome | wire.NewerVersionError] = []
         batches: dict[int, wire.Batch] = {}
         for n, message in enumerate(messages):
@@ -133,6 +137,7 @@ class Collector:
         outcomes: dict[ledger.Key, Outcome] = {}
         # Nearly always none of them is known, and asking first would be a round trip for nothing.
         while new and not (stored := self._store_new(list(new.values()))):
+            self._known_at_s = monotonic()
             with self._engine.connect() as connection:
                 known = ledger.statuses(connection, list(new))
             outcomes |= {key: Outcome("dead" if status == "dead" else "known") for key, status in known.items()}
@@ -169,6 +174,8 @@ class Collector:
             if wrong:
                 ledger.correct(connection, batches, counts, wrong)
             ledger.quarantine(connection, batches, source_ids)
+            # Before the COMMIT, so that all the time after it counts.
+            self._known_at_s = monotonic()
         trail.stored(len(batches), monotonic() - began_s)
         columns = zip(counts.stored.tolist(), counts.duplicate.tolist(), counts.conflict.tolist(), strict=True)
         outcomes = [
@@ -203,6 +210,7 @@ class Collector:
 
     def _bury(self, message: Message, error: Exception) -> Outcome:
         """Keep a message that can never be stored, and enter it as dead if it says which batch it is."""
+        self._known_at_s = monotonic()
         text = deadletters.told(error)
         if known_as := self._dead.keep(message, text):
             return Outcome("dead") if known_as == "dead" else KNOWN
@@ -213,6 +221,8 @@ class Collector:
         return outcome
 
     def _acknowledge(self, outcomes: Iterable[tuple[Any, Outcome]]) -> None:
+        if monotonic() - self._known_at_s > STALE_S:
+            raise TimeoutError("too late for an acknowledgement: the ledger is asked again")
         own = dict(self._unacknowledged)
         settled = [
             (checked, own.pop((checked["edge"], checked["batch_id"]), outcome))

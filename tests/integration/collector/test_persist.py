@@ -12,8 +12,9 @@ import redis
 from prometheus_client import generate_latest
 from sqlalchemy import Engine, text
 
+from telemetry.collector import persist
 from telemetry.collector.acks import Acks
-from telemetry.collector.deadletters import SURROUNDINGS
+from telemetry.collector.deadletters import SURROUNDINGS, passes
 from telemetry.collector.persist import Collector, Outcome
 from telemetry.collector.tasks import opened
 from telemetry.keys import Keys
@@ -79,6 +80,21 @@ def test_a_database_that_was_restored_gets_no_ids_of_the_one_before(
     assert query(
         "SELECT g.identity, s.value FROM samples s JOIN series ON id = series_id JOIN gpus g ON g.id = gpu_id ORDER BY 1"
     ) == [("GPU-1", 3.0), ("GPU-2", 2.0)]
+
+
+def test_what_was_committed_too_long_ago_is_acknowledged_only_after_another_look(
+    collector: Collector, redis_client: redis.Redis, settings: Settings, query: Query, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = wire.encode(batch(readings((key(), 0, 1.0))))
+    with monkeypatch.context() as frozen:
+        frozen.setattr(persist, "STALE_S", 0.0)
+        with pytest.raises(TimeoutError):
+            collector.persist(*message)
+    assert query(LEDGER) == [("stored", 1, 1, 0, 0, 0)]
+    assert acks(redis_client, settings) == {}
+    assert passes(TimeoutError())
+    assert collector.persist(*message).status == "known"
+    assert acks(redis_client, settings) == {b"b1": b"stored"}
 
 
 def test_rows_stored_before_are_duplicates_or_conflicts(collector: Collector, query: Query) -> None:
