@@ -28,6 +28,9 @@ from telemetry.store.partitions import Partitions
 
 log = logging.getLogger(__name__)
 
+# A transaction locks the partition of each day and its index, and Postgres has room for some 7,000 locks.
+MOST_DAYS = 3000
+
 Status = Literal["stored", "dead", "known", "probe"]
 
 
@@ -145,7 +148,12 @@ class Collector:
             for of, batch in zip(ids, batches, strict=True)
         ]
         arranged = samples.arrange(parts)
-        self._partitions.ensure(arranged.days())
+        days = arranged.days()
+        if len(days) > MOST_DAYS:
+            raise wire.WireError(
+                f"it has readings of {len(days)} days, the most is {MOST_DAYS}: ingest the file with a smaller --batch-size"
+            )
+        self._partitions.ensure(days)
         began_s = monotonic()
         with self._engine.connect() as connection, connection.begin() as transaction:
             if not ledger.enter(connection, batches, source_ids, arranged.expected):
