@@ -29,6 +29,9 @@ from telemetry.store.partitions import Partitions
 
 log = logging.getLogger(__name__)
 
+# A transaction locks the partition of each day and its index, and Postgres has room for some 7,000 locks.
+MOST_DAYS = 3000
+
 Status = Literal["stored", "dead", "known", "probe"]
 
 # What the ledger said so long ago is not acknowledged: a process frozen meanwhile may speak of a database that is gone.
@@ -157,7 +160,12 @@ class Collector:
             for of, batch in zip(ids, batches, strict=True)
         ]
         arranged = samples.arrange(parts)
-        self._prepare(arranged.days())
+        days = arranged.days()
+        if len(days) > MOST_DAYS:
+            raise wire.WireError(
+                f"it has readings of {len(days)} days, the most is {MOST_DAYS}: ingest the file with a smaller --batch-size"
+            )
+        self._prepare(days)
         began_s = monotonic()
         with (
             traces.span("transaction", batches=len(batches)),

@@ -7,10 +7,11 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import pytest
 
 from telemetry import celery, keys
-from telemetry.cli import COMMANDS
+from telemetry.cli import COMMANDS, main
 from telemetry.readings import wire
 from telemetry.readings.rows import REASONS
 from telemetry.settings import Settings
@@ -87,3 +88,19 @@ def test_make_run_goes_on_after_one_that_was_interrupted() -> None:
         ["make", "--dry-run", "--always-make", "run", "INSTALLED="], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert re.search(r"simulate .*--force .*-o \S+\.new", made.stdout)
+
+
+def test_what_prints_results_prints_them_for_programs_too() -> None:
+    found = {
+        f"{name} {leaf}".strip(): {parameter.name for parameter in command.params}
+        for name in COMMANDS
+        for leaf, command in leaves(name)
+    }
+    silent = {"up", "exporter", "systemd", "deadletter show"}
+    assert {name for name, parameters in found.items() if "as_json" not in parameters} == silent
+
+
+def leaves(name: str) -> list[tuple[str, click.Command]]:
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    return list(command.commands.items()) if isinstance(command, click.Group) else [("", command)]

@@ -127,6 +127,15 @@ def test_partitions_that_were_made_stay_whatever_becomes_of_the_rest(engine: Eng
     assert query("SELECT count(*) FROM pg_inherits WHERE inhparent = 'samples'::regclass") == [(3 * SLICE,)]
 
 
+def test_a_batch_of_too_many_days_dies_alone(collector: Collector, query: Query, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(persist, "MOST_DAYS", 3)
+    days = [(key(), 86_400 * day, 1.0) for day in range(4)]
+    batches = [batch(readings(*rows), f"b{n}") for n, rows in enumerate((days, days[:2], days[2:]))]
+    outcomes = collector.persist_all([wire.encode(each) for each in batches])
+    assert [each.status for each in outcomes if isinstance(each, Outcome)] == ["dead", "stored", "stored"]
+    assert query("SELECT count(*) FROM batches WHERE error LIKE '%ingest the file with a smaller --batch-size'") == [(1,)]
+
+
 def test_volatile_labels_make_no_series_of_their_own(collector: Collector, query: Query) -> None:
     for n, driver in enumerate(("535", "550")):
         collector.persist(*wire.encode(batch(readings((key(DCGM_FI_DRIVER_VERSION=driver, pod="p"), n, 1.0)), f"b{n}")))
