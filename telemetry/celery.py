@@ -30,7 +30,6 @@ from telemetry.settings import Settings, SettingsError, misspelt
 PERSIST = "telemetry.collector.persist"
 TICK = "telemetry.streamer.tick"
 ROWS_HEADER = "rows"
-TICK_EXPIRES_S = 30.0
 
 
 def make_app(settings: Settings) -> Celery:
@@ -83,8 +82,6 @@ def make_app(settings: Settings) -> Celery:
             "tick": {
                 "task": TICK,
                 "schedule": settings.stream_interval_s,
-                # Only for ticks of a beat that is gone: few wait, and the clocks of beat and streamer may differ.
-                "options": {"expires": max(TICK_EXPIRES_S, settings.stream_interval_s)},
             }
         }
         if edge

@@ -3,7 +3,7 @@
 | key | type | meaning |
 | --- | --- | --- |
 | `{p}.ingest` | list | Celery queue: batches on their way to the collectors |
-| `{p}.tick.{edge}` | list | Celery queue: ticks of one edge, each expires after one interval |
+| `{p}.tick.{edge}` | list | Celery queue: ticks of one edge, three a streamer at most |
 | `{p}.unacked.{owner}` | hash | Celery: messages fetched and not yet acknowledged; owner is `central` or `edge.{edge}` |
 | `{p}.unacked_index.{owner}` | zset | Celery: when they were fetched |
 | `{p}.unacked_mutex.{owner}` | string | Celery: who looks for those fetched too long ago |
@@ -11,6 +11,8 @@
 | `{p}:sources:{edge}` | set | ids of the sources of an edge |
 | `{p}:source:{edge}:{id}` | hash | one source: `token` (fencing), `owner`, `lease_until_ms`, `state` (JSON: file, window) |
 | `{p}:acks:{edge}:{id}` | hash | batch id → `stored` or `dead`; written after the commit, removed by the streamer, expires |
+| `{p}:streamers:{edge}` | zset | live streamers of an edge → when each counts as dead, in ms; expires |
+| `{p}:lost:{edge}` | zset | lost ranges of an edge (JSON) → when they were found lost, in s; the latest 1,000, expires |
 | `{p}:epoch` | string | random mark of this key space; another value says that the broker was replaced |
 | `{p}:rates` | strings | requests to the API per key or address in the present window, in keys below this one; expire |
 
@@ -43,6 +45,14 @@ class Keys:
     def acks(self, edge: str, source_id: str) -> str:
         """Hash of a source's acknowledgements."""
         return f"{self.prefix}:acks:{edge}:{source_id}"
+
+    def streamers(self, edge: str) -> str:
+        """Sorted set of an edge's live streamers."""
+        return f"{self.prefix}:streamers:{edge}"
+
+    def lost(self, edge: str) -> str:
+        """Sorted set of an edge's lost ranges."""
+        return f"{self.prefix}:lost:{edge}"
 
     def epoch(self) -> str:
         """String that marks the key space."""

@@ -41,7 +41,8 @@ class Edge:
         keys, name, source_id = Keys(settings.key_prefix), payloads.name(number), f"{number:032x}"
         self._source, self._acks = keys.source(name, source_id), keys.acks(name, source_id)
         self._script = client.script_load(SAVE)
-        claim = Registry(client, keys, name, f"fleet:{number}", settings.lease_s).claim(source_id, self._state())
+        self._owner = f"fleet:{number}"
+        claim = Registry(client, keys, name, self._owner, settings.lease_s).claim(source_id, self._state())
         assert claim is not None, "nobody else has the name"  # noqa: S101
         self._token = claim.token
         self._lines = [Line(client)]
@@ -86,11 +87,10 @@ class Edge:
         self._acknowledge(acked)
         message = self._next()
         state = json.dumps(self._state(), separators=(",", ":"))
+        saved = (self._token, self._settings.lease_s * 1000, REMEMBER_S)
         commands: list[tuple[Any, ...]] = [
-            ("EVALSHA", self._script, 1, self._source, self._token, self._settings.lease_s * 1000, REMEMBER_S, state)
+            ("EVALSHA", self._script, 2, self._source, self._acks, *saved, state, self._owner, *acked),
         ]
-        if acked:
-            commands.append(("HDEL", self._acks, *acked))
         if message:
             commands.append(("LPUSH", self._settings.ingest_queue, message))
         if self.published % 2:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from telemetry.keys import Keys
 from telemetry.settings import Settings
 from telemetry.store.audit import gaps
 from telemetry.store.ledger import flow
+from telemetry.streamer.lost import lost_ranges
 from telemetry.streamer.registry import Registry, edges
 
 FLOW_S = 60
@@ -30,7 +32,11 @@ def status(as_json: bool, data_dir: Path | None) -> None:
     """Show edges, sources (offset, lag), queue, workers and rates."""
     settings = load_settings(data_dir)
     with connected(settings) as client, database(settings, "status") as engine:
-        found: dict[str, Any] = {"queue": _queue(client, settings), "sources": _sources(client, settings)}
+        found: dict[str, Any] = {
+            "queue": _queue(client, settings),
+            "sources": _sources(client, settings),
+            "lost": _lost(client, settings),
+        }
         with engine.connect() as connection:
             found["flow"] = [asdict(each) for each in flow(connection, FLOW_S)]
             found["gaps"] = [{**asdict(gap), "since": gap.since.isoformat()} for gap in gaps(connection, settings.gap_alert_s)]
@@ -63,6 +69,15 @@ def _sources(client: redis.Redis, settings: Settings) -> list[dict[str, Any]]:
     return found
 
 
+def _lost(client: redis.Redis, settings: Settings) -> list[dict[str, Any]]:
+    keys = Keys(settings.key_prefix)
+    return [
+        {"edge": edge, **asdict(each), "at": datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")}
+        for edge in edges(client, keys)
+        for each, at in lost_ranges(client, keys, edge)
+    ]
+
+
 def _workers(settings: Settings) -> list[str]:
     app = make_app(settings)
     try:
@@ -92,6 +107,11 @@ def _text(found: dict[str, Any]) -> str:
     lines += [
         f"GAP       {gap['edge']} {gap['path']}: bytes {gap['start']:,} to {gap['end']:,} are missing since {gap['since']}"
         for gap in found["gaps"]
+    ]
+    lines += [
+        f"LOST      {lost['edge']} {lost['path']}: bytes {lost['start']:,} to {lost['end']:,} were not committed, "
+        f"and {lost['reason']}; found at {lost['at']}"
+        for lost in found["lost"]
     ]
     if not found["flow"]:
         lines.append("flow      nothing committed in the last minute")

@@ -18,6 +18,7 @@ from telemetry import broker
 from telemetry.exporter.families import gauge, single
 from telemetry.keys import Keys
 from telemetry.settings import Settings
+from telemetry.streamer.lost import lost_ranges
 from telemetry.streamer.registry import State, edges
 from telemetry.streamer.window import Window
 
@@ -53,7 +54,7 @@ class Progress:
 
 def look(client: redis.Redis, settings: Settings) -> Sequence[Metric]:
     """All metrics of the broker. Raises redis.RedisError."""
-    return [*_queue(client, settings), *_memory(client), *_sources(list(progress(client, settings)))]
+    return [*_queue(client, settings), *_memory(client), *_sources(list(progress(client, settings))), _lost(client, settings)]
 
 
 def progress(client: redis.Redis, settings: Settings) -> Iterator[Progress]:
@@ -133,6 +134,14 @@ def _sources(found: Sequence[Progress]) -> Iterator[Metric]:
         "telemetry_source_in_flight_bytes", "Span of a source's window: published and not acknowledged.", "in_flight_bytes"
     )
     yield from _edges(found)
+
+
+def _lost(client: redis.Redis, settings: Settings) -> Metric:
+    keys = Keys(settings.key_prefix)
+    lost = {edge: lost_ranges(client, keys, edge) for edge in edges(client, keys)[:MAX_EDGES]}
+    values = {edge: float(sum(each.end - each.start for each, _ in found)) for edge, found in lost.items()}
+    text = "Bytes of an edge that were gone before they were committed, as far as its record goes back."
+    return gauge("telemetry_edge_lost_bytes", text, EDGE, _of_edges(values))
 
 
 def _edges(found: Iterable[Progress]) -> Iterator[Metric]:

@@ -13,6 +13,8 @@ from telemetry.streamer.publish import publisher
 from telemetry.streamer.streamer import Streamer
 
 MIN_BUDGET_S = 0.5
+# The worker is alive between its ticks only, as far as its heartbeat says.
+MAX_BUDGET_S = 20.0
 
 
 @cache
@@ -24,7 +26,7 @@ def streamer() -> Streamer:
 @app.task(name=TICK)
 def tick() -> None:
     """Look for new readings and publish them."""
-    streamer().tick(max(MIN_BUDGET_S, settings.stream_interval_s))
+    streamer().tick(min(max(MIN_BUDGET_S, settings.stream_interval_s), MAX_BUDGET_S))
 
 
 @worker_shutdown.connect

@@ -20,6 +20,7 @@ SAMPLE = Settings.load({"TELEMETRY_EDGE": "cluster/node"})
 def every_key() -> list[str]:
     made = keys.Keys("telemetry")
     names = [made.sources("{edge}"), made.source("{edge}", "{id}"), made.acks("{edge}", "{id}")]
+    names += [made.streamers("{edge}"), made.lost("{edge}")]
     names += [made.edges(), made.epoch(), made.rates()]
     names += made.unacked("{owner}").values()
     return [*names, "telemetry.ingest", "telemetry.tick.{edge}"]
