@@ -32,9 +32,8 @@ class TickScheduler(Scheduler):
     def apply_async(self, entry: ScheduleEntry, producer: Any = None, advance: bool = True, **kwargs: Any) -> Any:
         """Send a tick to each streamer, unless some wait. Raises when the broker is away; beat logs it and goes on."""
         streamers = self._streamers.count()
-        if self._client.llen(self._settings.tick_queue) >= MOST_WAITING * streamers:
-            return None
-        sent = super().apply_async(entry, producer, advance, **kwargs)
-        for _ in range(streamers - 1):
-            super().apply_async(entry, producer, False, **kwargs)
+        room = MOST_WAITING * streamers - int(self._client.llen(self._settings.tick_queue))
+        sent = None
+        for _ in range(min(streamers, room)):
+            sent = super().apply_async(entry, producer, advance and sent is None, **kwargs)
         return sent

@@ -36,6 +36,9 @@ from telemetry.streamer.stream import GONE, ChangedError, Moment, Publish, Strea
 
 log = logging.getLogger(__name__)
 
+MIN_BUDGET_S = 0.5
+# As far as its heartbeat says, a worker is alive between its ticks only.
+MAX_BUDGET_S = 20.0
 POLL_S = 0.01
 MOST_POLL_S = 0.25
 # Published again in one tick, all sources together: copies must not crowd out what is new.
@@ -301,6 +304,11 @@ class Streamer:
         if self._paths.get(stream.source.path) == name:
             del self._paths[stream.source.path]
         stream.release()
+
+
+def budget_s(interval_s: float) -> float:
+    """How long a tick may work where one comes each `interval_s` seconds."""
+    return min(max(MIN_BUDGET_S, interval_s), MAX_BUDGET_S)
 
 
 def matching(patterns: Iterable[str]) -> list[Path]:

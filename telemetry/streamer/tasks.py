@@ -10,11 +10,7 @@ from celery.signals import worker_shutdown
 from telemetry import broker
 from telemetry.celery import TICK, app, settings
 from telemetry.streamer.publish import publisher
-from telemetry.streamer.streamer import Streamer
-
-MIN_BUDGET_S = 0.5
-# The worker is alive between its ticks only, as far as its heartbeat says.
-MAX_BUDGET_S = 20.0
+from telemetry.streamer.streamer import Streamer, budget_s
 
 
 @cache
@@ -26,7 +22,7 @@ def streamer() -> Streamer:
 @app.task(name=TICK)
 def tick() -> None:
     """Look for new readings and publish them."""
-    streamer().tick(min(max(MIN_BUDGET_S, settings.stream_interval_s), MAX_BUDGET_S))
+    streamer().tick(budget_s(settings.stream_interval_s))
 
 
 @worker_shutdown.connect

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +13,9 @@ import pytest
 
 from telemetry import broker
 from telemetry.readings import wire
+from telemetry.streamer.evidence import EMPTY_S
+from telemetry.streamer.streamer import MOST_COPIES, budget_s
+from telemetry.streamer.window import MAX_FLIGHTS
 from tests.integration.streamer.edge import HEADER, Edge, append, commit_all, rows, values
 from tests.waiting import eventually
 
@@ -214,6 +218,92 @@ def test_a_replay_goes_on_after_a_restart(edge: Edge, folder: Path) -> None:
     one, two = edge.fetch()
     assert one.source.anchor == two.source.anchor
     assert one.end == two.start
+
+
+def test_a_replay_that_waits_goes_on_waiting_after_a_restart(
+    edge: Edge, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = folder / "a.csv"
+    path.write_text(HEADER + rows(0, 1) + rows(9000, 9001))
+    anchors = set()
+    for _ in range(2):
+        with edge.streamer(loop_mode=True, batch_size=1, republish_after_s=1000) as streamer:
+            for _ in range(3):
+                streamer.tick(0)
+                edge.acknowledge(*edge.fetch())
+            anchors |= {state["anchor"] for state in edge.states()}
+    assert values(edge.published) == [0]
+    assert len(anchors) == 1
+    assert "waits 2.5 hours" in caplog.text
+
+
+def test_copies_are_few_a_tick_and_only_once_the_queue_was_empty_for_long(edge: Edge, folder: Path) -> None:
+    for n in range(4):
+        folder.joinpath(f"{n}.csv").write_text(HEADER + rows(0, 80).replace("GPU-1", f"GPU-{n}"))
+    with edge.streamer(republish_after_s=0.1) as streamer:
+        streamer.tick(0)
+        lost = [each for each in edge.fetch() if each.end > each.start]
+        assert len(lost) == 32
+        begun = time.monotonic()
+
+        def come_again() -> int:
+            streamer.tick(0.3)
+            return len([each for each in edge.fetch() if each.end > each.start])
+
+        assert eventually(come_again) == MOST_COPIES
+        assert time.monotonic() - begun >= EMPTY_S
+        assert eventually(come_again) == len(lost) - MOST_COPIES
+
+
+def test_a_window_has_only_so_many_batches(edge: Edge, file: Path) -> None:
+    file.write_text(HEADER + rows(0, MAX_FLIGHTS + 10))
+    with edge.streamer(batch_size=1, catch_up_size=1, republish_after_s=1000) as streamer:
+        streamer.tick(0)
+        streamer.tick(0)
+        assert len(edge.fetch()) == MAX_FLIGHTS
+        edge.acknowledge(*edge.published)
+        streamer.tick(0)
+        assert len(edge.fetch()) == 10
+
+
+def test_what_goes_wrong_with_one_source_does_not_stop_the_others(
+    edge: Edge, file: Path, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    later = folder / "b.csv"
+    later.write_text(HEADER + rows(0, 20))
+    with edge.streamer(lease_s=2) as streamer:
+        working = streamer.publish
+
+        def refusing(messages: Messages) -> None:
+            found = list(messages)
+            if any(header["source"]["path"] == str(file) for header, _ in found):
+                raise ZeroDivisionError("a bug")
+            working(found)
+
+        streamer.publish = refusing
+        commit_all(edge, streamer, later)
+        assert caplog.text.count("cannot stream") == 1
+        streamer.publish = working
+
+        def tried_again() -> bool:
+            streamer.tick(0)
+            edge.acknowledge(*edge.fetch())
+            return edge.committed(file) == file.stat().st_size
+
+        eventually(tried_again, 20)
+
+
+def test_a_full_window_is_not_asked_after_all_the_time(edge: Edge, file: Path) -> None:
+    file.write_text(HEADER + rows(0, 5000))
+    with edge.streamer(window_bytes=1 << 16, republish_after_s=1000) as streamer:
+        streamer.tick(0)
+        before = edge.client.info("commandstats")["cmdstat_time"]["calls"]
+        streamer.tick(1.0)
+        assert edge.client.info("commandstats")["cmdstat_time"]["calls"] - before < 30
+
+
+def test_a_tick_never_takes_so_long_that_the_worker_looks_dead() -> None:
+    assert [budget_s(interval_s) for interval_s in (0.01, 5, 3600)] == [0.5, 5, 20]
 
 
 def test_a_probe_tells_late_from_lost_when_others_keep_the_queue_busy(edge: Edge, file: Path) -> None:
