@@ -5,7 +5,7 @@
 | queue | carries | from | to |
 | --- | --- | --- | --- |
 | `{p}.ingest` | `telemetry.collector.persist(header, payload)`: one batch; header `rows`: its rows | edges | collectors |
-| `{p}.tick.{edge}` | `telemetry.streamer.tick()`: look for readings; after 30 s or an interval it expires | beat | streamers |
+| `{p}.tick.{edge}` | `telemetry.streamer.tick()`: look for readings; three wait for each streamer at most | beat | streamers |
 
 Messages are msgpack, never pickle. `header` and `payload` are those of message version 1: `header` is a mapping of `version`,
 `edge`, `batch_id`, `source`, `start`, `end`, `first_line`, `rows`, `read_at`, `published_at`, `size`, `digest` and `signature`;
@@ -24,6 +24,8 @@ Messages are msgpack, never pickle. `header` and `payload` are those of message 
 | `{p}:source:{edge}:{id}` | hash | one source: `token` (fencing), `owner`, `lease_until_ms`, `state` (JSON: file, window) |
 | `{p}:acks:{edge}:{id}` | hash | batch id → `stored` or `dead`; written after the commit, removed by the streamer, expires |
 | `{p}:attempts:{id}` | string | attempts at a message that went alone and did not end in order; expires |
+| `{p}:streamers:{edge}` | zset | live streamers of an edge → when each counts as dead, in ms; expires |
+| `{p}:lost:{edge}` | zset | lost ranges of an edge (JSON) → when they were found lost, in s; the latest 1,000, expires |
 | `{p}:epoch` | string | random mark of this key space; another value says that the broker was replaced |
 | `{p}:rates` | strings | requests to the API per key or address in the present window, in keys below this one; expire |
 | `_kombu.binding.{exchange}` | set | kombu: queues bound to an exchange, such as those of remote control; has no prefix |
@@ -51,7 +53,6 @@ from telemetry.settings import Settings, SettingsError, tell_misspelt
 PERSIST = "telemetry.collector.persist"
 TICK = "telemetry.streamer.tick"
 ROWS_HEADER = "rows"
-TICK_EXPIRES_S = 30.0
 
 
 def make_app(settings: Settings) -> Celery:
@@ -106,8 +107,6 @@ def make_app(settings: Settings) -> Celery:
             "tick": {
                 "task": TICK,
                 "schedule": settings.stream_interval_s,
-                # Only for ticks of a beat that is gone: few wait, and the clocks of beat and streamer may differ.
-                "options": {"expires": max(TICK_EXPIRES_S, settings.stream_interval_s)},
             }
         }
         if edge

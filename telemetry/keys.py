@@ -38,6 +38,14 @@ class Keys:
         """String that counts the attempts at a message."""
         return f"{self.prefix}:attempts:{message_id}"
 
+    def streamers(self, edge: str) -> str:
+        """Sorted set of an edge's live streamers."""
+        return f"{self.prefix}:streamers:{edge}"
+
+    def lost(self, edge: str) -> str:
+        """Sorted set of an edge's lost ranges."""
+        return f"{self.prefix}:lost:{edge}"
+
     def epoch(self) -> str:
         """String that marks the key space."""
         return f"{self.prefix}:epoch"

@@ -220,6 +220,12 @@ class Settings:
     lease_s: int = _setting(
         30, _number(int, 2, 3600), "seconds after which another replica may take a silent streamer's source"
     )
+    close_after_s: float = _setting(
+        60.0,
+        _number(float, 0, 86_400),
+        "seconds without a change after which a file that was renamed or deleted is taken as closed: a last line without its "
+        "line end is read then, and the file let go of",
+    )
     republish_after_s: float = _setting(
         30.0,
         _number(float, 0.1, 86_400),

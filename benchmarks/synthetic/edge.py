@@ -22,6 +22,7 @@ from benchmarks.synthetic.payloads import BATCH_BYTES, FINGERPRINT, Payloads
 from telemetry.keys import Keys
 from telemetry.settings import Settings
 from telemetry.streamer.registry import REMEMBER_S, SAVE, Registry
+from telemetry.streamer.share import LIVE
 
 EVENTS = "/0.celeryev/"
 EVENT = json.dumps({"body": "e" * 400, "content-encoding": "utf-8", "content-type": "application/json", "properties": {}})
@@ -46,17 +47,20 @@ class Edge:
         keys, name, source_id = Keys(settings.key_prefix), payloads.name(number), f"{number:032x}"
         self._source, self.acks = keys.source(name, source_id), keys.acks(name, source_id)
         self._script = client.script_load(SAVE)
-        claim = Registry(client, keys, name, f"fleet:{number}", settings.lease_s).claim(source_id, self._state())
+        self._owner = f"fleet:{number}"
+        claim = Registry(client, keys, name, self._owner, settings.lease_s).claim(source_id, self._state())
         assert claim is not None, "nobody else has the name"  # noqa: S101
         self._token = claim.token
         self._lines = [Line(client)]
         # What is the same each second is packed once.
         self._look = pack(MARK, ("HGETALL", self.acks), END)
-        self._begin = self._tick(keys, f"{settings.key_prefix}.tick.{name}") + self._look
+        self._begin = self._tick(keys, name, client.script_load(LIVE)) + self._look
 
-    def _tick(self, keys: Keys, queue: str) -> bytes:
+    def _tick(self, keys: Keys, name: str, live: str) -> bytes:
+        queue = f"{self._settings.key_prefix}.tick.{name}"
         _, tick = self._envelope.around()
         return pack(
+            ("EVALSHA", live, 1, keys.streamers(name), self._settings.lease_s * 1000, ""),
             ("LLEN", queue),
             ("LPUSH", queue, tick),
             ("BLMPOP", 1, 1, queue, "RIGHT", "COUNT", 1),
@@ -75,11 +79,10 @@ class Edge:
         self._acknowledge(acked)
         message = self._next()
         state = json.dumps(self._state(), separators=(",", ":"))
+        saved = (self._token, self._settings.lease_s * 1000, REMEMBER_S)
         commands: list[tuple[Any, ...]] = [
-            ("EVALSHA", self._script, 1, self._source, self._token, self._settings.lease_s * 1000, REMEMBER_S, state)
+            ("EVALSHA", self._script, 2, self._source, self.acks, *saved, state, self._owner, *acked),
         ]
-        if acked:
-            commands.append(("HDEL", self.acks, *acked))
         if message:
             commands.append(("LPUSH", self._settings.ingest_queue, message))
         if self.published % 2:

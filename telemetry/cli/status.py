@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from telemetry.settings import Settings
 from telemetry.store import deadletters
 from telemetry.store.audit import gaps
 from telemetry.store.ledger import flow
+from telemetry.streamer.lost import lost_ranges
 from telemetry.streamer.registry import Registry, edges
 
 Letters = dict[tuple[str | None, str | None], int]
@@ -45,9 +47,11 @@ def status(as_json: bool, data_dir: Path | None) -> None:
             letters = deadletters.counted(connection)
         known = edges(client, Keys(settings.key_prefix))
         sources = _sources(client, settings, known, letters, {(gap["edge"], gap["path"]) for gap in missing})
+        lost = _lost(client, settings)
         found: dict[str, Any] = {"queue": _queue(client, settings), "sources": sources, "flow": flows, "gaps": missing}
     found["edges"] = [_edge(name, [each for each in sources if each["edge"] == name]) for name in known]
     found["dead_letters"] = sum(letters.values())
+    found["lost"] = lost
     found["workers"] = sorted(_workers(settings))
     click.echo(json.dumps(found) if as_json else _text(found))
 
@@ -89,6 +93,15 @@ def _edge(name: str, sources: list[dict[str, Any]]) -> dict[str, Any]:
     return {"edge": name, "sources": len(sources), **sums}
 
 
+def _lost(client: redis.Redis, settings: Settings) -> list[dict[str, Any]]:
+    keys = Keys(settings.key_prefix)
+    return [
+        {"edge": edge, **asdict(each), "at": datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")}
+        for edge in edges(client, keys)
+        for each, at in lost_ranges(client, keys, edge)
+    ]
+
+
 def _workers(settings: Settings) -> list[str]:
     app = make_app(settings)
     try:
@@ -121,6 +134,11 @@ def _text(found: dict[str, Any]) -> str:
     lines += [
         f"GAP       {gap['edge']} {gap['path']}: bytes {gap['start']:,} to {gap['end']:,} are missing since {gap['since']}"
         for gap in found["gaps"]
+    ]
+    lines += [
+        f"LOST      {lost['edge']} {lost['path']}: bytes {lost['start']:,} to {lost['end']:,} were not committed, "
+        f"and {lost['reason']}; found at {lost['at']}"
+        for lost in found["lost"]
     ]
     if not found["flow"]:
         lines.append("flow      nothing committed in the last minute")

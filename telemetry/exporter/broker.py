@@ -21,6 +21,7 @@ from telemetry.keys import Keys
 from telemetry.settings import Settings
 from telemetry.store.audit import Committed
 from telemetry.streamer.growth import behind_since_us
+from telemetry.streamer.lost import lost_ranges
 from telemetry.streamer.registry import Registry, State, edges, expected_ms
 from telemetry.streamer.window import Window
 
@@ -65,7 +66,14 @@ def look(client: redis.Redis, settings: Settings) -> Sequence[Metric]:
     silent = silent_s(client, keys)
     chosen = _last_heard_of(edges(client, keys), silent)
     found = list(progress(client, settings, chosen))
-    return [*_queue(client, settings), *_memory(client), *_sources(found), *_edges(found), *_silence(client, settings, silent)]
+    return [
+        *_queue(client, settings),
+        *_memory(client),
+        *_sources(found),
+        *_edges(found),
+        *_silence(client, settings, silent),
+        _lost(client, keys, chosen),
+    ]
 
 
 def silent_s(client: redis.Redis, keys: Keys) -> dict[str, float]:
@@ -179,6 +187,13 @@ def _sources(found: Sequence[Progress]) -> Iterator[Metric]:
     yield each(
         "telemetry_source_window_ratio", "How full the window of a source is; from 1 on no more is published.", "window_ratio"
     )
+
+
+def _lost(client: redis.Redis, keys: Keys, chosen: Sequence[str]) -> Metric:
+    lost = {edge: lost_ranges(client, keys, edge) for edge in chosen}
+    values = {edge: float(sum(each.end - each.start for each, _ in found)) for edge, found in lost.items()}
+    text = "Bytes of an edge that were gone before they were committed, as far as its record goes back."
+    return gauge("telemetry_edge_lost_bytes", text, EDGE, _of_edges(values))
 
 
 def _edges(found: Iterable[Progress]) -> Iterator[Metric]:

@@ -93,11 +93,6 @@ class Format:
         low, high = sorted((names.index(TIMESTAMP), names.index(VALUE)))
         return cls(names, Frames(len(names), low, high))
 
-    def first_timestamp_us(self, records: Records) -> int | None:
-        """The time of the first record, where a replay begins; None if it has none."""
-        column = records.columns[self.columns.index(TIMESTAMP)]
-        return _instant(column[0].as_py()) if len(column) else None
-
     def read(self, records: Records, block: bytes, how: Pass) -> Rows:
         """Give the records of a block their meaning."""
         cells = dict(zip(self.columns, records.columns, strict=True))

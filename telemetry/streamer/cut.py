@@ -20,6 +20,7 @@ MAX_BLOCK_BYTES = 8 << 20
 TYPICAL_ROW_BYTES = 600
 # Rows that are read closely where one of them asks for it.
 CLOSE_ROWS = 64
+ANY_TIME_US = 1 << 60
 # A block is so much larger than its batches are expected to be.
 SPARE = 1.03
 
@@ -37,6 +38,10 @@ class Reader:
     def shift_us(self) -> int:
         """What a replay adds to each timestamp."""
         return 0 if self.anchor_us is None else self.anchor_us - self.first_us
+
+    def interpretation(self) -> str:
+        """How bytes are read: part of a batch's id."""
+        return self.limits.interpretation() + f";record={self.max_record}"
 
     def reading(self, now_us: int) -> Pass:
         """How times are read at a time."""
@@ -64,7 +69,8 @@ def cut(
         return None if start else _foreign(source, reader)
     wanted = max(MIN_BLOCK_BYTES, min(limit * TYPICAL_ROW_BYTES, MAX_BLOCK_BYTES))
     while True:
-        block = source.read(start, wanted if stop is None else min(stop - start, MAX_BLOCK_BYTES))
+        # No batch is larger than that, but for a single line that is too long.
+        block = source.read(start, wanted if stop is None else min(stop - start, MAX_BLOCK_BYTES + reader.max_record))
         at_end = len(block) < wanted if stop is None else start + len(block) == stop
         rows = records.split(
             block,
@@ -73,11 +79,14 @@ def cut(
             max_record=reader.max_record,
             final=at_end and (source.final or stop is not None),
         )
+        if rows.rows == 1 and rows.malformed and rows.malformed[0].reason == "too_long":
+            # The same batch, wherever the block ends.
+            return _overlong(source, reader, start, start + rows.malformed[0].start, line, line + rows.malformed[0].line)
         if rows.rows:
             break
         if rows.overlong:
             return _overlong(source, reader, start, start + rows.end, line, line + rows.end_line)
-        if at_end:
+        if at_end or stop is not None:
             return None
         wanted = min(wanted * 4, wanted + MAX_BLOCK_BYTES)
     taken = block[: rows.end]
@@ -104,7 +113,7 @@ def cuts(
     while room_bytes > 0:
         batch_bytes = limit * row_bytes * SPARE
         batches = max(1, math.ceil(min(room_bytes, MAX_BLOCK_BYTES) / batch_bytes))
-        size = max(MIN_BLOCK_BYTES, int(batches * batch_bytes))
+        size = max(MIN_BLOCK_BYTES, min(int(batches * batch_bytes), MAX_BLOCK_BYTES))
         found = None
         for found in _cut_lines(source, reader, start, line, limit=limit, size=size, now_us=now_us):
             start, line, room_bytes = found.end, found.end_line, room_bytes - (found.end - found.start)
@@ -144,14 +153,10 @@ def _cut_lines(
 
 
 def first_timestamp_us(source: SourceFile, max_record: int) -> int | None:
-    """The time of a source's first record, where a replay begins; None if its first record has none."""
-    found = source.head.format
-    if found is None:
-        return None
-    block = source.read(source.head.end, MIN_BLOCK_BYTES + max_record)
-    return found.first_timestamp_us(
-        records.split(block, columns=len(found.columns), limit=1, max_record=max_record, final=True)
-    )
+    """The time of a source's first reading, where a replay begins; None if it has none."""
+    reader = Reader(max_record, Limits(-ANY_TIME_US, ANY_TIME_US))
+    coming = cuts(source, reader, source.head.end, source.head.lines + 1, limit=CLOSE_ROWS, room_bytes=source.size(), now_us=0)
+    return next((int(found.readings.ts_us[0]) for found in coming if len(found.readings.ts_us)), None)
 
 
 def _foreign(source: SourceFile, reader: Reader) -> Cut | None:
@@ -193,6 +198,6 @@ def _named(
         end,
         source.head.fingerprint,
         reader.anchor_us,
-        reader.limits.interpretation() + f";record={reader.max_record}",
+        reader.interpretation(),
     )
     return Cut(batch_id, start, end, line, end_line, readings)

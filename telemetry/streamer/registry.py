@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,11 +20,13 @@ from telemetry.keys import Keys
 REMEMBER_S = 90 * 86_400
 
 # KEYS: source, sources, edges. ARGV: owner, lease in ms, remember in s, source id, edge, state if there is none.
+# A lease that ends later than one that begins now says that the broker's clock was set back; it counts as over.
 CLAIM = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local held = redis.call('HMGET', KEYS[1], 'owner', 'lease_until_ms')
-if held[1] and held[1] ~= ARGV[1] and tonumber(held[2]) > now then return false end
+local left = tonumber(held[2] or 0) - now
+if held[1] and held[1] ~= ARGV[1] and left > 0 and left <= tonumber(ARGV[2]) then return false end
 local token = redis.call('HINCRBY', KEYS[1], 'token', 1)
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'lease_until_ms', now + ARGV[2])
 if ARGV[6] ~= '' then redis.call('HSETNX', KEYS[1], 'state', ARGV[6]) end
@@ -33,17 +36,32 @@ redis.call('SADD', KEYS[3], ARGV[5])
 return {token, redis.call('HGET', KEYS[1], 'state')}
 """
 
-# KEYS: source. ARGV: token, lease in ms, remember in s, state or nothing to keep the one that is there.
+# KEYS: source, acks. ARGV: token, lease in ms, remember in s, state or nothing to keep the one that is there, owner, and
+# the acknowledgements whose effect the state holds.
 SAVE = """
-local token = redis.call('HGET', KEYS[1], 'token')
-if not token then return 'gone' end
-if token ~= ARGV[1] then return 'taken' end
+local held = redis.call('HMGET', KEYS[1], 'token', 'owner')
+if not held[1] then return 'gone' end
+if held[1] ~= ARGV[1] or held[2] ~= ARGV[5] then return 'taken' end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('HSET', KEYS[1], 'lease_until_ms', now + ARGV[2])
 if ARGV[4] ~= '' then redis.call('HSET', KEYS[1], 'state', ARGV[4]) end
+for n = 6, #ARGV do redis.call('HDEL', KEYS[2], ARGV[n]) end
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 return 'saved'
+"""
+
+# KEYS: source, acks, sources. ARGV: token, owner, source id.
+END = """
+local held = redis.call('HMGET', KEYS[1], 'token', 'owner')
+if held[1] ~= ARGV[1] or held[2] ~= ARGV[2] then return 0 end
+redis.call('DEL', KEYS[1], KEYS[2])
+return redis.call('SREM', KEYS[3], ARGV[3])
+"""
+
+# KEYS: acks under the old id, under the new one.
+MOVE = """
+if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('RENAME', KEYS[1], KEYS[2]) end
 """
 
 # KEYS: source. ARGV: token.
@@ -92,6 +110,7 @@ class Registry:
         self._save = client.register_script(SAVE)
         self._release = client.register_script(RELEASE)
         self._expect = client.register_script(EXPECT)
+        self._end = client.register_script(END)
 
     def claim(self, source_id: str, state: State | None = None) -> Claim | None:
         """Take a source, None if another streamer holds it. `state` becomes its state if it has none."""
@@ -102,10 +121,13 @@ class Registry:
         token, left = found
         return Claim(source_id, int(token), json.loads(left) if left else None)
 
-    def save(self, claim: Claim, state: State | None = None) -> Saved:
-        """Write the state of a claimed source, or only renew the lease. Says if it was taken by another or is gone."""
-        keys = [self._keys.source(self._edge, claim.source_id)]
-        answer: bytes = self._save(keys, [claim.token, self._lease_ms, REMEMBER_S, _text(state)])
+    def save(self, claim: Claim, state: State | None = None, acked: Iterable[str] = ()) -> Saved:
+        """Write the state of a claimed source, or only renew the lease. Says if it was taken by another or is gone.
+
+        `acked` are the acknowledgements whose effect the state holds: they are removed with the same stroke.
+        """
+        keys = [self._keys.source(self._edge, claim.source_id), self._keys.acks(self._edge, claim.source_id)]
+        answer: bytes = self._save(keys, [claim.token, self._lease_ms, REMEMBER_S, _text(state), self._owner, *acked])
         saved = answer.decode()
         assert saved in {"saved", "taken", "gone"}, "the script has three answers"  # noqa: S101
         return saved  # type: ignore[return-value]
@@ -119,9 +141,20 @@ class Registry:
         self._expect([self._keys.expected()], [self._edge, round(patience_s * 1000), REMEMBER_S])
 
     def forget(self, source_id: str) -> None:
-        """Remove a source that lives on under another id."""
+        """Remove a source, whoever holds it: it is read again from its beginning."""
         self._client.delete(self._keys.source(self._edge, source_id), self._keys.acks(self._edge, source_id))
         self._client.srem(self._keys.sources(self._edge), source_id)
+
+    def end(self, claim: Claim) -> None:
+        """Remove a claimed source of which nothing is left to read; not if another streamer has taken it."""
+        source, acks = self._keys.source(self._edge, claim.source_id), self._keys.acks(self._edge, claim.source_id)
+        self._end([source, acks, self._keys.sources(self._edge)], [claim.token, self._owner, claim.source_id])
+
+    def move(self, old: Claim, source_id: str) -> None:
+        """Let a claimed source go on under another id, with the acknowledgements that wait for it."""
+        self.claim(source_id, old.state)
+        self._client.eval(MOVE, 2, self._keys.acks(self._edge, old.source_id), self._keys.acks(self._edge, source_id))
+        self.end(old)
 
     def overwrite(self, source_id: str, state: State) -> None:
         """Give a source another state, whoever holds it; the holder finds out at its next save."""
@@ -145,17 +178,18 @@ class Registry:
         found = self._client.hgetall(self._keys.acks(self._edge, source_id))
         return {_plain(batch_id): _plain(status) for batch_id, status in found.items()}
 
-    def drop_acks(self, source_id: str, batch_ids: list[str]) -> None:
-        """Remove acknowledgements whose effect is saved."""
-        if batch_ids:
-            self._client.hdel(self._keys.acks(self._edge, source_id), *batch_ids)
-
     def epoch(self) -> str:
         """The mark of this key space: another one than before says that the broker's keys were lost."""
         key = self._keys.epoch()
         self._client.set(key, secrets.token_hex(8), nx=True)
         mark = self._client.get(key)
         return _plain(mark) if mark else ""
+
+
+def all_committed(state: State) -> bool:
+    """Whether all that a streamer has seen of a file is committed, a torn last line included: then it may be deleted."""
+    window = state["window"]
+    return not state["foreign"] and not window["flights"] and bool(window["committed"] >= state["size"])
 
 
 def edges(client: redis.Redis, keys: Keys) -> list[str]:

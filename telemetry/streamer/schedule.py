@@ -1,4 +1,8 @@
-"""Beat's scheduler for an edge: it sends no tick while ticks wait, so that a queue nobody serves does not grow."""
+"""Beat's scheduler for an edge: a tick for each live streamer, and none while ticks wait.
+
+So a queue that nobody serves does not grow, and ticks need no date of expiry, which would be judged by another clock than
+it was set by. Whoever waits longest at the queue gets the next message, so each streamer gets its tick.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,10 @@ from typing import Any
 from celery.beat import ScheduleEntry
 
 from telemetry import broker
+from telemetry.keys import Keys
 from telemetry.monitoring.beat import Scheduler
 from telemetry.settings import Settings
+from telemetry.streamer.share import Streamers
 
 MOST_WAITING = 3
 
@@ -19,11 +25,18 @@ class TickScheduler(Scheduler):
     def __init__(self, app: Any, *args: Any, **kwargs: Any) -> None:
         self._settings: Settings = app.telemetry_settings
         self._client = broker.connect(self._settings)
+        settings = self._settings
+        self._streamers = Streamers(self._client, Keys(settings.key_prefix), settings.edge, settings.lease_s)
         super().__init__(app, *args, **kwargs)
 
     def apply_async(self, entry: ScheduleEntry, producer: Any = None, advance: bool = True, **kwargs: Any) -> Any:
-        """Send a tick, unless some wait. Raises when the broker is away; beat logs it and goes on."""
-        if self._client.llen(self._settings.tick_queue) >= MOST_WAITING:
+        """Send a tick to each streamer, unless some wait. Raises when the broker is away; beat logs it and goes on."""
+        streamers = self._streamers.count()
+        room = MOST_WAITING * streamers - int(self._client.llen(self._settings.tick_queue))
+        if room <= 0:
             self.ticking.done()
             return None
-        return super().apply_async(entry, producer, advance, **kwargs)
+        sent = None
+        for _ in range(min(streamers, room)):
+            sent = super().apply_async(entry, producer, advance and sent is None, **kwargs)
+        return sent

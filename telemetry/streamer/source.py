@@ -6,10 +6,11 @@ A file is read through the descriptor it was opened with, so one that is renamed
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from telemetry.readings.heads import Head, identify, needed_bytes
 from telemetry.readings.identity import digest
@@ -27,6 +28,14 @@ class Prefix:
     digest: str
 
 
+class Stamp(NamedTuple):
+    """Size of a file in bytes, when its content changed, when anything of it did."""
+
+    size: int
+    modified_ns: int
+    changed_ns: int
+
+
 class SourceFile:
     """One open file with its head. `final` says that the file is closed: nothing will be appended."""
 
@@ -36,6 +45,8 @@ class SourceFile:
         self.final = final
         self._fd = fd
         self._head_digest = digest(self.read(0, head.length))
+        self._seen = self.stamp()
+        self._since_s = time.monotonic()
 
     @classmethod
     def open(cls, path: Path, *, max_record: int, final: bool) -> SourceFile | None:
@@ -51,6 +62,11 @@ class SourceFile:
             return None
         return cls(path, fd, head, final=final)
 
+    @classmethod
+    def gone(cls, path: Path, fingerprint: str) -> SourceFile:
+        """What is left of a file that is not there any more: its name, and no bytes."""
+        return cls(path, os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), Head(None, 0, 0, 0, fingerprint), final=True)
+
     def __enter__(self) -> Self:
         return self
 
@@ -64,6 +80,18 @@ class SourceFile:
     def size(self) -> int:
         """Bytes in the file now."""
         return os.fstat(self._fd).st_size
+
+    def stamp(self) -> Stamp:
+        """What changes when the file does."""
+        status = os.fstat(self._fd)
+        return Stamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+    def quiet_s(self) -> float:
+        """For how long no change was seen, by those who asked this before; a change of name is one too."""
+        stamp = self.stamp()
+        if stamp != self._seen:
+            self._seen, self._since_s = stamp, time.monotonic()
+        return time.monotonic() - self._since_s
 
     def identity(self) -> tuple[int, int]:
         """Device and inode: whether a path still leads to this file."""

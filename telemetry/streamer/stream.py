@@ -2,6 +2,9 @@
 
 A step collects acknowledgements, moves the committed offset, cuts new batches, saves the window, and only then publishes:
 what is on the wire is always in the window, so a streamer killed anywhere publishes the same batches again or none.
+
+Once the bytes that were read are no longer there, nothing more is read: what is in flight is waited for, what of it must be
+published again and cannot is lost, and so is what was seen and not read. Then the source ends, to be opened anew.
 """
 
 from __future__ import annotations
@@ -9,6 +12,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
@@ -18,35 +23,47 @@ from telemetry.readings.rows import Readings
 from telemetry.streamer import clock
 from telemetry.streamer.cut import MAX_BLOCK_BYTES, TYPICAL_ROW_BYTES, Cut, Reader, cut, cuts, first_timestamp_us
 from telemetry.streamer.growth import Growth
+from telemetry.streamer.lost import Range, merged
 from telemetry.streamer.registry import Claim, Registry, State
-from telemetry.streamer.source import Prefix, SourceFile
-from telemetry.streamer.window import PROBE, Evidence, Flight, Probe, Window
+from telemetry.streamer.source import Prefix, SourceFile, Stamp
+from telemetry.streamer.window import MAX_FLIGHTS, PROBE, Evidence, Flight, Probe, Window
 
 log = logging.getLogger(__name__)
 
 # When so many batches are unread the streamer takes larger ones.
 BEHIND_BATCHES = 20
+# A replay that waits for longer says so.
+LONG_WAIT_US = 3600 * 1_000_000
+CHANGED = "its file was cut or written anew"
+GONE = "its file is gone"
 
 Message = tuple[dict[str, Any], bytes]
 Publish = Callable[[Iterable[Message]], None]
+Lose = Callable[[Range], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What one step needs to know of the world: the broker's clock, evidence of losses, bytes that may be published."""
+    """What one step needs to know of the world: the broker's clock, evidence of losses, bytes and copies it may publish."""
 
     now_us: int
     evidence: Evidence
     room_bytes: int
+    copies: int
 
 
 @dataclass(slots=True)
 class Stream:
-    """A claimed source. Sizes and `after_s` are settings; `reader` carries the replay pass."""
+    """A claimed source. Sizes and `after_s` are settings; `reader` carries the replay pass.
+
+    `lost_to` says what became of the bytes once they are no longer there, `copied` how many batches the last step published
+    again.
+    """
 
     edge: str
     registry: Registry
     publish: Publish
+    lose: Lose
     source: SourceFile
     source_id: str
     reader: Reader
@@ -55,6 +72,8 @@ class Stream:
     window_bytes: int
     after_s: float
     replay: bool
+    lost_to: str = ""
+    copied: int = 0
     claim: Claim = field(init=False)
     window: Window = field(init=False)
     rows_read: int = 0
@@ -64,6 +83,9 @@ class Stream:
     _at_end: bool = False
     acked_sent_s: float | None = None
     _prefix: Prefix = field(init=False)
+    _taken_s: float = 0.0
+    _size: int = 0
+    _stamp: Stamp | None = None
     # With the word for their publication: one that was refused stays what it was.
     _unsent: dict[str, tuple[str, Cut]] = field(default_factory=dict)
     _rows: dict[str, int] = field(default_factory=dict)
@@ -102,23 +124,27 @@ class Stream:
         self._now_us = moment.now_us
         acked = self.registry.acks(self.source_id)
         self._collect(acked)
-        again = self._suspects(moment)
-        new = self._cut_new(moment)
+        self._look()
+        again = self._again(moment)
+        new = [] if self.lost_to else self._cut_new(moment)
         for publication, cuts_made in (("again", again), ("first", new)):
             for each in cuts_made:
                 self._unsent.setdefault(each.batch_id, (publication, each))
-        if self._unsaved:
-            self._save()
-        self.registry.drop_acks(self.source_id, list(acked))
+        if self._unsaved or acked:
+            self._save(acked)
         self._send(moment)
         if not (again or acked):
             self._ask(moment)
+        if self.lost_to and not self.window.flights:
+            self._end()
+        self.copied = len(again)
         return bool(acked or again or new)
 
     def renew(self, now_us: int) -> None:
         """Keep the lease, and say how large the file is by now. Raises TakenError if another streamer has taken the source."""
         self._now_us = now_us
-        changed = self._unsaved or self.source.size() != self._saved_size
+        self._look()
+        changed = self._unsaved or self._size != self._saved_size
         self._checked(self.registry.save(self.claim, self._state() if changed else None))
 
     def release(self) -> None:
@@ -128,28 +154,36 @@ class Stream:
 
     def begin_pass(self, now_us: int) -> bool:
         """In a replay, begin again once a pass is read up and acknowledged. Says whether a pass began."""
-        if not self.replay or self.window.flights or self._waiting or self.window.end == self.source.head.end:
+        if not self.replay or self.window.flights or not self.read_up() or self.window.end == self.source.head.end:
             return False
         self._begin(max(now_us, self.pass_end_us + 1))
         self._save()
         return True
 
     def _resume(self, state: State | None, now_us: int) -> None:
-        if state and (state["anchor"] is not None) == self.replay and self.source.still_has(Prefix(*state["prefix"])):
-            self.window = Window.from_json(state["window"])
-            self._prefix = Prefix(*state["prefix"])
-            self._growth = Growth.from_json(state.get("grown", ()))
-            self.rows_read = state["rows"]
-            self.pass_end_us = state["pass_end"]
-            self.reader = replace(self.reader, anchor_us=state["anchor"], first_us=state["first"])
+        self._taken_s = clock.now().seconds
+        if state is None or (state["anchor"] is not None) != self.replay:
+            if state:
+                log.warning("%s was read in another mode; it is read again from its beginning", self.source.path)
+            self._begin(now_us)
+            self._save()
             return
-        if state:
-            log.warning("%s is not what was read before; it is read again from its beginning", self.source.path)
-        self._begin(now_us)
-        self._save()
+        self.window = Window.from_json(state["window"])
+        self._prefix = Prefix(*state["prefix"])
+        self._growth = Growth.from_json(state.get("grown", ()))
+        self._size = state["size"]
+        self.rows_read = state["rows"]
+        self.pass_end_us = state["pass_end"]
+        self.reader = replace(self.reader, anchor_us=state["anchor"], first_us=state["first"])
+        how = self.reader.interpretation()
+        if state.get("how", how) != how and self.source.still_has(self._prefix):
+            # Its flights cannot be cut again; read otherwise, they are other batches.
+            self._move(Window(self.window.committed, self.window.line))
+            self._prefix = self.source.prefix(self.window.end)
 
     def _begin(self, now_us: int) -> None:
         head = self.source.head
+        self._size = self.source.size()
         self.window = Window(head.end, head.lines + 1)
         self._prefix = self.source.prefix(head.end)
         self._growth = Growth()
@@ -162,7 +196,8 @@ class Stream:
             self.reader = replace(self.reader, anchor_us=now_us, first_us=now_us if first_us is None else first_us)
 
     def _collect(self, acked: dict[str, str]) -> None:
-        sent = [f.sent_s for f in self.window.flights if f.batch_id in acked and f.tries == 1]
+        boot = clock.now().boot
+        sent = [f.sent_s for f in self.window.flights if f.batch_id in acked and f.tries == 1 and f.boot == boot]
         if self._probe and self._probe.batch_id in acked:
             sent.append(self._probe.sent_s)
             self._probe = None
@@ -170,17 +205,33 @@ class Stream:
             rows = self._rows.pop(batch_id, None)
             if status == "dead" and rows is not None:
                 self.dead_batches, self.dead_rows = self.dead_batches + 1, self.dead_rows + rows
-        self.acked_sent_s = max([*sent, *filter(None, [self.acked_sent_s])], default=None)
+        if self.acked_sent_s is not None:
+            sent.append(self.acked_sent_s)
+        self.acked_sent_s = max(sent, default=None)
         self._move(self.window.acknowledge(frozenset(acked)))
 
     def _move(self, window: Window) -> None:
         self._unsaved |= window != self.window
         self.window = window
 
-    def _suspects(self, moment: Moment) -> list[Cut]:
-        again = []
-        now = clock.now()
-        for flight in self.window.suspects(moment.evidence, now, self.after_s):
+    def _look(self) -> None:
+        """See how far the file goes now, and whether what was read of it is still there."""
+        stamp = self.source.stamp()
+        if self.lost_to or (stamp == self._stamp and stamp.size == self.window.end):
+            return
+        if self.source.still_has(self._prefix):
+            self._stamp, self._size = stamp, stamp.size
+        else:
+            self.lost_to = CHANGED
+
+    def _again(self, moment: Moment) -> list[Cut]:
+        """Cut again what must be published again; what is no longer there to be cut is lost."""
+        again: list[Cut] = []
+        lost: list[Flight] = []
+        now, evidence = clock.now(), replace(moment.evidence, taken_s=self._taken_s)
+        for flight in self.window.suspects(evidence, now, self.after_s):
+            if len(again) >= moment.copies:
+                break
             found = cut(
                 self.source,
                 self.reader,
@@ -190,28 +241,42 @@ class Stream:
                 now_us=moment.now_us,
                 stop=flight.end,
             )
-            if found is None or found.batch_id != flight.batch_id:
-                log.warning("%s changed under a batch in flight; it is read again", self.source.path)
-                self._begin(moment.now_us)
-                return []
-            self._move(self.window.sent_again(flight.batch_id, now, moment.evidence.epoch))
-            again.append(found)
+            if found and found.batch_id == flight.batch_id:
+                self._move(self.window.sent_again(flight.batch_id, now, evidence.epoch))
+                again.append(found)
+                continue
+            lost.append(flight)
+        if lost:
+            self.lost_to = self.lost_to or CHANGED
+            for start, end in merged((each.start, each.end) for each in lost):
+                self._lose(start, end)
+            self._move(self.window.acknowledge(frozenset(each.batch_id for each in lost)))
         return again
 
+    def _lose(self, start: int, end: int) -> None:
+        # What a replay shows is no record of anything.
+        if end > start and not self.replay:
+            self.lose(Range(wire_path(self.source.path), self.source.head.fingerprint, start, end, self.lost_to))
+
+    def _end(self) -> None:
+        """Give up a source of which nothing is in flight and nothing is left to read."""
+        self._lose(self.window.end, self._size)
+        self.registry.end(self.claim)
+        raise ChangedError(self.lost_to)
+
     def _cut_new(self, moment: Moment) -> list[Cut]:
-        new: list[Cut] = []
-        size = self.source.size()
-        if size == self.window.end:
-            return new
-        if not self.source.still_has(self._prefix):
-            raise ChangedError(str(self.source.path))
         # A block a step, however wide the window: the centre is to have something to do while the next one is read.
         room = min(self.window_bytes - self.window.span, moment.room_bytes, MAX_BLOCK_BYTES)
-        if room <= 0:
-            return new
+        flights = MAX_FLIGHTS - len(self.window.flights)
+        if self._size == self.window.end or room <= 0 or flights <= 0:
+            return []
+        new = list(islice(self._coming(room, self._size - self.window.end, moment.now_us), flights))
+        if not self.source.still_has(self._prefix):
+            # It changed while it was read: there is no telling what was read.
+            self.lost_to = CHANGED
+            return []
         now = clock.now()
-        for found in self._coming(room, size - self.window.end, moment.now_us):
-            new.append(found)
+        for found in new:
             room -= found.end - found.start
             self.rows_read += found.readings.rows
             self._rows[found.batch_id] = found.readings.rows
@@ -232,7 +297,7 @@ class Stream:
                     )
                 )
             )
-        self._at_end = not new if self.replay else room > 0
+        self._at_end = not (new or self._waiting) if self.replay else room > 0 and len(new) < flights
         if new:
             self._prefix = self.source.prefix(self.window.end)
         return new
@@ -258,13 +323,17 @@ class Stream:
 
     def _next(self, now_us: int) -> Cut | None:
         """The next batch of a replay, which waits here while it would run ahead of the clock."""
-        found = self._waiting or cut(
+        waited = self._waiting
+        found = waited or cut(
             self.source, self.reader, self.window.end, self.window.end_line, limit=self.batch_size, now_us=now_us
         )
         self._waiting = None
         if found and len(found.readings.ts_us):
             latest_us = int(found.readings.ts_us.max())
             if latest_us > now_us:
+                if not waited and latest_us > now_us + LONG_WAIT_US:
+                    hours = (latest_us - now_us) / LONG_WAIT_US
+                    log.warning("%s: line %d waits %.1f hours to be replayed", self.source.path, found.line, hours)
                 self._waiting = found
                 return None
             self.pass_end_us = max(self.pass_end_us, latest_us)
@@ -312,7 +381,7 @@ class Stream:
             batch_id=each.batch_id,
             source=wire.Source(
                 id=self.source_id,
-                path=str(self.source.path).encode(errors="surrogateescape").decode(errors="replace"),
+                path=wire_path(self.source.path),
                 fingerprint=head.fingerprint,
                 format="dcgm" if head.format else "unknown",
                 anchor=self.reader.anchor_us,
@@ -325,8 +394,8 @@ class Stream:
             readings=each.readings,
         )
 
-    def _save(self) -> None:
-        self._checked(self.registry.save(self.claim, self._state()))
+    def _save(self, acked: Iterable[str] = ()) -> None:
+        self._checked(self.registry.save(self.claim, self._state(), acked))
         self._unsaved = False
 
     def _checked(self, saved: str) -> None:
@@ -340,15 +409,14 @@ class Stream:
             self.claim = claim
 
     def _state(self) -> State:
-        size = self.source.size()
-        self._saved_size = size
-        self._growth = self._growth.noted(size, self.window.committed, self._now_us)
+        self._saved_size = self._size
+        self._growth = self._growth.noted(self._size, self.window.committed, self._now_us)
         return {
             "path": str(self.source.path),
             "fingerprint": self.source.head.fingerprint,
             "foreign": self.source.head.format is None,
             "inode": list(self.source.identity()),
-            "size": size,
+            "size": self._size,
             "grown": self._growth.to_json(),
             "window_bytes": self.window_bytes,
             "rows": self.rows_read,
@@ -357,12 +425,18 @@ class Stream:
             "pass_end": self.pass_end_us,
             "prefix": [self._prefix.start, self._prefix.end, self._prefix.digest],
             "first": self.reader.first_us,
+            "how": self.reader.interpretation(),
             "window": self.window.to_json(),
         }
 
 
+def wire_path(path: Path) -> str:
+    """A path as text that can be stored; not every name is UTF-8."""
+    return str(path).encode(errors="surrogateescape").decode(errors="replace")
+
+
 class ChangedError(Exception):
-    """What was read of a file is no longer there: it was truncated or written anew."""
+    """What was read of a file is no longer there, and nothing of it is in flight any more."""
 
 
 class TakenError(Exception):

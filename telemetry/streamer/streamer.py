@@ -1,39 +1,52 @@
-"""A tick over all sources of an edge: finds files, opens and drops streams, lets each take its steps in turn.
+"""A tick over the sources of an edge: finds files, opens and drops streams, lets each take its steps in turn.
 
-Sources another replica holds are left to it. What goes wrong with one file is said and does not stop the others.
+What another replica holds is left to it, and so is its part of what nobody holds (`share`). What goes wrong with one
+file is said and does not stop the others.
 """
 
 from __future__ import annotations
 
 import glob
 import logging
+import math
 import os
 import socket
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_hex
 
 import redis
+from kombu.exceptions import OperationalError
 
 from telemetry import broker
 from telemetry.keys import Keys
 from telemetry.readings.dcgm import Limits
 from telemetry.readings.identity import source_id
 from telemetry.settings import Settings
-from telemetry.streamer import clock
 from telemetry.streamer.cut import Reader
-from telemetry.streamer.registry import Registry
+from telemetry.streamer.evidence import Witness
+from telemetry.streamer.lost import Losses
+from telemetry.streamer.registry import Registry, State
+from telemetry.streamer.remains import Remains
+from telemetry.streamer.share import Streamers, part
 from telemetry.streamer.source import SourceFile
-from telemetry.streamer.stream import ChangedError, Moment, Publish, Stream, TakenError
-from telemetry.streamer.window import Evidence
+from telemetry.streamer.stream import GONE, ChangedError, Moment, Publish, Stream, TakenError
 
 log = logging.getLogger(__name__)
 
+MIN_BUDGET_S = 0.5
+# As far as its heartbeat says, a worker is alive between its ticks only.
+MAX_BUDGET_S = 20.0
 POLL_S = 0.01
-# A replay waits for the clock instead of turning away what lies ahead of it.
-NO_FUTURE_LIMIT_US = 10**17
+MOST_POLL_S = 0.25
+# Published again in one tick, all sources together: copies must not crowd out what is new.
+MOST_COPIES = 16
+# A replay waits for the clock instead of turning away what lies ahead of it; but nobody waits for that long.
+REPLAY_FUTURE_LIMIT_US = 30 * 86_400 * 1_000_000
+# What says that the broker is away, which no source is to blame for.
+BROKER_ERRORS = (redis.RedisError, OperationalError)
 
 
 @dataclass(slots=True)
@@ -50,71 +63,93 @@ class Streamer:
     standing: bool = False
     streams: dict[str, Stream] = field(default_factory=dict)
     registry: Registry = field(init=False)
-    _paths: dict[Path, tuple[tuple[int, int], str]] = field(default_factory=dict)
+    _owner: str = field(init=False)
+    _losses: Losses = field(init=False)
+    _streamers: Streamers = field(init=False)
+    _witness: Witness = field(init=False)
+    _remains: Remains = field(init=False)
+    _live: int = 1
+    _paths: dict[Path, str] = field(default_factory=dict)
     _elsewhere: dict[Path, float] = field(default_factory=dict)
-    _renewed_s: float = 0.0
+    _failures: dict[Path, str] = field(default_factory=dict)
+    _renewed_s: float = field(default=-math.inf)
+    _swept_s: float = field(default=-math.inf)
 
     def __post_init__(self) -> None:
-        owner = f"{socket.gethostname()}:{os.getpid()}:{token_hex(4)}"
-        keys = Keys(self.settings.key_prefix)
-        self.registry = Registry(self.client, keys, self.settings.edge, owner, self.settings.lease_s)
+        settings, keys = self.settings, Keys(self.settings.key_prefix)
+        self._owner = f"{socket.gethostname()}:{os.getpid()}:{token_hex(4)}"
+        self.registry = Registry(self.client, keys, settings.edge, self._owner, settings.lease_s)
+        self._losses = Losses(self.client, keys, settings.edge)
+        self._streamers = Streamers(self.client, keys, settings.edge, settings.lease_s)
+        self._witness = Witness(self.client, settings)
+        self._remains = Remains(settings.close_after_s, settings.max_record_bytes)
 
     def tick(self, budget_s: float) -> None:
         """Work on all sources until there is nothing to do, at most about `budget_s` seconds."""
         deadline = time.monotonic() + budget_s
-        self.discover(matching(self.settings.sources))
-        epoch = self.registry.epoch()
-        self._renew()
+        paths = matching(self.settings.sources)
+        self._renew(paths)
+        self.discover(paths, part(len(paths), self._live))
+        self._take_remains()
+        epoch, pause_s, copies = self.registry.epoch(), POLL_S, MOST_COPIES
         while True:
-            progressed = self._round(epoch)
+            progressed, copied = self._round(epoch, copies)
+            copies -= copied
             blocked = any(not stream.read_up() for stream in self.streams.values())
             if self.settings.loop_mode or not blocked or time.monotonic() >= deadline:
                 break
+            pause_s = POLL_S if progressed else min(2 * pause_s, MOST_POLL_S)
             if not progressed:
-                time.sleep(POLL_S)
+                time.sleep(min(pause_s, max(0.0, deadline - time.monotonic())))
         self._drop_finished()
 
-    def discover(self, paths: Iterable[Path]) -> None:
-        """Open the sources at some paths that are not open yet."""
-        for path in paths:
+    def discover(self, paths: Iterable[Path], most: float = math.inf) -> None:
+        """Open the sources at some paths that are not open yet; beyond `most` only those that nobody takes for a lease."""
+        paths = list(paths)
+        free = [path for path in paths if not self._is_open(path)]
+        room = most - (len(paths) - len(free))
+        for path in free:
+            now_s = time.monotonic()
+            if self._elsewhere.get(path, 0.0) > now_s:
+                continue
             try:
-                status = path.stat()
-                known = self._paths.get(path)
-                is_open = known and known[0] == (status.st_dev, status.st_ino) and known[1] in self.streams
-                if not is_open and self._elsewhere.get(path, 0.0) <= time.monotonic():
-                    self._open(path)
+                if room <= 0 and path not in self._elsewhere:
+                    self._elsewhere[path] = now_s + self.settings.lease_s
+                    continue
+                room -= self._open(path)
+            except BROKER_ERRORS:
+                raise
             except OSError as error:
                 log.warning("cannot read %s: %s", path, error.strerror)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the other files have no part in it
+                self._fail(path, error)
 
     def close(self) -> None:
         """Give all sources up."""
         for stream in self.streams.values():
             stream.release()
         self.streams.clear()
+        self._paths.clear()
+        self._streamers.leave(self._owner)
 
-    def _open(self, path: Path) -> None:
+    def _is_open(self, path: Path) -> bool:
+        return path in self._paths and self._leads_there(self.streams[self._paths[path]])
+
+    def _open(self, path: Path) -> bool:
+        """Open a source and claim it. Says if it is ours."""
         settings = self.settings
         final = self.final or settings.loop_mode
         source = SourceFile.open(path, max_record=settings.max_record_bytes, final=final)
         if source is None:
-            return
-        future_us = NO_FUTURE_LIMIT_US if settings.loop_mode else settings.future_limit_s * 1_000_000
-        name = source_id(source.head.fingerprint, str(path))
-        if name in self.streams:
-            self.streams.pop(name).release()
-        stream = Stream(
-            edge=settings.edge,
-            registry=self.registry,
-            publish=self.publish,
-            source=source,
-            source_id=name,
-            reader=Reader(settings.max_record_bytes, Limits(int(settings.timestamp_floor.timestamp()) * 1_000_000, future_us)),
-            batch_size=settings.batch_size,
-            catch_up_size=settings.catch_up_size,
-            window_bytes=settings.window_bytes,
-            after_s=settings.republish_after_s,
-            replay=settings.loop_mode,
-        )
+            return False
+        stream = self._stream(source)
+        former = self.streams.get(stream.source_id)
+        if former and not former.lost_to and not (former.idle() and former.window.end >= former.source.size()):
+            # Another file of this name that begins the same, and of this one something is left to read.
+            source.close()
+            return False
+        if former:
+            self._drop(stream.source_id)
         try:
             taken = self._adopt(stream) and stream.take(now_us=broker.now_us(self.client))
         except BaseException:
@@ -123,12 +158,31 @@ class Streamer:
         if not taken:
             source.close()
             self._elsewhere[path] = time.monotonic() + settings.lease_s / 3
-            return
+            return False
         self._elsewhere.pop(path, None)
-        self._paths[path] = (source.identity(), name)
-        self.streams[name] = stream
+        self._paths[path] = stream.source_id
+        self.streams[stream.source_id] = stream
         if source.head.format is None and stream.window.end == 0:
             log.warning("%s has no header this version knows; it is not read", path)
+        return True
+
+    def _stream(self, source: SourceFile) -> Stream:
+        settings = self.settings
+        future_us = REPLAY_FUTURE_LIMIT_US if settings.loop_mode else settings.future_limit_s * 1_000_000
+        return Stream(
+            edge=settings.edge,
+            registry=self.registry,
+            publish=self.publish,
+            lose=self._losses.enter,
+            source=source,
+            source_id=source_id(source.head.fingerprint, str(source.path)),
+            reader=Reader(settings.max_record_bytes, Limits(int(settings.timestamp_floor.timestamp()) * 1_000_000, future_us)),
+            batch_size=settings.batch_size,
+            catch_up_size=settings.catch_up_size,
+            window_bytes=settings.window_bytes,
+            after_s=settings.republish_after_s,
+            replay=settings.loop_mode,
+        )
 
     def _adopt(self, stream: Stream) -> bool:
         """Let a renamed file go on under its new name. False while another streamer still works on it."""
@@ -139,50 +193,69 @@ class Streamer:
             same_file = state["inode"] == list(stream.source.identity()) or not Path(state["path"]).exists()
             if state["fingerprint"] == stream.source.head.fingerprint and same_file:
                 if old_id in self.streams:
-                    self.streams.pop(old_id).release()
-                if self.registry.claim(old_id) is None:
+                    self._drop(old_id)
+                claim = self.registry.claim(old_id, state)
+                if claim is None:
                     return False
-                self.registry.claim(stream.source_id, state)
-                self.registry.forget(old_id)
+                self.registry.move(claim, stream.source_id)
                 return True
         return True
 
-    def _round(self, epoch: str) -> bool:
-        evidence = self._evidence(epoch)
+    def _take_remains(self) -> None:
+        """Take what is left of sources whose file is gone, to see it committed or lost."""
+        now_s = time.monotonic()
+        # A replay loses nothing, and `ingest` has files of its own.
+        if self.settings.loop_mode or not self.settings.sources or now_s - self._swept_s < self.settings.close_after_s / 2:
+            return
+        self._swept_s = now_s
+        for name, state in self._remains.due(self.registry.known(), self.streams, now_s).items():
+            self._take_remain(name, state)
+
+    def _take_remain(self, name: str, state: State) -> None:
+        source = SourceFile.gone(Path(state["path"]), state["fingerprint"])
+        stream = self._stream(source)
+        stream.lost_to = GONE
+        if stream.source_id == name and stream.take(now_us=broker.now_us(self.client)):
+            self.streams[name] = stream
+        else:
+            source.close()
+
+    def _round(self, epoch: str, copies: int) -> tuple[bool, int]:
+        """One step of each source. Says whether anything was done, and how many batches were published again."""
+        evidence = self._witness.look(epoch, self.streams.values())
         now_us = broker.now_us(self.client)
-        progressed = False
+        progressed, left = False, copies
         for name, stream in list(self.streams.items()):
             room = self.settings.edge_bytes - sum(each.window.span for each in self.streams.values())
             try:
                 stream.begin_pass(now_us)
-                progressed |= stream.step(Moment(now_us, evidence, room))
+                progressed |= stream.step(Moment(now_us, evidence, room, left))
+                left -= stream.copied
+            except BROKER_ERRORS:
+                raise
             except (TakenError, ChangedError) as error:
-                log.info("%s: %s", type(error).__name__, stream.source.path)
+                log.info("%s: %s: %s", stream.source.path, type(error).__name__, error)
                 self._drop(name)
             except OSError as error:
-                if isinstance(error, redis.RedisError):
-                    raise
                 log.warning("cannot read %s: %s", stream.source.path, error.strerror)
                 self._drop(name)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the other sources have no part in it
+                self._drop(name)
+                self._fail(stream.source.path, error)
         # The next round begins with another source, so that none starves when the edge's budget is short.
         if len(self.streams) > 1:
             first = next(iter(self.streams))
             self.streams[first] = self.streams.pop(first)
-        return progressed
+        return progressed, copies - left
 
-    def _evidence(self, epoch: str) -> Evidence:
-        now, after_s = clock.now(), self.settings.republish_after_s
-        flights = [f for stream in self.streams.values() for f in stream.window.flights if not f.acked]
-        evidence = Evidence(
-            epoch, acked_sent_s=max(filter(None, (s.acked_sent_s for s in self.streams.values())), default=None)
-        )
-        if not any(flight.age_s(now) >= after_s for flight in flights):
-            return evidence
-        unacked = Keys(self.settings.key_prefix).unacked("central")["unacked_key"]
-        waiting = self.client.llen(self.settings.ingest_queue) or self.client.hlen(unacked)
-        return replace(evidence, queue_empty=not waiting)
+    def _fail(self, path: Path, error: Exception) -> None:
+        """Leave a file alone for a while, and say once why."""
+        self._elsewhere[path] = time.monotonic() + self.settings.lease_s
+        if self._failures.get(path) != repr(error):
+            self._failures[path] = repr(error)
+            log.error("cannot stream %s; it is tried again later", path, exc_info=error)
 
-    def _renew(self) -> None:
+    def _renew(self, paths: list[Path]) -> None:
         if time.monotonic() - self._renewed_s < self.settings.lease_s / 4:
             return
         self._renewed_s = time.monotonic()
@@ -194,13 +267,33 @@ class Streamer:
                 stream.renew(now_us)
             except TakenError:
                 self._drop(name)
+        live, before = self._streamers.count(self._owner), self._live
+        self._live = live
+        if live != before:
+            self._elsewhere.clear()
+        if live > before:
+            self._give_up(paths, part(len(paths), live))
+
+    def _give_up(self, paths: list[Path], most: int) -> None:
+        """Leave to a streamer that came what is beyond this one's part. A file without a name nobody else could open."""
+        held = [path for path in paths if self._is_open(path)]
+        for path in held[most:]:
+            self._drop(self._paths[path])
+            self._elsewhere[path] = time.monotonic() + self.settings.lease_s
 
     def _drop_finished(self) -> None:
-        """Let go of files whose path leads elsewhere by now, once they are read up and acknowledged."""
+        """Let go of files whose path leads elsewhere by now, once they are read up and acknowledged.
+
+        Whoever writes may go on writing to a file that was renamed or deleted; it counts as closed when it was quiet for long.
+        """
         for name, stream in list(self.streams.items()):
-            if self._leads_there(stream):
+            if stream.lost_to:
                 continue
-            if not stream.source.final:
+            if self._leads_there(stream):
+                stream.source.final = self.final or self.settings.loop_mode
+            elif stream.source.quiet_s() < self.settings.close_after_s:
+                continue
+            elif not stream.source.final:
                 # A last line without an end is complete now: the next tick reads it.
                 stream.source.final = True
             elif stream.read_up() and stream.idle():
@@ -215,8 +308,14 @@ class Streamer:
 
     def _drop(self, name: str) -> None:
         stream = self.streams.pop(name)
-        self._paths.pop(stream.source.path, None)
+        if self._paths.get(stream.source.path) == name:
+            del self._paths[stream.source.path]
         stream.release()
+
+
+def budget_s(interval_s: float) -> float:
+    """How long a tick may work where one comes each `interval_s` seconds."""
+    return min(max(MIN_BUDGET_S, interval_s), MAX_BUDGET_S)
 
 
 def matching(patterns: Iterable[str]) -> list[Path]:

@@ -10,9 +10,7 @@ from celery.signals import worker_shutdown
 from telemetry import broker
 from telemetry.celery import TICK, app, settings
 from telemetry.streamer.publish import publisher
-from telemetry.streamer.streamer import Streamer
-
-MIN_BUDGET_S = 0.5
+from telemetry.streamer.streamer import Streamer, budget_s
 
 
 @cache
@@ -25,7 +23,7 @@ def streamer() -> Streamer:
 @app.task(name=TICK)
 def tick() -> None:
     """Look for new readings and publish them."""
-    streamer().tick(max(MIN_BUDGET_S, settings.stream_interval_s))
+    streamer().tick(budget_s(settings.stream_interval_s))
 
 
 @worker_shutdown.connect

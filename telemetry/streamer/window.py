@@ -6,14 +6,15 @@ is bounded by the caller: it is the backpressure. Nothing is published again for
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from zlib import crc32
 
 MAX_BACK_OFF_DOUBLINGS = 5
-MAX_SUSPECTS_A_STEP = 16
-MAX_PROBE_DOUBLINGS = 16
+# The state of a source is written whole at each change.
+MAX_FLIGHTS = 2000
 PROBE = "probe-"
 
 
@@ -63,20 +64,22 @@ class Probe:
 
     def is_due_again(self, now: Clock, after_s: float) -> bool:
         """Whether it too may be lost. Waits ever longer: with the centre dead, probes must not fill the broker."""
-        return now.seconds - self.sent_s >= after_s * (1 << min(self.tries, MAX_PROBE_DOUBLINGS))
+        return now.seconds - self.sent_s >= after_s * (1 << min(self.tries, MAX_BACK_OFF_DOUBLINGS))
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What speaks for a loss.
+    """What speaks for a loss. Instants are on the monotonic clock of this boot.
 
-    `epoch` is the broker's mark now, `queue_empty` says that neither the queue nor its unacknowledged set holds anything,
-    `acked_sent_s` is when the latest acknowledged batch of this edge was published.
+    `epoch` is the broker's mark now. At `empty_since_s` neither the queue nor its unacknowledged set held anything, nor do
+    they now, so long after that whoever had fetched a message before would have noted it. `acked_sent_s` is when the latest
+    acknowledged batch of this edge was published. At `taken_s` the source was taken: what another boot stamped is older.
     """
 
     epoch: str
-    queue_empty: bool = False
+    empty_since_s: float | None = None
     acked_sent_s: float | None = None
+    taken_s: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,17 +133,16 @@ class Window:
         )
 
     def suspects(self, evidence: Evidence, now: Clock, after_s: float) -> list[Flight]:
-        """The flights to publish again, at most a few.
+        """The flights that are lost, in order.
 
         Those that another broker swallowed at once; others when they are old enough (with back-off and jitter) and
         something speaks for their loss.
         """
-        found = [
+        return [
             f
             for f in self.flights
             if not f.acked and (f.epoch != evidence.epoch or (_is_old(f, now, after_s) and _is_lost(f, evidence, now, after_s)))
         ]
-        return found[:MAX_SUSPECTS_A_STEP]
 
     def overdue(self, now: Clock, after_s: float) -> bool:
         """Whether a flight is old enough to be asked after."""
@@ -168,8 +170,7 @@ def _is_old(flight: Flight, now: Clock, after_s: float) -> bool:
 
 
 def _is_lost(flight: Flight, evidence: Evidence, now: Clock, after_s: float) -> bool:
-    if evidence.queue_empty:
-        return True
-    if evidence.acked_sent_s is None:
-        return False
-    return flight.boot != now.boot or evidence.acked_sent_s - flight.sent_s >= after_s
+    sent_s = flight.sent_s if flight.boot == now.boot else evidence.taken_s
+    nowhere = evidence.empty_since_s is not None and sent_s <= evidence.empty_since_s
+    passed = evidence.acked_sent_s is not None and evidence.acked_sent_s - sent_s >= after_s
+    return nowhere or passed

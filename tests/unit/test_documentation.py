@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -31,7 +30,8 @@ SAMPLE = Settings.load({"TELEMETRY_EDGE": "cluster/node"})
 def every_key() -> list[str]:
     made = keys.Keys("telemetry")
     names = [made.sources("{edge}"), made.source("{edge}", "{id}"), made.acks("{edge}", "{id}")]
-    names += [made.attempts("{id}"), made.edges(), made.expected(), made.epoch(), made.rates()]
+    names += [made.streamers("{edge}"), made.lost("{edge}"), made.expected()]
+    names += [made.attempts("{id}"), made.edges(), made.epoch(), made.rates()]
     names += made.unacked("{owner}").values()
     return [*names, "telemetry.ingest", "telemetry.tick.{edge}"]
 
@@ -58,8 +58,6 @@ def test_queues_tasks_and_the_message_stand_in_the_wire_dictionary() -> None:
     for name in (*wire.HEADER, "signature"):
         assert f"`{name}`" in WIRE
     assert celery.app.conf.beat_schedule == {}
-    expires_s = celery.make_app(replace(SAMPLE, role="edge")).conf.beat_schedule["tick"]["options"]["expires"]
-    assert f"after {expires_s:.0f} s or an interval it expires" in WIRE
 
 
 def test_each_reason_stands_in_the_grammar() -> None:

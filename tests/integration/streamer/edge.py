@@ -18,8 +18,10 @@ from telemetry.collector.acks import Acks
 from telemetry.keys import Keys
 from telemetry.readings import wire
 from telemetry.settings import Settings
+from telemetry.streamer.lost import lost_ranges
 from telemetry.streamer.publish import publisher
 from telemetry.streamer.streamer import Streamer
+from tests.waiting import eventually
 
 HEADER = "timestamp,metric_name,gpu_id,uuid,Hostname,value\n"
 
@@ -73,11 +75,33 @@ class Edge:
         return sorted((json.loads(state) for state in found if state), key=lambda state: str(state["path"]))
 
     def committed(self, path: Path) -> int:
-        """The committed offset of a source."""
-        (state,) = (state for state in self.states() if state["path"] == str(path))
-        return int(state["window"]["committed"])
+        """The committed offset of a source; 0 of one that is not known."""
+        found = [int(state["window"]["committed"]) for state in self.states() if state["path"] == str(path)]
+        return found[0] if found else 0
+
+    def lost(self) -> list[tuple[int, int, str]]:
+        """The ranges that are recorded as lost: from, to, why."""
+        found = lost_ranges(self.client, self.keys, self.settings.edge)
+        return [(each.start, each.end, each.reason) for each, _ in found]
 
 
 def values(batches: list[wire.Batch]) -> list[int]:
     """The values in batches: which rows they carry."""
     return [int(value) for batch in batches for value in batch.readings.values]
+
+
+def append(path: Path, text: str) -> None:
+    """Let a file grow."""
+    with path.open("a") as file:
+        file.write(text)
+
+
+def commit_all(edge: Edge, streamer: Streamer, path: Path) -> None:
+    """Tick and acknowledge until all of a file is committed."""
+
+    def done() -> bool:
+        streamer.tick(0)
+        edge.acknowledge(*edge.fetch())
+        return edge.committed(path) == path.stat().st_size
+
+    eventually(done)

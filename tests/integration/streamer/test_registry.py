@@ -57,3 +57,37 @@ def test_keys_whose_hash_has_expired_are_forgotten(redis_client: redis.Redis, se
     redis_client.delete(Keys(settings.key_prefix).source(settings.edge, "s"))
     assert one.known() == {}
     assert redis_client.scard(Keys(settings.key_prefix).sources(settings.edge)) == 0
+
+
+def test_a_lease_that_the_brokers_clock_has_left_behind_is_over(redis_client: redis.Redis, settings: Settings) -> None:
+    one, two = registry(redis_client, settings, "one"), registry(redis_client, settings, "two")
+    assert one.claim("s") is not None
+    key = Keys(settings.key_prefix).source(settings.edge, "s")
+    redis_client.hset(key, "lease_until_ms", int(redis_client.hget(key, "lease_until_ms") or 0) + 3_600_000)
+    assert two.claim("s") is not None
+
+
+def test_who_lost_a_source_removes_neither_it_nor_its_acknowledgements(redis_client: redis.Redis, settings: Settings) -> None:
+    one, two = registry(redis_client, settings, "one", lease_s=1), registry(redis_client, settings, "two")
+    claim = one.claim("s", {"at": 0})
+    assert claim is not None
+    redis_client.hset(Keys(settings.key_prefix).acks(settings.edge, "s"), mapping={"a": "stored", "b": "stored"})
+    assert one.save(claim, {"at": 1}, ["a"]) == "saved"
+    assert one.acks("s") == {"b": "stored"}
+    taken = eventually(lambda: two.claim("s"), 5)
+    assert one.save(claim, {"at": 0}, ["b"]) == "taken"
+    one.end(claim)
+    assert two.known() == {"s": {"at": 1}}
+    assert taken is not None
+    two.move(taken, "new")
+    assert two.known() == {"new": {"at": 1}}
+    assert two.acks("new") == {"b": "stored"}
+
+
+def test_a_token_that_came_again_does_not_let_another_owner_in(redis_client: redis.Redis, settings: Settings) -> None:
+    one, two = registry(redis_client, settings, "one"), registry(redis_client, settings, "two")
+    stale = one.claim("s", {"at": 0})
+    assert stale is not None
+    one.forget("s")
+    assert two.claim("s", {"at": 1}) is not None
+    assert one.save(stale, {"at": 0}) == "taken"

@@ -2,61 +2,27 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+import time
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import kombu.exceptions
 import pytest
-import redis
 from prometheus_client import generate_latest
 
 from telemetry import broker
 from telemetry.monitoring import metrics
 from telemetry.readings import wire
-from telemetry.settings import Settings
-from telemetry.streamer.streamer import Streamer
-from tests.integration.streamer.edge import HEADER, Edge, rows, values
+from telemetry.streamer.evidence import EMPTY_S
+from telemetry.streamer.streamer import MOST_COPIES, budget_s
+from telemetry.streamer.window import MAX_FLIGHTS
+from tests.integration.streamer.edge import HEADER, Edge, append, commit_all, rows, values
 from tests.scrape import parse, total
 from tests.waiting import eventually
 
 Messages = Iterable[tuple[dict[str, Any], bytes]]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    made = tmp_path / "sources"
-    made.mkdir()
-    return made
-
-
-@pytest.fixture
-def edge(settings: Settings, redis_client: redis.Redis, folder: Path) -> Edge:
-    return Edge(replace(settings, sources=(str(folder / "*.csv"),), batch_size=10, catch_up_size=10), redis_client)
-
-
-@pytest.fixture
-def file(folder: Path) -> Path:
-    path = folder / "a.csv"
-    path.write_text(HEADER + rows(0, 35))
-    return path
-
-
-def append(path: Path, text: str) -> None:
-    with path.open("a") as file:
-        file.write(text)
-
-
-def commit_all(edge: Edge, streamer: Streamer, path: Path) -> None:
-    def done() -> bool:
-        streamer.tick(0)
-        edge.acknowledge(*edge.fetch())
-        return edge.committed(path) == path.stat().st_size
-
-    eventually(done)
 
 
 def test_what_is_complete_is_published_in_batches(edge: Edge, file: Path) -> None:
@@ -206,89 +172,6 @@ def test_a_streamer_that_lost_everything_reads_again(edge: Edge, file: Path) -> 
     assert [batch.batch_id for batch in first] == [batch.batch_id for batch in second]
 
 
-def test_a_renamed_file_goes_on_and_a_copy_is_its_own(edge: Edge, file: Path, folder: Path) -> None:
-    with edge.streamer() as streamer:
-        commit_all(edge, streamer, file)
-        renamed = file.rename(folder / "b.csv")
-        append(renamed, rows(35, 40))
-        commit_all(edge, streamer, renamed)
-        assert values(edge.published) == list(range(40))
-        copy = folder / "copy.csv"
-        shutil.copy(renamed, copy)
-        commit_all(edge, streamer, copy)
-        assert values(edge.published) == [*range(40), *range(40)]
-        assert len({batch.source.id for batch in edge.published}) == 3
-    assert [Path(state["path"]).name for state in edge.states()] == ["b.csv", "copy.csv"]
-
-
-def truncate_in_place(path: Path, text: str) -> None:
-    path.write_text(text)
-
-
-def replace_by_another(path: Path, text: str) -> None:
-    new = path.with_suffix(".new")
-    new.write_text(text)
-    new.rename(path)
-
-
-@pytest.mark.parametrize("change", [truncate_in_place, replace_by_another])
-@pytest.mark.parametrize("length", [20, 35, 60])
-def test_a_file_written_anew_is_read_from_its_beginning(
-    edge: Edge, file: Path, change: Callable[[Path, str], None], length: int
-) -> None:
-    with edge.streamer() as streamer:
-        commit_all(edge, streamer, file)
-        change(file, HEADER + rows(0, 1) + rows(100, 100 + length))
-        commit_all(edge, streamer, file)
-    assert set(range(100, 100 + length)) <= set(values(edge.published))
-
-
-def test_a_deleted_file_is_read_to_its_end(edge: Edge, file: Path) -> None:
-    file.write_text(HEADER + rows(0, 5000)[:-1])
-    with edge.streamer(window_bytes=1 << 16) as streamer:
-        streamer.tick(0)
-        file.unlink()
-
-        def drained() -> bool:
-            edge.acknowledge(*edge.fetch())
-            streamer.tick(0)
-            return not streamer.streams
-
-        eventually(drained)
-    assert values(edge.published) == list(range(5000))
-
-
-def test_replicas_share_the_sources_and_never_publish_one_twice(edge: Edge, folder: Path) -> None:
-    for n in range(6):
-        folder.joinpath(f"{n}.csv").write_text(HEADER + rows(0, 40).replace("GPU-1", f"GPU-{n}"))
-    with edge.streamer() as one, edge.streamer() as two:
-        one.discover(sorted(folder.glob("[012].csv")))
-        for _ in range(3):
-            one.tick(0)
-            two.tick(0)
-        assert len(one.streams) + len(two.streams) == 6
-        batches = edge.fetch()
-        assert len({batch.batch_id for batch in batches}) == len(batches) == 24
-
-
-def test_a_silent_replicas_sources_are_taken_over(edge: Edge, file: Path) -> None:
-    with edge.streamer(lease_s=2) as silent, edge.streamer(lease_s=2) as other:
-        silent.tick(0)
-        batches = edge.fetch()
-        edge.acknowledge(*batches)
-        append(file, rows(35, 45))
-
-        def taken() -> bool:
-            other.tick(0)
-            return edge.committed(file) == batches[-1].end
-
-        eventually(taken)
-        silent.tick(0)
-        silent.tick(0)
-        assert len(edge.fetch()) == 1
-        assert not silent.streams
-
-
 def test_a_foreign_file_is_one_quarantined_row(edge: Edge, folder: Path) -> None:
     photo = folder / "photo.csv"
     photo.write_bytes(b"\xff\xd8\xff\xe0\0JFIF\nmore\nand more")
@@ -349,6 +232,92 @@ def test_a_replay_goes_on_after_a_restart(edge: Edge, folder: Path) -> None:
     one, two = edge.fetch()
     assert one.source.anchor == two.source.anchor
     assert one.end == two.start
+
+
+def test_a_replay_that_waits_goes_on_waiting_after_a_restart(
+    edge: Edge, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = folder / "a.csv"
+    path.write_text(HEADER + rows(0, 1) + rows(9000, 9001))
+    anchors = set()
+    for _ in range(2):
+        with edge.streamer(loop_mode=True, batch_size=1, republish_after_s=1000) as streamer:
+            for _ in range(3):
+                streamer.tick(0)
+                edge.acknowledge(*edge.fetch())
+            anchors |= {state["anchor"] for state in edge.states()}
+    assert values(edge.published) == [0]
+    assert len(anchors) == 1
+    assert "waits 2.5 hours" in caplog.text
+
+
+def test_copies_are_few_a_tick_and_only_once_the_queue_was_empty_for_long(edge: Edge, folder: Path) -> None:
+    for n in range(4):
+        folder.joinpath(f"{n}.csv").write_text(HEADER + rows(0, 80).replace("GPU-1", f"GPU-{n}"))
+    with edge.streamer(republish_after_s=0.1) as streamer:
+        streamer.tick(0)
+        lost = [each for each in edge.fetch() if each.end > each.start]
+        assert len(lost) == 32
+        begun = time.monotonic()
+
+        def come_again() -> int:
+            streamer.tick(0.3)
+            return len([each for each in edge.fetch() if each.end > each.start])
+
+        assert eventually(come_again) == MOST_COPIES
+        assert time.monotonic() - begun >= EMPTY_S
+        assert eventually(come_again) == len(lost) - MOST_COPIES
+
+
+def test_a_window_has_only_so_many_batches(edge: Edge, file: Path) -> None:
+    file.write_text(HEADER + rows(0, MAX_FLIGHTS + 10))
+    with edge.streamer(batch_size=1, catch_up_size=1, republish_after_s=1000) as streamer:
+        streamer.tick(0)
+        streamer.tick(0)
+        assert len(edge.fetch()) == MAX_FLIGHTS
+        edge.acknowledge(*edge.published)
+        streamer.tick(0)
+        assert len(edge.fetch()) == 10
+
+
+def test_what_goes_wrong_with_one_source_does_not_stop_the_others(
+    edge: Edge, file: Path, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    later = folder / "b.csv"
+    later.write_text(HEADER + rows(0, 20))
+    with edge.streamer(lease_s=2) as streamer:
+        working = streamer.publish
+
+        def refusing(messages: Messages) -> None:
+            found = list(messages)
+            if any(header["source"]["path"] == str(file) for header, _ in found):
+                raise ZeroDivisionError("a bug")
+            working(found)
+
+        streamer.publish = refusing
+        commit_all(edge, streamer, later)
+        assert caplog.text.count("cannot stream") == 1
+        streamer.publish = working
+
+        def tried_again() -> bool:
+            streamer.tick(0)
+            edge.acknowledge(*edge.fetch())
+            return edge.committed(file) == file.stat().st_size
+
+        eventually(tried_again, 20)
+
+
+def test_a_full_window_is_not_asked_after_all_the_time(edge: Edge, file: Path) -> None:
+    file.write_text(HEADER + rows(0, 5000))
+    with edge.streamer(window_bytes=1 << 16, republish_after_s=1000) as streamer:
+        streamer.tick(0)
+        before = edge.client.info("commandstats")["cmdstat_time"]["calls"]
+        streamer.tick(1.0)
+        assert edge.client.info("commandstats")["cmdstat_time"]["calls"] - before < 30
+
+
+def test_a_tick_never_takes_so_long_that_the_worker_looks_dead() -> None:
+    assert [budget_s(interval_s) for interval_s in (0.01, 5, 3600)] == [0.5, 5, 20]
 
 
 def test_a_probe_tells_late_from_lost_when_others_keep_the_queue_busy(edge: Edge, file: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from telemetry.streamer.window import MAX_SUSPECTS_A_STEP, Clock, Evidence, Flight, Window
+from telemetry.streamer.window import Clock, Evidence, Flight, Probe, Window
 
 AFTER_S = 10.0
 NOW = Clock(1000.0, "boot")
@@ -52,7 +52,12 @@ def test_age_alone_is_no_evidence() -> None:
 
 def test_an_empty_queue_speaks_for_the_loss_of_what_is_old_enough() -> None:
     made = window(flight(0, 10, sent_s=980), flight(10, 20, sent_s=995))
-    assert names(made.suspects(Evidence("e", queue_empty=True), NOW, AFTER_S)) == ["0-10"]
+    assert names(made.suspects(Evidence("e", empty_since_s=996), NOW, AFTER_S)) == ["0-10"]
+
+
+def test_a_queue_found_empty_says_nothing_of_what_came_after() -> None:
+    made = window(flight(0, 10, sent_s=980), flight(10, 20, sent_s=982))
+    assert names(made.suspects(Evidence("e", empty_since_s=981), NOW, AFTER_S)) == ["0-10"]
 
 
 def test_a_batch_published_clearly_later_speaks_for_the_loss_of_an_earlier_one() -> None:
@@ -67,20 +72,28 @@ def test_another_broker_has_none_of_it() -> None:
 
 def test_a_stamp_of_another_boot_counts_as_old() -> None:
     made = window(flight(0, 10, sent_s=5000, boot="other"))
-    assert names(made.suspects(Evidence("e", queue_empty=True), NOW, AFTER_S)) == ["0-10"]
+    assert names(made.suspects(Evidence("e", empty_since_s=999, taken_s=998), NOW, AFTER_S)) == ["0-10"]
+
+
+def test_what_another_boot_published_came_before_the_source_was_taken_and_no_more_is_known() -> None:
+    made = window(flight(0, 10, sent_s=5, boot="other"))
+    assert not made.suspects(Evidence("e", empty_since_s=997, acked_sent_s=1000, taken_s=998), NOW, AFTER_S)
+    assert not made.suspects(Evidence("e", empty_since_s=997, acked_sent_s=1000), NOW, AFTER_S)
+    assert made.suspects(Evidence("e", acked_sent_s=1000, taken_s=990), NOW, AFTER_S)
 
 
 def test_each_try_waits_longer() -> None:
-    empty = Evidence("e", queue_empty=True)
+    empty = Evidence("e", empty_since_s=0.0)
     for tries, wait_s in ((1, 10), (2, 20), (3, 40)):
         made = window(flight(0, 10, tries=tries))
         assert not made.suspects(empty, Clock(wait_s - 0.1, "boot"), AFTER_S)
         assert made.suspects(empty, Clock(wait_s * 1.25, "boot"), AFTER_S)
 
 
-def test_a_step_publishes_only_a_few_again() -> None:
-    made = window(*(flight(n, n + 1) for n in range(100)))
-    assert len(made.suspects(Evidence("e", queue_empty=True), NOW, AFTER_S)) == MAX_SUSPECTS_A_STEP
+def test_probes_wait_longer_but_not_for_ever() -> None:
+    for tries, wait_s in ((1, 20), (5, 320), (30, 320)):
+        assert not Probe("probe-x", 0.0, tries).is_due_again(Clock(wait_s - 0.1, "boot"), AFTER_S)
+        assert Probe("probe-x", 0.0, tries).is_due_again(Clock(wait_s, "boot"), AFTER_S)
 
 
 def test_it_survives_json() -> None:
@@ -117,7 +130,11 @@ class Pipeline(RuleBasedStateMachine):
 
     @rule(arrives=st.booleans())
     def publish_again(self, arrives: bool) -> None:
-        for suspect in self.window.suspects(Evidence(self.epoch, queue_empty=not self.queue), self.now, AFTER_S):
+        for suspect in self.window.suspects(
+            Evidence(self.epoch, empty_since_s=None if self.queue else self.now.seconds, taken_s=self.now.seconds),
+            self.now,
+            AFTER_S,
+        ):
             self.window = self.saved = self.window.sent_again(suspect.batch_id, self.now, self.epoch)
             self.queue += [suspect] if arrives else []
 

@@ -1,0 +1,74 @@
+"""A batch is cut again the same, however large it is; and where a replay begins."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from telemetry.readings import wire
+from telemetry.readings.dcgm import Limits
+from telemetry.streamer.cut import MAX_BLOCK_BYTES, Cut, Reader, cut, cuts, first_timestamp_us
+from telemetry.streamer.source import SourceFile
+
+HEADER = "timestamp,metric_name,gpu_id,uuid,Hostname,value,labels_raw\n"
+READER = Reader(1 << 16, Limits(0, 1 << 60))
+
+
+def row(second: int, value: str = "1", padding: int = 0, stamp: str = "") -> str:
+    stamp = stamp or f"2025-07-18T{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}Z"
+    labels = f'"padding=""{"x" * padding}"""' if padding else ""
+    return f"{stamp},DCGM_FI_DEV_GPU_UTIL,0,GPU-1,host-1,{value},{labels}\n"
+
+
+def opened(path: Path, text: str) -> SourceFile:
+    path.write_text(text)
+    source = SourceFile.open(path, max_record=READER.max_record, final=True)
+    assert source is not None
+    return source
+
+
+def all_of(source: SourceFile, limit: int, row_bytes: float) -> list[Cut]:
+    start, line = source.head.end, source.head.lines + 1
+    size = source.size()
+    return list(cuts(source, READER, start, line, limit=limit, room_bytes=size, now_us=0, row_bytes=row_bytes))
+
+
+@pytest.mark.parametrize("row_bytes", [600, 2500])
+def test_a_batch_of_long_rows_is_cut_again_the_same(tmp_path: Path, row_bytes: float) -> None:
+    with opened(tmp_path / "a.csv", HEADER + "".join(row(n, padding=2500) for n in range(6000))) as source:
+        found = all_of(source, 5000, row_bytes)
+        assert found[-1].end == source.size() > MAX_BLOCK_BYTES
+        assert max(each.end - each.start for each in found) <= MAX_BLOCK_BYTES
+        for each in found:
+            again = cut(source, READER, each.start, each.line, limit=wire.MAX_ROWS, now_us=0, stop=each.end)
+            assert again is not None
+            assert again.batch_id == each.batch_id
+
+
+@pytest.mark.parametrize("length", [70_000, 200_000, 9 << 20])
+def test_a_line_that_is_too_long_is_cut_again_the_same(tmp_path: Path, length: int) -> None:
+    with opened(tmp_path / "a.csv", HEADER + row(1) + "y" * length + "\n" + row(2)) as source:
+        found = all_of(source, 100, 600)
+        assert found[-1].end == source.size()
+        assert [row.reason for each in found for row in each.readings.quarantined] == ["too_long"]
+        for each in found:
+            again = cut(source, READER, each.start, each.line, limit=wire.MAX_ROWS, now_us=0, stop=each.end)
+            assert again is not None
+            assert (again.batch_id, again.end_line) == (each.batch_id, each.end_line)
+
+
+def test_a_file_that_became_shorter_is_not_cut_again(tmp_path: Path) -> None:
+    with opened(tmp_path / "a.csv", HEADER + "".join(row(n) for n in range(10))) as source:
+        (found,) = islice(all_of(source, 100, 600), 1)
+        (tmp_path / "a.csv").write_text("")
+        assert cut(source, READER, found.start, found.line, limit=wire.MAX_ROWS, now_us=0, stop=found.end) is None
+
+
+def test_a_replay_begins_at_the_first_row_that_has_a_time(tmp_path: Path) -> None:
+    bad = row(0, stamp="yesterday") + row(0, value="x") + "nothing\n"
+    with opened(tmp_path / "a.csv", HEADER + bad * 200 + row(7) + row(3)) as source:
+        assert first_timestamp_us(source, READER.max_record) == 1_752_796_807_000_000
+    with opened(tmp_path / "b.csv", HEADER + row(0, stamp="yesterday")) as source:
+        assert first_timestamp_us(source, READER.max_record) is None
