@@ -22,6 +22,7 @@ class Feeder(threading.Thread):
         self._gpu = gpu
         self._labels = f'"padding=""{"x" * padding}"""' if padding else ""
         self._stopping = threading.Event()
+        self._naming = threading.Lock()
         self.path.write_text(HEADER)
 
     def run(self) -> None:
@@ -33,6 +34,11 @@ class Feeder(threading.Thread):
             self._write(piece[:cut])
             left = piece[cut:]
         self._write(left)
+
+    def rename(self, path: Path) -> None:
+        """Rename the file and write on to it."""
+        with self._naming:
+            self.path = self.path.rename(path)
 
     def finish(self) -> None:
         """Stop with a whole line."""
@@ -48,5 +54,5 @@ class Feeder(threading.Thread):
 
     def _write(self, text: str) -> None:
         # Opened anew each time, as writers do that find their file rotated away.
-        with self.path.open("a") as file:
+        with self._naming, self.path.open("a") as file:
             file.write(text)

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import os
 from random import Random
 
 from tests.faults.fault import fault, pause
 from tests.faults.site import Site
+from tests.waiting import eventually
 
 
 @fault
 def rotate_file(site: Site, random: Random) -> None:
-    """The file is renamed, and a new one begins under its name."""
+    """The file is renamed in its directory, and a new one begins under its name."""
     feeder = site.feeders[-1]
     feeder.finish()
     number = len(site.feeders)
     feeder.path.rename(feeder.path.with_name(f"{feeder.path.stem}-{number}.csv"))
     site.feed(name=f"next-{number}")
+
+
+@fault
+def rotate_file_away(site: Site, random: Random) -> None:
+    """The file is renamed out of what the patterns match, unread, and its writer writes on to it for a while."""
+    feeder = site.feeders[-1]
+    # Whoever has not opened it cannot follow it.
+    eventually(lambda: site.committed_bytes(feeder) > 0, 30, what="the file is open")
+    feeder.rename(site.directory / "kept" / f"{len(site.feeders)}-{feeder.path.name}")
+    pause(random)
+    feeder.finish()
+    site.feed(name=f"after-{len(site.feeders)}")
 
 
 @fault
@@ -30,8 +44,23 @@ def truncate_file(site: Site, random: Random) -> None:
 
 @fault
 def replace_file(site: Site, random: Random) -> None:
-    """A file is deleted, and another one appears under its name."""
+    """A file is deleted while some of it is unread, and another one appears under its name."""
+    delete_while_read(site, random)
+    site.feed(name=site.feeders[-1].path.stem)
+
+
+@fault
+def delete_file(site: Site, random: Random) -> None:
+    """A file is deleted while some of it is unread; another one begins elsewhere."""
+    delete_while_read(site, random)
+    site.feed(name=f"another-{len(site.feeders)}")
+
+
+def delete_while_read(site: Site, random: Random) -> None:
+    """Delete a file that the edge has open and has not read to its end."""
     feeder = site.feeders[-1]
-    site.retire(feeder)
+    eventually(lambda: site.committed_bytes(feeder) > 0, 30, what="the file is open")
+    feeder.finish()
+    # What the edge still reads by its descriptor is kept to be compared with.
+    os.link(feeder.path, site.directory / "kept" / f"{len(site.feeders)}-{feeder.path.name}")
     feeder.path.unlink()
-    site.feed(name=feeder.path.stem)

@@ -16,7 +16,10 @@ from tests.faults.site import site
 def test_the_clock_of_an_edge_may_be_wrong_by_hours(tmp_path: Path, hours: int) -> None:
     witness = tmp_path / "witness"
     (tmp_path / "sitecustomize.py").write_text(SITECUSTOMIZE.format(shift_s=hours * 3600, witness=str(witness)))
-    with site(edge={"PYTHONPATH": str(tmp_path)}) as running:
+    with site(streamers=0) as running:
+        # Beat's clock is right: nothing may depend on the two agreeing either.
+        running.edge_variables["PYTHONPATH"] = str(tmp_path)
+        running.start_streamer()
         running.feed()
         running.wait_for_flow()
         # Batches that must come again, by ages the edge has taken.
@@ -27,4 +30,4 @@ def test_the_clock_of_an_edge_may_be_wrong_by_hours(tmp_path: Path, hours: int) 
         assert counts["stored"] > 1000
         latency = "SELECT count(*) FROM batches WHERE committed_at - published_at NOT BETWEEN '0' AND '1 minute'"
         assert running.count(latency) == 0
-    assert witness.read_text().count("imported") >= 2
+    assert "imported" in witness.read_text()

@@ -114,6 +114,16 @@ class Pipeline(RuleBasedStateMachine):
         self.acks: set[str] = set()
         self.ledger: dict[str, Flight] = {}
         self.effects: list[tuple[int, int]] = []
+        self.taken_s = 0.0
+        self.acked_sent_s: float | None = None
+        # When each batch was last published, as nobody in the system knows it: by a count of all publications.
+        self.publications = 0
+        self.order: dict[str, int] = {}
+        self.acked_order: int | None = None
+
+    def note(self, batch_id: str) -> None:
+        self.publications += 1
+        self.order[batch_id] = self.publications
 
     def publish_next(self, size: int) -> Flight:
         end = min(self.window.end + size, FILE_BYTES)
@@ -126,7 +136,29 @@ class Pipeline(RuleBasedStateMachine):
     def publish(self, size: int, arrives: bool) -> None:
         new = self.publish_next(size)
         self.window = self.saved = self.window.publish(new)
+        self.note(new.batch_id)
         self.queue += [new] if arrives else []
+
+    @rule(boot=st.sampled_from(["", "-elsewhere"]))
+    def be_taken_over(self, boot: str) -> None:
+        """Another process goes on, on this machine or another whose clock tells another time."""
+        self.crash()
+        if boot:
+            self.now = Clock(5000.0 - self.now.seconds, self.now.boot + boot)
+        self.taken_s = self.now.seconds
+        self.acked_sent_s = None
+
+    @rule()
+    def republish_what_was_passed(self) -> None:
+        """What an acknowledgement speaks against is published again; it was published before the one that is acknowledged."""
+        evidence = Evidence(self.epoch, acked_sent_s=self.acked_sent_s, taken_s=self.taken_s)
+        for suspect in self.window.suspects(evidence, self.now, AFTER_S):
+            if suspect.epoch == self.epoch:
+                assert self.acked_order is not None
+                assert self.order[suspect.batch_id] < self.acked_order
+            self.window = self.saved = self.window.sent_again(suspect.batch_id, self.now, self.epoch)
+            self.note(suspect.batch_id)
+            self.queue.append(suspect)
 
     @rule(arrives=st.booleans())
     def publish_again(self, arrives: bool) -> None:
@@ -136,6 +168,7 @@ class Pipeline(RuleBasedStateMachine):
             AFTER_S,
         ):
             self.window = self.saved = self.window.sent_again(suspect.batch_id, self.now, self.epoch)
+            self.note(suspect.batch_id)
             self.queue += [suspect] if arrives else []
 
     @precondition(lambda self: self.queue)
@@ -155,6 +188,10 @@ class Pipeline(RuleBasedStateMachine):
 
     @rule(saves=st.booleans())
     def collect(self, saves: bool) -> None:
+        for each in self.window.flights:
+            if each.batch_id in self.acks and each.tries == 1 and each.boot == self.now.boot:
+                self.acked_sent_s = max(each.sent_s, self.acked_sent_s or 0.0)
+                self.acked_order = max(self.order[each.batch_id], self.acked_order or 0)
         self.window = self.window.acknowledge(frozenset(self.acks))
         if saves:
             self.saved = self.window
@@ -167,12 +204,17 @@ class Pipeline(RuleBasedStateMachine):
     @rule()
     def reboot(self) -> None:
         self.crash()
-        self.now = Clock(0.0, f"boot-{int(self.now.boot[5:]) + 1}")
+        self.now = Clock(0.0, self.now.boot + "-again")
+        self.taken_s, self.acked_sent_s = 0.0, None
 
     @rule()
     def replace_the_broker(self) -> None:
         self.epoch = f"epoch-{int(self.epoch[6:]) + 1}"
         self.queue.clear()
+        self.acks.clear()
+
+    @rule()
+    def lose_acks(self) -> None:
         self.acks.clear()
 
     @rule(seconds=st.floats(0, 100))
