@@ -14,7 +14,7 @@ import redis
 from telemetry.celery import make_app
 from telemetry.cli.database import database
 from telemetry.cli.session import connected, data_dir_option, json_option, load_settings
-from telemetry.exporter.broker import committed
+from telemetry.exporter.broker import committed, lost
 from telemetry.keys import Keys
 from telemetry.settings import Settings
 from telemetry.store import deadletters
@@ -40,18 +40,18 @@ def status(as_json: bool, data_dir: Path | None) -> None:
     """
     settings = load_settings(data_dir)
     with connected(settings) as client, database(settings, "status") as engine:
-        held = committed(client, settings)
+        held, given_up = committed(client, settings), lost(client, settings)
         with engine.connect() as connection:
             flows = [asdict(each) for each in flow(connection, FLOW_S)]
-            missing = [{**asdict(gap), "since": gap.since.isoformat()} for gap in gaps(connection, settings.gap_alert_s, held)]
+            found_gaps = gaps(connection, settings.gap_alert_s, held, given_up)
+            missing = [{**asdict(gap), "since": gap.since.isoformat()} for gap in found_gaps]
             letters = deadletters.counted(connection)
         known = edges(client, Keys(settings.key_prefix))
         sources = _sources(client, settings, known, letters, {(gap["edge"], gap["path"]) for gap in missing})
-        lost = _lost(client, settings)
         found: dict[str, Any] = {"queue": _queue(client, settings), "sources": sources, "flow": flows, "gaps": missing}
+        found["lost"] = _lost(client, settings)
     found["edges"] = [_edge(name, [each for each in sources if each["edge"] == name]) for name in known]
     found["dead_letters"] = sum(letters.values())
-    found["lost"] = lost
     found["workers"] = sorted(_workers(settings))
     click.echo(json.dumps(found) if as_json else _text(found))
 

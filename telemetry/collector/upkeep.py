@@ -1,6 +1,6 @@
 """What a collector does now and then beside its batches, in a process of its pool: it folds the old part of the ledger.
 
-Why here: docs/decisions/0005-folding-the-ledger.md. How: `telemetry.store.folding`.
+Why here: docs/decisions/0006-folding-the-ledger.md. How: `telemetry.store.folding`.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from telemetry import broker
 from telemetry.exporter.families import gauge, single
 from telemetry.keys import Keys
 from telemetry.settings import Settings
-from telemetry.store.audit import Committed
+from telemetry.store.audit import Committed, Lost
 from telemetry.streamer.growth import behind_since_us
 from telemetry.streamer.lost import lost_ranges
 from telemetry.streamer.registry import Registry, State, edges, expected_ms
@@ -113,11 +113,17 @@ def committed(client: redis.Redis, settings: Settings) -> list[Committed]:
             anchor=state["anchor"],
             begin=state["begin"][0],
             end=state["window"]["committed"],
-            lost=tuple((start, end) for start, end in state.get("lost", ())),
         )
         for edge in edges(client, keys)[:MAX_EDGES]
         for state in Registry(client, keys, edge, "audit", settings.lease_s).known().values()
     ]
+
+
+def lost(client: redis.Redis, settings: Settings) -> list[Lost]:
+    """What each edge has recorded as lost, which is no gap. Raises redis.RedisError."""
+    keys = Keys(settings.key_prefix)
+    found = ((edge, each) for edge in edges(client, keys)[:MAX_EDGES] for each, _ in lost_ranges(client, keys, edge))
+    return [Lost(edge, each.fingerprint, each.start, each.end) for edge, each in found]
 
 
 def _progress(edge: str, source_id: str, state: State, now_us: int) -> Progress:

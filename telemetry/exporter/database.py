@@ -14,13 +14,13 @@ import redis
 from prometheus_client.metrics_core import Metric
 from sqlalchemy import Engine
 
-from telemetry.exporter.broker import EDGE, MAX_EDGES, committed
+from telemetry.exporter.broker import EDGE, MAX_EDGES, committed, lost
 from telemetry.exporter.families import gauge, keyed, single
 from telemetry.monitoring import logs
 from telemetry.monitoring.metrics import ROW_CLASSES
 from telemetry.settings import Settings
 from telemetry.store import watch
-from telemetry.store.audit import Committed, Gap, gaps
+from telemetry.store.audit import Committed, Gap, Lost, gaps
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +76,7 @@ class Audit:
         self._settings = settings
         self._client = client
         self._committed: Sequence[Committed] = ()
+        self._lost: Sequence[Lost] = ()
         self._said: dict[tuple[str, str, int | None, int], Gap] = {}
 
     def __call__(self) -> Sequence[Metric]:
@@ -83,8 +84,9 @@ class Audit:
         # Before the ledger: what is committed while this looks must not seem to be missing there.
         with suppress(redis.RedisError):
             self._committed = committed(self._client, self._settings)
+            self._lost = lost(self._client, self._settings)
         with self._engine.connect() as connection:
-            found = gaps(connection, self._settings.gap_alert_s, self._committed)
+            found = gaps(connection, self._settings.gap_alert_s, self._committed, self._lost)
             edges = watch.edges(connection, MAX_EDGES)
         self._say(found)
         return [*_gaps(found, edges)]

@@ -81,7 +81,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """Bytes [begin, end) of a source that its edge holds for committed, and those in it that it has given up as lost."""
+    """Bytes [begin, end) of a source that its edge holds for committed."""
 
     edge: str
     fingerprint: str
@@ -89,15 +89,24 @@ class Committed:
     anchor: int | None
     begin: int
     end: int
-    lost: tuple[tuple[int, int], ...] = ()
 
 
-def gaps(connection: Connection, older_than_s: float, committed: Sequence[Committed] = ()) -> list[Gap]:
-    """The gaps that have stayed for so long. What the registry holds for committed must have been asked before."""
-    names = ("edge", "fingerprint", "path", "anchor", "begin", "end")
-    wanted = {name: [getattr(each, name) for each in committed] for name in names}
-    lost = [(each.edge, each.fingerprint, start, end) for each in committed for start, end in each.lost]
-    given_up = {f"lost_{name}": [each[n] for each in lost] for n, name in enumerate(("edge", "fingerprint", "start", "end"))}
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Bytes [start, end) of files of one fingerprint that their edge has recorded as lost."""
+
+    edge: str
+    fingerprint: str
+    start: int
+    end: int
+
+
+def gaps(
+    connection: Connection, older_than_s: float, committed: Sequence[Committed] = (), lost: Sequence[Lost] = ()
+) -> list[Gap]:
+    """The gaps that have stayed for so long. What the registry holds for committed, and lost, must have been asked before."""
+    wanted = {name: [getattr(each, name) for each in committed] for name in Committed.__slots__}
+    given_up = {f"lost_{name}": [getattr(each, name) for each in lost] for name in Lost.__slots__}
     rows = connection.execute(GAPS, {"older_than_s": older_than_s, **wanted, **given_up})
     return [Gap(row.edge, row.path, row.anchor, row.start_offset, row.end_offset, row.since) for row in rows]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from telemetry.keys import Keys
 from telemetry.readings import wire
 from telemetry.settings import Settings
 from telemetry.store import flow, watch
-from telemetry.store.audit import Committed, Gap, gaps, ledger_ranges
+from telemetry.store.audit import Committed, Gap, Lost, gaps, ledger_ranges
 from telemetry.store.folding import FOLD_LOCK, fold
 from tests.batches import batch, key, readings
 from tests.fixtures.services import Query
@@ -33,13 +34,13 @@ def commit(collector: Collector, start: int, end: int, path: str = "/data/a.csv"
     collector.persist(*wire.encode(made))
 
 
-def found(engine: Engine, older_than_s: float, *committed: Committed) -> list[Gap]:
+def found(engine: Engine, older_than_s: float, *committed: Committed, lost: Sequence[Lost] = ()) -> list[Gap]:
     with engine.connect() as connection:
-        return gaps(connection, older_than_s, committed)
+        return gaps(connection, older_than_s, committed, lost)
 
 
 def held(begin: int, end: int, path: str = "/data/a.csv", fingerprint: str = "fingerprint-1", **more: Any) -> Committed:
-    return Committed("test/node", fingerprint, path, more.get("anchor"), begin, end, more.get("lost", ()))
+    return Committed("test/node", fingerprint, path, more.get("anchor"), begin, end)
 
 
 def shown(gaps: list[Gap]) -> list[tuple[str, int, int]]:
@@ -53,7 +54,7 @@ def test_what_an_edge_holds_for_committed_and_the_ledger_has_not_is_a_gap(collec
     eventually(lambda: shown(found(engine, 0.05, held(100, 400))) == [("/data/a.csv", 100, 200), ("/data/a.csv", 300, 400)])
     assert shown(found(engine, 60, held(7, 99, "/data/b.csv", "fingerprint-2"))) == [("/data/b.csv", 7, 99)]
     # Given up as lost by the edge itself, which has reported it: nobody need look for it here.
-    assert found(engine, 0, held(100, 300, lost=((100, 200),))) == []
+    assert found(engine, 0, held(100, 300), lost=[Lost("test/node", "fingerprint-1", 100, 200)]) == []
 
 
 def test_copies_renamed_files_and_abandoned_passes_are_no_gaps(collector: Collector, engine: Engine) -> None:
