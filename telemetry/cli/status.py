@@ -14,14 +14,14 @@ import redis
 from telemetry.celery import make_app
 from telemetry.cli.database import database
 from telemetry.cli.session import connected, data_dir_option, json_option, load_settings
-from telemetry.exporter.broker import committed, lost
+from telemetry.exporter.broker import committed, known, lost
 from telemetry.keys import Keys
 from telemetry.settings import Settings
 from telemetry.store import deadletters
 from telemetry.store.audit import gaps
 from telemetry.store.ledger import flow
 from telemetry.streamer.lost import lost_ranges
-from telemetry.streamer.registry import Registry, edges
+from telemetry.streamer.registry import State, edges
 
 Letters = dict[tuple[str | None, str | None], int]
 
@@ -40,17 +40,20 @@ def status(as_json: bool, data_dir: Path | None) -> None:
     """
     settings = load_settings(data_dir)
     with connected(settings) as client, database(settings, "status") as engine:
-        held, given_up = committed(client, settings), lost(client, settings)
+        # Before the ledger: what is committed while this looks must not seem to be missing there.
+        states, given_up = known(client, settings, most=None), lost(client, settings)
+        held = committed(states)
         with engine.connect() as connection:
             flows = [asdict(each) for each in flow(connection, FLOW_S)]
             found_gaps = gaps(connection, settings.gap_alert_s, held, given_up)
             missing = [{**asdict(gap), "since": gap.since.isoformat()} for gap in found_gaps]
+            # A young one may close yet; until it has, the file is needed.
+            gapped = {(gap.edge, gap.fingerprint) for gap in gaps(connection, 0, held, given_up)}
             letters = deadletters.counted(connection)
-        known = edges(client, Keys(settings.key_prefix))
-        sources = _sources(client, settings, known, letters, {(gap["edge"], gap["path"]) for gap in missing})
+        sources = _sources(states, letters, gapped)
         found: dict[str, Any] = {"queue": _queue(client, settings), "sources": sources, "flow": flows, "gaps": missing}
         found["lost"] = _lost(client, settings)
-    found["edges"] = [_edge(name, [each for each in sources if each["edge"] == name]) for name in known]
+    found["edges"] = [_edge(name, [each for each in sources if each["edge"] == name], letters) for name in states]
     found["dead_letters"] = sum(letters.values())
     found["workers"] = sorted(_workers(settings))
     click.echo(json.dumps(found) if as_json else _text(found))
@@ -61,16 +64,13 @@ def _queue(client: redis.Redis, settings: Settings) -> dict[str, int]:
     return {"waiting": int(client.llen(settings.ingest_queue)), "unacked": int(client.hlen(unacked))}
 
 
-def _sources(
-    client: redis.Redis, settings: Settings, known: list[str], letters: Letters, gapped: set[tuple[str, str]]
-) -> list[dict[str, Any]]:
-    keys = Keys(settings.key_prefix)
+def _sources(states: dict[str, dict[str, State]], letters: Letters, gapped: set[tuple[str, str]]) -> list[dict[str, Any]]:
     found = []
-    for edge in known:
-        for source_id, state in Registry(client, keys, edge, "status", settings.lease_s).known().items():
-            window, dead = state["window"], letters.get((edge, source_id), 0)
-            lag_bytes = state["size"] - window["committed"]
-            whole = not (lag_bytes or window["flights"] or dead or (edge, state["path"]) in gapped)
+    for edge, known_of_edge in states.items():
+        for state in known_of_edge.values():
+            window, content = state["window"], (edge, state["fingerprint"])
+            lag_bytes, dead = state["size"] - window["committed"], letters.get(content, 0)
+            whole = not (lag_bytes or window["flights"] or dead or content in gapped)
             found.append(
                 {
                     "edge": edge,
@@ -88,9 +88,11 @@ def _sources(
     return found
 
 
-def _edge(name: str, sources: list[dict[str, Any]]) -> dict[str, Any]:
-    sums = {key: sum(each[key] for each in sources) for key in ("lag_bytes", "in_flight", "dead_letters")}
-    return {"edge": name, "sources": len(sources), **sums}
+def _edge(name: str, sources: list[dict[str, Any]], letters: Letters) -> dict[str, Any]:
+    sums = {key: sum(each[key] for each in sources) for key in ("lag_bytes", "in_flight")}
+    # Not by its sources: those of one fingerprint show the same letters.
+    dead = sum(number for (edge, _), number in letters.items() if edge == name)
+    return {"edge": name, "sources": len(sources), **sums, "dead_letters": dead}
 
 
 def _lost(client: redis.Redis, settings: Settings) -> list[dict[str, Any]]:

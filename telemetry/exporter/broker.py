@@ -102,9 +102,14 @@ def progress(client: redis.Redis, settings: Settings, chosen: Sequence[str] | No
                 yield _progress(edge, source_id, json.loads(state), now_us)
 
 
-def committed(client: redis.Redis, settings: Settings) -> list[Committed]:
-    """What each edge holds for committed, for the gap audit. Raises redis.RedisError."""
+def known(client: redis.Redis, settings: Settings, most: int | None = MAX_EDGES) -> dict[str, dict[str, State]]:
+    """The states of the sources of each edge, by their ids; of `most` edges. Raises redis.RedisError."""
     keys = Keys(settings.key_prefix)
+    return {edge: Registry(client, keys, edge, "audit", settings.lease_s).known() for edge in edges(client, keys)[:most]}
+
+
+def committed(sources: Mapping[str, Mapping[str, State]]) -> list[Committed]:
+    """What each edge holds for committed, for the gap audit."""
     return [
         Committed(
             edge=edge,
@@ -114,8 +119,8 @@ def committed(client: redis.Redis, settings: Settings) -> list[Committed]:
             begin=state["begin"][0],
             end=state["window"]["committed"],
         )
-        for edge in edges(client, keys)[:MAX_EDGES]
-        for state in Registry(client, keys, edge, "audit", settings.lease_s).known().values()
+        for edge, states in sources.items()
+        for state in states.values()
     ]
 
 

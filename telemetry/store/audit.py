@@ -47,7 +47,7 @@ GAPS = text("""
         LEFT JOIN covered c ON (c.edge, c.fingerprint) = (w.edge, w.fingerprint) AND c.anchor IS NOT DISTINCT FROM w.anchor
         LEFT JOIN lost l ON (l.edge, l.fingerprint) = (w.edge, w.fingerprint)
     )
-    SELECT g.edge, g.path, g.anchor, lower(g.gap) AS start_offset, upper(g.gap) AS end_offset,
+    SELECT g.edge, g.fingerprint, g.path, g.anchor, lower(g.gap) AS start_offset, upper(g.gap) AS end_offset,
            coalesce(passed.since, g.last_commit, clock_timestamp()) AS since
     FROM gaps g CROSS JOIN LATERAL (
         SELECT min(l.committed_at) AS since FROM ledger l JOIN sources s ON s.id = l.source_id
@@ -69,9 +69,13 @@ RANGES = text("""
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Bytes [start, end) that are missing in the ledger since others behind them were committed."""
+    """Bytes [start, end) that are missing in the ledger since others behind them were committed.
+
+    Files of one fingerprint are one here: `path` is that of one of them.
+    """
 
     edge: str
+    fingerprint: str
     path: str
     anchor: int | None
     start: int
@@ -108,7 +112,7 @@ def gaps(
     wanted = {name: [getattr(each, name) for each in committed] for name in Committed.__slots__}
     given_up = {f"lost_{name}": [getattr(each, name) for each in lost] for name in Lost.__slots__}
     rows = connection.execute(GAPS, {"older_than_s": older_than_s, **wanted, **given_up})
-    return [Gap(row.edge, row.path, row.anchor, row.start_offset, row.end_offset, row.since) for row in rows]
+    return [Gap(row.edge, row.fingerprint, row.path, row.anchor, row.start_offset, row.end_offset, row.since) for row in rows]
 
 
 def ledger_ranges(

@@ -17,10 +17,10 @@ def listed(connection: Connection, limit: int) -> Sequence[RowMapping]:
 
 
 def counted(connection: Connection) -> dict[tuple[str | None, str | None], int]:
-    """How many letters there are of each edge and source, by the source's id; None for what names none."""
-    source_id = DeadLetter.header["source"]["id"].astext
-    rows = connection.execute(select(DeadLetter.edge, source_id, func.count()).group_by(DeadLetter.edge, source_id))
-    return {(edge, source): number for edge, source, number in rows}
+    """How many letters there are of each edge and fingerprint, which a renamed file keeps; None for what names none."""
+    fingerprint = DeadLetter.header["source"]["fingerprint"].astext
+    rows = connection.execute(select(DeadLetter.edge, fingerprint, func.count()).group_by(DeadLetter.edge, fingerprint))
+    return {(edge, of): number for edge, of, number in rows}
 
 
 def ids(connection: Connection) -> list[int]:

@@ -1,0 +1,54 @@
+"""`telemetry status` says that a file may be deleted only when nothing of it is needed any more."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import redis
+from sqlalchemy import Engine, text
+
+from telemetry.collector.acks import Acks
+from telemetry.collector.persist import Collector
+from telemetry.keys import Keys
+from telemetry.readings import wire
+from telemetry.settings import Settings
+from tests.integration.streamer.edge import HEADER, Edge, rows
+
+
+def test_a_renamed_file_is_kept_for_its_dead_letters_and_for_gaps_that_are_new(
+    settings: Settings,
+    engine: Engine,
+    redis_client: redis.Redis,
+    telemetry: Callable[..., subprocess.CompletedProcess[str]],
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "b.csv"
+    file.write_text(HEADER + rows(0, 35))
+    edge = Edge(replace(settings, sources=(str(tmp_path / "*.csv"),), batch_size=10, catch_up_size=10), redis_client)
+    collector = Collector(settings, engine, Acks(redis_client, Keys(settings.key_prefix), 60))
+    with edge.streamer() as streamer:
+        streamer.tick(0)
+        batches = edge.fetch()
+        for batch in batches:
+            header, payload = wire.encode(batch)
+            collector.persist(header if batch is not batches[0] else header | {"digest": "0" * 32}, payload)
+        # A name before the one that the ledger has.
+        file.rename(tmp_path / "a.csv")
+        streamer.tick(0)
+        streamer.tick(0)
+
+    def told() -> list[tuple[str, int, int, bool]]:
+        sources = json.loads(telemetry("status", "--json").stdout)["sources"]
+        return [(Path(s["path"]).name, s["lag_bytes"], s["dead_letters"], s["safe_to_delete"]) for s in sources]
+
+    assert told() == [("a.csv", 0, 1, False)]
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM dead_letters"))
+    assert told() == [("a.csv", 0, 0, True)]
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM batches WHERE start_offset = :start"), {"start": batches[1].start})
+    assert told() == [("a.csv", 0, 0, False)]
