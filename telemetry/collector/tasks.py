@@ -67,13 +67,14 @@ def persist(bodies: Sequence[Body], *, condemned: bool = False, parents: Sequenc
 
     `condemned` says that the one message has broken the work on it too often, `parents` are the spans of their publication.
     """
+    begun_s = time.monotonic()
     messages = [opened(body) for body in bodies]
     with (
         trail.about(header for header, _ in messages),
         traces.span("persist batches", "consumer", parents=map(str, parents), batches=len(messages)),
     ):
         work(messages, condemned=condemned)
-    upkeep().tend()
+    upkeep().tend(time.monotonic() - begun_s)
 
 
 def work(messages: Sequence[Message], *, condemned: bool) -> None:

@@ -14,6 +14,7 @@ FOLD_LOCK = 7_402_113_997
 # Beyond the longest life of an acknowledgement and of a message that somebody holds.
 MARGIN_S = 3600
 MOST_BATCHES = 20_000
+PATIENCE_S = 5
 
 FOLD = text("""
     WITH old AS (
@@ -63,8 +64,12 @@ def fold_after_s(settings: Settings) -> float:
 
 
 def fold(engine: Engine, older_than_s: float, most: int = MOST_BATCHES) -> int:
-    """Fold the oldest batches, at most so many; how many were. None while another process is at it."""
+    """Fold the oldest batches, at most so many; how many were. None while another process is at it.
+
+    Raises SQLAlchemyError, also when that takes longer than PATIENCE_S: then fewer may do.
+    """
     with engine.begin() as connection:
+        connection.execute(text(f"SET LOCAL statement_timeout = '{PATIENCE_S}s'"))
         if not connection.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": FOLD_LOCK}):
             return 0
         return int(connection.scalar(FOLD, {"older_than_s": older_than_s, "most": most}) or 0)
