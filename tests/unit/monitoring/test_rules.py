@@ -45,6 +45,7 @@ POD = '{UUID="GPU-1",gpu="0",Hostname="h",namespace="n",pod="p"}'
 QUEUE, COMMIT = "telemetry_queue_messages", "telemetry_last_commit_age_seconds"
 SEES = 'telemetry_exporter_up{part="database"}'
 SILENT, TICKING = 'telemetry_edge_silent_seconds{edge="a/n"}', '{cluster="a",edge="a/n"}'
+LOST = 'telemetry_edge_lost_bytes{source_cluster="a",edge="a/n"}'
 BEATS, EVERY = f"telemetry_beat_silent_seconds{TICKING}", f"telemetry_beat_interval_seconds{TICKING}"
 COLLECTOR = 'telemetry_build_info{component="collector"}'
 OTHER_POD = '{UUID="GPU-1",gpu="0",Hostname="h",namespace="n",pod="other"}'
@@ -73,6 +74,7 @@ CASES = {
     ),
     "EdgeSilent": Case({SILENT: "0+60x90"}, ({SILENT: steady(200)}, {SILENT: steady(200_000)})),
     "LedgerGap": Case({'telemetry_ledger_gaps{edge="a/n"}': steady(1)}, ({'telemetry_ledger_gaps{edge="a/n"}': steady(0)},)),
+    "EdgeLost": Case({LOST: "0x10 700x80"}, ({LOST: steady(700)}, {LOST: "700x20 600x70"}, {LOST: "_x20 700x70"})),
     "NothingCommitted": Case(
         {QUEUE: steady(3), COMMIT: "0+60x90", SEES: steady(1)},
         (
