@@ -12,8 +12,10 @@ import math
 import os
 import socket
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from secrets import token_hex
 
@@ -47,6 +49,8 @@ MOST_COPIES = 16
 REPLAY_FUTURE_LIMIT_US = 30 * 86_400 * 1_000_000
 # What says that the broker is away, which no source is to blame for.
 BROKER_ERRORS = (redis.RedisError, OperationalError)
+
+Known = Callable[[], dict[str, State]]
 
 
 @dataclass(slots=True)
@@ -93,9 +97,8 @@ class Streamer:
         self._take_remains()
         epoch, pause_s, copies = self.registry.epoch(), POLL_S, MOST_COPIES
         while True:
-            progressed, copied = self._round(epoch, copies)
+            progressed, blocked, copied = self._round(epoch, copies)
             copies -= copied
-            blocked = any(not stream.read_up() for stream in self.streams.values())
             if self.settings.loop_mode or not blocked or time.monotonic() >= deadline:
                 break
             pause_s = POLL_S if progressed else min(2 * pause_s, MOST_POLL_S)
@@ -108,6 +111,7 @@ class Streamer:
         paths = list(paths)
         free = [path for path in paths if not self._is_open(path)]
         room = most - (len(paths) - len(free))
+        known = cache(self.registry.known)
         for path in free:
             now_s = time.monotonic()
             if self._elsewhere.get(path, 0.0) > now_s:
@@ -116,7 +120,7 @@ class Streamer:
                 if room <= 0 and path not in self._elsewhere:
                     self._elsewhere[path] = now_s + self.settings.lease_s
                     continue
-                room -= self._open(path)
+                room -= self._open(path, known)
             except BROKER_ERRORS:
                 raise
             except OSError as error:
@@ -135,7 +139,7 @@ class Streamer:
     def _is_open(self, path: Path) -> bool:
         return path in self._paths and self._leads_there(self.streams[self._paths[path]])
 
-    def _open(self, path: Path) -> bool:
+    def _open(self, path: Path, known: Known) -> bool:
         """Open a source and claim it. Says if it is ours."""
         settings = self.settings
         final = self.final or settings.loop_mode
@@ -151,7 +155,7 @@ class Streamer:
         if former:
             self._drop(stream.source_id)
         try:
-            taken = self._adopt(stream) and stream.take(now_us=broker.now_us(self.client))
+            taken = self._adopt(stream, known()) and stream.take(now_us=broker.now_us(self.client))
         except BaseException:
             source.close()
             raise
@@ -184,20 +188,26 @@ class Streamer:
             replay=settings.loop_mode,
         )
 
-    def _adopt(self, stream: Stream) -> bool:
-        """Let a renamed file go on under its new name. False while another streamer still works on it."""
-        known = self.registry.known()
+    def _adopt(self, stream: Stream, known: dict[str, State]) -> bool:
+        """Let a renamed file go on under its new name. False while another streamer still works on it.
+
+        `known` is kept in step: of two files that begin the same only one may go on from where one that is gone was left.
+        """
         if stream.source_id in known:
             return True
         for old_id, state in known.items():
-            same_file = state["inode"] == list(stream.source.identity()) or not Path(state["path"]).exists()
-            if state["fingerprint"] == stream.source.head.fingerprint and same_file:
+            if state["fingerprint"] != stream.source.head.fingerprint:
+                continue
+            if state["inode"] == list(stream.source.identity()) or not Path(state["path"]).exists():
                 if old_id in self.streams:
                     self._drop(old_id)
                 claim = self.registry.claim(old_id, state)
                 if claim is None:
                     return False
-                self.registry.move(claim, stream.source_id)
+                moved = {**(claim.state or state), "path": str(stream.source.path)}
+                self.registry.move(replace(claim, state=moved), stream.source_id)
+                known[stream.source_id] = moved
+                del known[old_id]
                 return True
         return True
 
@@ -220,33 +230,42 @@ class Streamer:
         else:
             source.close()
 
-    def _round(self, epoch: str, copies: int) -> tuple[bool, int]:
-        """One step of each source. Says whether anything was done, and how many batches were published again."""
+    def _round(self, epoch: str, copies: int) -> tuple[bool, bool, int]:
+        """One step of each source. Says whether anything was done, whether anything is left to read, and the copies made."""
         evidence = self._witness.look(epoch, self.streams.values())
         now_us = broker.now_us(self.client)
-        progressed, left = False, copies
+        progressed, blocked, left = False, False, copies
+        room = self.settings.edge_bytes - sum(stream.window.span for stream in self.streams.values())
         for name, stream in list(self.streams.items()):
-            room = self.settings.edge_bytes - sum(each.window.span for each in self.streams.values())
-            try:
+            before = stream.window.span
+            with self._apart(name, stream):
                 stream.begin_pass(now_us)
                 progressed |= stream.step(Moment(now_us, evidence, room, left))
                 left -= stream.copied
-            except BROKER_ERRORS:
-                raise
-            except (TakenError, ChangedError) as error:
-                log.info("%s: %s: %s", stream.source.path, type(error).__name__, error)
-                self._drop(name)
-            except OSError as error:
-                log.warning("cannot read %s: %s", stream.source.path, error.strerror)
-                self._drop(name)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the other sources have no part in it
-                self._drop(name)
-                self._fail(stream.source.path, error)
+                blocked |= not stream.read_up()
+            room += before - (stream.window.span if name in self.streams else 0)
         # The next round begins with another source, so that none starves when the edge's budget is short.
         if len(self.streams) > 1:
             first = next(iter(self.streams))
             self.streams[first] = self.streams.pop(first)
-        return progressed, copies - left
+        return progressed, blocked, copies - left
+
+    @contextmanager
+    def _apart(self, name: str, stream: Stream) -> Iterator[None]:
+        """What goes wrong with one source inside drops this one and is said; the others have no part in it."""
+        try:
+            yield
+        except BROKER_ERRORS:
+            raise
+        except (TakenError, ChangedError) as error:
+            log.info("%s: %s: %s", stream.source.path, type(error).__name__, error)
+            self._drop(name)
+        except OSError as error:
+            log.warning("cannot read %s: %s", stream.source.path, error.strerror)
+            self._drop(name)
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            self._drop(name)
+            self._fail(stream.source.path, error)
 
     def _fail(self, path: Path, error: Exception) -> None:
         """Leave a file alone for a while, and say once why."""
@@ -263,10 +282,8 @@ class Streamer:
             self.registry.expect(self.settings.stream_interval_s + self.settings.lease_s)
         now_us = broker.now_us(self.client)
         for name, stream in list(self.streams.items()):
-            try:
+            with self._apart(name, stream):
                 stream.renew(now_us)
-            except TakenError:
-                self._drop(name)
         live, before = self._streamers.count(self._owner), self._live
         self._live = live
         if live != before:
@@ -289,22 +306,23 @@ class Streamer:
         for name, stream in list(self.streams.items()):
             if stream.lost_to:
                 continue
-            if self._leads_there(stream):
-                stream.source.final = self.final or self.settings.loop_mode
-            elif stream.source.quiet_s() < self.settings.close_after_s:
-                continue
-            elif not stream.source.final:
-                # A last line without an end is complete now: the next tick reads it.
-                stream.source.final = True
-            elif stream.read_up() and stream.idle():
-                self._drop(name)
+            with self._apart(name, stream):
+                if self._leads_there(stream):
+                    stream.source.final = self.final or self.settings.loop_mode
+                elif stream.source.quiet_s() < self.settings.close_after_s:
+                    continue
+                elif not stream.source.final:
+                    # A last line without an end is complete now: the next tick reads it.
+                    stream.source.final = True
+                elif stream.read_up() and stream.idle():
+                    self._drop(name)
 
     def _leads_there(self, stream: Stream) -> bool:
         try:
             status = stream.source.path.stat()
+            return (status.st_dev, status.st_ino) == stream.source.identity()
         except OSError:
             return False
-        return (status.st_dev, status.st_ino) == stream.source.identity()
 
     def _drop(self, name: str) -> None:
         stream = self.streams.pop(name)

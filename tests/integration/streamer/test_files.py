@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from telemetry.streamer.registry import all_committed
+from telemetry.streamer.registry import State, all_committed
 from telemetry.streamer.stream import CHANGED, GONE
 from telemetry.streamer.streamer import Streamer
 from tests.integration.streamer.edge import HEADER, Edge, append, commit_all, rows, values
@@ -28,6 +30,50 @@ def test_a_renamed_file_goes_on_and_a_copy_is_its_own(edge: Edge, file: Path, fo
         assert values(edge.published) == [*range(40), *range(40)]
         assert len({batch.source.id for batch in edge.published}) == 3
     assert [Path(state["path"]).name for state in edge.states()] == ["b.csv", "copy.csv"]
+
+
+def test_what_is_known_is_asked_once_a_round_and_goes_to_one_file_only(
+    edge: Edge, file: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with edge.streamer() as streamer:
+        commit_all(edge, streamer, file)
+    shutil.copy(file.rename(folder / "b.csv"), folder / "c.csv")
+    (folder / "other.csv").write_text(HEADER + rows(100, 105))
+    with edge.streamer() as streamer:
+        looks = []
+        known = streamer.registry.known
+
+        def counted() -> dict[str, State]:
+            looks.append(known())
+            return looks[-1]
+
+        monkeypatch.setattr(streamer.registry, "known", counted)
+        streamer.discover(sorted(folder.iterdir()))
+        assert len(looks) == 1
+        streamer.tick(0)
+        assert sorted(values(edge.fetch())) == [*range(35), *range(100, 105)]
+    assert edge.committed(folder / "b.csv") == (folder / "b.csv").stat().st_size
+
+
+def test_a_handle_that_became_stale_stops_no_other_file(edge: Edge, file: Path, folder: Path) -> None:
+    other = folder / "b.csv"
+    other.write_text(HEADER + rows(100, 105))
+    with edge.streamer(lease_s=0) as streamer:
+        commit_all(edge, streamer, file)
+        (source,) = (each.source for each in streamer.streams.values() if each.source.path == file)
+
+        def stale() -> NoReturn:
+            raise OSError(errno.ESTALE, "Stale file handle")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(source, "stamp", stale)
+            patch.setattr(source, "size", stale)
+            patch.setattr(source, "identity", stale)
+            append(other, rows(105, 110))
+            commit_all(edge, streamer, other)
+            assert source not in [each.source for each in streamer.streams.values()]
+        append(file, rows(35, 40))
+        commit_all(edge, streamer, file)
 
 
 def truncate_in_place(path: Path, text: str) -> None:
