@@ -10,6 +10,7 @@ import click
 from telemetry.cli.database import database
 from telemetry.cli.session import connected, data_dir_option, json_option, load_settings, operator
 from telemetry.keys import Keys
+from telemetry.readings.identity import wire_path
 from telemetry.store import auditlog
 from telemetry.store.audit import ledger_ranges
 from telemetry.streamer.registry import Registry, edges
@@ -32,13 +33,14 @@ def rewind(as_json: bool, data_dir: Path | None) -> None:
         for edge in edges(client, Keys(settings.key_prefix)):
             registry = Registry(client, Keys(settings.key_prefix), edge, "rewind", settings.lease_s)
             for source_id, state in registry.known().items():
-                held = ledger_ranges(connection, edge, state["fingerprint"], state["path"], state["anchor"])
+                path = wire_path(state["path"])
+                held = ledger_ranges(connection, edge, state["fingerprint"], path, state["anchor"])
                 new = rewound(state, [Range(*each) for each in held])
                 # Also where nothing changes: acknowledgements of forgotten commits may wait to be collected.
                 registry.overwrite(source_id, new)
                 before, after = state["window"]["committed"], new["window"]["committed"]
                 if after != before:
-                    done.append({"edge": edge, "path": state["path"], "from": before, "to": after})
+                    done.append({"edge": edge, "path": path, "from": before, "to": after})
         auditlog.note(connection, operator(), "rewind", "edges", {"rewound": done})
         connection.commit()
     if as_json:

@@ -50,5 +50,8 @@ class Attempts:
 
     def excused(self, message_id: str) -> None:
         """The last attempt failed of something that is not the batch's fault."""
-        with suppress(redis.RedisError), self.connected() as client:
-            client.decr(self.keys.attempts(message_id))
+        key = self.keys.attempts(message_id)
+        with suppress(redis.RedisError), self.connected() as client, client.pipeline(transaction=False) as pipeline:
+            pipeline.decr(key)
+            pipeline.expire(key, REMEMBER_S)
+            pipeline.execute()

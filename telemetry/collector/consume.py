@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from celery import Celery, Task
@@ -147,8 +147,7 @@ class Coalescer:
             self._park(fetched(group)[0])
         else:
             # Each goes to the front of the queue, so the oldest goes last.
-            for _, _, reject in reversed(fetched(group)):
-                reject(logger, errors, True)
+            self._tell(lambda _, reject: reject(logger, errors, True), reversed(fetched(group)))
         self._done(group)
 
     def _park(self, message: Fetched) -> None:
@@ -157,20 +156,24 @@ class Coalescer:
 
         def back() -> None:
             self._parked -= 1
-            try:
-                channel.qos.reject_to_end(message[0].delivery_tag)
-            except self._consumer.connection_errors as error:
-                log.warning("a message of a newer version cannot be given back now: %s", error)
+            self._tell(lambda *_: channel.qos.reject_to_end(message[0].delivery_tag), [message])
 
         self._parked += 1
         self._consumer.timer.call_after(NEWER_PAUSE_S if self._parked <= MOST_PARKED else 0.0, back)
 
     def _stored(self, group: list[Held[Fetched]], *args: Any) -> None:
-        for _, ack, _ in fetched(group):
-            ack(*args)
+        self._tell(lambda ack, _: ack(*args), fetched(group))
         if group[0].alone:
             self._attempts(group[0]).settled(id_of(group[0]))
         self._done(group)
+
+    def _tell(self, tell: Callable[[Callable[..., None], Callable[..., None]], None], messages: Iterable[Fetched]) -> None:
+        """Tell the broker of each message. What it does not take now it brings again after the visibility timeout."""
+        for message, ack, reject in messages:
+            try:
+                tell(ack, reject)
+            except (*self._consumer.connection_errors, *self._consumer.channel_errors) as error:
+                log.warning("the broker was not told of message %s: %s", message.delivery_tag, error)
 
     def _attempts(self, held: Held[Fetched]) -> Attempts:
         channel: Any = held.message[0].channel

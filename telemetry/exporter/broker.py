@@ -18,6 +18,7 @@ from prometheus_client.metrics_core import Metric
 from telemetry import broker
 from telemetry.exporter.families import gauge, single
 from telemetry.keys import Keys
+from telemetry.readings.identity import wire_path
 from telemetry.settings import Settings
 from telemetry.store.audit import Committed, Lost
 from telemetry.streamer.growth import behind_since_us
@@ -114,7 +115,7 @@ def committed(sources: Mapping[str, Mapping[str, State]]) -> list[Committed]:
         Committed(
             edge=edge,
             fingerprint=state["fingerprint"],
-            path=state["path"],
+            path=wire_path(state["path"]),
             anchor=state["anchor"],
             begin=state["begin"][0],
             end=state["window"]["committed"],
@@ -143,7 +144,7 @@ def _progress(edge: str, source_id: str, state: State, now_us: int) -> Progress:
     return Progress(
         edge=edge,
         source_id=source_id,
-        path=state["path"],
+        path=wire_path(state["path"]),
         size_bytes=size,
         committed_bytes=window.committed,
         in_flight_bytes=window.span,

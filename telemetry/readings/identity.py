@@ -28,3 +28,8 @@ def batch_id(content: str, start: int, end: int, fingerprint: str, anchor: int |
     """
     parts = (content, str(start), str(end), fingerprint, "" if anchor is None else str(anchor), interpretation)
     return digest("\0".join(parts).encode())
+
+
+def wire_path(path: object) -> str:
+    """A path as text that can be stored and shown; not every name of a file is UTF-8."""
+    return str(path).encode(errors="surrogateescape").decode(errors="replace")

@@ -64,6 +64,11 @@ MOVE = """
 if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('RENAME', KEYS[1], KEYS[2]) end
 """
 
+# KEYS: source, sources. ARGV: source id. A source that was claimed a moment ago has no state yet, and is there.
+DROP_EXPIRED = """
+if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('SREM', KEYS[2], ARGV[1]) end
+"""
+
 # KEYS: source. ARGV: token.
 RELEASE = """
 if redis.call('HGET', KEYS[1], 'token') == ARGV[1] then redis.call('HSET', KEYS[1], 'lease_until_ms', 0) end
@@ -168,9 +173,9 @@ class Registry:
             for source_id in ids:
                 pipeline.hget(self._keys.source(self._edge, source_id), "state")
             states = dict(zip(ids, pipeline.execute(), strict=True))
-        expired = [source_id for source_id, state in states.items() if state is None]
-        if expired:
-            self._client.srem(self._keys.sources(self._edge), *expired)
+        for source_id in (each for each, state in states.items() if state is None):
+            keys = [self._keys.source(self._edge, source_id), self._keys.sources(self._edge)]
+            self._client.eval(DROP_EXPIRED, 2, *keys, source_id)
         return {source_id: json.loads(state) for source_id, state in states.items() if state}
 
     def acks(self, source_id: str) -> dict[str, str]:

@@ -32,6 +32,10 @@ class Remains:
         self._missed_s = {source_id: self._missed_s.get(source_id, now_s) for source_id in missing}
         return {each: state for each, state in missing.items() if now_s - self._missed_s[each] >= self.grace_s}
 
+    def spare(self, source_id: str) -> None:
+        """Let an entry have its grace anew: another streamer holds it, which may see files that this one does not."""
+        self._missed_s.pop(source_id, None)
+
     def _is_there(self, state: State) -> bool:
         """Whether the path leads to a file that begins as the source did. One that cannot be read may be it."""
         try:

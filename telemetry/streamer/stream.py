@@ -13,12 +13,12 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
 from telemetry.monitoring import trail
 from telemetry.readings import wire
+from telemetry.readings.identity import wire_path
 from telemetry.readings.rows import Readings
 from telemetry.streamer import clock
 from telemetry.streamer.cut import MAX_BLOCK_BYTES, TYPICAL_ROW_BYTES, Cut, Reader, cut, cuts, first_timestamp_us
@@ -95,6 +95,7 @@ class Stream:
     _row_bytes: float = TYPICAL_ROW_BYTES
     _growth: Growth = field(default_factory=Growth)
     _saved_size: int = -1
+    _kept: State = field(default_factory=dict)
     _now_us: int = 0
 
     def take(self, *, now_us: int) -> bool:
@@ -175,6 +176,9 @@ class Stream:
         self.rows_read = state["rows"]
         self.pass_end_us = state["pass_end"]
         self.reader = replace(self.reader, anchor_us=state["anchor"], first_us=state["first"])
+        if self.lost_to == GONE:
+            # What nobody can read any more says nothing of the file that was.
+            self._kept = {name: state[name] for name in ("foreign", "inode", "begin")}
         how = self.reader.interpretation()
         if state.get("how", how) != how and self.source.still_has(self._prefix):
             # Its flights cannot be cut again; read otherwise, they are other batches.
@@ -265,6 +269,7 @@ class Stream:
         raise ChangedError(self.lost_to)
 
     def _cut_new(self, moment: Moment) -> list[Cut]:
+        self._at_end = False
         # A block a step, however wide the window: the centre is to have something to do while the next one is read.
         room = min(self.window_bytes - self.window.span, moment.room_bytes, MAX_BLOCK_BYTES)
         flights = MAX_FLIGHTS - len(self.window.flights)
@@ -427,12 +432,8 @@ class Stream:
             "first": self.reader.first_us,
             "how": self.reader.interpretation(),
             "window": self.window.to_json(),
+            **self._kept,
         }
-
-
-def wire_path(path: Path) -> str:
-    """A path as text that can be stored; not every name is UTF-8."""
-    return str(path).encode(errors="surrogateescape").decode(errors="replace")
 
 
 class ChangedError(Exception):

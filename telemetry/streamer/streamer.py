@@ -86,7 +86,7 @@ class Streamer:
         self._losses = Losses(self.client, keys, settings.edge)
         self._streamers = Streamers(self.client, keys, settings.edge, settings.lease_s)
         self._witness = Witness(self.client, settings)
-        self._remains = Remains(settings.close_after_s, settings.max_record_bytes)
+        self._remains = Remains(max(settings.close_after_s, 2 * settings.lease_s), settings.max_record_bytes)
 
     def tick(self, budget_s: float) -> None:
         """Work on all sources until there is nothing to do, at most about `budget_s` seconds."""
@@ -228,6 +228,7 @@ class Streamer:
         if stream.source_id == name and stream.take(now_us=broker.now_us(self.client)):
             self.streams[name] = stream
         else:
+            self._remains.spare(name)
             source.close()
 
     def _round(self, epoch: str, copies: int) -> tuple[bool, bool, int]:

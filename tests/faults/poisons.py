@@ -56,8 +56,8 @@ def call(*args: Any, task: Any = PERSIST, queue: str = "telemetry.ingest") -> st
     return envelope(msgpack.packb((list(args), {}, {})), task, queue=queue)
 
 
-# What Celery itself turns away.
-NOT_OURS = ("unknown task", "another task", "no task")
+# What becomes no dead letter: a newer version waits for a newer collector, Celery turns the others away.
+NO_LETTERS = ("newer version", "unknown task", "another task", "no task")
 
 
 def poisons() -> dict[str, str]:
@@ -73,8 +73,8 @@ def poisons() -> dict[str, str]:
         "old version": call({**header, "batch_id": "p2", "version": 0}, payload),
         "bomb": call({**header, "batch_id": "p3", "digest": digest(bomb), "size": 1000}, bomb),
         "noise": call({**header, "batch_id": "p4", "digest": digest(noise)}, noise),
-        "newer version": call({**header, "batch_id": "p5", "version": wire.VERSION + 1}, payload),
-        "oversized": call({**header, "batch_id": "p6"}, bytes(wire.MAX_PAYLOAD_BYTES + 1)),
+        "newer version": call({**header, "batch_id": "p9", "version": wire.VERSION + 1}, payload),
+        "oversized": call({**header, "batch_id": "p10"}, bytes(wire.MAX_PAYLOAD_BYTES + 1)),
         "no header": call(None, None),
         "no arguments": call(),
         "nul in a name": call({**header, "batch_id": "p\0", "edge": "a\0b"}, payload),

@@ -19,7 +19,7 @@ from telemetry.readings import wire
 from telemetry.settings import Settings
 from telemetry.streamer.publish import publisher
 from tests.batches import batch, key, readings
-from tests.faults.poisons import NOT_OURS, call, poisons, push_all
+from tests.faults.poisons import NO_LETTERS, call, poisons, push_all
 from tests.fixtures.processes import Start
 from tests.fixtures.services import Query
 from tests.waiting import eventually
@@ -105,7 +105,7 @@ def test_what_strangers_push_ends_as_dead_letters_and_holds_up_nothing(
     publish("b1")
     worker = start_collector()
     children = psutil.Process(worker.pid).children(recursive=True)
-    letters = len(poisons()) - len(NOT_OURS)
+    letters = len(poisons()) - len(NO_LETTERS)
     eventually(lambda: query("SELECT count(*) FROM dead_letters") == [(letters,)], 20)
     eventually(lambda: query("SELECT count(*) FROM samples") == [(1,)], 10)
     assert psutil.Process(worker.pid).children(recursive=True) == children

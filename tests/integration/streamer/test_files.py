@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -230,9 +231,14 @@ def test_a_file_deleted_while_nobody_had_it_open_is_lost(edge: Edge, file: Path,
     if acknowledged:
         edge.acknowledge(*batches)
     file.unlink()
-    with edge.streamer(close_after_s=0.2, republish_after_s=0.1) as streamer:
+    (before,) = edge.states()
+    with edge.streamer(close_after_s=0.2, republish_after_s=0.1, lease_s=1) as streamer:
         streamer.tick(0)
         assert edge.lost() == []
+        if not acknowledged:
+            eventually(lambda: ticked(streamer).streams)
+            next(iter(streamer.streams.values())).renew(0)
+            assert all(state[name] == before[name] for state in edge.states() for name in ("foreign", "begin", "inode"))
         eventually(settled(edge, streamer, acked=False))
         eventually(lambda: not edge.states())
     start = batches[-1].end if acknowledged else batches[0].start
@@ -248,4 +254,27 @@ def test_a_volume_that_is_away_for_a_moment_loses_nothing(edge: Edge, file: Path
         streamer.tick(0)
         away.rename(folder)
         commit_all(edge, streamer, file)
+    assert edge.lost() == []
+
+
+def ticked(streamer: Streamer) -> Streamer:
+    streamer.tick(0)
+    return streamer
+
+
+def test_what_a_file_grew_by_while_there_was_no_room_is_read_after_it_was_deleted(edge: Edge, folder: Path) -> None:
+    mine, other = folder / "mine.csv", folder / "other.csv"
+    mine.write_text(HEADER + rows(0, 10))
+    with edge.streamer(edge_bytes=1 << 16, close_after_s=0.1) as streamer:
+        commit_all(edge, streamer, mine)
+        other.write_text(HEADER + rows(0, 5000).replace("GPU-1", "GPU-2"))
+        eventually(lambda: sum(each.window.span for each in ticked(streamer).streams.values()) >= 1 << 16)
+        append(mine, rows(10, 20))
+        mine.unlink()
+        quiet_until_s = time.monotonic() + 0.3
+        eventually(lambda: ticked(streamer) and time.monotonic() > quiet_until_s)
+        edge.acknowledge(*edge.fetch())
+        commit_all(edge, streamer, other)
+        eventually(lambda: len(ticked(streamer).streams) == 1)
+    assert values([batch for batch in edge.published if batch.source.path == str(mine)]) == list(range(20))
     assert edge.lost() == []

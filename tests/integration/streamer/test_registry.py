@@ -59,6 +59,15 @@ def test_keys_whose_hash_has_expired_are_forgotten(redis_client: redis.Redis, se
     assert redis_client.scard(Keys(settings.key_prefix).sources(settings.edge)) == 0
 
 
+def test_a_source_just_claimed_is_not_taken_for_expired(redis_client: redis.Redis, settings: Settings) -> None:
+    one, two = registry(redis_client, settings, "one"), registry(redis_client, settings, "two")
+    claim = one.claim("s")
+    assert claim is not None
+    assert two.known() == {}
+    one.save(claim, {"at": 1})
+    assert two.known() == {"s": {"at": 1}}
+
+
 def test_a_lease_that_the_brokers_clock_has_left_behind_is_over(redis_client: redis.Redis, settings: Settings) -> None:
     one, two = registry(redis_client, settings, "one"), registry(redis_client, settings, "two")
     assert one.claim("s") is not None
