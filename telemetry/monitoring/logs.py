@@ -31,7 +31,10 @@ _subject: ContextVar[dict[str, Any] | None] = ContextVar("subject", default=None
 @contextmanager
 def about(**subject: Any) -> Iterator[None]:
     """What is logged inside is about these, besides what it was about already. Strangers may have named them: they are cut."""
-    bounded = {name: str(value)[:MAX_CHARACTERS] for name, value in subject.items()}
+    bounded = {
+        name: value if value is None or isinstance(value, int | float) else str(value)[:MAX_CHARACTERS]
+        for name, value in subject.items()
+    }
     token = _subject.set({**(_subject.get() or {}), **bounded})
     try:
         yield

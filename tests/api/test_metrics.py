@@ -46,7 +46,7 @@ def gunicorn(environ: dict[str, str], tmp_path: Path) -> Iterator[int]:
     with (tmp_path / "gunicorn.log").open("wb") as log:
         process = subprocess.Popen(
             [
-                *(Path(sys.executable).parent / "gunicorn", "--workers", "3", "--bind", f"127.0.0.1:{port}"),
+                *(Path(sys.executable).parent / "gunicorn", "--workers", "3", "--threads", "4", "--bind", f"127.0.0.1:{port}"),
                 *("--no-control-socket", "--config", "python:telemetry.api.serving", "telemetry.api:create_app()"),
             ],
             env={"PATH": "/usr/bin:/bin", **environ, "TELEMETRY_API_ACCESS": "open"},

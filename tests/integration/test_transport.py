@@ -155,6 +155,6 @@ def test_a_message_that_does_not_say_whereto_spoils_no_note(
         connection.Producer(serializer="json").publish({"n": 1}, routing_key=QUEUE, exchange="")
         connection.drain_events(timeout=2)
     channel.qos.write(0.0)
-    assert noted(redis_client, settings) == 1
+    assert noted(redis_client, settings) == 2
     messages[0].reject()
     assert redis_client.llen(QUEUE) == 0

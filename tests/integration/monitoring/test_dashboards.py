@@ -30,7 +30,14 @@ def api(environ: dict[str, str], tmp_path: Path) -> Iterator[int]:
     with (tmp_path / "gunicorn.log").open("wb") as log:
         process = subprocess.Popen(
             [
-                *(Path(sys.executable).parent / "gunicorn", "--bind", f"127.0.0.1:{port}", "--no-control-socket"),
+                *(
+                    Path(sys.executable).parent / "gunicorn",
+                    "--bind",
+                    f"127.0.0.1:{port}",
+                    "--threads",
+                    "4",
+                    "--no-control-socket",
+                ),
                 *("--config", "python:telemetry.api.serving", "telemetry.api:create_app()"),
             ],
             env={**os.environ, **environ},

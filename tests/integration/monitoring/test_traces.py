@@ -55,6 +55,8 @@ def test_a_batch_is_traced_across_the_broker(
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}",
         "OTEL_EXPORTER_OTLP_COMPRESSION": "none",
         "OTEL_BSP_SCHEDULE_DELAY": "100",
+        # A probe would be a publication without a transaction.
+        "TELEMETRY_REPUBLISH_AFTER_S": "30",
     }
     start_collector(**told)
     done = telemetry("ingest", "--batch-size", "20", "--timeout", "30", sample, **told, OTEL_SERVICE_NAME="edge-of-test")
