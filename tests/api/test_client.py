@@ -6,6 +6,7 @@ import gzip
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -65,14 +66,19 @@ def test_lengths_of_time_are_told_in_units_the_api_takes(api: Client) -> None:
 def test_readings_and_lists_are_frames(api: Client) -> None:
     query: dict[str, Any] = {"metrics": [UTIL], "start": T0, "step": "10s", "agg": "max"}
     values = [5.0, 15.0, 25.0, 35.0, 45.0, 49.0]
-    frame = api.pandas("a:0", **query)
-    assert (list(frame["value"]), str(frame["timestamp"].dtype)) == (values, "datetime64[us, UTC]")
-    other = api.polars("a:0", **query)
-    assert (other["value"].to_list(), other.columns) == (values, list(frame.columns))
+    table, frame = api.arrow("a:0", **query), api.polars("a:0", **query)
+    assert (frame["value"].to_list(), frame.columns) == (values, table.column_names)
     latest = api.table("latest", metric=[UTIL], host="b")
     assert latest["value"].to_pylist() == [49.0, 50.0]
     groups = api.table("query", metric=UTIL, by=["host"], agg="max", start_time=T0, end_time=T0 + timedelta(minutes=1))
-    assert list(groups.to_pandas()["host"]) == ["a", "b"]
+    assert groups["host"].to_pylist() == ["a", "b"]
+
+
+@pytest.mark.usefixtures("fleet")
+@pytest.mark.skipif(not find_spec("pandas"), reason="not in the lock: where it is, Arrow loads it into each process")
+def test_readings_are_a_frame_of_pandas(api: Client) -> None:
+    frame = api.pandas("a:0", metrics=[UTIL], start=T0, step="10s", agg="max")
+    assert (list(frame["value"]), str(frame["timestamp"].dtype)) == ([5, 15, 25, 35, 45, 49], "datetime64[us, UTC]")
 
 
 @pytest.mark.usefixtures("fleet")

@@ -45,7 +45,7 @@ class Look:
 @pytest.mark.timeout(180)
 def test_a_centre_that_is_away_stops_the_edge_and_starves_no_source() -> None:
     # All sources of the edge share what a single one could take.
-    with site(collectors=0, edge_bytes=WINDOW_BYTES, batch_size=BATCH_ROWS) as running:
+    with site(collectors=0, edge_bytes=WINDOW_BYTES, window_bytes=WINDOW_BYTES, batch_size=BATCH_ROWS) as running:
         big = running.feed(5000, "big", padding=ROW_BYTES)
         eventually(lambda: len(look(running).batches) > 1, 20, what="a full window")
         small = [running.feed(rate, f"small-{rate}", padding=ROW_BYTES) for rate in (20, 60, 200)]
