@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -178,16 +178,24 @@ class Registry:
             self._client.eval(DROP_EXPIRED, 2, *keys, source_id)
         return {source_id: json.loads(state) for source_id, state in states.items() if state}
 
-    def acks(self, source_id: str) -> dict[str, str]:
-        """The acknowledgements that wait for a source: batch id → stored or dead."""
-        found = self._client.hgetall(self._keys.acks(self._edge, source_id))
-        return {_plain(batch_id): _plain(status) for batch_id, status in found.items()}
+    def acks(self, source_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+        """The acknowledgements that wait for some sources: batch id → stored or dead."""
+        with self._client.pipeline(transaction=False) as pipeline:
+            for source_id in source_ids:
+                pipeline.hgetall(self._keys.acks(self._edge, source_id))
+            found = pipeline.execute()
+        return {
+            source_id: {_plain(batch_id): _plain(status) for batch_id, status in acked.items()}
+            for source_id, acked in zip(source_ids, found, strict=True)
+        }
 
     def epoch(self) -> str:
         """The mark of this key space: another one than before says that the broker's keys were lost."""
         key = self._keys.epoch()
-        self._client.set(key, secrets.token_hex(8), nx=True)
         mark = self._client.get(key)
+        if not mark:
+            self._client.set(key, secrets.token_hex(8), nx=True)
+            mark = self._client.get(key)
         return _plain(mark) if mark else ""
 
 

@@ -44,9 +44,10 @@ Lose = Callable[[Range], None]
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What one step needs to know of the world: the broker's clock, evidence of losses, bytes and copies it may publish."""
+    """What a step needs to know: the broker's clock, acknowledgements, evidence of losses, bytes and copies it may publish."""
 
     now_us: int
+    acked: dict[str, str]
     evidence: Evidence
     room_bytes: int
     copies: int
@@ -123,7 +124,7 @@ class Stream:
         step goes on where this one stopped.
         """
         self._now_us = moment.now_us
-        acked = self.registry.acks(self.source_id)
+        acked = moment.acked
         self._collect(acked)
         self._look()
         again = self._again(moment)

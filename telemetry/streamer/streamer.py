@@ -45,6 +45,9 @@ POLL_S = 0.01
 MOST_POLL_S = 0.25
 # Published again in one tick, all sources together: copies must not crowd out what is new.
 MOST_COPIES = 16
+# Acknowledgements are asked for together, for a distant broker; but those of a source that others kept waiting are asked anew.
+MOST_ASKED = 16
+FRESH_S = 0.1
 # A replay waits for the clock instead of turning away what lies ahead of it; but nobody waits for that long.
 REPLAY_FUTURE_LIMIT_US = 30 * 86_400 * 1_000_000
 # What says that the broker is away, which no source is to blame for.
@@ -237,11 +240,15 @@ class Streamer:
         now_us = broker.now_us(self.client)
         progressed, blocked, left = False, False, copies
         room = self.settings.edge_bytes - sum(stream.window.span for stream in self.streams.values())
-        for name, stream in list(self.streams.items()):
+        names, acked, asked_s = list(self.streams), dict[str, dict[str, str]](), 0.0
+        for at, name in enumerate(names):
+            stream = self.streams[name]
+            if name not in acked or time.monotonic() - asked_s > FRESH_S:
+                acked, asked_s = self.registry.acks(names[at : at + MOST_ASKED]), time.monotonic()
             before = stream.window.span
             with self._apart(name, stream):
                 stream.begin_pass(now_us)
-                progressed |= stream.step(Moment(now_us, evidence, room, left))
+                progressed |= stream.step(Moment(now_us, acked[name], evidence, room, left))
                 left -= stream.copied
                 blocked |= not stream.read_up()
             room += before - (stream.window.span if name in self.streams else 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from telemetry import broker
 from telemetry.monitoring import metrics
 from telemetry.readings import wire
 from telemetry.streamer.evidence import EMPTY_S
-from telemetry.streamer.streamer import MOST_COPIES, budget_s
+from telemetry.streamer.streamer import MOST_ASKED, MOST_COPIES, budget_s
 from telemetry.streamer.window import MAX_FLIGHTS
 from tests.integration.streamer.edge import HEADER, Edge, append, commit_all, rows, values
 from tests.scrape import parse, total
@@ -305,6 +305,29 @@ def test_what_goes_wrong_with_one_source_does_not_stop_the_others(
             return edge.committed(file) == file.stat().st_size
 
         eventually(tried_again, 20)
+
+
+def test_an_idle_edge_asks_for_the_acknowledgements_of_many_sources_at_once(
+    edge: Edge, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(2 * MOST_ASKED + 1):
+        (folder / f"{n}.csv").write_text(HEADER + rows(n, n + 1))
+    with edge.streamer() as streamer:
+        streamer.tick(0)
+        edge.acknowledge(*edge.fetch())
+        streamer.tick(0)
+        asked: list[Sequence[str]] = []
+        acks = streamer.registry.acks
+
+        def counted(source_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+            asked.append(source_ids)
+            return acks(source_ids)
+
+        monkeypatch.setattr(streamer.registry, "acks", counted)
+        monkeypatch.setattr("telemetry.streamer.streamer.FRESH_S", 60)
+        streamer.tick(0)
+        assert [len(each) for each in asked] == [MOST_ASKED, MOST_ASKED, 1]
+        assert all(stream.idle() for stream in streamer.streams.values())
 
 
 def test_a_full_window_is_not_asked_after_all_the_time(edge: Edge, file: Path) -> None:
