@@ -9,7 +9,7 @@ SAMPLE := .telemetry/sample.csv
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test fuzz soak bench lint lock clean
+.PHONY: help run test slow fuzz soak bench lint lock clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,7 +18,10 @@ run: $(INSTALLED) $(SAMPLE) ## run the whole system on this machine, on a sample
 	$(BIN)/telemetry up --csv $(SAMPLE) --replay $(ARGS)
 
 test: $(INSTALLED) ## run all tests on a real Postgres and a real broker; make test ARGS='-k name'
-	$(BIN)/pytest -n 3 $(ARGS)
+	$(BIN)/pytest -n 4 -m 'not slow' $(ARGS)
+
+slow: $(INSTALLED) ## run the tests that make test leaves out for their length
+	$(BIN)/pytest -n 2 -m slow $(ARGS)
 
 fuzz: $(INSTALLED) ## ask the API thousands of questions, well-formed and malformed, and hold the answers to its specification
 	SCHEMATHESIS_CASES=$${SCHEMATHESIS_CASES:-100} $(BIN)/pytest -n 2 --timeout 7200 -rP -k schemathesis tests/api/test_specification.py $(ARGS)

@@ -96,6 +96,7 @@ def always_ready(pods: Callable[[], list[Pod]]) -> Iterator[None]:
     assert not missed
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_a_release_is_replaced_under_load_and_taken_back(
     start: Start,

@@ -31,6 +31,7 @@ LOSE = ("kill_collector", "lose_queued_messages", "fail_transactions", "wipe_bro
 DOUBLE = ("double_messages",)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_without_acks_and_ledger_the_same_faults_do_lose_or_double() -> None:
     with site(app="tests.faults.weakened:app", collectors=0, streamers=0) as running:

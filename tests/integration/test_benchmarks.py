@@ -14,13 +14,19 @@ from benchmarks.cases import CASES
 
 ROOT = Path(__file__).parents[2]
 # Apart, so that they can run side by side.
-SOME = (("copy", "text", "orm", "large", "fleet"), ("small", "always", "messages", "latency"), ("history", "edge", "outage"))
+SOME = (
+    ("copy", "text", "orm", "large", "fleet"),
+    ("small", "always", "messages", "latency"),
+    ("history", "edge", "outage"),
+    ("api", "metrics"),
+)
 
 
 def test_no_case_is_left_out() -> None:
     assert sorted(case for some in SOME for case in some) == sorted(CASES)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("some", SOME, ids=lambda some: some[0])
 def test_a_tiny_benchmark_measures_what_it_says(tmp_path: Path, some: tuple[str, ...]) -> None:

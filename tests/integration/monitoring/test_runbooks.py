@@ -57,6 +57,7 @@ def letters(settings: Settings, engine: Engine, redis_client: redis.Redis) -> di
         return {row.batch_id: row.id for row in connection.execute(text("SELECT batch_id, id FROM dead_letters"))}
 
 
+@pytest.mark.slow
 def test_commands_and_addresses(
     start_collector: Callable[..., object],
     start_api: Callable[..., tuple[str, int]],
