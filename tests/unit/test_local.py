@@ -114,4 +114,4 @@ def test_prometheus_can_use_the_configuration(tmp_path: Path, promtool: str) -> 
     written = scraping.write(tmp_path, {"beat": 9101, "api": 8080})
     done = subprocess.run([promtool, "check", "config", written], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "21 rules found" in done.stdout
+    assert "22 rules found" in done.stdout
