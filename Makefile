@@ -18,7 +18,7 @@ run: $(INSTALLED) $(SAMPLE) ## run the whole system on this machine, on a sample
 	$(BIN)/telemetry up --csv $(SAMPLE) --replay $(ARGS)
 
 test: $(INSTALLED) ## run all tests on a real Postgres and a real broker; make test ARGS='-k name'
-	$(BIN)/pytest -n 4 -m 'not slow' $(ARGS)
+	$(BIN)/pytest -n 4 --dist worksteal -m 'not slow' $(ARGS)
 
 slow: $(INSTALLED) ## run the tests that make test leaves out for their length
 	$(BIN)/pytest -n 2 -m slow $(ARGS)

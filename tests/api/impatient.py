@@ -9,7 +9,7 @@ from telemetry.api import connections, create_app, patience, streams
 
 def app() -> Flask:
     """The application."""
-    streams.STALL_S = 1
+    streams.STALL_S = 3
     patience.Connection.silence_s = 6.0
     connections.QUERY_TIMEOUT_S = 5
     return create_app()

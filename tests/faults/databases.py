@@ -40,9 +40,12 @@ def stop_database_fast(site: Site, random: Random) -> None:
 def kill_backend(site: Site, random: Random) -> None:
     """SIGKILL one backend of Postgres: the server drops all others and recovers."""
     assert site.postgres.pid is not None
-    backends = [each for each in psutil.Process(site.postgres.pid).children() if "idle" in "".join(each.cmdline())]
-    if backends:
-        backends[0].kill()
+    for each in psutil.Process(site.postgres.pid).children():
+        # Some end by themselves while they are looked at.
+        with suppress(psutil.NoSuchProcess):
+            if "idle" in "".join(each.cmdline()):
+                each.kill()
+                break
     pause(random)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -32,11 +34,13 @@ def way(settings: Settings) -> Iterator[Proxy]:
 
 
 @pytest.fixture
-def begin(start: Start, settings: Settings, way: Proxy, tmp_path: Path) -> Callable[..., int]:
+def begin(start: Start, settings: Settings, way: Proxy, tmp_path: Path) -> Iterator[Callable[..., int]]:
+    started: list[subprocess.Popen[bytes]] = []
+
     def worker(*command: str, **variables: str) -> int:
         port = free_port()
         number = parse_qs(urlsplit(settings.broker_url).query)["virtual_host"][0]
-        start(
+        process = start(
             *(command or (*IMPATIENT, "worker", "--concurrency", "1", "--without-gossip", "--without-mingle")),
             TELEMETRY_BROKER_URL=f"redis://127.0.0.1:{way.port}/{number}",
             TELEMETRY_METRICS_PORT=str(port),
@@ -44,10 +48,14 @@ def begin(start: Start, settings: Settings, way: Proxy, tmp_path: Path) -> Calla
             PYTHONPATH=str(ROOT),
             **variables,
         )
+        started.append(process)
         eventually(lambda: answer(port, "/ready")[0] == 200, 30, what="the worker is ready")
         return port
 
-    return worker
+    yield worker
+    # One whose loop stands still would not hear that it should end.
+    for each in started:
+        os.killpg(each.pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("role", ["central", "edge"])

@@ -79,8 +79,8 @@ def test_each_counter_is_true_after_kills_and_cuts(
         eventually(lambda before=before: committed() > before, 60, every_s=0.02, what="rows flow")  # type: ignore[misc]
         psutil.Process(worker.pid).children()[0].kill()
         way.cut() if n % 2 else way.refuse()
-        eventually(lambda: len(psutil.Process(worker.pid).children()) == 2, 20)
         way.heal()
+        eventually(lambda: len(psutil.Process(worker.pid).children()) == 2, 20)
     rows = len(sample.read_bytes().splitlines()) - 1
     assert committed() < rows, "all was committed before everything was broken"
     eventually(lambda: committed() == rows, 90, every_s=0.2, what="all rows committed")
