@@ -89,7 +89,8 @@ def test_a_centre_ten_times_too_slow_gets_nothing_twice_and_drains_the_oldest_fi
                 assert most_tries(running) == 1, "something was published twice for being slow"
                 time.sleep(0.5)
             connection.execute("DROP FUNCTION slow_down CASCADE")
-        assert sum(batch["end"] - batch["start"] for batch in late.batches) <= SPAN_BYTES + 2 * BATCH_ROWS * (ROW_BYTES + 200)
+        # The last batch may pass it, and one that catches up is a quarter of it at most.
+        assert sum(batch["end"] - batch["start"] for batch in late.batches) <= SPAN_BYTES * 5 // 4
         assert late.broker_bytes < early.broker_bytes + 2 * SPAN_BYTES
         assert late.streamer_bytes < early.streamer_bytes + (8 << 20)
         running.wait_for_flow(5000)
