@@ -14,6 +14,7 @@ import redis
 
 from benchmarks import data
 from benchmarks.bench import Bench, BenchError, Site
+from telemetry.streamer.window import MAX_FLIGHTS
 
 ROWS_A_MESSAGE = 100
 # Messages may be a little smaller where a block of the file ends.
@@ -30,14 +31,25 @@ EVERY_S = 0.01
 
 def run(bench: Bench) -> dict[str, float]:
     """Both, one after the other."""
-    file = bench.file("messages", bench.sizes.messages * ROWS_A_MESSAGE)
+    files = _files(bench)
     with bench.site() as site, site.client() as client:
-        count, size = fill(site, client, file)
+        count, size = fill(site, client, files)
         client.rename(site.settings.ingest_queue, KEPT)
         measured = (_noop, _ours)[:: -1 if len(bench.figures.get("messages", [])) % 2 else 1]
         rates = {measure: measure(site, client, count) for measure in measured}
-        site.committed("ingest/node", file.rows)
+        site.committed("ingest/node", sum(file.rows for file in files))
         return {"messages_per_s": rates[_ours], "noop_messages_per_s": rates[_noop], "message_bytes": size}
+
+
+def _files(bench: Bench) -> list[data.File]:
+    """As many files as it takes: the window of one holds only so many batches."""
+    left = bench.sizes.messages
+    files: list[data.File] = []
+    while left > 0:
+        some = min(left, MAX_FLIGHTS - 100)
+        files.append(bench.file(f"messages-{len(files)}", some * ROWS_A_MESSAGE, hour=6 + len(files)))
+        left -= some
+    return files
 
 
 def _ours(site: Site, client: redis.Redis, count: int) -> float:
@@ -59,13 +71,15 @@ def _noop(site: Site, client: redis.Redis, count: int) -> float:
     return rate
 
 
-def fill(site: Site, client: redis.Redis, file: data.File) -> tuple[int, float]:
-    """Put a file on the queue in 100-row messages, before anyone takes them; how many, and their mean size on the queue."""
-    site.ingest(file, "node", ROWS_A_MESSAGE, "--no-wait", **WIDE)
+def fill(site: Site, client: redis.Redis, files: list[data.File]) -> tuple[int, float]:
+    """Put files on the queue in 100-row messages, before anyone takes them; how many, and their mean size on the queue."""
+    for file in files:
+        site.ingest(file, "node", ROWS_A_MESSAGE, "--no-wait", **WIDE)
+    rows = sum(file.rows for file in files)
     queue = site.settings.ingest_queue
     count = int(client.llen(queue))
-    if not count or abs(file.rows / count - ROWS_A_MESSAGE) > TOLERANCE:
-        raise BenchError(f"{file.rows} rows are {count} messages on the queue, not {ROWS_A_MESSAGE} rows each")
+    if not count or abs(rows / count - ROWS_A_MESSAGE) > TOLERANCE:
+        raise BenchError(f"{rows} rows are {count} messages on the queue, not {ROWS_A_MESSAGE} rows each")
     return count, float(np.mean([len(message) for message in client.lrange(queue, 0, 99)]))
 
 
