@@ -72,6 +72,7 @@ SLOW_S = 8
 SPAN_BYTES = 4 << 20
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_a_centre_ten_times_too_slow_gets_nothing_twice_and_drains_the_oldest_first() -> None:
     with site(
