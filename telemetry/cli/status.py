@@ -16,6 +16,7 @@ from telemetry.cli.database import database
 from telemetry.cli.session import connected, data_dir_option, json_option, load_settings
 from telemetry.exporter.broker import committed, known, lost
 from telemetry.keys import Keys
+from telemetry.readings.identity import wire_path
 from telemetry.settings import Settings
 from telemetry.store import deadletters
 from telemetry.store.audit import gaps
@@ -74,7 +75,7 @@ def _sources(states: dict[str, dict[str, State]], letters: Letters, gapped: set[
             found.append(
                 {
                     "edge": edge,
-                    "path": state["path"],
+                    "path": wire_path(state["path"]),
                     "foreign": state["foreign"],
                     "replayed": state["anchor"] is not None,
                     "size": state["size"],
