@@ -11,7 +11,7 @@ from kombu.exceptions import KombuError, OperationalError
 from telemetry.celery import PERSIST, ROWS_HEADER
 from telemetry.monitoring import traces
 from telemetry.settings import Settings
-from telemetry.streamer.stream import Publish
+from telemetry.streamer.outbox import Publish
 
 PIPELINED = 64
 

@@ -12,9 +12,9 @@ import math
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from secrets import token_hex
@@ -24,17 +24,16 @@ from kombu.exceptions import OperationalError
 
 from telemetry import broker
 from telemetry.keys import Keys
-from telemetry.readings.dcgm import Limits
-from telemetry.readings.identity import source_id
 from telemetry.settings import Settings
-from telemetry.streamer.cut import Reader
 from telemetry.streamer.evidence import Witness
 from telemetry.streamer.lost import Losses
-from telemetry.streamer.registry import Registry, State
+from telemetry.streamer.opening import Known, Opening
+from telemetry.streamer.outbox import Publish
+from telemetry.streamer.registry import Registry
 from telemetry.streamer.remains import Remains
 from telemetry.streamer.share import Streamers, part
 from telemetry.streamer.source import SourceFile
-from telemetry.streamer.stream import GONE, ChangedError, Moment, Publish, Stream, TakenError
+from telemetry.streamer.stream import ChangedError, Moment, Stream, TakenError
 
 log = logging.getLogger(__name__)
 
@@ -48,12 +47,8 @@ MOST_COPIES = 16
 # Acknowledgements are asked for together, for a distant broker; but those of a source that others kept waiting are asked anew.
 MOST_ASKED = 16
 FRESH_S = 0.1
-# A replay waits for the clock instead of turning away what lies ahead of it; but nobody waits for that long.
-REPLAY_FUTURE_LIMIT_US = 30 * 86_400 * 1_000_000
 # What says that the broker is away, which no source is to blame for.
 BROKER_ERRORS = (redis.RedisError, OperationalError)
-
-Known = Callable[[], dict[str, State]]
 
 
 @dataclass(slots=True)
@@ -71,7 +66,7 @@ class Streamer:
     streams: dict[str, Stream] = field(default_factory=dict)
     registry: Registry = field(init=False)
     _owner: str = field(init=False)
-    _losses: Losses = field(init=False)
+    _opening: Opening = field(init=False)
     _streamers: Streamers = field(init=False)
     _witness: Witness = field(init=False)
     _remains: Remains = field(init=False)
@@ -86,7 +81,7 @@ class Streamer:
         settings, keys = self.settings, Keys(self.settings.key_prefix)
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{token_hex(4)}"
         self.registry = Registry(self.client, keys, settings.edge, self._owner, settings.lease_s)
-        self._losses = Losses(self.client, keys, settings.edge)
+        self._opening = Opening(settings, self.client, self.registry, Losses(self.client, keys, settings.edge).enter)
         self._streamers = Streamers(self.client, keys, settings.edge, settings.lease_s)
         self._witness = Witness(self.client, settings)
         self._remains = Remains(max(settings.close_after_s, 2 * settings.lease_s), settings.max_record_bytes)
@@ -149,16 +144,15 @@ class Streamer:
         source = SourceFile.open(path, max_record=settings.max_record_bytes, final=final)
         if source is None:
             return False
-        stream = self._stream(source)
+        stream = self._opening.stream(source, self.publish)
         former = self.streams.get(stream.source_id)
         if former and not former.lost_to and not (former.idle() and former.window.end >= former.source.size()):
             # Another file of this name that begins the same, and of this one something is left to read.
             source.close()
             return False
-        if former:
-            self._drop(stream.source_id)
+        self._drop(stream.source_id)
         try:
-            taken = self._adopt(stream, known()) and stream.take(now_us=broker.now_us(self.client))
+            taken = self._opening.take(stream, known, self._drop)
         except BaseException:
             source.close()
             raise
@@ -173,66 +167,18 @@ class Streamer:
             log.warning("%s has no header this version knows; it is not read", path)
         return True
 
-    def _stream(self, source: SourceFile) -> Stream:
-        settings = self.settings
-        future_us = REPLAY_FUTURE_LIMIT_US if settings.loop_mode else settings.future_limit_s * 1_000_000
-        return Stream(
-            edge=settings.edge,
-            registry=self.registry,
-            publish=self.publish,
-            lose=self._losses.enter,
-            source=source,
-            source_id=source_id(source.head.fingerprint, str(source.path)),
-            reader=Reader(settings.max_record_bytes, Limits(int(settings.timestamp_floor.timestamp()) * 1_000_000, future_us)),
-            batch_size=settings.batch_size,
-            catch_up_size=settings.catch_up_size,
-            window_bytes=settings.window_bytes,
-            after_s=settings.republish_after_s,
-            replay=settings.loop_mode,
-        )
-
-    def _adopt(self, stream: Stream, known: dict[str, State]) -> bool:
-        """Let a renamed file go on under its new name. False while another streamer still works on it.
-
-        `known` is kept in step: of two files that begin the same only one may go on from where one that is gone was left.
-        """
-        if stream.source_id in known:
-            return True
-        for old_id, state in known.items():
-            if state["fingerprint"] != stream.source.head.fingerprint:
-                continue
-            if state["inode"] == list(stream.source.identity()) or not Path(state["path"]).exists():
-                if old_id in self.streams:
-                    self._drop(old_id)
-                claim = self.registry.claim(old_id, state)
-                if claim is None:
-                    return False
-                moved = {**(claim.state or state), "path": str(stream.source.path)}
-                self.registry.move(replace(claim, state=moved), stream.source_id)
-                known[stream.source_id] = moved
-                del known[old_id]
-                return True
-        return True
-
     def _take_remains(self) -> None:
-        """Take what is left of sources whose file is gone, to see it committed or lost."""
+        """Take what is left of sources whose file is gone."""
         now_s = time.monotonic()
         # A replay loses nothing, and `ingest` has files of its own.
         if self.settings.loop_mode or not self.settings.sources or now_s - self._swept_s < self.settings.close_after_s / 2:
             return
         self._swept_s = now_s
         for name, state in self._remains.due(self.registry.known(), self.streams, now_s).items():
-            self._take_remain(name, state)
-
-    def _take_remain(self, name: str, state: State) -> None:
-        source = SourceFile.gone(Path(state["path"]), state["fingerprint"])
-        stream = self._stream(source)
-        stream.lost_to = GONE
-        if stream.source_id == name and stream.take(now_us=broker.now_us(self.client)):
-            self.streams[name] = stream
-        else:
-            self._remains.spare(name)
-            source.close()
+            if stream := self._opening.take_remain(name, state, self.publish):
+                self.streams[name] = stream
+            else:
+                self._remains.spare(name)
 
     def _round(self, epoch: str, copies: int) -> tuple[bool, bool, int]:
         """One step of each source. Says whether anything was done, whether anything is left to read, and the copies made."""
@@ -248,8 +194,8 @@ class Streamer:
             before = stream.window.span
             with self._apart(name, stream):
                 stream.begin_pass(now_us)
-                progressed |= stream.step(Moment(now_us, acked[name], evidence, room, left))
-                left -= stream.copied
+                done = stream.step(Moment(now_us, acked[name], evidence, room, left))
+                progressed, left = progressed | done.anything, left - done.copies
                 blocked |= not stream.read_up()
             room += before - (stream.window.span if name in self.streams else 0)
         # The next round begins with another source, so that none starves when the edge's budget is short.
@@ -333,7 +279,9 @@ class Streamer:
             return False
 
     def _drop(self, name: str) -> None:
-        stream = self.streams.pop(name)
+        stream = self.streams.pop(name, None)
+        if stream is None:
+            return
         if self._paths.get(stream.source.path) == name:
             del self._paths[stream.source.path]
         stream.release()

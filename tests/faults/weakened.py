@@ -32,7 +32,7 @@ app.conf.task_acks_late = False
 def weaken_edge() -> None:
     """Take each batch that is published as stored."""
     from telemetry.streamer import publish, tasks  # noqa: PLC0415
-    from telemetry.streamer.stream import Publish  # noqa: PLC0415
+    from telemetry.streamer.outbox import Publish  # noqa: PLC0415
 
     acks = Acks(broker.connect(settings), Keys(settings.key_prefix), settings.ack_ttl_s)
     make = publish.publisher

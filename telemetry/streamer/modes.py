@@ -1,0 +1,119 @@
+"""What of a source is read next, in each of the two modes: its tail as it grows, or a replay paced by the clock.
+
+A mode reads and keeps the pace; how much room there is and what becomes of a batch is `stream`'s business.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from telemetry.streamer.cut import TYPICAL_ROW_BYTES, Cut, Reader, cut, cuts, first_timestamp_us
+from telemetry.streamer.registry import State
+from telemetry.streamer.source import SourceFile
+from telemetry.streamer.window import Window
+
+log = logging.getLogger(__name__)
+
+# When so many batches are unread the streamer takes larger ones.
+BEHIND_BATCHES = 20
+# Several batches must fit into a window: one is read while another is stored.
+BATCHES_A_WINDOW = 4
+# A replay that waits for longer says so.
+LONG_WAIT_US = 3600 * 1_000_000
+
+
+@dataclass(slots=True)
+class Tail:
+    """Follows a growing file: all that is complete, in larger batches while much is unread. Sizes are settings."""
+
+    source: SourceFile
+    reader: Reader
+    batch_size: int
+    catch_up_size: int
+    window_bytes: int
+    _row_bytes: float = TYPICAL_ROW_BYTES
+
+    replays: ClassVar = False
+    holds_back: ClassVar = False
+
+    def begin(self, now_us: int) -> None:
+        """Begin at the beginning of the file."""
+
+    def resume(self, state: State) -> None:
+        """Go on as a state of the registry says."""
+
+    def coming(self, window: Window, unread_bytes: int, room_bytes: int, now_us: int) -> Iterator[Cut]:
+        """The next batches behind a window, until they have filled the room or no row is complete."""
+        limit = self.batch_size
+        if unread_bytes > BEHIND_BATCHES * limit * self._row_bytes:
+            limit = max(limit, min(self.catch_up_size, int(self.window_bytes / BATCHES_A_WINDOW / self._row_bytes)))
+        found = cuts(
+            self.source,
+            self.reader,
+            window.end,
+            window.end_line,
+            limit=limit,
+            room_bytes=room_bytes,
+            now_us=now_us,
+            row_bytes=self._row_bytes,
+        )
+        for each in found:
+            self._row_bytes = (each.end - each.start) / each.readings.rows
+            yield each
+
+    def to_state(self) -> State:
+        """What the registry keeps of it."""
+        return {"anchor": None, "first": self.reader.first_us, "pass_end": 0}
+
+
+@dataclass(slots=True)
+class Replay:
+    """Plays a closed file again and again, a batch at a time; its times are shifted so that a pass begins at its anchor.
+
+    `holds_back`: a batch waits for the clock, or one was let go. `pass_end_us`: the latest time that was played.
+    """
+
+    source: SourceFile
+    reader: Reader
+    batch_size: int
+    pass_end_us: int = 0
+    holds_back: bool = False
+    _waiting: Cut | None = None
+
+    replays: ClassVar = True
+
+    def begin(self, now_us: int) -> None:
+        """Begin a pass. Its times come after those of the pass before, whatever became of the clock."""
+        anchor_us = max(now_us, self.pass_end_us + 1)
+        first_us = first_timestamp_us(self.source, self.reader.max_record)
+        self.reader = replace(self.reader, anchor_us=anchor_us, first_us=anchor_us if first_us is None else first_us)
+        self._waiting = None
+
+    def resume(self, state: State) -> None:
+        """Go on with the pass that a state of the registry tells of."""
+        self.pass_end_us = state["pass_end"]
+        self.reader = replace(self.reader, anchor_us=state["anchor"], first_us=state["first"])
+
+    def coming(self, window: Window, _unread_bytes: int, _room_bytes: int, now_us: int) -> Iterator[Cut]:
+        """The next batch, unless it would run ahead of the clock."""
+        waited = self._waiting
+        found = waited or cut(self.source, self.reader, window.end, window.end_line, limit=self.batch_size, now_us=now_us)
+        self.holds_back, self._waiting = found is not None, None
+        if found is None:
+            return
+        latest_us = int(found.readings.ts_us.max(initial=0))
+        if latest_us <= now_us:
+            self.pass_end_us = max(self.pass_end_us, latest_us)
+            yield found
+            return
+        self._waiting = found
+        if not waited and latest_us > now_us + LONG_WAIT_US:
+            hours = (latest_us - now_us) / LONG_WAIT_US
+            log.warning("%s: line %d waits %.1f hours to be replayed", self.source.path, found.line, hours)
+
+    def to_state(self) -> State:
+        """What the registry keeps of it."""
+        return {"anchor": self.reader.anchor_us, "first": self.reader.first_us, "pass_end": self.pass_end_us}
