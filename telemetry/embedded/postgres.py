@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import signal
 import subprocess
@@ -24,9 +25,7 @@ OPTIONS = {
     "port": "5432",
     "unix_socket_permissions": "0700",
     "max_connections": "100",
-    "shared_buffers": "128MB",
-    "wal_compression": "on",
-    "max_wal_size": "1GB",
+    "max_wal_size": "4GB",
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "random_page_cost": "1.1",
@@ -36,6 +35,8 @@ OPTIONS = {
     "timezone": "UTC",
     "jit": "off",
 }
+MIN_BUFFERS_BYTES, MAX_BUFFERS_BYTES = 128 << 20, 2 << 30
+CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 class Postgres(Server):
@@ -47,7 +48,8 @@ class Postgres(Server):
 
     def __init__(self, directory: Path, options: Mapping[str, str] | None = None) -> None:
         super().__init__(directory)
-        self._options = OPTIONS | dict(options or {})
+        buffers = {"shared_buffers": f"{buffers_bytes(memory_bytes()) >> 20}MB"}
+        self._options = OPTIONS | buffers | dict(options or {})
         self._data = self.directory / "data"
         self._socket_dir: Path | None = None
 
@@ -116,6 +118,18 @@ class Postgres(Server):
             arguments.exists() and str(self._data).encode() in arguments.read_bytes().split(b"\0")
         ):
             pid_file.unlink()
+
+
+def buffers_bytes(memory_bytes: int) -> int:
+    """How much of a machine's memory the server may fill with pages. Each series that grows has one of its own in the index."""
+    return min(max(memory_bytes // 8, MIN_BUFFERS_BYTES), MAX_BUFFERS_BYTES)
+
+
+def memory_bytes() -> int:
+    """The memory of this machine, or of this container if it may use less."""
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = CGROUP_LIMIT.read_text(encoding="ascii").strip() if CGROUP_LIMIT.exists() else ""
+    return min(physical, int(limit)) if limit.isdigit() else physical
 
 
 def program(name: str) -> Path:

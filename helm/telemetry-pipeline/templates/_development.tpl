@@ -68,6 +68,13 @@
 - name: postgresql
   image: {{ .Values.postgresql.image | quote }}
   imagePullPolicy: {{ .Values.image.pullPolicy }}
+  {{- with .Values.postgresql.settings }}
+  args:
+    {{- range $name, $value := . }}
+    - -c
+    - {{ printf "%s=%v" $name $value | quote }}
+    {{- end }}
+  {{- end }}
   env:
     - {name: POSTGRES_USER, value: {{ .Values.postgresql.auth.username | quote }}}
     - {name: POSTGRES_DB, value: {{ .Values.postgresql.auth.database | quote }}}
