@@ -63,6 +63,7 @@ class Site:
     valkey: Valkey
     variables: dict[str, str]
     app: str = "telemetry"
+    processes: int = 2
     network: Network | None = None
     edge_variables: dict[str, str] = field(default_factory=dict)
     centre_variables: dict[str, str] = field(default_factory=dict)
@@ -94,7 +95,7 @@ class Site:
         name = f"collector-{len(self.collectors)}-{os.urandom(2).hex()}@fault"
         process = self.start_process(
             "collector",
-            *("celery", "-A", self.app, "worker", "--concurrency", "2", "--without-gossip", "--without-mingle"),
+            *("celery", "-A", self.app, "worker", "--concurrency", str(self.processes), "--without-gossip", "--without-mingle"),
             *("-n", name, "-l", "info"),
             TELEMETRY_ROLE="central",
             **self.centre_variables,
@@ -281,6 +282,7 @@ def thaw(process: subprocess.Popen[bytes]) -> None:
 def site(
     *,
     collectors: int = 2,
+    processes: int = 2,
     streamers: int = 1,
     valkey: Mapping[str, str] | None = None,
     app: str = "telemetry",
@@ -291,8 +293,8 @@ def site(
 ) -> Iterator[Site]:
     """A system of its own, up and running, ended at the end.
 
-    `edge` are variables of the edge's processes alone; `proxied` puts a network between the parts that can be broken; with
-    `keep` the directory stays when the block fails.
+    `processes` are those of a collector's pool, `edge` variables of the edge's processes alone; `proxied` puts a network
+    between the parts that can be broken; with `keep` the directory stays when the block fails.
     """
     directory = Path(tempfile.mkdtemp(prefix="telemetry-fault-"))
     directory.chmod(0o755)
@@ -311,7 +313,7 @@ def site(
                 **SPEEDY,
                 **{f"TELEMETRY_{name.upper()}": str(value) for name, value in variables.items()},
             }
-            made = Site(directory, postgres, server, common, app, network)
+            made = Site(directory, postgres, server, common, app, processes, network)
             made.edge_variables = {**(network.of_edge() if network else {}), **(edge or {})}
             made.centre_variables = network.of_centre() if network else {}
             engine = make_engine(made.settings, application="migrate")
