@@ -56,7 +56,8 @@ class Tail:
             window.end,
             window.end_line,
             limit=limit,
-            room_bytes=room_bytes,
+            # What comes while this is read is the next step's: a look behind the last row costs as much as the row.
+            room_bytes=min(room_bytes, unread_bytes),
             now_us=now_us,
             row_bytes=self._row_bytes,
         )

@@ -257,7 +257,7 @@ class Stream:
         for found in new:
             room -= found.end - found.start
             self._launch(found, moment)
-        self._at_end = room > 0 and len(new) < flights and not self.mode.holds_back
+        self._at_end = room > 0 and len(new) < flights and self.window.end < self._size and not self.mode.holds_back
         if new:
             self._prefix = self.source.prefix(self.window.end)
         return new
