@@ -14,15 +14,15 @@ import redis
 from telemetry.celery import make_app
 from telemetry.cli.database import database
 from telemetry.cli.session import connected, data_dir_option, json_option, load_settings
-from telemetry.exporter.broker import committed, known, lost
+from telemetry.exporter.broker import committed, given_up, known, lost
 from telemetry.keys import Keys
 from telemetry.readings.identity import wire_path
 from telemetry.settings import Settings
 from telemetry.store import deadletters
 from telemetry.store.audit import gaps
 from telemetry.store.ledger import flow
-from telemetry.streamer.lost import lost_ranges
-from telemetry.streamer.registry import State, edges
+from telemetry.streamer.lost import Range
+from telemetry.streamer.registry import State
 
 Letters = dict[tuple[str | None, str | None], int]
 
@@ -42,18 +42,18 @@ def status(as_json: bool, data_dir: Path | None) -> None:
     settings = load_settings(data_dir)
     with connected(settings) as client, database(settings, "status") as engine:
         # Before the ledger: what is committed while this looks must not seem to be missing there.
-        states, given_up = known(client, settings, most=None), lost(client, settings)
-        held = committed(states)
+        states, ranges = known(client, settings, most=None), lost(client, settings, most=None)
+        held, no_gaps = committed(states), given_up(ranges)
         with engine.connect() as connection:
             flows = [asdict(each) for each in flow(connection, FLOW_S)]
-            found_gaps = gaps(connection, settings.gap_alert_s, held, given_up)
+            found_gaps = gaps(connection, settings.gap_alert_s, held, no_gaps)
             missing = [{**asdict(gap), "since": gap.since.isoformat()} for gap in found_gaps]
             # A young one may close yet; until it has, the file is needed.
-            gapped = {(gap.edge, gap.fingerprint) for gap in gaps(connection, 0, held, given_up)}
+            gapped = {(gap.edge, gap.fingerprint) for gap in gaps(connection, 0, held, no_gaps)}
             letters = deadletters.counted(connection)
         sources = _sources(states, letters, gapped)
         found: dict[str, Any] = {"queue": _queue(client, settings), "sources": sources, "flow": flows, "gaps": missing}
-        found["lost"] = _lost(client, settings)
+        found["lost"] = _lost(ranges)
     found["edges"] = [_edge(name, [each for each in sources if each["edge"] == name], letters) for name in states]
     found["dead_letters"] = sum(letters.values())
     found["workers"] = sorted(_workers(settings))
@@ -96,12 +96,10 @@ def _edge(name: str, sources: list[dict[str, Any]], letters: Letters) -> dict[st
     return {"edge": name, "sources": len(sources), **sums, "dead_letters": dead}
 
 
-def _lost(client: redis.Redis, settings: Settings) -> list[dict[str, Any]]:
-    keys = Keys(settings.key_prefix)
+def _lost(ranges: list[tuple[str, Range, float]]) -> list[dict[str, Any]]:
     return [
         {"edge": edge, **asdict(each), "at": datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")}
-        for edge in edges(client, keys)
-        for each, at in lost_ranges(client, keys, edge)
+        for edge, each, at in ranges
     ]
 
 

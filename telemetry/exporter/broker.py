@@ -22,7 +22,7 @@ from telemetry.readings.identity import wire_path
 from telemetry.settings import Settings
 from telemetry.store.audit import Committed, Lost
 from telemetry.streamer.growth import behind_since_us
-from telemetry.streamer.lost import lost_ranges
+from telemetry.streamer.lost import Range, lost_ranges
 from telemetry.streamer.registry import Registry, State, edges, expected_ms
 from telemetry.streamer.window import Window
 
@@ -125,11 +125,15 @@ def committed(sources: Mapping[str, Mapping[str, State]]) -> list[Committed]:
     ]
 
 
-def lost(client: redis.Redis, settings: Settings) -> list[Lost]:
-    """What each edge has recorded as lost, which is no gap. Raises redis.RedisError."""
+def lost(client: redis.Redis, settings: Settings, most: int | None = MAX_EDGES) -> list[tuple[str, Range, float]]:
+    """What each of `most` edges has recorded as lost, with the time it was found (seconds since 1970). Raises RedisError."""
     keys = Keys(settings.key_prefix)
-    found = ((edge, each) for edge in edges(client, keys)[:MAX_EDGES] for each, _ in lost_ranges(client, keys, edge))
-    return [Lost(edge, each.fingerprint, each.start, each.end) for edge, each in found]
+    return [(edge, *found) for edge in edges(client, keys)[:most] for found in lost_ranges(client, keys, edge)]
+
+
+def given_up(ranges: Iterable[tuple[str, Range, float]]) -> list[Lost]:
+    """What is lost, for the gap audit: it is no gap."""
+    return [Lost(edge, each.fingerprint, each.start, each.end) for edge, each, _ in ranges]
 
 
 def _progress(edge: str, source_id: str, state: State, now_us: int) -> Progress:

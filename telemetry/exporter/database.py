@@ -14,7 +14,7 @@ import redis
 from prometheus_client.metrics_core import Metric
 from sqlalchemy import Engine
 
-from telemetry.exporter.broker import EDGE, MAX_EDGES, committed, known, lost
+from telemetry.exporter.broker import EDGE, MAX_EDGES, committed, given_up, known, lost
 from telemetry.exporter.families import gauge, keyed, single
 from telemetry.monitoring import logs
 from telemetry.monitoring.metrics import ROW_CLASSES
@@ -84,7 +84,7 @@ class Audit:
         # Before the ledger: what is committed while this looks must not seem to be missing there.
         with suppress(redis.RedisError):
             self._committed = committed(known(self._client, self._settings))
-            self._lost = lost(self._client, self._settings)
+            self._lost = given_up(lost(self._client, self._settings))
         with self._engine.connect() as connection:
             found = gaps(connection, self._settings.gap_alert_s, self._committed, self._lost)
             edges = watch.edges(connection, MAX_EDGES)

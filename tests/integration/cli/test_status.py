@@ -1,8 +1,9 @@
-"""`telemetry status` says that a file may be deleted only when nothing of it is needed any more."""
+"""`telemetry status`: a file may be deleted only when nothing of it is needed any more; what is lost is said, in any name."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,10 +14,12 @@ from sqlalchemy import Engine, text
 
 from telemetry.collector.acks import Acks
 from telemetry.collector.persist import Collector
+from telemetry.exporter import broker
 from telemetry.keys import Keys
 from telemetry.readings import wire
 from telemetry.settings import Settings
 from tests.integration.streamer.edge import HEADER, Edge, rows
+from tests.waiting import eventually
 
 
 def test_a_renamed_file_is_kept_for_its_dead_letters_and_for_gaps_that_are_new(
@@ -52,3 +55,34 @@ def test_a_renamed_file_is_kept_for_its_dead_letters_and_for_gaps_that_are_new(
     with engine.begin() as connection:
         connection.execute(text("DELETE FROM batches WHERE start_offset = :start"), {"start": batches[1].start})
     assert told() == [("a.csv", 0, 0, False)]
+
+
+def test_what_is_lost_of_a_file_whose_name_is_no_text_is_shown_and_counted(
+    settings: Settings,
+    engine: Engine,
+    redis_client: redis.Redis,
+    telemetry: Callable[..., subprocess.CompletedProcess[str]],
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / os.fsdecode(b"\xff.csv")
+    file.write_text(HEADER + rows(0, 35))
+    edge = Edge(replace(settings, sources=(str(tmp_path / "*.csv"),), batch_size=10, catch_up_size=10), redis_client)
+    with edge.streamer(republish_after_s=0.1) as streamer:
+        streamer.tick(0)
+        assert edge.fetch()
+        file.write_text(HEADER + rows(100, 101))
+
+        def found_lost() -> bool:
+            streamer.tick(0)
+            edge.fetch()
+            return bool(edge.lost())
+
+        eventually(found_lost, 20)
+    told = json.loads(telemetry("status", "--json").stdout)
+    (lost,) = told["lost"]
+    assert lost["path"].endswith("\ufffd.csv")
+    assert lost["end"] - lost["start"] == 35 * len(rows(0, 1))
+    assert "\ufffd.csv" in telemetry("status").stdout
+    shown = {metric.name: metric for metric in broker.look(redis_client, settings)}
+    (counted,) = shown["telemetry_edge_lost_bytes"].samples
+    assert counted.value == lost["end"] - lost["start"]

@@ -24,16 +24,6 @@ IMPATIENT = ("celery", "-A", "tests.integration.monitoring.impatient")
 
 
 @pytest.fixture
-def way(settings: Settings) -> Iterator[Proxy]:
-    """A network between the worker and the broker."""
-    parts = urlsplit(settings.broker_url)
-    if parts.scheme != "redis+socket":
-        pytest.skip("the broker of the environment is behind a network already")
-    with Proxy(lambda: Path(parts.path)) as proxy:
-        yield proxy
-
-
-@pytest.fixture
 def begin(start: Start, settings: Settings, way: Proxy, tmp_path: Path) -> Iterator[Callable[..., int]]:
     started: list[subprocess.Popen[bytes]] = []
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -21,16 +21,6 @@ from tests.waiting import eventually
 Start = Callable[..., subprocess.Popen[bytes]]
 BATCH, TRANSACTION, KILLS = 100, 500, 4
 CLASSES = ("stored", "duplicate", "conflict", "blank", "quarantined")
-
-
-@pytest.fixture
-def way(settings: Settings) -> Iterator[Proxy]:
-    """The network between the broker and everybody."""
-    parts = urlsplit(settings.broker_url)
-    if parts.scheme != "redis+socket":
-        pytest.skip("the broker of the environment is behind a network already")
-    with Proxy(lambda: Path(parts.path)) as proxy:
-        yield proxy
 
 
 @pytest.mark.timeout(240)

@@ -252,6 +252,16 @@ def test_a_replay_that_waits_goes_on_waiting_after_a_restart(
     assert "waits 2.5 hours" in caplog.text
 
 
+def test_a_replay_waits_for_no_row_that_lies_further_ahead_than_a_month(edge: Edge, folder: Path) -> None:
+    far = rows(1, 2).replace("2025-07-18", "2026-07-18")
+    (folder / "a.csv").write_text(HEADER + rows(0, 1) + far + rows(0, 1))
+    with edge.streamer(loop_mode=True, batch_size=3) as streamer:
+        streamer.tick(0)
+    (batch,) = edge.fetch()
+    assert [(row.line, row.reason) for row in batch.readings.quarantined] == [(3, "too_new")]
+    assert values([batch]) == [0, 0]
+
+
 def test_copies_are_few_a_tick_and_only_once_the_queue_was_empty_for_long(edge: Edge, folder: Path) -> None:
     for n in range(4):
         folder.joinpath(f"{n}.csv").write_text(HEADER + rows(0, 80).replace("GPU-1", f"GPU-{n}"))
