@@ -26,7 +26,7 @@ def rotate_file_away(site: Site, random: Random) -> None:
     feeder = site.feeders[-1]
     # Whoever has not opened it cannot follow it.
     eventually(lambda: site.committed_bytes(feeder) > 0, 30, what="the file is open")
-    feeder.rename(site.directory / "kept" / f"{len(site.feeders)}-{feeder.path.name}")
+    feeder.rename(site.place_to_keep(feeder))
     pause(random)
     feeder.finish()
     site.feed(name=f"after-{len(site.feeders)}")
@@ -62,5 +62,5 @@ def delete_while_read(site: Site, random: Random) -> None:
     eventually(lambda: site.committed_bytes(feeder) > 0, 30, what="the file is open")
     feeder.finish()
     # What the edge still reads by its descriptor is kept to be compared with.
-    os.link(feeder.path, site.directory / "kept" / f"{len(site.feeders)}-{feeder.path.name}")
+    os.link(feeder.path, site.place_to_keep(feeder))
     feeder.path.unlink()

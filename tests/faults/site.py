@@ -187,7 +187,11 @@ class Site:
         feeder.finish()
         size = feeder.path.stat().st_size
         self._tended(lambda: self.committed_bytes(feeder) == size, what=f"all of {feeder.path.name} committed")
-        shutil.copy(feeder.path, self.directory / "kept" / f"{self.feeders.index(feeder)}-{feeder.path.name}")
+        shutil.copy(feeder.path, self.place_to_keep(feeder))
+
+    def place_to_keep(self, feeder: Feeder) -> Path:
+        """Where a file goes that is to be compared with, and that the edge is no longer to find: one place a feeder."""
+        return self.directory / "kept" / f"{self.feeders.index(feeder)}-{feeder.path.name}"
 
     def _tended(self, condition: Callable[[], bool], what: str, every_s: float = 0.1) -> None:
         """Wait for something while whatever ends by itself is started again."""
