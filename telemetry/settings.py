@@ -241,13 +241,13 @@ class Settings:
         60, _number(int, 1, 86_400), "seconds after which a worker ends that receives nothing while messages wait for it"
     )
     collector_batch_size: int = _setting(
-        10_000, _number(int, 1, 1_000_000), "readings that a collector merges into one transaction, about"
+        20_000, _number(int, 1, 1_000_000), "readings that a collector merges into one transaction, about"
     )
     poll_interval_s: float = _setting(
         0.02, _number(float, 0, 60), "seconds that a collector waits at most for more readings to merge"
     )
     buffer_size: int = _setting(
-        40_000, _number(int, 1, 10**7), "readings that a collector holds uncommitted, at most; it fetches none beyond them"
+        80_000, _number(int, 1, 10**7), "readings that a collector holds uncommitted, at most; it fetches none beyond them"
     )
     api_access: Literal["keys", "open"] = _setting(
         "keys",

@@ -10,6 +10,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from telemetry.readings import identity, records
 from telemetry.readings.dcgm import Limits, Pass
 from telemetry.readings.rows import QuarantinedRow, Readings, kept
@@ -107,13 +109,13 @@ def cuts(
 ) -> Iterator[Cut]:
     """The next batches one after the other until they have filled so many bytes, or no row is complete.
 
-    `row_bytes` is how long rows are, about: blocks are read that hold whole batches.
+    `row_bytes` is how long rows are, about: blocks are read that hold whole batches, as many as the room asks for.
     """
     close_rows = CLOSE_ROWS
     while room_bytes > 0:
         batch_bytes = limit * row_bytes * SPARE
         batches = max(1, math.ceil(min(room_bytes, MAX_BLOCK_BYTES) / batch_bytes))
-        size = max(MIN_BLOCK_BYTES, min(int(batches * batch_bytes), MAX_BLOCK_BYTES))
+        size = max(MIN_BLOCK_BYTES, int(batches * min(batch_bytes, MAX_BLOCK_BYTES)))
         found = None
         for found in _cut_lines(source, reader, start, line, limit=limit, size=size, now_us=now_us):
             start, line, room_bytes = found.end, found.end_line, room_bytes - (found.end - found.start)
@@ -143,13 +145,18 @@ def _cut_lines(
     count = len(rows.codes)
     # What would be a short batch is read again with the block behind it.
     whole = count - count % limit if len(block) == size and count > limit else count
-    for first in range(0, whole, limit):
-        last = min(first + limit, whole)
-        begin, end = int(rows.starts[first]), int(rows.ends[last - 1])
+    first = 0
+    while first < whole:
+        begin = int(rows.starts[first])
+        # A block may be longer than a batch, which must be cut again from one.
+        longest = int(np.searchsorted(rows.ends, begin + MAX_BLOCK_BYTES, side="right"))
+        last = min(first + limit, whole, longest)
+        end = int(rows.ends[last - 1])
         readings = rows.readings(start, line, slice(first, last))
         yield _named(
             source, reader, memoryview(block)[begin:end], start + begin, start + end, line + first, line + last, readings
         )
+        first = last
 
 
 def first_timestamp_us(source: SourceFile, max_record: int) -> int | None:
