@@ -4,9 +4,4 @@
 `api` answers queries, `cli` is the `telemetry` command.
 """
 
-import os
-
-# NumPy's algebra would start a thread a core in every process, and nothing here multiplies matrices.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
 __version__ = "0.1.0"

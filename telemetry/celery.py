@@ -50,6 +50,9 @@ from telemetry.keys import Keys
 from telemetry.monitoring import logs, traces
 from telemetry.settings import Settings, SettingsError, tell_misspelt
 
+# Before NumPy is imported: its algebra would start a thread a core in every process, and nothing here multiplies matrices.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 PERSIST = "telemetry.collector.persist"
 TICK = "telemetry.streamer.tick"
 ROWS_HEADER = "rows"

@@ -44,7 +44,7 @@ class Postgres(Server):
 
     name = "PostgreSQL"
     # Fast shutdown, then the immediate one, which costs a recovery at the next start.
-    farewell: ClassVar = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0))
+    farewell: ClassVar = ((signal.SIGINT, 120.0), (signal.SIGQUIT, 10.0))
 
     def __init__(self, directory: Path, options: Mapping[str, str] | None = None) -> None:
         super().__init__(directory)
@@ -126,7 +126,7 @@ def buffers_bytes(memory_bytes: int) -> int:
 
 
 def memory_bytes() -> int:
-    """The memory of this machine, or of this container if it may use less."""
+    """The memory of this machine, or of this container if it may use less (cgroup v2)."""
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit = CGROUP_LIMIT.read_text(encoding="ascii").strip() if CGROUP_LIMIT.exists() else ""
     return min(physical, int(limit)) if limit.isdigit() else physical

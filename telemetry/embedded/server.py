@@ -20,7 +20,7 @@ from telemetry import lock
 from telemetry.lifeline import ends_with_parent
 
 # A recovery after a crash takes its time.
-READY_S = 120.0
+READY_S = 300.0
 LOG_BYTES = 16 << 20
 
 

@@ -150,7 +150,7 @@ def _cut_lines(
         begin = int(rows.starts[first])
         # A block may be longer than a batch, which must be cut again from one.
         longest = int(np.searchsorted(rows.ends, begin + MAX_BLOCK_BYTES, side="right"))
-        last = min(first + limit, whole, longest)
+        last = min(first + limit, whole, max(longest, first + 1))
         end = int(rows.ends[last - 1])
         readings = rows.readings(start, line, slice(first, last))
         yield _named(

@@ -46,7 +46,7 @@ class Tail:
         """Go on as a state of the registry says."""
 
     def coming(self, window: Window, unread_bytes: int, room_bytes: int, now_us: int) -> Iterator[Cut]:
-        """The next batches behind a window, until they have filled the room or no row is complete."""
+        """The next batches behind a window: what is known to be unread, as far as there is room and rows are complete."""
         limit = self.batch_size
         if unread_bytes > BEHIND_BATCHES * limit * self._row_bytes:
             limit = max(limit, min(self.catch_up_size, int(self.window_bytes / BATCHES_A_WINDOW / self._row_bytes)))

@@ -58,14 +58,17 @@ class Opening:
         return self._adopt(stream, known(), drop) and stream.take(now_us=broker.now_us(self.client))
 
     def take_remain(self, name: str, state: State, publish: Publish) -> Stream | None:
-        """Claim what is left of a source whose file is gone, to see it committed or lost. None if another holds it."""
+        """Claim what is left of a source whose file is gone, to see it committed or lost. None if that cannot be."""
         source = SourceFile.gone(Path(state["path"]), state["fingerprint"])
         stream = self.stream(source, publish)
         stream.lost_to = GONE
-        if stream.source_id == name and stream.take(now_us=broker.now_us(self.client)):
-            return stream
-        source.close()
-        return None
+        taken = False
+        try:
+            taken = stream.source_id == name and stream.take(now_us=broker.now_us(self.client))
+        finally:
+            if not taken:
+                source.close()
+        return stream if taken else None
 
     def _mode(self, source: SourceFile) -> Tail | Replay:
         settings = self.settings

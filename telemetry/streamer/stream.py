@@ -131,8 +131,10 @@ class Stream:
 
     def release(self) -> None:
         """Give the source up."""
-        self.registry.release(self.claim)
-        self.source.close()
+        try:
+            self.registry.release(self.claim)
+        finally:
+            self.source.close()
 
     def begin_pass(self, now_us: int) -> None:
         """In a replay, begin again once a pass is read up and acknowledged."""
@@ -257,7 +259,7 @@ class Stream:
         for found in new:
             room -= found.end - found.start
             self._launch(found, moment)
-        self._at_end = room > 0 and len(new) < flights and self.window.end < self._size and not self.mode.holds_back
+        self._at_end = room > 0 and len(new) < flights and not self.mode.holds_back
         if new:
             self._prefix = self.source.prefix(self.window.end)
         return new

@@ -85,7 +85,7 @@
   startupProbe:
     exec: {command: [pg_isready, -h, 127.0.0.1]}
     periodSeconds: 3
-    failureThreshold: 60
+    failureThreshold: 200
   livenessProbe:
     exec: {command: [pg_isready, -h, 127.0.0.1]}
     periodSeconds: 20

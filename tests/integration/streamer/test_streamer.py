@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -250,6 +250,25 @@ def test_a_replay_that_waits_goes_on_waiting_after_a_restart(
     assert values(edge.published) == [0]
     assert len(anchors) == 1
     assert "waits 2.5 hours" in caplog.text
+
+
+def test_what_is_appended_while_a_tick_works_is_for_the_next_one(edge: Edge, file: Path) -> None:
+    with edge.streamer() as streamer:
+        commit_all(edge, streamer, file)
+        publish, before = streamer.publish, len(edge.published)
+        (stream,) = streamer.streams.values()
+        appended = iter(range(36, 40))
+
+        def slow(messages: Messages) -> None:
+            publish(messages)
+            for n in islice(appended, 1):
+                append(file, rows(n, n + 1))
+
+        stream.outbox.publish = slow
+        append(file, rows(35, 36))
+        streamer.tick(1)
+        edge.fetch()
+        assert values(edge.published[before:]) == [35]
 
 
 def test_a_replay_waits_for_no_row_that_lies_further_ahead_than_a_month(edge: Edge, folder: Path) -> None:

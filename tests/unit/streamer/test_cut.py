@@ -47,6 +47,21 @@ def test_a_batch_of_long_rows_is_cut_again_the_same(tmp_path: Path, row_bytes: f
             assert again.batch_id == each.batch_id
 
 
+@pytest.mark.parametrize("before", [0, 3])
+def test_a_row_longer_than_a_block_is_a_batch_by_itself(tmp_path: Path, before: int) -> None:
+    reader = Reader(16 << 20, Limits(0, 1 << 60))
+    text = HEADER + "".join(map(row, range(before))) + row(9, padding=8_600_000) + row(10)
+    with opened(tmp_path / "a.csv", text) as source:
+        start, line = source.head.end, source.head.lines + 1
+        found = list(cuts(source, reader, start, line, limit=5000, room_bytes=1 << 30, now_us=0))
+        assert [each.readings.rows for each in found] == ([before] if before else []) + [1, 1]
+        assert found[-1].end == source.size()
+        for each in found:
+            again = cut(source, reader, each.start, each.line, limit=wire.MAX_ROWS, now_us=0, stop=each.end)
+            assert again is not None
+            assert again.batch_id == each.batch_id
+
+
 @pytest.mark.parametrize("length", [70_000, 200_000, 9 << 20])
 def test_a_line_that_is_too_long_is_cut_again_the_same(tmp_path: Path, length: int) -> None:
     with opened(tmp_path / "a.csv", HEADER + row(1) + "y" * length + "\n" + row(2)) as source:
