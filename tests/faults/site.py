@@ -160,11 +160,12 @@ class Site:
             return 0
 
     def committed_bytes(self, feeder: Feeder) -> int:
-        """How far the edge believes a file to be stored."""
+        """How far the edge believes a file to be stored; not another one that had its name before."""
+        status = feeder.path.stat()
         with self.client() as client:
             for key in client.scan_iter("telemetry:source:*"):
                 state = json.loads(client.hget(key, "state") or "{}")
-                if state.get("path") == str(feeder.path):
+                if state and state["path"] == str(feeder.path) and state["inode"] == [status.st_dev, status.st_ino]:
                     return int(state["window"]["committed"])
         return 0
 

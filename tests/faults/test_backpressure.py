@@ -22,10 +22,11 @@ from tests.waiting import eventually
 WINDOW_BYTES = 1 << 20
 GROWTH_S = 14
 ROW_BYTES = 600
-# Batches that were committed before one that comes earlier in the file.
+# Batches whose transaction came before that of one earlier in the file.
 OVERTAKING = """
     SELECT count(*) FROM (
-        SELECT committed_at < max(committed_at) OVER (ORDER BY start_offset) AS overtakes FROM batches) each WHERE overtakes
+        SELECT turn < max(turn) OVER (ORDER BY start_offset) AS overtakes
+        FROM (SELECT start_offset, xmin::text::bigint AS turn FROM batches) turns) each WHERE overtakes
 """
 BATCH_ROWS = 200
 
