@@ -120,9 +120,9 @@ class Postgres(Server):
             pid_file.unlink()
 
 
-def buffers_bytes(memory_bytes: int) -> int:
+def buffers_bytes(available_bytes: int) -> int:
     """How much of a machine's memory the server may fill with pages. Each series that grows has one of its own in the index."""
-    return min(max(memory_bytes // 8, MIN_BUFFERS_BYTES), MAX_BUFFERS_BYTES)
+    return min(max(available_bytes // 8, MIN_BUFFERS_BYTES), MAX_BUFFERS_BYTES)
 
 
 def memory_bytes() -> int:

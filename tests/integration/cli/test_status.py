@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import redis
 from sqlalchemy import Engine, text
 
@@ -21,18 +22,21 @@ from telemetry.settings import Settings
 from tests.integration.streamer.edge import HEADER, Edge, rows
 from tests.waiting import eventually
 
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def edge(settings: Settings, redis_client: redis.Redis, tmp_path: Path) -> Edge:
+    """An edge that follows the folder."""
+    return Edge(replace(settings, sources=(str(tmp_path / "*.csv"),), batch_size=10, catch_up_size=10), redis_client)
+
 
 def test_a_renamed_file_is_kept_for_its_dead_letters_and_for_gaps_that_are_new(
-    settings: Settings,
-    engine: Engine,
-    redis_client: redis.Redis,
-    telemetry: Callable[..., subprocess.CompletedProcess[str]],
-    tmp_path: Path,
+    settings: Settings, engine: Engine, edge: Edge, telemetry: Run, tmp_path: Path
 ) -> None:
     file = tmp_path / "b.csv"
     file.write_text(HEADER + rows(0, 35))
-    edge = Edge(replace(settings, sources=(str(tmp_path / "*.csv"),), batch_size=10, catch_up_size=10), redis_client)
-    collector = Collector(settings, engine, Acks(redis_client, Keys(settings.key_prefix), 60))
+    collector = Collector(settings, engine, Acks(edge.client, Keys(settings.key_prefix), 60))
     with edge.streamer() as streamer:
         streamer.tick(0)
         batches = edge.fetch()
@@ -58,15 +62,10 @@ def test_a_renamed_file_is_kept_for_its_dead_letters_and_for_gaps_that_are_new(
 
 
 def test_what_is_lost_of_a_file_whose_name_is_no_text_is_shown_and_counted(
-    settings: Settings,
-    engine: Engine,
-    redis_client: redis.Redis,
-    telemetry: Callable[..., subprocess.CompletedProcess[str]],
-    tmp_path: Path,
+    settings: Settings, edge: Edge, telemetry: Run, tmp_path: Path
 ) -> None:
     file = tmp_path / os.fsdecode(b"\xff.csv")
     file.write_text(HEADER + rows(0, 35))
-    edge = Edge(replace(settings, sources=(str(tmp_path / "*.csv"),), batch_size=10, catch_up_size=10), redis_client)
     with edge.streamer(republish_after_s=0.1) as streamer:
         streamer.tick(0)
         assert edge.fetch()
@@ -83,6 +82,6 @@ def test_what_is_lost_of_a_file_whose_name_is_no_text_is_shown_and_counted(
     assert lost["path"].endswith("\ufffd.csv")
     assert lost["end"] - lost["start"] == 35 * len(rows(0, 1))
     assert "\ufffd.csv" in telemetry("status").stdout
-    shown = {metric.name: metric for metric in broker.look(redis_client, settings)}
+    shown = {metric.name: metric for metric in broker.look(edge.client, settings)}
     (counted,) = shown["telemetry_edge_lost_bytes"].samples
     assert counted.value == lost["end"] - lost["start"]
