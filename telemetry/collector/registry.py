@@ -1,6 +1,6 @@
 """Turns series texts into series ids: a bounded cache over bulk inserts that many collectors may do at once.
 
-New rows of `metrics`, `gpus` and `series` are committed in a short transaction of their own, in sorted order, and
+New rows of `metrics`, `gpus` and `series` are committed in a short transaction of their own, each kind in sorted order, and
 cached only after it: a batch that fails later leaves nothing cached that is not there.
 """
 
@@ -37,20 +37,18 @@ INSERT_GPUS = text("""
 """)
 INSERT_SERIES = text("""
     INSERT INTO series (gpu_id, metric_id, labels_digest, mig_instance, container, pod, namespace, labels)
-    SELECT g.id, m.id, k.digest, k.labels ->> :mig, k.labels ->> 'container', k.labels ->> 'pod', k.labels ->> 'namespace',
-           k.labels
-    FROM unnest(CAST(:gpu AS text[]), CAST(:metric AS text[]), CAST(:digest AS bytea[]), CAST(:labels AS jsonb[]))
-         AS k (gpu, metric, digest, labels)
+    SELECT g.id, m.id, decode(k.digest, 'hex'), k.labels ->> :mig, k.labels ->> 'container', k.labels ->> 'pod',
+           k.labels ->> 'namespace', k.labels
+    FROM json_to_recordset(CAST(:keys AS json)) AS k (gpu text, metric text, digest text, labels jsonb)
     JOIN gpus g ON g.identity = k.gpu JOIN metrics m ON m.name = k.metric
     ORDER BY g.id, m.id, k.digest
     ON CONFLICT (gpu_id, metric_id, labels_digest) DO NOTHING
 """)
 SELECT_SERIES = text("""
-    SELECT k.n, s.id
-    FROM unnest(CAST(:gpu AS text[]), CAST(:metric AS text[]), CAST(:digest AS bytea[]))
-         WITH ORDINALITY AS k (gpu, metric, digest, n)
+    SELECT k.text, s.id
+    FROM json_to_recordset(CAST(:keys AS json)) AS k (text text, gpu text, metric text, digest text)
     JOIN gpus g ON g.identity = k.gpu JOIN metrics m ON m.name = k.metric
-    JOIN series s ON (s.gpu_id, s.metric_id, s.labels_digest) = (g.id, m.id, k.digest)
+    JOIN series s ON (s.gpu_id, s.metric_id, s.labels_digest) = (g.id, m.id, decode(k.digest, 'hex'))
 """)
 INSERT_SOURCES = text("""
     INSERT INTO sources (edge, path, fingerprint, format)
@@ -91,7 +89,7 @@ class Registry:
             if len(self._series) + len(unknown) > self._cache_size:
                 self._series = {each: self._series[each] for each in wanted if each in self._series}
             known = self._series
-            known |= self._make_series(unknown)
+            known |= self._find_series(unknown)
             if self._series is not known:
                 # A renewed connection has emptied the cache: what we held may be unknown there.
                 return self.series_ids(texts)
@@ -125,32 +123,42 @@ class Registry:
             found = connection.execute(SELECT_SOURCES, columns).all()
         return {(edge, fingerprint, path): int(source_id) for edge, fingerprint, path, source_id in found}
 
-    def _make_series(self, texts: list[str]) -> dict[str, int]:
+    def _find_series(self, texts: list[str]) -> dict[str, int]:
+        """The ids of series by text, made if they are new."""
         try:
-            keys = [SeriesKey.from_text(each) for each in texts]
+            keys = {each: SeriesKey.from_text(each) for each in texts}
         except ValueError as error:
             raise WireError(str(error)) from None
-        lasting = [key.lasting(self._volatile) for key in keys]
-        names = {"gpu": [key.gpu for key in keys], "metric": [key.metric for key in keys]}
-        digests = [labels_digest(labels) for labels in lasting]
-        documents = [json.dumps(labels) for labels in lasting]
+        lasting = {each: key.lasting(self._volatile) for each, key in keys.items()}
+        wanted = [
+            {"text": each, "gpu": key.gpu, "metric": key.metric, "digest": labels_digest(lasting[each]).hex()}
+            for each, key in keys.items()
+        ]
         with self._engine.begin() as connection:
-            _insert_metrics(connection, keys)
-            _insert_gpus(connection, keys)
-            connection.execute(INSERT_SERIES, names | {"digest": digests, "labels": documents, "mig": MIG_INSTANCE})
-        # A statement of its own: only a new snapshot sees the rows that others committed meanwhile.
-        with self._engine.begin() as connection:
-            found: dict[int, int] = dict(connection.execute(SELECT_SERIES, names | {"digest": digests}).all())
-        return {each: found[n] for n, each in enumerate(texts, start=1)}
+            _insert_gpus(connection, keys.values())
+            found = _select_series(connection, wanted)
+            # Seldom: each process asks for each series once, and to insert what is there costs more than all else.
+            if new := [each for each in wanted if each["text"] not in found]:
+                _insert_metrics(connection, [keys[each["text"]] for each in new])
+                documents = json.dumps([each | {"labels": lasting[each["text"]]} for each in new])
+                connection.execute(INSERT_SERIES, {"keys": documents, "mig": MIG_INSTANCE})
+                # Another statement has another snapshot, which has the rows that others committed meanwhile.
+                found |= _select_series(connection, new)
+        return found
 
 
-def _insert_metrics(connection: Connection, keys: list[SeriesKey]) -> None:
+def _select_series(connection: Connection, wanted: list[dict[str, str]]) -> dict[str, int]:
+    found = connection.execute(SELECT_SERIES, {"keys": json.dumps(wanted)})
+    return {each: int(series_id) for each, series_id in found}
+
+
+def _insert_metrics(connection: Connection, keys: Collection[SeriesKey]) -> None:
     metrics = [lookup(name) for name in sorted({key.metric for key in keys})]
     columns = ("name", "unit", "description", "kind")
     connection.execute(INSERT_METRICS, {column: [getattr(metric, column) for metric in metrics] for column in columns})
 
 
-def _insert_gpus(connection: Connection, keys: list[SeriesKey]) -> None:
+def _insert_gpus(connection: Connection, keys: Collection[SeriesKey]) -> None:
     told = {key.gpu: key for key in keys}
     gpus = [told[identity] for identity in sorted(told)]
     connection.execute(
