@@ -45,6 +45,7 @@ import os
 from celery import Celery
 from kombu.transport import TRANSPORT_ALIASES
 
+from telemetry import garbage
 from telemetry.broker import CONNECT_TIMEOUT_S, SOCKET_TIMEOUT_S, tls_options
 from telemetry.keys import Keys
 from telemetry.monitoring import logs, traces
@@ -118,6 +119,7 @@ def make_app(settings: Settings) -> Celery:
     app.telemetry_settings = settings  # type: ignore[attr-defined]
     app.steps["worker"].update(["telemetry.monitoring.watchdog:Watchdog", "telemetry.monitoring.worker:Port"])
     app.steps["consumer"].add("telemetry.monitoring.worker:Pulse")
+    garbage.install()
     logs.install(settings)
     try:
         traces.install(settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import resource
 import time
 from collections.abc import Callable, Iterator
@@ -54,7 +55,8 @@ class Fleet:
         """Some batches of each edge, each stored before the next: `first_s` is what the first took, with its new series."""
         for number in range(1, WARM_UPS + 1):
             begun, wanted = time.monotonic(), number * len(self.edges)
-            self._tick(self.edges)
+            # In another order each time, so that each process of the collector meets all of them.
+            self._tick(random.Random(number).sample(self.edges, len(self.edges)))
             self.site.wait(lambda: self._collect() == wanted, "the first batches of each edge", every_s=0.2)  # noqa: B023
             self.first_s = self.first_s or time.monotonic() - begun
 

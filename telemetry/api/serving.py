@@ -10,6 +10,7 @@ import logging
 import os
 from typing import Any
 
+from telemetry import garbage
 from telemetry.api import requests
 from telemetry.monitoring import logs, shared
 from telemetry.settings import Settings
@@ -28,3 +29,8 @@ def on_starting(server: Any) -> None:
             handler.setFormatter(logs.formatter(settings))
     if settings.log_format == "json":
         requests.log.setLevel(logging.INFO)
+
+
+def post_worker_init(_worker: Any) -> None:
+    """In each process, when the application is made: a request is not to wait for a look through all of it."""
+    garbage.settle()

@@ -15,6 +15,7 @@ import click
 import kombu.exceptions
 import redis
 
+from telemetry import garbage
 from telemetry.celery import make_app
 from telemetry.cli.session import connected, data_dir_option, json_option, load_settings
 from telemetry.readings.identity import source_id
@@ -98,7 +99,7 @@ def ingest(
 
 def _prepare_for_bulk() -> None:
     """Look for garbage seldom, as reading makes no cycles, and keep what is freed: new pages for each block are slow to get."""
-    gc.freeze()
+    garbage.settle()
     gc.set_threshold(GARBAGE_OBJECTS)
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
