@@ -22,7 +22,7 @@ GPUS = 4
 ROWS = 100
 BATCH_BYTES = 50_000
 # Batches of each edge before a run: every process of the collector is to have seen every series by then.
-WARM_UPS = 6
+WARM_UPS = 10
 BEGIN_US = DAY_US + 12 * 3_600_000_000
 FINGERPRINT = "0" * 32
 
