@@ -52,7 +52,11 @@ def connect(settings: Settings, *, socket_timeout_s: float = SOCKET_TIMEOUT_S, r
 
 def now_us(client: redis.Redis) -> int:
     """The broker's clock, microseconds since 1970: the one clock that edges and the centre share."""
-    seconds, micros = client.time()
+    return microseconds(*client.time())
+
+
+def microseconds(seconds: int, micros: int) -> int:
+    """What TIME answers, as one number."""
     return int(seconds) * 1_000_000 + int(micros)
 
 

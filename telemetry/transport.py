@@ -82,6 +82,11 @@ class LateQoS(redis.QoS):
         self._unwritten: dict[str, tuple[float, float, Any]] = {}
         self._over: list[str] = []
 
+    @property
+    def behind(self) -> bool:
+        """Whether anything is left for `write`."""
+        return bool(self._unwritten or self._over)
+
     def can_consume(self) -> bool:
         """Whether to fetch another message."""
         return bool(self.room() > 0 and super().can_consume())
@@ -91,12 +96,14 @@ class LateQoS(redis.QoS):
         # What a stranger pushed without saying whereto cannot be put back: nothing to note.
         if {"exchange", "routing_key"} <= set(message.delivery_info or ()):
             self._unwritten[delivery_tag] = (time.monotonic(), time.time(), message)
+            self._arm()
         virtual.QoS.append(self, message, delivery_tag)
 
     def ack(self, delivery_tag: str) -> None:
         """Forget a message."""
         if self._unwritten.pop(delivery_tag, None) is None:
             self._over.append(delivery_tag)
+            self._arm()
         virtual.QoS.ack(self, delivery_tag)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
@@ -117,6 +124,12 @@ class LateQoS(redis.QoS):
         for delivery_tag in reversed(held):
             self.restore_by_tag(delivery_tag, client)
         held.clear()
+
+    def _arm(self) -> None:
+        # Without a loop, as when a client fetches by hand, there is nobody to do it later.
+        transport: Any = self.channel.connection
+        if transport:
+            transport.arm()
 
     def _put_back(self, delivery_tag: str, *, last: bool) -> None:
         self.write(0.0)
@@ -196,20 +209,31 @@ class Channel(_Channel):  # type: ignore[misc]
 
 
 class Transport(redis.Transport):
-    """The transport, which writes the notes from its consumer's loop."""
+    """The transport, which writes the notes from its consumer's loop, and wakes it for that only while there are any."""
 
     Channel = Channel
+    _loop: Any = None
+    _armed = False
 
     def register_with_event_loop(self, connection: Any, loop: Any) -> None:
         """Be called by a worker's loop."""
         super().register_with_event_loop(connection, loop)
-        loop.call_repeatedly(WRITE_EVERY_S, self._write)
+        self._loop = loop
+
+    def arm(self) -> None:
+        """Write notes soon, if there is a loop."""
+        if self._loop is not None and not self._armed:
+            self._armed = True
+            self._loop.call_later(WRITE_EVERY_S, self._write)
 
     def _write(self) -> None:
+        self._armed = False
         for channel in self.channels or ():
             notes: Any = channel.qos
             try:
                 notes.write()
             except (*self.connection_errors, *self.channel_errors):
                 # The loop notices by itself, and a broker out of memory may take them later.
-                continue
+                pass
+            if notes.behind:
+                self.arm()

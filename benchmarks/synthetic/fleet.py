@@ -56,7 +56,7 @@ class Fleet:
         for number in range(1, WARM_UPS + 1):
             begun, wanted = time.monotonic(), number * len(self.edges)
             # In another order each time, so that each process of the collector meets all of them.
-            self._tick(random.Random(number).sample(self.edges, len(self.edges)))
+            self._tick(random.Random(number).sample(self.edges, len(self.edges)))  # noqa: S311
             self.site.wait(lambda: self._collect() == wanted, "the first batches of each edge", every_s=0.2)  # noqa: B023
             self.first_s = self.first_s or time.monotonic() - begun
 

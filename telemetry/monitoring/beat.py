@@ -63,6 +63,11 @@ class Scheduler(beat.Scheduler):
         wait_s: float = super().tick(*args, **options)
         return wait_s
 
+    def adjust(self, n: Any, drift: float = 0.0) -> float:
+        """Seconds until an entry is due. Celery's own wakes 10 ms before that and turns until it is time: 1 % of a core."""
+        wait_s: float = super().adjust(n, drift)
+        return wait_s
+
     def _open(self, settings: Settings) -> None:
         if settings.metrics_port or settings.heartbeat_file:
             self._connection.start()

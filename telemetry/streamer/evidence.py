@@ -26,8 +26,8 @@ class Witness:
     settings: Settings
     _empty_since_s: float | None = None
 
-    def look(self, epoch: str, streams: Iterable[Stream]) -> Evidence:
-        """What speaks for a loss now."""
+    def look(self, streams: Iterable[Stream]) -> Evidence:
+        """What speaks for a loss now, but for the broker's mark, which is asked with the acknowledgements."""
         now, after_s = clock.now(), self.settings.republish_after_s
         held = list(streams)
         acked_sent_s = max((s.acked_sent_s for s in held if s.acked_sent_s is not None), default=None)
@@ -37,7 +37,7 @@ class Witness:
             self._empty_since_s = now.seconds
         since_s = self._empty_since_s
         proven = since_s is not None and now.seconds - since_s >= EMPTY_S
-        return Evidence(epoch, empty_since_s=since_s if proven else None, acked_sent_s=acked_sent_s)
+        return Evidence("", empty_since_s=since_s if proven else None, acked_sent_s=acked_sent_s)
 
     def _is_empty(self) -> bool:
         unacked = Keys(self.settings.key_prefix).unacked("central")["unacked_key"]

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import redis
 
+from telemetry import broker
 from telemetry.keys import Keys
 
 # A source nobody has touched for so long is forgotten; should its file come back, it is read again.
@@ -102,6 +103,15 @@ class Claim:
     state: State | None
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the broker says at one moment: the mark of its key space, its clock, and acknowledgements by source."""
+
+    epoch: str
+    now_us: int
+    acks: dict[str, dict[str, str]]
+
+
 class Registry:
     """The sources of one edge, for one owner (a streamer process)."""
 
@@ -178,16 +188,22 @@ class Registry:
             self._client.eval(DROP_EXPIRED, 2, *keys, source_id)
         return {source_id: json.loads(state) for source_id, state in states.items() if state}
 
+    def look(self, source_ids: Sequence[str]) -> Look:
+        """The mark, the clock and the acknowledgements of some sources, in one round trip."""
+        with self._client.pipeline(transaction=False) as pipeline:
+            pipeline.get(self._keys.epoch())
+            pipeline.time()
+            for source_id in source_ids:
+                pipeline.hgetall(self._keys.acks(self._edge, source_id))
+            mark, time, *found = pipeline.execute()
+        return Look(_plain(mark) if mark else self.epoch(), broker.microseconds(*time), _acks(source_ids, found))
+
     def acks(self, source_ids: Sequence[str]) -> dict[str, dict[str, str]]:
         """The acknowledgements that wait for some sources: batch id → stored or dead."""
         with self._client.pipeline(transaction=False) as pipeline:
             for source_id in source_ids:
                 pipeline.hgetall(self._keys.acks(self._edge, source_id))
-            found = pipeline.execute()
-        return {
-            source_id: {_plain(batch_id): _plain(status) for batch_id, status in acked.items()}
-            for source_id, acked in zip(source_ids, found, strict=True)
-        }
+            return _acks(source_ids, pipeline.execute())
 
     def epoch(self) -> str:
         """The mark of this key space: another one than before says that the broker's keys were lost."""
@@ -214,6 +230,13 @@ def expected_ms(client: redis.Redis, keys: Keys) -> dict[str, int]:
     """Until when each edge that streams for good is expected to say again that it is at work; broker's clock."""
     found: list[tuple[bytes | str, float]] = client.zrange(keys.expected(), 0, -1, withscores=True)  # type: ignore[assignment]
     return {_plain(edge): int(until) for edge, until in found}
+
+
+def _acks(source_ids: Sequence[str], found: Sequence[dict[bytes, bytes]]) -> dict[str, dict[str, str]]:
+    return {
+        source_id: {_plain(batch_id): _plain(status) for batch_id, status in acked.items()}
+        for source_id, acked in zip(source_ids, found, strict=True)
+    }
 
 
 def _text(state: State | None) -> str:

@@ -14,7 +14,7 @@ import socket
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from secrets import token_hex
@@ -93,9 +93,9 @@ class Streamer:
         self._renew(paths)
         self.discover(paths, part(len(paths), self._live))
         self._take_remains()
-        epoch, pause_s, copies = self.registry.epoch(), POLL_S, MOST_COPIES
+        pause_s, copies = POLL_S, MOST_COPIES
         while True:
-            progressed, blocked, copied = self._round(epoch, copies)
+            progressed, blocked, copied = self._round(copies)
             copies -= copied
             if self.settings.loop_mode or not blocked or time.monotonic() >= deadline:
                 break
@@ -180,21 +180,23 @@ class Streamer:
             else:
                 self._remains.spare(name)
 
-    def _round(self, epoch: str, copies: int) -> tuple[bool, bool, int]:
+    def _round(self, copies: int) -> tuple[bool, bool, int]:
         """One step of each source. Says whether anything was done, whether anything is left to read, and the copies made."""
-        evidence = self._witness.look(epoch, self.streams.values())
-        now_us = broker.now_us(self.client)
+        names = list(self.streams)
+        # First, so that what went from the queue before it looked is among the acknowledged.
+        evidence = self._witness.look(self.streams.values())
+        seen, asked_s = self.registry.look(names[:MOST_ASKED]), time.monotonic()
+        evidence, acked = replace(evidence, epoch=seen.epoch), seen.acks
         progressed, blocked, left = False, False, copies
         room = self.settings.edge_bytes - sum(stream.window.span for stream in self.streams.values())
-        names, acked, asked_s = list(self.streams), dict[str, dict[str, str]](), 0.0
         for at, name in enumerate(names):
             stream = self.streams[name]
             if name not in acked or time.monotonic() - asked_s > FRESH_S:
                 acked, asked_s = self.registry.acks(names[at : at + MOST_ASKED]), time.monotonic()
             before = stream.window.span
             with self._apart(name, stream):
-                stream.begin_pass(now_us)
-                done = stream.step(Moment(now_us, acked[name], evidence, room, left))
+                stream.begin_pass(seen.now_us)
+                done = stream.step(Moment(seen.now_us, acked[name], evidence, room, left))
                 progressed, left = progressed | done.anything, left - done.copies
                 blocked |= not stream.read_up()
             room += before - (stream.window.span if name in self.streams else 0)
