@@ -17,6 +17,8 @@ from telemetry.simulate.timeline import SECOND, Timeline
 
 # About 2,000 series: 9 hosts of 8 GPUs, up to 28 metrics each. All that is measured falls on one day.
 HOSTS, GPUS = 9, 8
+# A node of 4 GPUs, scraped each second: about 100 rows a second, each of a series that was there a second ago.
+NODE = {"hosts": 1, "gpus": 4, "interval_s": 1}
 DAY_US = 1_752_796_800 * SECOND  # 2025-07-18
 SERIES = ("metric_name", "uuid", "container", "pod", "namespace")
 
@@ -38,9 +40,9 @@ class Arrays:
     values: NDArray[np.float64]
 
 
-def write(path: Path, rows: int, *, hour: float = 6, interval_s: int = 10) -> File:
+def write(path: Path, rows: int, *, hour: float = 6, interval_s: int = 10, hosts: int = HOSTS, gpus: int = GPUS) -> File:
     """A file of so many rows, scraped from an hour of the day on. The same arguments make the same bytes."""
-    simulation = Simulation(HOSTS, GPUS, Timeline(DAY_US + round(hour * 3600) * SECOND, interval_s * SECOND), seed=0)
+    simulation = Simulation(hosts, gpus, Timeline(DAY_US + round(hour * 3600) * SECOND, interval_s * SECOND), seed=0)
     left = rows
     with path.open("wb") as file:
         file.write(HEADER)

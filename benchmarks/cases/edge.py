@@ -1,4 +1,4 @@
-"""What a real edge costs its node: beat and streamer at the default settings, following a file that gets 100 rows a second.
+"""What a real edge costs its node: beat and streamer at the default settings, following a file of the node's 100 rows a second.
 
 `uss` is memory that no other process shares, of both; CPU is user and system time, of both.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import time
 
-from benchmarks import processes
+from benchmarks import data, processes
 from benchmarks.bench import Bench
 from benchmarks.feeder import Feeder, Growing
 
@@ -20,7 +20,7 @@ MIB = 1 << 20
 def run(bench: Bench) -> dict[str, float]:
     """Under load, then with a file that no longer grows."""
     seconds = bench.sizes.edge_s
-    source = bench.file("edge", (seconds + 60) * ROWS_PER_S)
+    source = bench.file("edge", (seconds + 60) * ROWS_PER_S, **data.NODE)
     with bench.site() as site, Growing(source, site.directory / "grown.csv") as file:
         site.start_collector()
         site.ingest(bench.warm_up, "warm-up", ROWS_PER_S)

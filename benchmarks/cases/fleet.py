@@ -6,6 +6,7 @@ the publishing stops, and the ledger and the samples are counted against what wa
 
 from __future__ import annotations
 
+from benchmarks import data
 from benchmarks.bench import Bench, Site
 from benchmarks.feeder import Feeder, Growing
 from benchmarks.synthetic.fleet import Fleet, Sample, fleet
@@ -23,7 +24,7 @@ COUNTS = """
 def run(bench: Bench) -> dict[str, float]:
     """What was due, acknowledged and stored, and how the lag went."""
     sizes = bench.sizes
-    source = bench.file("fleet", (sizes.fleet_s + 120) * ROWS)
+    source = bench.file("fleet", (sizes.fleet_s + 120) * ROWS, **data.NODE)
     with (
         bench.site() as site,
         fleet(bench, site, sizes.fleet_edges, sizes.fleet_s) as running,
