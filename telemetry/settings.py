@@ -244,7 +244,7 @@ class Settings:
         20_000, _number(int, 1, 1_000_000), "readings that a collector merges into one transaction, about"
     )
     poll_interval_s: float = _setting(
-        0.02, _number(float, 0, 60), "seconds that a collector waits at most for more readings to merge"
+        0.015, _number(float, 0, 60), "seconds that a collector waits at most for more readings to merge"
     )
     buffer_size: int = _setting(
         80_000, _number(int, 1, 10**7), "readings that a collector holds uncommitted, at most; it fetches none beyond them"
