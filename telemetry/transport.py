@@ -213,7 +213,7 @@ class Transport(redis.Transport):
 
     Channel = Channel
     _loop: Any = None
-    _armed = False
+    is_armed = False
 
     def register_with_event_loop(self, connection: Any, loop: Any) -> None:
         """Be called by a worker's loop."""
@@ -222,12 +222,12 @@ class Transport(redis.Transport):
 
     def arm(self) -> None:
         """Write notes soon, if there is a loop."""
-        if self._loop is not None and not self._armed:
-            self._armed = True
+        if self._loop is not None and not self.is_armed:
+            self.is_armed = True
             self._loop.call_later(WRITE_EVERY_S, self._write)
 
     def _write(self) -> None:
-        self._armed = False
+        self.is_armed = False
         for channel in self.channels or ():
             notes: Any = channel.qos
             try:

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 import redis
 from kombu import Connection, Consumer, Queue
+from kombu.asynchronous import Hub
 
 from telemetry.celery import PERSIST, make_app
 from telemetry.keys import Keys
 from telemetry.settings import Settings
 from tests.faults.poisons import call
+from tests.waiting import eventually
 
 QUEUE = "letters"
 
@@ -66,6 +68,26 @@ def test_a_message_is_noted_once_it_has_been_held_and_forgotten_once_it_is_ackno
     assert noted(redis_client, settings) == 2
     channel.qos.write(0.0)
     assert noted(redis_client, settings) == 1
+
+
+def test_a_loop_writes_notes_and_is_woken_for_them_only_while_there_are_any(
+    connection: Connection, channel: Any, request: pytest.FixtureRequest, redis_client: redis.Redis, settings: Settings
+) -> None:
+    hub = Hub()
+    transport: Any = channel.connection
+    transport.register_with_event_loop(connection.connection, hub)
+
+    def loop_notes(count: int) -> bool:
+        hub.fire_timers(max_timers=100)
+        return noted(redis_client, settings) == count
+
+    messages = request.getfixturevalue("fetched")
+    eventually(lambda: loop_notes(3), 10)
+    for message in messages:
+        message.ack()
+    eventually(lambda: loop_notes(0), 10)
+    assert not transport.is_armed
+    hub.close()
 
 
 def test_a_message_given_back_is_on_the_queue_again_though_it_was_never_noted(

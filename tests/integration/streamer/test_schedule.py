@@ -1,14 +1,17 @@
-"""A beat whose streamers are gone does not fill the broker with ticks."""
+"""Beat: ticks that nobody takes do not fill the broker, and between two ticks it sleeps."""
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import redis
 
+from telemetry.celery import make_app
 from telemetry.keys import Keys
 from telemetry.settings import Settings
-from telemetry.streamer.schedule import MOST_WAITING
+from telemetry.streamer.schedule import MOST_WAITING, TickScheduler
 from telemetry.streamer.share import Streamers
 from tests.fixtures.processes import Start
 from tests.waiting import eventually
@@ -26,6 +29,21 @@ def test_ticks_that_nobody_takes_do_not_pile_up(
     assert [streamers.count("one"), streamers.count("two")] == [1, 2]
     eventually(lambda: redis_client.llen(settings.tick_queue) == 2 * MOST_WAITING, 20)
     assert b'expires": null' in str(redis_client.lindex(settings.tick_queue, 0)).encode()
+
+
+def test_beat_sleeps_until_a_tick_is_due(settings: Settings, redis_client: redis.Redis) -> None:
+    scheduler = TickScheduler(make_app(replace(settings, role="edge", stream_interval_s=0.2)))
+    turns = 0
+    deadline = time.monotonic() + 10
+    while redis_client.llen(settings.tick_queue) < MOST_WAITING and time.monotonic() < deadline:
+        # As celery.beat.Service does.
+        if (wait_s := scheduler.tick()) > 0:
+            time.sleep(wait_s)
+        turns += 1
+    assert redis_client.llen(settings.tick_queue) == MOST_WAITING
+    # A turn that sends, one that sleeps, and now and then one that woke a moment too early.
+    assert turns <= 5 * MOST_WAITING
+    scheduler.close()
 
 
 def ticked(directory: Path) -> int:

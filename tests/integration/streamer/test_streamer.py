@@ -10,7 +10,6 @@ from typing import Any
 
 import kombu.exceptions
 import pytest
-import redis
 from prometheus_client import generate_latest
 
 from telemetry import broker
@@ -347,13 +346,9 @@ def test_an_idle_edge_asks_for_the_acknowledgements_of_many_sources_at_once(
         edge.acknowledge(*edge.fetch())
         streamer.tick(0)
         asked: list[Sequence[str]] = []
-        acks = streamer.registry.acks
-
-        def counted(source_ids: Sequence[str]) -> dict[str, dict[str, str]]:
-            asked.append(source_ids)
-            return acks(source_ids)
-
-        monkeypatch.setattr(streamer.registry, "acks", counted)
+        for name in ("look", "acks"):
+            ask = getattr(streamer.registry, name)
+            monkeypatch.setattr(streamer.registry, name, lambda ids, ask=ask: asked.append(ids) or ask(ids))
         monkeypatch.setattr("telemetry.streamer.streamer.FRESH_S", 60)
         streamer.tick(0)
         assert [len(each) for each in asked] == [MOST_ASKED, MOST_ASKED, 1]
@@ -362,18 +357,12 @@ def test_an_idle_edge_asks_for_the_acknowledgements_of_many_sources_at_once(
 
 def test_a_full_window_is_not_asked_after_all_the_time(edge: Edge, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rounds = []
-    now_us = broker.now_us
-
-    def asked(client: redis.Redis) -> int:
-        rounds.append(client)
-        return now_us(client)
-
-    # Each round asks for the time once.
-    monkeypatch.setattr(broker, "now_us", asked)
     file.write_text(HEADER + rows(0, 5000))
     with edge.streamer(window_bytes=1 << 16, republish_after_s=1000) as streamer:
         streamer.tick(0)
-        rounds.clear()
+        look = streamer.registry.look
+        # Each round looks once.
+        monkeypatch.setattr(streamer.registry, "look", lambda ids: rounds.append(ids) or look(ids))
         streamer.tick(1.0)
         assert 2 < len(rounds) < 30
 
