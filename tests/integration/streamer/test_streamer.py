@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from telemetry import broker
 from telemetry.monitoring import metrics
 from telemetry.readings import wire
 from telemetry.streamer.evidence import EMPTY_S
+from telemetry.streamer.registry import Registry
 from telemetry.streamer.streamer import MOST_ASKED, MOST_COPIES, budget_s
 from telemetry.streamer.window import MAX_FLIGHTS
 from tests.integration.streamer.edge import HEADER, Edge, append, commit_all, rows, values
@@ -336,6 +338,19 @@ def test_what_goes_wrong_with_one_source_does_not_stop_the_others(
         eventually(tried_again, 20)
 
 
+def asked_for(registry: Registry, *names: str, monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
+    """The sources that a registry is asked for by these methods from now on, a call each."""
+    asked: list[Sequence[str]] = []
+
+    def noted(ask: Callable[[Sequence[str]], Any], source_ids: Sequence[str]) -> Any:
+        asked.append(source_ids)
+        return ask(source_ids)
+
+    for name in names:
+        monkeypatch.setattr(registry, name, partial(noted, getattr(registry, name)))
+    return asked
+
+
 def test_an_idle_edge_asks_for_the_acknowledgements_of_many_sources_at_once(
     edge: Edge, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -345,10 +360,7 @@ def test_an_idle_edge_asks_for_the_acknowledgements_of_many_sources_at_once(
         streamer.tick(0)
         edge.acknowledge(*edge.fetch())
         streamer.tick(0)
-        asked: list[Sequence[str]] = []
-        for name in ("look", "acks"):
-            ask = getattr(streamer.registry, name)
-            monkeypatch.setattr(streamer.registry, name, lambda ids, ask=ask: asked.append(ids) or ask(ids))
+        asked = asked_for(streamer.registry, "look", "acks", monkeypatch=monkeypatch)
         monkeypatch.setattr("telemetry.streamer.streamer.FRESH_S", 60)
         streamer.tick(0)
         assert [len(each) for each in asked] == [MOST_ASKED, MOST_ASKED, 1]
@@ -356,15 +368,13 @@ def test_an_idle_edge_asks_for_the_acknowledgements_of_many_sources_at_once(
 
 
 def test_a_full_window_is_not_asked_after_all_the_time(edge: Edge, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rounds = []
     file.write_text(HEADER + rows(0, 5000))
     with edge.streamer(window_bytes=1 << 16, republish_after_s=1000) as streamer:
         streamer.tick(0)
-        look = streamer.registry.look
-        # Each round looks once.
-        monkeypatch.setattr(streamer.registry, "look", lambda ids: rounds.append(ids) or look(ids))
+        asked = asked_for(streamer.registry, "look", monkeypatch=monkeypatch)
         streamer.tick(1.0)
-        assert 2 < len(rounds) < 30
+        # Each round looks once.
+        assert 2 < len(asked) < 30
 
 
 def test_a_tick_never_takes_so_long_that_the_worker_looks_dead() -> None:
