@@ -14,6 +14,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty
 from typing import Any
 
@@ -228,12 +229,12 @@ class Transport(redis.Transport):
 
     def _write(self) -> None:
         self.is_armed = False
-        for channel in self.channels or ():
-            notes: Any = channel.qos
-            try:
-                notes.write()
-            except (*self.connection_errors, *self.channel_errors):
+        notes: list[Any] = [channel.qos for channel in self.channels or ()]
+        try:
+            for each in notes:
                 # The loop notices by itself, and a broker out of memory may take them later.
-                pass
-            if notes.behind:
+                with suppress(*self.connection_errors, *self.channel_errors):
+                    each.write()
+        finally:
+            if any(each.behind for each in notes):
                 self.arm()

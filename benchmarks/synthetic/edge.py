@@ -2,7 +2,7 @@
 
 `begin` sends beat's tick, takes it as the worker does, and asks for acknowledgements; `go_on` saves the window, drops the
 acknowledgements and publishes a batch if the window has room. The commands are those that MONITOR shows of a real edge (a
-test compares them), but in two round trips for its nine, and it waits for its next tick without a pending BLMPOP. Sending
+test compares them), but in two round trips for its seven, and it waits for its next tick without a pending BLMPOP. Sending
 and reading are apart, so that many edges wait together.
 """
 

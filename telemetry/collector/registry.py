@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,8 +46,8 @@ INSERT_SERIES = text("""
     ON CONFLICT (gpu_id, metric_id, labels_digest) DO NOTHING
 """)
 SELECT_SERIES = text("""
-    SELECT k.text, s.id
-    FROM json_to_recordset(CAST(:keys AS json)) AS k (text text, gpu text, metric text, digest text)
+    SELECT k.n, s.id
+    FROM json_to_recordset(CAST(:keys AS json)) AS k (n int, gpu text, metric text, digest text)
     JOIN gpus g ON g.identity = k.gpu JOIN metrics m ON m.name = k.metric
     JOIN series s ON (s.gpu_id, s.metric_id, s.labels_digest) = (g.id, m.id, decode(k.digest, 'hex'))
 """)
@@ -126,30 +127,34 @@ class Registry:
     def _find_series(self, texts: list[str]) -> dict[str, int]:
         """The ids of series by text, made if they are new."""
         try:
-            keys = {each: SeriesKey.from_text(each) for each in texts}
+            keys = [SeriesKey.from_text(each) for each in texts]
         except ValueError as error:
             raise WireError(str(error)) from None
-        lasting = {each: key.lasting(self._volatile) for each, key in keys.items()}
+        lasting = [key.lasting(self._volatile) for key in keys]
         wanted = [
-            {"text": each, "gpu": key.gpu, "metric": key.metric, "digest": labels_digest(lasting[each]).hex()}
-            for each, key in keys.items()
+            {"n": n, "gpu": key.gpu, "metric": key.metric, "digest": labels_digest(labels).hex()}
+            for n, (key, labels) in enumerate(zip(keys, lasting, strict=True))
         ]
         with self._engine.begin() as connection:
-            _insert_gpus(connection, keys.values())
             found = _select_series(connection, wanted)
+            # Also of series that are there: a volatile label may say something new of them.
+            _insert_gpus(connection, keys)
             # Seldom: each process asks for each series once, and to insert what is there costs more than all else.
-            if new := [each for each in wanted if each["text"] not in found]:
-                _insert_metrics(connection, [keys[each["text"]] for each in new])
-                documents = json.dumps([each | {"labels": lasting[each["text"]]} for each in new])
-                connection.execute(INSERT_SERIES, {"keys": documents, "mig": MIG_INSTANCE})
+            if new := [each for n, each in enumerate(wanted) if n not in found]:
+                _insert_metrics(connection, [keys[each["n"]] for each in new])
+                documents = [each | {"labels": lasting[each["n"]]} for each in new]
+                connection.execute(INSERT_SERIES, {"keys": _json(documents), "mig": MIG_INSTANCE})
                 # Another statement has another snapshot, which has the rows that others committed meanwhile.
                 found |= _select_series(connection, new)
-        return found
+        return {each: found[n] for n, each in enumerate(texts)}
 
 
-def _select_series(connection: Connection, wanted: list[dict[str, str]]) -> dict[str, int]:
-    found = connection.execute(SELECT_SERIES, {"keys": json.dumps(wanted)})
-    return {each: int(series_id) for each, series_id in found}
+def _select_series(connection: Connection, wanted: list[dict[str, Any]]) -> dict[int, int]:
+    return {n: int(series_id) for n, series_id in connection.execute(SELECT_SERIES, {"keys": _json(wanted)})}
+
+
+def _json(documents: list[dict[str, Any]]) -> str:
+    return json.dumps(documents, ensure_ascii=False, separators=(",", ":"))
 
 
 def _insert_metrics(connection: Connection, keys: Collection[SeriesKey]) -> None:

@@ -11,7 +11,6 @@ from telemetry.keys import Keys
 from telemetry.settings import Settings
 from telemetry.streamer import clock
 from telemetry.streamer.stream import Stream
-from telemetry.streamer.window import Evidence
 from telemetry.transport import WRITE_AFTER_S, WRITE_EVERY_S
 
 # A collector notes what it has fetched only after this time; until then its messages stand nowhere.
@@ -26,8 +25,8 @@ class Witness:
     settings: Settings
     _empty_since_s: float | None = None
 
-    def look(self, streams: Iterable[Stream]) -> Evidence:
-        """What speaks for a loss now, but for the broker's mark, which is asked with the acknowledgements."""
+    def look(self, streams: Iterable[Stream]) -> tuple[float | None, float | None]:
+        """Since when the queue is proven to be empty, and when the latest acknowledged batch was sent: what Evidence says."""
         now, after_s = clock.now(), self.settings.republish_after_s
         held = list(streams)
         acked_sent_s = max((s.acked_sent_s for s in held if s.acked_sent_s is not None), default=None)
@@ -37,7 +36,7 @@ class Witness:
             self._empty_since_s = now.seconds
         since_s = self._empty_since_s
         proven = since_s is not None and now.seconds - since_s >= EMPTY_S
-        return Evidence("", empty_since_s=since_s if proven else None, acked_sent_s=acked_sent_s)
+        return since_s if proven else None, acked_sent_s
 
     def _is_empty(self) -> bool:
         unacked = Keys(self.settings.key_prefix).unacked("central")["unacked_key"]

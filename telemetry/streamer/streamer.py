@@ -14,7 +14,7 @@ import socket
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from secrets import token_hex
@@ -34,6 +34,7 @@ from telemetry.streamer.remains import Remains
 from telemetry.streamer.share import Streamers, part
 from telemetry.streamer.source import SourceFile
 from telemetry.streamer.stream import ChangedError, Moment, Stream, TakenError
+from telemetry.streamer.window import Evidence
 
 log = logging.getLogger(__name__)
 
@@ -184,9 +185,9 @@ class Streamer:
         """One step of each source. Says whether anything was done, whether anything is left to read, and the copies made."""
         names = list(self.streams)
         # First, so that what went from the queue before it looked is among the acknowledged.
-        evidence = self._witness.look(self.streams.values())
+        witnessed = self._witness.look(self.streams.values())
         seen, asked_s = self.registry.look(names[:MOST_ASKED]), time.monotonic()
-        evidence, acked = replace(evidence, epoch=seen.epoch), seen.acks
+        evidence, acked = Evidence(seen.epoch, *witnessed), seen.acks
         progressed, blocked, left = False, False, copies
         room = self.settings.edge_bytes - sum(stream.window.span for stream in self.streams.values())
         for at, name in enumerate(names):

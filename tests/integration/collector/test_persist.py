@@ -187,6 +187,20 @@ def test_a_bad_batch_harms_no_other_in_its_transaction(
     assert acks(redis_client, settings) == {name.encode(): status.encode() for name, status in told.items()}
 
 
+@pytest.mark.parametrize("odd", ["a\0", "a\ud800"])
+@pytest.mark.parametrize("place", ["metric", "gpu", "label", "value"])
+def test_a_series_of_what_no_database_takes_for_text_harms_no_other(
+    collector: Collector, query: Query, place: str, odd: str
+) -> None:
+    made = {"metric": "m", "gpu": "GPU-1", "label": "pod", "value": "p"} | {place: odd}
+    # As escapes, which a message can carry.
+    bad = json.dumps([made["metric"], made["gpu"], "host-1", 0, "nvidia0", "H100", {made["label"]: made["value"]}])
+    messages = [wire.encode(batch(readings((each, 0, 1.0)), f"b{n}")) for n, each in enumerate((key(), bad, key(pod="p")))]
+    outcomes = [outcome for outcome in collector.persist_all(messages) if isinstance(outcome, Outcome)]
+    assert [outcome.status for outcome in outcomes] == ["stored", "dead", "stored"]
+    assert query("SELECT count(*) FROM samples") == [(2,)]
+
+
 def test_a_message_that_names_no_batch_is_kept_too(collector: Collector, query: Query) -> None:
     assert collector.persist({"version": 1, "note": "a\0b", 5: b"\xff"}, "text").status == "dead"
     assert collector.persist(None, b"x").status == "dead"
