@@ -131,7 +131,7 @@ class Registry:
         except ValueError as error:
             raise WireError(str(error)) from None
         lasting = [key.lasting(self._volatile) for key in keys]
-        wanted = [
+        wanted: list[dict[str, Any]] = [
             {"n": n, "gpu": key.gpu, "metric": key.metric, "digest": labels_digest(labels).hex()}
             for n, (key, labels) in enumerate(zip(keys, lasting, strict=True))
         ]
