@@ -1,7 +1,8 @@
 """Python's garbage collector where a process lives for long: what is there for good is not looked through again and again.
 
-A worker keeps some 140,000 objects from its start, and a full collection walks over them all: 120 ms in which a collector's
-loop stands still, every few seconds under load. Frozen, they are left out, and their pages stay shared with the pool.
+A worker keeps some 140,000 objects from its start, and a full collection walks over them all: 90 to 140 ms in which a
+collector's loop stands still, every few seconds under load. Frozen, they are left out, and their pages stay shared with
+the pool.
 """
 
 from __future__ import annotations

@@ -127,7 +127,7 @@ class LateQoS(redis.QoS):
         held.clear()
 
     def _arm(self) -> None:
-        # Without a loop, as when a client fetches by hand, there is nobody to do it later.
+        # A channel that is closed has none.
         transport: Any = self.channel.connection
         if transport:
             transport.arm()

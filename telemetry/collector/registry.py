@@ -157,13 +157,13 @@ def _json(documents: list[dict[str, Any]]) -> str:
     return json.dumps(documents, ensure_ascii=False, separators=(",", ":"))
 
 
-def _insert_metrics(connection: Connection, keys: Collection[SeriesKey]) -> None:
+def _insert_metrics(connection: Connection, keys: list[SeriesKey]) -> None:
     metrics = [lookup(name) for name in sorted({key.metric for key in keys})]
     columns = ("name", "unit", "description", "kind")
     connection.execute(INSERT_METRICS, {column: [getattr(metric, column) for metric in metrics] for column in columns})
 
 
-def _insert_gpus(connection: Connection, keys: Collection[SeriesKey]) -> None:
+def _insert_gpus(connection: Connection, keys: list[SeriesKey]) -> None:
     told = {key.gpu: key for key in keys}
     gpus = [told[identity] for identity in sorted(told)]
     connection.execute(

@@ -19,8 +19,6 @@ from telemetry.monitoring.heartbeat import Heartbeat
 from telemetry.settings import Settings
 
 COMPONENT = "beat"
-# What sending takes is made up for by waking early (celery.beat.Scheduler.adjust).
-EARLY_S = 0.010
 
 
 class Ticking:
@@ -64,13 +62,6 @@ class Scheduler(beat.Scheduler):
         self._heartbeat.beat()
         wait_s: float = super().tick(*args, **options)
         return wait_s
-
-    def adjust(self, n: Any, drift: float = -EARLY_S) -> Any:
-        """How long to sleep of the seconds until an entry is due: all but the last moment, then exactly that.
-
-        Celery's own takes the moment off the rest too, and turns until it is time: 1 % of a core at a tick a second.
-        """
-        return super().adjust(n, drift) if n and n > 2 * EARLY_S else n
 
     def _open(self, settings: Settings) -> None:
         if settings.metrics_port or settings.heartbeat_file:

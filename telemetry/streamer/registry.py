@@ -105,7 +105,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What the broker says at one moment: the mark of its key space, its clock, and acknowledgements by source."""
+    """What the broker says at one moment: its mark, its clock, by source the acknowledgements: batch id → stored or dead."""
 
     epoch: str
     now_us: int
@@ -196,14 +196,11 @@ class Registry:
             for source_id in source_ids:
                 pipeline.hgetall(self._keys.acks(self._edge, source_id))
             mark, time, *found = pipeline.execute()
-        return Look(_plain(mark) if mark else self.epoch(), broker.microseconds(*time), _acks(source_ids, found))
-
-    def acks(self, source_ids: Sequence[str]) -> dict[str, dict[str, str]]:
-        """The acknowledgements that wait for some sources: batch id → stored or dead."""
-        with self._client.pipeline(transaction=False) as pipeline:
-            for source_id in source_ids:
-                pipeline.hgetall(self._keys.acks(self._edge, source_id))
-            return _acks(source_ids, pipeline.execute())
+        acks = {
+            source_id: {_plain(batch_id): _plain(status) for batch_id, status in acked.items()}
+            for source_id, acked in zip(source_ids, found, strict=True)
+        }
+        return Look(_plain(mark) if mark else self.epoch(), broker.microseconds(*time), acks)
 
     def epoch(self) -> str:
         """The mark of this key space: another one than before says that the broker's keys were lost."""
@@ -230,13 +227,6 @@ def expected_ms(client: redis.Redis, keys: Keys) -> dict[str, int]:
     """Until when each edge that streams for good is expected to say again that it is at work; broker's clock."""
     found: list[tuple[bytes | str, float]] = client.zrange(keys.expected(), 0, -1, withscores=True)  # type: ignore[assignment]
     return {_plain(edge): int(until) for edge, until in found}
-
-
-def _acks(source_ids: Sequence[str], found: Sequence[dict[bytes, bytes]]) -> dict[str, dict[str, str]]:
-    return {
-        source_id: {_plain(batch_id): _plain(status) for batch_id, status in acked.items()}
-        for source_id, acked in zip(source_ids, found, strict=True)
-    }
 
 
 def _text(state: State | None) -> str:

@@ -193,7 +193,7 @@ class Streamer:
         for at, name in enumerate(names):
             stream = self.streams[name]
             if name not in acked or time.monotonic() - asked_s > FRESH_S:
-                acked, asked_s = self.registry.acks(names[at : at + MOST_ASKED]), time.monotonic()
+                acked, asked_s = self.registry.look(names[at : at + MOST_ASKED]).acks, time.monotonic()
             before = stream.window.span
             with self._apart(name, stream):
                 stream.begin_pass(seen.now_us)

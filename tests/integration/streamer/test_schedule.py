@@ -41,7 +41,7 @@ def test_beat_sleeps_until_a_tick_is_due(settings: Settings, redis_client: redis
             time.sleep(wait_s)
         turns += 1
     assert redis_client.llen(settings.tick_queue) == MOST_WAITING
-    # A turn that sends, one that sleeps, and now and then one that woke a moment too early.
+    # A turn that sends, one that sleeps, one for the last moment, and now and then one that woke before it was over.
     assert turns <= 5 * MOST_WAITING
     scheduler.close()
 

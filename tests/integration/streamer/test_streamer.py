@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Iterable, Sequence
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from telemetry import broker
 from telemetry.monitoring import metrics
 from telemetry.readings import wire
 from telemetry.streamer.evidence import EMPTY_S
-from telemetry.streamer.registry import Registry
+from telemetry.streamer.registry import Look, Registry
 from telemetry.streamer.streamer import MOST_ASKED, MOST_COPIES, budget_s
 from telemetry.streamer.window import MAX_FLIGHTS
 from tests.integration.streamer.edge import HEADER, Edge, append, commit_all, rows, values
@@ -338,16 +337,16 @@ def test_what_goes_wrong_with_one_source_does_not_stop_the_others(
         eventually(tried_again, 20)
 
 
-def asked_for(registry: Registry, *names: str, monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
-    """The sources that a registry is asked for by these methods from now on, a call each."""
+def asked_for(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
+    """The sources that a registry looks for from now on, a look each."""
     asked: list[Sequence[str]] = []
+    look = registry.look
 
-    def noted(ask: Callable[[Sequence[str]], Any], source_ids: Sequence[str]) -> Any:
+    def noted(source_ids: Sequence[str]) -> Look:
         asked.append(source_ids)
-        return ask(source_ids)
+        return look(source_ids)
 
-    for name in names:
-        monkeypatch.setattr(registry, name, partial(noted, getattr(registry, name)))
+    monkeypatch.setattr(registry, "look", noted)
     return asked
 
 
@@ -360,7 +359,7 @@ def test_an_idle_edge_asks_for_the_acknowledgements_of_many_sources_at_once(
         streamer.tick(0)
         edge.acknowledge(*edge.fetch())
         streamer.tick(0)
-        asked = asked_for(streamer.registry, "look", "acks", monkeypatch=monkeypatch)
+        asked = asked_for(streamer.registry, monkeypatch)
         monkeypatch.setattr("telemetry.streamer.streamer.FRESH_S", 60)
         streamer.tick(0)
         assert [len(each) for each in asked] == [MOST_ASKED, MOST_ASKED, 1]
@@ -371,7 +370,7 @@ def test_a_full_window_is_not_asked_after_all_the_time(edge: Edge, file: Path, m
     file.write_text(HEADER + rows(0, 5000))
     with edge.streamer(window_bytes=1 << 16, republish_after_s=1000) as streamer:
         streamer.tick(0)
-        asked = asked_for(streamer.registry, "look", monkeypatch=monkeypatch)
+        asked = asked_for(streamer.registry, monkeypatch)
         streamer.tick(1.0)
         # Each round looks once.
         assert 2 < len(asked) < 30
