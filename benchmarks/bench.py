@@ -20,7 +20,7 @@ from sqlalchemy import Engine, make_url
 from benchmarks import data, processes
 from benchmarks.sizes import Sizes
 from telemetry import broker
-from telemetry.embedded import Postgres, Valkey
+from telemetry.local.servers import Postgres, Valkey
 from telemetry.settings import Settings
 from telemetry.store import migrate
 from telemetry.store.engine import make_engine

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from telemetry.lifeline import ends_with_parent
+from telemetry.local.lifeline import ends_with_parent
 
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).resolve().parent.parent

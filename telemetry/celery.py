@@ -47,8 +47,8 @@ from kombu.transport import TRANSPORT_ALIASES
 
 from telemetry import garbage
 from telemetry.broker import CONNECT_TIMEOUT_S, SOCKET_TIMEOUT_S, tls_options
-from telemetry.keys import Keys
 from telemetry.monitoring import logs, traces
+from telemetry.progress.keys import Keys
 from telemetry.settings import Settings, SettingsError, tell_misspelt
 
 # Before NumPy is imported: its algebra would start a thread a core in every process, and nothing here multiplies matrices.
@@ -105,7 +105,7 @@ def make_app(settings: Settings) -> Celery:
             "health_check_interval": 5,
             "client_name": f"telemetry-{settings.role}",
         },
-        beat_scheduler="telemetry.streamer.schedule:TickScheduler" if edge else "telemetry.monitoring.beat:Scheduler",
+        beat_scheduler="telemetry.streamer.schedule:TickScheduler" if edge else "telemetry.monitoring.port.beat:Scheduler",
         beat_max_loop_interval=5,
         beat_schedule={
             "tick": {
@@ -117,8 +117,8 @@ def make_app(settings: Settings) -> Celery:
         else {},
     )
     app.telemetry_settings = settings  # type: ignore[attr-defined]
-    app.steps["worker"].update(["telemetry.monitoring.watchdog:Watchdog", "telemetry.monitoring.worker:Port"])
-    app.steps["consumer"].add("telemetry.monitoring.worker:Pulse")
+    app.steps["worker"].update(["telemetry.monitoring.port.watchdog:Watchdog", "telemetry.monitoring.port.worker:Port"])
+    app.steps["consumer"].add("telemetry.monitoring.port.worker:Pulse")
     garbage.install()
     logs.install(settings)
     try:

@@ -120,7 +120,7 @@ def _serving(site: Site) -> Server:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     site.start(
-        *("gunicorn", "--config", "python:telemetry.api.serving", "--bind", f"127.0.0.1:{port}", "--workers", "2"),
+        *("gunicorn", "--config", "python:telemetry.api.gunicorn_conf", "--bind", f"127.0.0.1:{port}", "--workers", "2"),
         *("--threads", "8", "--log-level", "warning", "--no-control-socket", "telemetry.api:create_app()"),
         TELEMETRY_API_STREAMS="4",
     )

@@ -16,7 +16,7 @@ from benchmarks.bench import Bench, BenchError
 from benchmarks.cases import messages
 from benchmarks.synthetic.fleet import fleet
 from benchmarks.synthetic.listener import EVENTS, Listener, delays
-from telemetry.keys import Keys
+from telemetry.progress.keys import Keys
 
 LOAD = 0.5
 MOST_MISSED = 0.01

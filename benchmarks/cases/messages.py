@@ -14,7 +14,7 @@ import redis
 
 from benchmarks import data
 from benchmarks.bench import Bench, BenchError, Site
-from telemetry.streamer.window import MAX_FLIGHTS
+from telemetry.progress.window import MAX_FLIGHTS
 
 ROWS_A_MESSAGE = 100
 # Messages may be a little smaller where a block of the file ends.

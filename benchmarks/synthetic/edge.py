@@ -19,10 +19,10 @@ from benchmarks.synthetic import payloads
 from benchmarks.synthetic.envelope import Envelope
 from benchmarks.synthetic.line import END, MARK, Line, hash_keys, pack
 from benchmarks.synthetic.payloads import BATCH_BYTES, FINGERPRINT, Payloads
-from telemetry.keys import Keys
+from telemetry.progress.keys import Keys
+from telemetry.progress.registry import REMEMBER_S, SAVE, Registry
 from telemetry.settings import Settings
-from telemetry.streamer.registry import REMEMBER_S, SAVE, Registry
-from telemetry.streamer.share import LIVE
+from telemetry.streamer.membership import LIVE
 
 EVENTS = "/0.celeryev/"
 EVENT = json.dumps({"body": "e" * 400, "content-encoding": "utf-8", "content-type": "application/json", "properties": {}})

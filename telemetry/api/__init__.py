@@ -6,30 +6,27 @@ import os
 
 from flask import Flask
 
-from telemetry.api import (
-    audit,
+from telemetry.api.answers import delivery, streams
+from telemetry.api.core import connections, problems, request_log
+from telemetry.api.guards import limits
+from telemetry.api.resources import (
+    audit_log,
     batches,
-    connections,
     deadletters,
-    delivery,
     docs,
     edges,
-    errors,
     fleet,
     gpus,
     health,
     hosts,
     index,
-    limits,
     live,
     metrics,
+    own_metrics,
     quarantine,
     readings,
-    requests,
-    scrape,
     sources,
     stats,
-    streams,
     uploads,
 )
 from telemetry.settings import Settings
@@ -48,7 +45,7 @@ RESOURCES = (
     batches,
     quarantine,
     deadletters,
-    audit,
+    audit_log,
     uploads,
     docs,
 )
@@ -61,12 +58,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or Settings.load(os.environ)
     connections.install(app, settings)
     streams.install(app, settings)
-    requests.install(app)
+    request_log.install(app)
     # Before the limits: who is refused is counted too.
-    scrape.install(app, settings)
+    own_metrics.install(app, settings)
     delivery.install(app)
     limits.install(app)
-    errors.install(app)
+    problems.install(app)
     app.register_blueprint(index.blueprint)
     app.register_blueprint(health.blueprint)
     for resource in RESOURCES:

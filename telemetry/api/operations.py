@@ -14,11 +14,12 @@ from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 from flask import Blueprint, Response, request
 from pydantic import BaseModel
 
-from telemetry.api import access, formats
-from telemetry.api.access import Scope
-from telemetry.api.connections import give_back
-from telemetry.api.parameters import Query, read
-from telemetry.api.tables import Table
+from telemetry.api.answers import encodings
+from telemetry.api.answers.tables import Table
+from telemetry.api.core.connections import give_back
+from telemetry.api.core.parameters import Query, read
+from telemetry.api.guards import access
+from telemetry.api.guards.access import Scope
 
 P = ParamSpec("P")
 Q = TypeVar("Q", bound=Query)
@@ -82,5 +83,5 @@ def _response(answer: Answer, status: int) -> Response:
         case Response():
             return answer
         case (document, other):
-            return Response(formats.json(document), other, mimetype="application/json")
-    return Response(formats.json(answer), status, mimetype="application/json")
+            return Response(encodings.json(document), other, mimetype="application/json")
+    return Response(encodings.json(answer), status, mimetype="application/json")

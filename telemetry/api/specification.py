@@ -12,11 +12,11 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 import telemetry
-from telemetry.api.access import SCOPES
-from telemetry.api.errors import CODES, Problem
-from telemetry.api.formats import MEDIA
+from telemetry.api.answers.encodings import MEDIA
+from telemetry.api.core.parameters import parameter_schema
+from telemetry.api.core.problems import CODES, Problem
+from telemetry.api.guards.access import SCOPES
 from telemetry.api.operations import Operation
-from telemetry.api.parameters import parameter_schema
 
 REFERENCE = "#/components/schemas/{model}"
 # What an answer may carry beside its body. Those in EVERY it always does.

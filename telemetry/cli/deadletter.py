@@ -11,11 +11,11 @@ from sqlalchemy import Engine
 
 from telemetry.cli.database import database
 from telemetry.cli.session import connected, data_dir_option, json_option, load_settings, operator
-from telemetry.collector.acks import Acks
 from telemetry.collector.persist import Collector
-from telemetry.keys import Keys
+from telemetry.progress.acks import Acks
+from telemetry.progress.keys import Keys
 from telemetry.settings import Settings
-from telemetry.store import auditlog, deadletters
+from telemetry.store import audit_log, deadletters
 
 ids_argument = click.argument("ids", nargs=-1, type=click.IntRange(1, 2**62))
 all_option = click.option("--all", "everything", is_flag=True, help="All of them.")
@@ -83,7 +83,7 @@ def retry(ctx: click.Context, ids: tuple[int, ...], everything: bool, as_json: b
             with engine.begin() as connection:
                 deadletters.drop(connection, letter_id)
                 about = {"batch": letter.batch_id, "edge": letter.edge, "status": outcome.status}
-                auditlog.note(connection, operator(), "deadletter.retry", str(letter_id), about)
+                audit_log.note(connection, operator(), "deadletter.retry", str(letter_id), about)
             tried.append({"id": letter_id, "status": outcome.status, "error": outcome.error})
             if not as_json:
                 click.echo(f"{letter_id}  {outcome.status}{f': {outcome.error}' if outcome.error else ''}")
@@ -104,7 +104,7 @@ def drop(obj: tuple[Settings, Engine], ids: tuple[int, ...], everything: bool, a
         with obj[1].begin() as connection:
             gone = deadletters.drop(connection, letter_id)
             if gone:
-                auditlog.note(connection, operator(), "deadletter.drop", str(letter_id))
+                audit_log.note(connection, operator(), "deadletter.drop", str(letter_id))
         told.append({"id": letter_id, "dropped": gone})
         if not as_json:
             click.echo(f"{letter_id}  {'dropped' if gone else 'was not there'}")

@@ -14,8 +14,9 @@ from telemetry.cli.session import data_dir_option, load_settings
 from telemetry.exporter import broker as queue
 from telemetry.exporter import database, gpus
 from telemetry.exporter.look import Look, Looks
-from telemetry.monitoring import logs, server
-from telemetry.monitoring.connection import Connection
+from telemetry.monitoring import logs
+from telemetry.monitoring.port import server
+from telemetry.monitoring.port.connection import Connection
 from telemetry.settings import Settings
 from telemetry.store.engine import make_engine
 

@@ -18,11 +18,11 @@ import redis
 from telemetry import garbage
 from telemetry.celery import make_app
 from telemetry.cli.session import connected, data_dir_option, json_option, load_settings
-from telemetry.readings.identity import source_id
-from telemetry.streamer.cut import TYPICAL_ROW_BYTES
+from telemetry.readings.digests import source_id
+from telemetry.streamer.batching import TYPICAL_ROW_BYTES
 from telemetry.streamer.publish import publisher
 from telemetry.streamer.source import SourceFile
-from telemetry.streamer.streamer import Streamer
+from telemetry.streamer.tick import Streamer
 
 BATCH_SIZE = 5000
 WINDOW_BATCHES = 10

@@ -9,12 +9,12 @@ import click
 
 from telemetry.cli.database import database
 from telemetry.cli.session import connected, data_dir_option, json_option, load_settings, operator
-from telemetry.keys import Keys
-from telemetry.readings.identity import wire_path
-from telemetry.store import auditlog
-from telemetry.store.audit import ledger_ranges
-from telemetry.streamer.registry import Registry, edges
-from telemetry.streamer.rewind import Range, rewound
+from telemetry.progress.keys import Keys
+from telemetry.progress.registry import Registry, edges
+from telemetry.progress.rewind import Range, rewound
+from telemetry.readings.digests import wire_path
+from telemetry.store import audit_log
+from telemetry.store.read.gaps import ledger_ranges
 
 
 @click.command()
@@ -41,7 +41,7 @@ def rewind(as_json: bool, data_dir: Path | None) -> None:
                 before, after = state["window"]["committed"], new["window"]["committed"]
                 if after != before:
                     done.append({"edge": edge, "path": path, "from": before, "to": after})
-        auditlog.note(connection, operator(), "rewind", "edges", {"rewound": done})
+        audit_log.note(connection, operator(), "rewind", "edges", {"rewound": done})
         connection.commit()
     if as_json:
         click.echo(json.dumps({"rewound": done}))

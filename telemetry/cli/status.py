@@ -15,14 +15,14 @@ from telemetry.celery import make_app
 from telemetry.cli.database import database
 from telemetry.cli.session import connected, data_dir_option, json_option, load_settings
 from telemetry.exporter.broker import committed, given_up, known, lost
-from telemetry.keys import Keys
-from telemetry.readings.identity import wire_path
+from telemetry.progress.keys import Keys
+from telemetry.progress.losses import Range
+from telemetry.progress.registry import State
+from telemetry.readings.digests import wire_path
 from telemetry.settings import Settings
 from telemetry.store import deadletters
-from telemetry.store.audit import gaps
-from telemetry.store.ledger import flow
-from telemetry.streamer.lost import Range
-from telemetry.streamer.registry import State
+from telemetry.store.read.gaps import gaps
+from telemetry.store.read.rates import flow
 
 Letters = dict[tuple[str | None, str | None], int]
 

@@ -15,15 +15,14 @@ from pathlib import Path
 import click
 
 from telemetry import lock, resources
-from telemetry.cli import found
-from telemetry.embedded import ServerError
-from telemetry.local import ports, scraping, surroundings
+from telemetry.local import environment, ports, running_system, scraping
 from telemetry.local.interrupts import Interrupts
 from telemetry.local.preparation import UnreachableError, prepare
+from telemetry.local.servers import ServerError
+from telemetry.local.supervisor import Supervisor, read_procfile
 from telemetry.local.watch import HEALTH, watch
 from telemetry.local.welcome import welcome
 from telemetry.settings import Settings, SettingsError
-from telemetry.supervisor import Supervisor, read_procfile
 
 # Nothing new is published, then what is under way is stored, then nobody looks any more.
 STAGES = (("beat", "streamer", "uploads"), ("collector",), ("api", "flower", "exporter"))
@@ -57,12 +56,12 @@ def up(paths: tuple[Path, ...], replay: bool, data_dir: Path | None, port: int |
     """Run the whole system on this machine: database, broker, streamer, collector, API and Flower. Ctrl-C stops it."""
     with ExitStack() as stack, _errors_in_one_line():
         interrupts = stack.enter_context(Interrupts())
-        environ = surroundings.environment(os.environ, paths, data_dir, replay=replay)
+        environ = environment.environment(os.environ, paths, data_dir, replay=replay)
         commands = read_procfile(procfile or resources.path("Procfile"))
         directory = Path(environ["TELEMETRY_DATA_DIR"])
         stack.enter_context(_locked(directory))
         chosen = _ports(port, environ)
-        servers = surroundings.servers(environ, directory)
+        servers = environment.servers(environ, directory)
         for server, variable in servers.items():
             interrupts.victims.append(server.kill)
             stack.enter_context(server)
@@ -72,7 +71,7 @@ def up(paths: tuple[Path, ...], replay: bool, data_dir: Path | None, port: int |
 
         urls = {name: ports.url(chosen[name]) for name in VARIABLES}
         shown = scraping.write(directory, {name: number for name, number in chosen.items() if name != "flower"})
-        stack.enter_context(found.announced(directory, environ, urls))
+        stack.enter_context(running_system.announced(directory, environ, urls))
         supervisor = Supervisor(commands, environ, sys.stdout)
         interrupts.victims.append(supervisor.kill)
         stack.callback(supervisor.stop, STAGES)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import redis
 
-from telemetry.keys import Keys
+from telemetry.progress.keys import Keys
 
 log = logging.getLogger(__name__)
 

@@ -23,8 +23,8 @@ from telemetry.celery import ROWS_HEADER
 from telemetry.collector.attempts import Attempts
 from telemetry.collector.coalesce import Buffer, Held
 from telemetry.collector.faults import OverranError
-from telemetry.keys import Keys
 from telemetry.monitoring import traces
+from telemetry.progress.keys import Keys
 from telemetry.readings.wire import NewerVersionError
 from telemetry.settings import Settings
 

@@ -16,11 +16,11 @@ import sqlalchemy.exc
 from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import Engine, insert
 
-from telemetry.collector import ledger
-from telemetry.collector.registry import Registry
 from telemetry.readings import wire
-from telemetry.readings.identity import digest
+from telemetry.readings.digests import digest
 from telemetry.store.models import DeadLetter
+from telemetry.store.write import ledger
+from telemetry.store.write.series_ids import Registry
 
 Message = tuple[Any, Any]
 

@@ -18,14 +18,16 @@ import psycopg
 import sqlalchemy.exc
 from sqlalchemy import Connection, Engine, event
 
-from telemetry.collector import deadletters, ledger, samples
-from telemetry.collector.acks import Acks
+from telemetry.collector import deadletters
 from telemetry.collector.deadletters import Message, passes
-from telemetry.collector.registry import Registry
-from telemetry.monitoring import traces, trail
+from telemetry.monitoring import traces
+from telemetry.monitoring.counters import stations
+from telemetry.progress.acks import Acks
 from telemetry.readings import wire
 from telemetry.settings import Settings
 from telemetry.store.partitions import Partitions
+from telemetry.store.write import ledger, samples
+from telemetry.store.write.series_ids import Registry
 
 log = logging.getLogger(__name__)
 
@@ -184,7 +186,7 @@ class Collector:
             ledger.quarantine(connection, batches, source_ids)
             # Before the COMMIT, so that all the time after it counts.
             self._known_at_s = monotonic()
-        trail.stored(len(batches), monotonic() - began_s)
+        stations.stored(len(batches), monotonic() - began_s)
         columns = zip(counts.stored.tolist(), counts.duplicate.tolist(), counts.conflict.tolist(), strict=True)
         outcomes = [
             Outcome(
@@ -204,12 +206,12 @@ class Collector:
             self._partitions.ensure(days)
         except sqlalchemy.exc.DBAPIError as error:
             if getattr(error.orig, "sqlstate", None):
-                trail.partition_refused()
+                stations.partition_refused()
             raise
 
     def _committed(self, edge: str, batch_id: str, outcome: Outcome) -> None:
         self._unacknowledged[edge, batch_id] = outcome
-        trail.committed(edge, outcome.status, outcome.rows, cluster=self._cluster)
+        stations.committed(edge, outcome.status, outcome.rows, cluster=self._cluster)
 
     def _died(self, message: Message, error: Exception) -> Outcome:
         if not deadletters.hopeless(error):
@@ -244,7 +246,7 @@ class Collector:
             )
         self._unacknowledged.clear()
         for header, outcome in settled:
-            trail.acknowledged(header, outcome.settlement, outcome.rows, cluster=self._cluster, acknowledged_us=now_us)
+            stations.acknowledged(header, outcome.settlement, outcome.rows, cluster=self._cluster, acknowledged_us=now_us)
 
     def _forget(self, *_: Any) -> None:
         self._connections += 1

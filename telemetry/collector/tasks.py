@@ -19,14 +19,15 @@ from sqlalchemy import Engine
 from telemetry import broker
 from telemetry.celery import PERSIST, app, settings
 from telemetry.collector import deadletters
-from telemetry.collector.acks import Acks
 from telemetry.collector.consume import Coalescer, GroupRequest
 from telemetry.collector.deadletters import DATABASE, Message, passes
 from telemetry.collector.faults import OverranError, answers
 from telemetry.collector.persist import Collector
 from telemetry.collector.upkeep import Upkeep
-from telemetry.keys import Keys
-from telemetry.monitoring import traces, trail
+from telemetry.monitoring import traces
+from telemetry.monitoring.counters import stations
+from telemetry.progress.acks import Acks
+from telemetry.progress.keys import Keys
 from telemetry.readings.wire import NewerVersionError, WireError
 from telemetry.store.engine import make_engine
 
@@ -70,7 +71,7 @@ def persist(bodies: Sequence[Body], *, condemned: bool = False, parents: Sequenc
     begun_s = time.monotonic()
     messages = [opened(body) for body in bodies]
     with (
-        trail.about(header for header, _ in messages),
+        stations.about(header for header, _ in messages),
         traces.span("persist batches", "consumer", parents=map(str, parents), batches=len(messages)),
     ):
         work(messages, condemned=condemned)
@@ -91,7 +92,7 @@ def work(messages: Sequence[Message], *, condemned: bool) -> None:
                 # It goes back to the queue, and must not come again at once.
                 time.sleep(LONG_PAUSE_S)
                 raise
-            trail.setback(of_database=isinstance(error, DATABASE))
+            stations.setback(of_database=isinstance(error, DATABASE))
             log.warning("%s %s: %s", named(messages), type(error).__name__, str(error).splitlines()[:1])
             if isinstance(error, SoftTimeLimitExceeded):
                 raise Reject(OverranError() if answers(engine()) else error, requeue=True) from None

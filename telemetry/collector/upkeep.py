@@ -2,7 +2,7 @@
 
 It is done after a group was committed and before that is said, so it must neither fail nor take long.
 
-Why here: docs/decisions/0006-folding-the-ledger.md. How: `telemetry.store.folding`.
+Why here: docs/decisions/0006-folding-the-ledger.md. How: `telemetry.store.upkeep.ledger_folding`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import Engine
 
 from telemetry.settings import Settings
-from telemetry.store.folding import MOST_BATCHES, fold, fold_after_s
+from telemetry.store.upkeep.ledger_folding import MOST_BATCHES, fold, fold_after_s
 
 log = logging.getLogger(__name__)
 

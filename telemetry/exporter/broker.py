@@ -17,14 +17,14 @@ from prometheus_client.metrics_core import Metric
 
 from telemetry import broker
 from telemetry.exporter.families import gauge, single
-from telemetry.keys import Keys
-from telemetry.readings.identity import wire_path
+from telemetry.progress.growth import behind_since_us
+from telemetry.progress.keys import Keys
+from telemetry.progress.losses import Range, lost_ranges
+from telemetry.progress.registry import Registry, State, edges, expected_ms
+from telemetry.progress.window import Window
+from telemetry.readings.digests import wire_path
 from telemetry.settings import Settings
-from telemetry.store.audit import Committed, Lost
-from telemetry.streamer.growth import behind_since_us
-from telemetry.streamer.lost import Range, lost_ranges
-from telemetry.streamer.registry import Registry, State, edges, expected_ms
-from telemetry.streamer.window import Window
+from telemetry.store.read.gaps import Committed, Lost
 
 MAX_SOURCES = 200
 MAX_EDGES = 1000

@@ -17,10 +17,10 @@ from sqlalchemy import Engine
 from telemetry.exporter.broker import EDGE, MAX_EDGES, committed, given_up, known, lost
 from telemetry.exporter.families import gauge, keyed, single
 from telemetry.monitoring import logs
-from telemetry.monitoring.metrics import ROW_CLASSES
+from telemetry.monitoring.counters.definitions import ROW_CLASSES
 from telemetry.settings import Settings
-from telemetry.store import watch
-from telemetry.store.audit import Committed, Gap, Lost, gaps
+from telemetry.store.read import exporter
+from telemetry.store.read.gaps import Committed, Gap, Lost, gaps
 
 log = logging.getLogger(__name__)
 
@@ -28,10 +28,10 @@ log = logging.getLogger(__name__)
 def look(engine: Engine, settings: Settings) -> Sequence[Metric]:
     """What is cheap to ask. Raises SQLAlchemyError."""
     with engine.connect() as connection:
-        commit_age_s = watch.commit_age_s(connection)
-        dead_letters = watch.dead_letters(connection)
-        size, tables = watch.sizes(connection)
-        partitions = watch.partitioned(connection)
+        commit_age_s = exporter.commit_age_s(connection)
+        dead_letters = exporter.dead_letters(connection)
+        size, tables = exporter.sizes(connection)
+        partitions = exporter.partitioned(connection)
     found = [
         single("telemetry_database_size_bytes", "Size of the database.", size),
         keyed("telemetry_table_size_bytes", "Size of a table with its indexes and partitions.", "table", tables),
@@ -53,8 +53,8 @@ def look(engine: Engine, settings: Settings) -> Sequence[Metric]:
 def ledger(engine: Engine) -> Sequence[Metric]:
     """The totals of the whole ledger. Raises SQLAlchemyError."""
     with engine.connect() as connection:
-        edges = watch.totals(connection, MAX_EDGES)
-        quarantined = watch.quarantined(connection)
+        edges = exporter.totals(connection, MAX_EDGES)
+        quarantined = exporter.quarantined(connection)
     rows = (((*_edge(each.edge), name), float(getattr(each, name) or 0)) for each in edges for name in ROW_CLASSES)
     batches = (
         ((*_edge(each.edge), status), float(getattr(each, f"{status}_batches")))
@@ -87,7 +87,7 @@ class Audit:
             self._lost = given_up(lost(self._client, self._settings))
         with self._engine.connect() as connection:
             found = gaps(connection, self._settings.gap_alert_s, self._committed, self._lost)
-            edges = watch.edges(connection, MAX_EDGES)
+            edges = exporter.edges(connection, MAX_EDGES)
         self._say(found)
         return [*_gaps(found, edges)]
 

@@ -17,7 +17,7 @@ from prometheus_client.metrics_core import Metric
 from sqlalchemy import Engine, Row
 
 from telemetry.exporter.families import gauge
-from telemetry.store import watch
+from telemetry.store.read import exporter
 
 LIVE_S = 300
 HORIZON_S = 86_400
@@ -35,7 +35,7 @@ Labels = tuple[tuple[str, str], ...]
 def look(engine: Engine) -> Sequence[Metric]:
     """The values of now. Raises SQLAlchemyError."""
     with engine.connect() as connection:
-        found = watch.latest(connection, HORIZON_S, MAX_SERIES)
+        found = exporter.latest(connection, HORIZON_S, MAX_SERIES)
     return [*_values(found), _last(found)]
 
 

@@ -2,5 +2,5 @@
 
 `surroundings` says what the processes are given, `ports` where they listen, `scraping` how Prometheus finds them,
 `preparation` what must be true before they start, `watch` keeps them running, `welcome` tells the user, `interrupts` ends
-it. The processes themselves are `telemetry.supervisor`'s, the servers `telemetry.embedded`'s.
+it. The processes themselves are `telemetry.local.supervisor`'s, the servers `telemetry.local.servers`'s.
 """

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 
-from telemetry.embedded import ServerError
-from telemetry.embedded.server import Server
 from telemetry.local import ports
 from telemetry.local.interrupts import Interrupts
-from telemetry.supervisor import Backoff, Supervisor
+from telemetry.local.servers import ServerError
+from telemetry.local.servers.server import Server
+from telemetry.local.supervisor import Backoff, Supervisor
 
 HEALTH = {"api": "/health", "flower": "/healthcheck"}
 # After so long without an answer the user is told what is waited for.

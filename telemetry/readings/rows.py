@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from telemetry.readings.records import MAX_KEPT_BYTES, Malformed, line_end_length
+from telemetry.formats.records import MAX_KEPT_BYTES, Malformed, line_end_length
 
 REASONS = ("", "bad_timestamp", "too_old", "too_new", "no_metric", "no_gpu", "long_name", "bad_labels", "blank", "bad_value")
 REASON_CODE = {reason: code for code, reason in enumerate(REASONS)}

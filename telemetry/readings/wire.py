@@ -32,7 +32,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import ipc
 
-from telemetry.readings.identity import digest
+from telemetry.readings.digests import digest
 from telemetry.readings.rows import QuarantinedRow, Readings
 
 VERSION = 1

@@ -14,7 +14,7 @@ from hashlib import sha256
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, or_, select, text, update
 
-from telemetry.store.auditlog import note
+from telemetry.store.audit_log import note
 from telemetry.store.models import ApiKey
 
 SCOPES = ("read", "ingest", "admin")

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, text
 
-from telemetry.store.auditlog import note
+from telemetry.store.audit_log import note
 from telemetry.store.models import Upload
 
 # By the name alone: the streamer may see the spool directory at another place.

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from telemetry.streamer.cut import TYPICAL_ROW_BYTES, Cut, Reader, cut, cuts, first_timestamp_us
-from telemetry.streamer.registry import State
+from telemetry.progress.registry import State
+from telemetry.progress.window import Window
+from telemetry.streamer.batching import TYPICAL_ROW_BYTES, Cut, Reader, cut, cuts, first_timestamp_us
 from telemetry.streamer.source import SourceFile
-from telemetry.streamer.window import Window
 
 log = logging.getLogger(__name__)
 

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from secrets import token_hex
 from typing import Any
 
-from telemetry.monitoring import trail
+from telemetry.monitoring.counters import stations
+from telemetry.progress.window import PROBE, Probe, Window
 from telemetry.readings import wire
-from telemetry.readings.identity import wire_path
+from telemetry.readings.digests import wire_path
 from telemetry.readings.rows import Readings
 from telemetry.streamer import clock
-from telemetry.streamer.cut import Cut
+from telemetry.streamer.batching import Cut
 from telemetry.streamer.source import SourceFile
-from telemetry.streamer.window import PROBE, Probe, Window
 
 Message = tuple[dict[str, Any], bytes]
 Publish = Callable[[Iterable[Message]], None]
@@ -87,7 +87,7 @@ class Outbox:
 
         self.publish(encoded())
         for header, publication in taken:
-            trail.published(header, publication)
+            stations.published(header, publication)
 
     def _batch(self, each: Cut, anchor_us: int | None, published_us: int, now_us: int) -> wire.Batch:
         head = self.source.head

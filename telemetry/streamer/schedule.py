@@ -11,10 +11,10 @@ from typing import Any
 from celery.beat import ScheduleEntry
 
 from telemetry import broker
-from telemetry.keys import Keys
-from telemetry.monitoring.beat import Scheduler
+from telemetry.monitoring.port.beat import Scheduler
+from telemetry.progress.keys import Keys
 from telemetry.settings import Settings
-from telemetry.streamer.share import Streamers
+from telemetry.streamer.membership import Streamers
 
 MOST_WAITING = 3
 # What sending takes is made up for by waking early (celery.beat.Scheduler.adjust).

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from telemetry.readings.heads import Head, identify, needed_bytes
-from telemetry.readings.identity import digest
+from telemetry.formats.heads import Head, identify, needed_bytes
+from telemetry.readings.digests import digest
 
 SCAN_BYTES = 1 << 20
 PREFIX_BYTES = 4096

@@ -15,18 +15,18 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import NamedTuple
 
-from telemetry.monitoring import trail
+from telemetry.monitoring.counters import stations
+from telemetry.progress.growth import Growth
+from telemetry.progress.losses import Range, merged
+from telemetry.progress.registry import Claim, Registry, State
+from telemetry.progress.window import MAX_FLIGHTS, Evidence, Flight, Window
 from telemetry.readings import wire
-from telemetry.readings.identity import wire_path
+from telemetry.readings.digests import wire_path
 from telemetry.streamer import clock
-from telemetry.streamer.cut import MAX_BLOCK_BYTES, Cut, cut
-from telemetry.streamer.growth import Growth
-from telemetry.streamer.lost import Range, merged
+from telemetry.streamer.batching import MAX_BLOCK_BYTES, Cut, cut
 from telemetry.streamer.modes import Replay, Tail
 from telemetry.streamer.outbox import Outbox
-from telemetry.streamer.registry import Claim, Registry, State
 from telemetry.streamer.source import Prefix, SourceFile, Stamp
-from telemetry.streamer.window import MAX_FLIGHTS, Evidence, Flight, Window
 
 log = logging.getLogger(__name__)
 
@@ -268,7 +268,7 @@ class Stream:
         now, epoch = clock.now(), moment.evidence.epoch
         self.rows_read += found.readings.rows
         self._rows[found.batch_id] = found.readings.rows
-        trail.read(found.readings.rows)
+        stations.read(found.readings.rows)
         place = (found.batch_id, found.start, found.end, found.line, found.end_line)
         self._move(self.window.publish(Flight(*place, now.seconds, now.boot, epoch, moment.now_us)))
 

@@ -10,7 +10,7 @@ from celery.signals import worker_shutdown
 from telemetry import broker
 from telemetry.celery import TICK, app, settings
 from telemetry.streamer.publish import publisher
-from telemetry.streamer.streamer import Streamer, budget_s
+from telemetry.streamer.tick import Streamer, budget_s
 
 
 @cache

@@ -17,8 +17,8 @@ from sqlalchemy import Connection
 from telemetry.verify import queries
 from telemetry.verify.examples import AT_MOST, Example, stranger, unfound
 from telemetry.verify.files import BLANK, VALUE, File, Longs, SeriesNumbers, opened
+from telemetry.verify.formats.records import kept
 from telemetry.verify.matching import Flags, Keys, within
-from telemetry.verify.records import kept
 
 # Whether a row was too new was decided by the clock at its reading, and the floor may have been another one then.
 _OF_ITS_TIME = ("too_old", "too_new")

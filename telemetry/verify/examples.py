@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from telemetry.verify.files import REASONS, File, opened
-from telemetry.verify.layout import Bytes
+from telemetry.verify.formats.layout import Bytes
+from telemetry.verify.formats.meaning import SeriesKey
+from telemetry.verify.formats.records import kept
 from telemetry.verify.matching import Flags
-from telemetry.verify.meaning import SeriesKey
-from telemetry.verify.records import kept
 
 AT_MOST = 10
 

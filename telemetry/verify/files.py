@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from telemetry.verify.layout import MAX_RECORD, Bytes, Layout, layout
-from telemetry.verify.meaning import Interpreter, Reading, Rules, SeriesKey
-from telemetry.verify.records import MAX_KEPT, Row, kept, rows
+from telemetry.verify.formats.layout import MAX_RECORD, Bytes, Layout, layout
+from telemetry.verify.formats.meaning import Interpreter, Reading, Rules, SeriesKey
+from telemetry.verify.formats.records import MAX_KEPT, Row, kept, rows
 
 Longs = npt.NDArray[np.int64]
 

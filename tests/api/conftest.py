@@ -11,9 +11,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine
 
 from telemetry.api import create_app
-from telemetry.collector.acks import Acks
 from telemetry.collector.persist import Collector
-from telemetry.keys import Keys
+from telemetry.progress.acks import Acks
+from telemetry.progress.keys import Keys
 from telemetry.readings import wire
 from telemetry.readings.series import SeriesKey
 from telemetry.settings import Settings

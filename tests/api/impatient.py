@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from flask import Flask
 
-from telemetry.api import connections, create_app, patience, streams
+from telemetry.api import create_app
+from telemetry.api.answers import streams
+from telemetry.api.core import connections, silence_timeout
 
 
 def app() -> Flask:
     """The application."""
     streams.STALL_S = 3
-    patience.Connection.silence_s = 6.0
+    silence_timeout.Connection.silence_s = 6.0
     connections.QUERY_TIMEOUT_S = 5
     return create_app()

@@ -12,7 +12,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 
-from telemetry.store import history
+from telemetry.store.read import history
 
 T0 = datetime(2025, 7, 18, 20, 42, 34, tzinfo=UTC)
 UTIL = "DCGM_FI_DEV_GPU_UTIL"

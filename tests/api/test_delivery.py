@@ -13,7 +13,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Engine
 
-from telemetry.api import create_app, tables
+from telemetry.api import create_app
+from telemetry.api.answers import tables
 from telemetry.settings import Settings
 from telemetry.store import apikeys
 

@@ -13,7 +13,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 
-from telemetry.api import formats
+from telemetry.api.answers import encodings
 
 PATH = "/api/v1/gpus/GPU-a1/telemetry"
 LISTS = (
@@ -105,7 +105,7 @@ def test_every_list_is_answered_in_every_format(client: FlaskClient, path: str, 
 
 @pytest.mark.usefixtures("fleet")
 def test_accept_chooses_and_format_outdoes_it(client: FlaskClient) -> None:
-    for media in formats.MEDIA.values():
+    for media in encodings.MEDIA.values():
         assert client.get(PATH, headers={"Accept": media}).mimetype == media
     assert client.get(PATH, headers={"Accept": "text/csv;q=0.5, application/x-ndjson"}).mimetype == "application/x-ndjson"
     assert client.get(PATH, headers={"Accept": "*/*"}).mimetype == "application/json"
@@ -117,6 +117,6 @@ def test_accept_chooses_and_format_outdoes_it(client: FlaskClient) -> None:
 def test_what_goes_wrong_before_the_first_row_is_a_problem(client: FlaskClient, engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(text("ALTER TABLE metrics RENAME TO lost"))
-    for name in formats.MEDIA:
+    for name in encodings.MEDIA:
         answer = client.get(f"/api/v1/metrics?format={name}")
         assert (answer.status_code, answer.content_type) == (500, "application/problem+json")

@@ -10,7 +10,9 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 
-from telemetry.api import create_app, live, tables
+from telemetry.api import create_app
+from telemetry.api.answers import tables
+from telemetry.api.resources import live
 from telemetry.settings import Settings
 from telemetry.store import apikeys
 

@@ -47,7 +47,7 @@ def gunicorn(environ: dict[str, str], tmp_path: Path) -> Iterator[int]:
         process = subprocess.Popen(
             [
                 *(Path(sys.executable).parent / "gunicorn", "--workers", "3", "--threads", "4", "--bind", f"127.0.0.1:{port}"),
-                *("--no-control-socket", "--config", "python:telemetry.api.serving", "telemetry.api:create_app()"),
+                *("--no-control-socket", "--config", "python:telemetry.api.gunicorn_conf", "telemetry.api:create_app()"),
             ],
             env={"PATH": "/usr/bin:/bin", **environ, "TELEMETRY_API_ACCESS": "open"},
             stdout=log,

@@ -8,8 +8,8 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 
-from telemetry.store import queries
 from telemetry.store.partitions import EPOCH, Partitions
+from telemetry.store.read import totals
 
 
 def test_an_empty_database_has_nothing(client: FlaskClient) -> None:
@@ -65,7 +65,7 @@ def test_many_samples_are_estimated(
                 " FROM generate_series(1, 5000) n, series"
             )
         )
-    monkeypatch.setattr(queries, "EXACT_COUNT_ROWS", 1000)
+    monkeypatch.setattr(totals, "EXACT_COUNT_ROWS", 1000)
     found = client.get("/api/v1/stats").get_json()
     assert found["samples_exact"] is False
     assert found["samples"] == pytest.approx(40_400, rel=0.15)

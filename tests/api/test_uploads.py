@@ -15,8 +15,9 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 
-from telemetry.api import create_app, spool
-from telemetry.api.errors import ProblemError
+from telemetry.api import create_app
+from telemetry.api.core.problems import ProblemError
+from telemetry.api.resources import spool
 from telemetry.settings import Settings
 from tests.waiting import eventually
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import redis
 
-from telemetry.embedded import Valkey
+from telemetry.local.servers import Valkey
 from tests.ports import free_port
 
 USER, PASSWORD = "app", "p@ss/w:rd#1"

@@ -16,7 +16,7 @@ import psutil
 import psycopg
 
 from telemetry.store.engine import make_engine
-from telemetry.store.folding import fold
+from telemetry.store.upkeep.ledger_folding import fold
 from tests.faults.fault import SkipError, fault, pause, soak_fault
 from tests.faults.site import BIN, Site
 

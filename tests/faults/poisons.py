@@ -14,7 +14,7 @@ import redis
 
 from telemetry.celery import PERSIST
 from telemetry.readings import wire
-from telemetry.readings.identity import digest
+from telemetry.readings.digests import digest
 from telemetry.settings import Settings
 from tests.batches import batch, key, readings
 from tests.strategies import LONG_NAMES

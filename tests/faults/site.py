@@ -25,7 +25,7 @@ import psycopg
 import redis
 
 from telemetry import broker
-from telemetry.embedded import Postgres, Valkey
+from telemetry.local.servers import Postgres, Valkey
 from telemetry.settings import Settings
 from telemetry.store import migrate
 from telemetry.store.engine import make_engine

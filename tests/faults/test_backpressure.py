@@ -13,7 +13,7 @@ import psutil
 import psycopg
 import pytest
 
-from telemetry.streamer.window import Window
+from telemetry.progress.window import Window
 from tests.faults.databases import SLOW_DOWN
 from tests.faults.feeder import Feeder
 from tests.faults.site import Site, site

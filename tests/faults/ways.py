@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from telemetry.embedded import Postgres, Valkey
+from telemetry.local.servers import Postgres, Valkey
 from tests.faults.proxy import Proxy
 
 

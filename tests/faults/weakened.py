@@ -19,8 +19,8 @@ from celery import Celery
 
 from telemetry import broker
 from telemetry.celery import app, settings
-from telemetry.collector.acks import Acks
-from telemetry.keys import Keys
+from telemetry.progress.acks import Acks
+from telemetry.progress.keys import Keys
 from telemetry.settings import Settings
 
 # Here a kill finds a batch that is acknowledged and not stored; and batches queue up.
@@ -52,7 +52,8 @@ def weaken_edge() -> None:
 
 def weaken_centre() -> None:
     """Acknowledge first, then store without a look at the ledger."""
-    from telemetry.collector import ledger, persist, tasks  # noqa: PLC0415
+    from telemetry.collector import persist, tasks  # noqa: PLC0415
+    from telemetry.store.write import ledger
 
     careful = persist.Collector.persist_all
 

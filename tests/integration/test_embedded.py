@@ -19,7 +19,7 @@ import psycopg
 import pytest
 
 from telemetry import broker
-from telemetry.embedded import Postgres, ServerError, Valkey
+from telemetry.local.servers import Postgres, ServerError, Valkey
 from telemetry.settings import Settings
 from telemetry.store import migrate
 from telemetry.store.engine import make_engine

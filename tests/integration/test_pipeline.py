@@ -21,7 +21,7 @@ from telemetry import celery
 from telemetry.celery import make_app
 from telemetry.settings import Settings
 from telemetry.streamer.publish import publisher
-from telemetry.streamer.streamer import Streamer
+from telemetry.streamer.tick import Streamer
 from tests.fixtures.processes import exact
 from tests.strategies import HEADER, mangled_files
 from tests.waiting import eventually

@@ -13,7 +13,7 @@ from kombu import Connection, Consumer, Queue
 from kombu.asynchronous import Hub
 
 from telemetry.celery import PERSIST, make_app
-from telemetry.keys import Keys
+from telemetry.progress.keys import Keys
 from telemetry.settings import Settings
 from tests.faults.poisons import call
 from tests.waiting import eventually

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import redis
 
 from telemetry.celery import make_app
-from telemetry.monitoring.watchdog import EXIT_CODE
+from telemetry.monitoring.port.watchdog import EXIT_CODE
 from telemetry.settings import Settings
 from tests.waiting import eventually
 

@@ -13,14 +13,14 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from telemetry.readings.dcgm import Limits
+from telemetry.formats.dcgm import Limits
 from telemetry.readings.rows import Readings
 from telemetry.readings.series import SeriesKey, labels_digest
 from telemetry.settings import VOLATILE_LABELS, Settings
-from telemetry.streamer.cut import Cut, Reader, cut, cuts
+from telemetry.streamer.batching import Cut, Reader, cut, cuts
 from telemetry.streamer.source import SourceFile
 from telemetry.verify import files
-from telemetry.verify.meaning import Rules
+from telemetry.verify.formats.meaning import Rules
 from tests.strategies import mangled_files
 
 Reading = tuple[str, str, bytes, int, float]

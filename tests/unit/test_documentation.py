@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 import pytest
 
-from telemetry import celery, keys
+from telemetry import celery
 from telemetry.cli import COMMANDS, main
+from telemetry.progress import keys
 from telemetry.readings import wire
 from telemetry.readings.rows import REASONS
 from telemetry.settings import Settings

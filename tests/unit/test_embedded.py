@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from telemetry.embedded import postgres
+from telemetry.local.servers import postgres
 
 GIB = 1 << 30
 

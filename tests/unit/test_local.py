@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telemetry import resources
-from telemetry.local import ports, scraping, surroundings
+from telemetry.local import environment, ports, scraping
+from telemetry.local.supervisor import read_procfile
 from telemetry.local.welcome import welcome
 from telemetry.settings import Settings, SettingsError
-from telemetry.supervisor import read_procfile
 
 URLS = {"api": "http://127.0.0.1:1", "flower": "http://127.0.0.1:2"}
 
@@ -31,36 +31,36 @@ def test_sources_are_absolute_patterns_that_match_the_very_file(tmp_path: Path, 
     odd.touch()
     Path("many").mkdir()
     Path("many/a.csv").touch()
-    made = Settings.load(surroundings.environment({}, [odd, Path("many")], None, replay=False))
+    made = Settings.load(environment.environment({}, [odd, Path("many")], None, replay=False))
     assert [glob.glob(pattern) for pattern in made.sources] == [[str(tmp_path / odd)], [str(tmp_path / "many/a.csv")]]  # noqa: PTH207
 
 
 def test_a_comma_in_a_path_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"^--csv a,b\.csv has a comma"):
-        surroundings.environment({}, [Path("a,b.csv")], None, replay=False)
+        environment.environment({}, [Path("a,b.csv")], None, replay=False)
 
 
 def test_uploads_are_found_whatever_the_directory_is_called(tmp_path: Path) -> None:
     odd = tmp_path / "odd [1]*?"
-    made = surroundings.environment({}, [], odd, replay=False)
+    made = environment.environment({}, [], odd, replay=False)
     spool = odd / "spool"
     spool.mkdir(parents=True)
     (spool / "a.csv").touch()
-    assert glob.glob(made[surroundings.UPLOADS]) == [str(spool / "a.csv")]  # noqa: PTH207
+    assert glob.glob(made[environment.UPLOADS]) == [str(spool / "a.csv")]  # noqa: PTH207
     line = read_procfile(resources.path("Procfile"))["uploads"].partition("celery ")[0] + "printenv TELEMETRY_SOURCES"
     told = subprocess.run(["/bin/sh", "-c", line], env=made, capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == made[surroundings.UPLOADS]
+    assert told.stdout.strip() == made[environment.UPLOADS]
     with pytest.raises(SettingsError, match="has a comma"):
-        surroundings.environment({}, [], Path("a,b"), replay=False)
+        environment.environment({}, [], Path("a,b"), replay=False)
 
 
 def test_options_win_over_the_environment(tmp_path: Path) -> None:
     given_ = {"TELEMETRY_SOURCES": "x.csv", "TELEMETRY_ROLE": "edge", "TELEMETRY_DATA_DIR": "elsewhere", "PATH": "/bin"}
-    kept = Settings.load(surroundings.environment(given_, [], None, replay=False))
+    kept = Settings.load(environment.environment(given_, [], None, replay=False))
     assert (kept.sources, kept.role, kept.data_dir, kept.loop_mode) == (("x.csv",), "central", Path.cwd() / "elsewhere", False)
-    told = Settings.load(surroundings.environment(given_, [tmp_path / "y.csv"], tmp_path, replay=True))
+    told = Settings.load(environment.environment(given_, [tmp_path / "y.csv"], tmp_path, replay=True))
     assert (told.sources, told.data_dir, told.loop_mode) == ((f"{tmp_path}/y.csv",), tmp_path, True)
-    assert surroundings.environment(given_, [], None, replay=False)["PATH"].endswith(":/bin")
+    assert environment.environment(given_, [], None, replay=False)["PATH"].endswith(":/bin")
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_options_win_over_the_environment(tmp_path: Path) -> None:
     ],
 )
 def test_only_the_servers_that_nobody_provides(environ: dict[str, str], needed: list[str], tmp_path: Path) -> None:
-    assert list(surroundings.servers(environ, tmp_path).values()) == needed
+    assert list(environment.servers(environ, tmp_path).values()) == needed
 
 
 def test_a_taken_port_gives_the_next(monkeypatch: pytest.MonkeyPatch) -> None:

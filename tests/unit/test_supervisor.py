@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telemetry import resources
-from telemetry.supervisor import LONGEST_DELAY_S, Backoff, Supervisor, describe, read_procfile
+from telemetry.local.supervisor import LONGEST_DELAY_S, Backoff, Supervisor, describe, read_procfile
 from tests.waiting import eventually
 
 ENVIRON = {"PATH": os.environ["PATH"]}

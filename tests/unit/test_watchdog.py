@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from telemetry.monitoring.watchdog import Look, Suspicion
+from telemetry.monitoring.port.watchdog import Look, Suspicion
 
 
 def test_only_waiting_messages_and_no_movement_at_all_are_a_stall() -> None:

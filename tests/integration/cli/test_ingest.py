@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from sqlalchemy import Engine, text
 
 from telemetry.cli import main
-from telemetry.embedded import Valkey
+from telemetry.local.servers import Valkey
 from tests.strategies import HEADER
 from tests.waiting import eventually
 

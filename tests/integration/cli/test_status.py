@@ -13,10 +13,10 @@ import pytest
 import redis
 from sqlalchemy import Engine, text
 
-from telemetry.collector.acks import Acks
 from telemetry.collector.persist import Collector
 from telemetry.exporter import broker
-from telemetry.keys import Keys
+from telemetry.progress.acks import Acks
+from telemetry.progress.keys import Keys
 from telemetry.readings import wire
 from telemetry.settings import Settings
 from tests.integration.streamer.edge import HEADER, Edge, rows

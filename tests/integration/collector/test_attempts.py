@@ -7,7 +7,7 @@ from contextlib import nullcontext
 import redis
 
 from telemetry.collector.attempts import REMEMBER_S, Attempts
-from telemetry.keys import Keys
+from telemetry.progress.keys import Keys
 from telemetry.settings import Settings
 
 

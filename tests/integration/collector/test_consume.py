@@ -14,7 +14,7 @@ import redis
 from sqlalchemy import Engine, text
 
 from telemetry.celery import make_app
-from telemetry.keys import Keys
+from telemetry.progress.keys import Keys
 from telemetry.readings import wire
 from telemetry.settings import Settings
 from telemetry.streamer.publish import publisher

@@ -13,14 +13,14 @@ from prometheus_client import generate_latest
 from sqlalchemy import Engine, text
 
 from telemetry.collector import persist
-from telemetry.collector.acks import Acks
 from telemetry.collector.deadletters import SURROUNDINGS, passes
 from telemetry.collector.persist import Collector, Outcome
 from telemetry.collector.tasks import opened
-from telemetry.keys import Keys
-from telemetry.monitoring import metrics
+from telemetry.monitoring.counters import definitions
+from telemetry.progress.acks import Acks
+from telemetry.progress.keys import Keys
 from telemetry.readings import wire
-from telemetry.readings.identity import digest
+from telemetry.readings.digests import digest
 from telemetry.readings.rows import QuarantinedRow
 from telemetry.settings import Settings
 from telemetry.store.engine import make_engine
@@ -281,7 +281,7 @@ class Counted:
 
     @staticmethod
     def _now() -> Samples:
-        return parse(generate_latest(metrics.registry).decode())
+        return parse(generate_latest(definitions.registry).decode())
 
 
 def test_an_acknowledgement_that_fails_takes_no_count_along_and_doubles_none(

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy import Engine
 
-from telemetry.collector.registry import Registry
+from telemetry.store.write.series_ids import Registry
 from tests.batches import key
 from tests.fixtures.services import Query
 

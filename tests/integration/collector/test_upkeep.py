@@ -11,7 +11,7 @@ from sqlalchemy import Engine, text
 from telemetry.collector import upkeep
 from telemetry.collector.upkeep import BUSY_S, Upkeep
 from telemetry.settings import Settings
-from telemetry.store import folding
+from telemetry.store.upkeep import ledger_folding
 from tests.fixtures.services import Query
 
 BATCHES = text("""
@@ -45,7 +45,7 @@ def test_after_a_group_that_took_long_nothing_is_done(due: Upkeep) -> None:
 def test_a_fold_that_takes_long_is_given_up(
     due: Upkeep, engine: Engine, query: Query, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(folding, "PATIENCE_S", 1)
+    monkeypatch.setattr(ledger_folding, "PATIENCE_S", 1)
     with engine.begin() as connection:
         connection.execute(text("LOCK TABLE batches"))
         assert due.tend(0) == 0

@@ -20,15 +20,15 @@ from prometheus_client.metrics_core import Metric
 from sqlalchemy import Engine, text
 
 from telemetry.celery import make_app
-from telemetry.collector.acks import Acks
 from telemetry.collector.persist import Collector
 from telemetry.exporter import broker, database, gpus
 from telemetry.exporter.look import Look, Looks
-from telemetry.keys import Keys
+from telemetry.progress.acks import Acks
+from telemetry.progress.keys import Keys
 from telemetry.readings import wire
 from telemetry.settings import Settings
 from telemetry.streamer.publish import publisher
-from telemetry.streamer.streamer import Streamer
+from telemetry.streamer.tick import Streamer
 from tests.batches import T0_US, batch, key, readings
 from tests.ports import free_port
 from tests.scrape import Samples, answer, by, get, scrape, total

@@ -12,7 +12,7 @@ from typing import Any
 from celery import bootsteps
 
 from telemetry.celery import app
-from telemetry.monitoring import connection, heartbeat, worker
+from telemetry.monitoring.port import connection, heartbeat, worker
 
 heartbeat.LIMIT_S = 4.0
 # A question to a silent broker and the pause after it stay below that limit together.

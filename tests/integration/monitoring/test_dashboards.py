@@ -38,7 +38,7 @@ def api(environ: dict[str, str], tmp_path: Path) -> Iterator[int]:
                     "4",
                     "--no-control-socket",
                 ),
-                *("--config", "python:telemetry.api.serving", "telemetry.api:create_app()"),
+                *("--config", "python:telemetry.api.gunicorn_conf", "telemetry.api:create_app()"),
             ],
             env={**os.environ, **environ},
             stdout=log,

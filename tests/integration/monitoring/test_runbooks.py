@@ -17,9 +17,9 @@ import pytest
 import redis
 from sqlalchemy import Engine, text
 
-from telemetry.collector.acks import Acks
 from telemetry.collector.persist import Collector
-from telemetry.keys import Keys
+from telemetry.progress.acks import Acks
+from telemetry.progress.keys import Keys
 from telemetry.readings import wire
 from telemetry.settings import Settings, variable
 from tests.batches import T0_US, batch, key, readings

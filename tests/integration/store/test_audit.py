@@ -9,14 +9,14 @@ import pytest
 import redis
 from sqlalchemy import Engine, text
 
-from telemetry.collector.acks import Acks
 from telemetry.collector.persist import Collector
-from telemetry.keys import Keys
+from telemetry.progress.acks import Acks
+from telemetry.progress.keys import Keys
 from telemetry.readings import wire
 from telemetry.settings import Settings
-from telemetry.store import flow, watch
-from telemetry.store.audit import Committed, Gap, Lost, gaps, ledger_ranges
-from telemetry.store.folding import FOLD_LOCK, fold
+from telemetry.store.read import exporter, ingest
+from telemetry.store.read.gaps import Committed, Gap, Lost, gaps, ledger_ranges
+from telemetry.store.upkeep.ledger_folding import FOLD_LOCK, fold
 from tests.batches import batch, key, readings
 from tests.fixtures.services import Query
 from tests.waiting import eventually
@@ -69,9 +69,9 @@ def test_copies_renamed_files_and_abandoned_passes_are_no_gaps(collector: Collec
 
 def totals(engine: Engine) -> list[Any]:
     with engine.connect() as connection:
-        sources = [tuple(row) for row in connection.execute(flow.sources(None, None, None, 0))]
-        edges = [tuple(row) for row in connection.execute(flow.edges(None, 0))]
-        return [sources, edges, list(watch.totals(connection, 9)), watch.commit_age_s(connection) is None]
+        sources = [tuple(row) for row in connection.execute(ingest.sources(None, None, None, 0))]
+        edges = [tuple(row) for row in connection.execute(ingest.edges(None, 0))]
+        return [sources, edges, list(exporter.totals(connection, 9)), exporter.commit_age_s(connection) is None]
 
 
 def test_a_folded_ledger_tells_the_same(collector: Collector, engine: Engine, query: Query) -> None:

@@ -14,13 +14,13 @@ import msgpack
 import redis
 
 from telemetry.celery import make_app
-from telemetry.collector.acks import Acks
-from telemetry.keys import Keys
+from telemetry.progress.acks import Acks
+from telemetry.progress.keys import Keys
+from telemetry.progress.losses import lost_ranges
 from telemetry.readings import wire
 from telemetry.settings import Settings
-from telemetry.streamer.lost import lost_ranges
 from telemetry.streamer.publish import publisher
-from telemetry.streamer.streamer import Streamer
+from telemetry.streamer.tick import Streamer
 from tests.waiting import eventually
 
 HEADER = "timestamp,metric_name,gpu_id,uuid,Hostname,value\n"

@@ -11,9 +11,9 @@ from typing import NoReturn
 
 import pytest
 
-from telemetry.streamer.registry import State, all_committed
+from telemetry.progress.registry import State, all_committed
 from telemetry.streamer.stream import CHANGED, GONE
-from telemetry.streamer.streamer import Streamer
+from telemetry.streamer.tick import Streamer
 from tests.integration.streamer.edge import HEADER, Edge, append, commit_all, rows, values
 from tests.waiting import eventually
 

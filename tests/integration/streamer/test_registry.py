@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import redis
 
-from telemetry.keys import Keys
+from telemetry.progress.keys import Keys
+from telemetry.progress.registry import Registry
 from telemetry.settings import Settings
-from telemetry.streamer.registry import Registry
 from tests.waiting import eventually
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import redis
 
 from telemetry.celery import make_app
-from telemetry.keys import Keys
+from telemetry.progress.keys import Keys
 from telemetry.settings import Settings
+from telemetry.streamer.membership import Streamers
 from telemetry.streamer.schedule import MOST_WAITING, TickScheduler
-from telemetry.streamer.share import Streamers
 from tests.fixtures.processes import Start
 from tests.waiting import eventually
 

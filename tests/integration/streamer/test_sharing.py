@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from telemetry.streamer.share import Streamers, part
-from telemetry.streamer.streamer import Streamer
+from telemetry.streamer.membership import Streamers, part
+from telemetry.streamer.tick import Streamer
 from tests.integration.streamer.edge import HEADER, Edge, append, rows, values
 from tests.waiting import eventually
 

@@ -13,12 +13,12 @@ import pytest
 from prometheus_client import generate_latest
 
 from telemetry import broker
-from telemetry.monitoring import metrics
+from telemetry.monitoring.counters import definitions
+from telemetry.progress.registry import Look, Registry
+from telemetry.progress.window import MAX_FLIGHTS
 from telemetry.readings import wire
-from telemetry.streamer.evidence import EMPTY_S
-from telemetry.streamer.registry import Look, Registry
-from telemetry.streamer.streamer import MOST_ASKED, MOST_COPIES, budget_s
-from telemetry.streamer.window import MAX_FLIGHTS
+from telemetry.streamer.queue_watch import EMPTY_S
+from telemetry.streamer.tick import MOST_ASKED, MOST_COPIES, budget_s
 from tests.integration.streamer.edge import HEADER, Edge, append, commit_all, rows, values
 from tests.scrape import parse, total
 from tests.waiting import eventually
@@ -360,7 +360,7 @@ def test_an_idle_edge_asks_for_the_acknowledgements_of_many_sources_at_once(
         edge.acknowledge(*edge.fetch())
         streamer.tick(0)
         asked = asked_for(streamer.registry, monkeypatch)
-        monkeypatch.setattr("telemetry.streamer.streamer.FRESH_S", 60)
+        monkeypatch.setattr("telemetry.streamer.tick.FRESH_S", 60)
         streamer.tick(0)
         assert [len(each) for each in asked] == [MOST_ASKED, MOST_ASKED, 1]
         assert all(stream.idle() for stream in streamer.streams.values())
@@ -409,7 +409,7 @@ def test_a_probe_tells_late_from_lost_when_others_keep_the_queue_busy(edge: Edge
 
 def test_a_publication_that_was_refused_is_the_first_when_it_succeeds(edge: Edge, file: Path) -> None:
     def counted(name: str, **labels: str) -> float:
-        return total(parse(generate_latest(metrics.registry).decode()), name, **labels) or 0
+        return total(parse(generate_latest(definitions.registry).decode()), name, **labels) or 0
 
     before = {name: counted(name) for name in ("telemetry_rows_read_total", "telemetry_rows_published_total")}
     again = counted("telemetry_batches_published_total", publication="again")

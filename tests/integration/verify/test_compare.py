@@ -16,8 +16,8 @@ from sqlalchemy import Connection, Engine, text
 
 from telemetry.cli.verify import examine, report, verify
 from telemetry.settings import Settings
-from telemetry.verify import labels
 from telemetry.verify.compare import Outcome
+from telemetry.verify.formats import labels
 
 HEADER = b"timestamp,metric_name,uuid,value\n"
 FIRST = b"2025-07-18T20:42:00Z,DCGM_FI_DEV_GPU_TEMP,GPU-1,30\n"

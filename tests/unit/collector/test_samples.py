@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry.collector.samples import arrange
+from telemetry.store.write.samples import arrange
 
 ROWS = st.lists(st.tuples(st.integers(1, 4), st.integers(0, 3), st.sampled_from([0.0, 1.0])), max_size=30)
 

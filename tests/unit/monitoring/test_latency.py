@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from telemetry.monitoring.latency import Ring
+from telemetry.monitoring.counters.latency import Ring
 
 
 @pytest.fixture(params=["memory", "files"])

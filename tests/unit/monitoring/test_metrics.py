@@ -7,16 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from telemetry.monitoring import heartbeat, metrics
-from telemetry.monitoring.heartbeat import Heartbeat
+from telemetry.monitoring.counters import definitions
+from telemetry.monitoring.port import heartbeat
+from telemetry.monitoring.port.heartbeat import Heartbeat
 
 
 def test_made_up_clusters_do_not_make_labels_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "_clusters", set())
-    names = {metrics.cluster_of(f"cluster-{number}/node") for number in range(1000)}
-    assert len(names) == metrics.MAX_CLUSTERS + 1
-    assert metrics.cluster_of("cluster-0/another") == "cluster-0"
-    assert {metrics.cluster_of(edge) for edge in ("new/node", "", None, 5)} == {metrics.OTHER}
+    monkeypatch.setattr(definitions, "_clusters", set())
+    names = {definitions.cluster_of(f"cluster-{number}/node") for number in range(1000)}
+    assert len(names) == definitions.MAX_CLUSTERS + 1
+    assert definitions.cluster_of("cluster-0/another") == "cluster-0"
+    assert {definitions.cluster_of(edge) for edge in ("new/node", "", None, 5)} == {definitions.OTHER}
 
 
 def test_a_loop_that_stopped_is_dead_unless_the_broker_is_away(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry.readings import records
-from telemetry.readings.lines import Frames
+from telemetry.formats import records
+from telemetry.formats.lines import Frames
 from tests.strategies import HEADER, mangled_files
 
 COLUMNS = HEADER.count(b",") + 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry.readings import records
+from telemetry.formats import records
 from tests.strategies import HEADER, mangled_files
 
 COLUMNS = HEADER.count(b",") + 1

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telemetry.readings import wire
-from telemetry.readings.identity import digest
+from telemetry.readings.digests import digest
 from telemetry.readings.rows import QuarantinedRow, Readings
 from tests.batches import batch, key, readings
 

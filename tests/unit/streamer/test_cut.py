@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from telemetry.formats.dcgm import Limits
 from telemetry.readings import wire
-from telemetry.readings.dcgm import Limits
-from telemetry.streamer.cut import MAX_BLOCK_BYTES, Cut, Reader, cut, cuts, first_timestamp_us
+from telemetry.streamer.batching import MAX_BLOCK_BYTES, Cut, Reader, cut, cuts, first_timestamp_us
 from telemetry.streamer.source import SourceFile
 
 HEADER = "timestamp,metric_name,gpu_id,uuid,Hostname,value,labels_raw\n"

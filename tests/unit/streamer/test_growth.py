@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from telemetry.streamer.growth import MOST, Growth, behind_since_us
+from telemetry.progress.growth import MOST, Growth, behind_since_us
 
 
 def since(growth: Growth, committed: int) -> int | None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from telemetry.streamer.rewind import Range, rewound
-from telemetry.streamer.window import Flight, Window
+from telemetry.progress.rewind import Range, rewound
+from telemetry.progress.window import Flight, Window
 
 STATE: dict[str, Any] = {"begin": [10, 2], "window": Window(90, 12).to_json(), "prefix": [0, 90, "x"], "path": "a"}
 

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from telemetry.streamer.window import Clock, Evidence, Flight, Probe, Window
+from telemetry.progress.window import Clock, Evidence, Flight, Probe, Window
 
 AFTER_S = 10.0
 NOW = Clock(1000.0, "boot")

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telemetry.settings import Settings
-from telemetry.verify import labels
-from telemetry.verify.layout import layout
-from telemetry.verify.meaning import Interpreter, Reading, Rules, SeriesKey
-from telemetry.verify.records import rows
-from telemetry.verify.timestamps import microseconds
-from telemetry.verify.values import number
+from telemetry.verify.formats import labels
+from telemetry.verify.formats.layout import layout
+from telemetry.verify.formats.meaning import Interpreter, Reading, Rules, SeriesKey
+from telemetry.verify.formats.records import rows
+from telemetry.verify.formats.timestamps import microseconds
+from telemetry.verify.formats.values import number
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

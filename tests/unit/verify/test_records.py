@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry.verify.layout import layout, text
-from telemetry.verify.records import MAX_KEPT, Row, kept, rows
+from telemetry.verify.formats.layout import layout, text
+from telemetry.verify.formats.records import MAX_KEPT, Row, kept, rows
 
 HEADER = b"timestamp,metric_name,uuid,value\n"
 LIMIT = 64

@@ -1,0 +1,48 @@
+"""How answers travel: an ETag on what is whole, compression for those who accept it, CORS for the origins that are set."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from flask import Flask, Response, request
+from flask_compress import Compress
+from flask_cors import CORS
+
+from telemetry.api.answers.encodings import MEDIA
+from telemetry.api.core.connections import Connections
+
+TEXT = [*(MEDIA[name] for name in ("json", "ndjson", "csv")), "application/problem+json"]
+COMPRESSED = [*TEXT, "text/html", "text/css", "text/javascript"]
+SHOWN = ["ETag", "Retry-After", "X-Request-ID", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"]
+
+
+def install(app: Flask) -> None:
+    """See to every answer of an application."""
+    # Level 1 of zstd and deflate, and 4 of gzip: faster than the network that they save. A stream is no gzip, as the
+    # library cannot make one in pieces.
+    app.config.update(
+        COMPRESS_MIMETYPES=COMPRESSED,
+        COMPRESS_ALGORITHM=["zstd", "gzip"],
+        COMPRESS_ALGORITHM_STREAMING=["zstd", "deflate"],
+        COMPRESS_ZSTD_LEVEL=1,
+        COMPRESS_DEFLATE_LEVEL=1,
+        COMPRESS_LEVEL=4,
+    )
+    Compress(app)
+    where: Connections = app.extensions["connections"]
+    if where.settings.api_cors_origins:
+        CORS(app, origins=list(where.settings.api_cors_origins), expose_headers=SHOWN, max_age=600)
+    # The last that is asked for is the first that runs: the tag is of the answer as it is before it is compressed.
+    app.after_request(_tag)
+
+
+def _tag(response: Response) -> Response:
+    if request.method not in {"GET", "HEAD"}:
+        return response
+    response.headers.setdefault("Cache-Control", "private, no-cache")
+    response.vary.update(["Accept", "Authorization", "X-API-Key"])
+    if response.status_code == HTTPStatus.OK and not response.is_streamed:
+        # Weak, as the same answer has another byte sequence for each way of compressing it.
+        response.add_etag(weak=True)
+        response.make_conditional(request)
+    return response

@@ -1,0 +1,37 @@
+"""Gunicorn's configuration: `gunicorn --config python:telemetry.api.gunicorn_conf 'telemetry.api:create_app()'`.
+
+It gives the workers one place to count in, before they are forked, and log lines their form. As JSON there is a line for
+every request; on a terminal those would hide what matters.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+from telemetry import garbage
+from telemetry.api.core import request_log
+from telemetry.monitoring import logs
+from telemetry.monitoring.counters import shared
+from telemetry.settings import Settings
+
+
+def on_starting(server: Any) -> None:
+    """In the master, before there is a worker, which inherits all of it."""
+    settings = Settings.load(os.environ)
+    streams, threads = settings.api_streams, server.cfg.threads
+    if streams >= threads:
+        raise SystemExit(f"TELEMETRY_API_STREAMS is {streams}, and must be less than the {threads} threads of a process")
+    shared.share()
+    logs.configure(settings)
+    for name in ("gunicorn.error", "gunicorn.access"):
+        for handler in logging.getLogger(name).handlers:
+            handler.setFormatter(logs.formatter(settings))
+    if settings.log_format == "json":
+        request_log.log.setLevel(logging.INFO)
+
+
+def post_worker_init(_worker: Any) -> None:
+    """In each process, when the application is made: a request is not to wait for a look through all of it."""
+    garbage.settle()

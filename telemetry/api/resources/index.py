@@ -1,0 +1,35 @@
+"""`/`: where things are, for whoever opens the address in a browser or with curl."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, current_app
+from pydantic import BaseModel
+
+from telemetry.api import specification
+from telemetry.api.core.parameters import Query
+from telemetry.api.operations import operation
+
+blueprint = Blueprint("index", __name__)
+
+
+class Index(BaseModel):
+    """What there is; `docs` is a page about it, `specification` the same for programs."""
+
+    name: str
+    docs: str
+    specification: str
+    resources: list[str]
+
+
+@operation(blueprint, "/", Index, Query, scope=None)
+def show_index(_: Query) -> dict[str, Any]:
+    """The resources there are."""
+    found = {path for path, _, _ in specification.operations(current_app)}
+    return {
+        "name": "telemetry",
+        "docs": "/api/v1/docs",
+        "specification": "/api/v1/openapi.json",
+        "resources": sorted(found - {"/"}),
+    }

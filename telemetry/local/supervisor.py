@@ -1,0 +1,183 @@
+"""Runs the processes of a Procfile: starts them, shows what they say, starts again what died, stops them in stages.
+
+A process runs in a session of its own, so a Ctrl-C in the terminal reaches it only through here; what it leaves behind
+when it ends is killed. Honcho gives the Procfile's format, the shell and the look of the output; its own manager ends
+everything when one process ends. Which processes there are, and in which order they stop, is left to the caller.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TextIO
+
+from honcho.colour import get_colours
+from honcho.environ import parse_procfile
+from honcho.printer import Message, Printer
+from honcho.process import Popen
+
+from telemetry.local.lifeline import ends_with_parent
+
+LONGEST_DELAY_S = 30.0
+# Longer than Celery's soft shutdown.
+PATIENCE_S = 35.0
+PACE_S = 0.1
+
+
+@dataclass(slots=True)
+class Backoff:
+    """How long to wait before the next start: 1, 2, 4 … 30 seconds; forgotten after a minute of life."""
+
+    settled_s: float = 60.0
+    _next: float = field(default=1.0, init=False)
+
+    def after(self, lived_s: float) -> float:
+        """Seconds to wait after a process that lived so long."""
+        if lived_s >= self.settled_s:
+            self._next = 1.0
+        delay, self._next = self._next, min(self._next * 2, LONGEST_DELAY_S)
+        return delay
+
+
+@dataclass(slots=True)
+class Program:
+    """One line of the Procfile and the process that runs it now."""
+
+    name: str
+    command: str
+    colour: str
+    backoff: Backoff = field(default_factory=Backoff)
+    process: Popen | None = None
+    reader: threading.Thread | None = None
+    started: float = 0.0
+    due: float = 0.0
+
+
+def read_procfile(path: Path) -> dict[str, str]:
+    """The commands of a Procfile by their names."""
+    return dict(parse_procfile(path.read_text(encoding="utf-8")).processes)
+
+
+class Supervisor:
+    """Several processes and one screen. Use it in the main thread: the processes end with the thread that made them."""
+
+    def __init__(self, commands: Mapping[str, str], environ: Mapping[str, str], output: TextIO, own_name: str = "up") -> None:
+        # Set once nobody reads the output any more.
+        self.unheard = False
+        colours = get_colours()
+        self._programs = [Program(name, command, next(colours)) for name, command in commands.items()]
+        self._environ = dict(environ) | {"PYTHONUNBUFFERED": "1"}
+        self._output = output
+        self._printer = Printer(output, width=max(map(len, [*commands, own_name])))
+        self._own_name = own_name
+        self._said: queue.SimpleQueue[Message] = queue.SimpleQueue()
+
+    def say(self, text: str) -> None:
+        """Print lines of our own among those of the processes."""
+        self._write(_message(text, self._own_name))
+
+    def show(self, text: str) -> None:
+        """Print a text as it is."""
+        self._write(text)
+
+    def step(self) -> None:
+        """Start what is due, see to what died, and print for a moment what is said."""
+        now = time.monotonic()
+        for program in self._programs:
+            if program.process is None and now >= program.due:
+                self._start(program)
+            elif program.process is not None and program.process.poll() is not None:
+                code = self._bury(program)
+                delay = program.backoff.after(now - program.started)
+                program.due = now + delay
+                self.say(f"{program.name} ended ({describe(code)}); starting it again in {delay:g} s")
+        self._print(PACE_S)
+
+    def stop(self, stages: Sequence[Iterable[str]]) -> None:
+        """End the processes stage by stage; those that no stage names end last."""
+        named = {name for stage in stages for name in stage}
+        for stage in [*map(set, stages), {p.name for p in self._programs} - named]:
+            ending = [program for program in self._programs if program.name in stage and program.process is not None]
+            for program in ending:
+                assert program.process is not None  # noqa: S101
+                program.process.terminate()
+            deadline = time.monotonic() + PATIENCE_S
+            while ending := [p for p in ending if p.process is not None and p.process.poll() is None]:
+                if time.monotonic() > deadline:
+                    self.say(f"{', '.join(p.name for p in ending)} did not stop in {PATIENCE_S:g} s; killed")
+                    _kill(ending)
+                self._print(PACE_S)
+            for program in self._programs:
+                if program.name in stage and program.process is not None:
+                    self._bury(program)
+        self._print(0)
+
+    def kill(self) -> None:
+        """End all processes at once, with all that they started. May be called by a signal handler."""
+        _kill(self._programs)
+
+    def _start(self, program: Program) -> None:
+        process = Popen(
+            program.command,
+            env=self._environ,
+            # It dies at once with us: an orderly end would wait for a broker that is gone too.
+            preexec_fn=ends_with_parent(signal.SIGKILL),
+        )
+        program.process, program.started = process, time.monotonic()
+        program.reader = threading.Thread(target=self._read, args=(program, process), daemon=True)
+        program.reader.start()
+
+    def _read(self, program: Program, process: Popen) -> None:
+        with process.stdout as lines:
+            for line in lines:
+                self._said.put(_message(line, program.name, program.colour))
+
+    def _bury(self, program: Program) -> int:
+        """Reap a process that ended, with what it left behind, whose output would keep the reader waiting."""
+        assert program.process is not None  # noqa: S101
+        assert program.reader is not None  # noqa: S101
+        code: int = program.process.wait()
+        _kill([program])
+        program.reader.join(timeout=5)
+        program.process = program.reader = None
+        return code
+
+    def _print(self, patience_s: float) -> None:
+        deadline = time.monotonic() + patience_s
+        with suppress(queue.Empty):
+            while True:
+                self._write(self._said.get(timeout=max(0.0, deadline - time.monotonic())))
+
+    def _write(self, what: Message | str) -> None:
+        try:
+            if isinstance(what, str):
+                print(what, file=self._output, flush=True)
+            else:
+                self._printer.write(what)
+        except BrokenPipeError:
+            # What the processes say must be read on all the same, or they would wait for us.
+            self.unheard = True
+
+
+def describe(code: int) -> str:
+    """An exit code in words."""
+    return f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
+
+
+def _message(text: str | bytes, name: str, colour: str | None = None) -> Message:
+    return Message(type="line", data=text, time=datetime.now().astimezone(), name=name, colour=colour)
+
+
+def _kill(programs: Iterable[Program]) -> None:
+    for program in programs:
+        if program.process is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(program.process.pid, signal.SIGKILL)

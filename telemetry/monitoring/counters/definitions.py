@@ -1,0 +1,168 @@
+"""The metrics that processes count themselves: their names, labels and buckets. `trail` does the counting.
+
+A group is made by `of` at its first use, so that `shared.share` can come before, and each process shows its own alone.
+Labels are bounded: clusters, at most MAX_CLUSTERS a process (others count as `other`), and fixed words.
+What is read from the broker or the database at a look is the exporter's; both lists stand in docs/METRICS.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Final, TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from telemetry.monitoring.counters import shared
+
+MAX_CLUSTERS = 100
+OTHER = "other"
+
+# Around what counts: 100 ms across clusters is the line of an alert.
+LATENCY_BUCKETS_S = (0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+TRANSACTION_BUCKETS_S = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+ROWS_BUCKETS = (1, 10, 50, 100, 500, 1_000, 2_500, 5_000, 10_000, 50_000, 100_000, 200_000)
+BATCHES_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128)
+REQUEST_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+ROW_CLASSES: Final = ("stored", "duplicate", "conflict", "blank", "quarantined", "dead")
+PUBLICATIONS: Final = ("first", "again", "probe")
+SETTLEMENTS: Final = ("stored", "known", "dead", "probe")
+
+
+class Streamer:
+    """What a streamer counts."""
+
+    def __init__(self, registry: CollectorRegistry | None) -> None:
+        self.batches = Counter(
+            "telemetry_batches_published_total",
+            "Batches a streamer published: for the first time, again, or as a probe without rows.",
+            ["publication"],
+            registry=registry,
+        )
+        self.read = Counter(
+            "telemetry_rows_read_total", "Rows read, whether or not the broker has taken them.", registry=registry
+        )
+        self.rows = Counter(
+            "telemetry_rows_published_total", "Rows published; those published again do not count.", registry=registry
+        )
+        self.rows_again = Counter("telemetry_rows_republished_total", "Rows published again.", registry=registry)
+        self.bytes = Counter(
+            "telemetry_source_bytes_published_total",
+            "Bytes of sources published; those published again do not count.",
+            registry=registry,
+        )
+        for publication in PUBLICATIONS:
+            self.batches.labels(publication)
+
+
+class Beat:
+    """What beat counts."""
+
+    def __init__(self, registry: CollectorRegistry | None) -> None:
+        self.ticks = Counter("telemetry_ticks_published_total", "Ticks that beat has published.", registry=registry)
+
+
+class Collector:
+    """What a collector counts."""
+
+    def __init__(self, registry: CollectorRegistry | None) -> None:
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(name, text, labels, registry=registry)
+
+        def histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+            return Histogram(name, text, labels, buckets=buckets, registry=registry)
+
+        self.batches = counter(
+            "telemetry_batches_settled_total",
+            "Batches a collector acknowledged: stored now, known before, dead, or a probe.",
+            *("source_cluster", "target_cluster", "settlement"),
+        )
+        self.rows = counter(
+            "telemetry_rows_committed_total",
+            "Rows of batches committed or dead, by what became of them.",
+            *("source_cluster", "target_cluster", "row_class"),
+        )
+        self.doubled = counter(
+            "telemetry_rows_doubled_total",
+            "Rows of batches that came again and were known; none of them is stored twice.",
+            *("source_cluster", "target_cluster"),
+        )
+        self.batch_rows = histogram("telemetry_batch_rows", "Rows of a batch that was committed.", ROWS_BUCKETS)
+        self.latency = histogram(
+            "telemetry_batch_latency_seconds",
+            "First publish to commit of a batch, both on the broker's clock.",
+            LATENCY_BUCKETS_S,
+            *("source_cluster", "target_cluster"),
+        )
+        self.transaction = histogram(
+            "telemetry_transaction_seconds", "Duration of the transaction that stores batches.", TRANSACTION_BUCKETS_S
+        )
+        self.transaction_batches = histogram(
+            "telemetry_transaction_batches", "Batches stored by one transaction.", BATCHES_BUCKETS
+        )
+        self.setbacks = counter(
+            "telemetry_collector_setbacks_total",
+            "Failures of a collector's surroundings (database, broker, a newer message) after which it tried again.",
+        )
+        self.partition_failures = counter(
+            "telemetry_partition_failures_total", "Attempts to make a partition of the samples that the database refused."
+        )
+        self._ways: dict[tuple[str, str], Way] = {}
+
+    def way(self, source: str, target: str) -> Way:
+        """What is counted of one way between two clusters. Kept, as looking labels up costs more than counting."""
+        known = self._ways.get((source, target))
+        if known is None:
+            known = self._ways[source, target] = Way(
+                {each: self.batches.labels(source, target, each) for each in SETTLEMENTS},
+                {each: self.rows.labels(source, target, each) for each in ROW_CLASSES},
+                self.doubled.labels(source, target),
+                self.latency.labels(source, target),
+            )
+        return known
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Counters of one way between two clusters: batches by settlement, rows by class, rows doubled, and the latency."""
+
+    batches: Mapping[str, Counter]
+    rows: Mapping[str, Counter]
+    doubled: Counter
+    latency: Histogram
+
+
+class Api:
+    """What the API counts."""
+
+    def __init__(self, registry: CollectorRegistry | None) -> None:
+        self.requests = Histogram(
+            "telemetry_api_request_seconds",
+            "Requests the API answered.",
+            ["route", "method", "status"],
+            buckets=REQUEST_BUCKETS_S,
+            registry=registry,
+        )
+
+
+Group = TypeVar("Group", Streamer, Beat, Collector, Api)
+
+registry = CollectorRegistry()
+_clusters: set[str] = set()
+
+
+@cache
+def of(kind: type[Group]) -> Group:
+    """What this process counts of a kind. Where processes share, no registry is needed: their files are read."""
+    return kind(None if shared.directory() else registry)
+
+
+def cluster_of(edge: object) -> str:
+    """The cluster an edge's name begins with. Anyone who may publish can make names up, so their number is bounded."""
+    name = edge.partition("/")[0][:63] if isinstance(edge, str) else ""
+    if name and (name in _clusters or len(_clusters) < MAX_CLUSTERS):
+        _clusters.add(name)
+        return name
+    return OTHER
