@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from telemetry.formats import labels as label_sets
 from telemetry.formats.lines import MAX_FRAMES, Cells, Frames
 from telemetry.formats.records import Records
+from telemetry.formats.rows import Rows
 from telemetry.formats.timestamps import parse_us
 from telemetry.formats.values import parse_values
 from telemetry.readings.catalogue import lookup
-from telemetry.readings.rows import BLANK, REASON_CODE, Codes, Flags, Rows
+from telemetry.readings.rows import BLANK, REASON_CODE, Codes, Flags
 from telemetry.readings.series import SeriesKey
 
 NAME, VERSION = "dcgm", 2

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from telemetry.formats import records
 from telemetry.formats.dcgm import Format
 from telemetry.readings.digests import digest, fingerprint
-from telemetry.readings.rows import kept
+from telemetry.readings.rows import MAX_KEPT_BYTES, kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Head:
 
 def needed_bytes(max_record: int) -> int:
     """Bytes of a file that are enough for `identify`, unless a great many empty lines stand in them."""
-    return 2 * max(max_record, records.MAX_KEPT_BYTES) + max_record
+    return 2 * max(max_record, MAX_KEPT_BYTES) + max_record
 
 
 def identify(head: bytes, *, max_record: int, final: bool) -> Head | None:
@@ -45,14 +45,14 @@ def identify(head: bytes, *, max_record: int, final: bool) -> Head | None:
     one = records.split(rest, columns=len(found.columns), limit=1, max_record=max_record, final=final)
     if not one.rows and not one.overlong:
         return None
-    length = min(one.end or len(rest), records.MAX_KEPT_BYTES) if one.malformed or one.overlong else one.end
+    length = min(one.end or len(rest), MAX_KEPT_BYTES) if one.malformed or one.overlong else one.end
     name = fingerprint(head[:end], rest[:length])
     return Head(found, end, head.count(b"\n", 0, end), at + length, name)
 
 
 def _foreign(head: bytes, *, final: bool) -> Head | None:
     end = head.find(b"\n") + 1
-    if not end and not final and len(head) < records.MAX_KEPT_BYTES:
+    if not end and not final and len(head) < MAX_KEPT_BYTES:
         return None
     row = kept(head[: end or len(head)])
     return Head(None, 0, 0, len(row), digest(row))

@@ -17,7 +17,6 @@ from pyarrow import csv
 
 QUOTE, COMMA, CR, LF = b'",\r\n'
 PLAIN = re.compile(rb'[^",\r\n]*')
-MAX_KEPT_BYTES = 1 << 16
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 Offsets = NDArray[np.int64]
@@ -74,11 +73,6 @@ def first(block: bytes, *, max_record: int, final: bool) -> tuple[list[bytes] | 
     if isinstance(found, tuple):
         return found
     return None, -1 if found == "incomplete" else 0
-
-
-def line_end_length(record: bytes) -> int:
-    """Bytes of the line end a record carries: 0, 1 or 2."""
-    return 2 if record.endswith(b"\r\n") else 1 if record.endswith(b"\n") else 0
 
 
 def _split_clean(block: bytes, columns: int, limit: int, max_record: int, final: bool) -> Records | None:

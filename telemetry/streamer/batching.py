@@ -15,7 +15,7 @@ import numpy as np
 from telemetry.formats import records
 from telemetry.formats.dcgm import Limits, Pass
 from telemetry.readings import digests
-from telemetry.readings.rows import QuarantinedRow, Readings, kept
+from telemetry.readings.rows import MAX_KEPT_BYTES, QuarantinedRow, Readings, kept
 from telemetry.streamer.source import SourceFile
 
 MIN_BLOCK_BYTES = 1 << 16
@@ -172,7 +172,7 @@ def _foreign(source: SourceFile, reader: Reader) -> Cut | None:
     end = source.line_end(0)
     if not end:
         return None
-    raw = kept(source.read(0, min(end, records.MAX_KEPT_BYTES + 2)))
+    raw = kept(source.read(0, min(end, MAX_KEPT_BYTES + 2)))
     return _named(source, reader, raw, 0, end, 1, 2, _only(QuarantinedRow(0, 1, "unknown_format", raw)))
 
 
@@ -181,7 +181,7 @@ def _overlong(source: SourceFile, reader: Reader, start: int, at: int, line: int
     end = source.line_end(at)
     if end is None:
         return None
-    raw = kept(source.read(at, min(end - at, records.MAX_KEPT_BYTES + 2)))
+    raw = kept(source.read(at, min(end - at, MAX_KEPT_BYTES + 2)))
     readings = _only(QuarantinedRow(at, at_line, "too_long", raw))
     return _named(source, reader, raw, start, end, line, at_line + 1, readings)
 

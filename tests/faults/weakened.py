@@ -53,7 +53,7 @@ def weaken_edge() -> None:
 def weaken_centre() -> None:
     """Acknowledge first, then store without a look at the ledger."""
     from telemetry.collector import persist, tasks  # noqa: PLC0415
-    from telemetry.store.write import ledger
+    from telemetry.store.write import ledger  # noqa: PLC0415
 
     careful = persist.Collector.persist_all
 

@@ -1,0 +1,87 @@
+"""`telemetry status`: a file may be deleted only when nothing of it is needed any more; what is lost is said, in any name."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import redis
+from sqlalchemy import Engine, text
+
+from telemetry.collector.persist import Collector
+from telemetry.exporter import broker
+from telemetry.progress.acks import Acks
+from telemetry.progress.keys import Keys
+from telemetry.readings import wire
+from telemetry.settings import Settings
+from tests.streamer.edge import HEADER, Edge, rows
+from tests.waiting import eventually
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def edge(settings: Settings, redis_client: redis.Redis, tmp_path: Path) -> Edge:
+    """An edge that follows the folder."""
+    return Edge(replace(settings, sources=(str(tmp_path / "*.csv"),), batch_size=10, catch_up_size=10), redis_client)
+
+
+def test_a_renamed_file_is_kept_for_its_dead_letters_and_for_gaps_that_are_new(
+    settings: Settings, engine: Engine, edge: Edge, telemetry: Run, tmp_path: Path
+) -> None:
+    file = tmp_path / "b.csv"
+    file.write_text(HEADER + rows(0, 35))
+    collector = Collector(settings, engine, Acks(edge.client, Keys(settings.key_prefix), 60))
+    with edge.streamer() as streamer:
+        streamer.tick(0)
+        batches = edge.fetch()
+        for batch in batches:
+            header, payload = wire.encode(batch)
+            collector.persist(header if batch is not batches[0] else header | {"digest": "0" * 32}, payload)
+        # A name before the one that the ledger has.
+        file.rename(tmp_path / "a.csv")
+        streamer.tick(0)
+        streamer.tick(0)
+
+    def told() -> list[tuple[str, int, int, bool]]:
+        sources = json.loads(telemetry("status", "--json").stdout)["sources"]
+        return [(Path(s["path"]).name, s["lag_bytes"], s["dead_letters"], s["safe_to_delete"]) for s in sources]
+
+    assert told() == [("a.csv", 0, 1, False)]
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM dead_letters"))
+    assert told() == [("a.csv", 0, 0, True)]
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM batches WHERE start_offset = :start"), {"start": batches[1].start})
+    assert told() == [("a.csv", 0, 0, False)]
+
+
+def test_what_is_lost_of_a_file_whose_name_is_no_text_is_shown_and_counted(
+    settings: Settings, edge: Edge, telemetry: Run, tmp_path: Path
+) -> None:
+    file = tmp_path / os.fsdecode(b"\xff.csv")
+    file.write_text(HEADER + rows(0, 35))
+    with edge.streamer(republish_after_s=0.1) as streamer:
+        streamer.tick(0)
+        assert edge.fetch()
+        file.write_text(HEADER + rows(100, 101))
+
+        def found_lost() -> bool:
+            streamer.tick(0)
+            edge.fetch()
+            return bool(edge.lost())
+
+        eventually(found_lost, 20)
+    told = json.loads(telemetry("status", "--json").stdout)
+    (lost,) = told["lost"]
+    assert lost["path"].endswith("\ufffd.csv")
+    assert lost["end"] - lost["start"] == 35 * len(rows(0, 1))
+    assert "\ufffd.csv" in telemetry("status").stdout
+    shown = {metric.name: metric for metric in broker.look(edge.client, settings)}
+    (counted,) = shown["telemetry_edge_lost_bytes"].samples
+    assert counted.value == lost["end"] - lost["start"]

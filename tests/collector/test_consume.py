@@ -1,0 +1,155 @@
+"""A real worker merges what it fetches, and what harms it harms nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+import redis
+from sqlalchemy import Engine, text
+
+from telemetry.celery import make_app
+from telemetry.progress.keys import Keys
+from telemetry.readings import wire
+from telemetry.settings import Settings
+from telemetry.streamer.publish import publisher
+from tests.batches import batch, key, readings
+from tests.faults.poisons import NO_LETTERS, call, poisons, push_all
+from tests.fixtures.processes import Start
+from tests.fixtures.services import Query
+from tests.waiting import eventually
+
+ROOT = str(Path(__file__).parents[2])
+TRANSACTIONS = "SELECT count(*), count(DISTINCT xmin::text) FROM batches"
+
+
+@pytest.fixture
+def publish(settings: Settings) -> Callable[..., None]:
+    """Publish batches with these ids, of one reading each; every third also has a row for the quarantine."""
+    send = publisher(make_app(replace(settings, role="edge")), settings)
+
+    def begin(*names: str) -> None:
+        send([wire.encode(batch(readings((key(), n, 1.0)), name, start=n, end=n + 1)) for n, name in enumerate(names)])
+
+    return begin
+
+
+def test_small_messages_share_a_transaction_and_each_is_acknowledged(
+    start_collector: Callable[..., object],
+    publish: Callable[..., None],
+    settings: Settings,
+    redis_client: redis.Redis,
+    query: Query,
+) -> None:
+    names = [f"b{n}" for n in range(200)]
+    publish(*names)
+    start_collector(TELEMETRY_POLL_INTERVAL_S="0.2")
+    eventually(lambda: query("SELECT count(*) FROM samples") == [(200,)], 20)
+    [(batches, transactions)] = query(TRANSACTIONS)
+    assert batches == 200
+    assert transactions <= 20
+    keys = Keys(settings.key_prefix)
+    acks = eventually(lambda: redis_client.hgetall(keys.acks("test/node", "source-1")))
+    assert acks == {name.encode(): b"stored" for name in names}
+    unacked = keys.unacked("central")["unacked_key"]
+    eventually(lambda: redis_client.hlen(unacked) == 0)
+
+
+def test_batch_size_is_how_many_readings_share_a_transaction(
+    start_collector: Callable[..., object], publish: Callable[..., None], query: Query
+) -> None:
+    publish(*(f"b{n}" for n in range(60)))
+    start_collector(TELEMETRY_COLLECTOR_BATCH_SIZE="10", TELEMETRY_POLL_INTERVAL_S="1")
+    eventually(lambda: query("SELECT count(*) FROM samples") == [(60,)], 20)
+    [(_, transactions)] = query(TRANSACTIONS)
+    assert transactions >= 6
+
+
+def test_buffer_size_is_how_many_readings_a_collector_holds_uncommitted(
+    start_collector: Callable[..., object],
+    publish: Callable[..., None],
+    settings: Settings,
+    redis_client: redis.Redis,
+    engine: Engine,
+    query: Query,
+) -> None:
+    def waiting() -> int:
+        return int(redis_client.llen(settings.ingest_queue))
+
+    publish(*(f"b{n}" for n in range(60)))
+    with engine.begin() as connection:
+        connection.execute(text("LOCK TABLE batches IN EXCLUSIVE MODE"))
+        start_collector(TELEMETRY_COLLECTOR_BATCH_SIZE="10", TELEMETRY_BUFFER_SIZE="25")
+        eventually(lambda: waiting() == 35, 20)
+        publish("b60")
+        # It goes on looking after its queue, and leaves what is there.
+        eventually(lambda: query("SELECT count(*) FROM pg_locks WHERE NOT granted")[0][0] >= 2, 20)
+        assert waiting() == 36
+    eventually(lambda: query("SELECT count(*) FROM samples") == [(60,)], 20)
+    eventually(lambda: waiting() == 0)
+
+
+def test_what_strangers_push_ends_as_dead_letters_and_holds_up_nothing(
+    start_collector: Callable[..., subprocess.Popen[bytes]],
+    publish: Callable[..., None],
+    settings: Settings,
+    redis_client: redis.Redis,
+    query: Query,
+) -> None:
+    push_all(redis_client, settings)
+    publish("b1")
+    worker = start_collector()
+    children = psutil.Process(worker.pid).children(recursive=True)
+    letters = len(poisons()) - len(NO_LETTERS)
+    eventually(lambda: query("SELECT count(*) FROM dead_letters") == [(letters,)], 20)
+    eventually(lambda: query("SELECT count(*) FROM samples") == [(1,)], 10)
+    assert psutil.Process(worker.pid).children(recursive=True) == children
+
+
+def test_batches_that_break_what_works_on_them_end_as_dead_letters_and_hold_up_no_other(
+    start: Start, publish: Callable[..., None], query: Query
+) -> None:
+    bad = ("deadly", "raising", "slow", "stuck")
+    publish("b1", *bad, "b2", "b3")
+    start(
+        *("celery", "-A", "tests.collector.deadly:app", "worker", "--concurrency", "2", "-l", "info"),
+        *("--without-gossip", "--without-mingle"),
+        TELEMETRY_ROLE="central",
+        PYTHONPATH=ROOT,
+    )
+    eventually(lambda: query("SELECT count(*) FROM samples") == [(3,)], 30)
+    ended = "SELECT batch_id FROM batches WHERE status = 'dead' ORDER BY 1"
+    eventually(lambda: query(ended) == [(name,) for name in bad], 25)
+    assert query("SELECT DISTINCT error FROM dead_letters") == [
+        ("WireError: what works on it dies, fails, or takes all the time there is",)
+    ]
+
+
+def test_messages_of_a_newer_version_wait_and_nothing_waits_for_them(
+    start_collector: Callable[..., object],
+    publish: Callable[..., None],
+    settings: Settings,
+    redis_client: redis.Redis,
+    query: Query,
+) -> None:
+    header, payload = wire.encode(batch(readings((key(), 0, 1.0))))
+    for n in range(8):
+        newer = {**header, "batch_id": f"newer-{n}", "version": wire.VERSION + 1}
+        redis_client.lpush(settings.ingest_queue, call(newer, payload, queue=settings.ingest_queue))
+    start_collector()
+    keys = Keys(settings.key_prefix).unacked("central")
+    # Held back or on the queue, but for the moment in which a process looks at one.
+    eventually(lambda: redis_client.hlen(keys["unacked_key"]) + redis_client.llen(settings.ingest_queue) == 8, 30)
+    latest = 0.0
+    for n in range(6):
+        before = time.monotonic()
+        publish(f"b{n}")
+        eventually(lambda n=n: query("SELECT count(*) FROM batches") == [(n + 1,)], 10)  # type: ignore[misc]
+        latest = max(latest, time.monotonic() - before)
+    assert latest < 2.5
+    eventually(lambda: redis_client.hlen(keys["unacked_key"]) + redis_client.llen(settings.ingest_queue) == 8, 10)

@@ -1,0 +1,277 @@
+"""Each alert fires when it should and keeps quiet when it should, by Prometheus' own judgement."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from telemetry.monitoring import alerts
+from telemetry.settings import Settings
+from tests.rules import rules, seconds
+
+ROOT = Path(__file__).parents[2]
+NAMES = [rule["alert"] for rule in rules()]
+MINUTES = 90
+BOOKS = "https://example.org/telemetry/"
+
+Series = Mapping[str, str]
+
+
+class Case(NamedTuple):
+    """Series as promtool writes them, one value a minute, that make an alert fire, and others that do not."""
+
+    firing: Series
+    quiet: tuple[Series, ...]
+
+
+def steady(value: float | str) -> str:
+    return f"{value}x{MINUTES}"
+
+
+SOURCE = '{edge="a/n",path="/f"}'
+LATENCY = 'cross_cluster_latency_seconds{source_cluster="a",target_cluster="c"}'
+STATUS = 'message_queue_connection_status{cluster="a",component="beat"}'
+STORED, QUARANTINED = (
+    f'telemetry_rows_committed_total{{source_cluster="a",row_class="{n}"}}' for n in ("stored", "quarantined")
+)
+GPU = '{UUID="GPU-1",gpu="0",Hostname="h"}'
+POD = '{UUID="GPU-1",gpu="0",Hostname="h",namespace="n",pod="p"}'
+QUEUE, COMMIT = "telemetry_queue_messages", "telemetry_last_commit_age_seconds"
+SEES = 'telemetry_exporter_up{part="database"}'
+SILENT, TICKING = 'telemetry_edge_silent_seconds{edge="a/n"}', '{cluster="a",edge="a/n"}'
+LOST = 'telemetry_edge_lost_bytes{source_cluster="a",edge="a/n"}'
+BEATS, EVERY = f"telemetry_beat_silent_seconds{TICKING}", f"telemetry_beat_interval_seconds{TICKING}"
+COLLECTOR = 'telemetry_build_info{component="collector"}'
+OTHER_POD = '{UUID="GPU-1",gpu="0",Hostname="h",namespace="n",pod="other"}'
+CASES = {
+    "CrossClusterHighLatency": Case(
+        {LATENCY: steady(0.11)},
+        (
+            {LATENCY: steady(0.1)},
+            {LATENCY: "0.3x3 _x86"},
+            {LATENCY: "0.3 0.05 0.3 0.05 0.3x2 0.05x84"},
+            {LATENCY: f"_x{MINUTES - 4} 0.3 stale _ _"},
+        ),
+    ),
+    "RedisConnectionLost": Case({STATUS: steady(0)}, ({STATUS: steady(1)}, {STATUS: "1x86 0 0 1"})),
+    "SourceStalled": Case(
+        {f"telemetry_source_in_flight_bytes{SOURCE}": steady(9), f"telemetry_source_committed_bytes{SOURCE}": steady(5)},
+        (
+            {f"telemetry_source_in_flight_bytes{SOURCE}": steady(9), f"telemetry_source_committed_bytes{SOURCE}": "0+1x90"},
+            {f"telemetry_source_in_flight_bytes{SOURCE}": steady(0), f"telemetry_source_committed_bytes{SOURCE}": steady(5)},
+            {
+                f"telemetry_source_in_flight_bytes{SOURCE}": steady(9),
+                f"telemetry_source_committed_bytes{SOURCE}": steady(5),
+                SILENT: steady(200_000),
+            },
+        ),
+    ),
+    "EdgeSilent": Case({SILENT: "0+60x90"}, ({SILENT: steady(200)}, {SILENT: steady(200_000)})),
+    "LedgerGap": Case({'telemetry_ledger_gaps{edge="a/n"}': steady(1)}, ({'telemetry_ledger_gaps{edge="a/n"}': steady(0)},)),
+    "EdgeLost": Case({LOST: "0x10 700x80"}, ({LOST: steady(700)}, {LOST: "700x20 600x70"}, {LOST: "_x20 700x70"})),
+    "NothingCommitted": Case(
+        {QUEUE: steady(3), COMMIT: "0+60x90", SEES: steady(1)},
+        (
+            {QUEUE: steady(3), COMMIT: steady(60), SEES: steady(1)},
+            {QUEUE: steady(0), COMMIT: "0+60x90", SEES: steady(1)},
+            {QUEUE: steady(3), SEES: steady(0)},
+            {
+                QUEUE: steady(3),
+                COMMIT: "0+60x90",
+                SEES: steady(1),
+                'telemetry_batches_settled_total{settlement="known"}': "0+60x90",
+            },
+        ),
+    ),
+    "QuarantineRising": Case({STORED: "0+90x90", QUARANTINED: "0+10x90"}, ({STORED: "0+9900x90", QUARANTINED: "0+10x90"},)),
+    "DeadLetters": Case({"telemetry_dead_letters": steady(1)}, ({"telemetry_dead_letters": steady(0)},)),
+    "BrokerMemoryHigh": Case(
+        {"telemetry_broker_memory_bytes": steady(81), "telemetry_broker_memory_limit_bytes": steady(100)},
+        (
+            {"telemetry_broker_memory_bytes": steady(79), "telemetry_broker_memory_limit_bytes": steady(100)},
+            {"telemetry_broker_memory_bytes": steady(79), "telemetry_broker_memory_limit_bytes": steady(0)},
+        ),
+    ),
+    "DatabaseNearlyFull": Case(
+        {"telemetry_database_size_bytes": steady(86), "telemetry_database_capacity_bytes": steady(100)},
+        (
+            {"telemetry_database_size_bytes": steady(84), "telemetry_database_capacity_bytes": steady(100)},
+            {"telemetry_database_size_bytes": steady(86)},
+        ),
+    ),
+    "PartitionMissing": Case(
+        {"telemetry_partition_failures_total": "0+1x90"},
+        (
+            {"telemetry_partition_failures_total": steady(3)},
+            {QUEUE: steady(1), COMMIT: "0+60x90", "telemetry_partitions_left_seconds": steady(-1200)},
+        ),
+    ),
+    "BeatSilent": Case(
+        {BEATS: "0+60x90", EVERY: steady(1)},
+        (
+            {BEATS: steady(1), EVERY: steady(1)},
+            {BEATS: steady(3000), EVERY: steady(1000)},
+            {BEATS: "0+60x90", EVERY: steady(1), 'message_queue_connection_status{cluster="a",component="beat"}': steady(0)},
+        ),
+    ),
+    "ProcessStalled": Case(
+        {'telemetry_heartbeat_age_seconds{component="collector"}': "1x80 0+60x10"},
+        ({'telemetry_heartbeat_age_seconds{component="collector"}': steady(60)},),
+    ),
+    "ExporterBlind": Case(
+        {'telemetry_exporter_up{part="broker"}': steady(0)}, ({'telemetry_exporter_up{part="broker"}': steady(1)},)
+    ),
+    "ExporterGone": Case(
+        {'telemetry_exporter_up{part="broker"}': "1x60 stale"},
+        ({'telemetry_exporter_up{part="broker"}': steady(0), COLLECTOR: steady(1)}, {LATENCY: steady(1)}),
+    ),
+    "GpuXidError": Case({f"DCGM_FI_DEV_XID_ERRORS{GPU}": steady(79)}, ({f"DCGM_FI_DEV_XID_ERRORS{GPU}": steady(0)},)),
+    "GpuDoubleBitError": Case(
+        {f"DCGM_FI_DEV_ECC_DBE_VOL_TOTAL{GPU}": "0x60 2x30"},
+        (
+            {f"DCGM_FI_DEV_ECC_DBE_VOL_TOTAL{GPU}": steady(2)},
+            {f"DCGM_FI_DEV_ECC_DBE_VOL_TOTAL{GPU}": "2x80 0x10"},
+            {f"DCGM_FI_DEV_ECC_DBE_VOL_TOTAL{POD}": "2x60 stale", f"DCGM_FI_DEV_ECC_DBE_VOL_TOTAL{OTHER_POD}": "_x60 2x30"},
+        ),
+    ),
+    "GpuThermalThrottling": Case(
+        {f"DCGM_FI_DEV_CLOCK_THROTTLE_REASONS{GPU}": steady(0x40 + 1)},
+        (
+            {f"DCGM_FI_DEV_CLOCK_THROTTLE_REASONS{GPU}": steady(0x80 + 0x10 + 4 + 1)},
+            {f"DCGM_FI_DEV_THERMAL_VIOLATION{GPU}": "0+1000000x90"},
+        ),
+    ),
+    "GpuTooHot": Case({f"DCGM_FI_DEV_GPU_TEMP{GPU}": steady(90)}, ({f"DCGM_FI_DEV_GPU_TEMP{GPU}": steady(88)},)),
+    "GpuIdleWhileAllocated": Case(
+        {f"DCGM_FI_DEV_GPU_UTIL{POD}": steady(0)},
+        (
+            {f"DCGM_FI_DEV_GPU_UTIL{POD}": steady(40)},
+            {f"DCGM_FI_DEV_GPU_UTIL{GPU}": steady(0)},
+            {f"DCGM_FI_DEV_GPU_UTIL{POD}": "0x70 90x20"},
+        ),
+    ),
+    "GpuSilent": Case(
+        {f"telemetry_gpu_reading_age_seconds{GPU}": "0+60x90"},
+        ({f"telemetry_gpu_reading_age_seconds{GPU}": steady(100)},),
+    ),
+}
+ALSO_FIRING = [
+    ("CrossClusterHighLatency", {LATENCY: " ".join(["0.3 0.3 stale"] * (MINUTES // 3))}),
+    ("NothingCommitted", {QUEUE: steady(3), SEES: steady(1)}),
+    ("BeatSilent", {BEATS: "1x60 stale", EVERY: "1x60 stale"}),
+    ("ExporterGone", {COLLECTOR: steady(1)}),
+    (
+        "GpuDoubleBitError",
+        {f"DCGM_FI_DEV_ECC_DBE_VOL_TOTAL{POD}": "0x60 stale", f"DCGM_FI_DEV_ECC_DBE_VOL_TOTAL{OTHER_POD}": "_x61 2x29"},
+    ),
+    ("GpuThermalThrottling", {f"DCGM_FI_DEV_THERMAL_VIOLATION{GPU}": "0+6000000000x90"}),
+]
+# What a person reads of the two that operators rely on by name.
+TOLD = {
+    "CrossClusterHighLatency": (
+        {"severity": "warning", "source_cluster": "a", "target_cluster": "c"},
+        "Batches from a take 110ms to c",
+    ),
+    "RedisConnectionLost": (
+        {"severity": "critical", "cluster": "a", "component": "beat"},
+        "The beat in a cannot reach the broker",
+    ),
+}
+
+
+def test_each_alert_has_a_case() -> None:
+    assert list(CASES) == NAMES
+
+
+def test_each_alert_is_judged_right(promtool: str, tmp_path: Path) -> None:
+    def judged(alert: str, series: Series, expected: int) -> dict[str, object]:
+        return {
+            "name": f"{alert}, {'firing' if expected else 'quiet'}: {series}",
+            "interval": "1m",
+            "input_series": [{"series": name, "values": values} for name, values in series.items()],
+            "promql_expr_test": [
+                {
+                    "expr": f'count(ALERTS{{alertname="{alert}",alertstate="firing"}})',
+                    "eval_time": f"{MINUTES - 1}m",
+                    "exp_samples": [{"labels": "{}", "value": expected}] if expected else [],
+                }
+            ],
+        }
+
+    tests = [(alert, judged(alert, case.firing, 1)) for alert, case in CASES.items()]
+    tests += [(alert, judged(alert, series, 1)) for alert, series in ALSO_FIRING]
+    tests += [(alert, judged(alert, series, 0)) for alert, case in CASES.items() for series in case.quiet]
+    check(promtool, tmp_path, tests)
+
+
+def check(promtool: str, directory: Path, tests: Sequence[tuple[str, Mapping[str, object]]]) -> None:
+    """Each alert in a file of its own: all of them in each test would take a hundred times as long."""
+    files = []
+    for rule in rules():
+        own = [test for alert, test in tests if alert == rule["alert"]]
+        rule_file, file = directory / f"{rule['alert']}.json", directory / f"{rule['alert']}-tests.json"
+        rule_file.write_text(json.dumps({"groups": [{"name": rule["alert"], "rules": [rule]}]}))
+        file.write_text(json.dumps({"rule_files": [str(rule_file)], "evaluation_interval": "30s", "tests": own}))
+        files.append(file)
+    done = subprocess.run([promtool, "test", "rules", *files], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_alerts_wait_for_their_time_and_say_what_is_wrong(promtool: str, tmp_path: Path) -> None:
+    tests: list[tuple[str, Mapping[str, object]]] = []
+    for rule in rules():
+        name, patience_s = rule["alert"], int(seconds(rule["for"]))
+        case = CASES[name].firing
+        if name in TOLD:
+            labels, summary = TOLD[name]
+            description = " ".join(rule["annotations"]["description"].replace("{{ $labels.instance }}", "").split(" "))
+            book = f"{BOOKS}docs/RUNBOOKS.md#{name.lower()}"
+            told = {"summary": summary, "description": description, "runbook_url": book}
+            fires = [{"exp_labels": labels, "exp_annotations": told}]
+            moments = [(patience_s - 30, []), (patience_s, fires)]
+        elif patience_s and all(each == steady(each.partition("x")[0]) for each in case.values()):
+            moments = [(patience_s - 30, [])]
+        else:
+            continue
+        test = {
+            "name": name,
+            "interval": "1m",
+            "external_labels": {"runbooks": BOOKS},
+            "input_series": [{"series": series, "values": values} for series, values in case.items()],
+            "alert_rule_test": [
+                {"alertname": name, "eval_time": f"{moment_s}s", "exp_alerts": expected} for moment_s, expected in moments
+            ],
+        }
+        tests.append((name, test))
+    assert len(tests) > 5
+    check(promtool, tmp_path, tests)
+
+
+def test_the_rules_are_as_prometheus_wants_them(promtool: str) -> None:
+    done = subprocess.run(
+        [promtool, "check", "rules", "--lint-fatal", alerts.FILE], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("rule", rules(), ids=NAMES)
+def test_each_alert_tells_what_to_do(rule: dict[str, dict[str, str]]) -> None:
+    assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
+    assert rule["labels"]["severity"] in {"info", "warning", "critical"}
+    book, _, anchor = rule["annotations"]["runbook_url"].removeprefix("{{ $externalLabels.runbooks }}").partition("#")
+    headings = re.findall(r"^## (.+)$", (ROOT / book).read_text(), re.MULTILINE)
+    assert str(rule["alert"]) in headings
+    assert anchor == str(rule["alert"]).lower()
+
+
+def test_the_runbooks_name_no_alert_that_there_is_not() -> None:
+    headings = re.findall(r"^## (.+)$", (ROOT / "docs" / "RUNBOOKS.md").read_text(), re.MULTILINE)
+    assert headings == NAMES
+    assert "TELEMETRY_" not in alerts.FILE.read_text()
+    assert Settings.load({}).gap_alert_s == 300, "LedgerGap and its runbook say so"
