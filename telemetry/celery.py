@@ -93,7 +93,7 @@ def make_app(settings: Settings) -> Celery:
         broker_connection_max_retries=None,
         broker_channel_error_retry=True,
         broker_transport_options={
-            **Keys(settings.key_prefix).unacked(f"edge.{settings.edge}" if edge else "central"),
+            **Keys(settings.key_prefix).unacked_options(f"edge.{settings.edge}" if edge else "central"),
             # What is pushed to the queue and is no message ends as a dead letter; at an edge it is dropped.
             "stray_task": None if edge else PERSIST,
             "visibility_timeout": settings.visibility_timeout_s,

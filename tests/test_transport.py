@@ -46,7 +46,7 @@ def fetched(connection: Connection, channel: Any) -> list[Any]:
 
 
 def noted(client: redis.Redis, settings: Settings) -> int:
-    keys = Keys(settings.key_prefix).unacked("central")
+    keys = Keys(settings.key_prefix).unacked_options("central")
     by_hash, by_time = client.hlen(keys["unacked_key"]), client.zcard(keys["unacked_index_key"])
     assert by_hash == by_time
     return int(by_hash)

@@ -13,14 +13,17 @@ import time
 from typing import Any
 
 import redis
+from msgspec.structs import replace
 
 from benchmarks.bench import BenchError
 from benchmarks.synthetic import payloads
 from benchmarks.synthetic.envelope import Envelope
 from benchmarks.synthetic.line import END, MARK, Line, hash_keys, pack
 from benchmarks.synthetic.payloads import BATCH_BYTES, FINGERPRINT, Payloads
+from telemetry.progress.claims import REMEMBER_S, SAVE, Claims
 from telemetry.progress.keys import Keys
-from telemetry.progress.registry import REMEMBER_S, SAVE, Registry
+from telemetry.progress.state import FirstRecord, Inode, Prefix, SourceState, encode
+from telemetry.progress.window import Flight, Window
 from telemetry.settings import Settings
 from telemetry.streamer.membership import LIVE
 
@@ -42,13 +45,13 @@ class Edge:
         self._settings = settings
         self._envelope = envelope
         self._batches = batches
-        self._flights: dict[str, list[Any]] = {}
+        self._flights: dict[str, Flight] = {}
         self._committed = 0
         keys, name, source_id = Keys(settings.key_prefix), payloads.name(number), f"{number:032x}"
         self._source, self.acks = keys.source(name, source_id), keys.acks(name, source_id)
         self._script = client.script_load(SAVE)
         self._owner = f"fleet:{number}"
-        claim = Registry(client, keys, name, self._owner, settings.lease_s).claim(source_id, self._state())
+        claim = Claims(client, keys, name, self._owner, settings.lease_s).claim(source_id, self._state())
         assert claim is not None, "nobody else has the name"  # noqa: S101
         self._token = claim.token
         self._lines = [Line(client)]
@@ -77,7 +80,7 @@ class Edge:
         acked = hash_keys(self._lines[0].answers())
         self._acknowledge(acked)
         message = self._next()
-        state = json.dumps(self._state(), separators=(",", ":"))
+        state = encode(self._state())
         saved = (self._token, self._settings.lease_s * 1000, REMEMBER_S)
         commands: list[tuple[Any, ...]] = [
             ("EVALSHA", self._script, 2, self._source, self.acks, *saved, state, self._owner, *acked),
@@ -110,13 +113,13 @@ class Edge:
 
     def _acknowledge(self, batch_ids: list[str]) -> None:
         for batch_id in batch_ids:
-            if batch_id in self._flights and not self._flights[batch_id][-1]:
-                self._flights[batch_id][-1] = True
+            if batch_id in self._flights and not self._flights[batch_id].acked:
+                self._flights[batch_id] = replace(self._flights[batch_id], acked=True)
                 self.acked += 1
         for batch_id, flight in list(self._flights.items()):
-            if not flight[-1]:
+            if not flight.acked:
                 break
-            self._committed = flight[2]
+            self._committed = flight.end
             del self._flights[batch_id]
 
     def _next(self) -> bytes | None:
@@ -130,27 +133,22 @@ class Edge:
         start, end, line = header["start"], header["end"], header["first_line"]
         batch_id: str = header["batch_id"]
         lines = line + payloads.ROWS
-        self._flights[batch_id] = [batch_id, start, end, line, lines, now_s, "fleet", "fleet", now_us, 1, False]
+        self._flights[batch_id] = Flight(batch_id, start, end, line, lines, now_s, "fleet", "fleet", now_us)
         self.published += 1
         return self._envelope.around(header, payload)[1]
 
-    def _state(self) -> dict[str, Any]:
+    def _state(self) -> SourceState:
         """What a streamer keeps of a source."""
-        return {
-            "path": f"/telemetry/fleet-{self._number}.csv",
-            "fingerprint": FINGERPRINT,
-            "foreign": False,
-            "inode": [1, self._number],
-            "size": self.published * BATCH_BYTES,
-            "rows": self.published * payloads.ROWS,
-            "begin": [0, 2],
-            "anchor": None,
-            "pass_end": 0,
-            "prefix": [0, 0, FINGERPRINT],
-            "first": None,
-            "window": {
-                "committed": self._committed,
-                "line": 2 + self._committed // BATCH_BYTES * payloads.ROWS,
-                "flights": list(self._flights.values()),
-            },
-        }
+        line = 2 + self._committed // BATCH_BYTES * payloads.ROWS
+        return SourceState(
+            path=f"/telemetry/fleet-{self._number}.csv",
+            fingerprint=FINGERPRINT,
+            foreign=False,
+            inode=Inode(1, self._number),
+            first_record=FirstRecord(0, 2),
+            size_bytes=self.published * BATCH_BYTES,
+            window=Window(self._committed, line, tuple(self._flights.values())),
+            rows_read=self.published * payloads.ROWS,
+            prefix=Prefix(0, 0, FINGERPRINT),
+            anchor_us=None,
+        )

@@ -87,11 +87,11 @@ def ingest(
         raise click.ClickException(f"cannot reach the broker: {error}") from None
     done = {
         "files": len(resolved),
-        "rows": sum(stream.rows_read for stream in streams),
+        "rows": sum(stream.tally.rows_read for stream in streams),
         "seconds": round(time.monotonic() - started, 3),
         "committed": wait,
-        "dead_rows": sum(stream.dead_rows for stream in streams),
-        "dead_batches": sum(stream.dead_batches for stream in streams),
+        "dead_rows": sum(stream.tally.dead_rows for stream in streams),
+        "dead_batches": sum(stream.tally.dead_batches for stream in streams),
     }
     click.echo(json.dumps(done) if as_json else _text(done))
     sys.exit(1 if done["dead_batches"] else 0)
@@ -127,7 +127,7 @@ def _begin_anew(streamer: Streamer, paths: list[Path]) -> set[str]:
             expected.add(source_id(source.head.fingerprint, str(path)))
             source.close()
     for name in expected:
-        streamer.registry.forget(name)
+        streamer.claims.forget(name)
     return expected
 
 

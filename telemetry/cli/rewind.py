@@ -9,10 +9,9 @@ import click
 
 from telemetry.cli.database import database
 from telemetry.cli.session import connected, data_dir_option, json_option, load_settings, operator
+from telemetry.progress import reading
 from telemetry.progress.keys import Keys
-from telemetry.progress.registry import Registry, edges
-from telemetry.progress.rewind import Range, rewound
-from telemetry.readings.digests import wire_path
+from telemetry.progress.rewind import overwrite, rewound
 from telemetry.store import audit_log
 from telemetry.store.read.gaps import ledger_ranges
 
@@ -30,17 +29,16 @@ def rewind(as_json: bool, data_dir: Path | None) -> None:
     settings = load_settings(data_dir)
     done = []
     with connected(settings) as client, database(settings, "rewind") as engine, engine.connect() as connection:
-        for edge in edges(client, Keys(settings.key_prefix)):
-            registry = Registry(client, Keys(settings.key_prefix), edge, "rewind", settings.lease_s)
-            for source_id, state in registry.known().items():
-                path = wire_path(state["path"])
-                held = ledger_ranges(connection, edge, state["fingerprint"], path, state["anchor"])
-                new = rewound(state, [Range(*each) for each in held])
+        keys = Keys(settings.key_prefix)
+        for edge in reading.edges(client, keys):
+            for source_id, state in reading.sources(client, keys, edge).items():
+                held = ledger_ranges(connection, edge, state.fingerprint, state.shown_path, state.anchor_us)
+                new = rewound(state, held)
                 # Also where nothing changes: acknowledgements of forgotten commits may wait to be collected.
-                registry.overwrite(source_id, new)
-                before, after = state["window"]["committed"], new["window"]["committed"]
+                overwrite(client, keys, edge, source_id, new)
+                before, after = state.window.committed, new.window.committed
                 if after != before:
-                    done.append({"edge": edge, "path": path, "from": before, "to": after})
+                    done.append({"edge": edge, "path": state.shown_path, "from": before, "to": after})
         audit_log.note(connection, operator(), "rewind", "edges", {"rewound": done})
         connection.commit()
     if as_json:

@@ -10,21 +10,22 @@ from typing import Any
 
 import click
 import redis
+from msgspec import structs
 
 from telemetry.celery import make_app
 from telemetry.cli.database import database
 from telemetry.cli.session import connected, data_dir_option, json_option, load_settings
-from telemetry.exporter.broker import committed, given_up, known, lost
+from telemetry.progress import losses, reading
 from telemetry.progress.keys import Keys
-from telemetry.progress.losses import Range
-from telemetry.progress.registry import State
-from telemetry.readings.digests import wire_path
+from telemetry.progress.losses import Loss
+from telemetry.progress.state import SourceState
 from telemetry.settings import Settings
 from telemetry.store import deadletters
-from telemetry.store.read.gaps import gaps
+from telemetry.store.read.gaps import Committed, Lost, gaps
 from telemetry.store.read.rates import flow
 
 Letters = dict[tuple[str | None, str | None], int]
+States = dict[str, dict[str, SourceState]]
 
 FLOW_S = 60
 PING_S = 0.5
@@ -42,8 +43,10 @@ def status(as_json: bool, data_dir: Path | None) -> None:
     settings = load_settings(data_dir)
     with connected(settings) as client, database(settings, "status") as engine:
         # Before the ledger: what is committed while this looks must not seem to be missing there.
-        states, ranges = known(client, settings, most=None), lost(client, settings, most=None)
-        held, no_gaps = committed(states), given_up(ranges)
+        keys = Keys(settings.key_prefix)
+        states, lost = reading.sources_by_edge(client, keys), losses.of_all_edges(client, keys)
+        held = [Committed(*committed) for committed in reading.committed(states)]
+        no_gaps = [Lost(loss.edge, loss.lost.fingerprint, loss.lost.start, loss.lost.end) for loss in lost]
         with engine.connect() as connection:
             flows = [asdict(each) for each in flow(connection, FLOW_S)]
             found_gaps = gaps(connection, settings.gap_alert_s, held, no_gaps)
@@ -53,7 +56,7 @@ def status(as_json: bool, data_dir: Path | None) -> None:
             letters = deadletters.counted(connection)
         sources = _sources(states, letters, gapped)
         found: dict[str, Any] = {"queue": _queue(client, settings), "sources": sources, "flow": flows, "gaps": missing}
-        found["lost"] = _lost(ranges)
+        found["lost"] = [_lost(loss) for loss in lost]
     found["edges"] = [_edge(name, [each for each in sources if each["edge"] == name], letters) for name in states]
     found["dead_letters"] = sum(letters.values())
     found["workers"] = sorted(_workers(settings))
@@ -61,32 +64,29 @@ def status(as_json: bool, data_dir: Path | None) -> None:
 
 
 def _queue(client: redis.Redis, settings: Settings) -> dict[str, int]:
-    unacked = Keys(settings.key_prefix).unacked("central")["unacked_key"]
+    unacked = Keys(settings.key_prefix).unacked("central")
     return {"waiting": int(client.llen(settings.ingest_queue)), "unacked": int(client.hlen(unacked))}
 
 
-def _sources(states: dict[str, dict[str, State]], letters: Letters, gapped: set[tuple[str, str]]) -> list[dict[str, Any]]:
-    found = []
-    for edge, known_of_edge in states.items():
-        for state in known_of_edge.values():
-            window, content = state["window"], (edge, state["fingerprint"])
-            lag_bytes, dead = state["size"] - window["committed"], letters.get(content, 0)
-            whole = not (lag_bytes or window["flights"] or dead or content in gapped)
-            found.append(
-                {
-                    "edge": edge,
-                    "path": wire_path(state["path"]),
-                    "foreign": state["foreign"],
-                    "replayed": state["anchor"] is not None,
-                    "size": state["size"],
-                    "committed": window["committed"],
-                    "lag_bytes": lag_bytes,
-                    "in_flight": len(window["flights"]),
-                    "dead_letters": dead,
-                    "safe_to_delete": whole and not state["foreign"] and state["anchor"] is None,
-                }
-            )
-    return found
+def _sources(states: States, letters: Letters, gapped: set[tuple[str, str]]) -> list[dict[str, Any]]:
+    return [_source(edge, state, letters, gapped) for edge, of_edge in states.items() for state in of_edge.values()]
+
+
+def _source(edge: str, state: SourceState, letters: Letters, gapped: set[tuple[str, str]]) -> dict[str, Any]:
+    content, lag_bytes = (edge, state.fingerprint), state.size_bytes - state.window.committed
+    dead, is_replayed = letters.get(content, 0), state.anchor_us is not None
+    return {
+        "edge": edge,
+        "path": state.shown_path,
+        "foreign": state.foreign,
+        "replayed": is_replayed,
+        "size": state.size_bytes,
+        "committed": state.window.committed,
+        "lag_bytes": lag_bytes,
+        "in_flight": len(state.window.flights),
+        "dead_letters": dead,
+        "safe_to_delete": state.all_committed and not (lag_bytes or dead or content in gapped or is_replayed),
+    }
 
 
 def _edge(name: str, sources: list[dict[str, Any]], letters: Letters) -> dict[str, Any]:
@@ -96,11 +96,9 @@ def _edge(name: str, sources: list[dict[str, Any]], letters: Letters) -> dict[st
     return {"edge": name, "sources": len(sources), **sums, "dead_letters": dead}
 
 
-def _lost(ranges: list[tuple[str, Range, float]]) -> list[dict[str, Any]]:
-    return [
-        {"edge": edge, **asdict(each), "at": datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")}
-        for edge, each, at in ranges
-    ]
+def _lost(loss: Loss) -> dict[str, Any]:
+    at = datetime.fromtimestamp(loss.recorded_s, UTC).isoformat(timespec="seconds")
+    return {"edge": loss.edge, **structs.asdict(loss.lost), "at": at}
 
 
 def _workers(settings: Settings) -> list[str]:

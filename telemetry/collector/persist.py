@@ -22,7 +22,7 @@ from telemetry.collector import deadletters
 from telemetry.collector.deadletters import Message, passes
 from telemetry.monitoring import traces
 from telemetry.monitoring.counters import stations
-from telemetry.progress.acks import Acks
+from telemetry.progress.acks import Ack, Acks
 from telemetry.readings import wire
 from telemetry.settings import Settings
 from telemetry.store.partitions import Partitions
@@ -241,7 +241,9 @@ class Collector:
         ]
         with traces.span("acknowledge", batches=len(settled)):
             now_us = self._acks.send(
-                (header["edge"], header["source"]["id"], header["batch_id"], "dead" if outcome.status == "dead" else "stored")
+                Ack(
+                    header["edge"], header["source"]["id"], header["batch_id"], "dead" if outcome.status == "dead" else "stored"
+                )
                 for header, outcome in settled
             )
         self._unacknowledged.clear()

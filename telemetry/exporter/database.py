@@ -14,10 +14,12 @@ import redis
 from prometheus_client.metrics_core import Metric
 from sqlalchemy import Engine
 
-from telemetry.exporter.broker import EDGE, MAX_EDGES, committed, given_up, known, lost
+from telemetry.exporter.broker import EDGE, MAX_EDGES
 from telemetry.exporter.families import gauge, keyed, single
 from telemetry.monitoring import logs
 from telemetry.monitoring.counters.definitions import ROW_CLASSES
+from telemetry.progress import losses, reading
+from telemetry.progress.keys import Keys
 from telemetry.settings import Settings
 from telemetry.store.read import exporter
 from telemetry.store.read.gaps import Committed, Gap, Lost, gaps
@@ -75,6 +77,7 @@ class Audit:
         self._engine = engine
         self._settings = settings
         self._client = client
+        self._keys = Keys(settings.key_prefix)
         self._committed: Sequence[Committed] = ()
         self._lost: Sequence[Lost] = ()
         self._said: dict[tuple[str, str, int | None, int], Gap] = {}
@@ -83,8 +86,12 @@ class Audit:
         """What there is. Raises SQLAlchemyError."""
         # Before the ledger: what is committed while this looks must not seem to be missing there.
         with suppress(redis.RedisError):
-            self._committed = committed(known(self._client, self._settings))
-            self._lost = given_up(lost(self._client, self._settings))
+            states = reading.sources_by_edge(self._client, self._keys, MAX_EDGES)
+            self._committed = [Committed(*held) for held in reading.committed(states)]
+            self._lost = [
+                Lost(loss.edge, loss.lost.fingerprint, loss.lost.start, loss.lost.end)
+                for loss in losses.of_all_edges(self._client, self._keys, MAX_EDGES)
+            ]
         with self._engine.connect() as connection:
             found = gaps(connection, self._settings.gap_alert_s, self._committed, self._lost)
             edges = exporter.edges(connection, MAX_EDGES)

@@ -1,28 +1,38 @@
-"""Tells an edge which of its batches are committed. Written after the commit only, so an acknowledgement is never a promise."""
+"""Tells edges which of their batches are settled. Written after the commit only: an acknowledgement is never a promise."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import redis
 
+from telemetry import broker
 from telemetry.progress.keys import Keys
+
+
+class Ack(NamedTuple):
+    """A batch that is settled: stored, or dead."""
+
+    edge: str
+    source_id: str
+    batch_id: str
+    status: Literal["stored", "dead"]
 
 
 @dataclass(frozen=True, slots=True)
 class Acks:
-    """Where acknowledgements go: a hash a source, which expires if nobody fetches it."""
+    """Where acknowledgements go: one hash for each source, which expires if nobody fetches it."""
 
     client: redis.Redis
     keys: Keys
     ttl_s: int
 
-    def send(self, acks: Iterable[tuple[str, str, str, str]]) -> int:
-        """Acknowledge batches, each (edge, source id, batch id, `stored` or `dead`), in one round trip.
+    def send(self, acks: Iterable[Ack]) -> int:
+        """Acknowledge batches in one round trip.
 
-        Returns the broker's clock at that, in microseconds; 0 if there was nothing to acknowledge.
+        Returns the broker's clock at that moment, in microseconds; 0 if there was nothing to acknowledge.
         """
         by_key: dict[str, dict[Any, Any]] = {}
         for edge, source_id, batch_id, status in acks:
@@ -34,5 +44,4 @@ class Acks:
                 pipeline.hset(key, mapping=statuses)
                 pipeline.expire(key, self.ttl_s)
             pipeline.time()
-            seconds, micros = pipeline.execute()[-1]
-        return int(seconds) * 1_000_000 + int(micros)
+            return broker.microseconds(*pipeline.execute()[-1])

@@ -1,63 +1,198 @@
-"""The names of the Redis keys. What each holds stands in the wire dictionary, the docstring of `telemetry.celery`.
+"""Every Redis key and queue, declared once: its name, type and meaning, who writes it and who reads it.
 
-This module names keys only; `broker` connects, `streamer.registry` and `collector.acks` read and write.
+`Keys` gives the names under one prefix. The table of keys in docs/MESSAGE_QUEUE_DESIGN.md is made from the declarations.
+What stands in a key is read and written elsewhere: `claims`, `reading`, `acks`, `losses` here, the queues by Celery.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+Type = Literal["list", "hash", "set", "zset", "string"]
+Party = Literal["streamer", "beat", "collector", "API", "exporter", "commands"]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One kind of key. In `name`, {p} is the prefix, {edge} is `cluster/node`, {owner} is `central` or `edge.{edge}`."""
+
+    name: str
+    type: Type
+    meaning: str
+    writers: tuple[Party, ...] = ()
+    readers: tuple[Party, ...] = ()
+
+
+INGEST = Key(
+    "{p}.ingest",
+    "list",
+    "Celery queue: batches on their way to the collectors",
+    ("streamer", "collector"),
+    ("collector", "streamer", "exporter", "commands"),
+)
+TICK = Key("{p}.tick.{edge}", "list", "Celery queue: ticks of one edge", ("beat",), ("streamer", "beat", "exporter"))
+UNACKED = Key(
+    "{p}.unacked.{owner}",
+    "hash",
+    "Celery: messages fetched and not yet acknowledged",
+    ("collector", "streamer"),
+    ("collector", "streamer", "exporter", "commands"),
+)
+UNACKED_INDEX = Key(
+    "{p}.unacked_index.{owner}", "zset", "Celery: when they were fetched", ("collector", "streamer"), ("collector", "streamer")
+)
+UNACKED_MUTEX = Key(
+    "{p}.unacked_mutex.{owner}",
+    "string",
+    "Celery: the worker that looks for messages fetched too long ago",
+    ("collector", "streamer"),
+    ("collector", "streamer"),
+)
+EDGES = Key("{p}:edges", "set", "names of the edges that have streamed", ("streamer",), ("exporter", "commands"))
+EXPECTED = Key(
+    "{p}:expected",
+    "zset",
+    "edges that stream for good → when each must report again at the latest, in ms",
+    ("streamer",),
+    ("exporter",),
+)
+SOURCES = Key("{p}:sources:{edge}", "set", "ids of the sources of an edge", ("streamer",), ("streamer", "exporter", "commands"))
+SOURCE = Key(
+    "{p}:source:{edge}:{id}",
+    "hash",
+    "one source: `token` (fencing), `owner`, `lease_until_ms`, `state` (JSON: telemetry/progress/state.py)",
+    ("streamer", "commands"),
+    ("streamer", "API", "exporter", "commands"),
+)
+ACKS = Key(
+    "{p}:acks:{edge}:{id}",
+    "hash",
+    "batch id → `stored` or `dead`; written after the commit, removed by the streamer, expires",
+    ("collector", "streamer", "commands"),
+    ("streamer",),
+)
+ATTEMPTS = Key(
+    "{p}:attempts:{id}",
+    "string",
+    "attempts at a message that was worked on alone and did not end in order; expires",
+    ("collector",),
+    ("collector",),
+)
+STREAMERS = Key(
+    "{p}:streamers:{edge}",
+    "zset",
+    "live streamers of an edge → when each counts as dead, in ms; expires",
+    ("streamer",),
+    ("streamer", "beat"),
+)
+LOST = Key(
+    "{p}:lost:{edge}",
+    "zset",
+    "lost ranges of an edge (JSON) → when each was recorded, in s; the latest 1,000; expires",
+    ("streamer",),
+    ("exporter", "commands"),
+)
+EPOCH = Key(
+    "{p}:epoch",
+    "string",
+    "random mark of this key space; another value means that the broker was replaced",
+    ("streamer",),
+    ("streamer",),
+)
+RATES = Key(
+    "{p}:rates",
+    "string",
+    "prefix of the keys that count requests to the API per API key or address in the present window; they expire",
+    ("API",),
+    ("API",),
+)
+# kombu's own, which no prefix reaches: kombu/transport/redis.py and kombu/pidbox.py.
+BINDING = Key("_kombu.binding.{exchange}", "set", "kombu: queues bound to an exchange, such as those of remote control")
+BINDING_PERMANENT = Key("_kombu.binding_permanent.{exchange}", "set", "kombu: the lasting ones of these queues")
+BINDING_DEADLINES = Key("_kombu.binding_deadlines", "zset", "kombu: when bindings of passing queues end")
+REPLY = Key("{id}.reply.celery.pidbox", "list", "kombu: answers to a command of remote control, such as a ping")
+
+DECLARED = (
+    *(INGEST, TICK, UNACKED, UNACKED_INDEX, UNACKED_MUTEX),
+    *(EDGES, EXPECTED, SOURCES, SOURCE, ACKS, ATTEMPTS, STREAMERS, LOST, EPOCH, RATES),
+    *(BINDING, BINDING_PERMANENT, BINDING_DEADLINES, REPLY),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Names of the keys under one prefix."""
+    """The names under one prefix."""
 
     prefix: str
 
+    def ingest(self) -> str:
+        """The queue of batches."""
+        return self._name(INGEST)
+
+    def tick(self, edge: str) -> str:
+        """The queue of an edge's ticks."""
+        return self._name(TICK, edge=edge)
+
     def edges(self) -> str:
-        """Set of edge names."""
-        return f"{self.prefix}:edges"
+        """The edges that have streamed."""
+        return self._name(EDGES)
 
     def expected(self) -> str:
-        """Sorted set of the edges that stream for good."""
-        return f"{self.prefix}:expected"
+        """The edges that stream for good."""
+        return self._name(EXPECTED)
 
     def sources(self, edge: str) -> str:
-        """Set of an edge's source ids."""
-        return f"{self.prefix}:sources:{edge}"
+        """The ids of an edge's sources."""
+        return self._name(SOURCES, edge=edge)
 
     def source(self, edge: str, source_id: str) -> str:
-        """Hash of one source."""
-        return f"{self.prefix}:source:{edge}:{source_id}"
+        """One source."""
+        return self._name(SOURCE, edge=edge, id=source_id)
 
     def acks(self, edge: str, source_id: str) -> str:
-        """Hash of a source's acknowledgements."""
-        return f"{self.prefix}:acks:{edge}:{source_id}"
+        """A source's acknowledgements."""
+        return self._name(ACKS, edge=edge, id=source_id)
 
     def attempts(self, message_id: str) -> str:
-        """String that counts the attempts at a message."""
-        return f"{self.prefix}:attempts:{message_id}"
+        """The count of attempts at a message."""
+        return self._name(ATTEMPTS, id=message_id)
 
     def streamers(self, edge: str) -> str:
-        """Sorted set of an edge's live streamers."""
-        return f"{self.prefix}:streamers:{edge}"
+        """An edge's live streamers."""
+        return self._name(STREAMERS, edge=edge)
 
     def lost(self, edge: str) -> str:
-        """Sorted set of an edge's lost ranges."""
-        return f"{self.prefix}:lost:{edge}"
+        """An edge's lost ranges."""
+        return self._name(LOST, edge=edge)
 
     def epoch(self) -> str:
-        """String that marks the key space."""
-        return f"{self.prefix}:epoch"
+        """The mark of the key space."""
+        return self._name(EPOCH)
 
     def rates(self) -> str:
-        """Prefix of the strings that count requests to the API."""
-        return f"{self.prefix}:rates"
+        """The prefix of the keys that count requests to the API."""
+        return self._name(RATES)
 
-    def unacked(self, owner: str) -> dict[str, str]:
+    def unacked(self, owner: str) -> str:
+        """The messages that workers of an owner have fetched and not acknowledged."""
+        return self._name(UNACKED, owner=owner)
+
+    def unacked_options(self, owner: str) -> dict[str, str]:
         """Celery's transport options that name the unacknowledged set of one owner."""
-        return {
-            "unacked_key": f"{self.prefix}.unacked.{owner}",
-            "unacked_index_key": f"{self.prefix}.unacked_index.{owner}",
-            "unacked_mutex_key": f"{self.prefix}.unacked_mutex.{owner}",
-        }
+        named = {"unacked_key": UNACKED, "unacked_index_key": UNACKED_INDEX, "unacked_mutex_key": UNACKED_MUTEX}
+        return {option: self._name(key, owner=owner) for option, key in named.items()}
+
+    def _name(self, key: Key, **parts: str) -> str:
+        return key.name.format(p=self.prefix, **parts)
+
+
+def table() -> str:
+    """The declarations as a Markdown table, with the prefix `telemetry`."""
+    lines = ["| key | type | meaning | written by | read by |", "| --- | --- | --- | --- | --- |"]
+    lines += [
+        f"| `{key.name.replace('{p}', 'telemetry')}` | {key.type} | {key.meaning} | {', '.join(key.writers) or 'Celery'} "
+        f"| {', '.join(key.readers) or 'Celery'} |"
+        for key in DECLARED
+    ]
+    return "\n".join(lines) + "\n"

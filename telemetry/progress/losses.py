@@ -1,29 +1,29 @@
 """Ranges that are lost: bytes of a source that were not committed and are no longer there. Kept in Redis for a person to see.
 
-A range is told once, however often it is found; the latest MOST are kept, for as long as an edge remembers its sources.
+A range is recorded once, however often it is found lost; the latest MAX_RANGES are kept, as long as an edge's sources are.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import NamedTuple
 
+import msgspec
 import redis
 
 from telemetry import broker
+from telemetry.progress import reading
+from telemetry.progress.claims import REMEMBER_S
 from telemetry.progress.keys import Keys
-from telemetry.progress.registry import REMEMBER_S
 
 log = logging.getLogger(__name__)
 
-MOST = 1000
+MAX_RANGES = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class LostRange(msgspec.Struct, frozen=True):
     """Bytes [start, end) of a file, and how they were lost."""
 
     path: str
@@ -33,16 +33,24 @@ class Range:
     reason: str
 
 
+class Loss(NamedTuple):
+    """A range that an edge has lost, and when it was recorded (seconds since 1970, broker's clock)."""
+
+    edge: str
+    lost: LostRange
+    recorded_s: float
+
+
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """Where an edge enters what it lost."""
+    """Where an edge records what it lost."""
 
     client: redis.Redis
     keys: Keys
     edge: str
 
-    def enter(self, lost: Range) -> None:
-        """Record a range and say so."""
+    def record(self, lost: LostRange) -> None:
+        """Record a range, and log it as an error."""
         log.error(
             "LOST: bytes %d to %d of %s were not committed, and %s (%s)",
             *(lost.start, lost.end, lost.path, lost.reason, lost.fingerprint),
@@ -50,21 +58,26 @@ class Losses:
         key = self.keys.lost(self.edge)
         now_s = broker.now_us(self.client) / 1_000_000
         with self.client.pipeline() as pipeline:
-            pipeline.zadd(key, {json.dumps(asdict(lost), separators=(",", ":")): now_s}, nx=True)
-            pipeline.zremrangebyrank(key, 0, -MOST - 1)
+            pipeline.zadd(key, {msgspec.json.encode(lost): now_s}, nx=True)
+            pipeline.zremrangebyrank(key, 0, -MAX_RANGES - 1)
             pipeline.expire(key, REMEMBER_S)
             pipeline.execute()
 
 
 def merged(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Ranges in order, those that touch as one."""
-    made: list[tuple[int, int]] = []
+    """Ranges in order; those that touch become one."""
+    joined: list[tuple[int, int]] = []
     for start, end in ranges:
-        made.append((made.pop()[0] if made and made[-1][1] == start else start, end))
-    return made
+        joined.append((joined.pop()[0] if joined and joined[-1][1] == start else start, end))
+    return joined
 
 
-def lost_ranges(client: redis.Redis, keys: Keys, edge: str) -> list[tuple[Range, float]]:
-    """What an edge has lost, each with the time it was found lost (seconds since 1970, broker's clock), oldest first."""
-    found: Any = client.zrange(keys.lost(edge), 0, -1, withscores=True)
-    return [(Range(**json.loads(text)), float(at)) for text, at in found]
+def of_edge(client: redis.Redis, keys: Keys, edge: str) -> list[Loss]:
+    """What an edge has lost, oldest first."""
+    entries: list[tuple[bytes, float]] = client.zrange(keys.lost(edge), 0, -1, withscores=True)  # type: ignore[assignment]
+    return [Loss(edge, msgspec.json.decode(document, type=LostRange), float(at_s)) for document, at_s in entries]
+
+
+def of_all_edges(client: redis.Redis, keys: Keys, max_edges: int | None = None) -> list[Loss]:
+    """What each edge has lost; of so many edges at most."""
+    return [loss for edge in reading.edges(client, keys)[:max_edges] for loss in of_edge(client, keys, edge)]

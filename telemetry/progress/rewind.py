@@ -3,40 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
 
+import redis
+from msgspec.structs import replace
+
+from telemetry.progress.keys import Keys
+from telemetry.progress.state import Prefix, SourceState, encode
 from telemetry.progress.window import Window
 from telemetry.readings.digests import digest
 
-State = dict[str, Any]
+# KEYS: source, acks. ARGV: state. The token grows, so whoever holds the source finds it taken.
+OVERWRITE = """
+redis.call('HINCRBY', KEYS[1], 'token', 1)
+redis.call('HSET', KEYS[1], 'lease_until_ms', 0, 'state', ARGV[1])
+redis.call('DEL', KEYS[2])
+"""
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
-    """Bytes [start, end) of a source that the ledger has, and the line they begin at."""
-
-    start: int
-    end: int
-    line: int
-
-
-def rewound(state: State, ledger: Iterable[Range]) -> State:
-    """The state of a source as the ledger justifies it.
+def rewound(state: SourceState, ledger: Iterable[tuple[int, int, int]]) -> SourceState:
+    """The state of a source as the ledger justifies it. `ledger`: start, end (bytes) and first line of what it holds.
 
     If the ledger ends before the committed offset, that becomes the beginning of the last range of the contiguous prefix,
-    as the line behind that range is not known: one batch is published again, and known to the ledger. The flights go in
-    any case: some of them may be marked as acknowledged for commits that are forgotten.
+    as the line behind that range is not known: one batch is published again, and the ledger knows it. The flights go in
+    any case: some of them may be marked as acknowledged for commits that the database has forgotten.
     """
-    begin, line = state["begin"]
-    last = Range(begin, begin, line)
-    for each in sorted(ledger, key=lambda each: (each.start, each.end)):
-        if each.start > last.end:
+    begin, first_line = state.first_record
+    last = (begin, begin, first_line)
+    for start, end, line in sorted(ledger):
+        if start > last[1]:
             break
-        if each.end > last.end:
-            last = each
-    former = Window.from_json(state["window"])
-    if last.end >= former.committed:
-        return {**state, "window": Window(former.committed, former.line).to_json()}
-    window = Window(last.start, last.line)
-    return {**state, "window": window.to_json(), "prefix": [last.start, last.start, digest(b"")]}
+        if end > last[1]:
+            last = (start, end, line)
+    start, end, line = last
+    former = state.window
+    if end >= former.committed:
+        return replace(state, window=Window(former.committed, former.line))
+    return replace(state, window=Window(start, line), prefix=Prefix(start, start, digest(b"")))
+
+
+def overwrite(client: redis.Redis, keys: Keys, edge: str, source_id: str, state: SourceState) -> None:
+    """Give a source another state, whoever holds it; the holder notices it at its next save."""
+    client.eval(OVERWRITE, 2, keys.source(edge, source_id), keys.acks(edge, source_id), encode(state))

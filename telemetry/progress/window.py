@@ -7,10 +7,13 @@ is bounded by the caller: it is the backpressure. Nothing is published again for
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 from zlib import crc32
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from telemetry.readings.extent import Extent
 
 MAX_BACK_OFF_DOUBLINGS = 5
 # The state of a source is written whole at each change.
@@ -26,12 +29,11 @@ class Clock:
     boot: str
 
 
-@dataclass(frozen=True, slots=True)
-class Flight:
-    """One published batch: its bytes [start, end), the lines it begins and the next begins at, and when it was published.
+class Flight(Struct, frozen=True, array_like=True):
+    """One published batch: its extent, and when it was published. Written as an array, in the order of the fields.
 
     `sent_s`, `boot` and `epoch` (the broker's mark) are of the last publication, `first_published_us` (broker's clock) of
-    the first; `tries` counts.
+    the first; `tries` counts publications.
     """
 
     batch_id: str
@@ -46,6 +48,11 @@ class Flight:
     tries: int = 1
     acked: bool = False
 
+    @property
+    def extent(self) -> Extent:
+        """Its bytes and lines."""
+        return Extent(self.start, self.end, self.line, self.end_line)
+
     def age_s(self, now: Clock) -> float:
         """Seconds since the last publication; for ever if another boot's clock stamped it."""
         return now.seconds - self.sent_s if self.boot == now.boot else float("inf")
@@ -53,9 +60,9 @@ class Flight:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A message without rows, sent when batches are overdue and nothing speaks for their loss yet.
+    """A message without rows, sent when batches are overdue and nothing proves their loss yet.
 
-    The queue is first in, first out: its acknowledgement says that what was published clearly before it was lost.
+    The queue is first in, first out: when the probe is acknowledged, batches published clearly before it are lost.
     """
 
     batch_id: str
@@ -63,17 +70,17 @@ class Probe:
     tries: int
 
     def is_due_again(self, now: Clock, after_s: float) -> bool:
-        """Whether it too may be lost. Waits ever longer: with the centre dead, probes must not fill the broker."""
+        """Whether the probe may be lost too. Each wait is longer: with the centre dead, probes must not fill the broker."""
         return now.seconds - self.sent_s >= after_s * (1 << min(self.tries, MAX_BACK_OFF_DOUBLINGS))
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What speaks for a loss. Instants are on the monotonic clock of this boot.
+    """Facts that prove a loss. Instants are on the monotonic clock of this boot.
 
-    `epoch` is the broker's mark now. At `empty_since_s` neither the queue nor its unacknowledged set held anything, nor do
-    they now, so long after that whoever had fetched a message before would have noted it. `acked_sent_s` is when the latest
-    acknowledged batch of this edge was published. At `taken_s` the source was taken: what another boot stamped is older.
+    `epoch` is the broker's mark now. `empty_since_s`: the queue and its unacknowledged set were empty then and have stayed
+    empty for so long that a collector which had fetched a message before would have noted it. `acked_sent_s`: when the
+    latest acknowledged batch of this edge was published. `taken_s`: when the source was taken; another boot stamped before it.
     """
 
     epoch: str
@@ -82,8 +89,7 @@ class Evidence:
     taken_s: float = math.inf
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True):
     """Committed offset and line (from 1), and the flights behind it in order, without gaps."""
 
     committed: int
@@ -113,6 +119,8 @@ class Window:
 
     def acknowledge(self, batch_ids: frozenset[str]) -> Window:
         """Mark batches as acknowledged and commit the contiguous prefix. Ids of no flight change nothing."""
+        if not batch_ids:
+            return self
         flights = [replace(f, acked=True) if f.batch_id in batch_ids else f for f in self.flights]
         done = 0
         while done < len(flights) and flights[done].acked:
@@ -135,8 +143,8 @@ class Window:
     def suspects(self, evidence: Evidence, now: Clock, after_s: float) -> list[Flight]:
         """The flights that are lost, in order.
 
-        Those that another broker swallowed at once; others when they are old enough (with back-off and jitter) and
-        something speaks for their loss.
+        A flight of another broker's epoch is lost at once. Any other must be old enough (with back-off and jitter), and
+        the evidence must prove its loss.
         """
         return [
             f
@@ -145,18 +153,8 @@ class Window:
         ]
 
     def overdue(self, now: Clock, after_s: float) -> bool:
-        """Whether a flight is old enough to be asked after."""
+        """Whether a flight is old enough to send a probe after it."""
         return any(not f.acked and _is_old(f, now, after_s) for f in self.flights)
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON holds it."""
-        flights = [[getattr(f, name) for name in Flight.__slots__] for f in self.flights]
-        return {"committed": self.committed, "line": self.line, "flights": flights}
-
-    @classmethod
-    def from_json(cls, state: Mapping[str, Any]) -> Window:
-        """The window that `to_json` wrote."""
-        return cls(state["committed"], state["line"], tuple(Flight(*each) for each in state["flights"]))
 
 
 def _is_old(flight: Flight, now: Clock, after_s: float) -> bool:
@@ -171,6 +169,6 @@ def _is_old(flight: Flight, now: Clock, after_s: float) -> bool:
 
 def _is_lost(flight: Flight, evidence: Evidence, now: Clock, after_s: float) -> bool:
     sent_s = flight.sent_s if flight.boot == now.boot else evidence.taken_s
-    nowhere = evidence.empty_since_s is not None and sent_s <= evidence.empty_since_s
-    passed = evidence.acked_sent_s is not None and evidence.acked_sent_s - sent_s >= after_s
-    return nowhere or passed
+    was_in_no_queue = evidence.empty_since_s is not None and sent_s <= evidence.empty_since_s
+    was_overtaken = evidence.acked_sent_s is not None and evidence.acked_sent_s - sent_s >= after_s
+    return was_in_no_queue or was_overtaken

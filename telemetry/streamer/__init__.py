@@ -1,6 +1,10 @@
 """The edge's worker: finds sources, reads what is complete, publishes batches, keeps the window.
 
-`window` decides (pure), `registry` remembers in Redis, `source` reads files, `modes` says what is read next, `outbox` what goes
-out; `stream` joins them for one source, `opening` makes streams of files, `streamer` does a tick over all of them, `tasks` is
-the Celery face. It knows `telemetry.readings` and no database.
+`tasks` is the Celery face and `schedule` beat's. `tick` does one tick over all sources: `matching` finds files, `membership`
+tells how many of them are this replica's, `deferred` holds those left alone for a while, `adoption` makes streams of files,
+`orphans` finds sources whose file is gone, `queue_watch` gathers the evidence of losses. `stream` is one source: `source` reads
+its file, `verified` knows whether the bytes that were read are still there, `modes` choose what is read next, `batching` cuts
+batches out of it, `outbox` and `publish` send them, `tally` counts. `clock` is the machine's monotonic clock.
+
+What is remembered between ticks, and every decision about it, is in `telemetry.progress`. No database is known here.
 """

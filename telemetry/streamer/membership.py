@@ -1,7 +1,8 @@
-"""How the streamers of one edge share its sources: each says that it lives, and holds its part of them and no more.
+"""How the streamers of one edge share its sources: each reports that it lives, and holds its part of them and no more.
 
-Leases and tokens keep a source with one of them (`registry`); this only says how many there should be with each. All times
-are the broker's, which may be set back: who seems to live for longer than a lease is taken for dead.
+Leases and tokens keep a source with one streamer (`telemetry.progress.claims`); this module only tells how many sources each
+should hold. All times are the broker's. Its clock may be set back: a streamer that seems to live for longer than a lease counts
+as dead.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ return redis.call('ZCARD', KEYS[1])
 
 
 @dataclass(slots=True)
-class Streamers:
-    """The live streamers of an edge, as one of them (or beat, who only counts) sees them."""
+class Membership:
+    """The live streamers of an edge, as one of them sees them, or beat, which only counts them."""
 
     client: redis.Redis
     keys: Keys
@@ -41,12 +42,11 @@ class Streamers:
         self._live = self.client.register_script(LIVE)
 
     def count(self, owner: str = "") -> int:
-        """How many live, at least one. `owner` says of itself that it does."""
-        found = self._live([self.keys.streamers(self.edge)], [self.lease_s * 1000, owner])
-        return max(1, int(found))
+        """How many live, at least one. `owner` reports itself as one of them."""
+        return max(1, int(self._live([self.keys.streamers(self.edge)], [self.lease_s * 1000, owner])))
 
     def leave(self, owner: str) -> None:
-        """Be counted no more."""
+        """Count an owner no more."""
         self.client.zrem(self.keys.streamers(self.edge), owner)
 
 

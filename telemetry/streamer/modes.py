@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from telemetry.progress.registry import State
+from telemetry.progress.state import Pace
 from telemetry.progress.window import Window
 from telemetry.streamer.batching import TYPICAL_ROW_BYTES, Cut, Reader, cut, cuts, first_timestamp_us
 from telemetry.streamer.source import SourceFile
@@ -40,10 +40,10 @@ class Tail:
     holds_back: ClassVar = False
 
     def begin(self, now_us: int) -> None:
-        """Begin at the beginning of the file."""
+        """A tail has no pass: nothing to prepare."""
 
-    def resume(self, state: State) -> None:
-        """Go on as a state of the registry says."""
+    def resume(self, pace: Pace) -> None:
+        """A tail has no pass: nothing to take up."""
 
     def coming(self, window: Window, unread_bytes: int, room_bytes: int, now_us: int) -> Iterator[Cut]:
         """The next batches behind a window: what is known to be unread, as far as there is room and rows are complete."""
@@ -65,9 +65,9 @@ class Tail:
             self._row_bytes = (each.end - each.start) / each.readings.rows
             yield each
 
-    def to_state(self) -> State:
-        """What the registry keeps of it."""
-        return {"anchor": None, "first": self.reader.first_us, "pass_end": 0}
+    def pace(self) -> Pace:
+        """What is kept of it."""
+        return Pace()
 
 
 @dataclass(slots=True)
@@ -93,12 +93,12 @@ class Replay:
         self.reader = replace(self.reader, anchor_us=anchor_us, first_us=anchor_us if first_us is None else first_us)
         self._waiting = None
 
-    def resume(self, state: State) -> None:
-        """Go on with the pass that a state of the registry tells of."""
-        self.pass_end_us = state["pass_end"]
-        self.reader = replace(self.reader, anchor_us=state["anchor"], first_us=state["first"])
+    def resume(self, pace: Pace) -> None:
+        """Go on with a pass that was begun."""
+        self.pass_end_us = pace.pass_end_us
+        self.reader = replace(self.reader, anchor_us=pace.anchor_us, first_us=pace.first_us)
 
-    def coming(self, window: Window, _unread_bytes: int, _room_bytes: int, now_us: int) -> Iterator[Cut]:
+    def coming(self, window: Window, unread_bytes: int, room_bytes: int, now_us: int) -> Iterator[Cut]:
         """The next batch, unless it would run ahead of the clock."""
         waited = self._waiting
         found = waited or cut(self.source, self.reader, window.end, window.end_line, limit=self.batch_size, now_us=now_us)
@@ -115,6 +115,6 @@ class Replay:
             hours = (latest_us - now_us) / LONG_WAIT_US
             log.warning("%s: line %d waits %.1f hours to be replayed", self.source.path, found.line, hours)
 
-    def to_state(self) -> State:
-        """What the registry keeps of it."""
-        return {"anchor": self.reader.anchor_us, "first": self.reader.first_us, "pass_end": self.pass_end_us}
+    def pace(self) -> Pace:
+        """What is kept of it."""
+        return Pace(self.reader.anchor_us, self.reader.first_us, self.pass_end_us)

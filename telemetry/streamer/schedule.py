@@ -14,7 +14,7 @@ from telemetry import broker
 from telemetry.monitoring.port.beat import Scheduler
 from telemetry.progress.keys import Keys
 from telemetry.settings import Settings
-from telemetry.streamer.membership import Streamers
+from telemetry.streamer.membership import Membership
 
 MOST_WAITING = 3
 # What sending takes is made up for by waking early (celery.beat.Scheduler.adjust).
@@ -28,7 +28,7 @@ class TickScheduler(Scheduler):
         self._settings: Settings = app.telemetry_settings
         self._client = broker.connect(self._settings)
         settings = self._settings
-        self._streamers = Streamers(self._client, Keys(settings.key_prefix), settings.edge, settings.lease_s)
+        self._membership = Membership(self._client, Keys(settings.key_prefix), settings.edge, settings.lease_s)
         super().__init__(app, *args, **kwargs)
 
     def adjust(self, n: Any, drift: float = -EARLY_S) -> Any:
@@ -40,7 +40,7 @@ class TickScheduler(Scheduler):
 
     def apply_async(self, entry: ScheduleEntry, producer: Any = None, advance: bool = True, **kwargs: Any) -> Any:
         """Send a tick to each streamer, unless some wait. Raises when the broker is away; beat logs it and goes on."""
-        streamers = self._streamers.count()
+        streamers = self._membership.count()
         room = MOST_WAITING * streamers - int(self._client.llen(self._settings.tick_queue))
         if room <= 0:
             self.ticking.done()

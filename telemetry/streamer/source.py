@@ -7,25 +7,16 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
 from telemetry.formats.heads import Head, identify, needed_bytes
+from telemetry.progress.state import Inode, Prefix
 from telemetry.readings.digests import digest
 
 SCAN_BYTES = 1 << 20
 PREFIX_BYTES = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Prefix:
-    """A digest of the last bytes before an offset: whether they changed says whether the offset still means anything."""
-
-    start: int
-    end: int
-    digest: str
 
 
 class Stamp(NamedTuple):
@@ -64,7 +55,7 @@ class SourceFile:
 
     @classmethod
     def gone(cls, path: Path, fingerprint: str) -> SourceFile:
-        """What is left of a file that is not there any more: its name, and no bytes."""
+        """A file that is not there any more: its name, and no bytes."""
         return cls(path, os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), Head(None, 0, 0, 0, fingerprint), final=True)
 
     def __enter__(self) -> Self:
@@ -87,16 +78,22 @@ class SourceFile:
         return Stamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
     def quiet_s(self) -> float:
-        """For how long no change was seen, by those who asked this before; a change of name is one too."""
+        """Seconds since a change was last seen by a call of this; a change of name counts."""
         stamp = self.stamp()
         if stamp != self._seen:
             self._seen, self._since_s = stamp, time.monotonic()
         return time.monotonic() - self._since_s
 
-    def identity(self) -> tuple[int, int]:
-        """Device and inode: whether a path still leads to this file."""
-        status = os.fstat(self._fd)
-        return status.st_dev, status.st_ino
+    def inode(self) -> Inode:
+        """Device and inode of the open file."""
+        return _inode(os.fstat(self._fd))
+
+    def is_at_its_path(self) -> bool:
+        """Whether the path still leads to this file."""
+        try:
+            return _inode(self.path.stat()) == self.inode()
+        except OSError:
+            return False
 
     def read(self, start: int, length: int) -> bytes:
         """Up to `length` bytes from `start`; fewer at the end of the file."""
@@ -137,3 +134,7 @@ def _head(fd: int, max_record: int, *, final: bool) -> Head | None:
     wanted = needed_bytes(max_record)
     head = os.pread(fd, wanted, 0)
     return identify(head, max_record=max_record, final=final and len(head) < wanted)
+
+
+def _inode(status: os.stat_result) -> Inode:
+    return Inode(status.st_dev, status.st_ino)

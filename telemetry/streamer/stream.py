@@ -1,24 +1,29 @@
-"""One source being streamed: the file, its window, its outbox and its entry in the registry, joined.
+"""One source being streamed: the file, its window, its outbox and its claim, joined.
 
 A step collects acknowledgements, moves the committed offset, cuts new batches, saves the window, and only then publishes:
 what is on the wire is always in the window, so a streamer killed anywhere publishes the same batches again or none.
 
-Once the bytes that were read are no longer there, nothing more is read: what is in flight is waited for, what of it must be
-published again and cannot is lost, and so is what was seen and not read. Then the source ends, to be opened anew.
+A stream is `Reading` until the bytes that were read are no longer there. Then it is `Draining`: nothing more is read, and the
+batches in flight are waited for. Batches that must be published again but can no longer be read are lost, and so are bytes that
+were seen but never read. When nothing is in flight any more the source ends, to be opened anew.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from dataclasses import replace as with_fields
 from itertools import islice
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from telemetry.monitoring.counters import stations
-from telemetry.progress.growth import Growth
-from telemetry.progress.losses import Range, merged
-from telemetry.progress.registry import Claim, Registry, State
+from telemetry.progress.claims import Claim, Claims, Saved
+from telemetry.progress.growth import Note, noted
+from telemetry.progress.losses import LostRange, merged
+from telemetry.progress.state import FirstRecord, SourceState
 from telemetry.progress.window import MAX_FLIGHTS, Evidence, Flight, Window
 from telemetry.readings import wire
 from telemetry.readings.digests import wire_path
@@ -26,14 +31,29 @@ from telemetry.streamer import clock
 from telemetry.streamer.batching import MAX_BLOCK_BYTES, Cut, cut
 from telemetry.streamer.modes import Replay, Tail
 from telemetry.streamer.outbox import Outbox
-from telemetry.streamer.source import Prefix, SourceFile, Stamp
+from telemetry.streamer.source import SourceFile
+from telemetry.streamer.tally import Tally
+from telemetry.streamer.verified import Verified
 
 log = logging.getLogger(__name__)
 
-CHANGED = "its file was cut or written anew"
-GONE = "its file is gone"
 
-Lose = Callable[[Range], None]
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The file is read on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draining:
+    """The bytes that were read are gone, and why: batches in flight are waited for, nothing more is read."""
+
+    reason: str
+
+
+Phase = Reading | Draining
+READING = Reading()
+CHANGED = Draining("its file was cut or written anew")
+GONE = Draining("its file is gone")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,41 +76,43 @@ class Done(NamedTuple):
 
 @dataclass(slots=True)
 class Stream:
-    """A claimed source. `after_s` is how old a batch gets before it may be lost, `lost_to` what became of bytes not there."""
+    """A claimed source. `after_s` is how old a batch gets before it may be lost."""
 
-    registry: Registry
-    lose: Lose
+    claims: Claims
+    lose: Callable[[LostRange], None]
     source: SourceFile
     source_id: str
     mode: Tail | Replay
     outbox: Outbox
     window_bytes: int
     after_s: float
-    lost_to: str = ""
+    phase: Phase = READING
+    tally: Tally = field(default_factory=Tally)
+    acked_sent_s: float | None = None
     claim: Claim = field(init=False)
     window: Window = field(init=False)
-    rows_read: int = 0
-    dead_batches: int = 0
-    dead_rows: int = 0
-    acked_sent_s: float | None = None
-    _at_end: bool = False
-    _prefix: Prefix = field(init=False)
+    _verified: Verified = field(init=False)
+    # What does not change of the state, whatever is read.
+    _base: SourceState = field(init=False)
+    _saved: SourceState | None = None
+    _growth: tuple[Note, ...] = ()
     _taken_s: float = 0.0
-    _size: int = 0
-    _stamp: Stamp | None = None
-    _rows: dict[str, int] = field(default_factory=dict)
-    _unsaved: bool = False
-    _growth: Growth = field(default_factory=Growth)
-    _saved_size: int = -1
-    _kept: State = field(default_factory=dict)
+    _at_end: bool = False
 
     def take(self, *, now_us: int) -> bool:
-        """Claim the source and continue where its state says. False if another streamer holds it."""
-        claim = self.registry.claim(self.source_id)
+        """Claim the source and continue where its state ends. False if another streamer holds it."""
+        claim = self.claims.claim(self.source_id)
         if claim is None:
             return False
         self.claim = claim
-        self._resume(claim.state, now_us)
+        self._taken_s = clock.now().seconds
+        if claim.state is not None and (claim.state.anchor_us is not None) == self.mode.replays:
+            self._resume(claim.state)
+            return True
+        if claim.state is not None:
+            log.warning("%s was read in another mode; it is read again from its beginning", self.source.path)
+        self._begin(now_us)
+        self._save(now_us)
         return True
 
     def idle(self) -> bool:
@@ -110,29 +132,32 @@ class Stream:
         acked, now_us, anchor_us = moment.acked, moment.now_us, self.mode.reader.anchor_us
         self._collect(acked)
         self._look()
-        again = self._again(moment)
-        new = [] if self.lost_to else self._cut_new(moment)
+        again = self._cut_again(moment)
+        new = self._cut_new(moment) if self.phase == READING else []
         self.outbox.add("again", again)
         self.outbox.add("first", new)
-        if self._unsaved or acked:
+        if self._is_unsaved() or acked:
             self._save(now_us, acked)
         self.outbox.send(self.window, anchor_us, now_us)
         if not (again or acked):
             self.outbox.ask(self.window, anchor_us, now_us, self.after_s)
-        if self.lost_to and not self.window.flights:
-            self._end()
+        if isinstance(self.phase, Draining) and not self.window.flights:
+            self._end(self.phase)
         return Done(bool(acked or again or new), len(again))
 
     def renew(self, now_us: int) -> None:
-        """Keep the lease, and say how large the file is by now. Raises TakenError if another streamer has taken the source."""
+        """Keep the lease, and save how large the file is by now. Raises TakenError if another streamer has taken the source."""
         self._look()
-        changed = self._unsaved or self._size != self._saved_size
-        self._checked(self.registry.save(self.claim, self._state(now_us) if changed else None), now_us)
+        saved = self._saved
+        if saved is None or saved.window != self.window or saved.size_bytes != self._verified.size_bytes:
+            self._save(now_us)
+        else:
+            self._check(self.claims.save(self.claim), now_us)
 
     def release(self) -> None:
         """Give the source up."""
         try:
-            self.registry.release(self.claim)
+            self.claims.release(self.claim)
         finally:
             self.source.close()
 
@@ -142,38 +167,29 @@ class Stream:
             self._begin(now_us)
             self._save(now_us)
 
-    def _resume(self, state: State | None, now_us: int) -> None:
-        self._taken_s = clock.now().seconds
-        if state is None or (state["anchor"] is not None) != self.mode.replays:
-            if state:
-                log.warning("%s was read in another mode; it is read again from its beginning", self.source.path)
-            self._begin(now_us)
-            self._save(now_us)
-            return
-        self.window = Window.from_json(state["window"])
-        self._prefix = Prefix(*state["prefix"])
-        self._growth = Growth.from_json(state.get("grown", ()))
-        self._size = state["size"]
-        self.rows_read = state["rows"]
-        self.mode.resume(state)
-        if self.lost_to == GONE:
-            # What nobody can read any more says nothing of the file that was.
-            self._kept = {name: state[name] for name in ("foreign", "inode", "begin")}
-        how = self.mode.reader.interpretation()
-        if state.get("how", how) != how and self.source.still_has(self._prefix):
+    def _resume(self, state: SourceState) -> None:
+        self.window = state.window
+        self._verified = Verified(self.source, state.prefix, state.size_bytes)
+        self._growth = state.growth
+        self._saved = state
+        self.tally.rows_read = state.rows_read
+        self.mode.resume(state.pace)
+        # Of a file that is gone, only its state still tells what it was.
+        self._base = state if self.phase == GONE else self._first_state()
+        if state.interpretation not in {None, self.mode.reader.interpretation()} and self._verified.is_intact():
             # Its flights cannot be cut again; read otherwise, they are other batches.
-            self._move(Window(self.window.committed, self.window.line))
-            self._prefix = self.source.prefix(self.window.end)
+            self.window = Window(self.window.committed, self.window.line)
+            self._verified.advance(self.window.end)
 
     def _begin(self, now_us: int) -> None:
         head = self.source.head
-        self._size = self.source.size()
         self.window = Window(head.end, head.lines + 1)
-        self._prefix = self.source.prefix(head.end)
-        self._growth = Growth()
-        self._unsaved = True
+        self._verified = Verified.up_to(self.source, head.end)
+        self._growth = ()
+        self._saved = None
+        self._base = self._first_state()
         self.outbox.clear()
-        self._rows.clear()
+        self.tally.forget_flights()
         self.mode.begin(now_us)
 
     def _collect(self, acked: dict[str, str]) -> None:
@@ -181,37 +197,26 @@ class Stream:
         sent = [f.sent_s for f in self.window.flights if f.batch_id in acked and f.tries == 1 and f.boot == boot]
         sent += self.outbox.answered(acked)
         for batch_id, status in acked.items():
-            rows = self._rows.pop(batch_id, None)
-            if status == "dead" and rows is not None:
-                self.dead_batches, self.dead_rows = self.dead_batches + 1, self.dead_rows + rows
+            self.tally.settled(batch_id, status)
         if self.acked_sent_s is not None:
             sent.append(self.acked_sent_s)
         self.acked_sent_s = max(sent, default=None)
-        self._move(self.window.acknowledge(frozenset(acked)))
-
-    def _move(self, window: Window) -> None:
-        self._unsaved |= window != self.window
-        self.window = window
+        self.window = self.window.acknowledge(frozenset(acked))
 
     def _look(self) -> None:
-        """See how far the file goes now, and whether what was read of it is still there."""
-        stamp = self.source.stamp()
-        if self.lost_to or (stamp == self._stamp and stamp.size == self.window.end):
-            return
-        if self.source.still_has(self._prefix):
-            self._stamp, self._size = stamp, stamp.size
-        else:
-            self.lost_to = CHANGED
+        """See how far the file goes now, and whether the bytes that were read are still there."""
+        if self.phase == READING and not self._verified.look():
+            self.phase = CHANGED
 
-    def _again(self, moment: Moment) -> list[Cut]:
-        """Cut again what must be published again; what is no longer there to be cut is lost."""
+    def _cut_again(self, moment: Moment) -> list[Cut]:
+        """Cut again what must be published again; a batch whose bytes are no longer there is lost."""
         again: list[Cut] = []
         lost: list[Flight] = []
-        now, evidence = clock.now(), replace(moment.evidence, taken_s=self._taken_s)
+        now, evidence = clock.now(), with_fields(moment.evidence, taken_s=self._taken_s)
         for flight in self.window.suspects(evidence, now, self.after_s):
             if len(again) >= moment.copies:
                 break
-            found = cut(
+            batch = cut(
                 self.source,
                 self.mode.reader,
                 flight.start,
@@ -220,91 +225,104 @@ class Stream:
                 now_us=moment.now_us,
                 stop=flight.end,
             )
-            if found and found.batch_id == flight.batch_id:
-                self._move(self.window.sent_again(flight.batch_id, now, evidence.epoch))
-                again.append(found)
-                continue
-            lost.append(flight)
+            if batch and batch.batch_id == flight.batch_id:
+                self.window = self.window.sent_again(flight.batch_id, now, evidence.epoch)
+                again.append(batch)
+            else:
+                lost.append(flight)
         if lost:
-            self.lost_to = self.lost_to or CHANGED
-            for start, end in merged((each.start, each.end) for each in lost):
-                self._lose(start, end)
-            self._move(self.window.acknowledge(frozenset(each.batch_id for each in lost)))
+            reason = self.phase = self.phase if isinstance(self.phase, Draining) else CHANGED
+            for start, end in merged((flight.start, flight.end) for flight in lost):
+                self._lose(start, end, reason)
+            self.window = self.window.acknowledge(frozenset(flight.batch_id for flight in lost))
         return again
 
-    def _lose(self, start: int, end: int) -> None:
+    def _lose(self, start: int, end: int, how: Draining) -> None:
         # What a replay shows is no record of anything.
         if end > start and not self.mode.replays:
-            self.lose(Range(wire_path(self.source.path), self.source.head.fingerprint, start, end, self.lost_to))
+            self.lose(LostRange(wire_path(self.source.path), self.source.head.fingerprint, start, end, how.reason))
 
-    def _end(self) -> None:
+    def _end(self, how: Draining) -> None:
         """Give up a source of which nothing is in flight and nothing is left to read."""
-        self._lose(self.window.end, self._size)
-        self.registry.end(self.claim)
-        raise ChangedError(self.lost_to)
+        self._lose(self.window.end, self._verified.size_bytes, how)
+        self.claims.end(self.claim)
+        raise ChangedError(how.reason)
 
     def _cut_new(self, moment: Moment) -> list[Cut]:
         self._at_end = False
         # A block a step, however wide the window: the centre is to have something to do while the next one is read.
         room = min(self.window_bytes - self.window.span, moment.room_bytes, MAX_BLOCK_BYTES)
         flights = MAX_FLIGHTS - len(self.window.flights)
-        if self._size == self.window.end or room <= 0 or flights <= 0:
+        unread_bytes = self._verified.size_bytes - self.window.end
+        if not unread_bytes or room <= 0 or flights <= 0:
             return []
-        coming = self.mode.coming(self.window, self._size - self.window.end, room, moment.now_us)
-        new = list(islice(coming, flights))
-        if not self.source.still_has(self._prefix):
+        new = list(islice(self.mode.coming(self.window, unread_bytes, room, moment.now_us), flights))
+        if not self._verified.is_intact():
             # It changed while it was read: there is no telling what was read.
-            self.lost_to = CHANGED
+            self.phase = CHANGED
             return []
-        for found in new:
-            room -= found.end - found.start
-            self._launch(found, moment)
+        for batch in new:
+            room -= batch.end - batch.start
+            self._launch(batch, moment)
         self._at_end = room > 0 and len(new) < flights and not self.mode.holds_back
         if new:
-            self._prefix = self.source.prefix(self.window.end)
+            self._verified.advance(self.window.end)
         return new
 
-    def _launch(self, found: Cut, moment: Moment) -> None:
+    def _launch(self, batch: Cut, moment: Moment) -> None:
         now, epoch = clock.now(), moment.evidence.epoch
-        self.rows_read += found.readings.rows
-        self._rows[found.batch_id] = found.readings.rows
-        stations.read(found.readings.rows)
-        place = (found.batch_id, found.start, found.end, found.line, found.end_line)
-        self._move(self.window.publish(Flight(*place, now.seconds, now.boot, epoch, moment.now_us)))
+        self.tally.read(batch.batch_id, batch.readings.rows)
+        stations.read(batch.readings.rows)
+        extent = (batch.start, batch.end, batch.line, batch.end_line)
+        self.window = self.window.publish(Flight(batch.batch_id, *extent, now.seconds, now.boot, epoch, moment.now_us))
+
+    def _is_unsaved(self) -> bool:
+        return self._saved is None or self._saved.window != self.window
 
     def _save(self, now_us: int, acked: Iterable[str] = ()) -> None:
-        self._checked(self.registry.save(self.claim, self._state(now_us), acked), now_us)
-        self._unsaved = False
+        state = self._state(now_us)
+        self._check(self.claims.save(self.claim, state, acked), now_us)
+        self._saved = state
 
-    def _checked(self, saved: str, now_us: int) -> None:
-        if saved == "taken":
+    def _check(self, answer: Saved, now_us: int) -> None:
+        if answer == "taken":
             raise TakenError(self.source_id)
-        if saved == "gone":
+        if answer == "gone":
             # The broker lost its keys, we have not: go on from here rather than read everything again.
-            claim = self.registry.claim(self.source_id, self._state(now_us))
+            claim = self.claims.claim(self.source_id, self._state(now_us))
             if claim is None:
                 raise TakenError(self.source_id)
             self.claim = claim
 
-    def _state(self, now_us: int) -> State:
-        self._saved_size = self._size
-        self._growth = self._growth.noted(self._size, self.window.committed, now_us)
-        return {
-            "path": str(self.source.path),
-            "fingerprint": self.source.head.fingerprint,
-            "foreign": self.source.head.format is None,
-            "inode": list(self.source.identity()),
-            "size": self._size,
-            "grown": self._growth.to_json(),
-            "window_bytes": self.window_bytes,
-            "rows": self.rows_read,
-            "begin": [self.source.head.end, self.source.head.lines + 1],
-            "prefix": [self._prefix.start, self._prefix.end, self._prefix.digest],
-            "how": self.mode.reader.interpretation(),
-            "window": self.window.to_json(),
-            **self.mode.to_state(),
-            **self._kept,
-        }
+    def _first_state(self) -> SourceState:
+        head = self.source.head
+        return SourceState(
+            path=str(self.source.path),
+            fingerprint=head.fingerprint,
+            foreign=head.format is None,
+            inode=self.source.inode(),
+            first_record=FirstRecord(head.end, head.lines + 1),
+            size_bytes=0,
+            window=self.window,
+            window_bytes=self.window_bytes,
+            rows_read=0,
+            prefix=self._verified.prefix,
+            anchor_us=None,
+        )
+
+    def _state(self, now_us: int) -> SourceState:
+        self._growth = noted(self._growth, self._verified.size_bytes, self.window.committed, now_us)
+        return replace(
+            self._base,
+            size_bytes=self._verified.size_bytes,
+            growth=self._growth,
+            window=self.window,
+            window_bytes=self.window_bytes,
+            rows_read=self.tally.rows_read,
+            prefix=self._verified.prefix,
+            interpretation=self.mode.reader.interpretation(),
+            **self.mode.pace()._asdict(),
+        )
 
 
 class ChangedError(Exception):

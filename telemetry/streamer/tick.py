@@ -1,12 +1,11 @@
 """A tick over the sources of an edge: finds files, opens and drops streams, lets each take its steps in turn.
 
-What another replica holds is left to it, and so is its part of what nobody holds (`share`). What goes wrong with one
-file is said and does not stop the others.
+What another replica holds is left to it, and so is its part of what nobody holds (`membership`). What goes wrong with one
+file is logged and does not stop the others.
 """
 
 from __future__ import annotations
 
-import glob
 import logging
 import math
 import os
@@ -18,45 +17,56 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from secrets import token_hex
+from typing import NamedTuple
 
 import redis
 from kombu.exceptions import OperationalError
 
 from telemetry import broker
+from telemetry.progress.claims import Claims
 from telemetry.progress.keys import Keys
 from telemetry.progress.losses import Losses
-from telemetry.progress.registry import Registry
 from telemetry.progress.window import Evidence
 from telemetry.settings import Settings
-from telemetry.streamer.adoption import Known, Opening
-from telemetry.streamer.membership import Streamers, part
-from telemetry.streamer.orphans import Remains
+from telemetry.streamer.adoption import Adoption, Known
+from telemetry.streamer.deferred import Deferred
+from telemetry.streamer.matching import matching
+from telemetry.streamer.membership import Membership, part
+from telemetry.streamer.orphans import Orphans
 from telemetry.streamer.outbox import Publish
-from telemetry.streamer.queue_watch import Witness
+from telemetry.streamer.queue_watch import QueueWatch
 from telemetry.streamer.source import SourceFile
-from telemetry.streamer.stream import ChangedError, Moment, Stream, TakenError
+from telemetry.streamer.stream import READING, ChangedError, Moment, Stream, TakenError
 
 log = logging.getLogger(__name__)
 
 MIN_BUDGET_S = 0.5
 # As far as its heartbeat says, a worker is alive between its ticks only.
 MAX_BUDGET_S = 20.0
-POLL_S = 0.01
-MOST_POLL_S = 0.25
+MIN_PAUSE_S = 0.01
+MAX_PAUSE_S = 0.25
 # Published again in one tick, all sources together: copies must not crowd out what is new.
-MOST_COPIES = 16
+MAX_COPIES = 16
 # Acknowledgements are asked for together, for a distant broker; but those of a source that others kept waiting are asked anew.
-MOST_ASKED = 16
+MAX_ASKED = 16
 FRESH_S = 0.1
 # What says that the broker is away, which no source is to blame for.
 BROKER_ERRORS = (redis.RedisError, OperationalError)
+
+
+class Round(NamedTuple):
+    """What one step of each source came to: whether anything was done, whether rows are left to read, the copies published."""
+
+    progressed: bool
+    rows_left: bool
+    copies: int
 
 
 @dataclass(slots=True)
 class Streamer:
     """The sources one streamer process works on. `final` says that no file will grow: `ingest` reads each to its end.
 
-    `standing` says that somebody should be told when no streamer of this edge ticks any more.
+    `standing` says that a person should be told when no streamer of this edge ticks any more.
     """
 
     settings: Settings
@@ -65,27 +75,26 @@ class Streamer:
     final: bool = False
     standing: bool = False
     streams: dict[str, Stream] = field(default_factory=dict)
-    registry: Registry = field(init=False)
+    claims: Claims = field(init=False)
     _owner: str = field(init=False)
-    _opening: Opening = field(init=False)
-    _streamers: Streamers = field(init=False)
-    _witness: Witness = field(init=False)
-    _remains: Remains = field(init=False)
+    _adoption: Adoption = field(init=False)
+    _membership: Membership = field(init=False)
+    _queue_watch: QueueWatch = field(init=False)
+    _orphans: Orphans = field(init=False)
+    _deferred: Deferred = field(default_factory=Deferred)
     _live: int = 1
-    _paths: dict[Path, str] = field(default_factory=dict)
-    _elsewhere: dict[Path, float] = field(default_factory=dict)
-    _failures: dict[Path, str] = field(default_factory=dict)
     _renewed_s: float = field(default=-math.inf)
     _swept_s: float = field(default=-math.inf)
 
     def __post_init__(self) -> None:
         settings, keys = self.settings, Keys(self.settings.key_prefix)
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{token_hex(4)}"
-        self.registry = Registry(self.client, keys, settings.edge, self._owner, settings.lease_s)
-        self._opening = Opening(settings, self.client, self.registry, Losses(self.client, keys, settings.edge).enter)
-        self._streamers = Streamers(self.client, keys, settings.edge, settings.lease_s)
-        self._witness = Witness(self.client, settings)
-        self._remains = Remains(max(settings.close_after_s, 2 * settings.lease_s), settings.max_record_bytes)
+        self.claims = Claims(self.client, keys, settings.edge, self._owner, settings.lease_s)
+        lose = Losses(self.client, keys, settings.edge).record
+        self._adoption = Adoption(settings, self.client, self.claims, lose)
+        self._membership = Membership(self.client, keys, settings.edge, settings.lease_s)
+        self._queue_watch = QueueWatch(self.client, settings)
+        self._orphans = Orphans(max(settings.close_after_s, 2 * settings.lease_s), settings.max_record_bytes)
 
     def tick(self, budget_s: float) -> None:
         """Work on all sources until there is nothing to do, at most about `budget_s` seconds."""
@@ -93,31 +102,30 @@ class Streamer:
         paths = matching(self.settings.sources)
         self._renew(paths)
         self.discover(paths, part(len(paths), self._live))
-        self._take_remains()
-        pause_s, copies = POLL_S, MOST_COPIES
+        self._take_orphans()
+        pause_s, copies = MIN_PAUSE_S, MAX_COPIES
         while True:
-            progressed, blocked, copied = self._round(copies)
-            copies -= copied
-            if self.settings.loop_mode or not blocked or time.monotonic() >= deadline:
+            done = self._round(copies)
+            copies -= done.copies
+            if self.settings.loop_mode or not done.rows_left or time.monotonic() >= deadline:
                 break
-            pause_s = POLL_S if progressed else min(2 * pause_s, MOST_POLL_S)
-            if not progressed:
+            pause_s = MIN_PAUSE_S if done.progressed else min(2 * pause_s, MAX_PAUSE_S)
+            if not done.progressed:
                 time.sleep(min(pause_s, max(0.0, deadline - time.monotonic())))
         self._drop_finished()
 
-    def discover(self, paths: Iterable[Path], most: float = math.inf) -> None:
-        """Open the sources at some paths that are not open yet; beyond `most` only those that nobody takes for a lease."""
-        paths = list(paths)
-        free = [path for path in paths if not self._is_open(path)]
-        room = most - (len(paths) - len(free))
-        known = cache(self.registry.known)
+    def discover(self, paths: Iterable[Path], limit: float = math.inf) -> None:
+        """Open the sources at some paths that are not open yet; beyond `limit` only those that nobody takes for a lease."""
+        paths, open_paths = list(paths), self._open_paths()
+        free = [path for path in paths if path not in open_paths]
+        room = limit - (len(paths) - len(free))
+        known = cache(self.claims.sources)
         for path in free:
-            now_s = time.monotonic()
-            if self._elsewhere.get(path, 0.0) > now_s:
+            if self._deferred.holds(path):
                 continue
             try:
-                if room <= 0 and path not in self._elsewhere:
-                    self._elsewhere[path] = now_s + self.settings.lease_s
+                if room <= 0 and not self._deferred.has_waited(path):
+                    self._deferred.put(path, self.settings.lease_s)
                     continue
                 room -= self._open(path, known)
             except BROKER_ERRORS:
@@ -125,91 +133,93 @@ class Streamer:
             except OSError as error:
                 log.warning("cannot read %s: %s", path, error.strerror)
             except Exception as error:  # noqa: BLE001 - whatever it is, the other files have no part in it
-                self._fail(path, error)
+                self._deferred.fail(path, error, self.settings.lease_s)
 
     def close(self) -> None:
         """Give all sources up."""
         for stream in self.streams.values():
             stream.release()
         self.streams.clear()
-        self._paths.clear()
-        self._streamers.leave(self._owner)
+        self._membership.leave(self._owner)
 
-    def _is_open(self, path: Path) -> bool:
-        return path in self._paths and self._leads_there(self.streams[self._paths[path]])
+    @property
+    def _files_are_closed(self) -> bool:
+        """Whether nothing is appended to the files while they are at their paths."""
+        return self.final or self.settings.loop_mode
+
+    def _open_paths(self) -> dict[Path, str]:
+        """The paths that lead to a file that is open here, each with the id of its source."""
+        return {stream.source.path: name for name, stream in self.streams.items() if stream.source.is_at_its_path()}
 
     def _open(self, path: Path, known: Known) -> bool:
         """Open a source and claim it. Says if it is ours."""
-        settings = self.settings
-        final = self.final or settings.loop_mode
-        source = SourceFile.open(path, max_record=settings.max_record_bytes, final=final)
+        source = SourceFile.open(path, max_record=self.settings.max_record_bytes, final=self._files_are_closed)
         if source is None:
             return False
-        stream = self._opening.stream(source, self.publish)
+        stream = self._adoption.stream(source, self.publish)
         former = self.streams.get(stream.source_id)
-        if former and not former.lost_to and not (former.idle() and former.window.end >= former.source.size()):
+        if former and former.phase == READING and not (former.idle() and former.window.end >= former.source.size()):
             # Another file of this name that begins the same, and of this one something is left to read.
             source.close()
             return False
         self._drop(stream.source_id)
         try:
-            taken = self._opening.take(stream, known, self._drop)
+            is_ours = self._adoption.take(stream, known, self._drop)
         except BaseException:
             source.close()
             raise
-        if not taken:
+        if not is_ours:
             source.close()
-            self._elsewhere[path] = time.monotonic() + settings.lease_s / 3
+            self._deferred.put(path, self.settings.lease_s / 3)
             return False
-        self._elsewhere.pop(path, None)
-        self._paths[path] = stream.source_id
+        self._deferred.drop(path)
         self.streams[stream.source_id] = stream
         if source.head.format is None and stream.window.end == 0:
-            log.warning("%s has no header this version knows; it is not read", path)
+            log.warning("%s has no header that this version knows; it is not read", path)
         return True
 
-    def _take_remains(self) -> None:
-        """Take what is left of sources whose file is gone."""
+    def _take_orphans(self) -> None:
+        """Take the sources whose file is gone."""
         now_s = time.monotonic()
         # A replay loses nothing, and `ingest` has files of its own.
         if self.settings.loop_mode or not self.settings.sources or now_s - self._swept_s < self.settings.close_after_s / 2:
             return
         self._swept_s = now_s
-        for name, state in self._remains.due(self.registry.known(), self.streams, now_s).items():
-            if stream := self._opening.take_remain(name, state, self.publish):
+        for name, state in self._orphans.due(self.claims.sources(), self.streams, now_s).items():
+            if stream := self._adoption.take_orphan(name, state, self.publish):
                 self.streams[name] = stream
             else:
-                self._remains.spare(name)
+                self._orphans.spare(name)
 
-    def _round(self, copies: int) -> tuple[bool, bool, int]:
-        """One step of each source. Says whether anything was done, whether anything is left to read, and the copies made."""
+    def _round(self, copies: int) -> Round:
+        """One step of each source, which publish at most so many copies together."""
         names = list(self.streams)
         # First, so that what went from the queue before it looked is among the acknowledged.
-        witnessed = self._witness.look(self.streams.values())
-        seen, asked_s = self.registry.look(names[:MOST_ASKED]), time.monotonic()
-        evidence, acked = Evidence(seen.epoch, *witnessed), seen.acks
-        progressed, blocked, left = False, False, copies
+        sighting = self._queue_watch.look(self.streams.values())
+        signals, asked_s = self.claims.signals(names[:MAX_ASKED]), time.monotonic()
+        evidence, acked = Evidence(signals.epoch, *sighting), signals.acks
+        progressed, rows_left, copies_left = False, False, copies
         room = self.settings.edge_bytes - sum(stream.window.span for stream in self.streams.values())
         for at, name in enumerate(names):
             stream = self.streams[name]
             if name not in acked or time.monotonic() - asked_s > FRESH_S:
-                acked, asked_s = self.registry.look(names[at : at + MOST_ASKED]).acks, time.monotonic()
+                acked, asked_s = self.claims.signals(names[at : at + MAX_ASKED]).acks, time.monotonic()
             before = stream.window.span
             with self._apart(name, stream):
-                stream.begin_pass(seen.now_us)
-                done = stream.step(Moment(seen.now_us, acked[name], evidence, room, left))
-                progressed, left = progressed | done.anything, left - done.copies
-                blocked |= not stream.read_up()
+                stream.begin_pass(signals.now_us)
+                done = stream.step(Moment(signals.now_us, acked[name], evidence, room, copies_left))
+                progressed, copies_left = progressed | done.anything, copies_left - done.copies
+                rows_left |= not stream.read_up()
             room += before - (stream.window.span if name in self.streams else 0)
         # The next round begins with another source, so that none starves when the edge's budget is short.
         if len(self.streams) > 1:
             first = next(iter(self.streams))
             self.streams[first] = self.streams.pop(first)
-        return progressed, blocked, copies - left
+        return Round(progressed, rows_left, copies - copies_left)
 
     @contextmanager
     def _apart(self, name: str, stream: Stream) -> Iterator[None]:
-        """What goes wrong with one source inside drops this one and is said; the others have no part in it."""
+        """What goes wrong with one source inside drops this one and is logged; the others have no part in it."""
         try:
             yield
         except BROKER_ERRORS:
@@ -222,38 +232,31 @@ class Streamer:
             self._drop(name)
         except Exception as error:  # noqa: BLE001 - whatever it is
             self._drop(name)
-            self._fail(stream.source.path, error)
-
-    def _fail(self, path: Path, error: Exception) -> None:
-        """Leave a file alone for a while, and say once why."""
-        self._elsewhere[path] = time.monotonic() + self.settings.lease_s
-        if self._failures.get(path) != repr(error):
-            self._failures[path] = repr(error)
-            log.error("cannot stream %s; it is tried again later", path, exc_info=error)
+            self._deferred.fail(stream.source.path, error, self.settings.lease_s)
 
     def _renew(self, paths: list[Path]) -> None:
         if time.monotonic() - self._renewed_s < self.settings.lease_s / 4:
             return
         self._renewed_s = time.monotonic()
         if self.standing:
-            self.registry.expect(self.settings.stream_interval_s + self.settings.lease_s)
+            self.claims.expect(self.settings.stream_interval_s + self.settings.lease_s)
         now_us = broker.now_us(self.client)
         for name, stream in list(self.streams.items()):
             with self._apart(name, stream):
                 stream.renew(now_us)
-        live, before = self._streamers.count(self._owner), self._live
+        live, before = self._membership.count(self._owner), self._live
         self._live = live
         if live != before:
-            self._elsewhere.clear()
+            self._deferred.clear()
         if live > before:
             self._give_up(paths, part(len(paths), live))
 
-    def _give_up(self, paths: list[Path], most: int) -> None:
+    def _give_up(self, paths: list[Path], limit: int) -> None:
         """Leave to a streamer that came what is beyond this one's part. A file without a name nobody else could open."""
-        held = [path for path in paths if self._is_open(path)]
-        for path in held[most:]:
-            self._drop(self._paths[path])
-            self._elsewhere[path] = time.monotonic() + self.settings.lease_s
+        open_paths = self._open_paths()
+        for path in [path for path in paths if path in open_paths][limit:]:
+            self._drop(open_paths[path])
+            self._deferred.put(path, self.settings.lease_s)
 
     def _drop_finished(self) -> None:
         """Let go of files whose path leads elsewhere by now, once they are read up and acknowledged.
@@ -261,11 +264,11 @@ class Streamer:
         Whoever writes may go on writing to a file that was renamed or deleted; it counts as closed when it was quiet for long.
         """
         for name, stream in list(self.streams.items()):
-            if stream.lost_to:
+            if stream.phase != READING:
                 continue
             with self._apart(name, stream):
-                if self._leads_there(stream):
-                    stream.source.final = self.final or self.settings.loop_mode
+                if stream.source.is_at_its_path():
+                    stream.source.final = self._files_are_closed
                 elif stream.source.quiet_s() < self.settings.close_after_s:
                     continue
                 elif not stream.source.final:
@@ -274,29 +277,11 @@ class Streamer:
                 elif stream.read_up() and stream.idle():
                     self._drop(name)
 
-    def _leads_there(self, stream: Stream) -> bool:
-        try:
-            status = stream.source.path.stat()
-            return (status.st_dev, status.st_ino) == stream.source.identity()
-        except OSError:
-            return False
-
     def _drop(self, name: str) -> None:
-        stream = self.streams.pop(name, None)
-        if stream is None:
-            return
-        if self._paths.get(stream.source.path) == name:
-            del self._paths[stream.source.path]
-        stream.release()
+        if stream := self.streams.pop(name, None):
+            stream.release()
 
 
 def budget_s(interval_s: float) -> float:
     """How long a tick may work where one comes each `interval_s` seconds."""
     return min(max(MIN_BUDGET_S, interval_s), MAX_BUDGET_S)
-
-
-def matching(patterns: Iterable[str]) -> list[Path]:
-    """The files that glob patterns match, in order."""
-    # Not Path.glob, which takes no absolute patterns.
-    found = {Path(path) for pattern in patterns for path in glob.glob(pattern, recursive=True)}  # noqa: PTH207
-    return sorted(path for path in found if path.is_file())

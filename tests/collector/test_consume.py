@@ -56,7 +56,7 @@ def test_small_messages_share_a_transaction_and_each_is_acknowledged(
     keys = Keys(settings.key_prefix)
     acks = eventually(lambda: redis_client.hgetall(keys.acks("test/node", "source-1")))
     assert acks == {name.encode(): b"stored" for name in names}
-    unacked = keys.unacked("central")["unacked_key"]
+    unacked = keys.unacked("central")
     eventually(lambda: redis_client.hlen(unacked) == 0)
 
 
@@ -142,7 +142,7 @@ def test_messages_of_a_newer_version_wait_and_nothing_waits_for_them(
         newer = {**header, "batch_id": f"newer-{n}", "version": wire.VERSION + 1}
         redis_client.lpush(settings.ingest_queue, call(newer, payload, queue=settings.ingest_queue))
     start_collector()
-    keys = Keys(settings.key_prefix).unacked("central")
+    keys = Keys(settings.key_prefix).unacked_options("central")
     # Held back or on the queue, but for the moment in which a process looks at one.
     eventually(lambda: redis_client.hlen(keys["unacked_key"]) + redis_client.llen(settings.ingest_queue) == 8, 30)
     latest = 0.0

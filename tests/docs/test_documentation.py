@@ -33,7 +33,7 @@ def every_key() -> list[str]:
     names = [made.sources("{edge}"), made.source("{edge}", "{id}"), made.acks("{edge}", "{id}")]
     names += [made.streamers("{edge}"), made.lost("{edge}"), made.expected()]
     names += [made.attempts("{id}"), made.edges(), made.epoch(), made.rates()]
-    names += made.unacked("{owner}").values()
+    names += made.unacked_options("{owner}").values()
     return [*names, "telemetry.ingest", "telemetry.tick.{edge}"]
 
 

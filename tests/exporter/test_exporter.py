@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -136,6 +136,11 @@ def now_s() -> int:
     return int(datetime.now(UTC).timestamp()) - T0_US // 1_000_000
 
 
+def sources(client: redis.Redis, settings: Settings) -> Iterator[broker.Source]:
+    """The sources of this test's edge, as the exporter sees them."""
+    return broker.sources(client, Keys(settings.key_prefix), [settings.edge])
+
+
 def test_a_source_lags_until_it_is_committed(
     settings: Settings, engine: Engine, redis_client: redis.Redis, sample: Path
 ) -> None:
@@ -143,13 +148,14 @@ def test_a_source_lags_until_it_is_committed(
     app = make_app(settings)
     streamer = Streamer(mine, redis_client, publisher(app, settings))
     streamer.tick(0)
-    (lagging,) = broker.progress(redis_client, settings)
+    (lagging,) = sources(redis_client, settings)
     rows = len(sample.read_bytes().splitlines()) - 1
-    assert (lagging.edge, lagging.path, lagging.size_bytes) == ("test/node", str(sample), sample.stat().st_size)
-    assert lagging.lag_bytes == lagging.size_bytes - lagging.committed_bytes > lagging.in_flight_bytes > 0
-    assert lagging.lag_rows == pytest.approx(rows, rel=0.05)
-    assert lagging.window_ratio >= 1, "the window is full"
-    eventually(lambda: next(broker.progress(redis_client, settings)).lag_s > 0.05)
+    state = lagging.state
+    assert (lagging.edge, state.path, state.size_bytes) == ("test/node", str(sample), sample.stat().st_size)
+    assert state.lag_bytes == state.size_bytes - state.window.committed > state.window.span > 0
+    assert state.lag_rows == pytest.approx(rows, rel=0.05)
+    assert state.window_ratio >= 1, "the window is full"
+    eventually(lambda: next(sources(redis_client, settings)).lag_s > 0.05)
     shown = {metric.name: metric for metric in broker.look(redis_client, settings)}
     depth = shown["telemetry_queue_messages"].samples[0].value
     assert depth == redis_client.llen(settings.ingest_queue) > 0
@@ -165,11 +171,11 @@ def test_a_source_lags_until_it_is_committed(
         streamer.tick(0)
         while message := redis_client.rpop(settings.ingest_queue):
             store.persist(*_arguments(message))
-        return next(broker.progress(redis_client, settings)).lag_bytes == 0
+        return next(sources(redis_client, settings)).state.lag_bytes == 0
 
     eventually(committed)
-    (done,) = broker.progress(redis_client, settings)
-    assert (done.lag_rows, done.lag_s, done.in_flight_bytes) == (0, 0, 0)
+    (done,) = sources(redis_client, settings)
+    assert (done.state.lag_rows, done.lag_s, done.state.window.span) == (0, 0, 0)
     streamer.close()
     app.close()
 
@@ -182,8 +188,8 @@ def test_a_file_that_grows_while_the_centre_is_dead_lags_ever_more(
     streamer = Streamer(mine, redis_client, publisher(app, settings))
     streamer.tick(0)
 
-    def lag() -> broker.Progress:
-        return next(broker.progress(redis_client, settings))
+    def lag() -> broker.Source:
+        return next(sources(redis_client, settings))
 
     full = lag()
     with sample.open("a") as file:
@@ -191,12 +197,12 @@ def test_a_file_that_grows_while_the_centre_is_dead_lags_ever_more(
 
     def grown() -> bool:
         streamer.tick(0)
-        return lag().size_bytes == sample.stat().st_size
+        return lag().state.size_bytes == sample.stat().st_size
 
     eventually(grown)
-    assert lag().in_flight_bytes == full.in_flight_bytes
-    assert lag().lag_bytes > full.lag_bytes
-    assert lag().lag_rows > full.lag_rows
+    assert lag().state.window.span == full.state.window.span
+    assert lag().state.lag_bytes > full.state.lag_bytes
+    assert lag().state.lag_rows > full.state.lag_rows
     assert lag().lag_s > full.lag_s
     streamer.close()
     app.close()

@@ -13,7 +13,8 @@ import psutil
 import psycopg
 import pytest
 
-from telemetry.progress.window import Window
+from telemetry.progress import reading
+from telemetry.progress.keys import Keys
 from tests.faults.databases import SLOW_DOWN
 from tests.faults.feeder import Feeder
 from tests.faults.site import Site, site
@@ -110,8 +111,8 @@ def test_a_centre_ten_times_too_slow_gets_nothing_twice_and_drains_the_oldest_fi
 def most_tries(running: Site) -> int:
     """How often the batch in the window was published that was published most often."""
     with running.client() as client:
-        states = [json.loads(client.hget(key, "state") or "{}") for key in client.scan_iter("telemetry:source:*")]
-    tries = [flight.tries for state in states for flight in Window.from_json(state["window"]).flights]
+        states = reading.sources_by_edge(client, Keys("telemetry"))
+    tries = [flight.tries for of_edge in states.values() for state in of_edge.values() for flight in state.window.flights]
     return max(tries, default=1)
 
 

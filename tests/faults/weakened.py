@@ -19,7 +19,7 @@ from celery import Celery
 
 from telemetry import broker
 from telemetry.celery import app, settings
-from telemetry.progress.acks import Acks
+from telemetry.progress.acks import Ack, Acks
 from telemetry.progress.keys import Keys
 from telemetry.settings import Settings
 
@@ -43,7 +43,7 @@ def weaken_edge() -> None:
         def trusting(messages: Iterable[tuple[dict[str, Any], bytes]]) -> None:
             sent = list(messages)
             send(sent)
-            acks.send((header["edge"], header["source"]["id"], header["batch_id"], "stored") for header, _ in sent)
+            acks.send(Ack(header["edge"], header["source"]["id"], header["batch_id"], "stored") for header, _ in sent)
 
         return trusting
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
 from itertools import pairwise
 
+import msgspec
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from msgspec.structs import replace
 
 from telemetry.progress.window import Clock, Evidence, Flight, Probe, Window
 
@@ -98,7 +98,7 @@ def test_probes_wait_longer_but_not_for_ever() -> None:
 
 def test_it_survives_json() -> None:
     made = window(flight(0, 10), flight(10, 20, tries=3)).acknowledge(frozenset({"10-20"}))
-    assert Window.from_json(json.loads(json.dumps(made.to_json()))) == made
+    assert msgspec.json.decode(msgspec.json.encode(made), type=Window) == made
 
 
 class Pipeline(RuleBasedStateMachine):
@@ -199,7 +199,7 @@ class Pipeline(RuleBasedStateMachine):
 
     @rule()
     def crash(self) -> None:
-        self.window = Window.from_json(json.loads(json.dumps(self.saved.to_json())))
+        self.window = msgspec.json.decode(msgspec.json.encode(self.saved), type=Window)
 
     @rule()
     def reboot(self) -> None:

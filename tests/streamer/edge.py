@@ -14,9 +14,10 @@ import msgpack
 import redis
 
 from telemetry.celery import make_app
-from telemetry.progress.acks import Acks
+from telemetry.progress import losses, reading
+from telemetry.progress.acks import Ack, Acks
 from telemetry.progress.keys import Keys
-from telemetry.progress.losses import lost_ranges
+from telemetry.progress.state import SourceState
 from telemetry.readings import wire
 from telemetry.settings import Settings
 from telemetry.streamer.publish import publisher
@@ -67,22 +68,21 @@ class Edge:
 
     def acknowledge(self, *batches: wire.Batch) -> None:
         """Acknowledge batches as a collector does."""
-        Acks(self.client, self.keys, 60).send((batch.edge, batch.source.id, batch.batch_id, "stored") for batch in batches)
+        Acks(self.client, self.keys, 60).send(Ack(batch.edge, batch.source.id, batch.batch_id, "stored") for batch in batches)
 
-    def states(self) -> list[dict[str, Any]]:
+    def states(self) -> list[SourceState]:
         """The states of the edge's sources, by path."""
-        found = [self.client.hget(key, "state") for key in self.client.scan_iter(self.keys.source(self.settings.edge, "*"))]
-        return sorted((json.loads(state) for state in found if state), key=lambda state: str(state["path"]))
+        states = reading.sources(self.client, self.keys, self.settings.edge)
+        return sorted(states.values(), key=lambda state: state.path)
 
     def committed(self, path: Path) -> int:
         """The committed offset of a source; 0 of one that is not known."""
-        found = [int(state["window"]["committed"]) for state in self.states() if state["path"] == str(path)]
-        return found[0] if found else 0
+        return next((state.window.committed for state in self.states() if state.path == str(path)), 0)
 
     def lost(self) -> list[tuple[int, int, str]]:
         """The ranges that are recorded as lost: from, to, why."""
-        found = lost_ranges(self.client, self.keys, self.settings.edge)
-        return [(each.start, each.end, each.reason) for each, _ in found]
+        found = losses.of_edge(self.client, self.keys, self.settings.edge)
+        return [(loss.lost.start, loss.lost.end, loss.lost.reason) for loss in found]
 
 
 def values(batches: list[wire.Batch]) -> list[int]:

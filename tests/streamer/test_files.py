@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import pytest
 
-from telemetry.progress.registry import State, all_committed
+from telemetry.progress.state import SourceState
 from telemetry.streamer.stream import CHANGED, GONE
 from telemetry.streamer.tick import Streamer
 from tests.streamer.edge import HEADER, Edge, append, commit_all, rows, values
@@ -30,7 +30,7 @@ def test_a_renamed_file_goes_on_and_a_copy_is_its_own(edge: Edge, file: Path, fo
         commit_all(edge, streamer, copy)
         assert values(edge.published) == [*range(40), *range(40)]
         assert len({batch.source.id for batch in edge.published}) == 3
-    assert [Path(state["path"]).name for state in edge.states()] == ["b.csv", "copy.csv"]
+    assert [Path(state.path).name for state in edge.states()] == ["b.csv", "copy.csv"]
 
 
 def test_what_is_known_is_asked_once_a_round_and_goes_to_one_file_only(
@@ -42,13 +42,13 @@ def test_what_is_known_is_asked_once_a_round_and_goes_to_one_file_only(
     (folder / "other.csv").write_text(HEADER + rows(100, 105))
     with edge.streamer() as streamer:
         looks = []
-        known = streamer.registry.known
+        known = streamer.claims.sources
 
-        def counted() -> dict[str, State]:
+        def counted() -> dict[str, SourceState]:
             looks.append(known())
             return looks[-1]
 
-        monkeypatch.setattr(streamer.registry, "known", counted)
+        monkeypatch.setattr(streamer.claims, "sources", counted)
         streamer.discover(sorted(folder.iterdir()))
         assert len(looks) == 1
         streamer.tick(0)
@@ -69,7 +69,7 @@ def test_a_handle_that_became_stale_stops_no_other_file(edge: Edge, file: Path, 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(source, "stamp", stale)
             patch.setattr(source, "size", stale)
-            patch.setattr(source, "identity", stale)
+            patch.setattr(source, "inode", stale)
             append(other, rows(105, 110))
             commit_all(edge, streamer, other)
             assert source not in [each.source for each in streamer.streams.values()]
@@ -177,7 +177,7 @@ def test_a_torn_last_line_is_read_once_a_rotated_file_was_quiet(edge: Edge, file
         edge.acknowledge(*edge.published)
         eventually(let_go)
     assert values(edge.published) == list(range(36))
-    assert all_committed(edge.states()[0])
+    assert edge.states()[0].all_committed
     assert edge.lost() == []
 
 
@@ -203,10 +203,10 @@ def test_what_is_cut_away_unread_is_lost_and_said_so(edge: Edge, file: Path, cap
         edge.acknowledge(*batches)
         eventually(settled(edge, streamer))
         commit_all(edge, streamer, file)
-    assert edge.lost() == [(batches[-1].end, size, CHANGED)]
+    assert edge.lost() == [(batches[-1].end, size, CHANGED.reason)]
     assert "LOST" in caplog.text
     assert values(edge.published)[-10:] == list(range(5000, 5010))
-    assert [state["size"] for state in edge.states()] == [file.stat().st_size]
+    assert [state.size_bytes for state in edge.states()] == [file.stat().st_size]
 
 
 def test_what_was_cut_away_in_flight_is_lost_only_when_it_would_have_to_come_again(edge: Edge, file: Path) -> None:
@@ -217,7 +217,7 @@ def test_what_was_cut_away_in_flight_is_lost_only_when_it_would_have_to_come_aga
         edge.acknowledge(first)
         file.write_text("")
         eventually(settled(edge, streamer, acked=False))
-    assert edge.lost() == [(first.end, size, CHANGED)]
+    assert edge.lost() == [(first.end, size, CHANGED.reason)]
     assert lost[0].start == first.end
 
 
@@ -238,12 +238,16 @@ def test_a_file_deleted_while_nobody_had_it_open_is_lost(edge: Edge, file: Path,
         if not acknowledged:
             eventually(lambda: ticked(streamer).streams)
             next(iter(streamer.streams.values())).renew(0)
-            assert all(state[name] == before[name] for state in edge.states() for name in ("foreign", "begin", "inode"))
+            assert all(
+                getattr(state, name) == getattr(before, name)
+                for state in edge.states()
+                for name in ("foreign", "first_record", "inode")
+            )
         eventually(settled(edge, streamer, acked=False))
         eventually(lambda: not edge.states())
     start = batches[-1].end if acknowledged else batches[0].start
     assert min(edge.lost())[0] == start
-    assert max(edge.lost())[1:] == (size, GONE)
+    assert max(edge.lost())[1:] == (size, GONE.reason)
 
 
 def test_a_volume_that_is_away_for_a_moment_loses_nothing(edge: Edge, file: Path, folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from telemetry.streamer.membership import Streamers, part
+from telemetry.streamer.membership import Membership, part
 from telemetry.streamer.tick import Streamer
 from tests.streamer.edge import HEADER, Edge, append, rows, values
 from tests.waiting import eventually
@@ -103,7 +103,7 @@ def test_sources_that_the_other_does_not_see_are_not_left_alone(edge: Edge, fold
 
 
 def test_who_died_is_counted_no_more_whatever_becomes_of_the_brokers_clock(edge: Edge) -> None:
-    streamers = Streamers(edge.client, edge.keys, "test/other", 1)
+    streamers = Membership(edge.client, edge.keys, "test/other", 1)
     assert streamers.count() == 1
     assert [streamers.count("one"), streamers.count("two")] == [1, 2]
     edge.client.zadd(edge.keys.streamers("test/other"), {"ahead": 9e15})

@@ -11,7 +11,7 @@ import redis
 from telemetry.celery import make_app
 from telemetry.progress.keys import Keys
 from telemetry.settings import Settings
-from telemetry.streamer.membership import Streamers
+from telemetry.streamer.membership import Membership
 from telemetry.streamer.schedule import MOST_WAITING, TickScheduler
 from tests.fixtures.processes import Start
 from tests.waiting import eventually
@@ -25,7 +25,7 @@ def test_ticks_that_nobody_takes_do_not_pile_up(
     ticks = ticked(tmp_path)
     eventually(lambda: ticked(tmp_path) > ticks + 20, 20)
     assert redis_client.llen(settings.tick_queue) == MOST_WAITING
-    streamers = Streamers(redis_client, Keys(settings.key_prefix), settings.edge, settings.lease_s)
+    streamers = Membership(redis_client, Keys(settings.key_prefix), settings.edge, settings.lease_s)
     assert [streamers.count("one"), streamers.count("two")] == [1, 2]
     eventually(lambda: redis_client.llen(settings.tick_queue) == 2 * MOST_WAITING, 20)
     assert b'expires": null' in str(redis_client.lindex(settings.tick_queue, 0)).encode()

@@ -14,11 +14,12 @@ from prometheus_client import generate_latest
 
 from telemetry import broker
 from telemetry.monitoring.counters import definitions
-from telemetry.progress.registry import Look, Registry
+from telemetry.progress.claims import Claims
+from telemetry.progress.reading import Signals
 from telemetry.progress.window import MAX_FLIGHTS
 from telemetry.readings import wire
 from telemetry.streamer.queue_watch import EMPTY_S
-from telemetry.streamer.tick import MOST_ASKED, MOST_COPIES, budget_s
+from telemetry.streamer.tick import MAX_ASKED, MAX_COPIES, budget_s
 from tests.scrape import parse, total
 from tests.streamer.edge import HEADER, Edge, append, commit_all, rows, values
 from tests.waiting import eventually
@@ -183,7 +184,7 @@ def test_a_foreign_file_is_one_quarantined_row(edge: Edge, folder: Path) -> None
         edge.acknowledge(batch)
         streamer.tick(0)
     assert [(row.reason, row.raw) for row in batch.readings.quarantined] == [("unknown_format", b"\xff\xd8\xff\xe0\0JFIF")]
-    assert edge.states()[0]["foreign"]
+    assert edge.states()[0].foreign
 
 
 def test_a_line_without_end_is_one_row_and_does_not_fill_the_memory(edge: Edge, file: Path) -> None:
@@ -246,7 +247,7 @@ def test_a_replay_that_waits_goes_on_waiting_after_a_restart(
             for _ in range(3):
                 streamer.tick(0)
                 edge.acknowledge(*edge.fetch())
-            anchors |= {state["anchor"] for state in edge.states()}
+            anchors |= {state.anchor_us for state in edge.states()}
     assert values(edge.published) == [0]
     assert len(anchors) == 1
     assert "waits 2.5 hours" in caplog.text
@@ -294,9 +295,9 @@ def test_copies_are_few_a_tick_and_only_once_the_queue_was_empty_for_long(edge: 
             streamer.tick(0.3)
             return len([each for each in edge.fetch() if each.end > each.start])
 
-        assert eventually(come_again) == MOST_COPIES
+        assert eventually(come_again) == MAX_COPIES
         assert time.monotonic() - begun >= EMPTY_S
-        assert eventually(come_again) == len(lost) - MOST_COPIES
+        assert eventually(come_again) == len(lost) - MAX_COPIES
 
 
 def test_a_window_has_only_so_many_batches(edge: Edge, file: Path) -> None:
@@ -337,32 +338,32 @@ def test_what_goes_wrong_with_one_source_does_not_stop_the_others(
         eventually(tried_again, 20)
 
 
-def asked_for(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
-    """The sources that a registry looks for from now on, a look each."""
+def asked_for(claims: Claims, monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
+    """The sources whose signals are asked for from now on, an entry for each question."""
     asked: list[Sequence[str]] = []
-    look = registry.look
+    signals = claims.signals
 
-    def noted(source_ids: Sequence[str]) -> Look:
+    def noted(source_ids: Sequence[str]) -> Signals:
         asked.append(source_ids)
-        return look(source_ids)
+        return signals(source_ids)
 
-    monkeypatch.setattr(registry, "look", noted)
+    monkeypatch.setattr(claims, "signals", noted)
     return asked
 
 
 def test_an_idle_edge_asks_for_the_acknowledgements_of_many_sources_at_once(
     edge: Edge, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for n in range(2 * MOST_ASKED + 1):
+    for n in range(2 * MAX_ASKED + 1):
         (folder / f"{n}.csv").write_text(HEADER + rows(n, n + 1))
     with edge.streamer() as streamer:
         streamer.tick(0)
         edge.acknowledge(*edge.fetch())
         streamer.tick(0)
-        asked = asked_for(streamer.registry, monkeypatch)
+        asked = asked_for(streamer.claims, monkeypatch)
         monkeypatch.setattr("telemetry.streamer.tick.FRESH_S", 60)
         streamer.tick(0)
-        assert [len(each) for each in asked] == [MOST_ASKED, MOST_ASKED, 1]
+        assert [len(each) for each in asked] == [MAX_ASKED, MAX_ASKED, 1]
         assert all(stream.idle() for stream in streamer.streams.values())
 
 
@@ -370,7 +371,7 @@ def test_a_full_window_is_not_asked_after_all_the_time(edge: Edge, file: Path, m
     file.write_text(HEADER + rows(0, 5000))
     with edge.streamer(window_bytes=1 << 16, republish_after_s=1000) as streamer:
         streamer.tick(0)
-        asked = asked_for(streamer.registry, monkeypatch)
+        asked = asked_for(streamer.claims, monkeypatch)
         streamer.tick(1.0)
         # Each round looks once.
         assert 2 < len(asked) < 30

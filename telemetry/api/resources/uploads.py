@@ -7,7 +7,6 @@ from datetime import datetime
 from secrets import token_hex
 from typing import Any, Literal
 
-import orjson
 import redis
 from flask import Blueprint, Response, request, url_for
 from pydantic import BaseModel
@@ -20,7 +19,9 @@ from telemetry.api.core.problems import ProblemError
 from telemetry.api.guards import access
 from telemetry.api.operations import operation
 from telemetry.api.resources import spool
+from telemetry.progress import reading
 from telemetry.progress.keys import Keys
+from telemetry.progress.state import StateError
 from telemetry.readings.digests import source_id
 from telemetry.store import uploads
 
@@ -130,13 +131,10 @@ def _read(name: str) -> tuple[int, int] | None:
     """How many bytes of a source are committed, and how many rows of it are read, as its streamer says."""
     where = connections()
     try:
-        state = where.broker.hget(Keys(where.settings.key_prefix).source(spool.EDGE, name), "state")
-    except (redis.RedisError, OSError):
+        state = reading.source(where.broker, Keys(where.settings.key_prefix), spool.EDGE, name)
+    except (redis.RedisError, OSError, StateError):
         return None
-    if not state:
-        return None
-    told = orjson.loads(state)
-    return told["window"]["committed"], told["rows"]
+    return (state.window.committed, state.rows_read) if state else None
 
 
 def _sent() -> Iterator[bytes]:

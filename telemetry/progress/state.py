@@ -1,0 +1,151 @@
+"""What a streamer keeps of one source: a typed document with a version, JSON in the field `state` of the source's hash.
+
+Owns the document, and what follows from it alone: how far the source is behind, and whether all of it is committed. `claims`
+writes documents and `reading` reads them. The JSON names are those that streamers have written from the beginning: during an
+upgrade, the replicas of one edge may be of this version and of the one before, and each reads what the other wrote.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from telemetry.progress.growth import Note, behind_since_us
+from telemetry.progress.window import Window
+from telemetry.readings.digests import wire_path
+
+# Add one when a document of the version before can no longer be read as it stands, and convert it in `decode`.
+VERSION = 1
+
+
+class StateError(ValueError):
+    """A document that cannot be read; the text says why."""
+
+
+class Prefix(Struct, frozen=True, array_like=True):
+    """A digest of the bytes [start, end) before an offset: if they have changed, the offset no longer means anything."""
+
+    start: int
+    end: int
+    digest: str
+
+
+class FirstRecord(NamedTuple):
+    """Where the records of a source begin: byte offset and line (from 1)."""
+
+    offset: int
+    line: int
+
+
+class Inode(NamedTuple):
+    """What a file is known by while its name changes."""
+
+    device: int
+    number: int
+
+
+class Pace(NamedTuple):
+    """Where a replay is: the time its pass begins at, the first time in the file, the latest time that was played.
+
+    Microseconds since 1970. A source that is not replayed has no anchor.
+    """
+
+    anchor_us: int | None = None
+    first_us: int = 0
+    pass_end_us: int = 0
+
+
+JSON_NAMES = {
+    "first_record": "begin",
+    "size_bytes": "size",
+    "growth": "grown",
+    "rows_read": "rows",
+    "interpretation": "how",
+    "anchor_us": "anchor",
+    "first_us": "first",
+    "pass_end_us": "pass_end",
+}
+
+
+class SourceState(Struct, frozen=True, kw_only=True, rename=JSON_NAMES):
+    """One source. `foreign`: no format knows its header. `interpretation`: how its bytes are read, part of each batch's id.
+
+    `size_bytes` is the size of the file when its streamer last looked, `growth` since when it has been so large.
+    """
+
+    version: int = VERSION
+    path: str
+    fingerprint: str
+    foreign: bool
+    inode: Inode
+    first_record: FirstRecord
+    size_bytes: int
+    growth: tuple[Note, ...] = ()
+    window: Window
+    window_bytes: int = 0
+    rows_read: int
+    prefix: Prefix
+    interpretation: str | None = None
+    anchor_us: int | None
+    first_us: int = 0
+    pass_end_us: int = 0
+
+    @property
+    def pace(self) -> Pace:
+        """Where its replay is."""
+        return Pace(self.anchor_us, self.first_us, self.pass_end_us)
+
+    @property
+    def shown_path(self) -> str:
+        """The path as text that can be stored and shown."""
+        return wire_path(self.path)
+
+    @property
+    def lag_bytes(self) -> int:
+        """Bytes of the file that are not known to be committed."""
+        return max(0, self.size_bytes - self.window.committed)
+
+    @property
+    def lag_rows(self) -> int:
+        """Rows that are not known to be committed, if the rows to come are as long as those before."""
+        read_bytes = self.window.end - self.first_record.offset
+        read_lines = self.window.end_line - self.first_record.line
+        return round(self.lag_bytes * read_lines / read_bytes) if read_bytes else 0
+
+    @property
+    def window_ratio(self) -> float:
+        """How full the window is: 1 and more when nothing new is published."""
+        return self.window.span / self.window_bytes if self.window_bytes else 0.0
+
+    @property
+    def all_committed(self) -> bool:
+        """Whether all that its streamer has seen of the file is committed, a last line without its end included."""
+        return not self.foreign and not self.window.flights and self.window.committed >= self.size_bytes
+
+    def lag_s(self, now_us: int) -> float:
+        """For how long the oldest byte that is not committed has been waiting; `now_us` is the broker's clock."""
+        since_us = [flight.first_published_us for flight in self.window.flights if not flight.acked]
+        # A replay is never read to its end: what lies ahead of it is not late.
+        if self.anchor_us is None and (seen_us := behind_since_us(self.growth, self.window.committed)) is not None:
+            since_us.append(seen_us)
+        return max(0, now_us - min(since_us, default=now_us)) / 1_000_000
+
+
+def encode(state: SourceState) -> str:
+    """The document as JSON."""
+    # Not msgspec's own encoder: a name of a file that is not UTF-8 holds lone surrogates, which it refuses.
+    return json.dumps(msgspec.to_builtins(state), separators=(",", ":"))
+
+
+def decode(document: bytes | str) -> SourceState:
+    """The state a document holds. Raises StateError."""
+    try:
+        state = msgspec.convert(json.loads(document), SourceState)
+    except (ValueError, msgspec.ValidationError) as error:
+        raise StateError(f"the state of a source cannot be read: {error}") from None
+    if state.version > VERSION:
+        raise StateError(f"the state of {state.shown_path} has version {state.version}, this process reads up to {VERSION}")
+    return state
