@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import report
+from benchmarks import compare, report
 from benchmarks.__main__ import order
 from benchmarks.sizes import Sizes
 from benchmarks.synthetic.listener import delays
@@ -103,3 +103,10 @@ def test_a_trend_is_how_far_values_rise_in_all() -> None:
     assert growth([1, 1, 9, 4, 4]) == 3
     assert trend([0, 1, 2, 3]) == pytest.approx(3)
     assert growth([2]) == trend([2]) == 0
+
+
+def test_a_comparison_takes_the_median_of_the_ratios_of_its_rounds() -> None:
+    before = [{"large.rows_per_s": 100.0, "edge.cpu_percent": 0.0}, {"large.rows_per_s": 200.0}, {"large.rows_per_s": 400.0}]
+    now = [{"large.rows_per_s": 110.0, "edge.cpu_percent": 1.0}, {"large.rows_per_s": 200.0}, {"large.rows_per_s": 360.0}]
+    *_, line = compare.table(before, now).splitlines()
+    assert line == "| large: rows/s | 200 | 200 | 1.000 | 0.9 … 1.1 |"
