@@ -118,7 +118,7 @@ def make_app(settings: Settings) -> Celery:
             "health_check_interval": 5,
             "client_name": f"telemetry-{settings.role}",
         },
-        beat_scheduler="telemetry.streamer.schedule:TickScheduler" if edge else "telemetry.monitoring.port.beat:Scheduler",
+        beat_scheduler="telemetry.streamer.schedule:TickScheduler" if edge else "telemetry.collector.schedule:CentralScheduler",
         beat_max_loop_interval=5,
         beat_schedule={
             "tick": {
