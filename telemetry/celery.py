@@ -35,28 +35,41 @@ Messages are msgpack, never pickle. `header` and `payload` are those of message 
 
 The role comes from `TELEMETRY_ROLE`. A central worker serves the ingest queue and knows the one task on it: who may push
 to that queue may name any task the process knows. An edge worker serves the tick queue of its own edge. Nothing is
-connected here; a setting that cannot be used ends the process with one line.
+connected here, and importing this module changes nothing: `process_app` reads the settings and sets the process up. Celery's
+commands get it as `telemetry.celery:app`.
 """
 
 from __future__ import annotations
 
-import os
+from functools import cache
+from typing import TYPE_CHECKING
 
 from celery import Celery
 from kombu.transport import TRANSPORT_ALIASES
 
-from telemetry import garbage
+from telemetry import algebra, garbage
 from telemetry.broker import CONNECT_TIMEOUT_S, SOCKET_TIMEOUT_S, tls_options
 from telemetry.monitoring import logs, traces
 from telemetry.progress.keys import Keys
+from telemetry.readings.names import PERSIST, TICK
 from telemetry.settings import Settings, SettingsError, tell_misspelt
 
-# Before NumPy is imported: its algebra would start a thread a core in every process, and nothing here multiplies matrices.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-PERSIST = "telemetry.collector.persist"
-TICK = "telemetry.streamer.tick"
-ROWS_HEADER = "rows"
+@cache
+def process_settings() -> Settings:
+    """The settings of this process. A setting that cannot be used ends the process with one line."""
+    tell_misspelt()
+    try:
+        return Settings.load()
+    except SettingsError as error:
+        raise SystemExit(f"telemetry: {error}") from None
+
+
+@cache
+def process_app() -> Celery:
+    """The application that Celery's commands run in this process."""
+    algebra.use_one_thread()
+    return make_app(process_settings())
 
 
 def make_app(settings: Settings) -> Celery:
@@ -94,7 +107,7 @@ def make_app(settings: Settings) -> Celery:
         broker_channel_error_retry=True,
         broker_transport_options={
             **Keys(settings.key_prefix).unacked_options(f"edge.{settings.edge}" if edge else "central"),
-            # What is pushed to the queue and is no message ends as a dead letter; at an edge it is dropped.
+            # Bytes on the queue that are not a valid message end as a dead letter; at an edge they are dropped.
             "stray_task": None if edge else PERSIST,
             "visibility_timeout": settings.visibility_timeout_s,
             "unacked_restore_interval": 10,
@@ -105,7 +118,7 @@ def make_app(settings: Settings) -> Celery:
             "health_check_interval": 5,
             "client_name": f"telemetry-{settings.role}",
         },
-        beat_scheduler="telemetry.streamer.schedule:TickScheduler" if edge else "telemetry.monitoring.port.beat:Scheduler",
+        beat_scheduler="telemetry.streamer.schedule:TickScheduler" if edge else "telemetry.collector.schedule:CentralScheduler",
         beat_max_loop_interval=5,
         beat_schedule={
             "tick": {
@@ -128,13 +141,9 @@ def make_app(settings: Settings) -> Celery:
     return app
 
 
-def _load() -> Settings:
-    tell_misspelt()
-    try:
-        return Settings.load(os.environ)
-    except SettingsError as error:
-        raise SystemExit(f"telemetry: {error}") from None
-
-
-settings = _load()
-app = make_app(settings)
+if not TYPE_CHECKING:
+    # Celery asks a module for an attribute `app` (celery.app.utils.find_app); everybody else calls process_app.
+    def __getattr__(name):  # noqa: ANN001, ANN202
+        if name == "app":
+            return process_app()
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

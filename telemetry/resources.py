@@ -1,4 +1,7 @@
-"""Finds the files that lie beside the package: in a checkout at its root, in an installation under share/."""
+"""Finds the files that a running system reads.
+
+Some lie beside the package: at a checkout's root, or under share/ of an installation. Others lie in it.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,12 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 INSTALLED = Path(sys.prefix) / "share" / "telemetry-pipeline"
+# Prometheus' alerts, which need nothing of this package; docs/RUNBOOKS.md has a runbook for each.
+ALERTS = Path(__file__).parent / "monitoring" / "rules" / "telemetry.yml"
 
 
 def path(name: str) -> Path:
-    """Where `Procfile` or `migrations` lies. Raises FileNotFoundError if the installation is not whole."""
+    """Where `Procfile` or `migrations` lies. Raises FileNotFoundError if the installation is incomplete."""
     for root in (CHECKOUT, INSTALLED):
         if (root / name).exists():
             return root / name

@@ -9,14 +9,14 @@ from typing import Any
 
 import yaml
 
-from telemetry.monitoring import alerts
+from telemetry import resources
 
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def rules() -> list[dict[str, Any]]:
     """All alerts."""
-    groups = yaml.safe_load(alerts.FILE.read_text(encoding="utf-8"))["groups"]
+    groups = yaml.safe_load(resources.ALERTS.read_text(encoding="utf-8"))["groups"]
     return [rule for group in groups for rule in group["rules"]]
 
 
@@ -29,7 +29,7 @@ def seconds(duration: str) -> float:
 
 def quickened(path: Path, factor: float) -> Path:
     """The same rules with shorter patience: each `for` divided by a factor."""
-    groups = yaml.safe_load(alerts.FILE.read_text(encoding="utf-8"))["groups"]
+    groups = yaml.safe_load(resources.ALERTS.read_text(encoding="utf-8"))["groups"]
     for group in groups:
         for rule in group["rules"]:
             rule["for"] = f"{round(1000 * seconds(rule['for']) / factor)}ms"

@@ -12,8 +12,9 @@ import redis
 from kombu import Connection, Consumer, Queue
 from kombu.asynchronous import Hub
 
-from telemetry.celery import PERSIST, make_app
+from telemetry.celery import make_app
 from telemetry.progress.keys import Keys
+from telemetry.readings.names import PERSIST
 from telemetry.settings import Settings
 from tests.faults.poisons import call
 from tests.waiting import eventually

@@ -12,7 +12,7 @@ import time
 
 from benchmarks.bench import Bench, Site
 from benchmarks.feeder import Feeder, Growing
-from telemetry.celery import ROWS_HEADER
+from telemetry.readings.names import ROWS_HEADER
 
 ROWS_PER_S = 1_000
 # Of about 2,000 series, so that a second of the file has a thousand rows.

@@ -13,7 +13,7 @@ import redis
 from benchmarks import data
 from benchmarks.bench import Site
 from benchmarks.synthetic.payloads import ROWS
-from telemetry.celery import ROWS_HEADER
+from telemetry.readings.names import ROWS_HEADER
 
 BODY, ID = "@body@", "@id@"
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 import telemetry
+from telemetry import algebra
 from telemetry.settings import SettingsError, tell_misspelt
 
 COMMANDS = {
@@ -56,6 +57,7 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; a setting that cannot be used is one clear line, and so is one that is misspelt."""
         tell_misspelt()
+        algebra.use_one_thread()
         try:
             return super().invoke(ctx)
         except SettingsError as error:

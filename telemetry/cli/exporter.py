@@ -16,7 +16,7 @@ from telemetry.exporter import database, gpus
 from telemetry.exporter.look import Look, Looks
 from telemetry.monitoring import logs
 from telemetry.monitoring.port import server
-from telemetry.monitoring.port.connection import Connection
+from telemetry.monitoring.port.connection import BrokerPing
 from telemetry.settings import Settings
 from telemetry.store.engine import make_engine
 
@@ -39,10 +39,10 @@ def exporter(port: int | None, data_dir: Path | None) -> None:
     settings = replace(settings, metrics_port=port or settings.metrics_port or PORT)
     logs.configure(settings)
     looks = looks_at(settings)
-    connection = Connection(settings, COMPONENT)
+    ping = BrokerPing(settings, COMPONENT)
     for each in looks:
         each.start()
-    registry = server.registry_of(settings, COMPONENT, [connection, Looks(looks)])
+    registry = server.registry_of(settings, COMPONENT, [ping, Looks(looks)])
 
     def ready() -> server.Answer:
         missing = {each.name: "ok" if each.is_fresh() else "unreachable" for each in looks}
@@ -55,7 +55,7 @@ def exporter(port: int | None, data_dir: Path | None) -> None:
         server.serve(settings, registry, live, ready)
     except server.PortError as error:
         raise click.ClickException(str(error)) from None
-    connection.start()
+    ping.start()
     stopping = threading.Event()
     for sign in (signal.SIGINT, signal.SIGTERM):
         signal.signal(sign, lambda *_: stopping.set())

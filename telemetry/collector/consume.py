@@ -19,12 +19,12 @@ from celery.worker.request import Request
 from celery.worker.state import task_reserved
 from kombu.message import Message
 
-from telemetry.celery import ROWS_HEADER
 from telemetry.collector.attempts import Attempts
 from telemetry.collector.coalesce import Buffer, Held
 from telemetry.collector.faults import OverranError
 from telemetry.monitoring import traces
 from telemetry.progress.keys import Keys
+from telemetry.readings.names import ROWS_HEADER
 from telemetry.readings.wire import NewerVersionError
 from telemetry.settings import Settings
 

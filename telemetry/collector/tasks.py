@@ -17,7 +17,7 @@ from kombu.serialization import loads, prepare_accept_content
 from sqlalchemy import Engine
 
 from telemetry import broker
-from telemetry.celery import PERSIST, app, settings
+from telemetry.celery import process_app, process_settings
 from telemetry.collector import deadletters
 from telemetry.collector.consume import Coalescer, GroupRequest
 from telemetry.collector.deadletters import DATABASE, Message, passes
@@ -28,10 +28,12 @@ from telemetry.monitoring import traces
 from telemetry.monitoring.counters import stations
 from telemetry.progress.acks import Acks
 from telemetry.progress.keys import Keys
+from telemetry.readings.names import PERSIST
 from telemetry.readings.wire import NewerVersionError, WireError
 from telemetry.store.engine import make_engine
 
 log = get_task_logger(__name__)
+app, settings = process_app(), process_settings()
 
 PAUSES_S = (0.1, 0.3, 1.0, 3.0, 6.0)
 # Well below the soft time limit.

@@ -9,8 +9,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from telemetry import resources
 from telemetry.local.ports import HOST
-from telemetry.monitoring import alerts
 
 NAME = "prometheus.yml"
 
@@ -20,7 +20,7 @@ def write(directory: Path, ports: Mapping[str, int]) -> Path:
     jobs = [{"job_name": name, "static_configs": [{"targets": [f"{HOST}:{port}"]}]} for name, port in ports.items()]
     configuration = {
         "global": {"scrape_interval": "15s", "evaluation_interval": "15s"},
-        "rule_files": [str(alerts.FILE)],
+        "rule_files": [str(resources.ALERTS)],
         "scrape_configs": jobs,
     }
     path = directory / NAME

@@ -1,8 +1,8 @@
 """The form of log lines: for people (`console`) or for programs (`json`, one object a line), as the settings say.
 
-What a line is about (edge, batch, request) is put round the code that logs by `about`, and stands in each line, also in
-those of libraries. Passwords are blotted out, wherever they come from. One event is one line in both forms, a traceback
-included. How much this project's own loggers say is a setting; the level of all others is left to whoever starts a process.
+`about` says for the code inside it what its lines are about (edge, batch, request); that stands in every line, also in those of
+libraries. Passwords are removed from all lines. One event is one line in both forms, a traceback included. A setting is the
+level of this project's own loggers; the level of all others is left to whoever starts a process.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _subject: ContextVar[dict[str, Any] | None] = ContextVar("subject", default=None
 
 @contextmanager
 def about(**subject: Any) -> Iterator[None]:
-    """What is logged inside is about these, besides what it was about already. Strangers may have named them: they are cut."""
+    """What is logged inside is about these too. Values are cut to a length, as strangers may have named them."""
     bounded = {
         name: value if value is None or isinstance(value, int | float) else str(value)[:MAX_CHARACTERS]
         for name, value in subject.items()
@@ -43,25 +43,25 @@ def about(**subject: Any) -> Iterator[None]:
 
 
 class Console(logging.Formatter):
-    """A line for people; what it is about stands at its end."""
+    """A line for people, with what it is about at its end."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
-        told = " ".join(f"{name}={value}" for name, value in (_subject.get() or {}).items())
-        return blot(_one_line(f"{super().format(record)} [{told}]" if told else super().format(record)))
+        subject = " ".join(f"{name}={value}" for name, value in (_subject.get() or {}).items())
+        return blot(_one_line(f"{super().format(record)} [{subject}]" if subject else super().format(record)))
 
 
 class Json(JsonFormatter):
-    """An object a line: time, level, logger, process, message, what it is about, and an error's traceback."""
+    """A JSON object a line: time, level, logger, process, message, what it is about, and an error's traceback."""
 
     def __init__(self) -> None:
         super().__init__(" ".join(f"%({name})s" for name in (*JSON_FIELDS, "message")), rename_fields=JSON_FIELDS)
         self.default_time_format, self.default_msec_format = "%Y-%m-%dT%H:%M:%S", "%s.%03dZ"
-        # UTC, as all times here are.
+        # Times are in UTC.
         self.converter = logging.time.gmtime  # type: ignore[attr-defined]
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
-        """Put in what the line is about."""
+        """Add what the line is about."""
         super().add_fields(log_data, record, message_dict)
         log_data.update(_subject.get() or {})
 
@@ -76,12 +76,12 @@ def _one_line(text: str) -> str:
 
 
 def formatter(settings: Settings) -> logging.Formatter:
-    """What makes the lines."""
+    """The formatter that the settings ask for."""
     return Json() if settings.log_format == "json" else Console(CONSOLE)
 
 
 def install(settings: Settings) -> None:
-    """Give Celery's loggers their form, once Celery has set them up, and ours their level."""
+    """Give Celery's loggers their form once Celery has set them up, and our own loggers their level."""
 
     def form(logger: logging.Logger, **_: Any) -> None:
         for handler in logger.handlers:

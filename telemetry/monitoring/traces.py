@@ -1,8 +1,8 @@
 """OpenTelemetry traces of batches across the broker: a span where a batch is published, one where it is stored.
 
-Off unless TELEMETRY_TRACES says so; then the package is imported that the extra `otel` brings, and its own OTEL_* variables say
-where spans go. A message carries the span it was published in as `traceparent`. A transaction has many parents, so it
-begins a trace of its own that links to each of them. Which spans there are is up to the callers.
+Traces are off unless TELEMETRY_TRACES turns them on. Only then OpenTelemetry is imported, which the extra `otel` installs. Its
+OTEL_* variables say where spans go. A message carries the span it was published in as `traceparent`. A transaction has many
+parents, so it begins a trace of its own that links to each of them. Callers decide which spans there are.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _settings: Settings | None = None
 
 
 class MissingError(RuntimeError):
-    """Traces are wanted, and what makes them is not installed."""
+    """Traces are turned on, and OpenTelemetry is not installed."""
 
 
 def install(settings: Settings) -> None:
@@ -45,7 +45,7 @@ def install(settings: Settings) -> None:
 def span(
     name: str, kind: Kind = "client", *, parents: Iterable[str] = (), **about: str | int
 ) -> AbstractContextManager[Mapping[str, str]]:
-    """A span round what is done inside, which gets the headers that lead to it; none of them where traces are off."""
+    """A span around the code inside, which gets the headers that lead to the span; no headers where traces are off."""
     return nullcontext({}) if _settings is None else _span(name, kind, parents, about)
 
 
@@ -54,30 +54,30 @@ def _span(name: str, kind: Kind, parents: Iterable[str], about: Mapping[str, str
     from opentelemetry import trace  # noqa: PLC0415
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415
 
-    form = TraceContextTextMapPropagator()
-    contexts = (trace.get_current_span(form.extract({HEADER: parent})).get_span_context() for parent in parents)
+    propagator = TraceContextTextMapPropagator()
+    contexts = (trace.get_current_span(propagator.extract({HEADER: parent})).get_span_context() for parent in parents)
     links = [trace.Link(context) for context in contexts if context.is_valid]
     attributes = {f"telemetry.{key}": value for key, value in about.items()}
     tracer = _provider(os.getpid()).get_tracer("telemetry")
     with tracer.start_as_current_span(name, kind=trace.SpanKind[kind.upper()], links=links, attributes=attributes):
         headers: dict[str, str] = {}
-        form.inject(headers)
+        propagator.inject(headers)
         yield headers
 
 
 @cache
 def _provider(_pid: int) -> Any:
-    """What makes and sends the spans of this process: a child that was forked has its own."""
+    """The provider that makes and sends the spans of this process; a forked child has its own."""
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
     from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
 
-    assert _settings is not None, "spans are made where traces are on"  # noqa: S101
+    assert _settings is not None, "spans are made only where traces are on"  # noqa: S101
     name = {} if "OTEL_SERVICE_NAME" in os.environ else {"service.name": f"telemetry-{_settings.role}"}
-    made = TracerProvider(resource=Resource.create({**name, "service.namespace": _settings.cluster_name}))
-    made.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    return made
+    provider = TracerProvider(resource=Resource.create({**name, "service.namespace": _settings.cluster_name}))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    return provider
 
 
 def _flush(**_: Any) -> None:

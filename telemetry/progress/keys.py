@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from telemetry.readings.names import ingest_queue, tick_queue
+
 Type = Literal["list", "hash", "set", "zset", "string"]
 Party = Literal["streamer", "beat", "collector", "API", "exporter", "commands"]
 
@@ -25,13 +27,13 @@ class Key:
 
 
 INGEST = Key(
-    "{p}.ingest",
+    ingest_queue("{p}"),
     "list",
     "Celery queue: batches on their way to the collectors",
     ("streamer", "collector"),
     ("collector", "streamer", "exporter", "commands"),
 )
-TICK = Key("{p}.tick.{edge}", "list", "Celery queue: ticks of one edge", ("beat",), ("streamer", "beat", "exporter"))
+TICK = Key(tick_queue("{p}", "{edge}"), "list", "Celery queue: ticks of one edge", ("beat",), ("streamer", "beat", "exporter"))
 UNACKED = Key(
     "{p}.unacked.{owner}",
     "hash",
@@ -125,10 +127,6 @@ class Keys:
     """The names under one prefix."""
 
     prefix: str
-
-    def ingest(self) -> str:
-        """The queue of batches."""
-        return self._name(INGEST)
 
     def tick(self, edge: str) -> str:
         """The queue of an edge's ticks."""

@@ -8,8 +8,8 @@ from typing import Any
 from celery import Celery
 from kombu.exceptions import KombuError, OperationalError
 
-from telemetry.celery import PERSIST, ROWS_HEADER
 from telemetry.monitoring import traces
+from telemetry.readings.names import PERSIST, ROWS_HEADER
 from telemetry.settings import Settings
 from telemetry.streamer.outbox import Publish
 

@@ -8,9 +8,12 @@ from typing import Any
 from celery.signals import worker_shutdown
 
 from telemetry import broker
-from telemetry.celery import TICK, app, settings
+from telemetry.celery import process_app, process_settings
+from telemetry.readings.names import TICK
 from telemetry.streamer.publish import publisher
 from telemetry.streamer.tick import Streamer, budget_s
+
+app, settings = process_app(), process_settings()
 
 
 @cache

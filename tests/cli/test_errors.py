@@ -68,7 +68,7 @@ def test_a_role_that_may_create_nothing(invoke: Invoke, stranger: str) -> None:
 def test_a_port_that_is_none_names_the_variable(invoke: Invoke, name: str) -> None:
     scheme = {"BROKER": "redis", "DATABASE": "postgresql"}[name]
     told = one_line(invoke("db", "current", **{f"TELEMETRY_{name}_URL": f"{scheme}://u:secret@host:many/0"}))
-    assert f"TELEMETRY_{name}_URL names no port" in told
+    assert f"TELEMETRY_{name}_URL has no port" in told
     assert "secret" not in told
 
 
@@ -82,4 +82,4 @@ def test_a_broker_that_denies(invoke: Invoke, redis_client: redis.Redis, broker_
 
 def test_a_misspelt_setting_is_told_by_every_command(telemetry: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     done = telemetry("db", "current", TELEMETRY_BATCHSIZE="1")
-    assert done.stderr == "telemetry: TELEMETRY_BATCHSIZE is no setting; is TELEMETRY_BATCH_SIZE meant?\n"
+    assert done.stderr == "telemetry: TELEMETRY_BATCHSIZE is not a setting; did you mean TELEMETRY_BATCH_SIZE?\n"

@@ -15,13 +15,12 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from celery.exceptions import SoftTimeLimitExceeded
 
-from telemetry.celery import app
+from telemetry.celery import process_app
 from telemetry.collector import tasks
 from telemetry.collector.deadletters import Message
 from telemetry.collector.persist import Collector
 
-__all__ = ["app"]
-
+app = process_app()
 app.conf.update(task_soft_time_limit=1, task_time_limit=2)
 
 alive = Collector.persist_all

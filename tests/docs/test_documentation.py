@@ -12,7 +12,7 @@ import pytest
 from telemetry import celery
 from telemetry.cli import COMMANDS, main
 from telemetry.progress import keys
-from telemetry.readings import wire
+from telemetry.readings import names, wire
 from telemetry.readings.rows import REASONS
 from telemetry.settings import Settings
 
@@ -51,14 +51,14 @@ def test_no_other_key_is_listed() -> None:
 
 
 def test_queues_tasks_and_the_message_stand_in_the_wire_dictionary() -> None:
-    for name in (celery.PERSIST, celery.TICK):
+    for name in (names.PERSIST, names.TICK):
         assert name in WIRE
     for queue in (SAMPLE.ingest_queue, SAMPLE.tick_queue.replace("cluster/node", "{edge}")):
         assert f"`{queue.replace('telemetry', '{p}', 1)}`" in WIRE
     assert f"message version {wire.VERSION}" in WIRE
     for name in (*wire.HEADER, "signature"):
         assert f"`{name}`" in WIRE
-    assert celery.app.conf.beat_schedule == {}
+    assert celery.process_app().conf.beat_schedule == {}
 
 
 def test_each_reason_stands_in_the_grammar() -> None:

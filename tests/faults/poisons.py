@@ -12,9 +12,9 @@ import msgpack
 import pyarrow as pa
 import redis
 
-from telemetry.celery import PERSIST
 from telemetry.readings import wire
 from telemetry.readings.digests import digest
+from telemetry.readings.names import PERSIST
 from telemetry.settings import Settings
 from tests.batches import batch, key, readings
 from tests.strategies import LONG_NAMES

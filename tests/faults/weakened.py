@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from celery import Celery
 
 from telemetry import broker
-from telemetry.celery import app, settings
+from telemetry.celery import process_app, process_settings
 from telemetry.progress.acks import Ack, Acks
 from telemetry.progress.keys import Keys
 from telemetry.settings import Settings
@@ -26,6 +26,7 @@ from telemetry.settings import Settings
 # Here a kill finds a batch that is acknowledged and not stored; and batches queue up.
 DELAY_S = 0.2
 
+app, settings = process_app(), process_settings()
 app.conf.task_acks_late = False
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from telemetry.monitoring import alerts
+from telemetry import resources
 from telemetry.settings import Settings
 from tests.rules import rules, seconds
 
@@ -255,7 +255,7 @@ def test_alerts_wait_for_their_time_and_say_what_is_wrong(promtool: str, tmp_pat
 
 def test_the_rules_are_as_prometheus_wants_them(promtool: str) -> None:
     done = subprocess.run(
-        [promtool, "check", "rules", "--lint-fatal", alerts.FILE], capture_output=True, text=True, check=False
+        [promtool, "check", "rules", "--lint-fatal", resources.ALERTS], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -273,5 +273,5 @@ def test_each_alert_tells_what_to_do(rule: dict[str, dict[str, str]]) -> None:
 def test_the_runbooks_name_no_alert_that_there_is_not() -> None:
     headings = re.findall(r"^## (.+)$", (ROOT / "docs" / "RUNBOOKS.md").read_text(), re.MULTILINE)
     assert headings == NAMES
-    assert "TELEMETRY_" not in alerts.FILE.read_text()
+    assert "TELEMETRY_" not in resources.ALERTS.read_text()
     assert Settings.load({}).gap_alert_s == 300, "LedgerGap and its runbook say so"

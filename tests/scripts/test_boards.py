@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from telemetry.monitoring import dashboards, pages
+from scripts.boards import definitions, render
 from tests.fixtures.prometheus import Prometheus
 from tests.ports import free_port
 from tests.scrape import answer
@@ -83,7 +83,7 @@ def watched(
 def panels() -> list[tuple[str, Mapping[str, Any]]]:
     """Those that stand in the files, with the board's title."""
     found = []
-    for path in sorted(dashboards.FOLDER.glob("*.json")):
+    for path in sorted(render.FOLDER.glob("*.json")):
         board = json.loads(path.read_text())
         found += [(board["title"], panel) for panel in board["panels"]]
     return found
@@ -97,23 +97,23 @@ def test_every_panel_has_an_answer(watched: Prometheus, database_url: str) -> No
         def answers(panel: Mapping[str, Any]) -> list[Any]:
             (target,) = panel["targets"]
             if "expr" in target:
-                found = watched.query(dashboards.plain(target["expr"], interval=INTERVAL, span="1 hour"))
+                found = watched.query(render.plain(target["expr"], interval=INTERVAL, span="1 hour"))
                 return [each for each in found if each["value"][1] not in {"NaN", "+Inf", "-Inf"}]
-            return connection.execute(dashboards.plain(target["rawSql"], interval=INTERVAL, span="1 hour").encode()).fetchall()
+            return connection.execute(render.plain(target["rawSql"], interval=INTERVAL, span="1 hour").encode()).fetchall()
 
         for board, panel in panels():
             what = f"{board} | {panel['title']} | {panel['targets'][0]}"
             eventually(lambda panel=panel: answers(panel), 30, every_s=0.5, what=what)  # type: ignore[misc]
 
 
-def test_the_files_are_what_the_pages_say() -> None:
-    written = {path: path.read_text() for path in dashboards.FOLDER.glob("*.json")}
-    assert written == dict(dashboards.files(pages.BOARDS)), "run scripts/dashboards"
+def test_the_files_are_what_the_definitions_say() -> None:
+    written = {path: path.read_text() for path in render.FOLDER.glob("*.json")}
+    assert written == dict(render.files(definitions.BOARDS)), "run scripts/dashboards"
 
 
 def test_each_panel_stands_beside_the_others() -> None:
-    for board in pages.BOARDS:
-        placed = [panel["gridPos"] for panel in json.loads(dashboards.render(board))["panels"]]
+    for board in definitions.BOARDS:
+        placed = [panel["gridPos"] for panel in json.loads(render.render(board))["panels"]]
         cells = {(place["x"] + x, place["y"]) for place in placed for x in range(place["w"])}
         assert len(cells) == sum(place["w"] for place in placed)
-        assert max(x for x, _ in cells) < dashboards.COLUMNS
+        assert max(x for x, _ in cells) < render.COLUMNS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import subprocess
 import sys
@@ -17,11 +18,36 @@ from sqlalchemy import make_url
 from telemetry import broker
 from telemetry.settings import Settings, SettingsError, documentation, misspelt, variable
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS, PACKAGE = ROOT / "docs", ROOT / "telemetry"
 
 
 def test_the_page_of_settings_is_up_to_date() -> None:
     assert (DOCS / "SETTINGS.md").read_text() == documentation(), "run scripts/document"
+
+
+def test_the_page_shows_each_setting_once_under_the_heading_of_its_section() -> None:
+    sections = documentation().split("\n## ")[1:]
+    titles = [section.partition("\n")[0] for section in sections]
+    assert titles == ["Every process", "Broker", "Database", "Edge", "Collector", "API and uploads", "Monitoring"]
+    for item in fields(Settings):
+        (title,) = [title for title, section in zip(titles, sections, strict=True) if f"| `{variable(item)}` |" in section]
+        assert title == item.metadata["section"]
+
+
+def test_nobody_else_takes_a_setting_from_the_environment() -> None:
+    readers = {
+        str(path.relative_to(PACKAGE))
+        for path in PACKAGE.rglob("*.py")
+        if re.search(r"\bos\.(environ|getenv)\b", path.read_text().replace("Settings.load(os.environ)", ""))
+    }
+    assert readers == {
+        *("settings/fields.py", "settings/spelling.py"),
+        # Variables of libraries.
+        *("algebra.py", "monitoring/counters/shared.py", "monitoring/traces.py"),
+        # The environment that processes are started with, and the settings that a running `up` adds to it.
+        *("cli/up.py", "cli/session.py", "local/running_system.py", "local/servers/server.py"),
+    }
 
 
 def test_nothing_set_is_a_working_collector() -> None:
@@ -46,9 +72,9 @@ def test_settings_are_frozen() -> None:
         ("EDGE", "a/b;c", "cluster/node"),
         ("BROKER_URL", "memory://", "redis://"),
         ("DATABASE_URL", "sqlite:///x", "postgresql://"),
-        ("BROKER_URL", "redis://:se/cret@b:6379/0", "no port"),
-        ("BROKER_URL", "redis://b:70000/0", "no port"),
-        ("DATABASE_URL", "postgresql://u:p@d:many/t", "no port"),
+        ("BROKER_URL", "redis://:se/cret@b:6379/0", "no port between"),
+        ("BROKER_URL", "redis://b:70000/0", "no port between"),
+        ("DATABASE_URL", "postgresql://u:p@d:many/t", "no port between"),
         ("KEY_PREFIX", "a b", "letters"),
         ("TIMESTAMP_FLOOR", "2000-01-01", "zone"),
         ("DATA_DIR", " ", "empty"),

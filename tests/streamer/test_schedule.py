@@ -12,7 +12,7 @@ from telemetry.celery import make_app
 from telemetry.progress.keys import Keys
 from telemetry.settings import Settings
 from telemetry.streamer.membership import Membership
-from telemetry.streamer.schedule import MOST_WAITING, TickScheduler
+from telemetry.streamer.schedule import MAX_WAITING, TickScheduler
 from tests.fixtures.processes import Start
 from tests.waiting import eventually
 
@@ -21,13 +21,13 @@ def test_ticks_that_nobody_takes_do_not_pile_up(
     start: Start, settings: Settings, redis_client: redis.Redis, tmp_path: Path
 ) -> None:
     start("celery", "-A", "telemetry", "beat", "-l", "debug", TELEMETRY_ROLE="edge", TELEMETRY_STREAM_INTERVAL_S="0.02")
-    eventually(lambda: redis_client.llen(settings.tick_queue) >= MOST_WAITING, 20)
+    eventually(lambda: redis_client.llen(settings.tick_queue) >= MAX_WAITING, 20)
     ticks = ticked(tmp_path)
     eventually(lambda: ticked(tmp_path) > ticks + 20, 20)
-    assert redis_client.llen(settings.tick_queue) == MOST_WAITING
+    assert redis_client.llen(settings.tick_queue) == MAX_WAITING
     streamers = Membership(redis_client, Keys(settings.key_prefix), settings.edge, settings.lease_s)
     assert [streamers.count("one"), streamers.count("two")] == [1, 2]
-    eventually(lambda: redis_client.llen(settings.tick_queue) == 2 * MOST_WAITING, 20)
+    eventually(lambda: redis_client.llen(settings.tick_queue) == 2 * MAX_WAITING, 20)
     assert b'expires": null' in str(redis_client.lindex(settings.tick_queue, 0)).encode()
 
 
@@ -35,14 +35,14 @@ def test_beat_sleeps_until_a_tick_is_due(settings: Settings, redis_client: redis
     scheduler = TickScheduler(make_app(replace(settings, role="edge", stream_interval_s=0.2)))
     turns = 0
     deadline = time.monotonic() + 10
-    while redis_client.llen(settings.tick_queue) < MOST_WAITING and time.monotonic() < deadline:
+    while redis_client.llen(settings.tick_queue) < MAX_WAITING and time.monotonic() < deadline:
         # As celery.beat.Service does.
         if (wait_s := scheduler.tick()) > 0:
             time.sleep(wait_s)
         turns += 1
-    assert redis_client.llen(settings.tick_queue) == MOST_WAITING
+    assert redis_client.llen(settings.tick_queue) == MAX_WAITING
     # A turn that sends, one that sleeps, one for the last moment, and now and then one that woke before it was over.
-    assert turns <= 5 * MOST_WAITING
+    assert turns <= 5 * MAX_WAITING
     scheduler.close()
 
 

@@ -49,7 +49,7 @@ def install(app: Flask, settings: Settings) -> None:
     @app.after_request
     def count(response: Response) -> Response:
         method = request.method if request.method in METHODS else "other"
-        definitions.of(definitions.Api).requests.labels(route(), method, str(response.status_code)).observe(
+        definitions.of(definitions.ApiCounters).requests.labels(route(), method, str(response.status_code)).observe(
             monotonic() - g.began_s
         )
         return response

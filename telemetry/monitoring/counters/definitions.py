@@ -1,8 +1,9 @@
-"""The metrics that processes count themselves: their names, labels and buckets. `trail` does the counting.
+"""The metrics that processes count themselves: their names, labels and buckets.
 
-A group is made by `of` at its first use, so that `shared.share` can come before, and each process shows its own alone.
+A process gets its group of counters from `of`, which makes it at its first use: `shared.share` can be called before, and a
+process shows its own group only. `stations` counts what happens to batches; beat's port and the API count for themselves.
 Labels are bounded: clusters, at most MAX_CLUSTERS a process (others count as `other`), and fixed words.
-What is read from the broker or the database at a look is the exporter's; both lists stand in docs/METRICS.md.
+What must be asked of the broker or the database is the exporter's. Both lists stand in docs/METRICS.md.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ from typing import Final, TypeVar
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from telemetry.monitoring.counters import shared
+from telemetry.readings.names import Edge
 
 MAX_CLUSTERS = 100
 OTHER = "other"
+# As Kubernetes limits labels.
+MAX_NAME = 63
 
-# Around what counts: 100 ms across clusters is the line of an alert.
+# Close together around 100 ms, where an alert begins for batches from one cluster to another.
 LATENCY_BUCKETS_S = (0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 TRANSACTION_BUCKETS_S = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 ROWS_BUCKETS = (1, 10, 50, 100, 500, 1_000, 2_500, 5_000, 10_000, 50_000, 100_000, 200_000)
@@ -31,7 +35,7 @@ PUBLICATIONS: Final = ("first", "again", "probe")
 SETTLEMENTS: Final = ("stored", "known", "dead", "probe")
 
 
-class Streamer:
+class StreamerCounters:
     """What a streamer counts."""
 
     def __init__(self, registry: CollectorRegistry | None) -> None:
@@ -57,14 +61,14 @@ class Streamer:
             self.batches.labels(publication)
 
 
-class Beat:
+class BeatCounters:
     """What beat counts."""
 
     def __init__(self, registry: CollectorRegistry | None) -> None:
         self.ticks = Counter("telemetry_ticks_published_total", "Ticks that beat has published.", registry=registry)
 
 
-class Collector:
+class CollectorCounters:
     """What a collector counts."""
 
     def __init__(self, registry: CollectorRegistry | None) -> None:
@@ -109,24 +113,24 @@ class Collector:
         self.partition_failures = counter(
             "telemetry_partition_failures_total", "Attempts to make a partition of the samples that the database refused."
         )
-        self._ways: dict[tuple[str, str], Way] = {}
+        self._pairs: dict[tuple[str, str], PairCounters] = {}
 
-    def way(self, source: str, target: str) -> Way:
-        """What is counted of one way between two clusters. Kept, as looking labels up costs more than counting."""
-        known = self._ways.get((source, target))
-        if known is None:
-            known = self._ways[source, target] = Way(
-                {each: self.batches.labels(source, target, each) for each in SETTLEMENTS},
-                {each: self.rows.labels(source, target, each) for each in ROW_CLASSES},
+    def pair(self, source: str, target: str) -> PairCounters:
+        """The counters of batches from one cluster to another. They are kept, as to look labels up costs more than to count."""
+        counters = self._pairs.get((source, target))
+        if counters is None:
+            counters = self._pairs[source, target] = PairCounters(
+                {settlement: self.batches.labels(source, target, settlement) for settlement in SETTLEMENTS},
+                {row_class: self.rows.labels(source, target, row_class) for row_class in ROW_CLASSES},
                 self.doubled.labels(source, target),
                 self.latency.labels(source, target),
             )
-        return known
+        return counters
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """Counters of one way between two clusters: batches by settlement, rows by class, rows doubled, and the latency."""
+class PairCounters:
+    """Counters of one pair of clusters: batches by settlement, rows by class, rows doubled, and the latency."""
 
     batches: Mapping[str, Counter]
     rows: Mapping[str, Counter]
@@ -134,7 +138,7 @@ class Way:
     latency: Histogram
 
 
-class Api:
+class ApiCounters:
     """What the API counts."""
 
     def __init__(self, registry: CollectorRegistry | None) -> None:
@@ -147,7 +151,7 @@ class Api:
         )
 
 
-Group = TypeVar("Group", Streamer, Beat, Collector, Api)
+Group = TypeVar("Group", StreamerCounters, BeatCounters, CollectorCounters, ApiCounters)
 
 registry = CollectorRegistry()
 _clusters: set[str] = set()
@@ -155,13 +159,13 @@ _clusters: set[str] = set()
 
 @cache
 def of(kind: type[Group]) -> Group:
-    """What this process counts of a kind. Where processes share, no registry is needed: their files are read."""
+    """The counters of this process, by their class. Processes that share need no registry, as their files are read."""
     return kind(None if shared.directory() else registry)
 
 
 def cluster_of(edge: object) -> str:
-    """The cluster an edge's name begins with. Anyone who may publish can make names up, so their number is bounded."""
-    name = edge.partition("/")[0][:63] if isinstance(edge, str) else ""
+    """The label for an edge's cluster. Anyone who may publish can make names up, so their number and length are bounded."""
+    name = Edge(edge).cluster[:MAX_NAME] if isinstance(edge, str) else ""
     if name and (name in _clusters or len(_clusters) < MAX_CLUSTERS):
         _clusters.add(name)
         return name

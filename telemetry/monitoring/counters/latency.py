@@ -1,9 +1,9 @@
-"""How long batches took from their first publication to their commit, over the last minute: the median, exactly.
+"""The median time of batches from first publication to commit, over the last minute.
 
-Each process writes into a ring for each cluster, a mapped file in the shared directory (or memory, where nothing is shared):
-SLOTS for each second, after which slots of that second are overwritten at random, so a busy second counts as a fair sample
-of itself, and a busy cluster takes no room from a small one. How many clusters there are is bounded by the caller. Both
-instants are taken from the broker's clock; which second a slot belongs to is this machine's business.
+Each process has a ring for each cluster: a mapped file in the shared directory, or memory where nothing is shared. A ring has
+SLOTS slots for each second. When those are full, further batches of that second replace one at random, so that a busy second
+keeps a fair sample, and a busy cluster takes no room from a small one. The caller bounds the number of clusters. Latencies
+are differences of the broker's clock; the second of a slot is taken from this machine's clock.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Ring:
     def add(self, cluster: str, latency_s: float) -> None:
         """Note one batch."""
         if self._pid != os.getpid():
-            # A child that was forked makes its own.
+            # A forked child has files of its own.
             self._pid, self._own = os.getpid(), {}
         slots = self._own.get(cluster)
         if slots is None:
@@ -68,14 +68,14 @@ class Ring:
         slots.add(latency_s)
 
     def medians(self) -> dict[str, float]:
-        """The median of the last minute by source cluster, in seconds; clusters from which nothing came are not in it."""
+        """The median of the last minute by source cluster, in seconds, without clusters from which nothing came."""
         oldest = int(time.monotonic()) - WINDOW_S
-        found: dict[str, list[float]] = defaultdict(list)
+        latencies_s: dict[str, list[float]] = defaultdict(list)
         for memory in self._all():
             for second, latency_s, name in RECORD.iter_unpack(memory):
                 if second > oldest and name[0]:
-                    found[name.rstrip(b"\0").decode(errors="replace")].append(latency_s)
-        return {cluster: median(each) for cluster, each in sorted(found.items())}
+                    latencies_s[name.rstrip(b"\0").decode(errors="replace")].append(latency_s)
+        return {cluster: median(values) for cluster, values in sorted(latencies_s.items())}
 
     def _memory(self) -> mmap.mmap:
         if self._directory is None:
@@ -98,13 +98,13 @@ def writer(path: Path) -> int:
 
 
 def is_over(path: Path) -> bool:
-    """Whether nothing of the last minute is in a file of a ring."""
+    """Whether a file of a ring holds nothing of the last minute."""
     oldest = int(time.monotonic()) - WINDOW_S
     return all(second <= oldest for second, _, _ in RECORD.iter_unpack(_content(path)))
 
 
 def _content(path: Path) -> bytes:
-    """What is in a file; nothing while it is being made or once it was removed."""
+    """The bytes of a file; none while it is being made or once it is removed."""
     with suppress(FileNotFoundError):
         content = path.read_bytes()
         if len(content) == SIZE_BYTES:

@@ -1,7 +1,7 @@
-"""Shows what processes count together, and keeps their files few: those of children that have died are added up into one.
+"""Shows what processes count together, and adds the files of children that have died up into one.
 
-A worker whose children die again and again would fill the memory with files otherwise. One process at a time folds and reads,
-so that no scrape sees a file and its sum at once.
+Otherwise a worker whose children die again and again would fill the memory with files. One process at a time merges and reads,
+so that no scrape sees a file and the sum that holds it already.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from prometheus_client.mmap_dict import MmapedDict
 
 from telemetry.monitoring.counters import latency
 
-LOCK = "folding"
-# Stands where files have the process id; no process has this one.
+LOCK = "merging"
+# Stands in place of the process id; no process has this one.
 SUM = "0"
 
 
-class Folded(multiprocess.MultiProcessCollector):
-    """All that is counted in a directory."""
+class MergedCounts(multiprocess.MultiProcessCollector):
+    """All that is counted in a directory, as a collector of prometheus_client."""
 
     def __init__(self, registry: CollectorRegistry, directory: Path) -> None:
         super().__init__(registry, str(directory))  # type: ignore[no-untyped-call]
@@ -33,13 +33,13 @@ class Folded(multiprocess.MultiProcessCollector):
         """For a registry of prometheus_client."""
         with (self._directory / LOCK).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            fold(self._directory)
-            found: Iterable[Metric] = super().collect()  # type: ignore[no-untyped-call]
-            return found
+            merge(self._directory)
+            metrics: Iterable[Metric] = super().collect()  # type: ignore[no-untyped-call]
+            return metrics
 
 
-def fold(directory: Path) -> None:
-    """Add up what the dead have counted, and remove what they alone have written."""
+def merge(directory: Path) -> None:
+    """Add what dead processes have counted to the sums, and remove their files."""
     for path in directory.glob("*_*.db"):
         kind, _, pid = path.stem.rpartition("_")
         if pid != SUM and not is_alive(int(pid)):

@@ -1,7 +1,7 @@
-"""How the last transaction of a collector ended, for its main process to tell: its children hold the connections.
+"""How the last transaction of a collector ended: written by its children, which hold the connections, for its main process.
 
-One record in the shared directory, the last writer's. A failure is believed for BELIEVED_S: while messages wait, the next try
-comes sooner.
+It is one record in the shared directory, written by whoever was last. A failure is believed for BELIEVED_S: while messages
+wait, the next try comes sooner.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BELIEVED_S = 60.0
 
 @cache
 def last() -> LastTransaction:
-    """That of this process and of those it forked; made before the fork."""
+    """The record of this process and of those it forks; call it before the fork."""
     return LastTransaction(shared.directory())
 
 

@@ -1,7 +1,6 @@
-"""Whether the broker answers this process: asked every few seconds, over a connection of its own.
+"""Whether the broker answers this process: pinged every few seconds over a connection of its own.
 
-A broker that is silent counts as one that is not there. The answer is there at once for whoever asks, also while the next
-question hangs.
+A silent broker counts as unreachable. The last answer can be read at any time, also while the next ping hangs.
 """
 
 from __future__ import annotations
@@ -31,23 +30,23 @@ def status_metric(cluster: str, component: str, reachable: bool) -> Metric:
     return family
 
 
-class Connection:
-    """Asks the broker, in a thread, from `start` on. `each` is called after every answer, or the want of one."""
+class BrokerPing:
+    """Pings the broker in a thread, from `start` on. `after_ping` is called after every ping, answered or not."""
 
-    def __init__(self, settings: Settings, component: str, each: Callable[[bool], None] | None = None) -> None:
+    def __init__(self, settings: Settings, component: str, after_ping: Callable[[bool], None] | None = None) -> None:
         self._settings = settings
         self._component = component
-        self._each = each
+        self._after_ping = after_ping
         self._stopping = threading.Event()
         self.reachable = False
 
     def start(self) -> None:
-        """Ask for the first time, then go on in a thread."""
+        """Start the thread."""
         client = broker.connect(self._settings, socket_timeout_s=TIMEOUT_S, retries=0)
         threading.Thread(target=self._watch, args=(client,), name="connection", daemon=True).start()
 
     def stop(self) -> None:
-        """Ask no more."""
+        """Stop pinging."""
         self._stopping.set()
 
     def collect(self) -> Iterable[Metric]:
@@ -60,7 +59,7 @@ class Connection:
                 self.reachable = bool(client.ping())
             except (redis.RedisError, OSError):
                 self.reachable = False
-            if self._each is not None:
-                self._each(self.reachable)
+            if self._after_ping is not None:
+                self._after_ping(self.reachable)
             self._stopping.wait(INTERVAL_S)
         client.close()

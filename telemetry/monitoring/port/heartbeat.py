@@ -1,8 +1,8 @@
-"""Whether the loop of a process turns: it beats from the loop's own timer, and others ask how long ago it last did.
+"""Whether the loop of a process turns: the loop's own timer calls `beat`, and others ask how long ago that was.
 
-While the broker is away a worker's loop waits for it and turns for nothing else; that is no reason to end the worker, so
-`beat_unless` beats in its place. For probes that cannot ask a port there are two files: one is touched at each beat, the
-other, with READY at the end of its name, is there while the broker answers a loop that turns.
+While the broker is away, a worker's loop waits for it and does not turn. That is not a reason to end the worker, so
+`beat_unless` beats in its place. For probes that cannot ask a port there are two files: one is touched at each beat; the
+other, with READY at the end of its name, is there while the broker answers and the loop turns.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ READY = ".ready"
 
 
 class Heartbeat:
-    """When the loop last turned; `file` is the one for probes."""
+    """When the loop last turned; `file` is the file for probes."""
 
     def __init__(self, file: Path | None, cluster: str, component: str) -> None:
         self._file = file
@@ -33,10 +33,10 @@ class Heartbeat:
         self._turned = False
         self._labels = (cluster, component)
         self._last_s = time.monotonic()
-        # Those of the process before this one, whose directory outlives it, say nothing of this one.
-        for left in (self._file, self._ready):
-            if left is not None:
-                _remove(left)
+        # The directory outlives a process: files that an earlier one left say nothing of this one.
+        for file_left in (self._file, self._ready):
+            if file_left is not None:
+                _remove(file_left)
 
     def beat(self) -> None:
         """The loop has turned."""
@@ -44,7 +44,7 @@ class Heartbeat:
         self._beat()
 
     def beat_unless(self, reachable: bool) -> None:
-        """While the broker is away the loop cannot turn, and nothing is wrong with it."""
+        """The broker answers, or it does not: then the loop cannot turn, and nothing is wrong with it."""
         if not reachable:
             self._beat()
         if self._ready is None:

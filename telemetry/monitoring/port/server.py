@@ -1,7 +1,7 @@
 """The port of a process: `/metrics` for Prometheus, `/live` and `/ready` for probes. Plain HTTP, answers from memory.
 
 `/live` fails when the loop has stopped turning, and not because the broker or the database is away; `/ready` names what is
-missing. What they are asked about is given; this module owns the port.
+missing. This module owns the port; the functions that answer the probes are given by the process.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from prometheus_client.registry import Collector
 
 import telemetry
 from telemetry.monitoring.counters import definitions, shared, stations
-from telemetry.monitoring.counters.merge_dead_children import Folded
+from telemetry.monitoring.counters.merge_dead_children import MergedCounts
 from telemetry.settings import Settings
 
 Answer = tuple[bool, Mapping[str, Any]]
@@ -35,7 +35,7 @@ class PortError(RuntimeError):
     """The port cannot be opened; the text names the variable."""
 
 
-class About:
+class ProcessFacts:
     """What is running, and the latency of the last minute where batches are committed."""
 
     def __init__(self, cluster: str, component: str) -> None:
@@ -59,23 +59,23 @@ class About:
 
 
 def registry_of(settings: Settings, component: str, collectors: Iterable[Collector] = ()) -> CollectorRegistry:
-    """All that a process shows: what it and its children counted, what it is, and what some collectors add."""
-    made = CollectorRegistry()
+    """All that a process shows: the counts of it and its children, what it is, and what `collectors` add."""
+    registry = CollectorRegistry()
     directory = shared.directory()
     if directory is None:
-        made.register(definitions.registry)
+        registry.register(definitions.registry)
     else:
-        Folded(made, directory)
-    made.register(About(settings.cluster_name, component))
-    for each in collectors:
-        made.register(each)
-    ProcessCollector(registry=made)
-    PlatformCollector(registry=made)
-    return made
+        MergedCounts(registry, directory)
+    registry.register(ProcessFacts(settings.cluster_name, component))
+    for collector in collectors:
+        registry.register(collector)
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    return registry
 
 
 class _Server(ThreadingWSGIServer):
-    """Takes IPv6 addresses too. Its threads are daemons, so none keeps a process from its end."""
+    """Takes IPv6 addresses too. Its threads are daemons, so they do not keep a process from ending."""
 
     @property
     def address_family(self) -> int:  # type: ignore[override]
@@ -85,11 +85,11 @@ class _Server(ThreadingWSGIServer):
 
 class _Quiet(WSGIRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is wsgiref's
-        """Scrapes and probes are not worth a line."""
+        """Log nothing: scrapes and probes come every few seconds."""
 
 
 def serve(settings: Settings, registry: CollectorRegistry, live: Callable[[], Answer], ready: Callable[[], Answer]) -> int:
-    """Open the port and answer in threads, until the process ends. The port. Raises PortError."""
+    """Open the port and answer in threads until the process ends. Returns the port. Raises PortError."""
     exposed = make_wsgi_app(registry)
     probes = {"/live": live, "/ready": ready}
 
@@ -98,17 +98,17 @@ def serve(settings: Settings, registry: CollectorRegistry, live: Callable[[], An
         if path == "/metrics":
             answer: Iterable[bytes] = exposed(environ, start_response)
             return answer
-        well, told = probes[path]() if path in probes else (False, {"resources": ["/metrics", *probes]})
-        status = HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE if path in probes else HTTPStatus.NOT_FOUND
+        is_ok, document = probes[path]() if path in probes else (False, {"resources": ["/metrics", *probes]})
+        status = HTTPStatus.OK if is_ok else HTTPStatus.SERVICE_UNAVAILABLE if path in probes else HTTPStatus.NOT_FOUND
         start_response(f"{status.value} {status.phrase}", [("Content-Type", "application/json")])
-        return [json.dumps(told).encode()]
+        return [json.dumps(document).encode()]
 
     try:
         server = make_server(settings.metrics_host, settings.metrics_port, app, _Server, _Quiet)
     except OSError as error:
         where = f"{settings.metrics_host}:{settings.metrics_port}"
         raise PortError(f"TELEMETRY_METRICS_PORT: {where} cannot be opened: {error.strerror or error}") from None
-    # A child that outlives us must not keep the port from the one that comes after us.
+    # A child that outlives this process must not keep the port from its successor.
     os.register_at_fork(after_in_child=server.socket.close)
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
     return int(server.server_port)

@@ -1,8 +1,8 @@
 """Ends a worker that has stopped consuming, so that whoever supervises it starts it again.
 
 Celery workers on Redis have stopped fetching after a reconnect, alive to every ping (celery#8030, #8091, #9054, #10205).
-A thread looks from outside the consumer's loop: messages wait, nothing was received, nothing is being worked on, and that
-for longer than anything healthy takes.
+A thread looks from outside the consumer's loop. It ends the worker when messages wait, nothing was received and nothing is
+being worked on, for longer than a healthy worker can take.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ EXIT_CODE = 70
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What one look saw: messages that wait, messages received since the start, messages being worked on."""
+class Activity:
+    """What a worker does at one moment: messages that wait, that were received since its start, that are being worked on."""
 
     waiting: int
     received: int
@@ -37,15 +37,15 @@ class Look:
 
 @dataclass(slots=True)
 class Suspicion:
-    """How long nothing has moved that should have."""
+    """For how long a worker has not moved although it should."""
 
     since_s: float | None = None
-    last: Look | None = None
+    last: Activity | None = None
 
-    def stalled_s(self, look: Look, now_s: float) -> float:
+    def stalled_s(self, activity: Activity, now_s: float) -> float:
         """Seconds for which messages have waited while nothing was received or worked on."""
-        moved = self.last is None or look.received != self.last.received or look.active or not look.waiting
-        self.last = look
+        moved = self.last is None or activity.received != self.last.received or activity.active or not activity.waiting
+        self.last = activity
         if moved:
             self.since_s = None
             return 0.0
@@ -64,26 +64,26 @@ class Watchdog(bootsteps.StartStopStep):
         self._stopping = threading.Event()
 
     def start(self, parent: Any) -> None:
-        """Begin to look."""
+        """Start the thread."""
         settings: Settings = parent.app.telemetry_settings
         queue = settings.tick_queue if settings.role == "edge" else settings.ingest_queue
         client = broker.connect(settings)
 
-        def look() -> Look:
+        def look() -> Activity:
             received = sum(state.total_count.values())
-            return Look(int(client.llen(queue)), received, len(state.active_requests))
+            return Activity(int(client.llen(queue)), received, len(state.active_requests))
 
         threading.Thread(target=self._watch, args=(look, settings.stall_s), name="watchdog", daemon=True).start()
 
     def stop(self, parent: Any) -> None:
-        """Look no more: a worker that shuts down receives nothing."""
+        """End the thread: a worker that shuts down receives nothing."""
         self._stopping.set()
 
     def terminate(self, parent: Any) -> None:
         """The same."""
         self._stopping.set()
 
-    def _watch(self, look: Callable[[], Look], stall_s: float) -> None:
+    def _watch(self, look: Callable[[], Activity], stall_s: float) -> None:
         suspicion, interval_s, now_s = Suspicion(), stall_s / 6, 0.0
         while not self._stopping.wait(interval_s):
             now_s += interval_s
@@ -97,5 +97,5 @@ class Watchdog(bootsteps.StartStopStep):
                 log.critical(
                     "messages wait and nothing was received for %.0f s: this worker ends, to be started again", stalled_s
                 )
-                # Not a shutdown: what has stopped listening may not hear it. Nothing is being worked on.
+                # Not a shutdown, as the loop has stopped listening. Nothing is being worked on.
                 os._exit(EXIT_CODE)

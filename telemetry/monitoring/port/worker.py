@@ -10,8 +10,9 @@ from typing import Any
 from celery import bootsteps
 
 from telemetry.monitoring.counters import definitions, shared, transactions
+from telemetry.monitoring.counters.definitions import CollectorCounters, StreamerCounters
 from telemetry.monitoring.port import server
-from telemetry.monitoring.port.connection import Connection
+from telemetry.monitoring.port.connection import BrokerPing
 from telemetry.monitoring.port.heartbeat import INTERVAL_S, Heartbeat
 from telemetry.settings import Settings
 
@@ -22,7 +23,7 @@ def component(settings: Settings) -> str:
 
 
 class Port(bootsteps.StartStopStep):
-    """The port of a worker, its connection's state and its heart."""
+    """The port of a worker, its pings of the broker and its heartbeat."""
 
     requires = ("celery.worker.components:Pool",)
 
@@ -32,37 +33,37 @@ class Port(bootsteps.StartStopStep):
         name = component(settings)
         self._stores = settings.role == "central"
         parent.heartbeat = Heartbeat(settings.heartbeat_file, settings.cluster_name, name)
-        self._connection = Connection(settings, name, parent.heartbeat.beat_unless)
+        self._ping = BrokerPing(settings, name, parent.heartbeat.beat_unless)
         if settings.metrics_port:
             # Here and not in start: all steps are made before the first one starts, and the pool forks when it does.
             shared.share()
-            definitions.of(definitions.Streamer if name == "streamer" else definitions.Collector)
+            definitions.of(StreamerCounters if name == "streamer" else CollectorCounters)
             transactions.last()
 
     def start(self, parent: Any) -> None:
         """Open the port; a port that is taken ends the worker with one line."""
         settings: Settings = parent.app.telemetry_settings
         if settings.metrics_port or settings.heartbeat_file:
-            self._connection.start()
+            self._ping.start()
         if not settings.metrics_port:
             return
-        registry = server.registry_of(settings, component(settings), [self._connection, parent.heartbeat])
+        registry = server.registry_of(settings, component(settings), [self._ping, parent.heartbeat])
         try:
             server.serve(settings, registry, lambda: _live(parent.heartbeat), self._ready)
         except server.PortError as error:
             raise SystemExit(f"telemetry: {error}") from None
 
     def stop(self, parent: Any) -> None:
-        """Ask the broker no more."""
-        self._connection.stop()
+        """Stop asking the broker."""
+        self._ping.stop()
 
     terminate = stop
 
     def _ready(self) -> server.Answer:
-        parts = {"broker": "ok" if self._connection.reachable else "unreachable"}
+        parts = {"broker": "ok" if self._ping.reachable else "unreachable"}
         if self._stores:
             parts["database"] = "failing" if transactions.last().failed() else "ok"
-        return all(each == "ok" for each in parts.values()), parts
+        return all(state == "ok" for state in parts.values()), parts
 
 
 class Pulse(bootsteps.StartStopStep):
@@ -81,7 +82,7 @@ class Pulse(bootsteps.StartStopStep):
         self._entry = parent.timer.call_repeatedly(INTERVAL_S, heartbeat.beat)
 
     def stop(self, parent: Any) -> None:
-        """Beat no more for this connection."""
+        """Stop beating for this connection."""
         if self._entry is not None:
             self._entry.cancel()
             self._entry = None

@@ -18,11 +18,11 @@ from tests.scrape import parse, total
 # Counts in some children that it forks, and is killed with them.
 PROGRAM = """
 import os, sys
-from telemetry.monitoring import metrics, trail
+from telemetry.monitoring.counters import stations
 for n in range(5):
     child = os.fork()
     if child == 0:
-        trail.committed("a/n", "stored", {"stored": 7}, cluster="c")
+        stations.committed("a/n", "stored", {"stored": 7}, cluster="c")
         os._exit(0)
     os.waitpid(child, 0)
 """
@@ -34,7 +34,7 @@ def test_what_the_dead_have_counted_is_kept_in_few_files(tmp_path: Path) -> None
         subprocess.run([sys.executable, "-c", PROGRAM], env=environment, check=True)
         assert len([*tmp_path.glob("*_*.db")]) >= 10
         registry = CollectorRegistry()
-        collector = merge_dead_children.Folded(registry, tmp_path)
+        collector = merge_dead_children.MergedCounts(registry, tmp_path)
         for _ in range(2):
             shown = parse(generate_latest(registry).decode())
             assert total(shown, "telemetry_rows_committed_total", row_class="stored") == 7 * (before + 5)
@@ -51,9 +51,9 @@ def test_rings_of_the_dead_go_when_their_minute_is_over(tmp_path: Path, monkeypa
         mine.add("a", 3.0)
         os._exit(0)
     os.waitpid(child, 0)
-    merge_dead_children.fold(tmp_path)
+    merge_dead_children.merge(tmp_path)
     assert mine.medians() == {"a": 2.0}
     now = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now + latency.WINDOW_S + 1)
-    merge_dead_children.fold(tmp_path)
+    merge_dead_children.merge(tmp_path)
     assert [latency.writer(path) for path in tmp_path.glob(latency.PATTERN)] == [os.getpid()]

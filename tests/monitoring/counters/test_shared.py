@@ -8,9 +8,9 @@ from pathlib import Path
 
 PROGRAM = """
 import os, sys
-from telemetry.monitoring import metrics, shared
+from telemetry.monitoring.counters import definitions, shared
 made = shared.share()
-metrics.of(metrics.Beat).ticks.inc()
+definitions.of(definitions.BeatCounters).ticks.inc()
 sys.stdin.readline()
 print(made, len(list(made.glob("counter_*.db"))), flush=True)
 sys.stdin.readline()

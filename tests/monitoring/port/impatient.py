@@ -11,9 +11,10 @@ from typing import Any
 
 from celery import bootsteps
 
-from telemetry.celery import app
+from telemetry.celery import process_app
 from telemetry.monitoring.port import connection, heartbeat, worker
 
+app = process_app()
 heartbeat.LIMIT_S = 4.0
 # A question to a silent broker and the pause after it stay below that limit together.
 connection.INTERVAL_S = 0.5
@@ -32,5 +33,3 @@ class Stall(bootsteps.StartStopStep):
 
 if "IMPATIENT_STALL" in os.environ:
     app.steps["consumer"].add(Stall)
-
-__all__ = ["app"]

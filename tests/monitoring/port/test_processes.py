@@ -131,6 +131,28 @@ def test_a_beat_inside_a_worker_counts_with_it(start: Callable[..., object], sam
     check(promtool, get(port, "/metrics")[1])
 
 
+def test_a_beat_at_the_centre_shows_that_it_turns(start: Callable[..., object], promtool: str, tmp_path: Path) -> None:
+    port = free_port()
+    heart = tmp_path / "beating"
+    start(
+        *("celery", "-A", "telemetry", "beat"),
+        TELEMETRY_ROLE="central",
+        TELEMETRY_METRICS_PORT=str(port),
+        TELEMETRY_HEARTBEAT_FILE=str(heart),
+    )
+    eventually(lambda: answer(port, "/ready")[0] == 200, 20)
+    assert answer(port, "/live")[0] == 200
+    assert answer(port, "/ready") == (200, {"broker": "ok"})
+    assert heart.exists()
+    shown = scrape(port)
+    assert total(shown, "message_queue_connection_status", cluster="central", component="beat") == 1
+    assert 0 <= (total(shown, "telemetry_heartbeat_age_seconds", cluster="central", component="beat") or 0) < 10
+    assert total(shown, "telemetry_ticks_published_total") == 0
+    # There are no ticks at the centre, so nothing is late.
+    assert total(shown, "telemetry_beat_silent_seconds") is None
+    check(promtool, get(port, "/metrics")[1])
+
+
 def test_nothing_is_left_behind_and_a_port_that_is_taken_is_one_line(
     start_collector: Callable[..., subprocess.Popen[bytes]], start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:

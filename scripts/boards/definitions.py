@@ -1,11 +1,11 @@
 """What Grafana's boards show: seven pages, each the answer to one question of whoever keeps the pipeline running.
 
-Made into Grafana's JSON by `dashboards`. Names of metrics are those of `metrics` and `telemetry.exporter`.
+`render` makes Grafana's JSON of them. Names of metrics are those of `telemetry.monitoring` and `telemetry.exporter`.
 """
 
 from __future__ import annotations
 
-from telemetry.monitoring.dashboards import Board, Panel
+from scripts.boards.render import Board, Panel
 
 RATE = "[$__rate_interval]"
 PAIR = "{{source_cluster}} → {{target_cluster}}"

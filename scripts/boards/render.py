@@ -1,7 +1,7 @@
-"""Grafana's boards, as the JSON that Grafana provisions: what each shows is `boards`, its form is here.
+"""Turns boards into the JSON that Grafana provisions. What each board shows stands in `definitions`.
 
-Every board chooses its data sources by two variables, `prometheus` and `postgres`, so the files fit any Grafana.
-`scripts/dashboards` writes them into `boards/`; a test asks each panel's question of a running pipeline.
+Every board chooses its data sources by two variables, `prometheus` and `postgres`, so the files fit any Grafana. A test runs
+each panel's query against a running pipeline.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-FOLDER = Path(__file__).parent / "boards"
+FOLDER = Path(__file__).parents[2] / "telemetry" / "monitoring" / "boards"
 COLUMNS, HEIGHT = 24, 8
 # The oldest Grafana whose panels look like this.
 SCHEMA_VERSION = 39
@@ -24,7 +24,7 @@ Language = Literal["prometheus", "postgres"]
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One picture. `query` is PromQL or SQL; `legend` names its lines; `lines` are limits that colour it."""
+    """One picture. `query` is PromQL or SQL, `legend` names its lines, and values above `limit` are red."""
 
     title: str
     query: str
@@ -52,7 +52,7 @@ def render(board: Board) -> str:
 
 
 def files(boards: Sequence[Board]) -> Iterator[tuple[Path, str]]:
-    """Where each board lies, and what stands there."""
+    """The path of each board's file, and its text."""
     for board in boards:
         yield FOLDER / f"{board.name}.json", render(board)
 
@@ -118,12 +118,12 @@ def _target(panel: Panel) -> dict[str, Any]:
     if panel.language == "postgres":
         shape = "time_series" if panel.kind == "timeseries" else "table"
         return {"rawQuery": True, "editorMode": "code", "format": shape, "rawSql": panel.query}
-    at_once = panel.kind != "timeseries"
-    wanted = {"expr": panel.query, "legendFormat": panel.legend, "instant": at_once, "range": not at_once}
-    return wanted | ({"format": "table"} if panel.kind == "table" else {})
+    instant = panel.kind != "timeseries"
+    target = {"expr": panel.query, "legendFormat": panel.legend, "instant": instant, "range": not instant}
+    return target | ({"format": "table"} if panel.kind == "table" else {})
 
 
 def plain(query: str, *, interval: str, span: str) -> str:
-    """A panel's question without Grafana's macros: rates over an interval, times within a span of now (both as `5m`)."""
+    """A panel's query without Grafana's macros: rates over an interval (`5m`), times within a span before now (`1 hour`)."""
     within = rf"\1 BETWEEN now() - interval '{span}' AND now()"
     return re.sub(r"\$__timeFilter\(([^)]+)\)", within, query.replace("$__rate_interval", interval))

@@ -1,0 +1,51 @@
+"""The names by which edges and the centre find each other: tasks, queues, a message header, and the name of an edge.
+
+The names of Redis keys are `telemetry.progress.keys`'s, what a message holds is `wire`'s.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# Tasks.
+PERSIST = "telemetry.collector.persist"
+TICK = "telemetry.streamer.tick"
+# The header of a Celery message that says how many readings the message holds.
+ROWS_HEADER = "rows"
+
+CHARACTERS = "-_./"
+
+
+def ingest_queue(prefix: str) -> str:
+    """The queue that carries batches from the edges to the collectors."""
+    return f"{prefix}.ingest"
+
+
+def tick_queue(prefix: str, edge: str) -> str:
+    """The queue of one edge's ticks; each edge has its own, so no node takes another's files."""
+    return f"{prefix}.tick.{edge}"
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A streaming site by its name, `cluster/node`. Any text is accepted here, as names also come from strangers."""
+
+    name: str
+
+    @classmethod
+    def parse(cls, text: str) -> Edge:
+        """The edge of a name that we choose ourselves. Raises ValueError for a text that is not such a name."""
+        edge = cls(text)
+        if not (edge.cluster and edge.node) or not all(c.isalnum() or c in CHARACTERS for c in text):
+            raise ValueError(f"{text!r} must read cluster/node, of letters, digits, '-', '_' and '.'")
+        return edge
+
+    @property
+    def cluster(self) -> str:
+        """The part before the first slash; the whole name where there is none."""
+        return self.name.partition("/")[0]
+
+    @property
+    def node(self) -> str:
+        """The part after the first slash; empty where there is none."""
+        return self.name.partition("/")[2]

@@ -1,0 +1,28 @@
+"""The settings: one frozen object, read once from the environment.
+
+`fields` declares them: every field of `Settings` is the variable `TELEMETRY_<FIELD IN CAPITALS>`, with its parser, default and
+meaning. `parsers` turns texts into values, `load` reads the environment, `spelling` finds variables that were misspelt, and
+`page` makes docs/SETTINGS.md of the declarations.
+
+Nothing is connected here. No other part of the package takes a setting from the environment. What else is read or set there
+belongs to others: `monitoring.counters.shared` keeps prometheus_client's directory there, `monitoring.traces` looks for
+OpenTelemetry's service name, `algebra` limits OpenBLAS, and `local` and `cli.up` hand an environment to the processes that
+they start.
+"""
+
+from telemetry.settings.fields import VOLATILE_LABELS, Role, Settings
+from telemetry.settings.load import PREFIX, SettingsError, variable
+from telemetry.settings.page import documentation
+from telemetry.settings.spelling import misspelt, tell_misspelt
+
+__all__ = [
+    "PREFIX",
+    "VOLATILE_LABELS",
+    "Role",
+    "Settings",
+    "SettingsError",
+    "documentation",
+    "misspelt",
+    "tell_misspelt",
+    "variable",
+]

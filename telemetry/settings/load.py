@@ -1,0 +1,71 @@
+"""Reads the environment: finds the variable of each declared field, parses it, and fetches secrets from files.
+
+What is declared is `fields`'s. Everything here works on any dataclass whose fields are declared as those are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import Field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote, urlsplit
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Declared = TypeVar("Declared", bound="DataclassInstance")
+
+PREFIX = "TELEMETRY_"
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the text names the variable and the mend."""
+
+
+def load(kind: type[Declared], environ: Mapping[str, str]) -> Declared:
+    """The settings that an environment names. Raises SettingsError for a value that cannot be used."""
+    values: dict[str, Any] = {}
+    for item in fields(kind):
+        raw = _raw(environ, item)
+        if raw is not None:
+            try:
+                values[item.name] = item.metadata["parse"](raw)
+            except ValueError as error:
+                raise SettingsError(f"{variable(item)} {error}") from None
+    return _with_passwords(kind(**values))
+
+
+def variable(item: Field[Any]) -> str:
+    """The name of a field's environment variable."""
+    return PREFIX + item.name.upper()
+
+
+def _raw(environ: Mapping[str, str], item: Field[Any]) -> str | None:
+    name = variable(item)
+    if not item.metadata["secret"] or f"{name}_FILE" not in environ:
+        return environ.get(name)
+    if name in environ:
+        raise SettingsError(f"{name} and {name}_FILE are both set; unset one")
+    path = environ[f"{name}_FILE"]
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{name}_FILE names {path!r}, which cannot be read: {error}") from None
+
+
+def _with_passwords(settings: Declared) -> Declared:
+    """Put the passwords that were given apart into the URLs, encoded as a URL needs it."""
+    for name in ("broker", "database"):
+        password: str | None = getattr(settings, f"{name}_password")
+        if password is None:
+            continue
+        parts = urlsplit(getattr(settings, f"{name}_url"))
+        if parts.password is not None:
+            raise SettingsError(
+                f"{PREFIX}{name.upper()}_URL holds a password, and {PREFIX}{name.upper()}_PASSWORD is set; unset one"
+            )
+        user, _, host = parts.netloc.rpartition("@")
+        url = parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}").geturl()
+        settings = replace(settings, **{f"{name}_url": url})
+    return settings

@@ -1,0 +1,144 @@
+"""Turns the text of an environment variable into a value, one function for each kind of setting.
+
+Each takes the raw text and returns the value, or raises ValueError. The error's text completes a sentence that begins with the
+name of the variable, and never holds a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from telemetry.readings.names import Edge
+
+FLAGS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+BROKER_SCHEMES = ("redis", "rediss", "redis+socket")
+DATABASE_SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
+RATE_UNITS = ("second", "minute", "hour", "day")
+
+Parser = Callable[[str], Any]
+
+
+def text(raw: str) -> str:
+    """A text that is not empty."""
+    if not raw.strip():
+        raise ValueError("is empty; give a value or unset it")
+    return raw.strip()
+
+
+def optional_text(raw: str) -> str | None:
+    """A text, None for an empty one."""
+    return raw.strip() or None
+
+
+def path(raw: str) -> Path:
+    """A path; `~` is the home directory."""
+    return Path(text(raw)).expanduser()
+
+
+def optional_path(raw: str) -> Path | None:
+    """A path, None for an empty text."""
+    return path(raw) if raw.strip() else None
+
+
+def name(raw: str) -> str:
+    """A name that may be part of a key or a label."""
+    value = text(raw)
+    if not all(c.isalnum() or c in "-_." for c in value):
+        raise ValueError(f"{value!r} may hold only letters, digits, '-', '_' and '.'")
+    return value
+
+
+def edge(raw: str) -> str:
+    """The name of an edge."""
+    return Edge.parse(text(raw)).name
+
+
+def flag(raw: str) -> bool:
+    """True or false."""
+    try:
+        return FLAGS[raw.strip().lower()]
+    except KeyError:
+        raise ValueError(f"{raw!r} must be true or false") from None
+
+
+def number(kind: type[int | float], low: float, high: float) -> Parser:
+    """A number from `low` to `high`."""
+
+    def parse(raw: str) -> Any:
+        try:
+            value = kind(raw)
+        except ValueError:
+            raise ValueError(f"{raw!r} must be {'a whole number' if kind is int else 'a number'}") from None
+        if not low <= value <= high:
+            raise ValueError(f"{raw!r} must lie between {low:g} and {high:g}")
+        return value
+
+    return parse
+
+
+def words(raw: str) -> tuple[str, ...]:
+    """Texts separated by commas or line breaks."""
+    return tuple(word.strip() for word in raw.replace("\n", ",").split(",") if word.strip())
+
+
+def choice(*choices: str) -> Parser:
+    """One of some words."""
+
+    def parse(raw: str) -> str:
+        if raw.strip() not in choices:
+            raise ValueError(f"{raw!r} must be one of: {', '.join(choices)}")
+        return raw.strip()
+
+    return parse
+
+
+def rate(raw: str) -> str | None:
+    """A rate such as 600/minute, None for an empty text."""
+    value = raw.strip()
+    count, _, unit = value.partition("/")
+    if value and not (count.isascii() and count.isdigit() and unit in RATE_UNITS):
+        raise ValueError(f"{raw!r} must read like 600/minute, with second, minute, hour or day, or be empty")
+    return value or None
+
+
+def instant(raw: str) -> datetime:
+    """A time, in UTC."""
+    try:
+        value = datetime.fromisoformat(raw.strip())
+    except ValueError:
+        raise ValueError(f"{raw!r} must be a time like 2000-01-01T00:00:00Z") from None
+    if value.tzinfo is None:
+        raise ValueError(f"{raw!r} must carry a time zone, such as a Z at its end")
+    return value.astimezone(UTC)
+
+
+def broker_url(raw: str) -> str:
+    """The URL of a broker."""
+    url = text(raw)
+    if url.split("://")[0] not in BROKER_SCHEMES:
+        raise ValueError("must start with redis://, rediss:// or redis+socket://")
+    _check_port(url)
+    return url
+
+
+def database_url(raw: str) -> str:
+    """The URL of a database, for SQLAlchemy with psycopg."""
+    scheme, _, rest = text(raw).partition("://")
+    if scheme not in DATABASE_SCHEMES or not rest:
+        raise ValueError("must start with postgresql://")
+    _check_port(f"{scheme}://{rest}")
+    return f"postgresql+psycopg://{rest}"
+
+
+def _check_port(url: str) -> None:
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        # The error's own text may hold the password.
+        raise ValueError(
+            "has no port between 0 and 65535; in a user or password write @ : / # ? % as %40 %3A %2F %23 %3F %25"
+        ) from None
