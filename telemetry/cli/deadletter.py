@@ -1,4 +1,7 @@
-"""`telemetry deadletter`: looks at messages that could not be stored, retries them, or lets them go."""
+"""`telemetry deadletter`: shows messages that could not be stored, retries them, or drops them.
+
+The retry itself is `telemetry.collector.retry`.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,8 @@ from sqlalchemy import Engine
 
 from telemetry.cli.database import database
 from telemetry.cli.session import connected, data_dir_option, json_option, load_settings, operator
-from telemetry.collector.persist import Collector
-from telemetry.progress.acks import Acks
-from telemetry.progress.keys import Keys
+from telemetry.collector.retry import NoLetterError
+from telemetry.collector.retry import retry as retry_letters
 from telemetry.settings import Settings
 from telemetry.store import audit_log, deadletters
 
@@ -25,7 +27,7 @@ all_option = click.option("--all", "everything", is_flag=True, help="All of them
 @data_dir_option
 @click.pass_context
 def deadletter(ctx: click.Context, data_dir: Path | None) -> None:
-    """Look at messages that could not be stored, retry them, or let them go."""
+    """Show messages that could not be stored, retry them, or drop them."""
     settings = load_settings(data_dir)
     ctx.obj = (settings, ctx.with_resource(database(settings, "deadletter")))
 
@@ -56,9 +58,9 @@ def show(obj: tuple[Settings, Engine], letter_id: int) -> None:
         row = deadletters.read(connection, letter_id)
     if row is None:
         raise click.ClickException(f"there is no dead letter {letter_id}")
-    told: dict[str, Any] = {**row._mapping, "died_at": row.died_at.isoformat()}  # noqa: SLF001
-    told["payload_bytes"] = len(told.pop("payload"))
-    click.echo(json.dumps(told, indent=2))
+    document: dict[str, Any] = {**row._mapping, "died_at": row.died_at.isoformat()}  # noqa: SLF001
+    document["payload_bytes"] = len(document.pop("payload"))
+    click.echo(json.dumps(document, indent=2))
 
 
 @deadletter.command()
@@ -67,29 +69,24 @@ def show(obj: tuple[Settings, Engine], letter_id: int) -> None:
 @json_option
 @click.pass_context
 def retry(ctx: click.Context, ids: tuple[int, ...], everything: bool, as_json: bool) -> None:
-    """Store letters now, here. Those that die again stay letters; exit code 1 then."""
+    """Store letters now, in this process. The exit code is 1 if one of them dies again; it stays a letter then."""
     settings, engine = ctx.obj
-    tried: list[dict[str, Any]] = []
+    retried: list[dict[str, Any]] = []
+    any_dead = False
     with connected(settings) as client:
-        collector = Collector(settings, engine, Acks(client, Keys(settings.key_prefix), settings.ack_ttl_s))
-        for letter_id in _chosen(engine, ids, everything):
-            with engine.begin() as connection:
-                letter = deadletters.read(connection, letter_id)
-                if letter is None:
-                    raise click.ClickException(f"there is no dead letter {letter_id}")
-                deadletters.reopen(connection, letter)
-            # The letter goes only after its batch is stored, or has become a letter anew.
-            outcome = collector.persist(letter.header, letter.payload)
-            with engine.begin() as connection:
-                deadletters.drop(connection, letter_id)
-                about = {"batch": letter.batch_id, "edge": letter.edge, "status": outcome.status}
-                audit_log.note(connection, operator(), "deadletter.retry", str(letter_id), about)
-            tried.append({"id": letter_id, "status": outcome.status, "error": outcome.error})
-            if not as_json:
-                click.echo(f"{letter_id}  {outcome.status}{f': {outcome.error}' if outcome.error else ''}")
+        try:
+            for letter_id, outcome in retry_letters(
+                settings, engine, client, _chosen(engine, ids, everything), actor=operator()
+            ):
+                retried.append({"id": letter_id, "status": outcome.status, "error": outcome.error})
+                any_dead |= outcome.is_dead
+                if not as_json:
+                    click.echo(f"{letter_id}  {outcome.status}{f': {outcome.error}' if outcome.error else ''}")
+        except NoLetterError as error:
+            raise click.ClickException(str(error)) from None
     if as_json:
-        click.echo(json.dumps(tried))
-    ctx.exit(1 if any(each["status"] == "dead" for each in tried) else 0)
+        click.echo(json.dumps(retried))
+    ctx.exit(1 if any_dead else 0)
 
 
 @deadletter.command()
@@ -98,23 +95,23 @@ def retry(ctx: click.Context, ids: tuple[int, ...], everything: bool, as_json: b
 @json_option
 @click.pass_obj
 def drop(obj: tuple[Settings, Engine], ids: tuple[int, ...], everything: bool, as_json: bool) -> None:
-    """Let letters go for ever. Their batches stay dead in the ledger."""
-    told: list[dict[str, Any]] = []
+    """Delete letters for good. Their batches stay dead in the ledger."""
+    dropped: list[dict[str, Any]] = []
     for letter_id in _chosen(obj[1], ids, everything):
         with obj[1].begin() as connection:
-            gone = deadletters.drop(connection, letter_id)
-            if gone:
+            existed = deadletters.drop(connection, letter_id)
+            if existed:
                 audit_log.note(connection, operator(), "deadletter.drop", str(letter_id))
-        told.append({"id": letter_id, "dropped": gone})
+        dropped.append({"id": letter_id, "dropped": existed})
         if not as_json:
-            click.echo(f"{letter_id}  {'dropped' if gone else 'was not there'}")
+            click.echo(f"{letter_id}  {'dropped' if existed else 'was not there'}")
     if as_json:
-        click.echo(json.dumps(told))
+        click.echo(json.dumps(dropped))
 
 
 def _chosen(engine: Engine, ids: tuple[int, ...], everything: bool) -> list[int]:
     if bool(ids) == everything:
-        raise click.UsageError("name letters, or say --all")
+        raise click.UsageError("name letters by their ids, or use --all")
     if not everything:
         return list(ids)
     with engine.connect() as connection:

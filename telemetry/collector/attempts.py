@@ -1,7 +1,7 @@
-"""How often a batch that went alone has cost the process that worked on it its life, or all of its time.
+"""Counts the attempts at a message that broke the process: killed it, or used up its time limit.
 
-An attempt is noted in the broker before it begins and removed when it ends in order, whatever it ended with; so it stays
-noted when nobody is left to count: the process, or the whole container, is gone.
+Only messages that go alone are counted, so that the message is to blame. An attempt is noted in the broker before it begins
+and removed when it ends in order, whatever its result. So it stays noted when the process, or the whole container, is gone.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from telemetry.progress.keys import Keys
 
 log = logging.getLogger(__name__)
 
-MOST = 4
-# Long enough to see it again after the visibility timeout some times, short enough to forgive accidents.
+MAX_ATTEMPTS = 4
+# Long enough for a message to come again after the visibility timeout some times, short enough to forgive accidents.
 REMEMBER_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """Attempts by the names of messages; `connected` lends a client. Without the broker nothing is counted."""
+    """Attempts, by the ids of messages. `connected` lends a client; while the broker is away nothing is counted."""
 
     connected: Callable[[], AbstractContextManager[redis.Redis]]
     keys: Keys
-    most: int = MOST
+    limit: int = MAX_ATTEMPTS
 
     def begin(self, message_id: str) -> bool:
-        """Note one. Says whether there were too many before it."""
+        """Note an attempt that begins. Returns whether there were too many before it."""
         key = self.keys.attempts(message_id)
         try:
             with self.connected() as client, client.pipeline(transaction=False) as pipeline:
@@ -39,17 +39,17 @@ class Attempts:
                 pipeline.expire(key, REMEMBER_S)
                 count, _ = pipeline.execute()
         except redis.RedisError as error:
-            log.warning("cannot count the attempts at %s: %s", message_id, error)
+            log.warning("cannot count the attempts at message %s: %s", message_id, error)
             return False
-        return int(count) > self.most
+        return int(count) > self.limit
 
     def settled(self, message_id: str) -> None:
-        """The batch is stored, or buried."""
+        """Forget a message: its batch is stored, or kept as a dead letter."""
         with suppress(redis.RedisError), self.connected() as client:
             client.delete(self.keys.attempts(message_id))
 
     def excused(self, message_id: str) -> None:
-        """The last attempt failed of something that is not the batch's fault."""
+        """Take the last attempt back: it failed because of the surroundings."""
         key = self.keys.attempts(message_id)
         with suppress(redis.RedisError), self.connected() as client, client.pipeline(transaction=False) as pipeline:
             pipeline.decr(key)

@@ -1,7 +1,7 @@
-"""Which messages go into one transaction, and when: decisions alone, for the consumer that holds the messages.
+"""Decides which messages go into one transaction, and when. `consume` holds and sends the messages.
 
 A group is due when it has the readings asked for, when its oldest message has waited long enough, or when nothing more may
-be held. What was delivered before goes alone: it may be what made the delivery before fail.
+be held. A message that was delivered before goes alone, as it may have made the earlier delivery fail.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Held(Generic[T]):
-    """A message that waits: about how many readings are in it, since when it is held, whether it must go alone."""
+    """A message that waits: about how many readings it has, since when it is held, whether it must go alone."""
 
     message: T
     readings: int
@@ -25,7 +25,7 @@ class Held(Generic[T]):
 
 @dataclass(slots=True)
 class Buffer(Generic[T]):
-    """Messages held, in order of arrival. `batch_size` and `buffer_size` are readings; `held` counts what is not yet done."""
+    """Messages held, in order of arrival. All sizes are readings; `held` counts those of all messages that are not yet done."""
 
     batch_size: int
     poll_interval_s: float
@@ -33,18 +33,18 @@ class Buffer(Generic[T]):
     held: int = 0
     waiting: deque[Held[T]] = field(default_factory=deque)
     _readings: int = 0
-    _usual: float = 100.0
+    _usual_readings: float = 100.0
 
     def room(self) -> int:
-        """How many more messages may be fetched, if they are like those before."""
+        """How many more messages may be fetched, if they are as large as those before."""
         left = self.buffer_size - self.held
-        return max(1, int(left / self._usual)) if left > 0 else 0
+        return max(1, int(left / self._usual_readings)) if left > 0 else 0
 
     def add(self, message: Held[T]) -> None:
         """Hold a message."""
         self.waiting.append(message)
-        # A large one counts at once, small ones are believed slowly: too many must not be fetched.
-        self._usual = max(message.readings, 0.9 * self._usual + 0.1 * message.readings)
+        # The estimate grows at once and shrinks slowly, so that not too many are fetched.
+        self._usual_readings = max(message.readings, 0.9 * self._usual_readings + 0.1 * message.readings)
         self.held += message.readings
         self._readings += message.readings
 
@@ -56,7 +56,7 @@ class Buffer(Generic[T]):
         """The group that is due, empty if none is."""
         due_s = self.due_s()
         full = self._readings >= self.batch_size or not self.room()
-        if due_s is None or not (full or now_s >= due_s or any(each.alone for each in self.waiting)):
+        if due_s is None or not (full or now_s >= due_s or any(held.alone for held in self.waiting)):
             return []
         group = [self.waiting.popleft()]
         readings = group[0].readings
@@ -69,5 +69,5 @@ class Buffer(Generic[T]):
         return group
 
     def done(self, group: list[Held[T]]) -> None:
-        """What was taken is committed, or given back to the broker."""
-        self.held -= sum(each.readings for each in group)
+        """Make room again: a group that was taken is committed, or given back to the broker."""
+        self.held -= sum(held.readings for held in group)

@@ -1,8 +1,8 @@
-"""Merges the messages a worker fetches into groups: the strategy and the request of the ingest task.
+"""Merges the messages that a worker fetches into groups: the strategy and the request of the ingest task.
 
-A worker's main process holds messages undecoded and hands a group to the pool as one request of the task, which Celery then
-treats as any other: time limits, lost processes, events, shutdown. When it is done each message is acknowledged to the broker;
-when it is not, each goes back. `coalesce` decides, this module does.
+A worker's main process holds messages undecoded and gives a group to the pool as one request of the task, which Celery then
+treats like any other: time limits, lost processes, events, shutdown. If the request succeeds, each message is acknowledged to
+the broker; otherwise each goes back. `coalesce` decides about groups, `attempts` about messages that break the worker.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from celery.worker.state import task_reserved
 from kombu.message import Message
 
 from telemetry.collector.attempts import Attempts
+from telemetry.collector.blame import OverranError
 from telemetry.collector.coalesce import Buffer, Held
-from telemetry.collector.faults import OverranError
 from telemetry.monitoring import traces
 from telemetry.progress.keys import Keys
 from telemetry.readings.names import ROWS_HEADER
@@ -30,24 +30,28 @@ from telemetry.settings import Settings
 
 log = get_logger(__name__)
 
-# Without the header: the fewest bytes of a body that were seen to carry a reading.
+# For a message without the header that counts its rows: the fewest bytes of a body that were seen to carry a reading.
 BYTES_A_READING = 20
-# Messages of a newer version are held back for so long, and so many; then they go to the end of the queue.
+# A message of a newer version is held back for so long before it goes to the end of the queue, or not at all if so many are.
 NEWER_PAUSE_S = 5.0
-MOST_PARKED = 200
+MAX_PARKED = 200
 EVENTS_EVERY_S = 0.5
 
 Fetched = tuple[Message, Callable[..., None], Callable[..., None]]
 
 
 class GroupRequest(Request):
-    """A request made of many messages, that knows whether it broke what worked on it: its life, its time, or its logic."""
+    """A request made of many messages. It notes how it failed.
+
+    `broke`: it killed the process, used up the time limit, or raised an error that is a bug. `newer`: a message of it is of a
+    newer version.
+    """
 
     broke = False
     newer = False
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
-        """See what it was, then go on as Celery does."""
+        """Note the failure, then do what Celery does."""
         error = getattr(exc_info.exception, "exc", exc_info.exception)
         reason: Any = getattr(error, "reason", None)
         self.broke = not isinstance(error, Reject) or isinstance(reason, OverranError)
@@ -56,7 +60,7 @@ class GroupRequest(Request):
 
 
 class Coalescer:
-    """What one connection of a worker's consumer holds."""
+    """The messages that one connection of a worker's consumer holds. Celery makes a new one for each connection."""
 
     def __init__(self, task: Task[..., Any], app: Celery, consumer: Any) -> None:
         settings: Settings = app.telemetry_settings  # type: ignore[attr-defined]
@@ -64,9 +68,11 @@ class Coalescer:
         self._keys = Keys(settings.key_prefix)
         self._parked = 0
         self._task, self._app, self._consumer = task, app, consumer
+        # The channel on which Celery starts to fetch next: the transport then asks for as many messages as there is room for.
+        consumer.connection.default_channel.qos.room = self._buffer.room
         self._eventer = consumer.event_dispatcher
         if self._eventer:
-            # Celery sends what has gathered at each turn of its loop; a round trip a group is too much for a picture in Flower.
+            # Celery would send the events at each turn of its loop: a round trip a group, only for what Flower shows.
             self._eventer.on_send_buffered = None
             consumer.timer.call_repeatedly(EVENTS_EVERY_S, self._eventer.flush)
         self._working = 0
@@ -76,9 +82,7 @@ class Coalescer:
     def __call__(
         self, message: Message, body: Any, ack: Callable[..., None], reject: Callable[..., None], callbacks: Any, **_: Any
     ) -> None:
-        """Hold a message that was fetched. What Celery calls a task message handler."""
-        channel: Any = message.channel
-        channel.qos.room = self._buffer.room
+        """Hold a message that was fetched: a task message handler, in Celery's words."""
         headers = message.headers
         rows = headers.get(ROWS_HEADER)
         readings = rows if isinstance(rows, int) and rows >= 0 else len(message.body or b"") // BYTES_A_READING
@@ -87,7 +91,7 @@ class Coalescer:
         self._pump()
 
     def _pump(self) -> None:
-        """Hand out what is due, as far as there are processes; come again when the next is due."""
+        """Give the groups that are due to processes that are free; come again when the next is due."""
         if self._pumping:
             return
         self._pumping = True
@@ -107,23 +111,23 @@ class Coalescer:
     def _submit(self, group: list[Held[Fetched]]) -> None:
         name = str(uuid.uuid4())
         messages = [(message.body, message.content_type, message.content_encoding) for message, _, _ in fetched(group)]
-        parents = [each.headers[traces.HEADER] for each, _, _ in fetched(group) if traces.HEADER in each.headers]
+        parents = [message.headers[traces.HEADER] for message, _, _ in fetched(group) if traces.HEADER in message.headers]
         condemned = group[0].alone and self._attempts(group[0]).begin(id_of(group[0]))
-        count = sum(each.readings for each in group)
+        readings = sum(held.readings for held in group)
         headers: dict[str, Any] = {
             "lang": "py",
             "task": self._task.name,
             "id": name,
             "root_id": name,
             "parent_id": None,
-            "argsrepr": f"{len(group)} batches, {count} readings",
+            "argsrepr": f"{len(group)} batches, {readings} readings",
             "kwargsrepr": "",
             "ignore_result": True,
         }
         request: GroupRequest = GroupRequest(
             group[0].message[0],
             on_ack=lambda *args: self._stored(group, *args),
-            on_reject=lambda logger, errors, _requeue: self._back(request, group, logger, errors),
+            on_reject=lambda logger, errors, _requeue: self._failed(request, group, logger, errors),
             app=self._app,
             hostname=self._consumer.hostname,
             eventer=self._eventer,
@@ -139,8 +143,8 @@ class Coalescer:
         task_reserved(request)
         self._consumer.on_task_request(request)
 
-    def _back(self, request: GroupRequest, group: list[Held[Fetched]], logger: Any, errors: Any) -> None:
-        """Give a group back to the broker, whatever it failed of: a message is never dropped here."""
+    def _failed(self, request: GroupRequest, group: list[Held[Fetched]], logger: Any, errors: Any) -> None:
+        """Give a group back to the broker, whatever the failure: a message is never dropped here."""
         if group[0].alone and not request.broke:
             self._attempts(group[0]).excused(id_of(group[0]))
         if request.newer and len(group) == 1:
@@ -151,7 +155,7 @@ class Coalescer:
         self._done(group)
 
     def _park(self, message: Fetched) -> None:
-        """Hold a message of a newer version back, then put it behind all others: nobody waits for it."""
+        """Hold a message of a newer version back, then put it behind all others, so that none of them waits for it."""
         channel: Any = message[0].channel
 
         def back() -> None:
@@ -159,7 +163,7 @@ class Coalescer:
             self._tell(lambda *_: channel.qos.reject_to_end(message[0].delivery_tag), [message])
 
         self._parked += 1
-        self._consumer.timer.call_after(NEWER_PAUSE_S if self._parked <= MOST_PARKED else 0.0, back)
+        self._consumer.timer.call_after(NEWER_PAUSE_S if self._parked <= MAX_PARKED else 0.0, back)
 
     def _stored(self, group: list[Held[Fetched]], *args: Any) -> None:
         self._tell(lambda ack, _: ack(*args), fetched(group))
@@ -168,12 +172,12 @@ class Coalescer:
         self._done(group)
 
     def _tell(self, tell: Callable[[Callable[..., None], Callable[..., None]], None], messages: Iterable[Fetched]) -> None:
-        """Tell the broker of each message. What it does not take now it brings again after the visibility timeout."""
+        """Tell the broker about each message. If that fails, the broker delivers it again after the visibility timeout."""
         for message, ack, reject in messages:
             try:
                 tell(ack, reject)
             except (*self._consumer.connection_errors, *self._consumer.channel_errors) as error:
-                log.warning("the broker was not told of message %s: %s", message.delivery_tag, error)
+                log.warning("cannot settle message %s with the broker, it will come again: %s", message.delivery_tag, error)
 
     def _attempts(self, held: Held[Fetched]) -> Attempts:
         channel: Any = held.message[0].channel
@@ -187,9 +191,9 @@ class Coalescer:
 
 def fetched(group: list[Held[Fetched]]) -> list[Fetched]:
     """The messages of a group."""
-    return [each.message for each in group]
+    return [held.message for held in group]
 
 
 def id_of(held: Held[Fetched]) -> str:
-    """A message's name, which stays when it is delivered again."""
+    """A message's id, which stays the same when it is delivered again."""
     return str(held.message[0].headers.get("id"))

@@ -1,7 +1,7 @@
 """Keeps messages that can never be stored, whatever is in them: as a dead letter, and as dead in the ledger.
 
-What strangers send may not fit where it should be noted. Then less is noted of it, for a message that can be neither stored
-nor kept would come again for ever. Which errors are hopeless is decided here too, for keeping meets the same.
+What strangers send may not fit into the tables. Then less of it is kept, because a message that can be neither stored nor kept
+would come again for ever. Which errors are hopeless is decided by `blame`; the SQL is in `telemetry.store`.
 """
 
 from __future__ import annotations
@@ -10,55 +10,26 @@ import json
 import math
 from typing import Any
 
-import psycopg
-import redis
-import sqlalchemy.exc
-from celery.exceptions import SoftTimeLimitExceeded
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine
 
+from telemetry.collector import blame
+from telemetry.collector.messages import Header, Message
 from telemetry.readings import wire
 from telemetry.readings.digests import digest
-from telemetry.store.models import DeadLetter
+from telemetry.store import deadletters
+from telemetry.store.deadletters import Letter
 from telemetry.store.write import ledger
-from telemetry.store.write.series_ids import Registry
+from telemetry.store.write.source_ids import SourceIds
 
-Message = tuple[Any, Any]
-
-# Errors that the batch itself causes and that will be the same the next time.
-HOPELESS = (wire.WireError, psycopg.errors.DataError, psycopg.errors.CheckViolation)
-# Of Postgres, "program limit exceeded": such as a name too long for an index. psycopg calls it operational.
-HOPELESS_CLASS = "54"
-# Failures of everything around: another time, or another worker, may do better.
-DATABASE = (sqlalchemy.exc.SQLAlchemyError, psycopg.Error)
-SURROUNDINGS = (*DATABASE, redis.RedisError, OSError, MemoryError, SoftTimeLimitExceeded)
 MAX_ERROR_CHARACTERS = 2000
 MAX_HEADER_CHARACTERS = 1 << 16
 MAX_DEPTH = 20
 
 
-def hopeless(error: Exception) -> bool:
-    """Whether an error is the batch's own, and will be the same the next time."""
-    cause = error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) else error
-    return isinstance(cause, HOPELESS) or str(getattr(cause, "sqlstate", None)).startswith(HOPELESS_CLASS)
-
-
-def passes(error: Exception) -> bool:
-    """Whether an error is one of the surroundings, of which the batch knows nothing."""
-    return isinstance(error, SURROUNDINGS) and not hopeless(error)
-
-
-def told(error: Exception) -> str:
-    """What is kept of an error."""
+def describe(error: Exception) -> str:
+    """The text that is kept of an error."""
     text: str = storable(f"{type(error).__name__}: {error}"[:MAX_ERROR_CHARACTERS])
     return text
-
-
-def checked(header: Any) -> dict[str, Any] | None:
-    """The header, None if it names no batch that could be entered and acknowledged."""
-    try:
-        return wire.check_header(header)
-    except (wire.WireError, wire.NewerVersionError):
-        return None
 
 
 def storable(value: Any, depth: int = 0) -> Any:
@@ -71,49 +42,57 @@ def storable(value: Any, depth: int = 0) -> Any:
         case dict() | list() | tuple() if depth == MAX_DEPTH:
             return "…"
         case dict():
-            named = ((name if isinstance(name, str) else repr(name), each) for name, each in value.items())
-            return {storable(name): storable(each, depth + 1) for name, each in named}
+            return {
+                storable(name if isinstance(name, str) else repr(name)): storable(item, depth + 1)
+                for name, item in value.items()
+            }
         case list() | tuple():
-            return [storable(each, depth + 1) for each in value]
+            return [storable(item, depth + 1) for item in value]
     return storable(repr(value))
 
 
 class DeadLetters:
-    """Where one collector process puts them."""
+    """The dead letters that one collector process writes."""
 
-    def __init__(self, engine: Engine, registry: Registry) -> None:
+    def __init__(self, engine: Engine, source_ids: SourceIds) -> None:
         self._engine = engine
-        self._registry = registry
+        self._source_ids = source_ids
 
-    def keep(self, message: Message, error: str) -> str | None:
-        """Keep a message, and enter its batch as dead if it says which that is; what the ledger said of it, if it knew it."""
-        header, payload = message
+    def keep(self, message: Message, header: Header | None, error: str) -> str | None:
+        """Keep a message, and enter its batch as dead if the checked `header` names one.
+
+        Returns the batch's status if the ledger has it already; then nothing is written. Returns None once the message is kept.
+        Raises database errors.
+        """
+        stated, payload = message
         body = payload if isinstance(payload, bytes) else json.dumps(storable(payload)).encode()
-        letter = {"error": error, "header": _beginning(storable(header) if isinstance(header, dict) else {}), "payload": body}
-        if batch := checked(header):
+        letter = Letter(error, _shortened(storable(stated) if isinstance(stated, dict) else {}), body)
+        if header is not None:
             try:
-                return self._enter(batch, letter)
+                return self._enter(header, letter)
             except Exception as again:
-                if not hopeless(again):
+                if not blame.is_hopeless(again):
                     raise
         with self._engine.begin() as connection:
-            connection.execute(insert(DeadLetter).values(letter | {"batch_id": digest(body)}))
+            deadletters.add(connection, letter, edge=None, batch_id=digest(body))
         return None
 
-    def _enter(self, batch: dict[str, Any], letter: dict[str, Any]) -> str | None:
-        names = {"edge": batch["edge"], "batch_id": batch["batch_id"]}
-        with self._engine.connect() as connection:
-            if known := ledger.statuses(connection, [(batch["edge"], batch["batch_id"])]):
-                return known.popitem()[1]
-        source = wire.Source(**{name: batch["source"][name] for name in wire.SOURCE})
-        (source_id,) = self._registry.source_ids([(batch["edge"], source)])
-        with self._engine.begin() as connection:
-            if not ledger.is_new(connection, ledger.dead_row(batch, source_id, letter["error"])):
-                return "dead"
-            connection.execute(insert(DeadLetter).values(letter | names))
-        return None
+    def _enter(self, header: Header, letter: Letter) -> str | None:
+        edge, batch_id = key = (header["edge"], header["batch_id"])
+        source = wire.Source(**{name: header["source"][name] for name in wire.SOURCE})
+        while True:
+            with self._engine.connect() as connection:
+                status = ledger.statuses(connection, [key]).get(key)
+            if status is not None:
+                return status
+            (source_id,) = self._source_ids.resolve([(edge, source)])
+            with self._engine.begin() as connection:
+                # If another process enters the batch meanwhile, the ledger is asked again.
+                if ledger.is_new(connection, ledger.dead_row(header, source_id, letter.error)):
+                    deadletters.add(connection, letter, edge=edge, batch_id=batch_id)
+                    return None
 
 
-def _beginning(header: dict[str, Any]) -> dict[str, Any]:
+def _shortened(header: dict[str, Any]) -> dict[str, Any]:
     text = json.dumps(header)
     return header if len(text) <= MAX_HEADER_CHARACTERS else {"beginning": text[:MAX_HEADER_CHARACTERS]}

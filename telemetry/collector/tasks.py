@@ -1,4 +1,4 @@
-"""The ingest task: decode nothing, decide nothing; call the service and say what became of the messages.
+"""The ingest task: calls the service `persist` with the messages of a group, and logs what became of them.
 
 A failure of the surroundings is tried again here, in the process, with growing pauses; then the messages go back to the queue.
 """
@@ -9,7 +9,6 @@ import random
 import time
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
 
 from celery.exceptions import Reject, SoftTimeLimitExceeded
 from celery.utils.log import get_task_logger
@@ -18,10 +17,10 @@ from sqlalchemy import Engine
 
 from telemetry import broker
 from telemetry.celery import process_app, process_settings
-from telemetry.collector import deadletters
+from telemetry.collector.blame import DATABASE, OverranError, is_transient, reconnects
 from telemetry.collector.consume import Coalescer, GroupRequest
-from telemetry.collector.deadletters import DATABASE, Message, passes
-from telemetry.collector.faults import OverranError, answers
+from telemetry.collector.messages import Message, checked
+from telemetry.collector.outcome import Outcome
 from telemetry.collector.persist import Collector
 from telemetry.collector.upkeep import Upkeep
 from telemetry.monitoring import traces
@@ -36,9 +35,10 @@ log = get_task_logger(__name__)
 app, settings = process_app(), process_settings()
 
 PAUSES_S = (0.1, 0.3, 1.0, 3.0, 6.0)
-# Well below the soft time limit.
+# No new try after so long, which is well below the soft time limit.
 PATIENCE_S = 20.0
-LONG_PAUSE_S = 5.0
+BUG_PAUSE_S = 5.0
+CONDEMNED = "too many attempts killed the process, failed, or used up the time limit"
 ACCEPTED = prepare_accept_content(app.conf.accept_content)
 
 # As kombu has them: body, content type, content encoding.
@@ -68,7 +68,8 @@ def upkeep() -> Upkeep:
 def persist(bodies: Sequence[Body], *, condemned: bool = False, parents: Sequence[str] = ()) -> None:
     """Persist the batches in the bodies of some messages, each `(header, payload)`: see `telemetry.readings.wire`.
 
-    `condemned` says that the one message has broken the work on it too often, `parents` are the spans of their publication.
+    `condemned` says that earlier attempts at the one message broke the process too often. `parents` are the spans of the
+    publications.
     """
     begun_s = time.monotonic()
     messages = [opened(body) for body in bodies]
@@ -81,43 +82,43 @@ def persist(bodies: Sequence[Body], *, condemned: bool = False, parents: Sequenc
 
 
 def work(messages: Sequence[Message], *, condemned: bool) -> None:
-    """Persist messages; a failure of the surroundings is tried again, then raised as Reject."""
+    """Persist messages. Tries again after a failure of the surroundings, and raises Reject if that does not help."""
     deadline = time.monotonic() + PATIENCE_S
     for pause_s in (*PAUSES_S, None):
         try:
             if condemned:
-                collector().condemn(messages[0], WireError("what works on it dies, fails, or takes all the time there is"))
+                collector().condemn(messages[0], WireError(CONDEMNED))
                 return
             outcomes = collector().persist_all(messages)
         except Exception as error:
-            if not passes(error):
-                # It goes back to the queue, and must not come again at once.
-                time.sleep(LONG_PAUSE_S)
+            if not is_transient(error):
+                # A bug: the messages go back to the queue, and should not come again at once.
+                time.sleep(BUG_PAUSE_S)
                 raise
             stations.setback(of_database=isinstance(error, DATABASE))
-            log.warning("%s %s: %s", named(messages), type(error).__name__, str(error).splitlines()[:1])
+            log.warning("%s: %s: %s", label(messages), type(error).__name__, str(error).partition("\n")[0])
             if isinstance(error, SoftTimeLimitExceeded):
-                raise Reject(OverranError() if answers(engine()) else error, requeue=True) from None
+                raise Reject(OverranError() if reconnects(engine()) else error, requeue=True) from None
             if pause_s is None or time.monotonic() > deadline:
                 raise Reject(error, requeue=True) from None
             time.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
         else:
-            tell(messages, outcomes)
+            report(messages, outcomes)
             return
 
 
-def tell(messages: Sequence[Message], outcomes: Sequence[Any]) -> None:
-    """Log what died. Raises Reject if one must wait for a newer collector; what else is in the group is known by then."""
+def report(messages: Sequence[Message], outcomes: Sequence[Outcome | NewerVersionError]) -> None:
+    """Log which batches died. Raises Reject if a message must wait for a newer collector; the others are settled by then."""
     for message, outcome in zip(messages, outcomes, strict=True):
         if isinstance(outcome, NewerVersionError):
-            log.warning("%s; it waits for a newer collector", outcome)
+            log.warning("%s; the message waits for a newer collector", outcome)
             raise Reject(outcome, requeue=True)
         if outcome.error:
-            log.error("%s is dead: %s", named([message]), outcome.error)
+            log.error("%s is dead: %s", label([message]), outcome.error)
 
 
 def opened(body: Body) -> Message:
-    """Header and payload of a body; what is no such pair stands as a payload without a header."""
+    """The header and payload in a body. A body that does not hold such a pair becomes a payload without a header."""
     try:
         (header, payload), _, _ = loads(*body, accept=ACCEPTED)
     except Exception:  # noqa: BLE001 - bytes of a stranger
@@ -125,8 +126,8 @@ def opened(body: Body) -> Message:
     return header, payload
 
 
-def named(messages: Sequence[Message]) -> str:
-    """What a log line calls a group."""
-    header = deadletters.checked(messages[0][0]) or {}
+def label(messages: Sequence[Message]) -> str:
+    """How a log line refers to a group."""
+    header = checked(messages[0][0]) or {}
     others = f" and {len(messages) - 1} more" if len(messages) > 1 else ""
     return f"edge={header.get('edge')} batch={header.get('batch_id')}{others}"

@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, RowMapping, delete, func, select
+from sqlalchemy import Connection, Row, RowMapping, delete, func, insert, select
 
 from telemetry.store.models import Batch, DeadLetter
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What is kept of a message: why it is dead, its header as far as it can be stored, and its payload."""
+
+    error: str
+    header: dict[str, Any]
+    payload: bytes
+
+
+def add(connection: Connection, letter: Letter, *, edge: str | None, batch_id: str) -> None:
+    """Keep a letter. `edge` is None if the message does not name its batch; then `batch_id` stands for its bytes."""
+    connection.execute(insert(DeadLetter).values(**asdict(letter), edge=edge, batch_id=batch_id))
 
 
 def listed(connection: Connection, limit: int) -> Sequence[RowMapping]:

@@ -17,7 +17,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from telemetry.celery import process_app
 from telemetry.collector import tasks
-from telemetry.collector.deadletters import Message
+from telemetry.collector.messages import Message
 from telemetry.collector.persist import Collector
 
 app = process_app()
@@ -41,5 +41,5 @@ def deadly(self: Collector, messages: Sequence[Message]) -> Any:
     return alive(self, messages)
 
 
-tasks.LONG_PAUSE_S = 0.1
+tasks.BUG_PAUSE_S = 0.1
 Collector.persist_all = deadly  # type: ignore[method-assign]

@@ -12,7 +12,7 @@ from telemetry.settings import Settings
 
 
 def attempts(client: redis.Redis, settings: Settings) -> Attempts:
-    return Attempts(lambda: nullcontext(client), Keys(settings.key_prefix), most=2)
+    return Attempts(lambda: nullcontext(client), Keys(settings.key_prefix), limit=2)
 
 
 def test_attempts_that_nobody_ended_condemn_a_message(redis_client: redis.Redis, settings: Settings) -> None:
@@ -22,7 +22,7 @@ def test_attempts_that_nobody_ended_condemn_a_message(redis_client: redis.Redis,
     assert 0 < redis_client.ttl(Keys(settings.key_prefix).attempts("a")) <= REMEMBER_S
 
 
-def test_what_failed_of_other_things_does_not_count_and_what_is_settled_is_forgotten(
+def test_attempts_that_the_surroundings_spoilt_do_not_count_and_settled_messages_are_forgotten(
     redis_client: redis.Redis, settings: Settings
 ) -> None:
     counted = attempts(redis_client, settings)

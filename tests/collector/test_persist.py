@@ -12,9 +12,10 @@ import redis
 from prometheus_client import generate_latest
 from sqlalchemy import Engine, text
 
-from telemetry.collector import persist
-from telemetry.collector.deadletters import SURROUNDINGS, passes
-from telemetry.collector.persist import Collector, Outcome
+from telemetry.collector import settlements, writer
+from telemetry.collector.blame import TRANSIENT
+from telemetry.collector.outcome import Outcome
+from telemetry.collector.persist import Collector
 from telemetry.collector.tasks import opened
 from telemetry.monitoring.counters import definitions
 from telemetry.progress.acks import Acks
@@ -25,6 +26,7 @@ from telemetry.readings.rows import QuarantinedRow
 from telemetry.settings import Settings
 from telemetry.store.engine import make_engine
 from telemetry.store.partitions import SLICE, Partitions
+from telemetry.store.write.series_ids import SeriesIds
 from tests.batches import batch, key, readings
 from tests.faults.poisons import poisons
 from tests.fixtures.services import Query
@@ -87,12 +89,11 @@ def test_what_was_committed_too_long_ago_is_acknowledged_only_after_another_look
 ) -> None:
     message = wire.encode(batch(readings((key(), 0, 1.0))))
     with monkeypatch.context() as frozen:
-        frozen.setattr(persist, "STALE_S", 0.0)
+        frozen.setattr(settlements, "STALE_S", 0.0)
         with pytest.raises(TimeoutError):
             collector.persist(*message)
     assert query(LEDGER) == [("stored", 1, 1, 0, 0, 0)]
     assert acks(redis_client, settings) == {}
-    assert passes(TimeoutError())
     assert collector.persist(*message).status == "known"
     assert acks(redis_client, settings) == {b"b1": b"stored"}
 
@@ -128,7 +129,7 @@ def test_partitions_that_were_made_stay_whatever_becomes_of_the_rest(engine: Eng
 
 
 def test_a_batch_of_too_many_days_dies_alone(collector: Collector, query: Query, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(persist, "MOST_DAYS", 3)
+    monkeypatch.setattr(writer, "MAX_DAYS", 3)
     days = [(key(), 86_400 * day, 1.0) for day in range(4)]
     batches = [batch(readings(*rows), f"b{n}") for n, rows in enumerate((days, days[:2], days[2:]))]
     outcomes = collector.persist_all([wire.encode(each) for each in batches])
@@ -160,8 +161,7 @@ def test_a_hopeless_batch_is_dead_and_acknowledged(
         header["digest"] = digest(payload)
     elif damage == "digest":
         header["digest"] = "0" * 32
-    for _ in range(2):
-        assert collector.persist(header, payload).status == "dead"
+    assert [collector.persist(header, payload).status for _ in range(2)] == ["dead", "known dead"]
     assert query("SELECT status, error IS NOT NULL FROM batches") == [("dead", True)]
     assert query("SELECT batch_id, payload FROM dead_letters") == [("b1", payload)]
     assert acks(redis_client, settings) == {b"b1": b"dead"}
@@ -259,14 +259,41 @@ def test_many_collectors_at_once_make_each_series_and_sample_once(
 def test_an_error_nobody_thought_of_kills_the_batch_and_keeps_it(
     collector: Collector, query: Query, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(_: object) -> None:
+    def broken(*_: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(collector._registry, "series_ids", broken)
+    monkeypatch.setattr(SeriesIds, "resolve", broken)
     message = wire.encode(batch(readings((key(), 0, 1.0))))
     outcome = collector.persist(*message)
     assert (outcome.status, outcome.error) == ("dead", "ZeroDivisionError: a bug")
     assert query("SELECT payload FROM dead_letters") == [(message[1],)]
+
+
+def test_copies_in_one_group_say_the_same_of_their_batch(
+    collector: Collector, query: Query, redis_client: redis.Redis, settings: Settings
+) -> None:
+    dead, new = (wire.encode(batch(readings((key(), n, 1.0)), name)) for n, name in enumerate(("dead", "new")))
+    collector.condemn(dead, ValueError("for a reason"))
+    outcomes = collector.persist_all([dead, new, dead, new])
+    assert [getattr(outcome, "status", None) for outcome in outcomes] == ["known dead", "stored", "known dead", "known"]
+    assert acks(redis_client, settings) == {b"dead": b"dead", b"new": b"stored"}
+    assert query("SELECT count(*) FROM samples") == [(1,)]
+
+
+def test_probes_and_messages_of_a_newer_version_keep_their_places_among_the_others(
+    collector: Collector, redis_client: redis.Redis, settings: Settings
+) -> None:
+    header, payload = wire.encode(batch(readings((key(), 0, 1.0)), "b1"))
+    probe = wire.encode(batch(readings(), "probe", start=7, end=7))
+    newer = ({**header, "batch_id": "newer", "version": wire.VERSION + 1}, payload)
+    outcomes = collector.persist_all([probe, newer, (header, b"torn"), wire.encode(batch(readings((key(), 1, 1.0)), "b2"))])
+    assert [getattr(outcome, "status", type(outcome)) for outcome in outcomes] == [
+        "probe",
+        wire.NewerVersionError,
+        "dead",
+        "stored",
+    ]
+    assert acks(redis_client, settings) == {b"probe": b"stored", b"b1": b"dead", b"b2": b"stored"}
 
 
 class Counted:
@@ -311,8 +338,7 @@ def test_an_acknowledgement_that_fails_takes_no_count_along_and_doubles_none(
 def test_what_died_and_comes_again_is_known(collector: Collector) -> None:
     counted = Counted()
     header, payload = wire.encode(batch(readings(("no series", 0, 1.0))))
-    for _ in range(3):
-        assert collector.persist(header, payload).status == "dead"
+    assert [collector.persist(header, payload).status for _ in range(3)] == ["dead", "known dead", "known dead"]
     assert counted("telemetry_batches_settled_total", settlement="dead") == 1
     assert counted("telemetry_rows_committed_total", row_class="dead") == counted("telemetry_batch_rows_count") == 1
     assert counted("telemetry_batches_settled_total", settlement="known") == counted("telemetry_rows_doubled_total") == 2
@@ -323,6 +349,6 @@ def test_a_partition_that_the_database_refuses_is_counted(collector: Collector, 
     with engine.begin() as connection:
         # Something else has the name that the partition wants.
         connection.execute(text("CREATE VIEW samples_20250718 AS SELECT 1; ALTER TABLE samples RENAME TO hidden"))
-    with pytest.raises(SURROUNDINGS):
+    with pytest.raises(TRANSIENT):
         collector.persist(*wire.encode(batch(readings((key(), 86_400, 1.0)))))
     assert counted("telemetry_partition_failures_total") == 1

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
-from telemetry.collector import upkeep
-from telemetry.collector.upkeep import BUSY_S, Upkeep
+from telemetry.collector.upkeep import BUSY_S, Plan, Upkeep
 from telemetry.settings import Settings
-from telemetry.store.upkeep import ledger_folding
+from telemetry.store.upkeep import chores
+from telemetry.store.upkeep.chores import LEDGER_FOLDING, Chore
 from tests.fixtures.services import Query
 
 BATCHES = text("""
@@ -22,10 +22,18 @@ BATCHES = text("""
 """)
 
 
+def fail(*_: object) -> int:
+    raise SoftTimeLimitExceeded
+
+
+def all_of_it(_: Connection, __: Settings, limit: int) -> int:
+    return limit
+
+
 @pytest.fixture
 def due(settings: Settings, engine: Engine) -> Upkeep:
-    """Upkeep that is always due."""
-    return Upkeep(engine, settings, every_s=0.0)
+    """Upkeep whose one chore is always due."""
+    return Upkeep(engine, settings, [replace(LEDGER_FOLDING, interval_s=0.0)])
 
 
 @pytest.fixture
@@ -42,10 +50,10 @@ def test_after_a_group_that_took_long_nothing_is_done(due: Upkeep) -> None:
 
 
 @pytest.mark.usefixtures("batches")
-def test_a_fold_that_takes_long_is_given_up(
+def test_a_chore_that_takes_long_is_given_up(
     due: Upkeep, engine: Engine, query: Query, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(ledger_folding, "PATIENCE_S", 1)
+    monkeypatch.setattr(chores, "TIMEOUT_S", 1)
     with engine.begin() as connection:
         connection.execute(text("LOCK TABLE batches"))
         assert due.tend(0) == 0
@@ -54,9 +62,35 @@ def test_a_fold_that_takes_long_is_given_up(
     assert query("SELECT batches FROM ledger_ranges") == [(2,)]
 
 
-def test_a_time_limit_that_strikes_now_does_not_fail_the_group(due: Upkeep, monkeypatch: pytest.MonkeyPatch) -> None:
-    def overrun(*_: Any) -> int:
-        raise SoftTimeLimitExceeded
+def test_a_time_limit_that_strikes_now_does_not_fail_the_group(engine: Engine, settings: Settings) -> None:
+    assert Upkeep(engine, settings, [Chore("failing", 7, 0.0, 9, fail)]).tend(0) == 0
 
-    monkeypatch.setattr(upkeep, "fold", overrun)
-    assert due.tend(0) == 0
+
+def test_a_chore_that_fails_does_not_hold_up_the_others(engine: Engine, settings: Settings) -> None:
+    upkeep = Upkeep(engine, settings, [Chore("failing", 7, 0.0, 9, fail), Chore("working", 8, 0.0, 5, all_of_it)])
+    assert sorted(upkeep.tend(0) for _ in range(4)) == [0, 0, 5, 5]
+
+
+def test_a_chore_that_is_not_due_is_not_done(engine: Engine, settings: Settings) -> None:
+    assert Upkeep(engine, settings, [Chore("working", 8, 60.0, 5, all_of_it)]).tend(0) == 0
+
+
+def test_each_failure_halves_what_is_done_at_once_and_each_success_doubles_it() -> None:
+    plan = Plan(replace(LEDGER_FOLDING, max_rows=8))
+    limits = []
+    for _ in range(5):
+        plan.failed()
+        limits.append(plan.limit)
+    for _ in range(4):
+        plan.succeeded(0)
+        limits.append(plan.limit)
+    assert limits == [4, 2, 1, 1, 1, 2, 4, 8, 8]
+
+
+def test_a_chore_that_did_all_it_might_is_due_again_at_once() -> None:
+    plan = Plan(LEDGER_FOLDING)
+    before_s = plan.due_s
+    plan.succeeded(plan.limit - 1)
+    assert plan.due_s == before_s
+    plan.succeeded(plan.limit)
+    assert plan.due_s < before_s

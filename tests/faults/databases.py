@@ -216,7 +216,8 @@ def fold_ledger_and_wipe_broker(site: Site, random: Random) -> None:
     """The ledger has folded all it holds when the broker loses its keys: what is read again is known by its rows alone."""
     engine = make_engine(site.settings, application="fold")
     for _ in range(2):
-        fold(engine, 0)
+        with engine.begin() as connection:
+            fold(connection, 0)
         pause(random)
     engine.dispose()
     with site.client() as client:

@@ -54,12 +54,15 @@ def weaken_edge() -> None:
 def weaken_centre() -> None:
     """Acknowledge first, then store without a look at the ledger."""
     from telemetry.collector import persist, tasks  # noqa: PLC0415
+    from telemetry.collector.messages import checked  # noqa: PLC0415
+    from telemetry.collector.outcome import Outcome  # noqa: PLC0415
     from telemetry.store.write import ledger  # noqa: PLC0415
 
     careful = persist.Collector.persist_all
 
     def careless(self: persist.Collector, messages: Any) -> Any:
-        self._acknowledge((header, persist.PROBE) for header, _ in messages)
+        now_s = time.monotonic()
+        self._settlements.acknowledge([(checked(header), Outcome("probe", now_s)) for header, _ in messages])
         time.sleep(DELAY_S)
         return careful(self, messages)
 

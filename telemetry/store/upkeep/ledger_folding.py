@@ -1,26 +1,24 @@
-"""Keeps the ledger small: batches that cannot come again under their ids in the ordinary course are folded into ranges.
+"""Keeps the ledger small: folds batches that will not come again under their ids into ranges of their source.
 
-What is folded keeps its bytes and its rows by class, and loses its ids. Dead batches stay as they are.
+A range keeps the bytes and the rows by class, and loses the ids. Dead batches stay as they are. Why:
+docs/decisions/0006-folding-the-ledger.md. The lock and the time limit are those of `chores`.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, text
 
 from telemetry.settings import Settings
 
-# Any number, the same for every process of this project: the key of the lock under which the ledger is folded.
-FOLD_LOCK = 7_402_113_997
-# Beyond the longest life of an acknowledgement and of a message that somebody holds.
+# Beyond the longest life of an acknowledgement and of a message that a collector holds.
 MARGIN_S = 3600
-MOST_BATCHES = 20_000
-PATIENCE_S = 5
+MAX_BATCHES = 20_000
 
 FOLD = text("""
     WITH old AS (
         SELECT edge, batch_id FROM batches
         WHERE status = 'stored' AND committed_at < clock_timestamp() - make_interval(secs => :older_than_s)
-        ORDER BY committed_at LIMIT :most
+        ORDER BY committed_at LIMIT :limit
     ), gone AS (
         DELETE FROM batches b USING old WHERE (b.edge, b.batch_id) = (old.edge, old.batch_id) RETURNING b.*
     ), before AS (
@@ -63,13 +61,11 @@ def fold_after_s(settings: Settings) -> float:
     return settings.ack_ttl_s + settings.visibility_timeout_s + MARGIN_S
 
 
-def fold(engine: Engine, older_than_s: float, most: int = MOST_BATCHES) -> int:
-    """Fold the oldest batches, at most so many; how many were. None while another process is at it.
+def fold(connection: Connection, older_than_s: float, limit: int = MAX_BATCHES) -> int:
+    """Fold the oldest batches, at most `limit`, in the caller's transaction. Returns how many were folded."""
+    return int(connection.scalar(FOLD, {"older_than_s": older_than_s, "limit": limit}) or 0)
 
-    Raises SQLAlchemyError, also when that takes longer than PATIENCE_S: then fewer may do.
-    """
-    with engine.begin() as connection:
-        connection.execute(text(f"SET LOCAL statement_timeout = '{PATIENCE_S}s'"))
-        if not connection.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": FOLD_LOCK}):
-            return 0
-        return int(connection.scalar(FOLD, {"older_than_s": older_than_s, "most": most}) or 0)
+
+def fold_old(connection: Connection, settings: Settings, limit: int) -> int:
+    """Fold the batches that are old enough by the settings, as the chore does."""
+    return fold(connection, fold_after_s(settings), limit)

@@ -1,4 +1,8 @@
-"""Writes samples: binary COPY built by NumPy, straight into the day's partition; through a staging table on a conflict."""
+"""Writes samples: binary COPY built by NumPy, straight into the day's partition.
+
+Where a key is stored already, the rows of that day go through a staging table instead, and are counted as duplicates or
+conflicts. Partitions are made by `telemetry.store.partitions`, ids come from `series_ids`.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
+from telemetry.readings.arrays import Bools, Float64s, Int64s
 from telemetry.store import partitions
 
 # PostgreSQL counts timestamps in microseconds from 2000-01-01; its binary COPY format is in the manual, chapter COPY.
@@ -18,22 +23,18 @@ COPY_TRAILER = b"\xff\xff"
 COLUMNS = {"series_id": ">i8", "ts": ">i8", "value": ">f8"}
 STAGED = {**COLUMNS, "batch": ">i4"}
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
-
 
 @dataclass(frozen=True, slots=True)
 class Counts:
     """Rows by class, an entry a batch."""
 
-    stored: Ints
-    duplicate: Ints
-    conflict: Ints
+    stored: Int64s
+    duplicate: Int64s
+    conflict: Int64s
 
-    def same_as(self, other: Counts) -> Flags:
+    def same_as(self, other: Counts) -> Bools:
         """For which batches two agree."""
-        same: Flags = (self.stored == other.stored) & (self.duplicate == other.duplicate) & (self.conflict == other.conflict)
+        same: Bools = (self.stored == other.stored) & (self.duplicate == other.duplicate) & (self.conflict == other.conflict)
         return same
 
 
@@ -44,10 +45,10 @@ class Samples:
     `expected` is what becomes of the rows of each batch if no key is stored yet.
     """
 
-    series: Ints
-    ts_us: Ints
-    values: Floats
-    batches: Ints
+    series: Int64s
+    ts_us: Int64s
+    values: Float64s
+    batches: Int64s
     expected: Counts
 
     def days(self) -> list[int]:
@@ -55,7 +56,7 @@ class Samples:
         return [int(day) for day in np.unique(self.ts_us // partitions.DAY_US)]
 
 
-def arrange(parts: Sequence[tuple[Ints, Ints, Floats]]) -> Samples:
+def arrange(parts: Sequence[tuple[Int64s, Int64s, Float64s]]) -> Samples:
     """Bring the rows (series, ts, value) of some batches into (series, ts) order, and keep the first of each key."""
     series, ts_us, values = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     batches = np.repeat(np.arange(len(parts)), [len(part[0]) for part in parts])
@@ -69,9 +70,9 @@ def arrange(parts: Sequence[tuple[Ints, Ints, Floats]]) -> Samples:
 
 
 def write(connection: psycopg.Connection, samples: Samples) -> Counts:
-    """Store samples inside the caller's transaction; what became of each batch's rows. Their partitions are there already."""
+    """Store samples inside the caller's transaction. Their partitions must exist. Returns the rows of each batch by class."""
     days = samples.ts_us // partitions.DAY_US
-    same, other = (np.zeros_like(samples.expected.stored) for _ in range(2))
+    duplicate, conflict = (np.zeros_like(samples.expected.stored) for _ in range(2))
     for day in samples.days():
         rows = days == day
         columns = {
@@ -84,14 +85,15 @@ def write(connection: psycopg.Connection, samples: Samples) -> Counts:
             with connection.transaction():
                 _copy(connection, table, _binary(COLUMNS, columns))
         except psycopg.errors.UniqueViolation:
-            for batch, equal, unequal in _stage(connection, table, {**columns, "batch": samples.batches[rows]}):
-                same[batch] += equal
-                other[batch] += unequal
+            for batch, same, different in _stage(connection, table, {**columns, "batch": samples.batches[rows]}):
+                duplicate[batch] += same
+                conflict[batch] += different
     expected = samples.expected
-    return Counts(expected.stored - same - other, expected.duplicate + same, expected.conflict + other)
+    return Counts(expected.stored - duplicate - conflict, expected.duplicate + duplicate, expected.conflict + conflict)
 
 
 def _binary(kinds: dict[str, str], columns: dict[str, NDArray[np.generic]]) -> bytes:
+    """Rows in the format of a binary COPY: a count of fields, then each field's size and value, all big-endian."""
     fields = [("fields", ">i2")]
     for name, kind in kinds.items():
         fields += [(f"{name}_size", ">i4"), (name, kind)]
@@ -110,7 +112,7 @@ def _copy(connection: psycopg.Connection, table: str, rows: bytes, columns: str 
 
 
 def _stage(connection: psycopg.Connection, table: str, columns: dict[str, NDArray[np.generic]]) -> list[tuple[int, int, int]]:
-    """Insert what is not there yet: of each batch, rows that were there with the same value, and with another."""
+    """Insert the rows whose key is new. Of the others, returns (batch, rows with the stored value, rows with another)."""
     with connection.cursor() as cursor:
         cursor.execute(
             "CREATE TEMP TABLE IF NOT EXISTS staging (series_id bigint, ts timestamptz, value double precision, batch integer)"
@@ -127,5 +129,5 @@ def _stage(connection: psycopg.Connection, table: str, columns: dict[str, NDArra
             "SELECT s.batch, count(*) FILTER (WHERE t.value = s.value), count(*) FILTER (WHERE t.value <> s.value)"  # noqa: S608
             f" FROM staging s JOIN {table} t USING (series_id, ts) GROUP BY s.batch".encode()
         )
-        found: list[tuple[int, int, int]] = cursor.fetchall()
-    return found
+        rows: list[tuple[int, int, int]] = cursor.fetchall()
+    return rows

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import redis
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
 from telemetry.collector.persist import Collector
 from telemetry.progress.acks import Acks
@@ -16,7 +16,7 @@ from telemetry.readings import wire
 from telemetry.settings import Settings
 from telemetry.store.read import exporter, ingest
 from telemetry.store.read.gaps import Committed, Gap, Lost, gaps, ledger_ranges
-from telemetry.store.upkeep.ledger_folding import FOLD_LOCK, fold
+from telemetry.store.upkeep.ledger_folding import fold
 from tests.batches import batch, key, readings
 from tests.fixtures.services import Query
 from tests.waiting import eventually
@@ -82,7 +82,8 @@ def test_a_folded_ledger_tells_the_same(collector: Collector, engine: Engine, qu
     header, payload = wire.encode(batch(readings((key(), 0, 1.0)), "dead", start=400, end=500))
     collector.persist({**header, "digest": "0" * 32}, payload)
     before = totals(engine)
-    assert [fold(engine, 60), fold(engine, 0, most=2), fold(engine, 0), fold(engine, 0)] == [0, 2, 4, 0]
+    with engine.begin() as connection:
+        assert [fold(connection, *limits) for limits in ((60, 9), (0, 2), (0, 9), (0, 9))] == [0, 2, 4, 0]
     assert totals(engine) == before
     assert query("SELECT batch_id FROM batches") == [("dead",)]
     folded = "SELECT anchor, start_offset, end_offset, batches, rows FROM ledger_ranges ORDER BY 1, 2"
@@ -92,14 +93,6 @@ def test_a_folded_ledger_tells_the_same(collector: Collector, engine: Engine, qu
     with engine.connect() as connection:
         ranges = ledger_ranges(connection, "test/node", "fingerprint-1", "/data/a.csv", None)
     assert ranges == [(100, 300, 100), (300, 400, 300), (400, 500, 2), (500, 600, 500)]
-
-
-def test_one_process_folds_at_a_time(collector: Collector, engine: Engine) -> None:
-    commit(collector, 100, 200)
-    with engine.begin() as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": FOLD_LOCK})
-        assert fold(engine, 0) == 0
-    assert fold(engine, 0) == 1
 
 
 def test_a_gap_that_stays_is_reported_until_it_closes(collector: Collector, engine: Engine) -> None:

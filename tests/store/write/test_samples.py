@@ -23,7 +23,7 @@ def test_the_first_row_of_a_key_stays_and_the_others_are_counted(rows: list[tupl
         else:
             conflict += 1
     columns = [np.array(column) for column in zip(*rows, strict=True)] or [np.empty(0), np.empty(0), np.empty(0)]
-    found = arrange([(columns[0].astype(np.int64), columns[1].astype(np.int64), columns[2].astype(np.float64))])
-    assert list(zip(zip(found.series, found.ts_us, strict=True), found.values, strict=True)) == sorted(first.items())
-    assert found.expected.duplicate.tolist() == [duplicate]
-    assert found.expected.conflict.tolist() == [conflict]
+    arranged = arrange([(columns[0].astype(np.int64), columns[1].astype(np.int64), columns[2].astype(np.float64))])
+    assert list(zip(zip(arranged.series, arranged.ts_us, strict=True), arranged.values, strict=True)) == sorted(first.items())
+    assert arranged.expected.duplicate.tolist() == [duplicate]
+    assert arranged.expected.conflict.tolist() == [conflict]

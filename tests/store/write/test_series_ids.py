@@ -1,34 +1,36 @@
-"""The registry of series on a real Postgres: what one process has made, another finds."""
+"""The ids of series on a real Postgres: what one process has inserted, another finds."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from sqlalchemy import Engine
+import pytest
+from sqlalchemy import Engine, text
 
-from telemetry.store.write.series_ids import Registry
+from telemetry.readings.wire import WireError
+from telemetry.store.write.series_ids import SeriesIds
 from tests.batches import key
 from tests.fixtures.services import Query
 
 LARGEST_ID = "SELECT last_value FROM series_id_seq"
 
 
-def registry(engine: Engine) -> Registry:
-    return Registry(engine, ["DCGM_FI_DRIVER_VERSION"], 1000)
+def series_ids(engine: Engine, cache_size: int = 1000) -> SeriesIds:
+    return SeriesIds(engine, ["DCGM_FI_DRIVER_VERSION"], cache_size)
 
 
 def test_another_process_finds_series_and_uses_up_no_ids(engine: Engine, query: Query) -> None:
     texts = [key(gpu=f"GPU-{n}", pod="p\u00e9 \\ \"{},'") for n in range(5)]
-    (made,) = registry(engine).series_ids([texts])
+    (made,) = series_ids(engine).resolve([texts])
     (largest,) = query(LARGEST_ID)
-    (found,) = registry(engine).series_ids([texts[::-1]])
-    assert found.tolist() == made.tolist()[::-1]
+    (again,) = series_ids(engine).resolve([texts[::-1]])
+    assert again.tolist() == made.tolist()[::-1]
     assert query(LARGEST_ID) == [largest]
 
 
 def test_new_series_are_made_beside_those_that_are_there(engine: Engine, query: Query) -> None:
-    (first,) = registry(engine).series_ids([[key()]])
-    second, third = registry(engine).series_ids([[key(), key("DCGM_FI_DEV_POWER_USAGE")], [key(pod="p"), key()]])
+    (first,) = series_ids(engine).resolve([[key()]])
+    second, third = series_ids(engine).resolve([[key(), key("DCGM_FI_DEV_POWER_USAGE")], [key(pod="p"), key()]])
     assert (second[0], third[1]) == (first[0], first[0])
     assert len({*second.tolist(), *third.tolist()}) == 3
     assert query("SELECT count(*), count(pod) FROM series") == [(3, 1)]
@@ -36,12 +38,38 @@ def test_new_series_are_made_beside_those_that_are_there(engine: Engine, query: 
 
 def test_volatile_labels_lead_to_the_same_series(engine: Engine) -> None:
     one, other = key(DCGM_FI_DRIVER_VERSION="535"), key(DCGM_FI_DRIVER_VERSION="550")
-    (ids,) = registry(engine).series_ids([[one, other]])
+    (ids,) = series_ids(engine).resolve([[one, other]])
     assert ids[0] == ids[1]
 
 
 def test_processes_that_ask_at_once_agree(engine: Engine) -> None:
     texts = [key(gpu=f"GPU-{n}") for n in range(200)]
     with ThreadPoolExecutor(2) as pool:
-        first, second = pool.map(lambda order: registry(engine).series_ids([texts[::order]])[0], (1, -1))
+        first, second = pool.map(lambda order: series_ids(engine).resolve([texts[::order]])[0], (1, -1))
     assert first.tolist() == second.tolist()[::-1]
+
+
+def test_a_full_cache_keeps_only_what_the_batch_needs_and_resolves_all(engine: Engine) -> None:
+    texts = [key(gpu=f"GPU-{n}") for n in range(5)]
+    small = series_ids(engine, cache_size=3)
+    (first,) = small.resolve([texts[:3]])
+    (second,) = small.resolve([texts[2:]])
+    assert second[0] == first[2]
+    assert small.resolve([texts])[0].tolist() == [*first.tolist(), *second.tolist()[1:]]
+
+
+def test_ids_are_looked_up_again_after_they_were_forgotten(engine: Engine) -> None:
+    ids = series_ids(engine)
+    ids.resolve([[key()]])
+    with engine.begin() as connection:
+        connection.execute(text("TRUNCATE series RESTART IDENTITY CASCADE"))
+        connection.execute(text("SELECT setval('series_id_seq', 70)"))
+    ids.forget()
+    (again,) = ids.resolve([[key()]])
+    assert again.tolist() == [71]
+
+
+def test_a_text_that_is_not_a_series_is_refused(engine: Engine, query: Query) -> None:
+    with pytest.raises(WireError):
+        series_ids(engine).resolve([[key(), "not a series"]])
+    assert query("SELECT count(*) FROM series") == [(0,)]

@@ -1,0 +1,40 @@
+"""What became of a message."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+Status = Literal["stored", "dead", "known", "known dead", "probe"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a message.
+
+    `status` is `stored` or `dead` by this message, `known` (stored) or `known dead` before it came, or `probe`. `known_at_s`
+    is this process's monotonic clock just before the database was asked or told.
+
+    `rows` counts the rows that this message settled, by class (`stored`, `duplicate`, `conflict`, `blank` and `quarantined`,
+    or `dead`); it is empty unless the message settled its batch. `error` says why a batch is dead by this message.
+    """
+
+    status: Status
+    known_at_s: float
+    rows: Mapping[str, int] = field(default_factory=dict)
+    error: str | None = None
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether the batch is dead in the ledger; otherwise its edge may take it as stored."""
+        return self.status in {"dead", "known dead"}
+
+    @property
+    def settlement(self) -> str:
+        """The label of the metrics. A batch that was already dead when it came counts as `known`."""
+        return "known" if self.status == "known dead" else self.status
+
+    def of_copy(self) -> Outcome:
+        """What becomes of a copy of the same batch that came in the same group."""
+        return replace(self, status="known dead" if self.is_dead else "known", rows={}, error=None)

@@ -1,0 +1,42 @@
+"""Retries dead letters for a person: stores their batches here and now, without the queue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import redis
+from sqlalchemy import Engine
+
+from telemetry.collector.outcome import Outcome
+from telemetry.collector.persist import Collector
+from telemetry.progress.acks import Acks
+from telemetry.progress.keys import Keys
+from telemetry.settings import Settings
+from telemetry.store import audit_log, deadletters
+
+
+class NoLetterError(Exception):
+    """There is no dead letter of that id."""
+
+
+def retry(
+    settings: Settings, engine: Engine, client: redis.Redis, letter_ids: Iterable[int], *, actor: str
+) -> Iterator[tuple[int, Outcome]]:
+    """Retry letters one after the other, as the caller asks for their outcomes. A batch that dies again gets a new letter.
+
+    `actor` is noted in the audit log. Raises NoLetterError for an id without a letter, and what `Collector.persist` raises.
+    """
+    collector = Collector(settings, engine, Acks(client, Keys(settings.key_prefix), settings.ack_ttl_s))
+    for letter_id in letter_ids:
+        with engine.begin() as connection:
+            letter = deadletters.read(connection, letter_id)
+            if letter is None:
+                raise NoLetterError(f"there is no dead letter {letter_id}")
+            deadletters.reopen(connection, letter)
+        outcome = collector.persist(letter.header, letter.payload)
+        # The letter goes only now that its batch is stored, or has a new letter.
+        with engine.begin() as connection:
+            deadletters.drop(connection, letter_id)
+            detail = {"batch": letter.batch_id, "edge": letter.edge, "status": outcome.status}
+            audit_log.note(connection, actor, "deadletter.retry", str(letter_id), detail)
+        yield letter_id, outcome

@@ -1,0 +1,158 @@
+"""Stores batches in one transaction: ledger, samples, quarantine, or nothing.
+
+The SQL is `telemetry.store.write`'s. What becomes of a batch that cannot be stored is decided by `persist`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import Enum, auto
+from time import monotonic
+from typing import Any
+
+import numpy as np
+import psycopg
+import sqlalchemy.exc
+from sqlalchemy import Connection, Engine, event
+
+from telemetry.collector.outcome import Outcome
+from telemetry.monitoring import traces
+from telemetry.monitoring.counters import stations
+from telemetry.readings import wire
+from telemetry.settings import Settings
+from telemetry.store.partitions import Partitions
+from telemetry.store.write import ledger, samples
+from telemetry.store.write.series_ids import SeriesIds
+from telemetry.store.write.source_ids import SourceIds
+
+# A transaction locks the partition of each day and its index, and Postgres has room for some 7,000 locks.
+MAX_DAYS = 3000
+
+
+class RolledBack(Enum):
+    """Why nothing was stored although nothing failed."""
+
+    IN_LEDGER = auto()  # One of the batches is in the ledger already.
+    RECONNECTED = auto()  # The connection is newer than the ids: another database may be behind it.
+
+
+class BatchWriter:
+    """Stores batches with one engine."""
+
+    def __init__(self, settings: Settings, engine: Engine) -> None:
+        self._engine = engine
+        self.source_ids = SourceIds(engine, settings.series_cache_size)
+        self._series_ids = SeriesIds(engine, settings.volatile_labels, settings.series_cache_size)
+        self._partitions = Partitions(engine)
+        self._connections = 0
+        event.listen(engine, "connect", self._forget)
+
+    def write(self, batches: Sequence[wire.Batch]) -> list[Outcome]:
+        """Store batches in one transaction; those in the ledger already are left out. Returns the outcome of each, in order.
+
+        Raises WireError and database errors; then none of them is stored.
+        """
+        new = {(batch.edge, batch.batch_id): batch for batch in batches}
+        outcomes: dict[ledger.Key, Outcome] = {}
+        while new:
+            # Nearly always none of them is in the ledger, so that asking it first would be a round trip for nothing.
+            match self._write_new(list(new.values())):
+                case RolledBack.RECONNECTED:
+                    continue
+                case RolledBack.IN_LEDGER:
+                    outcomes |= self._in_ledger(list(new))
+                    new = {key: batch for key, batch in new.items() if key not in outcomes}
+                case written:
+                    outcomes |= dict(zip(new, written, strict=True))
+                    break
+        # The first copy of a batch in the group has stored it, the others find it stored.
+        firsts: dict[ledger.Key, Outcome | None] = {**outcomes}
+        keys = [(batch.edge, batch.batch_id) for batch in batches]
+        return [firsts.pop(key, None) or outcomes[key].of_copy() for key in keys]
+
+    def _in_ledger(self, keys: Sequence[ledger.Key]) -> dict[ledger.Key, Outcome]:
+        """The outcomes of the batches that the ledger has."""
+        known_at_s = monotonic()
+        with self._engine.connect() as connection:
+            statuses = ledger.statuses(connection, keys)
+        return {key: Outcome("known dead" if status == "dead" else "known", known_at_s) for key, status in statuses.items()}
+
+    def _write_new(self, batches: Sequence[wire.Batch]) -> list[Outcome] | RolledBack:
+        resolved_at = self._connections
+        source_ids = self.source_ids.resolve([(batch.edge, batch.source) for batch in batches])
+        arranged = self._arrange(batches)
+        self._prepare(arranged.days())
+        began_s = monotonic()
+        with (
+            traces.span("transaction", batches=len(batches)),
+            self._engine.connect() as connection,
+            connection.begin() as transaction,
+        ):
+            # A connection newer than the ids may lead to a restored database, where they mean other series or none.
+            if resolved_at != self._connections:
+                transaction.rollback()
+                return RolledBack.RECONNECTED
+            if not ledger.enter(connection, batches, source_ids, arranged.expected):
+                transaction.rollback()
+                return RolledBack.IN_LEDGER
+            counts = samples.write(_driver(connection), arranged)
+            wrong = np.flatnonzero(~counts.same_as(arranged.expected)).tolist()
+            if wrong:
+                ledger.correct(connection, batches, counts, wrong)
+            ledger.quarantine(connection, batches, source_ids)
+            # Before the COMMIT, so that all the time after it counts.
+            known_at_s = monotonic()
+        stations.stored(len(batches), monotonic() - began_s)
+        return _outcomes(batches, counts, known_at_s)
+
+    def _arrange(self, batches: Sequence[wire.Batch]) -> samples.Samples:
+        """The readings of all batches, under the ids of their series. Raises WireError if they are of too many days."""
+        ids = self._series_ids.resolve([batch.readings.series for batch in batches])
+        arranged = samples.arrange(
+            [
+                (of[batch.readings.codes], batch.readings.ts_us, batch.readings.values)
+                for of, batch in zip(ids, batches, strict=True)
+            ]
+        )
+        days = len(arranged.days())
+        if days > MAX_DAYS:
+            raise wire.WireError(
+                f"it has readings of {days} days, the limit is {MAX_DAYS}: ingest the file with a smaller --batch-size"
+            )
+        return arranged
+
+    def _prepare(self, days: Iterable[int]) -> None:
+        """Make partitions where there are none, and count a refusal. A database that cannot be reached has refused nothing."""
+        try:
+            self._partitions.ensure(days)
+        except sqlalchemy.exc.DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None):
+                stations.partition_refused()
+            raise
+
+    def _forget(self, *_: Any) -> None:
+        self._connections += 1
+        self.source_ids.forget()
+        self._series_ids.forget()
+        self._partitions.forget()
+
+
+def _outcomes(batches: Sequence[wire.Batch], counts: samples.Counts, known_at_s: float) -> list[Outcome]:
+    columns = zip(counts.stored.tolist(), counts.duplicate.tolist(), counts.conflict.tolist(), strict=True)
+    outcomes = []
+    for batch, (stored, duplicate, conflict) in zip(batches, columns, strict=True):
+        rows = {
+            "stored": stored,
+            "duplicate": duplicate,
+            "conflict": conflict,
+            "blank": batch.readings.blank,
+            "quarantined": len(batch.readings.quarantined),
+        }
+        outcomes.append(Outcome("stored", known_at_s, rows))
+    return outcomes
+
+
+def _driver(connection: Connection) -> psycopg.Connection:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection), "the engine's URL names psycopg"  # noqa: S101
+    return driver

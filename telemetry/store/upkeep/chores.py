@@ -1,0 +1,50 @@
+"""The chores of upkeep, and how one of them is run: one transaction, under a lock that all processes share.
+
+A chore does a bounded piece of its work each time, so that it can be given up and begun again. To add one, write a module
+beside this one and a line in CHORES.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine, text
+
+from telemetry.settings import Settings
+from telemetry.store.upkeep import ledger_folding
+
+# A chore delays the group of batches that it comes after.
+TIMEOUT_S = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """A piece of work that is due every `interval_s`.
+
+    `work` gets the connection, the settings and a limit, handles at most that many rows in the caller's transaction, and
+    returns how many. `max_rows` is the largest limit. `lock_key` is any number that no other lock of this project has.
+    """
+
+    name: str
+    lock_key: int
+    interval_s: float
+    max_rows: int
+    work: Callable[[Connection, Settings, int], int]
+
+
+# 7_402_113_995 and 7_402_113_996 are the locks of migrations and of partitions.
+LEDGER_FOLDING = Chore("ledger folding", 7_402_113_997, 60.0, ledger_folding.MAX_BATCHES, ledger_folding.fold_old)
+CHORES = (LEDGER_FOLDING,)
+
+
+def run(engine: Engine, settings: Settings, chore: Chore, limit: int) -> int:
+    """Do a piece of a chore and commit it. Returns how many rows were handled: 0 while another process does that chore.
+
+    Raises SQLAlchemyError, also when a statement takes longer than TIMEOUT_S: then a smaller limit may do.
+    """
+    with engine.begin() as connection:
+        connection.execute(text(f"SET LOCAL statement_timeout = '{TIMEOUT_S}s'"))
+        if not connection.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": chore.lock_key}):
+            return 0
+        return chore.work(connection, settings, limit)
