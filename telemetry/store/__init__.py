@@ -1,1 +1,6 @@
-"""The central database: models, engine, partitions, queries. It knows readings, and nothing of queues or HTTP."""
+"""The central database. It knows readings, and nothing of queues or HTTP.
+
+All SQL is here, by what it does: `write` stores what edges send, `read` answers questions, `upkeep` keeps the database small.
+Beside them are `models` (the tables), `engine` (connections), `migrate` (the schema's revisions), `partitions` (of samples, by
+day), and what people and the API change: `apikeys`, `audit_log`, `deadletters`, `uploads`.
+"""

@@ -1,7 +1,7 @@
-"""API keys: made, listed, revoked and verified. A key is shown once, when it is made; what is kept is its digest.
+"""API keys: made, listed, revoked and verified. A key is shown once, when it is made; only its digest is stored.
 
-The secret part has 256 random bits, so a plain SHA-256 of it can be searched by nobody; a slow hash would only slow down
-every request. The audit log says who made and revoked keys.
+The secret part has 256 random bits, so nobody can search for the text of a SHA-256 digest. A slow hash would only make
+every request slower. The audit log says who made and revoked keys.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from hashlib import sha256
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, or_, select, text, update
 
-from telemetry.store.audit_log import note
+from telemetry.store import audit_log
 from telemetry.store.models import ApiKey
 
 SCOPES = ("read", "ingest", "admin")
-# The last use is told to the minute: to write it at every request would cost more than the request.
+# The time of last use is exact to a minute: writing it at every request would cost more than the request.
 USE_NOTED = text("interval '1 minute'")
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """A key that is good."""
+class KnownKey:
+    """A key that is known, not revoked and not expired. `public` is the part of it that may be shown."""
 
     name: str
     public: str
@@ -32,17 +32,17 @@ class Known:
 
 
 def create(connection: Connection, name: str, scopes: Sequence[str], expires_at: datetime | None, by: str) -> str:
-    """Make a key; the only time that it is seen. Raises IntegrityError if the name is taken."""
+    """Make a key and return it: it can never be read again. Raises IntegrityError if the name is taken."""
     public, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
     values = {"name": name, "public": public, "digest": _digest(secret), "scopes": list(scopes), "expires_at": expires_at}
     connection.execute(insert(ApiKey).values(values))
     expiry = expires_at.isoformat() if expires_at else None
-    note(connection, by, "apikey.create", name, {"scopes": list(scopes), "expires_at": expiry})
+    audit_log.note(connection, by, "apikey.create", name, {"scopes": list(scopes), "expires_at": expiry})
     return f"tk_{public}_{secret}"
 
 
 def listed(connection: Connection) -> Sequence[RowMapping]:
-    """All keys by name, without what would let anybody in."""
+    """All keys by name, without their digests."""
     columns = (
         ApiKey.name,
         ApiKey.public,
@@ -56,35 +56,35 @@ def listed(connection: Connection) -> Sequence[RowMapping]:
 
 
 def revoke(connection: Connection, name: str, by: str) -> bool:
-    """End a key, from the next request on. False if there is none that is good."""
-    ended = update(ApiKey).where(ApiKey.name == name, ApiKey.revoked_at.is_(None)).values(revoked_at=func.now())
-    if connection.execute(ended.returning(ApiKey.id)).first() is None:
+    """End a key, from the next request on. False if there is no such key, or it was revoked before."""
+    revoked = update(ApiKey).where(ApiKey.name == name, ApiKey.revoked_at.is_(None)).values(revoked_at=func.now())
+    if connection.execute(revoked.returning(ApiKey.id)).first() is None:
         return False
-    note(connection, by, "apikey.revoke", name)
+    audit_log.note(connection, by, "apikey.revoke", name)
     return True
 
 
-def verify(connection: Connection, key: str) -> Known | None:
-    """The key, if it is known, not revoked and not expired; its use is noted."""
+def verify(connection: Connection, key: str) -> KnownKey | None:
+    """The key, if it is known, not revoked and not expired; None otherwise. Its use is recorded."""
     parts = key.split("_", 2)
     if len(parts) != 3 or parts[0] != "tk" or not key.isascii() or "\0" in key:  # noqa: PLR2004
         return None
     stale = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < func.now() - USE_NOTED)
     columns = (ApiKey.id, ApiKey.name, ApiKey.public, ApiKey.digest, ApiKey.scopes, stale.label("stale"))
-    row = connection.execute(select(*columns).where(ApiKey.public == parts[1], *_good())).first()
+    row = connection.execute(select(*columns).where(ApiKey.public == parts[1], *_valid())).first()
     if row is None or not secrets.compare_digest(row.digest, _digest(parts[2])):
         return None
     if row.stale:
         connection.execute(update(ApiKey).where(ApiKey.id == row.id, stale).values(last_used_at=func.now()))
-    return Known(row.name, row.public, row.scopes)
+    return KnownKey(row.name, row.public, row.scopes)
 
 
-def is_good(connection: Connection, name: str) -> bool:
-    """Whether a key that was good still is."""
-    return connection.execute(select(ApiKey.id).where(ApiKey.name == name, *_good())).first() is not None
+def is_valid(connection: Connection, name: str) -> bool:
+    """Whether the key of a name is neither revoked nor expired."""
+    return connection.execute(select(ApiKey.id).where(ApiKey.name == name, *_valid())).first() is not None
 
 
-def _good() -> tuple[ColumnElement[bool], ...]:
+def _valid() -> tuple[ColumnElement[bool], ...]:
     return ApiKey.revoked_at.is_(None), or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > func.now())
 
 

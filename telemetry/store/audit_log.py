@@ -11,13 +11,13 @@ from telemetry.store.models import AuditEntry
 
 
 def note(connection: Connection, actor: str, action: str, target: str, detail: Mapping[str, Any] | None = None) -> None:
-    """Add an entry, in the transaction of the change itself."""
+    """Add an entry. Call it in the transaction of the change itself, so that neither is there without the other."""
     connection.execute(insert(AuditEntry).values(actor=actor, action=action, target=target, detail=dict(detail or {})))
 
 
-def entries(most: int | None, offset: int, before: int | None = None) -> Select[Any]:
-    """Entries, the latest first."""
+def entries(before: int | None = None) -> Select[Any]:
+    """Entries, the latest first, before the one of an id. `detail` comes as the text of its JSON."""
     detail = cast(AuditEntry.detail, Text).label("detail")
     columns: list[Any] = [AuditEntry.id, AuditEntry.at, AuditEntry.actor, AuditEntry.action, AuditEntry.target, detail]
-    rows = select(*columns).where(*([AuditEntry.id < before] if before is not None else []))
-    return rows.order_by(desc(AuditEntry.id)).limit(most).offset(offset or None)
+    rows = select(*columns)
+    return (rows if before is None else rows.where(AuditEntry.id < before)).order_by(desc(AuditEntry.id))

@@ -26,36 +26,36 @@ def add(connection: Connection, letter: Letter, *, edge: str | None, batch_id: s
 
 
 def listed(connection: Connection, limit: int) -> Sequence[RowMapping]:
-    """The oldest letters, without their payloads."""
+    """The `limit` oldest letters, without their payloads."""
     columns = (DeadLetter.id, DeadLetter.edge, DeadLetter.batch_id, DeadLetter.error, DeadLetter.died_at)
     return connection.execute(select(*columns).order_by(DeadLetter.id).limit(limit)).mappings().all()
 
 
 def counted(connection: Connection) -> dict[tuple[str | None, str | None], int]:
-    """How many letters there are of each edge and fingerprint, which a renamed file keeps; None for what names none."""
+    """How many letters each (edge, fingerprint) has. A renamed file keeps its fingerprint. None: the letter has none."""
     fingerprint = DeadLetter.header["source"]["fingerprint"].astext
     rows = connection.execute(select(DeadLetter.edge, fingerprint, func.count()).group_by(DeadLetter.edge, fingerprint))
-    return {(edge, of): number for edge, of, number in rows}
+    return {(edge, fingerprint): number for edge, fingerprint, number in rows}
 
 
 def ids(connection: Connection) -> list[int]:
-    """All letters."""
+    """The ids of all letters, the oldest first."""
     return list(connection.scalars(select(DeadLetter.id).order_by(DeadLetter.id)))
 
 
 def read(connection: Connection, letter_id: int) -> Row[Any] | None:
-    """One letter, whole."""
+    """One letter with header and payload; None if there is none of this id."""
     return connection.execute(select(DeadLetter.__table__).where(DeadLetter.id == letter_id)).first()
 
 
 def drop(connection: Connection, letter_id: int) -> bool:
-    """Remove a letter; its batch stays dead in the ledger. False if there is none."""
-    gone = connection.execute(delete(DeadLetter).where(DeadLetter.id == letter_id).returning(DeadLetter.id))
-    return gone.first() is not None
+    """Remove a letter; its batch stays dead in the ledger. False if there is none of this id."""
+    dropped = connection.execute(delete(DeadLetter).where(DeadLetter.id == letter_id).returning(DeadLetter.id))
+    return dropped.first() is not None
 
 
 def reopen(connection: Connection, letter: Row[Any]) -> None:
-    """Let a letter's batch be entered in the ledger again."""
+    """Remove the dead batch of a letter from the ledger, so that it can be entered again."""
     connection.execute(
         delete(Batch).where(Batch.edge == letter.edge, Batch.batch_id == letter.batch_id, Batch.status == "dead")
     )

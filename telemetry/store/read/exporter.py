@@ -1,6 +1,6 @@
-"""What the exporter asks of the database: totals of the ledger, sizes, what waits for a person, latest values. SQL stays here.
+"""What the exporter asks: totals of the ledger, sizes, what waits for a person, latest values.
 
-`totals` and `quarantined` read whole tables: they are for an audit now and then, the others for every look.
+`totals` and `quarantined` read whole tables, so they are for an occasional audit. The others are cheap enough for every look.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SIZES = text("""
     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
     GROUP BY c.relname ORDER BY c.relname
 """)
-# The upper bound stands in the text of a partition's bound; there is no function that gives it.
+# The upper bound is in the text of a partition's bound only: Postgres has no function that gives it.
 PARTITIONS = text(r"""
     SELECT count(*) AS number,
            extract(epoch FROM max(substring(pg_get_expr(c.relpartbound, c.oid) FROM $$TO \('([^']+)'\)$$)::timestamptz)
@@ -37,7 +37,7 @@ PARTITIONS = text(r"""
     FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'samples'::regclass
 """)
 LATEST = text("""
-    SELECT m.name, m.kind, m.description, g.identity, g.uuid, g.host, g.gpu_index, g.device, g.model, s.labels,
+    SELECT g.*, m.name, m.kind, m.description, s.labels,
            extract(epoch FROM clock_timestamp() - latest.ts)::float8 AS age_s, latest.value
     FROM series s JOIN metrics m ON m.id = s.metric_id JOIN gpus g ON g.id = s.gpu_id
     CROSS JOIN LATERAL (
@@ -57,19 +57,19 @@ class Partitioned:
 
 
 def totals(connection: Connection, limit: int) -> Sequence[Row[Any]]:
-    """Batches and rows of each edge as the ledger has them, by class; of so many edges, those with the most batches."""
+    """Batches and rows by class in the ledger, for each of the `limit` edges with the most batches."""
     return connection.execute(TOTALS, {"limit": limit}).all()
 
 
 def edges(connection: Connection, limit: int) -> list[str]:
-    """The edges of so many sources, those that began last first."""
+    """The `limit` edges whose newest source appeared last, that one first."""
     return list(connection.scalars(EDGES, {"limit": limit}))
 
 
 def commit_age_s(connection: Connection) -> float | None:
-    """How long ago a batch was committed last."""
-    found: float | None = connection.scalar(COMMIT_AGE)
-    return found
+    """Seconds since a batch was committed last, on the database's clock; None if there never was one."""
+    age_s: float | None = connection.scalar(COMMIT_AGE)
+    return age_s
 
 
 def quarantined(connection: Connection) -> int:
@@ -78,12 +78,12 @@ def quarantined(connection: Connection) -> int:
 
 
 def dead_letters(connection: Connection) -> int:
-    """Messages that wait for a person."""
+    """Dead letters that wait for a person."""
     return int(connection.scalar(text("SELECT count(*) FROM dead_letters")) or 0)
 
 
 def sizes(connection: Connection) -> tuple[int, dict[str, int]]:
-    """Bytes of the database, and of each table with its indexes and partitions."""
+    """Bytes of the database, and of each table by its name, indexes and partitions included."""
     whole = connection.scalar(text("SELECT pg_database_size(current_database())"))
     return int(whole or 0), {row.name: row.size_bytes for row in connection.execute(SIZES)}
 
@@ -95,5 +95,8 @@ def partitioned(connection: Connection) -> Partitioned:
 
 
 def latest(connection: Connection, horizon_s: float, limit: int) -> Sequence[Row[Any]]:
-    """The last reading of each series that has one within the horizon: of so many series, the newest first."""
+    """The last reading within the horizon of each of at most `limit` series, the newest first.
+
+    A row has every column of the GPU, name, kind and description of the metric, `labels`, `age_s` and `value`.
+    """
     return connection.execute(LATEST, {"horizon_s": horizon_s, "limit": limit}).all()

@@ -1,9 +1,10 @@
-"""The gap audit: bytes of a source that the ledger should have and has not.
+"""The gap audit: bytes of a source that should be in the ledger and are missing.
 
-The ledger should have all between the first and the last byte it has of a source, and all that the edge's registry holds for
-committed. Files of one fingerprint are looked at together: a renamed file goes on where it was, and a copy's batches are
-known under the first. Of replays only the pass that runs counts. Gaps inside close by themselves while batches
-are on their way, so those must have stayed for a while; what the registry knows and the ledger has forgotten is a gap at once.
+Everything between the first and the last byte that the ledger has of a source should be there, and everything that the edge
+reports as committed. Files of one fingerprint are examined together, because a renamed file goes on where it was, and the
+batches of a copy are in the ledger under the first file. Of a replay only the current pass counts. A gap between committed
+batches closes by itself while messages are on their way, so it is reported only after some time. Bytes that the edge reports as
+committed and the ledger has forgotten are a gap at once.
 """
 
 from __future__ import annotations
@@ -69,9 +70,9 @@ RANGES = text("""
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Bytes [start, end) that are missing in the ledger since others behind them were committed.
+    """Bytes [start, end) that are missing in the ledger, since the time when bytes after them were committed.
 
-    Files of one fingerprint are one here: `path` is that of one of them.
+    `path` is that of one of the files of this fingerprint. `anchor` is the replay pass, or None.
     """
 
     edge: str
@@ -85,7 +86,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """Bytes [begin, end) of a source that its edge holds for committed."""
+    """Bytes [begin, end) of a source that its edge reports as committed."""
 
     edge: str
     fingerprint: str
@@ -108,21 +109,27 @@ class Lost:
 def gaps(
     connection: Connection, older_than_s: float, committed: Sequence[Committed] = (), lost: Sequence[Lost] = ()
 ) -> list[Gap]:
-    """The gaps that have stayed for so long. What the registry holds for committed, and lost, must have been asked before."""
-    wanted = {name: [getattr(each, name) for each in committed] for name in Committed.__slots__}
-    given_up = {f"lost_{name}": [getattr(each, name) for each in lost] for name in Lost.__slots__}
-    rows = connection.execute(GAPS, {"older_than_s": older_than_s, **wanted, **given_up})
+    """The gaps that are older than `older_than_s`. Bytes that an edge recorded as lost are no gaps.
+
+    Ask the edges for `committed` and `lost` before calling this: what is committed in between would seem to be missing.
+    """
+    reported = {name: [getattr(range_, name) for range_ in committed] for name in Committed.__slots__}
+    given_up = {f"lost_{name}": [getattr(range_, name) for range_ in lost] for name in Lost.__slots__}
+    rows = connection.execute(GAPS, {"older_than_s": older_than_s, **reported, **given_up})
     return [Gap(row.edge, row.fingerprint, row.path, row.anchor, row.start_offset, row.end_offset, row.since) for row in rows]
 
 
 def ledger_ranges(
     connection: Connection, edge: str, fingerprint: str, path: str, anchor: int | None
 ) -> list[tuple[int, int, int]]:
-    """What the ledger has of a source: start, end and first line of each batch; of folded ones, of the last and the rest."""
-    wanted = {"edge": edge, "fingerprint": fingerprint, "path": path, "anchor": anchor}
-    found: list[tuple[int, int, int]] = []
-    for row in connection.execute(RANGES, wanted):
+    """What the ledger has of a source, as (start, end, first line) in order of start.
+
+    Each batch is one range. Folded batches are two: the last of them, and all before it.
+    """
+    source = {"edge": edge, "fingerprint": fingerprint, "path": path, "anchor": anchor}
+    ranges: list[tuple[int, int, int]] = []
+    for row in connection.execute(RANGES, source):
         if row.last_start > row.start_offset:
-            found.append((row.start_offset, row.last_start, row.first_line))
-        found.append((row.last_start, row.end_offset, row.last_line))
-    return found
+            ranges.append((row.start_offset, row.last_start, row.first_line))
+        ranges.append((row.last_start, row.end_offset, row.last_line))
+    return ranges

@@ -1,15 +1,32 @@
-"""What there is: GPUs, hosts, metrics. Each function returns a statement whose columns carry the names that readers see."""
+"""What there is: GPUs, hosts, metrics."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Select, asc, desc, distinct, exists, func, literal_column, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    asc,
+    desc,
+    distinct,
+    exists,
+    false,
+    func,
+    inspect,
+    literal_column,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from telemetry.store.models import Gpu, Metric, Sample, Series
+from telemetry.store.read.filters import equal
 
 GpuSort = Literal["host", "-host", "model", "-model", "driver", "-driver", "first_seen", "-first_seen", "id", "-id"]
 SORTS: dict[str, Any] = {
@@ -19,11 +36,13 @@ SORTS: dict[str, Any] = {
     "first_seen": Gpu.first_seen,
     "id": Gpu.identity,
 }
+# Up to nine digits, so that it fits the column.
+INDEX = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class GpuFilter:
-    """Some GPUs; None leaves all in. `seen_since`: those with a reading from then on."""
+    """Some GPUs. A field that is None leaves all of them in. `seen_since`: those with a reading from then on."""
 
     host: str | None = None
     model: str | None = None
@@ -33,50 +52,47 @@ class GpuFilter:
     seen_since: datetime | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        """On gpus."""
-        pairs: list[tuple[Any, Any]] = [(Gpu.host, self.host), (Gpu.model, self.model), (Gpu.driver_version, self.driver)]
-        found = [column == value for column, value in pairs if value is not None]
-        labels: list[tuple[Any, Any]] = [(Series.namespace, self.namespace), (Series.pod, self.pod)]
-        used = [column == value for column, value in labels if value is not None]
-        if used or self.seen_since:
-            series: Select[Any] = select(literal_column("1")).select_from(Series).where(Series.gpu_id == Gpu.id, *used)
-            if self.seen_since:
-                since = Sample.ts >= self.seen_since
-                one = select(Sample.ts).where(Sample.series_id == Series.id, since).limit(1).lateral()
-                series = series.join(one, true())
-            found.append(exists(series))
-        return found
+        """Conditions on gpus."""
+        own = equal((Gpu.host, self.host), (Gpu.model, self.model), (Gpu.driver_version, self.driver))
+        used_by = equal((Series.namespace, self.namespace), (Series.pod, self.pod))
+        if not used_by and self.seen_since is None:
+            return own
+        series: Select[Any] = select(literal_column("1")).select_from(Series).where(Series.gpu_id == Gpu.id, *used_by)
+        if self.seen_since is not None:
+            recent = select(Sample.ts).where(Sample.series_id == Series.id, Sample.ts >= self.seen_since).limit(1).lateral()
+            series = series.join(recent, true())
+        return [*own, exists(series)]
 
 
 def gpu_columns() -> list[Any]:
-    """A GPU as readers see it."""
-    return [
-        Gpu.identity.label("id"),
-        Gpu.uuid,
-        Gpu.host,
-        Gpu.index.label("index"),
-        Gpu.device,
-        Gpu.model,
-        Gpu.driver_version,
-        Gpu.first_seen,
-    ]
+    """A GPU as readers see it: every column of its table but the number, and the identity under the name `id`."""
+    names = [name for name in inspect(Gpu).column_attrs.keys() if name != "id"]  # noqa: SIM118 - it iterates over attributes
+    return [getattr(Gpu, name).label("id" if name == "identity" else name) for name in names]
 
 
-def gpus(wanted: GpuFilter, sort: GpuSort, most: int | None, offset: int) -> Select[Any]:
+def gpus(some: GpuFilter, sort: GpuSort = "host") -> Select[Any]:
     """GPUs in an order, ties by host, index and id."""
     column = SORTS[sort.lstrip("-")]
     first = desc(column) if sort.startswith("-") else asc(column)
-    rows = select(*gpu_columns()).where(*wanted.conditions()).order_by(first, Gpu.host, Gpu.index, Gpu.identity)
-    return rows.limit(most).offset(offset or None)
+    return select(*gpu_columns()).where(*some.conditions()).order_by(first, Gpu.host, Gpu.index, Gpu.identity)
 
 
-def gpus_counted(wanted: GpuFilter) -> Select[Any]:
-    """How many there are."""
-    return select(func.count()).select_from(Gpu).where(*wanted.conditions())
+def gpus_counted(some: GpuFilter) -> Select[Any]:
+    """How many GPUs there are."""
+    return select(func.count()).select_from(Gpu).where(*some.conditions())
 
 
-def gpu_metrics(gpu_id: int, most: int | None, offset: int) -> Select[Any]:
-    """The metrics of a GPU with the first and the last time of a reading."""
+def gpu(name: str) -> Select[Any]:
+    """The GPU of a UUID or of host:index (the one that appeared last there), with its number in the database as `gpu_id`."""
+    host, colon, index = name.rpartition(":")
+    at_index = colon and INDEX.fullmatch(index)
+    seen_there = and_(Gpu.host == host, Gpu.index == int(index)) if at_index else false()
+    rows = select(Gpu.id.label("gpu_id"), *gpu_columns()).where(or_(Gpu.identity == name, seen_there))
+    return rows.order_by(desc(Gpu.identity == name), desc(Gpu.id)).limit(1)
+
+
+def gpu_metrics(gpu_id: int) -> Select[Any]:
+    """The metrics of a GPU, by name, with the times of the first and the last reading."""
 
     def end(direction: Any) -> Any:
         return select(Sample.ts).where(Sample.series_id == Series.id).order_by(direction).limit(1).lateral()
@@ -99,31 +115,19 @@ def gpu_metrics(gpu_id: int, most: int | None, offset: int) -> Select[Any]:
         .where(Series.gpu_id == gpu_id)
         .group_by(Metric.id)
         .order_by(Metric.name)
-        .limit(most)
-        .offset(offset or None)
     )
 
 
-def hosts(name: str | None, most: int | None, offset: int) -> Select[Any]:
-    """Hosts by name, with how many GPUs of which models."""
+def hosts(name: str | None = None) -> Select[Any]:
+    """Hosts by name, or the one of a name, with how many GPUs of which models."""
     models = func.string_agg(distinct(Gpu.model), aggregate_order_by(literal_column("', '"), Gpu.model))
-    rows = (
-        select(
-            Gpu.host.label("name"),
-            func.count().label("gpus"),
-            models.label("models"),
-            func.min(Gpu.first_seen).label("first_seen"),
-        )
-        .where(Gpu.host.is_not(None), *([Gpu.host == name] if name is not None else []))
-        .group_by(Gpu.host)
-        .order_by(Gpu.host)
-    )
-    return rows.limit(most).offset(offset or None)
+    columns: list[Any] = [Gpu.host.label("name"), func.count().label("gpus"), models.label("models")]
+    rows = select(*columns, func.min(Gpu.first_seen).label("first_seen"))
+    return rows.where(Gpu.host.is_not(None), *equal((Gpu.host, name))).group_by(Gpu.host).order_by(Gpu.host)
 
 
-def metrics(name: str | None, most: int | None, offset: int) -> Select[Any]:
-    """Metrics by name, with how many series there are of each."""
-    counted = select(func.count()).where(Series.metric_id == Metric.id).scalar_subquery()
-    rows = select(Metric.name, Metric.unit, Metric.description, Metric.kind, counted.label("series"))
-    rows = rows.where(*([Metric.name == name] if name is not None else [])).order_by(Metric.name)
-    return rows.limit(most).offset(offset or None)
+def metrics(name: str | None = None) -> Select[Any]:
+    """Metrics by name, or the one of a name, with how many series there are of each."""
+    series = select(func.count()).where(Series.metric_id == Metric.id).scalar_subquery()
+    rows = select(Metric.name, Metric.unit, Metric.description, Metric.kind, series.label("series"))
+    return rows.where(*equal((Metric.name, name))).order_by(Metric.name)

@@ -1,4 +1,4 @@
-"""What the ledger tells of the flow: how much was committed lately, how fast, and what died."""
+"""How fast the ledger grows: what was committed lately, how long it took, and what died."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 
 FLOW = text("""
     SELECT edge, count(*) AS batches, sum(rows) AS rows, sum(stored) AS stored, sum(quarantined) AS quarantined,
-           count(*) FILTER (WHERE status = 'dead') AS dead, max(committed_at) AS last_commit,
+           count(*) FILTER (WHERE status = 'dead') AS dead,
            percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM committed_at - published_at)) AS latency_s
     FROM batches WHERE committed_at > clock_timestamp() - make_interval(secs => :seconds)
     GROUP BY edge ORDER BY edge
@@ -30,7 +30,7 @@ class Flow:
 
 
 def flow(connection: Connection, seconds: float) -> list[Flow]:
-    """The flow of each edge in the last so many seconds; edges that committed nothing are not in it."""
+    """The flow of each edge in the last `seconds`, by name. An edge that committed nothing in that time is left out."""
     return [
         Flow(
             edge=row.edge,

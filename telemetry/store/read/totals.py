@@ -1,7 +1,4 @@
-"""What readers ask of the database as a whole: one GPU, the counts, the schema's revision.
-
-Each function takes a connection and returns plain values. Lists are in `inventory` and `flow`, readings in `history`.
-"""
+"""The database as a whole: how much there is of everything, from when to when, and the revision of the schema."""
 
 from __future__ import annotations
 
@@ -9,48 +6,35 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, func, select, text
+from sqlalchemy import Connection, func, select, text
 
 from telemetry.store.models import Batch, DeadLetter, Gpu, Metric, Quarantined, Sample, Series
 
-# Above this many rows the planner's estimate is told instead of a count: a count reads everything.
+# Above this many rows the planner's estimate is given instead of a count, which would read everything.
 EXACT_COUNT_ROWS = 1_000_000
-# Rows by the density at the last ANALYZE and the size now, as the planner reckons; of a partition that never had one by
-# the size of a row alone (an item pointer of 4 bytes, a header of 24, three columns of 8).
+# As the planner reckons: the density of rows at the last ANALYZE times the size now. A partition that was never analysed is
+# taken for full of rows of 52 bytes (an item pointer of 4, a header of 24, three columns of 8).
 ESTIMATE = text("""
     SELECT sum(pg_relation_size(oid) * CASE WHEN relpages > 0 AND reltuples >= 0
                THEN reltuples / (relpages * current_setting('block_size')::float8) ELSE 1 / 52.0 END)::bigint
     FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE inhparent = 'samples'::regclass
 """)
-# In order of time: a bound's text sorts as its time does, and names say nothing once partitions are merged.
+# In order of time: the text of a bound sorts as its time does. Names do not once partitions are merged.
 PARTITIONS = text("""
     SELECT oid::regclass::text FROM pg_inherits JOIN pg_class ON oid = inhrelid
     WHERE inhparent = 'samples'::regclass ORDER BY pg_get_expr(relpartbound, oid)
 """)
 
-Record = Row[Any]
 
-
-def revision(connection: Connection, patience_s: int) -> str | None:
-    """The migration that the database stands at. Raises ProgrammingError where there never was one."""
-    connection.execute(text(f"SET LOCAL statement_timeout = '{patience_s}s'"))
-    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
-    return found
-
-
-def gpu(connection: Connection, name: str) -> Record | None:
-    """A GPU by its UUID, or by host:index."""
-    by_identity = connection.execute(select(Gpu.__table__).where(Gpu.identity == name)).first()
-    host, colon, index = name.rpartition(":")
-    if by_identity is not None or not colon or not (index.isascii() and index.isdigit() and len(index) < 10):  # noqa: PLR2004
-        return by_identity
-    return connection.execute(
-        select(Gpu.__table__).where(Gpu.host == host, Gpu.index == int(index)).order_by(Gpu.id.desc())
-    ).first()
+def revision(connection: Connection, timeout_s: float) -> str | None:
+    """The revision of the database's schema. Raises ProgrammingError if it was never migrated."""
+    connection.execute(text(f"SET LOCAL statement_timeout = {round(1000 * timeout_s)}"))
+    number: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return number
 
 
 def stats(connection: Connection) -> dict[str, Any]:
-    """How much there is of everything, and from when to when."""
+    """The document of /stats: how many there are of everything, and the first and the last time of a sample."""
     status = dict(connection.execute(select(Batch.status, func.count()).group_by(Batch.status)).all())
     samples, exact = _samples(connection)
     earliest, latest = _bounds(connection)
@@ -78,7 +62,7 @@ def _samples(connection: Connection) -> tuple[int, bool]:
 
 
 def _bounds(connection: Connection) -> tuple[datetime | None, datetime | None]:
-    """The first and the last time of a sample, each from the outermost partition that holds any."""
+    """The first and the last time of a sample, each from the outermost partition that has one."""
     names = connection.scalars(PARTITIONS).all()
     return _outermost(connection, names, "ASC"), _outermost(connection, names[::-1], "DESC")
 
@@ -86,12 +70,12 @@ def _bounds(connection: Connection) -> tuple[datetime | None, datetime | None]:
 def _outermost(connection: Connection, partitions: Sequence[str], direction: Literal["ASC", "DESC"]) -> datetime | None:
     for partition in partitions:
         # By series, as no index is on the time alone: min(ts) would read the whole day.
-        found: datetime | None = connection.scalar(
+        time: datetime | None = connection.scalar(
             text(
                 f"SELECT ts FROM series CROSS JOIN LATERAL (SELECT ts FROM {partition} WHERE series_id = series.id"  # noqa: S608
                 f" ORDER BY ts {direction} LIMIT 1) outermost ORDER BY ts {direction} LIMIT 1"
             )
         )
-        if found is not None:
-            return found
+        if time is not None:
+            return time
     return None

@@ -1,0 +1,98 @@
+"""The readings of one GPU, raw or aggregated in steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import CTE, Select, Text, cast, desc, literal, select, true
+
+from telemetry.readings.aggregates import Aggregate
+from telemetry.store.models import Metric, Sample, Series
+from telemetry.store.read.filters import among
+from telemetry.store.read.history.aggregates import aggregated, step_start
+from telemetry.store.read.history.selection import Span
+from telemetry.store.read.places import Order, Place
+
+
+@dataclass(frozen=True, slots=True)
+class GpuReadings:
+    """Readings of one GPU: of which span and metrics (none: all), in which order of time, after which place.
+
+    `gpu_id` is its number in the database, `gpu` the name that readers see.
+    """
+
+    gpu_id: int
+    gpu: str
+    span: Span = Span()
+    metrics: tuple[str, ...] = ()
+    order: Order = "asc"
+    after: Place | None = None
+
+
+def readings(asked: GpuReadings, rows_needed: int | None = None) -> Select[Any]:
+    """Readings in order of time, then of metric and series; the column `series` is for the place that a page ends at.
+
+    `rows_needed` is how many rows the caller takes, those that it skips included; None means all.
+    """
+    series = _series(asked)
+    descending = asked.order == "desc"
+    samples = select(Sample.ts, Sample.value).where(Sample.series_id == series.c.id, asked.span.holds(Sample.ts))
+    if asked.after:
+        samples = samples.where(asked.after.passed_by(Sample.ts, [series.c.metric, series.c.id], asked.order))
+    if rows_needed is not None:
+        # No series gives more rows than are needed, and they are read off the primary key (series_id, ts). So a page costs
+        # the same however long the history is.
+        samples = samples.order_by(desc(Sample.ts) if descending else Sample.ts).limit(rows_needed)
+    sample = samples.lateral()
+    return (
+        select(
+            sample.c.ts.label("timestamp"),
+            literal(asked.gpu, Text).label("gpu"),
+            series.c.metric,
+            sample.c.value,
+            series.c.unit,
+            series.c.labels,
+            series.c.id.label("series"),
+        )
+        .join_from(series, sample, true())
+        .order_by(desc(sample.c.ts) if descending else sample.c.ts, series.c.metric, series.c.id)
+    )
+
+
+def steps(asked: GpuReadings, step: timedelta, aggregate: Aggregate) -> Select[Any]:
+    """One row for each step and metric that has readings, aggregated over all series of the metric."""
+    series = _series(asked)
+    start = step_start(step)
+    aggregates = (
+        select(start, series.c.metric, aggregated(aggregate).label("value"), series.c.unit)
+        .join_from(series, Sample, Sample.series_id == series.c.id)
+        .where(asked.span.holds(Sample.ts))
+        .group_by(start, series.c.metric, series.c.unit)
+        .subquery()
+    )
+    time = aggregates.c.timestamp
+    rows = select(
+        time,
+        literal(asked.gpu, Text).label("gpu"),
+        aggregates.c.metric,
+        aggregates.c.value,
+        aggregates.c.unit,
+        literal("{}", Text).label("labels"),
+        literal(0).label("series"),
+    )
+    if asked.after:
+        rows = rows.where(asked.after.passed_by(time, [aggregates.c.metric, literal(0)], asked.order))
+    return rows.order_by(desc(time) if asked.order == "desc" else time, aggregates.c.metric)
+
+
+def _series(asked: GpuReadings) -> CTE:
+    # Materialised, so that labels become text once for each series and not for each row.
+    return (
+        select(Series.id, Metric.name.label("metric"), Metric.unit, cast(Series.labels, Text).label("labels"))
+        .join(Metric)
+        .where(Series.gpu_id == asked.gpu_id, *among(Metric.name, asked.metrics))
+        .cte("wanted")
+        .prefix_with("MATERIALIZED")
+    )

@@ -1,0 +1,51 @@
+"""Which readings a question is about: a span of time, and a filter on series."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, true
+
+from telemetry.store.models import Gpu, Metric, Series
+from telemetry.store.read.filters import among, equal
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A span of time, both ends included. An end that is None is open."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+
+    def holds(self, column: Any) -> ColumnElement[bool]:
+        """The condition that a time lies in it."""
+        after_start = [column >= self.start] if self.start else []
+        before_end = [column <= self.end] if self.end else []
+        return and_(true(), *after_start, *before_end)
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesFilter:
+    """Some of all series. A field that is None, or no metric, leaves all of them in."""
+
+    gpu_id: int | None = None
+    host: str | None = None
+    model: str | None = None
+    namespace: str | None = None
+    pod: str | None = None
+    metrics: tuple[str, ...] = ()
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """Conditions on gpus, series and metrics, joined."""
+        return [
+            *equal(
+                (Gpu.id, self.gpu_id),
+                (Gpu.host, self.host),
+                (Gpu.model, self.model),
+                (Series.namespace, self.namespace),
+                (Series.pod, self.pod),
+            ),
+            *among(Metric.name, self.metrics),
+        ]
