@@ -105,7 +105,7 @@ class DeadLetters:
         with self._engine.connect() as connection:
             if known := ledger.statuses(connection, [(batch["edge"], batch["batch_id"])]):
                 return known.popitem()[1]
-        source = wire.Source(**{name: batch["source"][name] for name in wire.SOURCE})
+        source = wire.source_of(batch)
         (source_id,) = self._registry.source_ids([(batch["edge"], source)])
         with self._engine.begin() as connection:
             if not ledger.is_new(connection, ledger.dead_row(batch, source_id, letter["error"])):

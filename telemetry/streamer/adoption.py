@@ -12,7 +12,7 @@ from pathlib import Path
 import redis
 
 from telemetry import broker
-from telemetry.formats.dcgm import Limits
+from telemetry.formats.base import Limits
 from telemetry.progress.registry import Registry, State
 from telemetry.readings.digests import source_id
 from telemetry.settings import Settings

@@ -20,10 +20,10 @@ from telemetry.progress.growth import Growth
 from telemetry.progress.losses import Range, merged
 from telemetry.progress.registry import Claim, Registry, State
 from telemetry.progress.window import MAX_FLIGHTS, Evidence, Flight, Window
-from telemetry.readings import wire
 from telemetry.readings.digests import wire_path
+from telemetry.readings.extent import Extent
 from telemetry.streamer import clock
-from telemetry.streamer.batching import MAX_BLOCK_BYTES, Cut, cut
+from telemetry.streamer.batching import MAX_BLOCK_BYTES, CutBatch, Cutter
 from telemetry.streamer.modes import Replay, Tail
 from telemetry.streamer.outbox import Outbox
 from telemetry.streamer.source import Prefix, SourceFile, Stamp
@@ -158,8 +158,8 @@ class Stream:
         self.mode.resume(state)
         if self.lost_to == GONE:
             # What nobody can read any more says nothing of the file that was.
-            self._kept = {name: state[name] for name in ("foreign", "inode", "begin")}
-        how = self.mode.reader.interpretation()
+            self._kept = {name: state[name] for name in ("foreign", "inode", "begin", "how") if name in state}
+        how = self._cutter().interpretation()
         if state.get("how", how) != how and self.source.still_has(self._prefix):
             # Its flights cannot be cut again; read otherwise, they are other batches.
             self._move(Window(self.window.committed, self.window.line))
@@ -203,23 +203,16 @@ class Stream:
         else:
             self.lost_to = CHANGED
 
-    def _again(self, moment: Moment) -> list[Cut]:
+    def _again(self, moment: Moment) -> list[CutBatch]:
         """Cut again what must be published again; what is no longer there to be cut is lost."""
-        again: list[Cut] = []
+        again: list[CutBatch] = []
         lost: list[Flight] = []
         now, evidence = clock.now(), replace(moment.evidence, taken_s=self._taken_s)
         for flight in self.window.suspects(evidence, now, self.after_s):
             if len(again) >= moment.copies:
                 break
-            found = cut(
-                self.source,
-                self.mode.reader,
-                flight.start,
-                flight.line,
-                limit=wire.MAX_ROWS,
-                now_us=moment.now_us,
-                stop=flight.end,
-            )
+            extent = Extent(flight.start, flight.end, flight.line, flight.end_line)
+            found = self._cutter().again(extent, now_us=moment.now_us)
             if found and found.batch_id == flight.batch_id:
                 self._move(self.window.sent_again(flight.batch_id, now, evidence.epoch))
                 again.append(found)
@@ -232,6 +225,9 @@ class Stream:
             self._move(self.window.acknowledge(frozenset(each.batch_id for each in lost)))
         return again
 
+    def _cutter(self) -> Cutter:
+        return Cutter(self.source, self.mode.reader)
+
     def _lose(self, start: int, end: int) -> None:
         # What a replay shows is no record of anything.
         if end > start and not self.mode.replays:
@@ -243,7 +239,7 @@ class Stream:
         self.registry.end(self.claim)
         raise ChangedError(self.lost_to)
 
-    def _cut_new(self, moment: Moment) -> list[Cut]:
+    def _cut_new(self, moment: Moment) -> list[CutBatch]:
         self._at_end = False
         # A block a step, however wide the window: the centre is to have something to do while the next one is read.
         room = min(self.window_bytes - self.window.span, moment.room_bytes, MAX_BLOCK_BYTES)
@@ -257,20 +253,20 @@ class Stream:
             self.lost_to = CHANGED
             return []
         for found in new:
-            room -= found.end - found.start
+            room -= found.extent.size_bytes
             self._launch(found, moment)
         self._at_end = room > 0 and len(new) < flights and not self.mode.holds_back
         if new:
             self._prefix = self.source.prefix(self.window.end)
         return new
 
-    def _launch(self, found: Cut, moment: Moment) -> None:
+    def _launch(self, found: CutBatch, moment: Moment) -> None:
         now, epoch = clock.now(), moment.evidence.epoch
         self.rows_read += found.readings.rows
         self._rows[found.batch_id] = found.readings.rows
         stations.read(found.readings.rows)
-        place = (found.batch_id, found.start, found.end, found.line, found.end_line)
-        self._move(self.window.publish(Flight(*place, now.seconds, now.boot, epoch, moment.now_us)))
+        place = (found.extent.start, found.extent.end, found.extent.line, found.extent.end_line)
+        self._move(self.window.publish(Flight(found.batch_id, *place, now.seconds, now.boot, epoch, moment.now_us)))
 
     def _save(self, now_us: int, acked: Iterable[str] = ()) -> None:
         self._checked(self.registry.save(self.claim, self._state(now_us), acked), now_us)
@@ -300,7 +296,7 @@ class Stream:
             "rows": self.rows_read,
             "begin": [self.source.head.end, self.source.head.lines + 1],
             "prefix": [self._prefix.start, self._prefix.end, self._prefix.digest],
-            "how": self.mode.reader.interpretation(),
+            "how": self._cutter().interpretation(),
             "window": self.window.to_json(),
             **self.mode.to_state(),
             **self._kept,
