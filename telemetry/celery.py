@@ -7,7 +7,7 @@
 | `{p}.ingest` | `telemetry.collector.persist(header, payload)`: one batch; header `rows`: its rows | edges | collectors |
 | `{p}.tick.{edge}` | `telemetry.streamer.tick()`: look for readings; three wait for each streamer at most | beat | streamers |
 
-Messages are msgpack, never pickle. `header` and `payload` are those of message version 1: `header` is a mapping of `version`,
+Messages are msgpack, never pickle. `header` and `payload` are those of message version 2: `header` is a mapping of `version`,
 `edge`, `batch_id`, `source`, `start`, `end`, `first_line`, `rows`, `read_at`, `published_at`, `size`, `digest` and `signature`;
 `payload` is the readings and the rows for the quarantine, as Arrow IPC under zstd. All about them: `telemetry.readings.wire`.
 

@@ -29,6 +29,7 @@ def readings(*rows: tuple[str, int, float], quarantined: tuple[QuarantinedRow, .
         np.array([value for _, _, value in rows], np.float64),
         0,
         list(quarantined),
+        len(rows) + len(quarantined),
     )
 
 

@@ -40,7 +40,7 @@ class Payloads:
         codes, values = np.arange(ROWS), np.random.default_rng(edge).integers(0, 100, (seconds, ROWS)).astype(np.float64)
         for second in range(seconds):
             ts_us = np.full(ROWS, BEGIN_US + second * 1_000_000)
-            readings = Readings(series, codes, ts_us, values[second], 0, [])
+            readings = Readings(series, codes, ts_us, values[second], 0, [], ROWS)
             record = msgpack.packb(wire.encode(_batch(edge, second, readings)))
             self._places[edge, second] = self._file.tell(), len(record)
             self._file.write(record)

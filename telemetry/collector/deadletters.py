@@ -79,7 +79,7 @@ class DeadLetters:
 
     def _enter(self, header: Header, letter: Letter) -> str | None:
         edge, batch_id = key = (header["edge"], header["batch_id"])
-        source = wire.Source(**{name: header["source"][name] for name in wire.SOURCE})
+        source = wire.source_of(header)
         while True:
             with self._engine.connect() as connection:
                 status = ledger.statuses(connection, [key]).get(key)

@@ -1,4 +1,7 @@
-"""Prometheus label sets as text: `name="value"` pairs, as dcgm-exporter dumps them in `labels_raw`."""
+"""Prometheus label sets as text: `name="value"` pairs, as dcgm-exporter dumps them in `labels_raw`.
+
+Another reading of a label set is a change of meaning: raise the versions as `telemetry.formats.base` says.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ ESCAPE = re.compile(r"\\(.)")
 
 @lru_cache(maxsize=4096)
 def parse(text: str) -> dict[str, str] | None:
-    """The pairs of a label set, None if the text is none. Treat the result as read-only: it is cached."""
+    """The pairs of a label set, None for any other text. Treat the result as read-only: it is cached."""
     pairs: dict[str, str] = {}
     at = len(text) - len(text.lstrip(" \t"))
     while at < len(text):

@@ -2,7 +2,8 @@
 
 `split` takes as many records as asked for from the beginning of a block. A clean block goes through NumPy and Arrow;
 a block with anything unusual in it is walked field by field, with the same result (a property test compares the two).
-What the fields mean is the formats' business.
+What the fields mean is the formats' business. Another split of the same bytes is a change of meaning: raise the versions of
+the formats that split by this, as `telemetry.formats.base` says.
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ from pyarrow import csv
 QUOTE, COMMA, CR, LF = b'",\r\n'
 PLAIN = re.compile(rb'[^",\r\n]*')
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# What surrounds a cell without being part of it.
+BLANKS = " \t"
 
 Offsets = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """A physical line that begins no record: its bytes [start, end) in the block, its line (from 0), the reason."""
+    """A physical line at which no record begins: its bytes [start, end) in the block, its line (from 0), the reason."""
 
     start: int
     end: int
@@ -51,7 +54,7 @@ class Records:
 
     @property
     def rows(self) -> int:
-        """Rows, well-formed and malformed."""
+        """How many records and malformed lines there are."""
         return len(self.starts) + len(self.malformed)
 
 
@@ -69,10 +72,10 @@ def first(block: bytes, *, max_record: int, final: bool) -> tuple[list[bytes] | 
 
     An end of -1 says that the block is too short to tell.
     """
-    found = _record(block, 0, max_record, final)
-    if isinstance(found, tuple):
-        return found
-    return None, -1 if found == "incomplete" else 0
+    record = _record(block, 0, max_record, final)
+    if isinstance(record, tuple):
+        return record
+    return None, -1 if record == "incomplete" else 0
 
 
 def _split_clean(block: bytes, columns: int, limit: int, max_record: int, final: bool) -> Records | None:
@@ -163,11 +166,11 @@ def _walk(block: bytes, columns: int, limit: int, max_record: int, final: bool) 
         if block.startswith((b"\n", b"\r\n"), at):
             at, line = block.index(b"\n", at) + 1, line + 1
             continue
-        found = _record(block, at, max_record, final)
-        if found == "incomplete":
+        record = _record(block, at, max_record, final)
+        if record == "incomplete":
             break
-        if isinstance(found, tuple):
-            cells, end = found
+        if isinstance(record, tuple):
+            cells, end = record
             reason = "bad_columns" if len(cells) != columns else "" if _is_clean(block[at:end]) else "bad_text"
             if not reason:
                 walk.rows.append(cells)
@@ -177,7 +180,7 @@ def _walk(block: bytes, columns: int, limit: int, max_record: int, final: bool) 
                 at, line = end, line + block.count(b"\n", at, end)
                 continue
         else:
-            reason = found
+            reason = record
         end = block.find(b"\n", at) + 1
         if not end:
             if not final:
@@ -203,7 +206,7 @@ def _is_clean(record: bytes) -> bool:
 
 
 def _record(block: bytes, start: int, max_record: int, final: bool) -> tuple[list[bytes], int] | str:
-    """The fields of the record at `start` and where it ends; or `incomplete`, or why it is none."""
+    """The fields of the record at `start` and where it ends; or `incomplete`, or the reason why no record begins there."""
     cells: list[bytes] = []
     at = start
     window = block if len(block) <= start + max_record else block[: start + max_record]

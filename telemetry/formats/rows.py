@@ -1,4 +1,8 @@
-"""The rows of a block as a format reads them, and how some of them become the readings of a batch."""
+"""What a format reads of a block, and how some of its records become the readings of a batch.
+
+Which cell means what is the format's; here a reading finds its record, and a record that cannot be read its place in the
+quarantine. Who changes what a batch holds of the same bytes raises versions: see `telemetry.formats.base`.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +18,12 @@ from telemetry.readings.rows import BLANK, REASONS, Codes, Flags, QuarantinedRow
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The rows of a block, an entry each: its series among `texts`, why it is no reading (0: it is one), time, value, place.
+    """The readings of a block and the records they stand in.
 
-    `starts` and `ends` are bytes of the block, `lines` counts from 0; `malformed` are lines that are not even records.
+    An entry a reading: `codes` (its series among `texts`), `reasons` (codes of REASONS, 0 for a good reading), `ts_us`,
+    `values`, and `record_of`: the index of its record, ascending. Without `record_of` reading n is all of record n.
+    An entry a record: `starts` and `ends`, bytes of the block, and `lines`, counted from 0. A record may have no reading.
+    `malformed` are lines that are not even records.
     """
 
     block: bytes
@@ -29,29 +36,48 @@ class Rows:
     ends: Codes
     lines: Codes
     malformed: list[Malformed] = field(default_factory=list)
+    record_of: Codes | None = None
 
-    def readings(self, offset: int, line: int, rows: slice = slice(None)) -> Readings:
-        """Some of the rows as a batch holds them; `offset` and `line` (from 1) are where the block begins in its source."""
-        reasons = self.reasons[rows]
+    def readings(self, offset: int, line: int, records: slice = slice(None)) -> Readings:
+        """What a batch of some of the records holds; `offset` and `line` (from 1) are where the block begins in its source.
+
+        What of a record cannot be read makes one row of the quarantine, with the reason of its first bad reading.
+        """
+        picked = self._picked(records)
+        reasons = self.reasons[picked]
         good = reasons == 0
         # Hashed rather than sorted: half the time.
-        encoded = pa.array(self.codes[rows][good]).dictionary_encode()
+        encoded = pa.array(self.codes[picked][good]).dictionary_encode()
+        bad = np.flatnonzero((reasons > 0) & (reasons != BLANK)) + (picked.start or 0)
         return Readings(
             series=[self.texts[n] for n in encoded.dictionary.to_pylist()],
             codes=encoded.indices.to_numpy().astype(np.int64),
-            ts_us=self.ts_us[rows][good],
-            values=self.values[rows][good],
+            ts_us=self.ts_us[picked][good],
+            values=self.values[picked][good],
             blank=int((reasons == BLANK).sum()),
-            quarantined=self._quarantined(offset, line, np.flatnonzero((reasons > 0) & (reasons != BLANK)) + (rows.start or 0)),
+            quarantined=self._quarantined(offset, line, bad),
+            records=len(self.starts[records]) + len(self.malformed),
         )
 
-    def _quarantined(self, offset: int, line: int, rows: Codes) -> list[QuarantinedRow]:
-        found = [
-            QuarantinedRow(offset + bad.start, line + bad.line, bad.reason, kept(self.block[bad.start : bad.end]))
-            for bad in self.malformed
+    def _picked(self, records: slice) -> slice:
+        """The readings of some consecutive records."""
+        if self.record_of is None:
+            return records
+        first, last, _ = records.indices(len(self.starts))
+        return slice(*np.searchsorted(self.record_of, (first, last)).tolist())
+
+    def _quarantined(self, offset: int, line: int, bad: Codes) -> list[QuarantinedRow]:
+        """The rows to quarantine, in the order of the source. `bad` are indices of readings."""
+        records = bad
+        if self.record_of is not None:
+            records, first = np.unique(self.record_of[bad], return_index=True)
+            bad = bad[first]
+        rows = [
+            QuarantinedRow(offset + row.start, line + row.line, row.reason, kept(self.block[row.start : row.end]))
+            for row in self.malformed
         ]
-        for n in rows.tolist():
-            start, end = int(self.starts[n]), int(self.ends[n])
-            reason = REASONS[self.reasons[n]]
-            found.append(QuarantinedRow(offset + start, line + int(self.lines[n]), reason, kept(self.block[start:end])))
-        return sorted(found, key=lambda row: row.offset)
+        for record, reason in zip(records.tolist(), self.reasons[bad].tolist(), strict=True):
+            start, end = int(self.starts[record]), int(self.ends[record])
+            place = offset + start, line + int(self.lines[record])
+            rows.append(QuarantinedRow(*place, REASONS[reason], kept(self.block[start:end])))
+        return sorted(rows, key=lambda row: row.offset)

@@ -1,18 +1,31 @@
-"""RFC 3339 times, as microseconds since 1970. Nothing is guessed: a time without a zone is no time."""
+"""Times: RFC 3339 as microseconds since 1970, and which times are believed.
+
+Nothing is guessed: a time without a zone is not read here. Another reading of a time is a change of meaning: raise the
+versions as `telemetry.formats.base` says.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
+
+import numpy as np
+
+from telemetry.formats.base import Pass
+from telemetry.formats.records import BLANKS
+from telemetry.readings.rows import REASON_CODE, Codes, Flags
 
 RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:([Zz])|([+-])(\d\d):(\d\d))", re.ASCII)
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017 - beside the other timezones of this module
 MICROSECOND = timedelta(microseconds=1)
 
 
+@lru_cache(maxsize=65_536)
 def parse_us(text: str) -> int | None:
-    """Microseconds since 1970 of an RFC 3339 time, None if it is none. Digits after the sixth are cut off."""
-    match = RFC3339.fullmatch(text)
+    """Microseconds since 1970 of an RFC 3339 time, None for any other text. Digits after the sixth are cut off."""
+    match = RFC3339.fullmatch(text.strip(BLANKS))
     if match is None:
         return None
     year, month, day, hour, minute, second, fraction, _zulu, sign, off_hours, off_minutes = match.groups()
@@ -29,3 +42,14 @@ def parse_us(text: str) -> int | None:
     since = (local - EPOCH) // MICROSECOND
     shift = offset // MICROSECOND
     return since + shift if sign == "-" else since - shift
+
+
+def judge(texts: Sequence[str], how: Pass, parse: Callable[[str], int | None] = parse_us) -> tuple[Flags, Codes]:
+    """What is wrong with each of some times (a code of REASONS, 0 for nothing), and its microseconds, shifted as `how` says."""
+    parsed = [parse(text) for text in texts]
+    instants = np.array([0 if us is None else us + how.shift_us for us in parsed], np.int64)
+    flags = np.zeros(len(parsed), np.uint8)
+    flags[instants > how.now_us + how.limits.future_us] = REASON_CODE["too_new"]
+    flags[instants < how.limits.floor_us] = REASON_CODE["too_old"]
+    flags[np.array([us is None for us in parsed], np.bool_)] = REASON_CODE["bad_timestamp"]
+    return flags, instants

@@ -1,5 +1,6 @@
-"""What a reading is: records in bytes, the CSV formats, identities, the wire message. No I/O, no clock, no settings.
+"""What all formats and both ends of the broker agree on: a reading, a batch, a message. No I/O, no clock, no settings.
 
-`records` splits bytes, `dcgm` gives the fields of a record their meaning, `identity` names sources and batches,
-`wire` is the message between edge and centre.
+`rows` is what a batch holds, `series` what a series is called, `catalogue` the metrics we know. `digests` derives the names of
+sources and batches from bytes, `extent` is a stretch of a source. `wire` is the message between edge and centre, `payload` the
+part of it that holds the readings.
 """

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from hashlib import sha256
 
+from telemetry.readings.extent import Extent
+
 
 def digest(data: bytes | memoryview) -> str:
     """32 hex digits that stand for some bytes."""
-    # The one that processors have instructions for: twice as fast as BLAKE2 where they are there.
+    # Processors have instructions for SHA-256: where they do, it is twice as fast as BLAKE2.
     return sha256(data).hexdigest()[:32]
 
 
 def fingerprint(header: bytes, first_record: bytes) -> str:
-    """What a source is known by whatever its name: header and first record, as they stand in the file."""
+    """What a source is known by, whatever its path: a digest of header and first record as they stand in the file."""
     return digest(header + first_record)
 
 
@@ -21,12 +23,13 @@ def source_id(fingerprint: str, path: str) -> str:
     return digest(f"{fingerprint}\0{path}".encode(errors="surrogateescape"))
 
 
-def batch_id(content: str, start: int, end: int, fingerprint: str, anchor: int | None, interpretation: str) -> str:
-    """The id of the batch of bytes [start, end) with this content digest, read this way.
+def batch_id(content: str, extent: Extent, fingerprint: str, anchor: int | None, interpretation: str) -> str:
+    """The id of the batch of a stretch of a source: of the digest of its content, its bytes, its source, and how it was read.
 
     The same bytes read the same way have the same id, so a batch published again is known again.
     """
-    parts = (content, str(start), str(end), fingerprint, "" if anchor is None else str(anchor), interpretation)
+    place = (str(extent.start), str(extent.end))
+    parts = (content, *place, fingerprint, "" if anchor is None else str(anchor), interpretation)
     return digest("\0".join(parts).encode())
 
 

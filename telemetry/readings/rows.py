@@ -1,4 +1,7 @@
-"""What a batch holds: readings of series, a count of blanks, rows for the quarantine. The same for every format."""
+"""What a batch holds, whatever the format: readings of series, a count of blank ones, rows for the quarantine.
+
+Owns the reasons why a row cannot be read, and what the quarantine keeps of one. Reading bytes is `telemetry.formats`.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ Flags = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedRow:
-    """A row that is no reading: byte offset and line (from 1) in the source, the reason, the bytes kept of it."""
+    """A row that cannot be read: byte offset and line (from 1) in the source, the reason, the bytes kept of it."""
 
     offset: int
     line: int
@@ -29,7 +32,10 @@ class QuarantinedRow:
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """The rows of a batch. `codes`, `ts_us` and `values` have an entry a reading; codes point into `series` (texts)."""
+    """What a batch holds. `codes`, `ts_us` and `values` have an entry a reading; codes point into `series` (texts).
+
+    `blank` counts readings without a value. `records` counts the records that all of this stands in, malformed lines included.
+    """
 
     series: list[str]
     codes: Codes
@@ -37,16 +43,17 @@ class Readings:
     values: NDArray[np.float64]
     blank: int
     quarantined: list[QuarantinedRow]
+    records: int
 
     @classmethod
     def of_quarantined(cls, rows: list[QuarantinedRow]) -> Readings:
-        """Rows none of which is a reading."""
+        """Only rows for the quarantine, each a record."""
         none = np.empty(0, np.int64)
-        return cls([], none, none, np.empty(0, np.float64), 0, rows)
+        return cls([], none, none, np.empty(0, np.float64), 0, rows, len(rows))
 
     @property
     def rows(self) -> int:
-        """Rows of every class."""
+        """Readings of every class: with a value, blank, and one for each quarantined row."""
         return len(self.codes) + self.blank + len(self.quarantined)
 
 

@@ -122,7 +122,8 @@ class Source(Base):
 class Batch(Base):
     """The ledger: one row for every batch committed, keyed by (edge, batch_id), with the count of each class of its rows.
 
-    `start` and `end` are byte offsets in the source, `anchor` the replay pass (microseconds) or null.
+    `start` and `end` are byte offsets in the source, `anchor` the replay pass (microseconds) or null. `rows` counts readings,
+    `records` the records they stand in; null where a collector of before revision 0004 wrote it: there, as many as rows.
     """
 
     __tablename__ = "batches"
@@ -151,6 +152,7 @@ class Batch(Base):
     read_at: Mapped[datetime]
     published_at: Mapped[datetime]
     committed_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    records: Mapped[int | None]
 
 
 class LedgerRange(Base):
@@ -180,13 +182,14 @@ class LedgerRange(Base):
     quarantined: Mapped[int] = mapped_column(BigInteger)
     committed_at: Mapped[datetime]
     last_committed_at: Mapped[datetime]
+    records: Mapped[int | None] = mapped_column(BigInteger)
 
 
 # The view: what is asked for totals and ranges reads it, never `batches` alone.
 LEDGER = table(
     "ledger",
     *map(column, ("source_id", "status", "end_offset", "batches", "last_committed_at")),
-    *map(column, ("rows", "stored", "duplicate", "conflict", "blank", "quarantined")),
+    *map(column, ("rows", "stored", "duplicate", "conflict", "blank", "quarantined", "records")),
 )
 
 

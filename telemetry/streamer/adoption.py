@@ -14,7 +14,7 @@ import redis
 from msgspec.structs import replace
 
 from telemetry import broker
-from telemetry.formats.dcgm import Limits
+from telemetry.formats.base import Limits
 from telemetry.progress.claims import Claims
 from telemetry.progress.losses import LostRange
 from telemetry.progress.state import SourceState

@@ -1,7 +1,7 @@
-"""Cuts a batch out of a source: from an offset, so many complete rows as asked for, with their meaning.
+"""Takes batches out of a source: from an offset, so many complete records as asked for, with their readings.
 
-What is cut is a function of the bytes: cutting [start, end) again later gives the same batch with the same id, which is
-what makes publishing again harmless.
+A batch is a function of the bytes: taking the same stretch again later gives the same batch with the same id, which is what
+makes publishing again harmless. How much is read and when is left to `modes` and `stream`.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from telemetry.formats import records
-from telemetry.formats.dcgm import Limits, Pass
-from telemetry.readings import digests
+from telemetry.formats.base import UNKNOWN, Format, Limits, Pass
+from telemetry.readings import digests, wire
+from telemetry.readings.extent import Extent
 from telemetry.readings.rows import MAX_KEPT_BYTES, QuarantinedRow, Readings, kept
 from telemetry.streamer.source import SourceFile
 
 MIN_BLOCK_BYTES = 1 << 16
 MAX_BLOCK_BYTES = 8 << 20
 TYPICAL_ROW_BYTES = 600
-# Rows that are read closely where one of them asks for it.
+# Readings that are read closely where one of them asks for it.
 CLOSE_ROWS = 64
 ANY_TIME_US = 1 << 60
 # A block is so much larger than its batches are expected to be.
@@ -42,170 +42,160 @@ class Reader:
         """What a replay adds to each timestamp."""
         return 0 if self.anchor_us is None else self.anchor_us - self.first_us
 
-    def interpretation(self) -> str:
-        """How bytes are read: part of a batch's id."""
-        return self.limits.interpretation() + f";record={self.max_record}"
-
     def reading(self, now_us: int) -> Pass:
         """How times are read at a time."""
         return Pass(self.limits, now_us, self.shift_us)
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
-    """A batch cut out: its bytes [start, end), the lines it begins and the next begins at, its id and its readings."""
+class CutBatch:
+    """A batch as it was taken out of a source: its id, the stretch it covers, its readings."""
 
     batch_id: str
-    start: int
-    end: int
-    line: int
-    end_line: int
+    extent: Extent
     readings: Readings
 
-
-def cut(
-    source: SourceFile, reader: Reader, start: int, line: int, *, limit: int, now_us: int, stop: int | None = None
-) -> Cut | None:
-    """The next batch of at most `limit` rows, None if no row is complete yet. With `stop`: exactly the rows up to there."""
-    found = source.head.format
-    if found is None:
-        return None if start else _foreign(source, reader)
-    wanted = max(MIN_BLOCK_BYTES, min(limit * TYPICAL_ROW_BYTES, MAX_BLOCK_BYTES))
-    while True:
-        # No batch is larger than that, but for a single line that is too long.
-        block = source.read(start, wanted if stop is None else min(stop - start, MAX_BLOCK_BYTES + reader.max_record))
-        at_end = len(block) < wanted if stop is None else start + len(block) == stop
-        rows = records.split(
-            block,
-            columns=len(found.columns),
-            limit=limit,
-            max_record=reader.max_record,
-            final=at_end and (source.final or stop is not None),
-        )
-        if rows.rows == 1 and rows.malformed and rows.malformed[0].reason == "too_long":
-            # The same batch, wherever the block ends.
-            return _overlong(source, reader, start, start + rows.malformed[0].start, line, line + rows.malformed[0].line)
-        if rows.rows:
-            break
-        if rows.overlong:
-            return _overlong(source, reader, start, start + rows.end, line, line + rows.end_line)
-        if at_end or stop is not None:
-            return None
-        wanted = min(wanted * 4, wanted + MAX_BLOCK_BYTES)
-    taken = block[: rows.end]
-    readings = found.read(rows, taken, reader.reading(now_us)).readings(start, line)
-    return _named(source, reader, taken, start, start + rows.end, line, line + rows.end_line, readings)
+    @property
+    def row_bytes(self) -> float:
+        """Bytes a reading."""
+        return self.extent.size_bytes / max(1, self.readings.rows)
 
 
-def cuts(
-    source: SourceFile,
-    reader: Reader,
-    start: int,
-    line: int,
-    *,
-    limit: int,
-    room_bytes: int,
-    now_us: int,
-    row_bytes: float = TYPICAL_ROW_BYTES,
-) -> Iterator[Cut]:
-    """The next batches one after the other until they have filled so many bytes, or no row is complete.
+@dataclass(frozen=True, slots=True)
+class Cutter:
+    """Takes batches out of a source by the way it is read. `start` and `line` (from 1) are where a batch begins."""
 
-    `row_bytes` is how long rows are, about: blocks are read that hold whole batches, as many as the room asks for.
-    """
-    close_rows = CLOSE_ROWS
-    while room_bytes > 0:
-        batch_bytes = limit * row_bytes * SPARE
-        batches = max(1, math.ceil(min(room_bytes, MAX_BLOCK_BYTES) / batch_bytes))
-        size = max(MIN_BLOCK_BYTES, int(batches * min(batch_bytes, MAX_BLOCK_BYTES)))
-        found = None
-        for found in _cut_lines(source, reader, start, line, limit=limit, size=size, now_us=now_us):
-            start, line, room_bytes = found.end, found.end_line, room_bytes - (found.end - found.start)
-            yield found
-            if room_bytes <= 0:
+    source: SourceFile
+    reader: Reader
+
+    def interpretation(self) -> str:
+        """How the bytes are read: part of a batch's id. A foreign file is not read, so nothing else is said of it."""
+        known = self.source.head.format
+        return f"{known.interpretation(self.reader.limits)};record={self.reader.max_record}" if known else UNKNOWN
+
+    def next(self, start: int, line: int, *, limit: int, now_us: int) -> CutBatch | None:
+        """The next batch, None if no record is complete yet. It has at most `limit` readings, but a whole record at least."""
+        return self._closely(start, line, limit, now_us)
+
+    def again(self, extent: Extent, *, now_us: int) -> CutBatch | None:
+        """The batch that covers exactly this stretch, None if its bytes are no longer there."""
+        return self._closely(extent.start, extent.line, wire.MAX_ROWS, now_us, extent.end)
+
+    def batches(
+        self, start: int, line: int, *, limit: int, room_bytes: int, now_us: int, row_bytes: float = TYPICAL_ROW_BYTES
+    ) -> Iterator[CutBatch]:
+        """The next batches one after the other until they have filled so many bytes, or no record is complete.
+
+        Each has at most `limit` readings, but a whole record at least. `row_bytes` is how long readings are, about: blocks
+        are read that hold whole batches, as many as the room asks for.
+        """
+        close_rows = CLOSE_ROWS
+        while room_bytes > 0:
+            batch_bytes = limit * row_bytes * SPARE
+            batches = max(1, math.ceil(min(room_bytes, MAX_BLOCK_BYTES) / batch_bytes))
+            size = max(MIN_BLOCK_BYTES, int(batches * min(batch_bytes, MAX_BLOCK_BYTES)))
+            batch = None
+            for batch in self._by_lines(start, line, limit, size, now_us):
+                start, line, room_bytes = batch.extent.end, batch.extent.end_line, room_bytes - batch.extent.size_bytes
+                yield batch
+                if room_bytes <= 0:
+                    return
+            if batch:
+                close_rows, row_bytes = CLOSE_ROWS, batch.row_bytes
+                continue
+            batch = self.next(start, line, limit=min(limit, close_rows), now_us=now_us)
+            if batch is None:
                 return
-        if found:
-            close_rows = CLOSE_ROWS
-            row_bytes = (found.end - found.start) / found.readings.rows
-            continue
-        found = cut(source, reader, start, line, limit=min(limit, close_rows), now_us=now_us)
-        if found is None:
+            close_rows *= 4
+            start, line, room_bytes = batch.extent.end, batch.extent.end_line, room_bytes - batch.extent.size_bytes
+            yield batch
+
+    def _closely(self, start: int, line: int, limit: int, now_us: int, stop: int | None = None) -> CutBatch | None:
+        """The next batch of at most `limit` readings; with `stop`: exactly the records up to there."""
+        source, max_record = self.source, self.reader.max_record
+        known = source.head.format
+        if known is None:
+            return None if start else self._foreign()
+        size = max(MIN_BLOCK_BYTES, min(limit * TYPICAL_ROW_BYTES, MAX_BLOCK_BYTES))
+        while True:
+            # No batch is larger than that, but for a single line that is too long.
+            block = source.read(start, size if stop is None else min(stop - start, MAX_BLOCK_BYTES + max_record))
+            at_end = len(block) < size if stop is None else start + len(block) == stop
+            final = at_end and (source.final or stop is not None)
+            taken = known.split(block, limit=_records(known, limit), max_record=max_record, final=final)
+            if taken.rows == 1 and taken.malformed and taken.malformed[0].reason == "too_long":
+                # The same batch, wherever the block ends.
+                row = taken.malformed[0]
+                return self._overlong(start, line, start + row.start, line + row.line)
+            if taken.rows:
+                break
+            if taken.overlong:
+                return self._overlong(start, line, start + taken.end, line + taken.end_line)
+            if at_end or stop is not None:
+                return None
+            size = min(size * 4, size + MAX_BLOCK_BYTES)
+        content = block[: taken.end]
+        readings = known.read(taken, content, self.reader.reading(now_us)).readings(start, line)
+        return self._named(content, Extent(start, start + taken.end, line, line + taken.end_line), readings)
+
+    def _by_lines(self, start: int, line: int, limit: int, size: int, now_us: int) -> Iterator[CutBatch]:
+        """The batches in one block, as far as it can be read line by line."""
+        known = self.source.head.format
+        if known is None:
             return
-        close_rows *= 4
-        start, line, room_bytes = found.end, found.end_line, room_bytes - (found.end - found.start)
-        yield found
+        block = self.source.read(start, size)
+        rows = known.read_lines(block, self.reader.max_record, self.reader.reading(now_us))
+        if rows is None:
+            return
+        count, limit = len(rows.starts), _records(known, limit)
+        # What would be a short batch is read again with the block behind it.
+        whole = count - count % limit if len(block) == size and count > limit else count
+        first = 0
+        while first < whole:
+            begin = int(rows.starts[first])
+            # A block may be longer than a batch, which must be cut again from one.
+            longest = int(np.searchsorted(rows.ends, begin + MAX_BLOCK_BYTES, side="right"))
+            last = min(first + limit, whole, max(longest, first + 1))
+            end = int(rows.ends[last - 1])
+            readings = rows.readings(start, line, slice(first, last))
+            yield self._named(
+                memoryview(block)[begin:end], Extent(start + begin, start + end, line + first, line + last), readings
+            )
+            first = last
+
+    def _foreign(self) -> CutBatch | None:
+        """The one row of a file whose header no format knows."""
+        end = self.source.line_end(0)
+        if not end:
+            return None
+        raw = kept(self.source.read(0, min(end, MAX_KEPT_BYTES + 2)))
+        return self._quarantined(raw, Extent(0, end, 1, 2), QuarantinedRow(0, 1, "unknown_format", raw))
+
+    def _overlong(self, start: int, line: int, at: int, at_line: int) -> CutBatch | None:
+        """A line longer than the longest record and than the block: one row, of which the beginning is kept."""
+        end = self.source.line_end(at)
+        if end is None:
+            return None
+        raw = kept(self.source.read(at, min(end - at, MAX_KEPT_BYTES + 2)))
+        return self._quarantined(raw, Extent(start, end, line, at_line + 1), QuarantinedRow(at, at_line, "too_long", raw))
+
+    def _quarantined(self, raw: bytes, extent: Extent, row: QuarantinedRow) -> CutBatch:
+        return self._named(raw, extent, Readings.of_quarantined([row]))
+
+    def _named(self, content: bytes | memoryview, extent: Extent, readings: Readings) -> CutBatch:
+        mark, anchor_us = self.source.head.fingerprint, self.reader.anchor_us
+        batch_id = digests.batch_id(digests.digest(content), extent, mark, anchor_us, self.interpretation())
+        return CutBatch(batch_id, extent, readings)
 
 
-def _cut_lines(
-    source: SourceFile, reader: Reader, start: int, line: int, *, limit: int, size: int, now_us: int
-) -> Iterator[Cut]:
-    """The batches in one block, as far as it can be read line by line."""
-    if source.head.format is None:
-        return
-    block = source.read(start, size)
-    rows = source.head.format.read_lines(block, reader.max_record, reader.reading(now_us))
-    count = len(rows.codes)
-    # What would be a short batch is read again with the block behind it.
-    whole = count - count % limit if len(block) == size and count > limit else count
-    first = 0
-    while first < whole:
-        begin = int(rows.starts[first])
-        # A block may be longer than a batch, which must be cut again from one.
-        longest = int(np.searchsorted(rows.ends, begin + MAX_BLOCK_BYTES, side="right"))
-        last = min(first + limit, whole, max(longest, first + 1))
-        end = int(rows.ends[last - 1])
-        readings = rows.readings(start, line, slice(first, last))
-        yield _named(
-            source, reader, memoryview(block)[begin:end], start + begin, start + end, line + first, line + last, readings
-        )
-        first = last
+def _records(known: Format, limit: int) -> int:
+    """How many records have at most `limit` readings; one at least."""
+    return max(1, limit // known.readings_a_record)
 
 
 def first_timestamp_us(source: SourceFile, max_record: int) -> int | None:
     """The time of a source's first reading, where a replay begins; None if it has none."""
-    reader = Reader(max_record, Limits(-ANY_TIME_US, ANY_TIME_US))
-    coming = cuts(source, reader, source.head.end, source.head.lines + 1, limit=CLOSE_ROWS, room_bytes=source.size(), now_us=0)
-    return next((int(found.readings.ts_us[0]) for found in coming if len(found.readings.ts_us)), None)
-
-
-def _foreign(source: SourceFile, reader: Reader) -> Cut | None:
-    """The one row of a file that has no known header."""
-    end = source.line_end(0)
-    if not end:
-        return None
-    raw = kept(source.read(0, min(end, MAX_KEPT_BYTES + 2)))
-    return _named(source, reader, raw, 0, end, 1, 2, _only(QuarantinedRow(0, 1, "unknown_format", raw)))
-
-
-def _overlong(source: SourceFile, reader: Reader, start: int, at: int, line: int, at_line: int) -> Cut | None:
-    """A line longer than the longest record and than the block: one row, of which the beginning is kept."""
-    end = source.line_end(at)
-    if end is None:
-        return None
-    raw = kept(source.read(at, min(end - at, MAX_KEPT_BYTES + 2)))
-    readings = _only(QuarantinedRow(at, at_line, "too_long", raw))
-    return _named(source, reader, raw, start, end, line, at_line + 1, readings)
-
-
-def _only(row: QuarantinedRow) -> Readings:
-    return Readings.of_quarantined([row])
-
-
-def _named(
-    source: SourceFile,
-    reader: Reader,
-    content: bytes | memoryview,
-    start: int,
-    end: int,
-    line: int,
-    end_line: int,
-    readings: Readings,
-) -> Cut:
-    batch_id = digests.batch_id(
-        digests.digest(content),
-        start,
-        end,
-        source.head.fingerprint,
-        reader.anchor_us,
-        reader.interpretation(),
-    )
-    return Cut(batch_id, start, end, line, end_line, readings)
+    cutter = Cutter(source, Reader(max_record, Limits(-ANY_TIME_US, ANY_TIME_US)))
+    head = source.head
+    batches = cutter.batches(head.end, head.lines + 1, limit=CLOSE_ROWS, room_bytes=source.size(), now_us=0)
+    return next((int(batch.readings.ts_us[0]) for batch in batches if len(batch.readings.ts_us)), None)

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from telemetry.progress.state import Pace
 from telemetry.progress.window import Window
-from telemetry.streamer.batching import TYPICAL_ROW_BYTES, Cut, Reader, cut, cuts, first_timestamp_us
+from telemetry.streamer.batching import TYPICAL_ROW_BYTES, CutBatch, Cutter, Reader, first_timestamp_us
 from telemetry.streamer.source import SourceFile
 
 log = logging.getLogger(__name__)
@@ -45,14 +45,12 @@ class Tail:
     def resume(self, pace: Pace) -> None:
         """A tail has no pass: nothing to take up."""
 
-    def coming(self, window: Window, unread_bytes: int, room_bytes: int, now_us: int) -> Iterator[Cut]:
+    def coming(self, window: Window, unread_bytes: int, room_bytes: int, now_us: int) -> Iterator[CutBatch]:
         """The next batches behind a window: what is known to be unread, as far as there is room and rows are complete."""
         limit = self.batch_size
         if unread_bytes > BEHIND_BATCHES * limit * self._row_bytes:
             limit = max(limit, min(self.catch_up_size, int(self.window_bytes / BATCHES_A_WINDOW / self._row_bytes)))
-        found = cuts(
-            self.source,
-            self.reader,
+        batches = Cutter(self.source, self.reader).batches(
             window.end,
             window.end_line,
             limit=limit,
@@ -61,9 +59,9 @@ class Tail:
             now_us=now_us,
             row_bytes=self._row_bytes,
         )
-        for each in found:
-            self._row_bytes = (each.end - each.start) / each.readings.rows
-            yield each
+        for batch in batches:
+            self._row_bytes = batch.row_bytes
+            yield batch
 
     def pace(self) -> Pace:
         """What is kept of it."""
@@ -82,7 +80,7 @@ class Replay:
     batch_size: int
     pass_end_us: int = 0
     holds_back: bool = False
-    _waiting: Cut | None = None
+    _waiting: CutBatch | None = None
 
     replays: ClassVar = True
 
@@ -98,10 +96,11 @@ class Replay:
         self.pass_end_us = pace.pass_end_us
         self.reader = replace(self.reader, anchor_us=pace.anchor_us, first_us=pace.first_us)
 
-    def coming(self, window: Window, unread_bytes: int, room_bytes: int, now_us: int) -> Iterator[Cut]:
+    def coming(self, window: Window, unread_bytes: int, room_bytes: int, now_us: int) -> Iterator[CutBatch]:
         """The next batch, unless it would run ahead of the clock."""
         waited = self._waiting
-        found = waited or cut(self.source, self.reader, window.end, window.end_line, limit=self.batch_size, now_us=now_us)
+        cutter = Cutter(self.source, self.reader)
+        found = waited or cutter.next(window.end, window.end_line, limit=self.batch_size, now_us=now_us)
         self.holds_back, self._waiting = found is not None, None
         if found is None:
             return
@@ -113,7 +112,7 @@ class Replay:
         self._waiting = found
         if not waited and latest_us > now_us + LONG_WAIT_US:
             hours = (latest_us - now_us) / LONG_WAIT_US
-            log.warning("%s: line %d waits %.1f hours to be replayed", self.source.path, found.line, hours)
+            log.warning("%s: line %d waits %.1f hours to be replayed", self.source.path, found.extent.line, hours)
 
     def pace(self) -> Pace:
         """What is kept of it."""

@@ -14,9 +14,10 @@ from telemetry.monitoring.counters import stations
 from telemetry.progress.window import PROBE, Probe, Window
 from telemetry.readings import wire
 from telemetry.readings.digests import wire_path
+from telemetry.readings.extent import Extent
 from telemetry.readings.rows import Readings
 from telemetry.streamer import clock
-from telemetry.streamer.batching import Cut
+from telemetry.streamer.batching import CutBatch
 from telemetry.streamer.source import SourceFile
 
 Message = tuple[dict[str, Any], bytes]
@@ -32,14 +33,14 @@ class Outbox:
     source_id: str
     publish: Publish
     # With the word for their publication: one that was refused stays what it was.
-    _waiting: dict[str, tuple[str, Cut]] = field(default_factory=dict)
+    _waiting: dict[str, tuple[str, CutBatch]] = field(default_factory=dict)
     _probe: Probe | None = None
 
     def is_empty(self) -> bool:
         """Whether everything went out."""
         return not self._waiting
 
-    def add(self, publication: str, cuts: Iterable[Cut]) -> None:
+    def add(self, publication: str, cuts: Iterable[CutBatch]) -> None:
         """Let batches wait for `send`."""
         for each in cuts:
             self._waiting.setdefault(each.batch_id, (publication, each))
@@ -66,7 +67,7 @@ class Outbox:
         tries = self._probe.tries + 1 if self._probe else 1
         self._probe = Probe(PROBE + token_hex(16), now.seconds, tries)
         at, line = window.committed, window.line
-        empty = Cut(self._probe.batch_id, at, at, line, line, Readings.of_quarantined([]))
+        empty = CutBatch(self._probe.batch_id, Extent(at, at, line, line), Readings.of_quarantined([]))
         self._publish([("probe", self._batch(empty, anchor_us, now_us, now_us))])
 
     def answered(self, acked: Iterable[str]) -> list[float]:
@@ -89,7 +90,7 @@ class Outbox:
         for header, publication in taken:
             stations.published(header, publication)
 
-    def _batch(self, each: Cut, anchor_us: int | None, published_us: int, now_us: int) -> wire.Batch:
+    def _batch(self, each: CutBatch, anchor_us: int | None, published_us: int, now_us: int) -> wire.Batch:
         head = self.source.head
         return wire.Batch(
             edge=self.edge,
@@ -98,12 +99,12 @@ class Outbox:
                 id=self.source_id,
                 path=wire_path(self.source.path),
                 fingerprint=head.fingerprint,
-                format="dcgm" if head.format else "unknown",
+                format=head.format_name,
                 anchor=anchor_us,
             ),
-            start=each.start,
-            end=each.end,
-            first_line=each.line,
+            start=each.extent.start,
+            end=each.extent.end,
+            first_line=each.extent.line,
             read_at_us=now_us,
             published_at_us=published_us,
             readings=each.readings,

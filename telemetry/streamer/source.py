@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from telemetry.formats.base import NO_SETTINGS, SourceSettings
 from telemetry.formats.heads import Head, identify, needed_bytes
 from telemetry.progress.state import Inode, Prefix
 from telemetry.readings.digests import digest
@@ -40,11 +41,11 @@ class SourceFile:
         self._since_s = time.monotonic()
 
     @classmethod
-    def open(cls, path: Path, *, max_record: int, final: bool) -> SourceFile | None:
+    def open(cls, path: Path, *, max_record: int, final: bool, settings: SourceSettings = NO_SETTINGS) -> SourceFile | None:
         """Open a file and read its head; None if it does not hold a whole record yet. Raises OSError."""
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            head = _head(fd, max_record, final=final)
+            head = _head(fd, max_record, settings, final=final)
         except BaseException:
             os.close(fd)
             raise
@@ -130,10 +131,10 @@ class SourceFile:
         )
 
 
-def _head(fd: int, max_record: int, *, final: bool) -> Head | None:
+def _head(fd: int, max_record: int, settings: SourceSettings, *, final: bool) -> Head | None:
     wanted = needed_bytes(max_record)
     head = os.pread(fd, wanted, 0)
-    return identify(head, max_record=max_record, final=final and len(head) < wanted)
+    return identify(head, max_record=max_record, final=final and len(head) < wanted, settings=settings)
 
 
 def _inode(status: os.stat_result) -> Inode:

@@ -25,10 +25,9 @@ from telemetry.progress.growth import Note, noted
 from telemetry.progress.losses import LostRange, merged
 from telemetry.progress.state import FirstRecord, SourceState
 from telemetry.progress.window import MAX_FLIGHTS, Evidence, Flight, Window
-from telemetry.readings import wire
 from telemetry.readings.digests import wire_path
 from telemetry.streamer import clock
-from telemetry.streamer.batching import MAX_BLOCK_BYTES, Cut, cut
+from telemetry.streamer.batching import MAX_BLOCK_BYTES, CutBatch, Cutter
 from telemetry.streamer.modes import Replay, Tail
 from telemetry.streamer.outbox import Outbox
 from telemetry.streamer.source import SourceFile
@@ -176,7 +175,7 @@ class Stream:
         self.mode.resume(state.pace)
         # Of a file that is gone, only its state still tells what it was.
         self._base = state if self.phase == GONE else self._first_state()
-        if state.interpretation not in {None, self.mode.reader.interpretation()} and self._verified.is_intact():
+        if state.interpretation not in {None, self._cutter().interpretation()} and self._verified.is_intact():
             # Its flights cannot be cut again; read otherwise, they are other batches.
             self.window = Window(self.window.committed, self.window.line)
             self._verified.advance(self.window.end)
@@ -208,23 +207,15 @@ class Stream:
         if self.phase == READING and not self._verified.look():
             self.phase = CHANGED
 
-    def _cut_again(self, moment: Moment) -> list[Cut]:
+    def _cut_again(self, moment: Moment) -> list[CutBatch]:
         """Cut again what must be published again; a batch whose bytes are no longer there is lost."""
-        again: list[Cut] = []
+        again: list[CutBatch] = []
         lost: list[Flight] = []
         now, evidence = clock.now(), with_fields(moment.evidence, taken_s=self._taken_s)
         for flight in self.window.suspects(evidence, now, self.after_s):
             if len(again) >= moment.copies:
                 break
-            batch = cut(
-                self.source,
-                self.mode.reader,
-                flight.start,
-                flight.line,
-                limit=wire.MAX_ROWS,
-                now_us=moment.now_us,
-                stop=flight.end,
-            )
+            batch = self._cutter().again(flight.extent, now_us=moment.now_us)
             if batch and batch.batch_id == flight.batch_id:
                 self.window = self.window.sent_again(flight.batch_id, now, evidence.epoch)
                 again.append(batch)
@@ -248,7 +239,7 @@ class Stream:
         self.claims.end(self.claim)
         raise ChangedError(how.reason)
 
-    def _cut_new(self, moment: Moment) -> list[Cut]:
+    def _cut_new(self, moment: Moment) -> list[CutBatch]:
         self._at_end = False
         # A block a step, however wide the window: the centre is to have something to do while the next one is read.
         room = min(self.window_bytes - self.window.span, moment.room_bytes, MAX_BLOCK_BYTES)
@@ -262,19 +253,27 @@ class Stream:
             self.phase = CHANGED
             return []
         for batch in new:
-            room -= batch.end - batch.start
+            room -= batch.extent.size_bytes
             self._launch(batch, moment)
         self._at_end = room > 0 and len(new) < flights and not self.mode.holds_back
         if new:
             self._verified.advance(self.window.end)
         return new
 
-    def _launch(self, batch: Cut, moment: Moment) -> None:
-        now, epoch = clock.now(), moment.evidence.epoch
+    def _launch(self, batch: CutBatch, moment: Moment) -> None:
+        now, extent = clock.now(), batch.extent
         self.tally.read(batch.batch_id, batch.readings.rows)
         stations.read(batch.readings.rows)
-        extent = (batch.start, batch.end, batch.line, batch.end_line)
-        self.window = self.window.publish(Flight(batch.batch_id, *extent, now.seconds, now.boot, epoch, moment.now_us))
+        self.window = self.window.publish(
+            Flight(
+                batch.batch_id,
+                *(extent.start, extent.end, extent.line, extent.end_line),
+                *(now.seconds, now.boot, moment.evidence.epoch, moment.now_us),
+            )
+        )
+
+    def _cutter(self) -> Cutter:
+        return Cutter(self.source, self.mode.reader)
 
     def _is_unsaved(self) -> bool:
         return self._saved is None or self._saved.window != self.window
@@ -307,6 +306,7 @@ class Stream:
             window_bytes=self.window_bytes,
             rows_read=0,
             prefix=self._verified.prefix,
+            interpretation=self._cutter().interpretation(),
             anchor_us=None,
         )
 
@@ -320,7 +320,6 @@ class Stream:
             window_bytes=self.window_bytes,
             rows_read=self.tally.rows_read,
             prefix=self._verified.prefix,
-            interpretation=self.mode.reader.interpretation(),
             **self.mode.pace()._asdict(),
         )
 

@@ -56,7 +56,7 @@ def test_queues_tasks_and_the_message_stand_in_the_wire_dictionary() -> None:
     for queue in (SAMPLE.ingest_queue, SAMPLE.tick_queue.replace("cluster/node", "{edge}")):
         assert f"`{queue.replace('telemetry', '{p}', 1)}`" in WIRE
     assert f"message version {wire.VERSION}" in WIRE
-    for name in (*wire.HEADER, "signature"):
+    for name in (*wire.Header.__struct_fields__, "signature"):
         assert f"`{name}`" in WIRE
     assert celery.process_app().conf.beat_schedule == {}
 

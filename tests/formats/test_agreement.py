@@ -13,11 +13,11 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from telemetry.formats.dcgm import Limits
+from telemetry.formats.base import Limits
 from telemetry.readings.rows import Readings
 from telemetry.readings.series import SeriesKey, labels_digest
 from telemetry.settings import VOLATILE_LABELS, Settings
-from telemetry.streamer.batching import Cut, Reader, cut, cuts
+from telemetry.streamer.batching import CutBatch, Cutter, Reader
 from telemetry.streamer.source import SourceFile
 from telemetry.verify import files
 from telemetry.verify.formats.meaning import Rules
@@ -34,31 +34,32 @@ def streamed(path: Path, limit: int) -> tuple[Rows, str | None]:
     if source is None:
         return ([], 0, []), None
     limits = Limits(int(SETTINGS.timestamp_floor.timestamp()) * 1_000_000, SETTINGS.future_limit_s * 1_000_000)
-    reader = Reader(SETTINGS.max_record_bytes, limits)
+    cutter = Cutter(source, Reader(SETTINGS.max_record_bytes, limits))
     readings: list[Reading] = []
     quarantined: list[tuple[int, str]] = []
     blank, at, line = 0, source.head.end, source.head.lines + 1
     with source:
-        while found := list(islice(batches(source, reader, at, line, limit), 3)):
+        while found := list(islice(batches(cutter, at, line, limit), 3)):
             for one in found:
-                again = cut(source, reader, at, line, limit=10**6, now_us=time.time_ns() // 1000, stop=one.end)
+                again = cutter.again(one.extent, now_us=time.time_ns() // 1000)
                 assert again is not None
                 assert replace(again, readings=one.readings) == one
                 assert records_of(again.readings) == records_of(one.readings)
                 # Not their reasons: an open quote means something else once what follows is out of sight.
                 assert [row.offset for row in again.readings.quarantined] == [row.offset for row in one.readings.quarantined]
                 assert again.readings.blank == one.readings.blank
-                assert one.readings.rows <= limit
+                assert one.readings.records == one.readings.rows <= limit
                 readings += records_of(one.readings)
                 quarantined += [(row.offset, row.reason) for row in one.readings.quarantined]
                 blank += one.readings.blank
-                at, line = one.end, one.end_line
+                assert (one.extent.start, one.extent.line) == (at, line)
+                at, line = one.extent.end, one.extent.end_line
         return (readings, blank, quarantined), source.head.fingerprint
 
 
-def batches(source: SourceFile, reader: Reader, at: int, line: int, limit: int) -> Iterator[Cut]:
+def batches(cutter: Cutter, at: int, line: int, limit: int) -> Iterator[CutBatch]:
     """What comes next in a file."""
-    return cuts(source, reader, at, line, limit=limit, room_bytes=1 << 16, now_us=time.time_ns() // 1000)
+    return cutter.batches(at, line, limit=limit, room_bytes=1 << 16, now_us=time.time_ns() // 1000)
 
 
 def records_of(readings: Readings) -> list[Reading]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ def same(one: Readings, other: Readings) -> bool:
         [one.series[code] for code in one.codes] == [other.series[code] for code in other.codes]
         and np.array_equal(one.ts_us, other.ts_us)
         and np.array_equal(one.values, other.values)
-        and (one.blank, one.quarantined) == (other.blank, other.quarantined)
+        and (one.blank, one.quarantined, one.records) == (other.blank, other.quarantined, other.records)
     )
 
 
@@ -46,22 +47,44 @@ def test_what_goes_in_comes_out(content: Readings) -> None:
         ({"version": 0}, "no longer accepted"),
         ({"version": "1"}, "version"),
         ({"edge": None}, "header.edge"),
-        ({"edge": "a\0"}, "no text"),
-        ({"edge": "\ud800"}, "no text"),
+        ({"edge": "a\0"}, "contains NUL or lone surrogates"),
+        ({"edge": "\ud800"}, "contains NUL or lone surrogates"),
         ({"source": []}, "header.source"),
-        ({"start": 200}, "byte range"),
-        ({"end": 1 << 70}, "out of range"),
-        ({"first_line": True}, "first_line"),
+        ({"start": 200}, "start must not exceed end"),
+        ({"end": 1 << 70}, "header.end"),
+        ({"end": -1}, "header.end"),
+        ({"first_line": True}, "header.first_line"),
+        ({"first_line": 2.0}, "header.first_line"),
+        ({"batch_id": b"b1"}, "header.batch_id"),
+        ({"source": {}}, "header.source"),
+        ({"source": {"id": "", "path": "\0", "fingerprint": "", "format": "", "anchor": None}}, "header.source.path contains"),
         ({"digest": "0" * 32}, "digest"),
-        ({"size": 1 << 40}, "unpacks"),
+        ({"size": 1 << 40}, "must unpack to at most"),
         ({"size": 17}, "unpacked"),
-        ({"rows": {"read": 7, "blank": 0, "quarantined": 0}}, "rows"),
+        ({"rows": {"read": 7, "blank": 0, "quarantined": 0, "records": 4}}, "holds 4 rows, the header says 7"),
+        ({"rows": {"read": 4, "blank": 0, "quarantined": 1, "records": 1 << 40}}, "at most 200000 rows"),
+        ({"rows": {"read": 4, "blank": 0, "quarantined": 1}}, "missing required field `records`"),
+        ({"version": 1, "rows": {"blank": 0, "quarantined": 1}}, "header.rows"),
+        ({"version": 1, "rows": None}, "header.rows"),
     ],
 )
 def test_a_wrong_header_is_refused_with_its_reason(changes: dict[str, Any], says: str) -> None:
     header, payload = wire.encode(batch(ROWS))
     with pytest.raises(wire.WireError, match=says):
         wire.decode({**header, **changes}, payload)
+
+
+def test_version_1_has_a_record_for_each_row() -> None:
+    header, payload = wire.encode(batch(replace(ROWS, blank=3, records=2)))
+    assert header["version"] == 2
+    assert header["rows"] == {"read": 7, "blank": 3, "quarantined": 1, "records": 2}
+    assert wire.check_header(header) == header
+    assert wire.decode(header, payload).readings.records == 2
+    old = {**header, "version": 1, "rows": {"read": 7, "blank": 3, "quarantined": 1}}
+    assert wire.check_header(old) == {**old, "rows": {**header["rows"], "records": 7}}
+    assert wire.check_header(wire.check_header(old)) == wire.check_header(old)
+    came = wire.decode(old, payload)
+    assert (came.readings.rows, came.readings.records, came.readings.blank) == (7, 7, 3)
 
 
 def test_a_newer_version_is_told_apart() -> None:

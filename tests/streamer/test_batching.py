@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from telemetry.formats.dcgm import Limits
-from telemetry.readings import wire
-from telemetry.streamer.batching import MAX_BLOCK_BYTES, Cut, Reader, cut, cuts, first_timestamp_us
+from telemetry.formats.base import Limits
+from telemetry.streamer.batching import MAX_BLOCK_BYTES, CutBatch, Cutter, Reader, first_timestamp_us
 from telemetry.streamer.source import SourceFile
 
 HEADER = "timestamp,metric_name,gpu_id,uuid,Hostname,value,labels_raw\n"
@@ -29,20 +28,20 @@ def opened(path: Path, text: str) -> SourceFile:
     return source
 
 
-def all_of(source: SourceFile, limit: int, row_bytes: float) -> list[Cut]:
+def all_of(source: SourceFile, limit: int, row_bytes: float) -> list[CutBatch]:
     start, line = source.head.end, source.head.lines + 1
     size = source.size()
-    return list(cuts(source, READER, start, line, limit=limit, room_bytes=size, now_us=0, row_bytes=row_bytes))
+    return list(Cutter(source, READER).batches(start, line, limit=limit, room_bytes=size, now_us=0, row_bytes=row_bytes))
 
 
 @pytest.mark.parametrize("row_bytes", [600, 2500])
 def test_a_batch_of_long_rows_is_cut_again_the_same(tmp_path: Path, row_bytes: float) -> None:
     with opened(tmp_path / "a.csv", HEADER + "".join(row(n, padding=2500) for n in range(6000))) as source:
         found = all_of(source, 5000, row_bytes)
-        assert found[-1].end == source.size() > MAX_BLOCK_BYTES
-        assert max(each.end - each.start for each in found) <= MAX_BLOCK_BYTES
+        assert found[-1].extent.end == source.size() > MAX_BLOCK_BYTES
+        assert max(each.extent.size_bytes for each in found) <= MAX_BLOCK_BYTES
         for each in found:
-            again = cut(source, READER, each.start, each.line, limit=wire.MAX_ROWS, now_us=0, stop=each.end)
+            again = Cutter(source, READER).again(each.extent, now_us=0)
             assert again is not None
             assert again.batch_id == each.batch_id
 
@@ -53,11 +52,11 @@ def test_a_row_longer_than_a_block_is_a_batch_by_itself(tmp_path: Path, before: 
     text = HEADER + "".join(map(row, range(before))) + row(9, padding=8_600_000) + row(10)
     with opened(tmp_path / "a.csv", text) as source:
         start, line = source.head.end, source.head.lines + 1
-        found = list(cuts(source, reader, start, line, limit=5000, room_bytes=1 << 30, now_us=0))
+        found = list(Cutter(source, reader).batches(start, line, limit=5000, room_bytes=1 << 30, now_us=0))
         assert [each.readings.rows for each in found] == ([before] if before else []) + [1, 1]
-        assert found[-1].end == source.size()
+        assert found[-1].extent.end == source.size()
         for each in found:
-            again = cut(source, reader, each.start, each.line, limit=wire.MAX_ROWS, now_us=0, stop=each.end)
+            again = Cutter(source, reader).again(each.extent, now_us=0)
             assert again is not None
             assert again.batch_id == each.batch_id
 
@@ -66,19 +65,19 @@ def test_a_row_longer_than_a_block_is_a_batch_by_itself(tmp_path: Path, before: 
 def test_a_line_that_is_too_long_is_cut_again_the_same(tmp_path: Path, length: int) -> None:
     with opened(tmp_path / "a.csv", HEADER + row(1) + "y" * length + "\n" + row(2)) as source:
         found = all_of(source, 100, 600)
-        assert found[-1].end == source.size()
+        assert found[-1].extent.end == source.size()
         assert [row.reason for each in found for row in each.readings.quarantined] == ["too_long"]
         for each in found:
-            again = cut(source, READER, each.start, each.line, limit=wire.MAX_ROWS, now_us=0, stop=each.end)
+            again = Cutter(source, READER).again(each.extent, now_us=0)
             assert again is not None
-            assert (again.batch_id, again.end_line) == (each.batch_id, each.end_line)
+            assert (again.batch_id, again.extent) == (each.batch_id, each.extent)
 
 
 def test_a_file_that_became_shorter_is_not_cut_again(tmp_path: Path) -> None:
     with opened(tmp_path / "a.csv", HEADER + "".join(row(n) for n in range(10))) as source:
         (found,) = islice(all_of(source, 100, 600), 1)
         (tmp_path / "a.csv").write_text("")
-        assert cut(source, READER, found.start, found.line, limit=wire.MAX_ROWS, now_us=0, stop=found.end) is None
+        assert Cutter(source, READER).again(found.extent, now_us=0) is None
 
 
 def test_a_replay_begins_at_the_first_row_that_has_a_time(tmp_path: Path) -> None:

@@ -25,12 +25,13 @@ FOLD = text("""
         DELETE FROM ledger_ranges WHERE source_id IN (SELECT source_id FROM gone) RETURNING *
     ), pieces AS (
         SELECT source_id, anchor, start_offset, end_offset, first_line, start_offset AS last_start, first_line AS last_line,
-               1 AS batches, rows, stored, duplicate, conflict, blank, quarantined,
+               1 AS batches, coalesce(records, rows) AS records, rows, stored, duplicate, conflict, blank, quarantined,
                committed_at, committed_at AS last_committed_at
         FROM gone
         UNION ALL
         SELECT source_id, anchor, start_offset, end_offset, first_line, last_start, last_line,
-               batches, rows, stored, duplicate, conflict, blank, quarantined, committed_at, last_committed_at
+               batches, coalesce(records, rows), rows, stored, duplicate, conflict, blank, quarantined,
+               committed_at, last_committed_at
         FROM before
     ), passes AS (
         SELECT p.*, CASE WHEN anchor < max(anchor) OVER (PARTITION BY source_id) THEN -1 ELSE anchor END AS pass FROM pieces p
@@ -44,11 +45,11 @@ FOLD = text("""
         ) AS island FROM parted p
     ), folded AS (
         INSERT INTO ledger_ranges (source_id, anchor, start_offset, end_offset, first_line, last_start, last_line,
-                                   batches, rows, stored, duplicate, conflict, blank, quarantined,
+                                   batches, records, rows, stored, duplicate, conflict, blank, quarantined,
                                    committed_at, last_committed_at)
         SELECT source_id, pass, min(start_offset), max(end_offset), min(first_line),
                (array_agg(last_start ORDER BY end_offset DESC))[1], (array_agg(last_line ORDER BY end_offset DESC))[1],
-               sum(batches), sum(rows), sum(stored), sum(duplicate), sum(conflict), sum(blank), sum(quarantined),
+               sum(batches), sum(records), sum(rows), sum(stored), sum(duplicate), sum(conflict), sum(blank), sum(quarantined),
                min(committed_at), max(last_committed_at)
         FROM islands GROUP BY source_id, pass, island
     )

@@ -1,6 +1,6 @@
 """The ledger's statements: entering batches, correcting their counts, keeping the rows they quarantine.
 
-All run inside the caller's transaction.
+All run inside the caller's transaction. `rows` counts the readings of a batch, `records` the records they stand in.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ STATUSES = text("""
     JOIN unnest(CAST(:edge AS text[]), CAST(:batch_id AS text[])) AS k (edge, batch_id) USING (edge, batch_id)
 """)
 ENTER = text("""
-    INSERT INTO batches (edge, batch_id, source_id, status, anchor, start_offset, end_offset, first_line, rows,
+    INSERT INTO batches (edge, batch_id, source_id, status, anchor, start_offset, end_offset, first_line, records, rows,
                          stored, duplicate, conflict, blank, quarantined, read_at, published_at)
-    SELECT edge, batch_id, source_id, 'stored', anchor, start_offset, end_offset, first_line, n,
+    SELECT edge, batch_id, source_id, 'stored', anchor, start_offset, end_offset, first_line, records, n,
            stored, duplicate, conflict, blank, quarantined, to_timestamp(read_at / 1e6), to_timestamp(published_at / 1e6)
     FROM unnest(CAST(:edge AS text[]), CAST(:batch_id AS text[]), CAST(:source_id AS bigint[]), CAST(:anchor AS bigint[]),
-                CAST(:start AS bigint[]), CAST(:end AS bigint[]), CAST(:first_line AS bigint[]), CAST(:rows AS integer[]),
-                CAST(:stored AS integer[]), CAST(:duplicate AS integer[]), CAST(:conflict AS integer[]),
-                CAST(:blank AS integer[]), CAST(:quarantined AS integer[]), CAST(:read_at AS bigint[]),
-                CAST(:published_at AS bigint[]))
-         AS k (edge, batch_id, source_id, anchor, start_offset, end_offset, first_line, n, stored, duplicate, conflict,
-               blank, quarantined, read_at, published_at)
+                CAST(:start AS bigint[]), CAST(:end AS bigint[]), CAST(:first_line AS bigint[]),
+                CAST(:records AS integer[]), CAST(:rows AS integer[]), CAST(:stored AS integer[]),
+                CAST(:duplicate AS integer[]), CAST(:conflict AS integer[]), CAST(:blank AS integer[]),
+                CAST(:quarantined AS integer[]), CAST(:read_at AS bigint[]), CAST(:published_at AS bigint[]))
+         AS k (edge, batch_id, source_id, anchor, start_offset, end_offset, first_line, records, n, stored, duplicate,
+               conflict, blank, quarantined, read_at, published_at)
     ON CONFLICT DO NOTHING RETURNING batch_id
 """)
 CORRECT = text("""
@@ -46,8 +46,8 @@ CORRECT = text("""
 
 def statuses(connection: Connection, keys: Sequence[Key]) -> dict[Key, str]:
     """What the ledger says of some batches, by (edge, batch id): `stored` or `dead`; those it does not know are left out."""
-    found = connection.execute(STATUSES, {"edge": [edge for edge, _ in keys], "batch_id": [batch_id for _, batch_id in keys]})
-    return {(edge, batch_id): status for edge, batch_id, status in found}
+    columns = {"edge": [edge for edge, _ in keys], "batch_id": [batch_id for _, batch_id in keys]}
+    return {(edge, batch_id): status for edge, batch_id, status in connection.execute(STATUSES, columns)}
 
 
 def enter(connection: Connection, batches: Sequence[wire.Batch], source_ids: Sequence[int], counts: Counts) -> bool:
@@ -62,6 +62,7 @@ def enter(connection: Connection, batches: Sequence[wire.Batch], source_ids: Seq
         "start": [batch.start for batch in chosen],
         "end": [batch.end for batch in chosen],
         "first_line": [batch.first_line for batch in chosen],
+        "records": [batch.readings.records for batch in chosen],
         "rows": [batch.readings.rows for batch in chosen],
         "stored": counts.stored[order].tolist(),
         "duplicate": counts.duplicate[order].tolist(),
@@ -82,7 +83,7 @@ def correct(connection: Connection, batches: Sequence[wire.Batch], counts: Count
 
 
 def quarantine(connection: Connection, batches: Sequence[wire.Batch], source_ids: Sequence[int]) -> None:
-    """Keep the rows of batches that are no readings; those kept before stay as they are."""
+    """Keep the rows of batches that could not be read; those kept before stay as they are."""
     rows = [
         {
             "source_id": source_id,
@@ -114,7 +115,7 @@ def _time(micros: int) -> Any:
 
 
 def dead_row(header: dict[str, Any], source_id: int, error: str) -> dict[str, Any]:
-    """The ledger's row of a batch that can never be stored, by its checked header."""
+    """The ledger's row of a batch that can never be stored, by its checked header; counts that it cannot hold are cut."""
     return {
         "edge": header["edge"],
         "batch_id": header["batch_id"],
@@ -125,6 +126,7 @@ def dead_row(header: dict[str, Any], source_id: int, error: str) -> dict[str, An
         "start": header["start"],
         "end": header["end"],
         "first_line": header["first_line"],
+        "records": min(header["rows"]["records"], wire.MAX_ROWS),
         "rows": min(header["rows"]["read"], wire.MAX_ROWS),
         **dict.fromkeys(("stored", "duplicate", "conflict", "blank", "quarantined"), 0),
         "read_at": _time(header["read_at"]),

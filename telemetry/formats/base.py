@@ -1,0 +1,108 @@
+"""What a format of CSV files is, and what reading needs beside the bytes.
+
+A format is one module of this package and one line in `registry.FORMATS`. It owns its name and version, how it knows its
+header, and how a record becomes readings: one, or many. Nothing outside the format knows its columns. How bytes are split
+into records, and how cells are read as times, labels and numbers, stands in modules that formats share.
+
+**When to raise a version.** The id of a batch is made of its bytes and of how they are read: `Format.interpretation`. Whoever
+changes what the same bytes mean must raise the version of each format whose readings change. That may be a change here, in a
+format, or in any module that a format reads with. With a new version, what an edge reads differently after an upgrade comes as
+new batches. With the old one, the centre would take it for what it has stored already. `tests/formats/test_kept.py` reads
+files kept for this, and fails when the version was forgotten.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import ClassVar, Self
+
+from telemetry.formats import records
+from telemetry.formats.records import Records
+from telemetry.formats.rows import Rows
+
+# The name that stands for a format in batches of a file whose header no format knows.
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Times that are believed: from `floor_us` (since 1970) up to `future_us` after the time of reading."""
+
+    floor_us: int
+    future_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """How the times of a block are read: which are believed, the time of reading, and what a replay adds to each."""
+
+    limits: Limits
+    now_us: int
+    shift_us: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSettings:
+    """What the bytes of a source do not say, and its operator does. Each format takes from it what it needs.
+
+    `time_zone` is the IANA name of the zone of times that carry none; `host` and `gpu_index` name the GPU where the file
+    does not; `columns` are pairs (column, meaning), whose text the format defines; `labels` are pairs (name, value) that
+    each series gets.
+    """
+
+    time_zone: str = ""
+    host: str = ""
+    gpu_index: int | None = None
+    columns: tuple[tuple[str, str], ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+
+    def interpretation(self) -> str:
+        """What is set, as text; empty where nothing is."""
+        given = {name: value for name, value in asdict(self).items() if value not in ("", None, ())}
+        return ";source=" + json.dumps(given, sort_keys=True, separators=(",", ":")) if given else ""
+
+
+NO_SETTINGS = SourceSettings()
+
+
+class Format(ABC):
+    """A format under one header. `columns` names the fields that each record has."""
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+
+    columns: Sequence[str]
+    settings: SourceSettings
+
+    @classmethod
+    @abstractmethod
+    def of_header(cls, names: list[str], settings: SourceSettings) -> Self | None:
+        """The format under a header of these names, stripped of blanks; None if the header belongs to another format."""
+
+    @abstractmethod
+    def read(self, taken: Records, block: bytes, how: Pass) -> Rows:
+        """Give the records of a block their meaning. `taken` is what `split` gave for the same block."""
+
+    def read_lines(self, block: bytes, max_record: int, how: Pass) -> Rows | None:
+        """The fast way through a block: the records at its beginning, up to the first that only `split` and `read` can read.
+
+        Says of each record what `read` says; no malformed line is among them. None from a format without a fast way.
+        """
+        return None
+
+    @property
+    def readings_a_record(self) -> int:
+        """How many readings a record has at most."""
+        return 1
+
+    def interpretation(self, limits: Limits) -> str:
+        """How bytes are read under this header: part of a batch's id, so another reading of the same bytes is another batch."""
+        times = f"floor={limits.floor_us};future={limits.future_us}"
+        return f"{self.name}/{self.version};{times}{self.settings.interpretation()}"
+
+    def split(self, block: bytes, *, limit: int, max_record: int, final: bool) -> Records:
+        """The records at the beginning of a block; see `records.split`, which reads the grammar of docs/RECORDS.md."""
+        return records.split(block, columns=len(self.columns), limit=limit, max_record=max_record, final=final)

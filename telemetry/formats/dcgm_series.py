@@ -1,0 +1,46 @@
+"""Which series a record of the dcgm format belongs to: its metric, its GPU and its labels, from columns and `labels_raw`.
+
+Another reading of these cells is a change of meaning: raise `Dcgm.version`, as `telemetry.formats.base` says.
+"""
+
+from __future__ import annotations
+
+import re
+
+from telemetry.formats import labels as label_sets
+from telemetry.readings.series import SeriesKey
+
+METRIC, LABELS = "metric_name", "labels_raw"
+UUID, HOST, INDEX, DEVICE, MODEL = "uuid", "Hostname", "gpu_id", "device", "modelName"
+# A header has one of these sets of columns.
+OF_GPU = ({UUID}, {HOST, INDEX})
+NO_LABELS = {METRIC, LABELS, UUID, HOST, INDEX, DEVICE, MODEL}
+# Names that say again what a column says. A column without a name, such as a data frame's index, says nothing.
+REPEATED = {"", "__name__", "UUID", "gpu", "device", "modelName", "Hostname"}
+
+INDEX_TEXT = re.compile(r"\d{1,9}", re.ASCII)
+# Of metric, UUID and host, as UTF-8: they are keys, and an index of Postgres takes none much longer than 2,700 bytes.
+MAX_NAME_BYTES = 1024
+
+
+def named_series(cells: dict[str, str]) -> tuple[str, str]:
+    """The text of the series that a record's cells name, by column and stripped; or "" and the reason why they name none."""
+    pairs = label_sets.parse(cells.get(LABELS, ""))
+    labels = pairs or {}
+    metric = cells[METRIC]
+    uuid = cells.get(UUID) or labels.get("UUID", "")
+    host = cells.get(HOST) or labels.get("Hostname", "")
+    index = cells.get(INDEX) or labels.get("gpu", "")
+    number = int(index) if INDEX_TEXT.fullmatch(index) else None
+    if not metric:
+        return "", "no_metric"
+    if not uuid and (not host or number is None):
+        return "", "no_gpu"
+    if any(len(name.encode()) > MAX_NAME_BYTES for name in (metric, uuid, host)):
+        return "", "long_name"
+    if pairs is None:
+        return "", "bad_labels"
+    columns = {name: cell for name, cell in cells.items() if cell and name not in NO_LABELS}
+    lasting = {name: text for name, text in (labels | columns).items() if text and name not in REPEATED}
+    device, model = (cells.get(name) or labels.get(name, "") for name in (DEVICE, MODEL))
+    return SeriesKey(metric, uuid, host, number, device, model, lasting).text(), ""

@@ -1,0 +1,26 @@
+"""The formats that a streamer reads, and which of them a header belongs to.
+
+A new format is one module and one line here. `telemetry.verify.formats.registry` lists the readers of `verify`, which are
+written separately; a test holds the two lists together.
+"""
+
+from __future__ import annotations
+
+from telemetry.formats.base import Format, SourceSettings
+from telemetry.formats.dcgm import Dcgm
+from telemetry.formats.records import BLANKS
+
+# A header is offered to each in this order; the first that takes it reads the file.
+FORMATS: tuple[type[Format], ...] = (Dcgm,)
+
+
+def recognise(cells: list[bytes], settings: SourceSettings) -> Format | None:
+    """The format under a header record with these cells; None if no format takes it, or a cell is no UTF-8 or holds a NUL."""
+    try:
+        names = [cell.decode().strip(BLANKS) for cell in cells]
+    except UnicodeDecodeError:
+        return None
+    if "\0" in "".join(names):
+        return None
+    offers = (each.of_header(names, settings) for each in FORMATS)
+    return next((offer for offer in offers if offer is not None), None)
