@@ -1,37 +1,9 @@
-"""The Celery application, and the wire dictionary: all that goes over the broker.
+"""The Celery application: queues, tasks, serialization, limits.
 
-`{p}` is the key prefix, `{edge}` is `cluster/node`, `{owner}` is `central` or `edge.{edge}`.
-
-| queue | carries | from | to |
-| --- | --- | --- | --- |
-| `{p}.ingest` | `telemetry.collector.persist(header, payload)`: one batch; header `rows`: its rows | edges | collectors |
-| `{p}.tick.{edge}` | `telemetry.streamer.tick()`: look for readings; three wait for each streamer at most | beat | streamers |
-
-Messages are msgpack, never pickle. `header` and `payload` are those of message version 2: `header` is a mapping of `version`,
-`edge`, `batch_id`, `source`, `start`, `end`, `first_line`, `rows`, `read_at`, `published_at`, `size`, `digest` and `signature`;
-`payload` is the readings and the rows for the quarantine, as Arrow IPC under zstd. All about them: `telemetry.readings.wire`.
-
-| key | type | meaning |
-| --- | --- | --- |
-| `{p}.ingest` | list | Celery queue: batches on their way to the collectors |
-| `{p}.tick.{edge}` | list | Celery queue: ticks of one edge |
-| `{p}.unacked.{owner}` | hash | Celery: messages fetched and not yet acknowledged |
-| `{p}.unacked_index.{owner}` | zset | Celery: when they were fetched |
-| `{p}.unacked_mutex.{owner}` | string | Celery: who looks for those fetched too long ago |
-| `{p}:edges` | set | names of the edges that have streamed |
-| `{p}:expected` | zset | edges that stream for good: until when (ms) each is expected to be heard of again |
-| `{p}:sources:{edge}` | set | ids of the sources of an edge |
-| `{p}:source:{edge}:{id}` | hash | one source: `token` (fencing), `owner`, `lease_until_ms`, `state` (JSON: file, window) |
-| `{p}:acks:{edge}:{id}` | hash | batch id → `stored` or `dead`; written after the commit, removed by the streamer, expires |
-| `{p}:attempts:{id}` | string | attempts at a message that went alone and did not end in order; expires |
-| `{p}:streamers:{edge}` | zset | live streamers of an edge → when each counts as dead, in ms; expires |
-| `{p}:lost:{edge}` | zset | lost ranges of an edge (JSON) → when they were found lost, in s; the latest 1,000, expires |
-| `{p}:epoch` | string | random mark of this key space; another value says that the broker was replaced |
-| `{p}:rates` | strings | requests to the API per key or address in the present window, in keys below this one; expire |
-| `_kombu.binding.{exchange}` | set | kombu: queues bound to an exchange, such as those of remote control; has no prefix |
-| `_kombu.binding_permanent.{exchange}` | set | kombu: those of them that last; has no prefix |
-| `_kombu.binding_deadlines` | zset | kombu: when bindings of passing queues end; has no prefix |
-| `{id}.reply.celery.pidbox` | list | kombu: answers to a command of remote control, such as a ping; has no prefix |
+Two tasks go over the broker. Beat sends `telemetry.streamer.tick()` to the streamers of its edge. Streamers send
+`telemetry.collector.persist(header, payload)`, one batch each, to the collectors. Messages are msgpack, never pickle. What a
+message holds is `telemetry.readings.wire`'s, the names of tasks and queues are `telemetry.readings.names`'s, and every key and
+queue is declared in `telemetry.progress.keys`.
 
 The role comes from `TELEMETRY_ROLE`. A central worker serves the ingest queue and knows the one task on it: who may push
 to that queue may name any task the process knows. An edge worker serves the tick queue of its own edge. Nothing is

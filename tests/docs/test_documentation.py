@@ -18,47 +18,39 @@ from telemetry.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 DESIGN = (ROOT / "docs" / "MESSAGE_QUEUE_DESIGN.md").read_text()
-WIRE = str(celery.__doc__)
-KOMBU = [
-    "_kombu.binding.{exchange}",
-    "_kombu.binding_permanent.{exchange}",
-    "_kombu.binding_deadlines",
-    "{id}.reply.celery.pidbox",
-]
 SAMPLE = Settings.load({"TELEMETRY_EDGE": "cluster/node"})
 
 
-def every_key() -> list[str]:
-    made = keys.Keys("telemetry")
-    names = [made.sources("{edge}"), made.source("{edge}", "{id}"), made.acks("{edge}", "{id}")]
-    names += [made.streamers("{edge}"), made.lost("{edge}"), made.expected()]
-    names += [made.attempts("{id}"), made.edges(), made.epoch(), made.rates()]
-    names += made.unacked_options("{owner}").values()
-    return [*names, "telemetry.ingest", "telemetry.tick.{edge}"]
+def test_the_table_of_keys_is_made_from_their_declarations() -> None:
+    shown = DESIGN.partition("<!-- keys -->\n")[2].partition("<!-- end of keys -->")[0]
+    assert shown == keys.table(), "run scripts/document"
 
 
-@pytest.mark.parametrize("name", [*every_key(), *KOMBU])
-def test_each_key_stands_in_both_tables(name: str) -> None:
-    assert f"| `{name}` |" in DESIGN or f"`{name}`, " in DESIGN or f", `{name}`" in DESIGN
-    assert f"| `{name.replace('telemetry', '{p}', 1)}` |" in WIRE
+def test_each_key_is_declared_once_and_each_of_ours_has_a_writer_and_a_reader() -> None:
+    declared = [key.name for key in keys.DECLARED]
+    assert len(set(declared)) == len(declared)
+    assert all(key.writers and key.readers for key in keys.DECLARED if key.name.startswith("{p}"))
+    constants = [value for value in vars(keys).values() if isinstance(value, keys.Key)]
+    assert sorted(key.name for key in constants) == sorted(declared)
 
 
-def test_no_other_key_is_listed() -> None:
-    known = {*every_key(), *KOMBU}
-    listed = set(re.findall(r"`(telemetry[.:][^`]+)`", DESIGN)) - {"telemetry.ingest"}
-    assert {name for name in listed if "{" in name or ":" in name} <= known
-    assert {name.replace("{p}", "telemetry") for name in re.findall(r"(?m)^\| `([^`]+)` \|", WIRE)} == known
+def test_no_page_names_a_key_that_is_not_declared() -> None:
+    declared = {key.name.replace("{p}", "telemetry") for key in keys.DECLARED}
+    pages = "\n".join(page.read_text() for page in (ROOT / "docs").glob("*.md"))
+    named = set(re.findall(r"`(telemetry[.:][a-z_]+[:.]\{[^`]+)`", pages)) | set(re.findall(r"`(telemetry:[a-z_]+)`", pages))
+    assert named <= declared
 
 
-def test_queues_tasks_and_the_message_stand_in_the_wire_dictionary() -> None:
-    for name in (names.PERSIST, names.TICK):
-        assert name in WIRE
-    for queue in (SAMPLE.ingest_queue, SAMPLE.tick_queue.replace("cluster/node", "{edge}")):
-        assert f"`{queue.replace('telemetry', '{p}', 1)}`" in WIRE
-    assert f"message version {wire.VERSION}" in WIRE
-    for name in (*wire.Header.__struct_fields__, "signature"):
-        assert f"`{name}`" in WIRE
-    assert celery.process_app().conf.beat_schedule == {}
+def test_the_queues_of_the_settings_are_the_declared_ones() -> None:
+    assert keys.INGEST.name.format(p=SAMPLE.key_prefix) == SAMPLE.ingest_queue
+    assert keys.TICK.name.format(p=SAMPLE.key_prefix, edge=SAMPLE.edge) == SAMPLE.tick_queue
+
+
+def test_the_tasks_and_the_fields_of_a_message_are_documented() -> None:
+    assert all(name in str(celery.__doc__) for name in (names.PERSIST, names.TICK))
+    about = str(wire.__doc__)
+    assert f"version {wire.VERSION}" in about
+    assert all(f"`{name}`" in about for name in (*wire.Header.__struct_fields__, "signature"))
 
 
 def test_each_reason_stands_in_the_grammar() -> None:
