@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from configparser import ConfigParser
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -87,3 +88,10 @@ def test_the_map_has_a_line_for_each_package_and_each_module_beside_them() -> No
     modules = {f"`{file.name}`" for file in PACKAGE.glob("*.py") if not file.name.startswith("__")}
     listed = {cell for row in re.findall(r"^\| (`.+?) \|", MAP.read_text(), re.MULTILINE) for cell in row.split(", ")}
     assert packages | modules <= listed
+
+
+def test_the_map_has_the_order_of_imports_that_is_checked() -> None:
+    checked = ConfigParser()
+    checked.read(ROOT / "setup.cfg")
+    layers = checked["importlinter:contract:layers"]["layers"].strip()
+    assert f"```text\n{layers}\n```" in MAP.read_text(encoding="utf-8")
