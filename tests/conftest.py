@@ -1,3 +1,9 @@
 """Loads the fixtures; they stand by topic in tests/fixtures."""
 
-pytest_plugins = ["tests.fixtures.services", "tests.fixtures.files", "tests.fixtures.processes", "tests.fixtures.prometheus"]
+pytest_plugins = [
+    "tests.fixtures.services",
+    "tests.fixtures.fleet",
+    "tests.fixtures.files",
+    "tests.fixtures.processes",
+    "tests.fixtures.prometheus",
+]

@@ -1,4 +1,9 @@
-"""The API: a Flask application, made by a factory, one module per resource. SQL stays in `telemetry.store`."""
+"""The API: a Flask application, made by a factory. SQL stays in `telemetry.store`.
+
+`resources` are the URLs, a module each. `operations` declares what each of them may be asked, and serves it; `specification`
+describes them all. Below those are four wings: `guards` judge who may ask, `intake` receives uploads, `answers` turns results
+into answers, and `core` is what all of them need. `gunicorn_conf` configures the server.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,7 @@ import os
 from flask import Flask
 
 from telemetry.api.answers import delivery, streams
-from telemetry.api.core import connections, problems, request_log
+from telemetry.api.core import connections, probes, problems, request_log
 from telemetry.api.guards import limits
 from telemetry.api.resources import (
     audit_log,
@@ -20,7 +25,7 @@ from telemetry.api.resources import (
     health,
     hosts,
     index,
-    live,
+    latest,
     metrics,
     own_metrics,
     quarantine,
@@ -38,7 +43,7 @@ RESOURCES = (
     hosts,
     metrics,
     fleet,
-    live,
+    latest,
     stats,
     edges,
     sources,
@@ -57,9 +62,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.strict_slashes = False
     settings = settings or Settings.load(os.environ)
     connections.install(app, settings)
+    probes.install(app)
     streams.install(app, settings)
     request_log.install(app)
-    # Before the limits: who is refused is counted too.
+    # Before the limits, so that refused requests are counted too.
     own_metrics.install(app, settings)
     delivery.install(app)
     limits.install(app)

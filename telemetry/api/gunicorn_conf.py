@@ -1,6 +1,6 @@
 """Gunicorn's configuration: `gunicorn --config python:telemetry.api.gunicorn_conf 'telemetry.api:create_app()'`.
 
-It gives the workers one place to count in, before they are forked, and log lines their form. As JSON there is a line for
+Before the workers are forked, it gives them one place to count in, and log lines their format. In JSON there is a line for
 every request; on a terminal those would hide what matters.
 """
 
@@ -18,11 +18,11 @@ from telemetry.settings import Settings
 
 
 def on_starting(server: Any) -> None:
-    """In the master, before there is a worker, which inherits all of it."""
+    """Runs in the master before there is a worker. Workers inherit all of it."""
     settings = Settings.load(os.environ)
     streams, threads = settings.api_streams, server.cfg.threads
     if streams >= threads:
-        raise SystemExit(f"TELEMETRY_API_STREAMS is {streams}, and must be less than the {threads} threads of a process")
+        raise SystemExit(f"TELEMETRY_API_STREAMS is {streams}, but must be less than the {threads} threads of a process")
     shared.share()
     logs.configure(settings)
     for name in ("gunicorn.error", "gunicorn.access"):
@@ -33,5 +33,5 @@ def on_starting(server: Any) -> None:
 
 
 def post_worker_init(_worker: Any) -> None:
-    """In each process, when the application is made: a request is not to wait for a look through all of it."""
+    """Runs in each worker once the application is made, so that no request waits for a garbage collection of it."""
     garbage.settle()

@@ -1,7 +1,7 @@
-"""Operations: what a request may be and what it is answered, declared once beside each view.
+"""Operations: what a request may ask and what it is answered, declared once beside each view.
 
-Owns the order in which a request is judged: who asks, then the query, then what the view says. The specification is made
-of the same declarations, so the two cannot differ.
+This module owns the order in which a request is served: who asks, then the query, then the view, then the answer. It alone
+gives the request's database connection back. The specification is made of the same declarations, so the two cannot differ.
 """
 
 from __future__ import annotations
@@ -14,31 +14,40 @@ from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 from flask import Blueprint, Response, request
 from pydantic import BaseModel
 
-from telemetry.api.answers import encodings
+from telemetry.api.answers import encodings, streams, tables
+from telemetry.api.answers.cursors import Question
+from telemetry.api.answers.pages import Listed, Page
+from telemetry.api.answers.streams import Stream
 from telemetry.api.answers.tables import Table
-from telemetry.api.core.connections import give_back
-from telemetry.api.core.parameters import Query, read
+from telemetry.api.core.connections import connections, database, give_back
+from telemetry.api.core.queries import Query, Tabular, read
 from telemetry.api.guards import access
 from telemetry.api.guards.access import Scope
 
 P = ParamSpec("P")
 Q = TypeVar("Q", bound=Query)
-Answer = Table | Response | Mapping[str, Any] | tuple[Mapping[str, Any], int]
+T = TypeVar("T", bound=Tabular)
+# A JSON document may have a status of its own.
+Answer = Table | Stream | Response | Mapping[str, Any] | tuple[Mapping[str, Any], int]
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What the specification says of a view. `answer` is the JSON document, by status; `table`: other formats too."""
+    """What the specification says of a view. `answers` are the JSON documents, by status."""
 
     name: str
     about: str
     query: type[Query]
     answers: Mapping[int, type[BaseModel]]
     scope: Scope | None
-    table: bool
     codes: tuple[str, ...]
     media: tuple[str, ...]
     body: Mapping[str, Any] | None
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it answers a list, which has other formats too."""
+        return any(issubclass(answer, Listed) for answer in self.answers.values())
 
 
 def operation(
@@ -50,38 +59,80 @@ def operation(
     method: Literal["GET", "POST"] = "GET",
     status: int = 200,
     scope: Scope | None = "read",
-    table: bool = False,
     codes: tuple[str, ...] = (),
     others: Mapping[int, type[BaseModel]] | None = None,
     media: tuple[str, ...] = ("application/json",),
     body: Mapping[str, Any] | None = None,
 ) -> Callable[[Callable[Concatenate[Q, P], Answer]], Callable[P, Response]]:
-    """Serve a view at a rule. It gets its query, and what the rule names; it returns a table, a document or a response."""
+    """Serve a view at a rule. The view gets its query and what the rule names."""
 
     def declare(view: Callable[Concatenate[Q, P], Answer]) -> Callable[P, Response]:
         @wraps(view)
         def run(*args: P.args, **names: P.kwargs) -> Response:
             try:
                 access.require(scope)
-                return _response(view(read(query, request.args), *args, **names), status)
+                if body is not None:
+                    # Its sender may be slow.
+                    give_back()
+                result = view(read(query, request.args), *args, **names)
+                response = _whole(result, status)
             finally:
                 give_back()
+            return _streamed(result) if response is None else response
 
         answers = {status: answer, **(others or {})}
         name, about = view.__name__, view.__doc__ or ""
-        run.operation = Operation(name, about, query, answers, scope, table, codes, media, body)  # type: ignore[attr-defined]
+        run.operation = Operation(name, about, query, answers, scope, codes, media, body)  # type: ignore[attr-defined]
         blueprint.add_url_rule(rule, view_func=run, methods=[method])
         return run
 
     return declare
 
 
-def _response(answer: Answer, status: int) -> Response:
-    match answer:
-        case Table():
-            return answer.answer()
+def listing(
+    blueprint: Blueprint,
+    rule: str,
+    answer: type[Listed[Any]],
+    query: type[T],
+    *,
+    scope: Scope = "read",
+    codes: tuple[str, ...] = (),
+) -> Callable[[Callable[Concatenate[T, Page, P], Table]], Callable[P, Response]]:
+    """Serve a view that answers a table. The view gets its query, the page that is asked for, and what the rule names."""
+
+    def declare(view: Callable[Concatenate[T, Page, P], Table]) -> Callable[P, Response]:
+        @wraps(view)
+        def paged(asked: T, /, *args: P.args, **names: P.kwargs) -> Answer:
+            question = Question.of(request.endpoint or "", request.args)
+            return view(asked, Page.of(asked, question, request.accept_mimetypes), *args, **names)
+
+        return operation(blueprint, rule, answer, query, scope=scope, codes=codes)(paged)
+
+    return declare
+
+
+def _whole(result: Answer, status: int) -> Response | None:
+    """The answer, if it needs no longer than the request's connection is held; None for what is streamed."""
+    match result:
         case Response():
-            return answer
-        case (document, other):
-            return Response(encodings.json(document), other, mimetype="application/json")
-    return Response(encodings.json(answer), status, mimetype="application/json")
+            return result
+        case Stream():
+            return None
+        case Table():
+            if result.page.encoding != "json":
+                return None
+            document: Mapping[str, Any] = tables.document(result, database())
+        case (document, status):
+            pass
+        case _:
+            document = result
+    return Response(encodings.json(document), status, mimetype="application/json")
+
+
+def _streamed(result: Answer) -> Response:
+    match result:
+        case Stream():
+            return streams.response(result)
+        case Table():
+            return tables.export(result, connections().engine, request.path.strip("/").replace("/", "-"))
+    raise TypeError("only tables and streams are streamed")

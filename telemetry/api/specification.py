@@ -13,24 +13,25 @@ from pydantic.json_schema import models_json_schema
 
 import telemetry
 from telemetry.api.answers.encodings import MEDIA
-from telemetry.api.core.parameters import parameter_schema
-from telemetry.api.core.problems import CODES, Problem
+from telemetry.api.core.codes import CODES
+from telemetry.api.core.parameter_schemas import parameter_schema
+from telemetry.api.core.problems import Problem
 from telemetry.api.guards.access import SCOPES
 from telemetry.api.operations import Operation
 
 REFERENCE = "#/components/schemas/{model}"
-# What an answer may carry beside its body. Those in EVERY it always does.
+# The headers of answers. EVERY answer has those two.
 EVERY = ("X-Request-ID", "X-Content-Type-Options")
 RATES = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 HEADERS = {
-    "X-Request-ID": "the id of the request, its own or a new one, which the log has too",
+    "X-Request-ID": "the id of the request, as sent or a new one; the log has it too",
     "X-Content-Type-Options": "nosniff",
-    "X-RateLimit-Limit": "how many requests may be made in a while; only where a limit is set, as are the other two",
+    "X-RateLimit-Limit": "how many requests may be made in a while; this and the next two are sent only where a limit is set",
     "X-RateLimit-Remaining": "how many of them are left",
-    "X-RateLimit-Reset": "when they are all there again, in seconds since 1970",
-    "ETag": "names this answer; sent back as If-None-Match it spares the same again. Streams have none",
-    "Location": "where to see how far the upload is",
-    "Retry-After": "after how many seconds to try again, where that helps",
+    "X-RateLimit-Reset": "when all of them are available again, in seconds since 1970",
+    "ETag": "identifies this answer; sent back as If-None-Match, it avoids sending the same again. Streams have none",
+    "Location": "the address that tells how far the upload is",
+    "Retry-After": "after how many seconds to try again, if that helps",
 }
 NAMES = {
     "gpu": "UUID of the GPU, or host:index",
@@ -39,22 +40,23 @@ NAMES = {
     "upload": "id of the upload, from the answer to it",
     "name": "name of the file",
 }
-# What any operation may be answered, and what those that are asked for a key or read the database may be beside.
+# The codes that any operation may answer, and those of operations that need a key and read the database.
 ALWAYS = ("bad_request", "bad_parameter", "uri_too_long", "too_many_requests", "internal_error")
 KEYED = ("unauthorized", "forbidden")
-ASKING = ("query_timeout", "database_unavailable")
+READING = ("query_timeout", "database_unavailable")
 
 
 def build(app: Flask) -> dict[str, Any]:
     """The description, as its JSON document."""
-    found = sorted(operations(app), key=lambda each: (each[0], each[1]))
-    models = {model for _, _, each in found for model in each.answers.values() if "application/json" in each.media} | {Problem}
+    served = sorted(operations(app), key=lambda one: one[:2])
+    models = {model for *_, declared in served for model in declared.answers.values() if "application/json" in declared.media}
+    models.add(Problem)
     keys = [(model, "serialization") for model in sorted(models, key=lambda model: model.__name__)]
     references, schemas = models_json_schema(keys, ref_template=REFERENCE)  # type: ignore[arg-type]
     named = {model: references[(model, "serialization")] for model in models}
     paths: dict[str, Any] = {}
-    for path, method, each in found:
-        paths.setdefault(path, {})[method] = _operation(path, each, named)
+    for path, method, declared in served:
+        paths.setdefault(path, {})[method] = _operation(path, declared, named)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -86,7 +88,7 @@ def build(app: Flask) -> dict[str, Any]:
 
 
 def operations(app: Flask) -> Iterator[tuple[str, str, Operation]]:
-    """Path, method and declaration of each."""
+    """Path, method and declaration of each operation."""
     for rule in app.url_map.iter_rules():
         declared = getattr(app.view_functions[rule.endpoint], "operation", None)
         if declared is not None:
@@ -97,7 +99,7 @@ def operations(app: Flask) -> Iterator[tuple[str, str, Operation]]:
 
 def _operation(path: str, declared: Operation, named: dict[type[BaseModel], Any]) -> dict[str, Any]:
     summary, _, rest = declared.about.strip().partition("\n")
-    made: dict[str, Any] = {
+    described: dict[str, Any] = {
         "operationId": declared.name,
         "summary": summary.rstrip("."),
         "tags": [path.removeprefix("/api/v1/").strip("/").split("/")[0] or "index"],
@@ -105,14 +107,14 @@ def _operation(path: str, declared: Operation, named: dict[type[BaseModel], Any]
         "responses": _responses(declared, named),
     }
     if rest.strip():
-        made["description"] = " ".join(rest.split())
+        described["description"] = " ".join(rest.split())
     if declared.body:
-        made["requestBody"] = declared.body
+        described["requestBody"] = declared.body
     if declared.scope:
         # On loopback an API may be open: then no key is needed.
-        made["security"] = [{"key": []}, {"header": []}, {}]
-        made["x-scope"] = declared.scope
-    return made
+        described["security"] = [{"key": []}, {"header": []}, {}]
+        described["x-scope"] = declared.scope
+    return described
 
 
 def _names(path: str) -> list[dict[str, Any]]:
@@ -122,44 +124,51 @@ def _names(path: str) -> list[dict[str, Any]]:
 
 
 def _parameters(declared: Operation) -> list[dict[str, Any]]:
-    made = []
+    parameters = []
     for name, field in declared.query.model_fields.items():
-        one: dict[str, Any] = {"name": name, "in": "query", "schema": parameter_schema(declared.query, name)}
-        one["description"] = field.description or ""
+        schema = parameter_schema(declared.query, name)
+        parameter: dict[str, Any] = {"name": name, "in": "query", "schema": schema, "description": field.description or ""}
         if field.is_required():
-            one["required"] = True
+            parameter["required"] = True
         if get_origin(field.annotation) is tuple:
-            one |= {"style": "form", "explode": True}
-        made.append(one)
-    return made
+            parameter |= {"style": "form", "explode": True}
+        parameters.append(parameter)
+    return parameters
 
 
 def _responses(declared: Operation, named: dict[type[BaseModel], Any]) -> dict[str, Any]:
-    made: dict[str, Any] = {}
+    responses: dict[str, Any] = {}
     for status, model in declared.answers.items():
         content: dict[str, Any] = {
             media: {"schema": named[model] if media == "application/json" else {"type": "string"}} for media in declared.media
         }
-        if declared.table:
+        if declared.is_list:
             content |= {media: {} for name, media in MEDIA.items() if name != "json"}
-        made[str(status)] = {"description": HTTPStatus(status).phrase, "content": content}
+        responses[str(status)] = {"description": HTTPStatus(status).phrase, "content": content}
     if HTTPStatus.OK in declared.answers and "text/event-stream" not in declared.media:
-        made["304"] = {"description": "Not Modified: what If-None-Match names is still so"}
-    codes = [*ALWAYS, *(KEYED + ASKING if declared.scope else ()), *(["not_acceptable"] if declared.table else ())]
-    by_status: dict[int, list[str]] = {}
-    for code in [*codes, *declared.codes]:
-        by_status.setdefault(CODES[code][0], []).append(f"`{code}`: {CODES[code][1]}")
-    for status, meanings in sorted(by_status.items()):
+        responses["304"] = {"description": "Not Modified: the answer that If-None-Match names is still the same"}
+    for status, meanings in sorted(_problems(declared).items()):
         problem = {"application/problem+json": {"schema": named[Problem]}}
-        if str(status) in made:
-            made[str(status)]["content"] |= problem
+        if str(status) in responses:
+            responses[str(status)]["content"] |= problem
         else:
             # The server in front of the application refuses a long address in its own way.
             content = {**problem, "text/html": {}} if status == HTTPStatus.REQUEST_URI_TOO_LONG else problem
-            made[str(status)] = {"description": "; ".join(meanings), "content": content}
-    for number, response in made.items():
+            responses[str(status)] = {"description": "; ".join(meanings), "content": content}
+    for number, response in responses.items():
         response["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in _headers(number)}
-    return made
+    return responses
+
+
+def _problems(declared: Operation) -> dict[int, list[str]]:
+    """What the codes of an operation mean, by status."""
+    keyed = KEYED + READING if declared.scope else ()
+    of_list = ("not_acceptable",) if declared.is_list else ()
+    meanings: dict[int, list[str]] = {}
+    for code in (*ALWAYS, *keyed, *of_list, *declared.codes):
+        status, meaning = CODES[code]
+        meanings.setdefault(status, []).append(f"`{code}`: {meaning}")
+    return meanings
 
 
 def _headers(status: str) -> tuple[str, ...]:

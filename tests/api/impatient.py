@@ -5,13 +5,12 @@ from __future__ import annotations
 from flask import Flask
 
 from telemetry.api import create_app
-from telemetry.api.answers import streams
-from telemetry.api.core import connections, silence_timeout
+from telemetry.api.core import deadlines
 
 
 def app() -> Flask:
     """The application."""
-    streams.STALL_S = 3
-    silence_timeout.Connection.silence_s = 6.0
-    connections.QUERY_TIMEOUT_S = 5
+    deadlines.STALL_S = 3
+    deadlines.SILENCE_S = 6.0
+    deadlines.QUERY_S = 5
     return create_app()

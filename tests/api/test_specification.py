@@ -32,7 +32,7 @@ from schemathesis.specs.openapi.checks import (
 )
 from sqlalchemy import Engine
 
-from telemetry.api.core import problems
+from telemetry.api.core import codes
 from telemetry.store import apikeys
 
 USUAL_CASES = 12
@@ -113,7 +113,7 @@ def test_the_page_needs_nothing_from_elsewhere(client: FlaskClient) -> None:
 def test_every_code_is_in_the_specification_and_on_the_page_about_the_api(client: FlaskClient) -> None:
     about = (Path(__file__).parents[2] / "docs" / "API_SPECIFICATION.md").read_text()
     told = client.get("/api/v1/openapi.json").text
-    for code in problems.CODES:
+    for code in codes.CODES:
         assert f'"{code}"' in told
         assert f"`{code}`" in about
 

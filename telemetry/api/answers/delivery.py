@@ -1,4 +1,4 @@
-"""How answers travel: an ETag on what is whole, compression for those who accept it, CORS for the origins that are set."""
+"""How answers travel: with an ETag unless they are streams, compressed for readers who accept it, with CORS for set origins."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from telemetry.api.core.connections import Connections
 
 TEXT = [*(MEDIA[name] for name in ("json", "ndjson", "csv")), "application/problem+json"]
 COMPRESSED = [*TEXT, "text/html", "text/css", "text/javascript"]
-SHOWN = ["ETag", "Retry-After", "X-Request-ID", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"]
+EXPOSED = ["ETag", "Retry-After", "X-Request-ID", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"]
 
 
 def install(app: Flask) -> None:
-    """See to every answer of an application."""
-    # Level 1 of zstd and deflate, and 4 of gzip: faster than the network that they save. A stream is no gzip, as the
-    # library cannot make one in pieces.
+    """Add these headers and codings to every answer of an application."""
+    # Level 1 of zstd and deflate, and 4 of gzip, cost less time than the network they save. The library cannot make gzip in
+    # pieces, so streams are deflate.
     app.config.update(
         COMPRESS_MIMETYPES=COMPRESSED,
         COMPRESS_ALGORITHM=["zstd", "gzip"],
@@ -29,10 +29,10 @@ def install(app: Flask) -> None:
         COMPRESS_LEVEL=4,
     )
     Compress(app)
-    where: Connections = app.extensions["connections"]
-    if where.settings.api_cors_origins:
-        CORS(app, origins=list(where.settings.api_cors_origins), expose_headers=SHOWN, max_age=600)
-    # The last that is asked for is the first that runs: the tag is of the answer as it is before it is compressed.
+    connections: Connections = app.extensions["connections"]
+    if connections.settings.api_cors_origins:
+        CORS(app, origins=list(connections.settings.api_cors_origins), expose_headers=EXPOSED, max_age=600)
+    # What is registered last runs first: the tag is of the answer before it is compressed.
     app.after_request(_tag)
 
 
@@ -42,7 +42,7 @@ def _tag(response: Response) -> Response:
     response.headers.setdefault("Cache-Control", "private, no-cache")
     response.vary.update(["Accept", "Authorization", "X-API-Key"])
     if response.status_code == HTTPStatus.OK and not response.is_streamed:
-        # Weak, as the same answer has another byte sequence for each way of compressing it.
+        # Weak, because the same answer is another byte sequence for each way of compressing it.
         response.add_etag(weak=True)
         response.make_conditional(request)
     return response

@@ -1,30 +1,37 @@
-"""Answers that last as long as their reader takes: a few at a time, and no longer than a reader has use for.
+"""Streams: answers that are sent piece by piece. Each process carries a bounded number at once, each for a limited time.
 
-Each occupies a thread of the server. So a process carries few of them, whatever they hold, and the other threads are
-left for what is answered at once; and a reader who takes nothing any more is let go.
+A stream occupies a thread of the server until its reader has taken it all. The bound leaves threads for short answers. A reader
+who takes nothing for a while is disconnected.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from threading import BoundedSemaphore
 from time import monotonic
 from typing import cast
 
-from flask import Flask, current_app, request
+from flask import Flask, Response, current_app, request
 
+from telemetry.api.core import deadlines
 from telemetry.api.core.problems import ProblemError
 from telemetry.settings import Settings
 
-# A piece that a reader has not taken in this time will not be taken at all.
-STALL_S = 60
-# The longest export.
-LASTS_S = 1800
-
 
 class StreamEndedError(Exception):
-    """A stream has lasted too long: the connection is broken off, so that nobody takes the half of it for the whole."""
+    """A stream lasted too long. The connection is broken off, so that the reader cannot take half of it for the whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """An answer in pieces. `close` is called at its end, also when nobody asked for the first piece."""
+
+    pieces: Iterator[bytes]
+    media: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    close: Callable[[], object] | None = None
 
 
 def install(app: Flask, settings: Settings) -> None:
@@ -32,23 +39,30 @@ def install(app: Flask, settings: Settings) -> None:
     app.extensions["streams"] = BoundedSemaphore(settings.api_streams)
 
 
-def begin() -> Callable[[], None]:
-    """Take a place, and keep its reader to the limit; what is returned gives the place back. Raises ProblemError."""
+def response(stream: Stream) -> Response:
+    """The answer of a stream, which holds a place until it is closed. Raises ProblemError if there is no free place."""
     places = cast("BoundedSemaphore", current_app.extensions["streams"])
     if not places.acquire(blocking=False):
-        raise ProblemError("too_many_streams", "as many streams as this process carries are open; try again a little later")
-    # The server's own socket has no limit: a reader who stands still would keep the thread for ever.
+        raise ProblemError(
+            "too_many_streams", "this process has as many streams open as it can carry; try again a little later"
+        )
+    # The server's own socket has no time limit, so a reader who stands still would keep the thread for ever.
     connection = request.environ.get("gunicorn.socket")
     if connection is not None:
         with suppress(OSError):
-            connection.settimeout(STALL_S)
-    return places.release
+            connection.settimeout(deadlines.STALL_S)
+    answer = Response(stream.pieces, mimetype=stream.media, headers=dict(stream.headers))
+    if stream.close is not None:
+        answer.call_on_close(stream.close)
+    answer.call_on_close(places.release)
+    return answer
 
 
-def lasting(pieces: Iterator[bytes], lasts_s: float = LASTS_S) -> Iterator[bytes]:
-    """Pieces, until the longest stream is over. Raises StreamEndedError."""
+def limited(pieces: Iterator[bytes], lasts_s: float | None = None) -> Iterator[bytes]:
+    """The pieces, for `lasts_s` at most (EXPORT_S unless given). Raises StreamEndedError."""
+    lasts_s = deadlines.EXPORT_S if lasts_s is None else lasts_s
     until = monotonic() + lasts_s
     for piece in pieces:
         yield piece
         if monotonic() > until:
-            raise StreamEndedError(f"a stream was still under way after {lasts_s:g} s")
+            raise StreamEndedError(f"a stream was still open after {lasts_s:g} s")

@@ -1,4 +1,4 @@
-"""What every request gets: an id, which the answer carries and each line of the log about it, and one line in that log."""
+"""Gives every request an id, which its answer and each line of the log about it carry, and one line in the access log."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def _begin() -> None:
 
 def _end(response: Response) -> Response:
     response.headers[HEADER] = g.request_id
-    # What was sent by one person is shown to others: nothing of it may be taken for a page.
+    # Answers show to one person what another has sent: no browser may take any of it for a page.
     response.headers["X-Content-Type-Options"] = "nosniff"
     level = logging.DEBUG if is_probe() else logging.INFO
     if log.isEnabledFor(level):
         duration_ms = round(1000 * (monotonic() - g.began_s), 1)
-        # Not the parameters: a key that was put there by mistake would stay in the log.
+        # Without the parameters: a key that was put there by mistake would stay in the log.
         with logs.about(
             method=request.method,
             path=request.path,
@@ -55,12 +55,12 @@ def _end(response: Response) -> Response:
 
 
 def route() -> str:
-    """The rule that a request follows, such as /api/v1/gpus/<gpu>: anybody can ask for any path."""
+    """The rule of the request's path, such as /api/v1/gpus/<gpu>; `none` if there is none. Their number is bounded."""
     return request.url_rule.rule.replace("<path:", "<") if request.url_rule else "none"
 
 
 def is_probe() -> bool:
-    """Whether the request is one of those that come every few seconds from those who watch."""
+    """Whether the request is for health or metrics, as monitoring sends them every few seconds."""
     return request.path.startswith(("/health", "/api/v1/health")) or request.path == "/metrics"
 
 

@@ -1,6 +1,7 @@
-"""A database connection that does not wait for ever. The time limits of Postgres rest with it: frozen, it keeps none.
+"""A database connection that gives up when the server falls silent.
 
-Owns the limit on silence. When it is over, the query is cancelled as well as can be, and the connection closed.
+Postgres enforces its own timeouts, so a frozen server enforces none. When nothing arrived for too long, the query is cancelled
+if the server still listens, and the connection is closed.
 """
 
 from __future__ import annotations
@@ -13,36 +14,33 @@ from typing import Any, TypeVar
 import psycopg
 from sqlalchemy import Engine, event
 
-# More than a statement may take: where Postgres still keeps its own limit, that one comes first.
-SILENCE_S = 17.0
-# How long a server that may be frozen is asked to give up a query.
-CANCEL_S = 1.0
+from telemetry.api.core import deadlines
 
 T = TypeVar("T")
 
 
 class _SilentError(Exception):
-    """Nothing came for too long."""
+    """Nothing arrived for too long."""
 
 
-class Connection(psycopg.Connection[Any]):
-    """A connection that hears nothing for `silence_s` at most."""
+class TimedConnection(psycopg.Connection[Any]):
+    """A connection that waits for `silence_s` at most until something arrives. Raises psycopg.errors.QueryCanceled then."""
 
-    silence_s = SILENCE_S
+    silence_s = deadlines.SILENCE_S
 
     def wait(self, gen: Generator[Any, Any, T], *args: Any, **named: Any) -> T:
-        """What psycopg waits with, whatever it waits for."""
+        """Every wait of psycopg goes through this method."""
         try:
-            wanted = next(gen)
+            first_wait = next(gen)
         except StopIteration as end:
-            # Nothing to wait for, such as a row of COPY that is here already: there are millions of them.
-            found: T = end.value
-            return found
+            # Nothing to wait for, such as a row of COPY that has arrived already. There are millions of them.
+            result: T = end.value
+            return result
         try:
-            return super().wait(_bounded(gen, wanted, self.silence_s), *args, **named)
+            return super().wait(_limited(gen, first_wait, self.silence_s), *args, **named)
         except _SilentError:
             with suppress(psycopg.Error, OSError):
-                self.cancel_safe(timeout=CANCEL_S)
+                self.cancel_safe(timeout=deadlines.CANCEL_S)
             self.close()
             raise psycopg.errors.QueryCanceled(f"nothing came from the database for {self.silence_s:g} s") from None
 
@@ -52,19 +50,22 @@ def install(engine: Engine) -> None:
 
     @event.listens_for(engine, "do_connect")
     def connect(_dialect: Any, _record: Any, args: Any, parameters: Any) -> Any:
-        return Connection.connect(*args, **parameters)
+        connection = TimedConnection.connect(*args, **parameters)
+        connection.silence_s = deadlines.SILENCE_S
+        return connection
 
 
-def _bounded(gen: Generator[Any, Any, T], wanted: Any, silence_s: float) -> Generator[Any, Any, T]:
+def _limited(gen: Generator[Any, Any, T], wait: Any, silence_s: float) -> Generator[Any, Any, T]:
+    """The waits of `gen`, of which `wait` is the first, until nothing arrived for `silence_s`."""
     heard = monotonic()
     try:
         while True:
-            ready = yield wanted
+            ready = yield wait
             if ready:
                 heard = monotonic()
             elif monotonic() - heard > silence_s:
                 raise _SilentError
-            wanted = gen.send(ready)
+            wait = gen.send(ready)
     except StopIteration as end:
-        found: T = end.value
-        return found
+        result: T = end.value
+        return result

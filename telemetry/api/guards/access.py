@@ -1,7 +1,7 @@
 """Who may ask: API keys and their scopes. A key comes as `Authorization: Bearer …` or as `X-API-Key`.
 
-Owns the judgement on one request. Keys are kept, hashed, by `telemetry.store.apikeys`; people make them with
-`telemetry apikey`. With TELEMETRY_API_ACCESS=open whoever is on this machine may do anything without one.
+This module judges one request. Keys are stored, hashed, by `telemetry.store.apikeys`; people make them with `telemetry apikey`.
+With TELEMETRY_API_ACCESS=open anyone on this machine may do anything without a key.
 """
 
 from __future__ import annotations
@@ -19,34 +19,35 @@ from telemetry.store import apikeys
 
 Scope = Literal["read", "ingest", "admin"]
 SCOPES = apikeys.SCOPES
-# What proxies tell of themselves, beside all that begins with X-Forwarded-.
+# Headers by which proxies reveal themselves, beside all that begin with X-Forwarded-.
 PROXIED = {"forwarded", "via", "x-real-ip", "x-client-ip", "x-original-forwarded-for", "true-client-ip", "cf-connecting-ip"}
 LOCAL_NAMES = {"localhost", "127.0.0.1", "::1"}
 
 
 def require(scope: Scope | None) -> None:
-    """Let the request pass if it may do what takes this scope (None: anybody may). Raises ProblemError."""
+    """Let the request pass if its key has a scope (None: anybody may pass). Raises ProblemError."""
     if scope is None:
         return
-    given = _given()
-    if given is None:
+    text = _sent_key()
+    if text is None:
         if connections().settings.api_access == "open" and is_local():
             return
         raise ProblemError("unauthorized", "send an API key as Authorization: Bearer KEY; telemetry apikey create makes one")
-    found = apikeys.verify(database(), given)
-    if found is None:
-        _good().pop(_digest(given), None)
-        raise ProblemError("unauthorized", "this API key is unknown, expired or revoked; telemetry apikey list tells")
-    g.key = found.name
-    _good()[_digest(given)] = found.public
-    if scope not in found.scopes and "admin" not in found.scopes:
-        raise ProblemError("forbidden", f"this takes a key with the scope {scope}; this one has {', '.join(found.scopes)}")
+    key = apikeys.verify(database(), text)
+    if key is None:
+        _verified().pop(_digest(text), None)
+        raise ProblemError("unauthorized", "this API key is unknown, expired or revoked; telemetry apikey list shows all keys")
+    g.key = key.name
+    _verified()[_digest(text)] = key.public
+    if scope not in key.scopes and "admin" not in key.scopes:
+        scopes = ", ".join(key.scopes)
+        raise ProblemError("forbidden", f"this operation needs a key with the scope {scope}; this key has {scopes}")
 
 
-def known() -> str | None:
-    """The public part of the request's key, if this process found that key good before. It asks nobody."""
-    given = _given()
-    return _good().get(_digest(given)) if given else None
+def verified_key() -> str | None:
+    """The public part of the request's key, if this process found the key valid before. It does not ask the database."""
+    text = _sent_key()
+    return _verified().get(_digest(text)) if text else None
 
 
 def actor() -> str:
@@ -55,18 +56,18 @@ def actor() -> str:
 
 
 def is_local() -> bool:
-    """Whether the request comes from this machine, from no proxy that says so and from no page of another site.
+    """Whether the request comes from this machine, through no proxy that reveals itself and from no page of another site.
 
-    A web page from anywhere can have a browser on this machine send requests here: the name it asks for (Host) tells, and
-    where the page came from (Origin). A proxy on this machine that hides what it is cannot be told from a person.
+    A web page from anywhere can make a browser on this machine send requests here. The name it asks for (Host) reveals that,
+    and so does where the page came from (Origin). A proxy on this machine that hides itself looks like a person.
     """
     if any(name.lower() in PROXIED or name.lower().startswith("x-forwarded-") for name in dict(request.headers)):
         return False
-    named = urlsplit(f"//{request.host}").hostname
+    host = urlsplit(f"//{request.host}").hostname
     origin = request.headers.get("Origin")
-    if named not in LOCAL_NAMES or (origin and origin not in _own_origins()):
+    if host not in LOCAL_NAMES or (origin and origin not in _own_origins()):
         return False
-    # Nothing is told of who asks over a Unix socket: only those on this machine can.
+    # A request over a Unix socket has no address: only this machine can send it.
     address = request.remote_addr
     return not address or ip_address(address.partition("%")[0]).is_loopback
 
@@ -76,17 +77,17 @@ def _own_origins() -> set[str]:
     return {f"{request.scheme}://{request.host}", *allowed}
 
 
-def _good() -> dict[bytes, str]:
-    """Keys that this process found good, by digest: as many as there are keys."""
-    found: dict[bytes, str] = current_app.extensions.setdefault("good_keys", {})
-    return found
+def _verified() -> dict[bytes, str]:
+    """The public parts of keys that this process found valid, by the digests of the keys. There are no more than keys."""
+    keys: dict[bytes, str] = current_app.extensions.setdefault("verified_keys", {})
+    return keys
 
 
 def _digest(key: str) -> bytes:
     return sha256(key.encode(errors="replace")).digest()
 
 
-def _given() -> str | None:
+def _sent_key() -> str | None:
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return key.strip()

@@ -1,6 +1,6 @@
-"""Rate limits: how many requests a key, or an address without one, may make. Counted in Redis, for all processes together.
+"""Rate limits: how many requests a key may make, or an address without one. Redis counts them for all processes together.
 
-While the broker is away each process counts for itself: a limit is no reason to stop answering.
+While the broker is away each process counts for itself, so that the API goes on answering.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from telemetry.api.core.request_log import is_probe
 from telemetry.api.guards import access
 from telemetry.progress.keys import Keys
 
-# Where the limiter says when the next request may come.
-TOLD = "X-Retry-After"
+# The header in which the limiter says when the next request may come.
+LIMITER_RETRY_AFTER = "X-Retry-After"
 
 
 def install(app: Flask) -> None:
-    """Limit every request but those of probes and of Prometheus. The headers X-RateLimit-… tell where one stands."""
-    where: Connections = app.extensions["connections"]
-    rate = where.settings.api_rate_limit
+    """Limit every request except those of monitoring. The headers X-RateLimit-… say how many are left."""
+    connections: Connections = app.extensions["connections"]
+    rate = connections.settings.api_rate_limit
     if rate is None:
         return
-    app.after_request(_later)
-    pool: Any = where.broker.connection_pool
-    options = {"connection_pool": pool, "key_prefix": Keys(where.settings.key_prefix).rates()}
+    app.after_request(_retry_after)
+    pool: Any = connections.broker.connection_pool
+    options = {"connection_pool": pool, "key_prefix": Keys(connections.settings.key_prefix).rates()}
     limiter = Limiter(
-        _who,
+        _client,
         app=app,
         application_limits=[rate],
         headers_enabled=True,
-        header_name_mapping={HeaderNames.RETRY_AFTER: TOLD},
-        # The URL only says what it is: the pool knows the way, TLS and passwords.
+        header_name_mapping={HeaderNames.RETRY_AFTER: LIMITER_RETRY_AFTER},
+        # The URL only names the kind of storage: the pool has the address, TLS and passwords.
         storage_uri="redis://",
         storage_options=options,
         in_memory_fallback=[rate],
@@ -44,16 +44,16 @@ def install(app: Flask) -> None:
     limiter.request_filter(is_probe)
 
 
-def _later(response: Response) -> Response:
-    # The limiter tells everybody when to come again; who was not refused by it need not wait for it.
-    after = response.headers.pop(TOLD, None)
+def _retry_after(response: Response) -> Response:
+    # The limiter says it in every answer. Only a refused client needs to wait.
+    after = response.headers.pop(LIMITER_RETRY_AFTER, None)
     if after is not None and response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
         response.headers["Retry-After"] = after
     return response
 
 
-def _who() -> str:
-    # Only a key that was found good: who makes keys up would get a count for each. The first request of a key is its
-    # address' own.
-    known = access.known()
-    return f"key:{known}" if known else f"address:{request.remote_addr}"
+def _client() -> str:
+    # Only a key that was found valid has a count of its own, or made-up keys would get one each. The first request with a key
+    # counts for its address.
+    key = access.verified_key()
+    return f"key:{key}" if key else f"address:{request.remote_addr}"

@@ -8,10 +8,13 @@ from flask import Blueprint
 from pydantic import BaseModel
 
 from telemetry.api.answers import cursors
-from telemetry.api.answers.tables import Continued, Page, Table
-from telemetry.api.core.parameters import Followed
-from telemetry.api.operations import operation
+from telemetry.api.answers.pages import Continued, Page
+from telemetry.api.answers.tables import Table
+from telemetry.api.core.queries import Followed
+from telemetry.api.operations import listing
 from telemetry.store import audit_log
+
+ENDS = {"id": cursors.whole}
 
 blueprint = Blueprint("audit", __name__)
 
@@ -27,11 +30,8 @@ class AuditEntry(BaseModel):
     detail: str
 
 
-@operation(blueprint, "/audit", Continued[AuditEntry], Followed, scope="admin", table=True)
-def list_audit(query: Followed) -> Table:
-    """The audit log, the latest first: API keys made and revoked, files uploaded."""
-    page = Page.of(query)
-    after = cursors.read(query.cursor, cursors.whole)
-    return Table(
-        AuditEntry, lambda most: audit_log.entries(most, page.offset, after), page, query.format, cursor=lambda row: [row.id]
-    )
+@listing(blueprint, "/audit", Continued[AuditEntry], Followed, scope="admin")
+def list_audit(_: Followed, page: Page) -> Table:
+    """The audit log, the latest entry first: API keys made and revoked, files uploaded."""
+    (before,) = page.after(ENDS) or (None,)
+    return Table(AuditEntry, audit_log.entries(before), page, ends=ENDS)

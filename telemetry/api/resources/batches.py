@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from flask import Blueprint
 from pydantic import BaseModel, Field
 
 from telemetry.api.answers import cursors
-from telemetry.api.answers.tables import Continued, Page, Table
-from telemetry.api.core.parameters import MAX_ID, Followed, Text, Whole
-from telemetry.api.operations import operation
+from telemetry.api.answers.pages import Continued, Page
+from telemetry.api.answers.tables import Table
+from telemetry.api.core.parameters import MAX_ID, Text, Whole
+from telemetry.api.core.queries import Followed
+from telemetry.api.operations import listing
 from telemetry.store.read import ingest
+from telemetry.store.read.places import Place
+
+ENDS = {"committed_at": cursors.moment, "edge": cursors.name, "id": cursors.name}
 
 blueprint = Blueprint("batches", __name__)
 
@@ -43,24 +48,14 @@ class Batch(BaseModel):
 class BatchQuery(Followed):
     """Which batches."""
 
-    edge: Text | None = Field(None, description="of this edge alone")
-    source: Whole | None = Field(None, ge=1, le=MAX_ID, description="of this source alone, by its id")
-    status: Literal["stored", "dead"] | None = Field(None, description="of this status alone")
+    edge: Text | None = Field(None, description="only those of this edge")
+    source: Whole | None = Field(None, ge=1, le=MAX_ID, description="only those of this source, by its id")
+    status: Literal["stored", "dead"] | None = Field(None, description="only those of this status")
 
 
-@operation(blueprint, "/batches", Continued[Batch], BatchQuery, table=True)
-def list_batches(query: BatchQuery) -> Table:
+@listing(blueprint, "/batches", Continued[Batch], BatchQuery)
+def list_batches(query: BatchQuery, page: Page) -> Table:
     """Batches, those committed last first."""
-    page = Page.of(query)
-    after = cursors.read(query.cursor, _place)
-    return Table(
-        Batch,
-        lambda most: ingest.batches(query.edge, query.source, query.status, most, page.offset, after),
-        page,
-        query.format,
-        cursor=lambda row: [row.committed_at, row.edge, row.id],
-    )
-
-
-def _place(micros: Any, edge: Any, batch: Any) -> ingest.Place:
-    return ingest.Place(cursors.moment(micros), cursors.name(edge), cursors.name(batch))
+    place = page.after(ENDS)
+    after = Place(place[0], place[1:]) if place else None
+    return Table(Batch, ingest.batches(query.filter(ingest.BatchFilter), after), page, ends=ENDS)

@@ -8,16 +8,19 @@ from flask import Blueprint
 from pydantic import BaseModel
 
 from telemetry.api.answers import cursors
-from telemetry.api.answers.tables import Continued, Page, Table
-from telemetry.api.core.parameters import Followed
-from telemetry.api.operations import operation
+from telemetry.api.answers.pages import Continued, Page
+from telemetry.api.answers.tables import Table
+from telemetry.api.core.queries import Followed
+from telemetry.api.operations import listing
 from telemetry.store.read import ingest
+
+ENDS = {"id": cursors.whole}
 
 blueprint = Blueprint("deadletters", __name__)
 
 
 class DeadLetter(BaseModel):
-    """A message that cannot be processed, and why. `telemetry deadletter` retries it or lets it go."""
+    """A message that cannot be processed, and why. `telemetry deadletter` retries or drops it."""
 
     id: int
     edge: str | None
@@ -27,11 +30,8 @@ class DeadLetter(BaseModel):
     died_at: datetime
 
 
-@operation(blueprint, "/dead-letters", Continued[DeadLetter], Followed, table=True)
-def list_dead_letters(query: Followed) -> Table:
+@listing(blueprint, "/dead-letters", Continued[DeadLetter], Followed)
+def list_dead_letters(_: Followed, page: Page) -> Table:
     """Dead letters in the order they died."""
-    page = Page.of(query)
-    after = cursors.read(query.cursor, cursors.whole)
-    return Table(
-        DeadLetter, lambda most: ingest.dead_letters(most, page.offset, after), page, query.format, cursor=lambda row: [row.id]
-    )
+    (after,) = page.after(ENDS) or (None,)
+    return Table(DeadLetter, ingest.dead_letters(after), page, ends=ENDS)

@@ -1,6 +1,6 @@
-"""`/openapi.json` and `/docs`: the specification, and a page to read and try it, which needs nothing from elsewhere.
+"""`/openapi.json` and `/docs`: the specification, and a page to read it and try it out, which works without the internet.
 
-The page is Swagger UI; its files come with the package `offapi`.
+The page is Swagger UI. Its files come with the package `offapi`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict
 
 from telemetry.api import specification
 from telemetry.api.answers import encodings
-from telemetry.api.core.parameters import Query
 from telemetry.api.core.problems import ProblemError
+from telemetry.api.core.queries import Query
 from telemetry.api.operations import operation
 
 ASSETS = {"swagger_bundle.js": "text/javascript", "swagger_style.css": "text/css"}
@@ -52,18 +52,18 @@ class Specification(BaseModel):
 
 @operation(blueprint, "/openapi.json", Specification, Query, scope=None)
 def show_specification(_: Query) -> Response:
-    """The specification of all this, in OpenAPI 3.1."""
-    made: bytes | None = current_app.extensions.get("specification")
-    if made is None:
-        made = current_app.extensions["specification"] = encodings.json(specification.build(current_app))
-    return Response(made, mimetype="application/json")
+    """The specification of this API, in OpenAPI 3.1."""
+    body: bytes | None = current_app.extensions.get("specification")
+    if body is None:
+        body = current_app.extensions["specification"] = encodings.json(specification.build(current_app))
+    return Response(body, mimetype="application/json")
 
 
 @operation(blueprint, "/docs", BaseModel, Query, scope=None, media=("text/html",))
 def show_docs(_: Query) -> Response:
-    """A page to read the specification on, and to try it."""
-    told = {"style": "swagger_style.css", "bundle": "swagger_bundle.js", "start": "start.js"}
-    page = PAGE.format(**{key: url_for("docs.show_asset", name=name) for key, name in told.items()})
+    """A page to read the specification and try it out."""
+    assets = {"style": "swagger_style.css", "bundle": "swagger_bundle.js", "start": "start.js"}
+    page = PAGE.format(**{key: url_for("docs.show_asset", name=name) for key, name in assets.items()})
     return Response(page, mimetype="text/html", headers={"Content-Security-Policy": POLICY})
 
 

@@ -7,16 +7,17 @@ from datetime import datetime
 from flask import Blueprint
 from pydantic import BaseModel
 
-from telemetry.api.answers.tables import Listed, Page, Table
-from telemetry.api.core.parameters import Tabular
-from telemetry.api.operations import operation
+from telemetry.api.answers.pages import Listed, Page
+from telemetry.api.answers.tables import Table
+from telemetry.api.core.queries import Tabular
+from telemetry.api.operations import listing
 from telemetry.store.read import ingest
 
 blueprint = Blueprint("edges", __name__)
 
 
 class Edge(BaseModel):
-    """An edge: its name is cluster/node."""
+    """An edge. Its name is cluster/node."""
 
     name: str
     sources: int
@@ -24,8 +25,7 @@ class Edge(BaseModel):
     last_commit: datetime | None
 
 
-@operation(blueprint, "/edges", Listed[Edge], Tabular, table=True)
-def list_edges(query: Tabular) -> Table:
-    """Edges by name, with how many sources each has and when something of it was committed last."""
-    page = Page.of(query)
-    return Table(Edge, lambda most: ingest.edges(most, page.offset), page, query.format)
+@listing(blueprint, "/edges", Listed[Edge], Tabular)
+def list_edges(_: Tabular, page: Page) -> Table:
+    """Edges by name, with how many sources each has, and when something of it was committed last."""
+    return Table(Edge, ingest.edges(), page)

@@ -1,4 +1,4 @@
-"""`/query` and `/latest`: questions about many GPUs at once."""
+"""`/query`: one metric aggregated over many GPUs at once."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ from datetime import UTC, datetime, timedelta
 from flask import Blueprint
 from pydantic import BaseModel, Field
 
-from telemetry.api.answers.tables import Listed, Page, Table
-from telemetry.api.core.connections import database
-from telemetry.api.core.parameters import Query, Spanned, Step, Tabular, Text, Whole
-from telemetry.api.operations import operation
-from telemetry.api.resources import gpus
-from telemetry.store.read import history
+from telemetry.api.answers.pages import Listed, Page
+from telemetry.api.answers.tables import Table
+from telemetry.api.core.parameters import Step, Text, Whole
+from telemetry.api.core.queries import Spanned, Tabular
+from telemetry.api.operations import listing
+from telemetry.readings.aggregates import Aggregate, Group
+from telemetry.store.read.history import fleet
+from telemetry.store.read.history.selection import SeriesFilter, Span
 
-# What is aggregated when no start is given: all of history would be the surest way into the time limit.
+# What is aggregated when no start is given: all of history would be sure to take too long.
 DEFAULT_SPAN = timedelta(hours=1)
 
 blueprint = Blueprint("fleet", __name__)
 
 
-class Aggregate(BaseModel):
-    """An aggregate of a group's readings in a step; `timestamp` is null without steps, as is what was not grouped by."""
+class GroupAggregate(BaseModel):
+    """An aggregate of a group's readings in a step. `timestamp` is null without steps; so is what was not grouped by."""
 
     timestamp: datetime | None
     host: str | None
@@ -34,81 +36,38 @@ class Aggregate(BaseModel):
     readings: int
 
 
-class Latest(BaseModel):
-    """The latest reading of a series."""
-
-    timestamp: datetime
-    gpu: str
-    host: str | None
-    index: int | None
-    metric: str
-    value: float | None
-    unit: str | None
-    labels: dict[str, str]
-
-
-class Some(Query):
-    """Some of the fleet."""
-
-    host: Text | None = Field(None, description="of this host alone")
-    model: Text | None = Field(None, description="of GPUs of this model alone")
-    namespace: Text | None = Field(None, description="of pods of this namespace alone")
-    pod: Text | None = Field(None, description="of this pod alone")
-
-
-class FleetQuery(Spanned, Some, Tabular):
+class FleetQuery(Spanned, Tabular):
     """What is aggregated over which GPUs, by what."""
 
+    host: Text | None = Field(None, description="only of this host")
+    model: Text | None = Field(None, description="only of GPUs of this model")
+    namespace: Text | None = Field(None, description="only of pods of this namespace")
+    pod: Text | None = Field(None, description="only of this pod")
     metric: Text = Field(description="the metric that is aggregated")
-    agg: history.Aggregate = Field("avg", description="how readings become one value")
-    by: tuple[history.Group, ...] = Field((), max_length=6, description="a value for each of these; may be repeated")
-    step: Step | None = Field(None, description="a value for each step of this length; one for the whole span unless told")
-    top: Whole | None = Field(None, ge=1, le=1000, description="the groups with the largest value over the span, so many")
+    agg: Aggregate = Field("avg", description="how readings become one value")
+    by: tuple[Group, ...] = Field((), max_length=6, description="a value for each of these; may be repeated")
+    step: Step | None = Field(None, description="a value for each step of this length; if not given, one for the whole span")
+    top: Whole | None = Field(
+        None, ge=1, le=1000, description="only so many groups, those with the largest value over the span"
+    )
+
+    def span(self) -> Span:
+        """The span, which begins an hour before its end unless a start is given."""
+        if self.start_time is not None:
+            return Span(self.start_time, self.end_time)
+        end = self.end_time or datetime.now(UTC)
+        try:
+            return Span(end - DEFAULT_SPAN, self.end_time)
+        except OverflowError:
+            return Span(end, self.end_time)
 
 
-class SeriesQuery(Some):
-    """Which series."""
-
-    gpu: Text | None = Field(None, description="of this GPU alone: UUID or host:index")
-    metric: tuple[Text, ...] = Field((), max_length=50, description="of these metrics alone; may be repeated")
-
-
-class LatestQuery(SeriesQuery, Tabular):
-    """The latest readings of which series."""
-
-
-@operation(blueprint, "/query", Listed[Aggregate], FleetQuery, table=True)
-def query_fleet(query: FleetQuery) -> Table:
-    """One metric aggregated over the fleet: by groups, in steps, the top groups alone.
+@listing(blueprint, "/query", Listed[GroupAggregate], FleetQuery)
+def query_fleet(query: FleetQuery, page: Page) -> Table:
+    """One metric aggregated over the fleet: by groups, in steps, of the top groups alone.
 
     Without start_time the last hour before end_time, or before now, is aggregated.
     """
-    end = query.end_time
-    start = query.start_time or _before(end or datetime.now(UTC))
-    some = history.Filter(host=query.host, model=query.model, namespace=query.namespace, pod=query.pod, metrics=(query.metric,))
-    wanted = history.FleetQuery(some, history.Span(start, end), query.by, query.agg, query.step, query.top)
-    page = Page.of(query)
-    return Table(Aggregate, lambda most: history.fleet(wanted, most, page.offset), page, query.format)
-
-
-@operation(blueprint, "/latest", Listed[Latest], LatestQuery, table=True, codes=("gpu_not_found",))
-def list_latest(query: LatestQuery) -> Table:
-    """The latest reading of each series, by host, index and metric."""
-    some = of_series(query)
-    page = Page.of(query)
-    return Table(Latest, lambda most: history.latest(some, most, page.offset), page, query.format)
-
-
-def of_series(query: SeriesQuery) -> history.Filter:
-    """The filter of a query. Raises ProblemError if there is no such GPU."""
-    gpu_id = None
-    if query.gpu is not None:
-        gpu_id = gpus.found(database(), query.gpu).id
-    return history.Filter(gpu_id, query.host, query.model, query.namespace, query.pod, query.metric)
-
-
-def _before(end: datetime) -> datetime:
-    try:
-        return end - DEFAULT_SPAN
-    except OverflowError:
-        return end
+    some = query.filter(SeriesFilter, gpu_id=None, metrics=(query.metric,))
+    asked = fleet.Aggregation(some, query.span(), query.by, query.agg, query.step, query.top)
+    return Table(GroupAggregate, fleet.aggregate(asked), page)

@@ -1,4 +1,4 @@
-"""`/gpus`: the GPUs, and what is known of one."""
+"""`/gpus`: the GPUs, and what is measured of one."""
 
 from __future__ import annotations
 
@@ -7,29 +7,21 @@ from typing import Any
 
 from flask import Blueprint
 from pydantic import BaseModel, Field
-from sqlalchemy import Connection
 
-from telemetry.api.answers.tables import Counted, Listed, Page, Table
-from telemetry.api.core.connections import database
-from telemetry.api.core.parameters import Instant, Query, Tabular, Text, is_name
-from telemetry.api.core.problems import ProblemError
-from telemetry.api.operations import operation
-from telemetry.store.read import inventory, totals
+from telemetry.api.answers.columns import row_of
+from telemetry.api.answers.pages import Counted, Listed, Page
+from telemetry.api.answers.tables import Table
+from telemetry.api.core import lookups
+from telemetry.api.core.parameters import Instant, Text
+from telemetry.api.core.queries import Query, Tabular
+from telemetry.api.operations import listing, operation
+from telemetry.store.read import inventory
 
 blueprint = Blueprint("gpus", __name__)
 
 
-class Gpu(BaseModel):
+class Gpu(row_of(inventory.gpu_columns())):  # type: ignore[misc]
     """A GPU. `id` is its UUID, or host:index where a file had none."""
-
-    id: str
-    uuid: str | None
-    host: str | None
-    index: int | None
-    device: str | None
-    model: str | None
-    driver_version: str | None
-    first_seen: datetime
 
 
 class GpuMetric(BaseModel):
@@ -47,56 +39,30 @@ class GpuMetric(BaseModel):
 class GpuQuery(Tabular):
     """Which GPUs, in which order."""
 
-    host: Text | None = Field(None, description="on this host alone")
-    model: Text | None = Field(None, description="of this model alone")
-    driver: Text | None = Field(None, description="with this driver version alone")
-    namespace: Text | None = Field(None, description="that were used by a pod of this namespace")
-    pod: Text | None = Field(None, description="that were used by this pod")
-    seen_since: Instant | None = Field(None, description="that have a reading from then on; RFC 3339, or relative as -1h")
-    sort: inventory.GpuSort = Field("host", description="what they come in order of; - turns it round")
+    host: Text | None = Field(None, description="only those on this host")
+    model: Text | None = Field(None, description="only those of this model")
+    driver: Text | None = Field(None, description="only those with this driver version")
+    namespace: Text | None = Field(None, description="only those that a pod of this namespace used")
+    pod: Text | None = Field(None, description="only those that this pod used")
+    seen_since: Instant | None = Field(None, description="only those with a reading since then: RFC 3339, or relative as -1h")
+    sort: inventory.GpuSort = Field("host", description="what they are ordered by; - reverses the order")
 
 
-@operation(blueprint, "/gpus", Counted[Gpu], GpuQuery, table=True)
-def list_gpus(query: GpuQuery) -> Table:
+@listing(blueprint, "/gpus", Counted[Gpu], GpuQuery)
+def list_gpus(query: GpuQuery, page: Page) -> Table:
     """GPUs, by host and index unless sorted otherwise."""
-    wanted = inventory.GpuFilter(query.host, query.model, query.driver, query.namespace, query.pod, query.seen_since)
-    page = Page.of(query)
-    return Table(
-        Gpu,
-        lambda most: inventory.gpus(wanted, query.sort, most, page.offset),
-        page,
-        query.format,
-        total=lambda connection: connection.scalar(inventory.gpus_counted(wanted)) or 0,
-    )
+    some = query.filter(inventory.GpuFilter)
+    return Table(Gpu, inventory.gpus(some, query.sort), page, total=inventory.gpus_counted(some))
 
 
 @operation(blueprint, "/gpus/<path:gpu>", Gpu, Query, codes=("gpu_not_found",))
 def show_gpu(_: Query, gpu: str) -> dict[str, Any]:
     """One GPU, by its UUID or by host:index."""
-    row = found(database(), gpu)
-    return {
-        "id": row.identity,
-        "uuid": row.uuid,
-        "host": row.host,
-        "index": row.gpu_index,
-        "device": row.device,
-        "model": row.model,
-        "driver_version": row.driver_version,
-        "first_seen": row.first_seen,
-    }
+    row = lookups.gpu(gpu)
+    return {name: row[name] for name in Gpu.model_fields}
 
 
-@operation(blueprint, "/gpus/<path:gpu>/metrics", Listed[GpuMetric], Tabular, table=True, codes=("gpu_not_found",))
-def list_gpu_metrics(query: Tabular, gpu: str) -> Table:
+@listing(blueprint, "/gpus/<path:gpu>/metrics", Listed[GpuMetric], Tabular, codes=("gpu_not_found",))
+def list_gpu_metrics(_: Tabular, page: Page, gpu: str) -> Table:
     """The metrics of one GPU, by name."""
-    page = Page.of(query)
-    gpu_id = found(database(), gpu).id
-    return Table(GpuMetric, lambda most: inventory.gpu_metrics(gpu_id, most, page.offset), page, query.format)
-
-
-def found(connection: Connection, name: str) -> totals.Record:
-    """The GPU of a name. Raises ProblemError if there is none."""
-    row = totals.gpu(connection, name) if is_name(name) else None
-    if row is None:
-        raise ProblemError("gpu_not_found", "no GPU has this UUID or host:index; /api/v1/gpus lists those there are")
-    return row
+    return Table(GpuMetric, inventory.gpu_metrics(lookups.gpu(gpu)["gpu_id"]), page)

@@ -8,18 +8,18 @@ from typing import Any
 from flask import Blueprint
 from pydantic import BaseModel
 
-from telemetry.api.answers.tables import Listed, Page, Table
-from telemetry.api.core.connections import database
-from telemetry.api.core.parameters import Query, Tabular, is_name
-from telemetry.api.core.problems import ProblemError
-from telemetry.api.operations import operation
+from telemetry.api.answers.pages import Listed, Page
+from telemetry.api.answers.tables import Table
+from telemetry.api.core import lookups
+from telemetry.api.core.queries import Query, Tabular
+from telemetry.api.operations import listing, operation
 from telemetry.store.read import inventory
 
 blueprint = Blueprint("hosts", __name__)
 
 
 class Host(BaseModel):
-    """A host with how many GPUs of which models (separated by commas)."""
+    """A host, with how many GPUs of which models (separated by commas)."""
 
     name: str
     gpus: int
@@ -27,17 +27,13 @@ class Host(BaseModel):
     first_seen: datetime
 
 
-@operation(blueprint, "/hosts", Listed[Host], Tabular, table=True)
-def list_hosts(query: Tabular) -> Table:
+@listing(blueprint, "/hosts", Listed[Host], Tabular)
+def list_hosts(_: Tabular, page: Page) -> Table:
     """Hosts by name."""
-    page = Page.of(query)
-    return Table(Host, lambda most: inventory.hosts(None, most, page.offset), page, query.format)
+    return Table(Host, inventory.hosts(), page)
 
 
 @operation(blueprint, "/hosts/<path:host>", Host, Query, codes=("host_not_found",))
 def show_host(_: Query, host: str) -> dict[str, Any]:
     """One host by its name."""
-    row = database().execute(inventory.hosts(host, 1, 0)).first() if is_name(host) else None
-    if row is None:
-        raise ProblemError("host_not_found", "no GPU was seen on this host; /api/v1/hosts lists those there are")
-    return row._asdict()
+    return dict(lookups.row(inventory.hosts(host), host, "host_not_found"))

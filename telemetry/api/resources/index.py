@@ -1,4 +1,4 @@
-"""`/`: where things are, for whoever opens the address in a browser or with curl."""
+"""`/`: a list of the resources, for anyone who opens the address in a browser or with curl."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from flask import Blueprint, current_app
 from pydantic import BaseModel
 
 from telemetry.api import specification
-from telemetry.api.core.parameters import Query
+from telemetry.api.core.queries import Query
 from telemetry.api.operations import operation
 
 blueprint = Blueprint("index", __name__)
 
 
 class Index(BaseModel):
-    """What there is; `docs` is a page about it, `specification` the same for programs."""
+    """The resources. `docs` is a page about them, `specification` the same for programs."""
 
     name: str
     docs: str
@@ -26,10 +26,10 @@ class Index(BaseModel):
 @operation(blueprint, "/", Index, Query, scope=None)
 def show_index(_: Query) -> dict[str, Any]:
     """The resources there are."""
-    found = {path for path, _, _ in specification.operations(current_app)}
+    paths = {path for path, _, _ in specification.operations(current_app)}
     return {
         "name": "telemetry",
         "docs": "/api/v1/docs",
         "specification": "/api/v1/openapi.json",
-        "resources": sorted(found - {"/"}),
+        "resources": sorted(paths - {"/"}),
     }

@@ -7,18 +7,18 @@ from typing import Any
 from flask import Blueprint
 from pydantic import BaseModel
 
-from telemetry.api.answers.tables import Listed, Page, Table
-from telemetry.api.core.connections import database
-from telemetry.api.core.parameters import Query, Tabular, is_name
-from telemetry.api.core.problems import ProblemError
-from telemetry.api.operations import operation
+from telemetry.api.answers.pages import Listed, Page
+from telemetry.api.answers.tables import Table
+from telemetry.api.core import lookups
+from telemetry.api.core.queries import Query, Tabular
+from telemetry.api.operations import listing, operation
 from telemetry.store.read import inventory
 
 blueprint = Blueprint("metrics", __name__)
 
 
 class Metric(BaseModel):
-    """A metric, and how many series there are of it. `kind` is gauge or counter."""
+    """A metric, and how many series it has. `kind` is gauge or counter."""
 
     name: str
     unit: str | None
@@ -27,17 +27,13 @@ class Metric(BaseModel):
     series: int
 
 
-@operation(blueprint, "/metrics", Listed[Metric], Tabular, table=True)
-def list_metrics(query: Tabular) -> Table:
+@listing(blueprint, "/metrics", Listed[Metric], Tabular)
+def list_metrics(_: Tabular, page: Page) -> Table:
     """Metrics by name."""
-    page = Page.of(query)
-    return Table(Metric, lambda most: inventory.metrics(None, most, page.offset), page, query.format)
+    return Table(Metric, inventory.metrics(), page)
 
 
 @operation(blueprint, "/metrics/<path:metric>", Metric, Query, codes=("metric_not_found",))
 def show_metric(_: Query, metric: str) -> dict[str, Any]:
     """One metric by its name."""
-    row = database().execute(inventory.metrics(metric, 1, 0)).first() if is_name(metric) else None
-    if row is None:
-        raise ProblemError("metric_not_found", "no reading had this metric; /api/v1/metrics lists those there are")
-    return row._asdict()
+    return dict(lookups.row(inventory.metrics(metric), metric, "metric_not_found"))

@@ -1,6 +1,6 @@
-"""`GET /metrics`: requests by route, and whether the broker answers the API; for Prometheus.
+"""`GET /metrics` for Prometheus: requests by route, and whether the broker answers the API.
 
-Behind gunicorn the workers count together if `telemetry.api.gunicorn_conf` is its configuration; else each shows its own.
+Behind gunicorn the workers count together if its configuration is `telemetry.api.gunicorn_conf`. Otherwise each shows its own.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.metrics_core import Metric
 from pydantic import BaseModel
 
-from telemetry.api.core.parameters import Query
+from telemetry.api.core.probes import Probe
+from telemetry.api.core.queries import Query
 from telemetry.api.core.request_log import route
 from telemetry.api.operations import operation
-from telemetry.api.resources.health import PATIENCE_S, Probe
 from telemetry.monitoring.counters import definitions
 from telemetry.monitoring.port.connection import status_metric
 from telemetry.monitoring.port.server import registry_of
@@ -29,22 +29,18 @@ blueprint = Blueprint("scrape", __name__)
 
 
 class _Broker:
-    """Asks the broker at the scrape: an API's processes have no thread that does."""
+    """Asks the broker at each scrape, because the API's processes have no thread that asks it regularly."""
 
     def __init__(self, cluster: str, probe: Probe) -> None:
         self._cluster, self._probe = cluster, probe
 
     def collect(self) -> Iterator[Metric]:
-        """For a registry of prometheus_client."""
-        try:
-            reachable = self._probe.begin().result(PATIENCE_S)["status"] == "ok"
-        except TimeoutError:
-            reachable = False
-        yield status_metric(self._cluster, COMPONENT, reachable)
+        """Whether the broker answers, for a registry of prometheus_client."""
+        yield status_metric(self._cluster, COMPONENT, self._probe.state()["status"] == "ok")
 
 
 def install(app: Flask, settings: Settings) -> None:
-    """Count each request, and show it."""
+    """Count each request of an application, and show the counts."""
 
     @app.after_request
     def count(response: Response) -> Response:
@@ -56,7 +52,7 @@ def install(app: Flask, settings: Settings) -> None:
 
     app.register_blueprint(blueprint)
     app.extensions["metrics"] = lambda: registry_of(
-        settings, COMPONENT, [_Broker(settings.cluster_name, app.extensions["probes"]["broker"])]
+        settings, COMPONENT, [_Broker(settings.cluster_name, app.extensions["probes"].broker)]
     )
 
 
@@ -64,7 +60,7 @@ def install(app: Flask, settings: Settings) -> None:
 def show_own_metrics(_: Query) -> Response:
     """The API's own metrics, for Prometheus."""
     extensions = current_app.extensions
-    # At the first scrape and not before: by then the process knows whether it shares its counts.
+    # Made at the first scrape: only then does the process know whether it shares its counts.
     if not isinstance(extensions["metrics"], CollectorRegistry):
         extensions["metrics"] = extensions["metrics"]()
     return Response(generate_latest(extensions["metrics"]), content_type=CONTENT_TYPE_LATEST)

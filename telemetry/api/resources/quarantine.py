@@ -1,4 +1,4 @@
-"""`/quarantine`: rows that are no readings."""
+"""`/quarantine`: rows that cannot be read as readings."""
 
 from __future__ import annotations
 
@@ -8,16 +8,20 @@ from flask import Blueprint
 from pydantic import BaseModel, Field
 
 from telemetry.api.answers import cursors
-from telemetry.api.answers.tables import Continued, Page, Table
-from telemetry.api.core.parameters import MAX_ID, Followed, Text, Whole
-from telemetry.api.operations import operation
+from telemetry.api.answers.pages import Continued, Page
+from telemetry.api.answers.tables import Table
+from telemetry.api.core.parameters import MAX_ID, Text, Whole
+from telemetry.api.core.queries import Followed
+from telemetry.api.operations import listing
 from telemetry.store.read import ingest
+
+ENDS = {"id": cursors.whole}
 
 blueprint = Blueprint("quarantine", __name__)
 
 
 class QuarantinedRow(BaseModel):
-    """A row that is no reading, as it stood in the file: where, why, and its text (octal escapes for what is no ASCII)."""
+    """A row that cannot be read as a reading: where it is, why, and its text as in the file (bytes beyond ASCII in octal)."""
 
     id: int
     edge: str
@@ -34,20 +38,13 @@ class QuarantinedRow(BaseModel):
 class QuarantineQuery(Followed):
     """Which rows."""
 
-    edge: Text | None = Field(None, description="of this edge alone")
-    source: Whole | None = Field(None, ge=1, le=MAX_ID, description="of this source alone, by its id")
-    reason: Text | None = Field(None, description="with this reason alone")
+    edge: Text | None = Field(None, description="only those of this edge")
+    source: Whole | None = Field(None, ge=1, le=MAX_ID, description="only those of this source, by its id")
+    reason: Text | None = Field(None, description="only those with this reason")
 
 
-@operation(blueprint, "/quarantine", Continued[QuarantinedRow], QuarantineQuery, table=True)
-def list_quarantine(query: QuarantineQuery) -> Table:
+@listing(blueprint, "/quarantine", Continued[QuarantinedRow], QuarantineQuery)
+def list_quarantine(query: QuarantineQuery, page: Page) -> Table:
     """Quarantined rows in the order they came."""
-    page = Page.of(query)
-    after = cursors.read(query.cursor, cursors.whole)
-    return Table(
-        QuarantinedRow,
-        lambda most: ingest.quarantine(query.edge, query.source, query.reason, most, page.offset, after),
-        page,
-        query.format,
-        cursor=lambda row: [row.id],
-    )
+    (after,) = page.after(ENDS) or (None,)
+    return Table(QuarantinedRow, ingest.quarantine(query.filter(ingest.QuarantineFilter), after), page, ends=ENDS)

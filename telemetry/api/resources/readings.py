@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from flask import Blueprint
 from pydantic import BaseModel, Field
-from sqlalchemy import Row, Select
 
 from telemetry.api.answers import cursors
-from telemetry.api.answers.tables import Continued, Page, Table
-from telemetry.api.core.connections import database
-from telemetry.api.core.parameters import Followed, Order, Spanned, Step, Text, Whole
+from telemetry.api.answers.pages import Continued, Page
+from telemetry.api.answers.tables import Table
+from telemetry.api.core import lookups
+from telemetry.api.core.parameters import Step, Text, Whole
 from telemetry.api.core.problems import bad_parameter
-from telemetry.api.operations import operation
-from telemetry.api.resources import gpus
-from telemetry.store.read import history
+from telemetry.api.core.queries import Followed, Spanned
+from telemetry.api.operations import listing
+from telemetry.readings.aggregates import Aggregate
+from telemetry.store.read.history import readings
+from telemetry.store.read.history.selection import Span
+from telemetry.store.read.places import Order, Place
 
-DEFAULT_LIMIT = 1000
 MAX_LIMIT = 100_000
+ENDS = {"timestamp": cursors.moment, "metric": cursors.name, "series": cursors.whole}
 
 blueprint = Blueprint("readings", __name__)
 
 
 class Reading(BaseModel):
-    """A reading, or an aggregate of those in a step. `value` is null where JSON has no word for it, such as NaN."""
+    """A reading, or an aggregate of those in a step. `value` is null where JSON cannot write it, such as NaN."""
 
     timestamp: datetime
     gpu: str
@@ -36,7 +39,7 @@ class Reading(BaseModel):
 
 
 class Readings(Continued[Reading]):
-    """A page of readings. `next_cursor` goes on where the page ended, at no cost; it is null at the end."""
+    """A page of readings. `next_cursor` goes on where the page ended, at no extra cost; it is null at the end."""
 
     gpu: str
 
@@ -44,52 +47,39 @@ class Readings(Continued[Reading]):
 class ReadingQuery(Spanned, Followed):
     """Which readings, in which order."""
 
-    metric: tuple[Text, ...] = Field((), max_length=50, description="of these metrics alone; may be repeated")
+    default_limit: ClassVar[int] = 1000
+
+    metric: tuple[Text, ...] = Field((), max_length=50, description="only of these metrics; may be repeated")
     step: Step | None = Field(None, description="aggregate readings in steps of this length, such as 5m")
-    agg: history.Aggregate | None = Field(None, description="how readings of a step become one value; avg unless told")
-    order: Order = Field("asc", description="by time, up or down")
-    limit: Whole | None = Field(None, ge=1, le=MAX_LIMIT, description="rows at most; JSON gives 1000 unless told, others all")
-    page_size: Whole | None = Field(None, ge=1, le=MAX_LIMIT, description="rows of a page; another way to say limit")
+    agg: Aggregate | None = Field(None, description="how the readings of a step become one value; avg if not given")
+    order: Order = Field("asc", description="by time, ascending or descending")
+    limit: Whole | None = Field(None, ge=1, le=MAX_LIMIT, description="rows at most; if not given, 1000 in JSON, all otherwise")
+    page_size: Whole | None = Field(None, ge=1, le=MAX_LIMIT, description="rows of a page; another way to give limit")
 
     def model_post_init(self, context: Any) -> None:
-        """See that the parameters go together."""
+        """Check that the parameters fit together."""
         super().model_post_init(context)
         if self.agg and not self.step:
-            raise bad_parameter("agg", "agg needs step: how long each aggregate is, such as 5m")
+            raise bad_parameter("agg", "agg needs step, the length of time that each aggregate covers, such as step=5m")
 
 
-@operation(blueprint, "/gpus/<path:gpu>/telemetry", Readings, ReadingQuery, table=True, codes=("gpu_not_found",))
-def list_telemetry(query: ReadingQuery, gpu: str) -> Table:
+@listing(blueprint, "/gpus/<path:gpu>/telemetry", Readings, ReadingQuery, codes=("gpu_not_found",))
+def list_telemetry(query: ReadingQuery, page: Page, gpu: str) -> Table:
     """The readings of one GPU in order of time, ties in order of metric and series.
 
     With step they are aggregated: one row for each step and metric that has readings, over all its series. Steps begin at
     multiples of their length since 1970; only readings within the span count.
     """
-    row = gpus.found(database(), gpu)
-    after = cursors.read(query.cursor, _place, row.identity)
-    page = Page.of(query, DEFAULT_LIMIT)
-    wanted = history.Wanted(
-        row.id,
-        row.identity,
-        history.Span(query.start_time, query.end_time),
-        query.metric,
-        query.order,
-        after,
-        page.offset,
+    row = lookups.gpu(gpu)
+    page = page.about(row["id"])
+    place = page.after(ENDS)
+    asked = readings.GpuReadings(
+        gpu_id=row["gpu_id"],
+        gpu=row["id"],
+        span=Span(query.start_time, query.end_time),
+        metrics=query.metric,
+        order=query.order,
+        after=Place(place[0], place[1:]) if place else None,
     )
-
-    def statement(most: int | None) -> Select[Any]:
-        if query.step:
-            return history.buckets(wanted, query.step, query.agg or "avg", most)
-        return history.readings(wanted, most)
-
-    around = {"gpu": row.identity}
-    return Table(Reading, statement, page, query.format, DEFAULT_LIMIT, cursor=_ended, about=row.identity, around=around)
-
-
-def _ended(row: Row[Any]) -> tuple[datetime, str, int]:
-    return row.timestamp, row.metric, row.series
-
-
-def _place(micros: Any, metric: Any, series: Any) -> history.Place:
-    return history.Place(cursors.moment(micros), cursors.name(metric), cursors.whole(series))
+    rows = readings.steps(asked, query.step, query.agg or "avg") if query.step else readings.readings(asked, page.rows_needed)
+    return Table(Reading, rows, page, ends=ENDS, around={"gpu": row["id"]})

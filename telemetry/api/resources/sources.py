@@ -7,16 +7,18 @@ from datetime import datetime
 from flask import Blueprint
 from pydantic import BaseModel, Field
 
-from telemetry.api.answers.tables import Listed, Page, Table
-from telemetry.api.core.parameters import Tabular, Text
-from telemetry.api.operations import operation
+from telemetry.api.answers.pages import Listed, Page
+from telemetry.api.answers.tables import Table
+from telemetry.api.core.parameters import Text
+from telemetry.api.core.queries import Tabular
+from telemetry.api.operations import listing
 from telemetry.store.read import ingest
 
 blueprint = Blueprint("sources", __name__)
 
 
 class Source(BaseModel):
-    """A file as an edge sees it, with what the ledger has of it: rows of each class, and the last byte committed."""
+    """A file as an edge sees it, with what the ledger has of it: rows of each class, and the end of the last byte committed."""
 
     id: int
     edge: str
@@ -39,12 +41,11 @@ class Source(BaseModel):
 class SourceQuery(Tabular):
     """Which sources."""
 
-    edge: Text | None = Field(None, description="of this edge alone")
-    path: Text | None = Field(None, description="at this path alone")
+    edge: Text | None = Field(None, description="only those of this edge")
+    path: Text | None = Field(None, description="only those at this path")
 
 
-@operation(blueprint, "/sources", Listed[Source], SourceQuery, table=True)
-def list_sources(query: SourceQuery) -> Table:
+@listing(blueprint, "/sources", Listed[Source], SourceQuery)
+def list_sources(query: SourceQuery, page: Page) -> Table:
     """Sources in the order they appeared."""
-    page = Page.of(query)
-    return Table(Source, lambda most: ingest.sources(query.edge, query.path, most, page.offset), page, query.format)
+    return Table(Source, ingest.sources(query.filter(ingest.SourceFilter)), page)

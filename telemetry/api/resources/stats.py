@@ -9,22 +9,22 @@ from flask import Blueprint
 from pydantic import BaseModel
 
 from telemetry.api.core.connections import database
-from telemetry.api.core.parameters import Query
+from telemetry.api.core.queries import Query
 from telemetry.api.operations import operation
 from telemetry.store.read import totals
 
 blueprint = Blueprint("stats", __name__)
 
 
-class Committed(BaseModel):
-    """Batches in the ledger, by what became of them."""
+class BatchCounts(BaseModel):
+    """Batches in the ledger, by status."""
 
     stored: int
     dead: int
 
 
 class Stats(BaseModel):
-    """Counts, and the first and last time of a sample. Where `samples_exact` is false, `samples` is an estimate."""
+    """Counts, and the times of the first and the last sample. If `samples_exact` is false, `samples` is an estimate."""
 
     gpus: int
     hosts: int
@@ -34,7 +34,7 @@ class Stats(BaseModel):
     samples_exact: bool
     earliest: datetime | None
     latest: datetime | None
-    batches: Committed
+    batches: BatchCounts
     quarantined: int
     dead_letters: int
 

@@ -1,4 +1,4 @@
-"""`POST /telemetry` and `/uploads/{id}`: a file is sent, and how far it is told until all of it is committed."""
+"""`POST /telemetry` and `/uploads/{id}`: a file is sent, and how far it is, until all of it is committed."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from typing import Any, Literal
 import redis
 from flask import Blueprint, Response, request, url_for
 from pydantic import BaseModel
-from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
 from telemetry.api.answers import encodings
-from telemetry.api.core.connections import connections, database, give_back
-from telemetry.api.core.parameters import Query, is_name
+from telemetry.api.core import lookups
+from telemetry.api.core.connections import connections
 from telemetry.api.core.problems import ProblemError
+from telemetry.api.core.queries import Query
 from telemetry.api.guards import access
+from telemetry.api.intake import forms, spool
+from telemetry.api.intake.unpacking import PIECE_BYTES
 from telemetry.api.operations import operation
-from telemetry.api.resources import spool
 from telemetry.progress import reading
 from telemetry.progress.keys import Keys
 from telemetry.progress.state import StateError
 from telemetry.readings.digests import source_id
 from telemetry.store import uploads
+from telemetry.store.read.uploads import progress
 
 RAW = ("text/csv", "application/gzip", "application/x-gzip", "application/octet-stream")
 FORM = "multipart/form-data"
 CODES = ("uploads_off", "upload_too_large", "unsupported_media", "unreadable_upload", "spool_full")
-# Of what stands in a form before the file's bytes.
-MAX_HEAD_BYTES = 1 << 20
 BODY = {
     "required": True,
     "description": "CSV, plain or gzip, as the body itself or as the field `file` of a form",
@@ -49,7 +49,7 @@ blueprint = Blueprint("uploads", __name__)
 
 
 class Accepted(BaseModel):
-    """An upload that is safe on disk; `url` tells how far it is."""
+    """An upload that is safe on disk. `url` tells how far it is."""
 
     id: str
     url: str
@@ -57,11 +57,10 @@ class Accepted(BaseModel):
 
 
 class Upload(BaseModel):
-    """How far an upload is; `done`: every row of it is committed; `removed`: its file is gone, and nobody tells the rest.
+    """How far an upload is. `done`: every row is committed; `removed`: its file went before that, and nobody can read the rest.
 
-    `rows` and the classes below count its own batches.
-
-    What an earlier upload had already is read, and known again: it adds to `rows_read` alone.
+    `rows` and the classes below it count the batches that this upload was the first to bring. Rows that an earlier upload had
+    brought count in `rows_read` alone.
     """
 
     id: str
@@ -82,21 +81,19 @@ class Upload(BaseModel):
 
 @operation(blueprint, "/telemetry", Accepted, Query, method="POST", status=202, scope="ingest", codes=CODES, body=BODY)
 def upload_telemetry(_: Query) -> Response:
-    """Send a CSV file. It is answered when it is safe on disk; a streamer reads it from there.
+    """Send a CSV file. The answer comes when the file is safe on disk; a streamer reads it from there.
 
-    To send the same file again stores nothing twice.
+    Sending the same file again stores nothing twice.
     """
-    if not connections().settings.uploads:
+    settings = connections().settings
+    if not settings.uploads:
         raise ProblemError("uploads_off", "no streamer reads uploads here; send the file to an edge, or run telemetry ingest")
-    # A slow sender holds no connection.
-    give_back()
     upload_id = token_hex(16)
-    spooled = spool.write(_sent(), f"{upload_id}.csv", connections().settings)
-    values: dict[str, Any] = {"id": upload_id, "name": spooled.path.name, "fingerprint": spooled.fingerprint}
-    values |= {"start_bytes": spooled.start, "size_bytes": spooled.size}
+    spooled = spool.write(_sent_pieces(), f"{upload_id}.csv", settings)
+    upload = uploads.NewUpload(upload_id, spooled.path.name, spooled.fingerprint, spooled.start, spooled.size)
     try:
         with connections().engine.begin() as connection:
-            uploads.add(connection, values, access.actor())
+            uploads.add(connection, upload, access.actor())
         spooled.publish()
     except BaseException:
         spooled.discard()
@@ -109,22 +106,19 @@ def upload_telemetry(_: Query) -> Response:
 @operation(blueprint, "/uploads/<upload>", Upload, Query, scope="ingest", codes=("upload_not_found",))
 def show_upload(_: Query, upload: str) -> dict[str, Any]:
     """How far an upload is."""
-    found = uploads.find(database(), upload, spool.EDGE) if is_name(upload) else None
-    if found is None:
-        raise ProblemError("upload_not_found", "no upload has this id; the answer to POST /api/v1/telemetry tells it")
-    path = spool.path(found.pop("name"), connections().settings)
-    start, covered = found.pop("start_bytes"), found.pop("covered_bytes")
-    read = _read(source_id(found.pop("fingerprint"), str(path)))
-    # Without the streamer's word, what the ledger has is all that is known.
-    committed, found["rows_read"] = read or (start + covered if covered else 0, found["rows"])
-    found["committed_bytes"] = committed
-    if committed >= found["size_bytes"]:
-        found["state"] = "done"
+    row = lookups.row(progress(upload, spool.EDGE), upload, "upload_not_found")
+    path = spool.path(row["name"], connections().settings)
+    read = _read(source_id(row["fingerprint"], str(path)))
+    # While the streamer has reported nothing, only the ledger knows.
+    committed, rows_read = read or (row["start_bytes"] + row["covered_bytes"] if row["covered_bytes"] else 0, row["rows"])
+    if committed >= row["size_bytes"]:
+        state = "done"
     elif read is None and not path.exists():
-        found["state"] = "removed"
+        state = "removed"
     else:
-        found["state"] = "reading" if committed else "waiting"
-    return found
+        state = "reading" if committed else "waiting"
+    document = {**row, "state": state, "committed_bytes": committed, "rows_read": rows_read}
+    return {name: document[name] for name in Upload.model_fields}
 
 
 def _read(name: str) -> tuple[int, int] | None:
@@ -137,39 +131,12 @@ def _read(name: str) -> tuple[int, int] | None:
     return (state.window.committed, state.rows_read) if state else None
 
 
-def _sent() -> Iterator[bytes]:
-    """What was sent, in pieces. The server itself ends what is longer than an upload may be."""
+def _sent_pieces() -> Iterator[bytes]:
+    """The file that was sent, in pieces. Flask itself breaks off a body that is longer than an upload may be."""
     request.max_content_length = connections().settings.upload_max_bytes
-    pieces = iter(lambda: request.stream.read(spool.PIECE_BYTES), b"")
+    pieces = iter(lambda: request.stream.read(PIECE_BYTES), b"")
     if request.mimetype in RAW:
         return pieces
     if request.mimetype != FORM:
         raise ProblemError("unsupported_media", f"send the file as {', '.join(RAW[:2])} or as the field `file` of a form")
-    return _of_form(pieces, request.mimetype_params.get("boundary", ""))
-
-
-def _of_form(pieces: Iterator[bytes], boundary: str) -> Iterator[bytes]:
-    """The one file of a form, straight from the wire: Flask would keep a copy of it elsewhere first."""
-    decoder = MultipartDecoder(boundary.encode(errors="replace"), max_form_memory_size=MAX_HEAD_BYTES)
-    files = 0
-    try:
-        while True:
-            match decoder.next_event():
-                case NeedData():
-                    decoder.receive_data(next(pieces, None))
-                case File(name="file") if not files:
-                    files += 1
-                case File() | Field():
-                    raise _no_form()
-                case Data(data=data):
-                    yield data
-                case Epilogue():
-                    break
-    except ValueError:
-        raise _no_form() from None
-    if not files:
-        raise _no_form()
-
-
-def _no_form() -> ProblemError:
-    return ProblemError("bad_request", "a form must hold one file, in the field `file`, and nothing else")
+    return forms.file_of(pieces, request.mimetype_params.get("boundary", ""))

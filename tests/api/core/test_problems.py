@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 from werkzeug.test import TestResponse
 
-from telemetry.api.core import problems
+from telemetry.api.core import codes
 from telemetry.monitoring import logs
 from telemetry.settings import Settings
 from tests.waiting import eventually
@@ -146,4 +146,4 @@ def test_what_the_database_says_has_its_code() -> None:
         psycopg.errors.LockNotAvailable(): "database_unavailable",
         psycopg.errors.UndefinedTable(): None,
     }
-    assert {error: problems.code_of(error) for error in told} == told
+    assert {error: codes.of_database_error(error) for error in told} == told

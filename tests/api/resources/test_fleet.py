@@ -12,7 +12,8 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 
-from telemetry.store.read import history
+from telemetry.store.read.history import aggregates, fleet
+from telemetry.store.read.history.selection import SeriesFilter, Span
 
 T0 = datetime(2025, 7, 18, 20, 42, 34, tzinfo=UTC)
 UTIL = "DCGM_FI_DEV_GPU_UTIL"
@@ -217,7 +218,7 @@ def test_a_reading_that_is_out_of_range_breaks_what_must_add_it_alone(client: Fl
 
 @pytest.mark.usefixtures("fleet")
 def test_the_last_reading_is_told_without_gathering_them_all(client: FlaskClient) -> None:
-    assert "array_agg" not in str(history.aggregated("last"))
+    assert "array_agg" not in str(aggregates.aggregated("last"))
     whole = get(client, "query", **SPAN, agg="last")["items"]
     assert [row["value"] for row in whole] == [50.0]
 
@@ -254,8 +255,8 @@ def test_top_compares_numbers_and_a_missing_label_is_a_group(client: FlaskClient
     found = get(client, "query", **SPAN, by=["host", "pod"], agg="max", top=1)["items"]
     assert [(row["host"], row["pod"], row["value"]) for row in found] == [("a", None, 50.0)]
     assert [row["readings"] for row in get(client, "query", **SPAN, top=3)["items"]] == [200]
-    wanted = history.FleetQuery(history.Filter(), history.Span(None, None), ["host", "pod"], "avg", None, 5)
-    assert "DISTINCT FROM" not in str(history.fleet(wanted, 10, 0))
+    asked = fleet.Aggregation(SeriesFilter(), Span(), ["host", "pod"], top=5)
+    assert "DISTINCT FROM" not in str(fleet.aggregate(asked))
 
 
 @pytest.mark.usefixtures("fleet")

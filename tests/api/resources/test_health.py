@@ -18,7 +18,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from telemetry.api import create_app
-from telemetry.api.core import silence_timeout
+from telemetry.api.core import deadlines
 from telemetry.local.servers import Postgres, Valkey
 from telemetry.local.servers.server import Server
 from telemetry.settings import Settings
@@ -98,7 +98,7 @@ def test_a_part_that_hangs_does_not_hang_the_answer(
     own: tuple[Postgres, Valkey], frozen: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     postgres, valkey = own
-    monkeypatch.setattr(silence_timeout.Connection, "silence_s", 1.0)
+    monkeypatch.setattr(deadlines, "SILENCE_S", 1.0)
     told = {"TELEMETRY_DATABASE_URL": postgres.url, "TELEMETRY_BROKER_URL": valkey.url, "TELEMETRY_API_ACCESS": "open"}
     app = create_app(Settings.load(told))
     client = app.test_client()

@@ -17,7 +17,7 @@ from sqlalchemy import Engine, text
 
 from telemetry.api import create_app
 from telemetry.api.core.problems import ProblemError
-from telemetry.api.resources import spool
+from telemetry.api.intake import spool
 from telemetry.settings import Settings
 from tests.waiting import eventually
 

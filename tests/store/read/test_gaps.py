@@ -69,8 +69,8 @@ def test_copies_renamed_files_and_abandoned_passes_are_no_gaps(collector: Collec
 
 def totals(engine: Engine) -> list[Any]:
     with engine.connect() as connection:
-        sources = [tuple(row) for row in connection.execute(ingest.sources(None, None, None, 0))]
-        edges = [tuple(row) for row in connection.execute(ingest.edges(None, 0))]
+        sources = [tuple(row) for row in connection.execute(ingest.sources(ingest.SourceFilter()))]
+        edges = [tuple(row) for row in connection.execute(ingest.edges())]
         return [sources, edges, list(exporter.totals(connection, 9)), exporter.commit_age_s(connection) is None]
 
 

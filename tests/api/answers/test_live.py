@@ -11,8 +11,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 
 from telemetry.api import create_app
-from telemetry.api.answers import tables
-from telemetry.api.resources import live
+from telemetry.api.answers import live, tables
 from telemetry.settings import Settings
 from telemetry.store import apikeys
 

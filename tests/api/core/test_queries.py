@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 from werkzeug.datastructures import MultiDict
 
-from telemetry.api.core.parameters import Query, Spanned, Tabular, read
 from telemetry.api.core.problems import ProblemError
-from telemetry.api.resources import batches, fleet, gpus, quarantine, readings, sources  # noqa: F401 - each has lists
+from telemetry.api.core.queries import Query, Spanned, Tabular, read
+from telemetry.api.resources import batches, fleet, gpus, latest, quarantine, readings, sources  # noqa: F401 - each has lists
 
 
 def kinds(of: type[Query]) -> Iterator[type[Query]]:

@@ -1,0 +1,41 @@
+"""What is said about parameters: their JSON Schema in the specification, and the same in words in a refusal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from telemetry.api.core.parameters import MAX_TEXT
+
+
+def parameter_schema(query: type[BaseModel], name: str) -> dict[str, Any]:
+    """The JSON Schema of a parameter's values. Whether it may be left out is not part of it."""
+    schema = dict(query.model_json_schema()["properties"][name])
+    options = [option for option in schema.get("anyOf", []) if option != {"type": "null"}]
+    if len(options) == 1:
+        del schema["anyOf"]
+        schema |= options[0]
+    if schema.get("default", 0) is None:
+        del schema["default"]
+    # Pydantic's names for the bounds of a number that may be left out.
+    for pydantic_name, json_name in (("ge", "minimum"), ("le", "maximum")):
+        if pydantic_name in schema:
+            schema[json_name] = schema.pop(pydantic_name)
+    return {key: value for key, value in schema.items() if key not in {"title", "description"}}
+
+
+def in_words(schema: dict[str, Any]) -> str:
+    """A schema in words, to follow "must be"."""
+    match schema:
+        case {"type": "integer", "minimum": low, "maximum": high}:
+            return f"a whole number from {low} to {high}"
+        case {"enum": [*words, last]}:
+            return f"{', '.join(words)} or {last}"
+        case {"type": "array", "maxItems": limit, "items": dict(items)}:
+            return f"given at most {limit} times, each {in_words(items)}"
+        case {"anyOf": [{"format": "date-time"}, *_]}:
+            return "a time with a zone (RFC 3339), such as 2025-07-18T20:42:34Z, or one relative to now, such as -1h"
+        case {"type": "string", "pattern": pattern} if "smhd" in pattern:
+            return "a length of time, such as 30s, 5m, 1h or 1d"
+    return f"a text of 1 to {MAX_TEXT} characters without NUL, in UTF-8"
