@@ -19,8 +19,8 @@ SOCKET_TIMEOUT_S = 5
 def tls_options(settings: Settings) -> dict[str, Any] | None:
     """TLS options for a rediss:// broker, None for a plain one.
 
-    Certificates are checked unless TELEMETRY_BROKER_SKIP_VERIFY says otherwise: redis-py and kombu by themselves fall back
-    to CERT_NONE for a bare rediss:// URL.
+    Certificates are checked unless TELEMETRY_BROKER_SKIP_VERIFY is on. Without these options redis-py and kombu check none
+    for a bare rediss:// URL (CERT_NONE).
     """
     if not settings.broker_url.startswith("rediss://"):
         return None
@@ -56,7 +56,7 @@ def now_us(client: redis.Redis) -> int:
 
 
 def microseconds(seconds: int, micros: int) -> int:
-    """What TIME answers, as one number."""
+    """The two numbers of a TIME reply as one."""
     return int(seconds) * 1_000_000 + int(micros)
 
 

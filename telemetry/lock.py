@@ -1,7 +1,7 @@
 """A lock on a directory: a file `lock` that names its holder, held for as long as a process has it open.
 
-The kernel drops it when the last such process ends, so a crash or a reboot leaves nothing stale. A child that inherits
-the file keeps it locked. What a locked directory means is left to those who lock it.
+The kernel releases it when the last such process ends, so a crash or a reboot leaves no stale lock. A child that inherits the
+file keeps the directory locked. What a locked directory means is up to those who lock it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import IO
 
 NAME = "lock"
-# What a killed process leaves behind ends within this time.
+# The children of a killed process end within this time.
 ORPHANS_S = 10.0
 
 
 class HeldError(RuntimeError):
-    """The directory is locked by a process that is not going to leave it."""
+    """The directory is locked by another living process."""
 
     def __init__(self, holder: str) -> None:
         super().__init__(f"held by process {holder}")
@@ -26,7 +26,7 @@ class HeldError(RuntimeError):
 
 
 def hold(directory: Path) -> IO[str]:
-    """Lock a directory; the file returned holds the lock until it is closed. Waits for what a dead holder left."""
+    """Lock a directory, until the file returned is closed. Waits for the children of a dead holder. Raises HeldError."""
     file = (directory / NAME).open("a+", encoding="utf-8")
     deadline = time.monotonic() + ORPHANS_S
     while True:
@@ -36,7 +36,7 @@ def hold(directory: Path) -> IO[str]:
         except BlockingIOError:
             file.seek(0)
             holder = file.read().strip()
-            if _another(holder) or time.monotonic() > deadline:
+            if _is_another(holder) or time.monotonic() > deadline:
                 file.close()
                 raise HeldError(holder or "unknown") from None
             time.sleep(0.02)
@@ -47,7 +47,7 @@ def hold(directory: Path) -> IO[str]:
 
 
 def is_held(directory: Path) -> bool:
-    """Whether a directory is locked by anybody."""
+    """Whether any process has locked a directory."""
     try:
         with (directory / NAME).open(encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -58,8 +58,8 @@ def is_held(directory: Path) -> bool:
     return False
 
 
-def _another(holder: str) -> bool:
-    """Whether the holder is a living process other than this one; our own pid there means what our child left."""
+def _is_another(holder: str) -> bool:
+    """Whether the holder is a living process other than this one. Our own pid was left by a child of ours."""
     try:
         os.kill(int(holder), 0)
     except (ValueError, ProcessLookupError):

@@ -1,10 +1,10 @@
-"""kombu's Redis transport for many small messages: fetched many at once, noted as unacknowledged late, or never.
+"""kombu's Redis transport, changed for many small messages: it fetches many at once, and notes late which are unacknowledged.
 
-As it comes it fetches one message a round trip, writes each back to Redis, and removes it there when it is acknowledged: three
-round trips a message, one of them with its whole body. Here BLMPOP fetches as many as there is room for (Redis 7, Valkey; on an
-older server BRPOP goes on), and a message is noted after it has been held for a second, when most are done. A worker that
-dies within that second takes its messages with it: the window makes that good, as it does the same loss between
-kombu's fetch and note (docs/MESSAGE_QUEUE_DESIGN.md).
+kombu's own transport fetches one message a round trip, writes each back to Redis as unacknowledged, and removes that note when
+the message is acknowledged: three round trips a message, one of them with its whole body. Here one BLMPOP fetches as many
+messages as there is room for (Redis 7 and Valkey; an older server gets BRPOP). A message is noted only after it has been held
+for a second, when most are acknowledged. A worker that dies within that second loses its messages. The edge's window publishes
+them again, as it does after the same loss between kombu's fetch and note (docs/MESSAGE_QUEUE_DESIGN.md).
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ from redis.exceptions import ResponseError
 
 log = logging.getLogger(__name__)
 
+# A message is noted once it has been held for this long; notes are written this often.
 WRITE_AFTER_S = 1.0
 WRITE_EVERY_S = 0.25
-MOST_FETCHED = 64
+MAX_FETCHED = 64
 
 
 # kombu's stubs know little of its transports.
@@ -35,7 +36,7 @@ _Channel: Any = redis.Channel
 
 
 class Message(virtual.Message):
-    """A message; what is none becomes one, whose body is what was pushed, for the task that keeps it."""
+    """A message. Bytes that are not a valid message are wrapped in one, for the collector to keep as a dead letter."""
 
     def __init__(self, payload: Any, channel: Any = None, **kwargs: Any) -> None:
         try:
@@ -43,22 +44,22 @@ class Message(virtual.Message):
             self._check()
         except Exception:  # noqa: BLE001 - bytes of a stranger
             queue, raw = channel.fetched
-            log.error("what was pushed to %s is no message: %r", queue, raw[:200])  # noqa: TRY400
+            log.error("bytes on the queue %s are not a valid message: %r", queue, raw[:200])  # noqa: TRY400
             super().__init__(wrapped(raw, queue, channel.stray_task), channel=channel, **kwargs)
 
     def _check(self) -> None:
-        """Raise an error if there is anything that Celery or our consumer would stumble over."""
+        """Raise an error for anything that Celery or our consumer could not handle."""
         headers: Any = self.headers
         place: Any = self.delivery_info
         texts = (self.delivery_tag, self.content_type, self.content_encoding, place["exchange"], place["routing_key"])
         if not all(isinstance(text, str) for text in texts):
-            raise TypeError("what must be text is none")
+            raise TypeError("delivery tag, content type, encoding, exchange and routing key must be text")
         if not all(isinstance(headers.get(name), str | None) for name in ("task", "id")):
-            raise TypeError("task or id is no text")
+            raise TypeError("task and id must be text or absent")
 
 
 def wrapped(raw: bytes, queue: str, task: str | None) -> dict[str, Any]:
-    """A call of a task on a queue, as kombu has it, whose body is something."""
+    """A call of `task`, in the form that kombu pushes to `queue`, with `raw` as its body."""
     name = str(uuid.uuid4())
     return {
         "body": base64.b64encode(raw).decode(),
@@ -74,27 +75,29 @@ def wrapped(raw: bytes, queue: str, task: str | None) -> dict[str, Any]:
 
 
 class LateQoS(redis.QoS):
-    """Notes of a channel. `room` says how many more messages its consumer wants."""
+    """A channel's notes of unacknowledged messages. `room` returns how many more messages its consumer can take."""
 
     room: Callable[[], int] = staticmethod(lambda: 1)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        # By delivery tag: when it was fetched, on the monotonic clock and on the wall clock, and the message.
         self._unwritten: dict[str, tuple[float, float, Any]] = {}
-        self._over: list[str] = []
+        # Delivery tags whose notes are to be removed from Redis.
+        self._settled: list[str] = []
 
     @property
     def behind(self) -> bool:
-        """Whether anything is left for `write`."""
-        return bool(self._unwritten or self._over)
+        """Whether `write` has anything to do."""
+        return bool(self._unwritten or self._settled)
 
     def can_consume(self) -> bool:
         """Whether to fetch another message."""
         return bool(self.room() > 0 and super().can_consume())
 
     def append(self, message: Any, delivery_tag: str) -> None:
-        """Note a message that was fetched."""
-        # What a stranger pushed without saying whereto cannot be put back: nothing to note.
+        """Remember a message that was fetched; `write` notes it in Redis."""
+        # A stranger's message without a queue cannot be put back, so it is not noted.
         if {"exchange", "routing_key"} <= set(message.delivery_info or ()):
             self._unwritten[delivery_tag] = (time.monotonic(), time.time(), message)
             self._arm()
@@ -103,12 +106,12 @@ class LateQoS(redis.QoS):
     def ack(self, delivery_tag: str) -> None:
         """Forget a message."""
         if self._unwritten.pop(delivery_tag, None) is None:
-            self._over.append(delivery_tag)
+            self._settled.append(delivery_tag)
             self._arm()
         virtual.QoS.ack(self, delivery_tag)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        """Forget a message, or put it back where it was: at the front of the queue, its right end. kombu takes the other."""
+        """Forget a message, or put it back at the front of the queue: the list's right end (kombu's own takes the left)."""
         if not requeue:
             self.ack(delivery_tag)
             return
@@ -119,7 +122,7 @@ class LateQoS(redis.QoS):
         self._put_back(delivery_tag, last=True)
 
     def restore_unacked(self, client: Any = None) -> None:
-        """Put all messages back, at a shutdown: the oldest last, so that it is the first again."""
+        """At a shutdown, put all messages back, the oldest last, so that it becomes the first again."""
         self.write(0.0)
         held: dict[str, Any] = self._delivered or {}
         for delivery_tag in reversed(held):
@@ -127,7 +130,7 @@ class LateQoS(redis.QoS):
         held.clear()
 
     def _arm(self) -> None:
-        # A channel that is closed has none.
+        # A closed channel has no transport.
         transport: Any = self.channel.connection
         if transport:
             transport.arm()
@@ -138,28 +141,28 @@ class LateQoS(redis.QoS):
         virtual.QoS.ack(self, delivery_tag)
 
     def write(self, older_than_s: float = WRITE_AFTER_S) -> None:
-        """Bring the notes in Redis up to date, but for the young ones. After an error the next call goes on."""
+        """Bring the notes in Redis up to date, except those of younger messages. After an error the next call goes on."""
         before_s = time.monotonic() - older_than_s
-        due = {tag: noted for tag, noted in self._unwritten.items() if noted[0] <= before_s}
-        over = list(self._over)
-        if not due and not over:
+        due = {tag: held for tag, held in self._unwritten.items() if held[0] <= before_s}
+        settled = list(self._settled)
+        if not due and not settled:
             return
         with self.pipe_or_acquire() as pipe:
             for tag, (_, fetched_at, message) in due.items():
                 place = message.delivery_info
                 pipe.zadd(self.unacked_index_key, {tag: fetched_at})
                 pipe.hset(self.unacked_key, tag, dumps([message._raw, place["exchange"], place["routing_key"]]))  # noqa: SLF001
-            if over:
-                pipe.zrem(self.unacked_index_key, *over)
-                pipe.hdel(self.unacked_key, *over)
+            if settled:
+                pipe.zrem(self.unacked_index_key, *settled)
+                pipe.hdel(self.unacked_key, *settled)
             pipe.execute()
         for tag in due:
             self._unwritten.pop(tag, None)
-        del self._over[: len(over)]
+        del self._settled[: len(settled)]
 
 
 class Channel(_Channel):  # type: ignore[misc]
-    """A channel with late notes that fetches many messages at once. `stray_task` is given what is no message."""
+    """A channel with late notes that fetches many messages at once. `stray_task` gets bytes that are not a valid message."""
 
     QoS = LateQoS
     Message = Message
@@ -175,7 +178,7 @@ class Channel(_Channel):  # type: ignore[misc]
         client: Any = self.client
         self._in_poll = client.connection
         self._brpop_sent_at = time.monotonic()
-        room = max(1, min(self.qos.room(), MOST_FETCHED))
+        room = max(1, min(self.qos.room(), MAX_FETCHED))
         timeout = timeout or self.brpop_timeout
         if self._many:
             client.connection.send_command("BLMPOP", timeout, len(queues), *queues, "RIGHT", "COUNT", room)
@@ -185,7 +188,7 @@ class Channel(_Channel):  # type: ignore[misc]
     def _brpop_read(self, **options: Any) -> bool:
         client: Any = self.client
         try:
-            found = client.parse_response(client.connection, "BLMPOP" if self._many else "BRPOP", **options)
+            reply = client.parse_response(client.connection, "BLMPOP" if self._many else "BRPOP", **options)
         except self.connection_errors:
             client.connection.disconnect()
             raise
@@ -196,9 +199,9 @@ class Channel(_Channel):  # type: ignore[misc]
             return False
         finally:
             self._in_poll = False
-        if not found:
+        if not reply:
             raise Empty
-        queue, messages = bytes_to_str(found[0]), found[1] if self._many else [found[1]]
+        queue, messages = bytes_to_str(reply[0]), reply[1] if self._many else [reply[1]]
         for message in messages:
             self.fetched = (queue, message)
             try:
@@ -210,14 +213,14 @@ class Channel(_Channel):  # type: ignore[misc]
 
 
 class Transport(redis.Transport):
-    """The transport, which writes the notes from its consumer's loop, and wakes it for that only while there are any."""
+    """The transport. It writes notes from its consumer's loop, and wakes the loop for that only while there are any."""
 
     Channel = Channel
     _loop: Any = None
     is_armed = False
 
     def register_with_event_loop(self, connection: Any, loop: Any) -> None:
-        """Be called by a worker's loop."""
+        """Remember the worker's loop."""
         super().register_with_event_loop(connection, loop)
         self._loop = loop
 
@@ -231,10 +234,10 @@ class Transport(redis.Transport):
         self.is_armed = False
         notes: list[Any] = [channel.qos for channel in self.channels or ()]
         try:
-            for each in notes:
-                # The loop notices by itself, and a broker out of memory may take them later.
+            for qos in notes:
+                # The loop notices a lost connection by itself, and a broker out of memory may take the notes later.
                 with suppress(*self.connection_errors, *self.channel_errors):
-                    each.write()
+                    qos.write()
         finally:
-            if any(each.behind for each in notes):
+            if any(qos.behind for qos in notes):
                 self.arm()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -38,3 +39,8 @@ def batch(content: Readings, batch_id: str = "b1", **changes: Any) -> wire.Batch
     source = wire.Source("source-1", "/data/a.csv", "fingerprint-1", "dcgm", None)
     made = wire.Batch("test/node", batch_id, source, 0, 100, 2, T0_US, T0_US, content)
     return replace(made, **changes)
+
+
+def now_s() -> int:
+    """Now, in the seconds after T0 that `readings` counts in."""
+    return int(datetime.now(UTC).timestamp()) - T0_US // 1_000_000

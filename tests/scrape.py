@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -48,6 +49,11 @@ def parse(text: str) -> Samples:
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
+
+
+def values(metrics: Iterable[Metric]) -> Samples:
+    """The samples of some metrics."""
+    return {(sample.name, frozenset(sample.labels.items())): sample.value for metric in metrics for sample in metric.samples}
 
 
 def total(samples: Samples, name: str, **labels: str) -> float | None:

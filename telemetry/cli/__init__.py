@@ -1,4 +1,9 @@
-"""The `telemetry` command. Each subcommand is a module here, imported when it is called: an edge has not all they need."""
+"""The `telemetry` command.
+
+Each subcommand is a module of its own name, imported when it is called, as an edge lacks some libraries: `up`, `simulate`,
+`ingest`, `verify`, `status`, `apikey`, `deadletter`, `rewind`, `exporter`, `systemd` and `db`. `session` gives them settings
+and the broker, `database` the database.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +22,12 @@ COMMANDS = {
     "ingest": "Stream files once, to the last row.",
     "verify": "Compare files with the database, row by row.",
     "status": "Show edges, sources, queue, workers and rates.",
-    "apikey": "Make keys for the API, list them, revoke them.",
-    "deadletter": "Look at messages that could not be stored, retry them, or let them go.",
+    "apikey": "Create, list and revoke keys of the API.",
+    "deadletter": "Look at messages that could not be stored, retry them, or drop them.",
     "rewind": "Set the edges back to what the ledger of a restored database holds.",
     "exporter": "Serve metrics of queue, sources, ledger and database.",
     "systemd": "Write systemd units for an edge.",
-    "db": "Upgrade the database's schema, or say where it stands.",
+    "db": "Upgrade the database's schema, or show its revision.",
 }
 
 
@@ -30,7 +35,7 @@ class Commands(click.Group):
     """Subcommands by name, imported late."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order a newcomer meets them."""
+        """In the order in which a newcomer needs them."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -55,7 +60,7 @@ class Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; a setting that cannot be used is one clear line, and so is one that is misspelt."""
+        """Run a command. A setting that cannot be used, or is misspelt, is reported in one line."""
         tell_misspelt()
         algebra.use_one_thread()
         try:

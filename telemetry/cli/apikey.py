@@ -1,4 +1,4 @@
-"""`telemetry apikey`: makes the keys of the API, lists and revokes them."""
+"""`telemetry apikey`: creates, lists and revokes keys of the API."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from telemetry.store import apikeys
 UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
-class Lasting(click.ParamType[timedelta]):
+class Lifetime(click.ParamType[timedelta]):
     """A length of time, such as 90d."""
 
     name = "time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
         """The length of time."""
-        found = re.fullmatch(r"([1-9][0-9]{0,4})([hdw])", str(value))
-        if found is None:
+        match = re.fullmatch(r"([1-9][0-9]{0,4})([hdw])", str(value))
+        if match is None:
             self.fail(f"{value!r} must read like 12h, 90d or 52w", param, ctx)
-        return timedelta(**{UNITS[found[2]]: int(found[1])})
+        return timedelta(**{UNITS[match[2]]: int(match[1])})
 
 
 @click.group()
 @data_dir_option
 @click.pass_context
 def apikey(ctx: click.Context, data_dir: Path | None) -> None:
-    """Make keys for the API, list them, revoke them."""
+    """Create, list and revoke keys of the API."""
     ctx.obj = ctx.with_resource(database(load_settings(data_dir), "apikey"))
 
 
@@ -49,21 +49,21 @@ def apikey(ctx: click.Context, data_dir: Path | None) -> None:
     type=click.Choice(apikeys.SCOPES),
     default=("read",),
     show_default=True,
-    help="What it may do; may be repeated. admin may do everything.",
+    help="What the key may do; may be repeated. admin may do everything.",
 )
-@click.option("--expires", type=Lasting(), help="How long it is good, such as 90d; for ever unless told.")
+@click.option("--expires", type=Lifetime(), help="How long the key is valid, such as 90d; for ever unless given.")
 @json_option
 @click.pass_obj
 def create(engine: Engine, name: str, scopes: tuple[str, ...], expires: timedelta | None, as_json: bool) -> None:
-    """Make a key called NAME, and print it: this once, for only a digest of it is kept."""
+    """Create a key called NAME and print it. It cannot be shown again, as only a digest of it is kept."""
     expires_at = datetime.now(UTC) + expires if expires else None
     try:
         with engine.begin() as connection:
             key = apikeys.create(connection, name, sorted(set(scopes)), expires_at, operator())
     except IntegrityError:
-        raise click.ClickException(f"there was a key called {name} already; give another name") from None
-    told = {"name": name, "scopes": sorted(set(scopes)), "expires_at": expires_at and expires_at.isoformat(), "key": key}
-    click.echo(json.dumps(told) if as_json else key)
+        raise click.ClickException(f"a key called {name} exists or existed; give another name") from None
+    document = {"name": name, "scopes": sorted(set(scopes)), "expires_at": expires_at and expires_at.isoformat(), "key": key}
+    click.echo(json.dumps(document) if as_json else key)
 
 
 @apikey.command(name="list")
@@ -88,10 +88,12 @@ def list_keys(engine: Engine, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def revoke(engine: Engine, name: str, as_json: bool) -> None:
-    """End the key called NAME, from the next request on."""
+    """Revoke the key called NAME, from the next request on."""
     with engine.begin() as connection:
         if not apikeys.revoke(connection, name, operator()):
-            raise click.ClickException(f"there is no key called {name} that is not revoked already")
+            raise click.ClickException(
+                f"no key called {name} can be revoked: it does not exist or is revoked already; see telemetry apikey list"
+            )
     click.echo(json.dumps({"name": name, "revoked": True}) if as_json else f"{name} is revoked")
 
 
@@ -100,4 +102,4 @@ def _state(row: dict[str, Any]) -> str:
         return f"revoked {row['revoked_at']:%Y-%m-%d}"
     if row["expires_at"]:
         return f"{'expired' if row['expires_at'] < datetime.now(UTC) else 'expires'} {row['expires_at']:%Y-%m-%d}"
-    return "good for ever"
+    return "valid for ever"

@@ -20,7 +20,7 @@ from telemetry.store import migrate
 @data_dir_option
 @click.pass_context
 def db(ctx: click.Context, data_dir: Path | None) -> None:
-    """Upgrade the database's schema, or say where it stands."""
+    """Upgrade the database's schema, or show its revision."""
     ctx.obj = ctx.with_resource(database(load_settings(data_dir), "db"))
 
 
@@ -44,11 +44,11 @@ def upgrade(engine: Engine, revision: str, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def downgrade(engine: Engine, revision: str, yes: bool, as_json: bool) -> None:
-    """Take the schema back to REVISION. `base` drops every table, and the data with them."""
-    if migrate.is_newer(found := migrate.current(engine)):
-        raise click.ClickException(f"the database is at {found}, which a later version made; take it back with that version")
+    """Downgrade the schema to REVISION. `base` drops every table with its data."""
+    if migrate.is_newer(present := migrate.current(engine)):
+        raise click.ClickException(f"the database is at {present}, which a later version made; downgrade it with that version")
     if not yes:
-        click.confirm(f"Take the database back to {revision}? Data that has no place there is lost.", abort=True)
+        click.confirm(f"Downgrade the database to {revision}? Data that does not fit into that schema is lost.", abort=True)
     with _errors_in_one_line():
         migrate.downgrade(engine, revision)
     _tell(migrate.current(engine), as_json=as_json)
@@ -58,18 +58,18 @@ def downgrade(engine: Engine, revision: str, yes: bool, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def current(ctx: click.Context, as_json: bool) -> None:
-    """Say which revision the database is at, and which this version needs. Exit code 1 unless it is at that, or past it."""
-    found = migrate.current(ctx.obj)
-    _tell(found, as_json=as_json)
-    if not migrate.serves(found):
+    """Show the revision of the database and the one that this version needs. Exits 1 if the database is older."""
+    present = migrate.current(ctx.obj)
+    _tell(present, as_json=as_json)
+    if not migrate.serves(present):
         ctx.exit(1)
 
 
-def _tell(found: str | None, *, as_json: bool) -> None:
+def _tell(revision: str | None, *, as_json: bool) -> None:
     needed = migrate.head()
-    newer = " and works on it: a later version made it" if migrate.is_newer(found) else ""
-    text = f"database is at {found or 'base'}, this version needs {needed}{newer}"
-    click.echo(json.dumps({"revision": found, "needed": needed}) if as_json else text)
+    newer = ": a later version made it, and this version can use it" if migrate.is_newer(revision) else ""
+    text = f"database is at {revision or 'base'}, this version needs {needed}{newer}"
+    click.echo(json.dumps({"revision": revision, "needed": needed}) if as_json else text)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from telemetry.store.engine import make_engine
 
 PORT = 9104
 COMPONENT = "exporter"
-# Of all looks, so many times rarer: these read the whole ledger.
+# Looks that read the whole ledger are this many times rarer than the others.
 AUDIT_EVERY = 4
 
 
@@ -40,16 +40,17 @@ def exporter(port: int | None, data_dir: Path | None) -> None:
     logs.configure(settings)
     looks = looks_at(settings)
     ping = BrokerPing(settings, COMPONENT)
-    for each in looks:
-        each.start()
+    for look in looks:
+        look.start()
     registry = server.registry_of(settings, COMPONENT, [ping, Looks(looks)])
 
     def ready() -> server.Answer:
-        missing = {each.name: "ok" if each.is_fresh() else "unreachable" for each in looks}
-        return all(each.is_fresh() for each in looks), missing
+        parts = {look.name: "ok" if look.is_fresh() else "unreachable" for look in looks}
+        return all(state == "ok" for state in parts.values()), parts
 
     def live() -> server.Answer:
-        return all(each.is_alive() for each in looks), {each.name: each.is_alive() for each in looks}
+        parts = {look.name: look.is_alive() for look in looks}
+        return all(parts.values()), parts
 
     try:
         server.serve(settings, registry, live, ready)
@@ -63,7 +64,7 @@ def exporter(port: int | None, data_dir: Path | None) -> None:
 
 
 def looks_at(settings: Settings) -> list[Look]:
-    """The parts that are looked at."""
+    """The looks at each part of the system."""
     engine = make_engine(settings, application="exporter", pool_size=4)
     client = broker.connect(settings)
     every_s = settings.exporter_interval_s

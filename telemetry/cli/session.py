@@ -1,6 +1,6 @@
-"""What every command that uses the system begins with: settings (of a running `telemetry up` too) and the broker.
+"""What commands share: settings, also those of a running `telemetry up`, options, and a client of the broker.
 
-The database is in `database`: an edge has no driver for it.
+The database is `database`'s, as an edge has no driver for it.
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON f
 
 
 def load_settings(data_dir: Path | None, **overrides: str) -> Settings:
-    """Settings from the environment; what it leaves open comes from the `telemetry up` that runs in the data directory."""
+    """The settings of the environment, and of the `telemetry up` that runs in the data directory where it names none."""
     place = data_dir or Settings.load().data_dir
     return Settings.load({**environment(place), **os.environ, **overrides})
 
 
 @contextmanager
 def connected(settings: Settings) -> Iterator[redis.Redis]:
-    """A client of the broker for one command; a broker that cannot be reached is one clear line."""
+    """A client of the broker for one command. A broker that cannot be used is reported in one line."""
     client = broker.connect(settings)
     try:
         yield client
     except (redis.ConnectionError, redis.TimeoutError) as error:
         raise click.ClickException(f"cannot reach the broker {broker.shown(settings.broker_url)}: {error}") from None
     except redis.RedisError as error:
-        raise click.ClickException(f"the broker {broker.shown(settings.broker_url)} refuses: {error}") from None
+        raise click.ClickException(f"the broker {broker.shown(settings.broker_url)} refused a command: {error}") from None
     finally:
         client.close()
 
 
 def operator() -> str:
-    """Who is at the command line, for the audit log."""
+    """The user at the command line, by the name that the audit log gets."""
     try:
         return f"{getpass.getuser()} at the command line"
     except (KeyError, OSError):
-        return "somebody at the command line"
+        return "unknown user at the command line"

@@ -22,12 +22,12 @@ from telemetry.simulate.simulation import Simulation
 from telemetry.simulate.timeline import MILLISECOND, SECOND, Timeline
 
 HOUR_S = 3600.0
-_YEARS = range(1971, 9000)
+YEARS = range(1971, 9000)
 
 
 def _finite(_context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
     if value is not None and not math.isfinite(value):
-        raise click.BadParameter(f"{value} is no number of seconds", param=parameter)
+        raise click.BadParameter(f"{value} must be a finite number of seconds", param=parameter)
     return value
 
 
@@ -39,8 +39,8 @@ def _instant(_context: click.Context, parameter: click.Parameter, value: str | N
     except ValueError:
         raise click.BadParameter(f"{value!r} must be a time like 2025-07-18T20:42:34Z", param=parameter) from None
     if time_.tzinfo is None:
-        raise click.BadParameter(f"{value!r} must carry a zone, such as a Z at its end", param=parameter)
-    if time_.year not in _YEARS:
+        raise click.BadParameter(f"{value!r} must carry a time zone, such as a Z at its end", param=parameter)
+    if time_.year not in YEARS:
         raise click.BadParameter(f"{value!r} must lie after 1970 and before 9000", param=parameter)
     return _microseconds(time_)
 
@@ -117,7 +117,7 @@ def simulate(
             if follow:
                 rows += run.live(simulation, sink, pace, steps)
     except BrokenPipeError:
-        # Whoever read standard output has seen enough; the interpreter's own flush at exit must not complain either.
+        # The reader of standard output has left; the interpreter's own flush at exit must not fail either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return
     except OSError as error:
@@ -133,7 +133,7 @@ def simulate(
 
 
 def _plan(interval: float, duration: float | None, start: int | None, *, follow: bool) -> tuple[Timeline, int]:
-    """The timeline, and how many of its steps are history."""
+    """The timeline, and the number of its steps that are history."""
     interval_us, now = round(interval * SECOND), now_us()
     unit = SECOND if interval_us % SECOND == 0 else MILLISECOND
     length_us = round((HOUR_S if duration is None else duration) * SECOND)
@@ -144,9 +144,11 @@ def _plan(interval: float, duration: float | None, start: int | None, *, follow:
         if follow and duration is None:
             length_us = max(0, now - start)
         if follow and start + length_us > now:
-            raise click.BadParameter("the history would reach into the future; --follow needs it past", param_hint="'--start'")
+            raise click.BadParameter(
+                "the history would reach into the future; with --follow it must end before now", param_hint="'--start'"
+            )
     if not follow and length_us == 0:
-        raise click.BadParameter("0 makes no scrape without --follow", param_hint="'--duration'")
+        raise click.BadParameter("0 gives no scrape without --follow; give a longer one", param_hint="'--duration'")
     return timeline, length_us // interval_us if follow else max(1, length_us // interval_us)
 
 
@@ -162,7 +164,7 @@ def _open(path: Path, *, follow: bool, force: bool) -> Output:
 
 
 def _continued(timeline: Timeline, steps: int, last: datetime | None) -> tuple[Timeline, int]:
-    """The timeline and its history without what an earlier run has left in the output."""
+    """The timeline and its history, without the steps that an earlier run has written."""
     if last is None:
         return timeline, steps
     last_us = _microseconds(last)

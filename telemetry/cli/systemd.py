@@ -1,7 +1,7 @@
 """`telemetry systemd`: units for streamer and beat of an edge without Kubernetes.
 
-The units name the interpreter's own directory, so an edge runs what was installed there. Settings and secrets stay in an
-environment file that the administrator owns.
+The units run `celery` from the directory of the present interpreter. Settings and secrets stay in an environment file that the
+administrator owns.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ User={user}
 Environment=TELEMETRY_ROLE=edge
 EnvironmentFile={environment}
 ExecStart={celery} --quiet -A telemetry {command}
-# The main process alone: a tick under way is ended by it.
+# SIGTERM goes to the main process only, which finishes a tick under way.
 KillMode=mixed
 TimeoutStopSec=60
 Restart=always
@@ -71,7 +71,9 @@ def systemd(directory: Path, environment: Path, user: str) -> None:
         try:
             (directory / name).write_text(text, encoding="utf-8")
         except OSError as error:
-            raise click.ClickException(f"{directory / name} cannot be written: {error.strerror}") from None
+            raise click.ClickException(
+                f"{directory / name} cannot be written: {error.strerror}; give another --directory, or run as root"
+            ) from None
         click.echo(f"wrote {directory / name}")
     click.echo(
         f"next: put TELEMETRY_BROKER_URL, TELEMETRY_EDGE and TELEMETRY_SOURCES into {environment}, then\n"
@@ -80,7 +82,7 @@ def systemd(directory: Path, environment: Path, user: str) -> None:
 
 
 def units(environment: Path, user: str) -> dict[str, str]:
-    """File names of the units, each with its text."""
+    """The units: their texts by file name."""
     celery = Path(sysconfig.get_path("scripts")) / "celery"
     return {
         f"telemetry-{name}.service": UNIT.format(

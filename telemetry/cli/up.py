@@ -1,7 +1,7 @@
 """`telemetry up`: the whole system on one machine, in the foreground, until Ctrl-C.
 
-What runs is the Procfile; servers that the environment does not name are embedded ones under the data directory. The
-pieces are `telemetry.local`; here they are put together, and taken apart in the opposite order.
+The Procfile says what runs. Servers that the environment does not name run embedded, with their data in the data directory.
+The parts are `telemetry.local`'s; this command starts them in order and stops them in the opposite order.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from telemetry.local.watch import HEALTH, watch
 from telemetry.local.welcome import welcome
 from telemetry.settings import Settings, SettingsError
 
-# Nothing new is published, then what is under way is stored, then nobody looks any more.
+# The order of a stop: first nothing new is published, then collectors store what is under way, then the readers end.
 STAGES = (("beat", "streamer", "uploads"), ("collector",), ("api", "flower", "exporter"))
-# Where the Procfile looks for a port that a user is told of; for others it is NAME_METRICS_PORT.
+# The variables of the Procfile for ports that users see; the others are NAME_METRICS_PORT.
 VARIABLES = {"api": "PORT", "flower": "FLOWER_PORT"}
 
 
@@ -70,16 +70,16 @@ def up(paths: tuple[Path, ...], replay: bool, data_dir: Path | None, port: int |
         prepare(settings)
 
         urls = {name: ports.url(chosen[name]) for name in VARIABLES}
-        shown = scraping.write(directory, {name: number for name, number in chosen.items() if name != "flower"})
+        configuration = scraping.write(directory, {name: number for name, number in chosen.items() if name != "flower"})
         stack.enter_context(running_system.announced(directory, environ, urls))
         supervisor = Supervisor(commands, environ, sys.stdout)
         interrupts.victims.append(supervisor.kill)
         stack.callback(supervisor.stop, STAGES)
         interrupts.patient = True
         expected = {name: chosen[name] for name in HEALTH if name in commands}
-        watch(supervisor, interrupts, servers, welcome(settings, urls, shown), expected)
+        watch(supervisor, interrupts, servers, welcome(settings, urls, configuration), expected)
         if supervisor.unheard:
-            # What is still to be written would break the interpreter's orderly end.
+            # Nobody reads standard output any more: writing to it would break the orderly end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         supervisor.say("stopping; Ctrl-C again kills")
 
@@ -106,19 +106,19 @@ def _locked(directory: Path) -> Iterator[None]:
 
 
 def _ports(port: int | None, environ: dict[str, str]) -> dict[str, int]:
-    """Choose the ports, and put them where the Procfile looks for them; a user may have put some there already."""
+    """Choose the ports, and put them into the Procfile's variables. A user may have set some of these."""
     asked: dict[str, int | None] = {}
     for name in ports.USUAL:
         given = environ.get(_variable(name)) if name != "api" else None
         if given is not None and not given.isdecimal():
-            raise click.UsageError(f"{_variable(name)}={given} is not the number of a port")
+            raise click.UsageError(f"{_variable(name)}={given} must be a port number, such as {ports.USUAL[name]}")
         asked[name] = int(given) if given else None
     asked["api"] = port
     chosen = ports.choose(asked)
     environ |= {_variable(name): str(number) for name, number in chosen.items()}
     for name in VARIABLES:
         if chosen[name] != ports.USUAL[name] and asked[name] is None:
-            click.echo(f"port {ports.USUAL[name]} is taken, so {name} gets {chosen[name]}")
+            click.echo(f"port {ports.USUAL[name]} is taken, so {name} uses port {chosen[name]}")
     return chosen
 
 

@@ -1,6 +1,6 @@
 """`telemetry verify`: compares files with the database and prints what became of their rows.
 
-Owns arguments, progress and output. Reading and comparing are `telemetry.verify`'s.
+This module owns arguments, progress and output. Reading and comparing are `telemetry.verify`'s.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ TEXT_WIDTH = 120
 def verify(paths: tuple[Path, ...], as_json: bool, data_dir: Path | None) -> None:
     """Compare files with the database, row by row.
 
-    Exits 0 if every row was stored, is a duplicate of one stored, blank, or in quarantine, and the database has no
-    samples of the same series and span beside; 1 if not.
+    Exits 0 if every row is stored, a duplicate of a stored one, blank, or in quarantine, and the database has no other
+    samples of the same series and span; exits 1 otherwise.
     """
     try:
         outcome = examine(load_settings(data_dir), paths)
     except (SQLAlchemyError, psycopg.Error) as error:
-        told = str(getattr(error, "orig", None) or error).strip().splitlines()
-        raise click.ClickException(f"the database cannot be read: {told[0] if told else 'no reason given'}") from None
+        reasons = str(getattr(error, "orig", None) or error).strip().splitlines() or ["no reason given"]
+        raise click.ClickException(f"the database cannot be read: {reasons[0]}") from None
     except OSError as error:
         raise click.ClickException(f"a file cannot be read: {error}") from None
     for path in outcome.replayed:
-        click.echo(f"{path}: known by replays alone, which store its rows under other times; ingest it first", err=True)
+        click.echo(f"{path}: stored by replays only, which give its rows other times; ingest it first", err=True)
     click.echo(json.dumps(in_full(outcome)) if as_json else report(outcome))
     sys.exit(0 if outcome.agrees else 1)
 
@@ -66,13 +66,13 @@ def examine(settings: Settings, paths: Sequence[Path]) -> Outcome:
 
 
 def in_full(outcome: Outcome) -> dict[str, Any]:
-    """The counts for programs, with all else that the verdict rests on."""
-    examples = [{**asdict(each), "path": each.path and str(each.path)} for each in outcome.examples]
+    """The counts for programs, and everything else that the verdict rests on."""
+    examples = [{**asdict(example), "path": example.path and str(example.path)} for example in outcome.examples]
     return {**outcome.counts, "replayed": [str(path) for path in outcome.replayed], "examples": examples}
 
 
 def report(outcome: Outcome) -> str:
-    """The counts as an aligned table, some of the differences, and the verdict."""
+    """The counts as an aligned table, the first differences, and the verdict."""
     width = max(len(f"{count:,}") for count in outcome.counts.values())
     lines = [f"{name:<12}{count:>{width},}" for name, count in outcome.counts.items()]
     if outcome.examples:
@@ -94,7 +94,7 @@ def _shown(example: Example) -> str:
 
 @contextmanager
 def _progress(paths: Sequence[Path]) -> Iterator[Callable[[int], None]]:
-    """A bar over the bytes of all files, where somebody watches."""
+    """A bar over the bytes of all files, if standard error is a terminal."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return

@@ -15,7 +15,7 @@ import redis
 from prometheus_client.metrics_core import Metric
 
 from telemetry import broker
-from telemetry.exporter.families import gauge, single
+from telemetry.exporter.families import by_edge, edge_labels, gauge, single
 from telemetry.progress import losses, reading
 from telemetry.progress.keys import Keys
 from telemetry.progress.state import SourceState
@@ -24,7 +24,6 @@ from telemetry.settings import Settings
 MAX_SOURCES = 200
 MAX_EDGES = 1000
 SOURCE = ("source_cluster", "edge", "source", "path")
-EDGE = ("source_cluster", "edge")
 
 
 class Source(NamedTuple):
@@ -37,7 +36,7 @@ class Source(NamedTuple):
 
     def labels(self) -> tuple[str, ...]:
         """By SOURCE."""
-        return (*_edge(self.edge), self.source_id, self.state.shown_path)
+        return (*edge_labels(self.edge), self.source_id, self.state.shown_path)
 
 
 SOURCE_GAUGES: tuple[tuple[str, str, Callable[[Source], float]], ...] = (
@@ -148,7 +147,7 @@ def _lost(client: redis.Redis, keys: Keys, chosen: Sequence[str]) -> Metric:
         edge: float(sum(loss.lost.end - loss.lost.start for loss in losses.of_edge(client, keys, edge))) for edge in chosen
     }
     text = "Bytes of an edge that were gone before they were committed, as far as its record goes back."
-    return gauge("telemetry_edge_lost_bytes", text, EDGE, _of_edges(values))
+    return by_edge("telemetry_edge_lost_bytes", text, values)
 
 
 def _edges(every: Iterable[Source]) -> Iterator[Metric]:
@@ -156,9 +155,9 @@ def _edges(every: Iterable[Source]) -> Iterator[Metric]:
     for source in every:
         number[source.edge] += 1
         lag_bytes[source.edge] += source.state.lag_bytes
-    yield gauge("telemetry_edge_sources", "Sources of an edge that are remembered.", EDGE, _of_edges(number))
+    yield by_edge("telemetry_edge_sources", "Sources of an edge that are remembered.", number)
     text = "Bytes of all sources of an edge that are not committed."
-    yield gauge("telemetry_edge_lag_bytes", text, EDGE, _of_edges(lag_bytes))
+    yield by_edge("telemetry_edge_lag_bytes", text, lag_bytes)
 
 
 def _silence(client: redis.Redis, keys: Keys, silent: Mapping[str, float]) -> Iterator[Metric]:
@@ -167,13 +166,5 @@ def _silence(client: redis.Redis, keys: Keys, silent: Mapping[str, float]) -> It
             pipeline.llen(keys.tick(edge))
         ticks = dict(zip(silent, pipeline.execute(), strict=True))
     text = "For how long a streamer of an edge is overdue with a sign of life, by the interval of its own ticks."
-    yield gauge("telemetry_edge_silent_seconds", text, EDGE, _of_edges(silent))
-    yield gauge("telemetry_tick_queue_messages", "Ticks of an edge that no streamer has taken.", EDGE, _of_edges(ticks))
-
-
-def _of_edges(values: Mapping[str, float]) -> Iterator[tuple[tuple[str, ...], float]]:
-    return ((_edge(edge), value) for edge, value in values.items())
-
-
-def _edge(edge: str) -> tuple[str, str]:
-    return edge.partition("/")[0], edge
+    yield by_edge("telemetry_edge_silent_seconds", text, silent)
+    yield by_edge("telemetry_tick_queue_messages", "Ticks of an edge that no streamer has taken.", ticks)

@@ -1,6 +1,6 @@
-"""What the database knows: the ledger's totals and gaps, what waits for a person, sizes, partitions.
+"""What the database knows: the ledger's totals and gaps, dead letters, rows in quarantine, sizes, partitions.
 
-A gap that is found is logged once as a warning, and once more when it has closed.
+Each gap is logged twice: as a warning when it is found, and again when it has closed.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import redis
 from prometheus_client.metrics_core import Metric
 from sqlalchemy import Engine
 
-from telemetry.exporter.broker import EDGE, MAX_EDGES
-from telemetry.exporter.families import gauge, keyed, single
+from telemetry.exporter.broker import MAX_EDGES
+from telemetry.exporter.families import EDGE, by_edge, edge_labels, gauge, keyed, single
 from telemetry.monitoring import logs
 from telemetry.monitoring.counters.definitions import ROW_CLASSES
 from telemetry.progress import losses, reading
@@ -28,13 +28,13 @@ log = logging.getLogger(__name__)
 
 
 def look(engine: Engine, settings: Settings) -> Sequence[Metric]:
-    """What is cheap to ask. Raises SQLAlchemyError."""
+    """Metrics that are cheap to ask for. Raises SQLAlchemyError."""
     with engine.connect() as connection:
         commit_age_s = exporter.commit_age_s(connection)
         dead_letters = exporter.dead_letters(connection)
         size, tables = exporter.sizes(connection)
         partitions = exporter.partitioned(connection)
-    found = [
+    metrics = [
         single("telemetry_database_size_bytes", "Size of the database.", size),
         keyed("telemetry_table_size_bytes", "Size of a table with its indexes and partitions.", "table", tables),
         single("telemetry_partitions", "Partitions of the samples.", partitions.number),
@@ -42,25 +42,25 @@ def look(engine: Engine, settings: Settings) -> Sequence[Metric]:
     ]
     if settings.database_capacity_bytes:
         text = "Bytes the database may take, as the settings say."
-        found.append(single("telemetry_database_capacity_bytes", text, settings.database_capacity_bytes))
+        metrics.append(single("telemetry_database_capacity_bytes", text, settings.database_capacity_bytes))
     if commit_age_s is not None:
         text = "Seconds since a batch was committed last, on the database's clock."
-        found.append(single("telemetry_last_commit_age_seconds", text, commit_age_s))
+        metrics.append(single("telemetry_last_commit_age_seconds", text, commit_age_s))
     if partitions.left_s is not None:
         text = "Seconds until the last partition of the samples ends, on the database's clock; negative once it has."
-        found.append(single("telemetry_partitions_left_seconds", text, partitions.left_s))
-    return found
+        metrics.append(single("telemetry_partitions_left_seconds", text, partitions.left_s))
+    return metrics
 
 
 def ledger(engine: Engine) -> Sequence[Metric]:
-    """The totals of the whole ledger. Raises SQLAlchemyError."""
+    """Metrics of the totals of the whole ledger. Raises SQLAlchemyError."""
     with engine.connect() as connection:
-        edges = exporter.totals(connection, MAX_EDGES)
+        totals = exporter.totals(connection, MAX_EDGES)
         quarantined = exporter.quarantined(connection)
-    rows = (((*_edge(each.edge), name), float(getattr(each, name) or 0)) for each in edges for name in ROW_CLASSES)
+    rows = (((*edge_labels(total.edge), name), float(getattr(total, name) or 0)) for total in totals for name in ROW_CLASSES)
     batches = (
-        ((*_edge(each.edge), status), float(getattr(each, f"{status}_batches")))
-        for each in edges
+        ((*edge_labels(total.edge), status), float(getattr(total, f"{status}_batches")))
+        for total in totals
         for status in ("stored", "dead")
     )
     return [
@@ -71,7 +71,7 @@ def ledger(engine: Engine) -> Sequence[Metric]:
 
 
 class Audit:
-    """Looks for gaps in the whole ledger, and remembers those it has said."""
+    """Looks for gaps in the whole ledger, and remembers which of them it has logged."""
 
     def __init__(self, engine: Engine, settings: Settings, client: redis.Redis) -> None:
         self._engine = engine
@@ -80,11 +80,11 @@ class Audit:
         self._keys = Keys(settings.key_prefix)
         self._committed: Sequence[Committed] = ()
         self._lost: Sequence[Lost] = ()
-        self._said: dict[tuple[str, str, int | None, int], Gap] = {}
+        self._logged: dict[tuple[str, str, int | None, int], Gap] = {}
 
     def __call__(self) -> Sequence[Metric]:
-        """What there is. Raises SQLAlchemyError."""
-        # Before the ledger: what is committed while this looks must not seem to be missing there.
+        """Metrics of the gaps that there are now. Raises SQLAlchemyError."""
+        # Asked before the ledger, so that a batch committed in between does not seem to be missing there.
         with suppress(redis.RedisError):
             states = reading.sources_by_edge(self._client, self._keys, MAX_EDGES)
             self._committed = [Committed(*held) for held in reading.committed(states)]
@@ -93,34 +93,29 @@ class Audit:
                 for loss in losses.of_all_edges(self._client, self._keys, MAX_EDGES)
             ]
         with self._engine.connect() as connection:
-            found = gaps(connection, self._settings.gap_alert_s, self._committed, self._lost)
+            open_gaps = gaps(connection, self._settings.gap_alert_s, self._committed, self._lost)
             edges = exporter.edges(connection, MAX_EDGES)
-        self._say(found)
-        return [*_gaps(found, edges)]
+        self._log(open_gaps)
+        return [*_gaps(open_gaps, edges)]
 
-    def _say(self, found: Sequence[Gap]) -> None:
-        now = {(gap.edge, gap.path, gap.anchor, gap.start): gap for gap in found}
+    def _log(self, open_gaps: Sequence[Gap]) -> None:
+        now = {(gap.edge, gap.path, gap.anchor, gap.start): gap for gap in open_gaps}
         for key, gap in now.items():
-            if key not in self._said:
+            if key not in self._logged:
                 with logs.about(edge=gap.edge):
                     log.warning("gap: bytes %d to %d of %s are missing since %s", gap.start, gap.end, gap.path, gap.since)
-        for key, gap in self._said.items():
+        for key, gap in self._logged.items():
             if key not in now:
                 with logs.about(edge=gap.edge):
                     log.info("gap closed: bytes %d to %d of %s", gap.start, gap.end, gap.path)
-        self._said = now
+        self._logged = now
 
 
-def _gaps(found: Iterable[Gap], edges: Iterable[str]) -> Iterator[Metric]:
-    number, size = Counter(dict.fromkeys(edges, 0)), Counter(dict.fromkeys(edges, 0))
-    for gap in found:
-        number[gap.edge] += 1
-        size[gap.edge] += gap.end - gap.start
+def _gaps(open_gaps: Iterable[Gap], edges: Iterable[str]) -> Iterator[Metric]:
+    numbers, sizes_bytes = Counter(dict.fromkeys(edges, 0)), Counter(dict.fromkeys(edges, 0))
+    for gap in open_gaps:
+        numbers[gap.edge] += 1
+        sizes_bytes[gap.edge] += gap.end - gap.start
     text = "Stretches of bytes that the ledger has passed without having them, for longer than is healthy."
-    yield gauge("telemetry_ledger_gaps", text, EDGE, ((_edge(edge), value) for edge, value in number.items()))
-    text = "Bytes in those stretches."
-    yield gauge("telemetry_ledger_gap_bytes", text, EDGE, ((_edge(edge), value) for edge, value in size.items()))
-
-
-def _edge(edge: str) -> tuple[str, str]:
-    return edge.partition("/")[0], edge
+    yield by_edge("telemetry_ledger_gaps", text, numbers)
+    yield by_edge("telemetry_ledger_gap_bytes", "Bytes in those stretches.", sizes_bytes)

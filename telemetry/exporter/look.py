@@ -1,7 +1,7 @@
-"""Looks at one part of the system at an interval, in a thread of its own, and keeps what it saw for the scrapes.
+"""Looks at one part of the system at an interval, in a thread of its own, and keeps the answer for the scrapes.
 
-A part that fails or hangs takes nothing along: its metrics are absent after three intervals, and its `exporter_up` is 0. A look
-that takes long is followed by a pause many times as long, so none costs what it looks at more than a few percent.
+A part that fails or hangs does not affect the others: its own metrics are absent after three intervals, and its `exporter_up`
+is 0. A slow look is followed by a pause many times as long, so that looks cost a part a few percent of its time at most.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import redis
 import sqlalchemy.exc
@@ -20,24 +21,32 @@ from telemetry.exporter.families import keyed
 
 log = logging.getLogger(__name__)
 
+# What a part that is away or refuses may raise; any other error is a bug, and logged with its traceback.
 FAILURES = (redis.RedisError, sqlalchemy.exc.SQLAlchemyError, OSError)
 MISSED_LOOKS = 3
 PAUSE_FACTOR = 20
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a look has seen, and when (on the monotonic clock)."""
+
+    metrics: Sequence[Metric]
+    at_s: float
+
+
 class Look:
-    """One part. `ask` returns its metrics; FAILURES are those it is expected to raise."""
+    """One part of the system. `ask` returns its metrics and raises one of FAILURES."""
 
     def __init__(self, name: str, interval_s: float, ask: Callable[[], Sequence[Metric]]) -> None:
         self.name = name
         self._interval_s = interval_s
         self._ask = ask
-        self._seen: Sequence[Metric] = ()
-        self._at_s: float | None = None
+        # None until the first look, and after one that failed.
+        self._answer: Answer | None = None
         self._pause_s = interval_s
-        self._failing = False
-        self._thread: threading.Thread | None = None
         self.failures = 0
+        self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
 
     def start(self) -> None:
@@ -46,38 +55,42 @@ class Look:
         self._thread.start()
 
     def stop(self) -> None:
-        """Look no more."""
+        """End the thread after the present look."""
         self._stopping.set()
 
     def is_alive(self) -> bool:
-        """Whether it will look again, however the last look ended."""
+        """Whether the thread will look again, however the last look ended."""
         return self._thread is not None and self._thread.is_alive()
 
     def is_fresh(self) -> bool:
-        """Whether the last look was lately, and saw something."""
-        return self._at_s is not None and time.monotonic() - self._at_s < MISSED_LOOKS * self._pause_s + 1
+        """Whether the last look succeeded, a short time ago."""
+        answer = self._answer
+        return answer is not None and time.monotonic() - answer.at_s < MISSED_LOOKS * self._pause_s + 1
 
     def seen(self) -> Sequence[Metric]:
-        """What it saw; nothing once that is too old to be true."""
-        return self._seen if self.is_fresh() else ()
+        """The metrics of the last look; none once they are too old."""
+        answer = self._answer
+        return answer.metrics if answer is not None and self.is_fresh() else ()
 
     def once(self) -> None:
         """Look now."""
         began_s = time.monotonic()
+        was_failing = self._answer is None and self.failures > 0
         try:
-            self._seen = self._ask()
+            metrics = self._ask()
         except Exception as error:
             self.failures += 1
+            self._answer = None
             if not isinstance(error, FAILURES):
-                log.exception("an error nobody thought of, at a look at the %s", self.name)
-            elif not self._failing:
+                log.exception("unexpected error while looking at the %s", self.name)
+            elif not was_failing:
                 log.warning("cannot look at the %s: %s", self.name, (str(error).splitlines() or [type(error).__name__])[0])
-            self._failing, self._at_s = True, None
         else:
-            self._pause_s = max(self._interval_s, PAUSE_FACTOR * (time.monotonic() - began_s))
-            if self._failing:
+            ended_s = time.monotonic()
+            self._pause_s = max(self._interval_s, PAUSE_FACTOR * (ended_s - began_s))
+            self._answer = Answer(metrics, ended_s)
+            if was_failing:
                 log.info("can look at the %s again", self.name)
-            self._failing, self._at_s = False, time.monotonic()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -92,12 +105,12 @@ class Looks:
         self._looks = looks
 
     def collect(self) -> Iterator[Metric]:
-        """What all of them saw."""
-        for each in self._looks:
-            yield from each.seen()
-        up = {each.name: float(each.is_fresh()) for each in self._looks}
+        """The metrics of all parts, and those about the looks themselves."""
+        for look in self._looks:
+            yield from look.seen()
+        up = {look.name: float(look.is_fresh()) for look in self._looks}
         yield keyed("telemetry_exporter_up", "1 while the exporter can look at a part of the system.", "part", up)
         failed = CounterMetricFamily("telemetry_exporter_failures_total", "Looks that failed.", labels=("part",))
-        for each in self._looks:
-            failed.add_metric((each.name,), each.failures)
+        for look in self._looks:
+            failed.add_metric((look.name,), look.failures)
         yield failed

@@ -1,6 +1,12 @@
 """The whole system on one machine, as `telemetry up` runs it.
 
-`surroundings` says what the processes are given, `ports` where they listen, `scraping` how Prometheus finds them,
-`preparation` what must be true before they start, `watch` keeps them running, `welcome` tells the user, `interrupts` ends
-it. The processes themselves are `telemetry.local.supervisor`'s, the servers `telemetry.local.servers`'s.
+Order of a start: the embedded servers first (PostgreSQL, then Valkey, unless the environment names others), then the schema of
+the database, then the processes in the order of their lines in the Procfile. A stop goes the other way: first the processes,
+in the stages that `telemetry.cli.up.STAGES` names, then the servers.
+
+`environment` makes the environment that all processes share and says which servers are needed. `ports` chooses where processes
+listen. `servers/` are PostgreSQL and Valkey. `preparation` upgrades the schema and tries the broker. `scraping` writes a
+configuration for Prometheus. `running_system` lets other commands find what runs. `supervisor` starts and stops the
+processes, and `lifeline` ends them when their parent is killed. `watch` keeps processes and servers running. `welcome` tells
+the user where everything is, and `interrupts` turns Ctrl-C into an orderly end.
 """

@@ -1,4 +1,4 @@
-"""What the processes of `telemetry up` are given: their environment, and the servers that nobody else provides."""
+"""The environment of the processes of `telemetry up`, and the servers that it does not name and that must be started."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ DATABASE, BROKER = f"{PREFIX}DATABASE_URL", f"{PREFIX}BROKER_URL"
 
 
 def environment(given: Mapping[str, str], paths: Sequence[Path], data_dir: Path | None, *, replay: bool) -> dict[str, str]:
-    """The environment of all processes, less the URLs and ports, which are known once the servers run."""
-    # A process whose line in the Procfile names no role belongs to the centre, wherever `up` is called.
-    made = dict(given) | {f"{PREFIX}ROLE": "central"}
+    """The environment of all processes, without URLs and ports, which are known once the servers run. Raises SettingsError."""
+    # A process belongs to the centre unless its line in the Procfile names a role, whatever the role of our own environment.
+    environ = dict(given) | {f"{PREFIX}ROLE": "central"}
     for name in (f"{DATABASE}_FILE", f"{BROKER}_FILE"):
-        if name in made:
-            made[name] = str(Path(made[name]).absolute())
+        if name in environ:
+            environ[name] = str(Path(environ[name]).absolute())
     if data_dir is not None:
-        made[f"{PREFIX}DATA_DIR"] = str(data_dir)
+        environ[f"{PREFIX}DATA_DIR"] = str(data_dir)
     if paths:
         patterns = (f"{_exact(path, '--csv')}/*.csv" if path.is_dir() else _exact(path, "--csv") for path in paths)
-        made[f"{PREFIX}SOURCES"] = ",".join(patterns)
+        environ[f"{PREFIX}SOURCES"] = ",".join(patterns)
     if replay:
-        made[f"{PREFIX}LOOP_MODE"] = "true"
-    directory = Settings.load(made).data_dir.absolute()
-    made[f"{PREFIX}DATA_DIR"] = str(directory)
-    # Absolute: it is part of what a source is known by, to the streamer and to the API alike.
-    made[f"{PREFIX}SPOOL_DIR"] = str(Path(made.get(f"{PREFIX}SPOOL_DIR", directory / "spool")).absolute())
-    # The Procfile's uploads find it here: in a shell nothing would escape what is a pattern in its name.
-    made[UPLOADS] = f"{_exact(Path(made[f'{PREFIX}SPOOL_DIR']), 'the directory')}/*.csv"
-    # The API listens on loopback alone, so nobody from elsewhere is let in.
-    made.setdefault(f"{PREFIX}API_ACCESS", "open")
-    # Celery warns each worker of root; on one machine, on loopback, that says nothing new three times over.
-    made["PYTHONWARNINGS"] = ",".join(filter(None, [made.get("PYTHONWARNINGS"), f"ignore:{ROOT_WARNING}"]))
-    made["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), made.get("PATH", os.defpath)])
-    return made
+        environ[f"{PREFIX}LOOP_MODE"] = "true"
+    directory = Settings.load(environ).data_dir.absolute()
+    environ[f"{PREFIX}DATA_DIR"] = str(directory)
+    # Absolute, because the path is part of what identifies a source, to the streamer and to the API.
+    environ[f"{PREFIX}SPOOL_DIR"] = str(Path(environ.get(f"{PREFIX}SPOOL_DIR", directory / "spool")).absolute())
+    # The Procfile's line for uploads takes the pattern from here, as a shell could not escape the directory's name.
+    environ[UPLOADS] = f"{_exact(Path(environ[f'{PREFIX}SPOOL_DIR']), 'the directory')}/*.csv"
+    # The API listens on loopback only, so nobody from another machine is let in.
+    environ.setdefault(f"{PREFIX}API_ACCESS", "open")
+    # Celery warns of root in each worker; on one machine, on loopback, three such warnings help nobody.
+    environ["PYTHONWARNINGS"] = ",".join(filter(None, [environ.get("PYTHONWARNINGS"), f"ignore:{ROOT_WARNING}"]))
+    environ["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), environ.get("PATH", os.defpath)])
+    return environ
 
 
 def servers(environ: Mapping[str, str], directory: Path) -> dict[Server, str]:
@@ -52,8 +52,10 @@ def servers(environ: Mapping[str, str], directory: Path) -> dict[Server, str]:
 
 
 def _exact(path: Path, what: str) -> str:
-    """A pattern that matches this path alone."""
-    exact = glob.escape(str(path.absolute()))
-    if "," in exact or "\n" in exact:
-        raise SettingsError(f"{what} {path} has a comma or a line break in its name, which {PREFIX}SOURCES cannot hold")
-    return exact
+    """A glob pattern that matches this path only."""
+    pattern = glob.escape(str(path.absolute()))
+    if "," in pattern or "\n" in pattern:
+        raise SettingsError(
+            f"{what} {path} has a comma or a line break in its name, which {PREFIX}SOURCES cannot hold; rename it"
+        )
+    return pattern

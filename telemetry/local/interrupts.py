@@ -1,4 +1,4 @@
-"""Signals that end a command which runs in the foreground: the first asks it to stop, a second kills what it runs."""
+"""Signals to a command in the foreground: the first asks it to stop, the second kills the processes that it runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
-    """Catches the signals while it is entered. Until `patient` is set, the first one raises KeyboardInterrupt."""
+    """Catches the signals while it is entered. Until `patient` is set, the first signal raises KeyboardInterrupt."""
 
     def __init__(self) -> None:
         self.stopping = False
@@ -21,7 +21,7 @@ class Interrupts:
 
     def __enter__(self) -> Self:
         for sign in SIGNALS:
-            # Whoever runs us under nohup wants a hang-up ignored.
+            # Under nohup a hang-up is ignored, and stays so.
             if signal.getsignal(sign) is not signal.SIG_IGN:
                 self._before[sign] = signal.signal(sign, self._received)
         return self

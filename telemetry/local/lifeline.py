@@ -1,6 +1,6 @@
 """Ties a child to the process that starts it: on Linux the kernel signals the child when its parent is killed.
 
-Elsewhere a killed parent leaves its children; an orderly end, which is the parent's own work, does not need this.
+On other systems a killed parent leaves its children running. An orderly end does not need this: the parent ends its children.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ PR_SET_PDEATHSIG = 1
 
 
 def ends_with_parent(sign: signal.Signals) -> Callable[[], None] | None:
-    """For Popen's `preexec_fn`. The tie is to the thread that starts the child, so that must be one that stays."""
+    """For Popen's `preexec_fn`. The child is tied to the thread that starts it, so that thread must not end early."""
     if sys.platform != "linux":
         return None
-    # Looked up before the fork: between fork and exec only the system calls themselves are safe.
+    # Found before the fork, as only system calls are safe between fork and exec.
     prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
 
     def tie() -> None:

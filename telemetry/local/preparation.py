@@ -1,4 +1,4 @@
-"""What must be true before the processes start: the database has the present schema, and the broker answers."""
+"""Gets the servers ready before the processes start: upgrades the database's schema, and checks that the broker answers."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from telemetry.store.engine import make_engine
 
 
 class UnreachableError(RuntimeError):
-    """A server that was named does not let us in; the text is one line for the user, without a password."""
+    """The database or the broker cannot be used; the text is one line for the user, without a password."""
 
 
 def prepare(settings: Settings) -> None:
-    """Bring the database to the present schema, and see that the broker is there."""
+    """Upgrade the database's schema and ping the broker. Raises UnreachableError."""
     engine = make_engine(settings, application="up")
     try:
         migrate.upgrade(engine)

@@ -1,7 +1,7 @@
 """How commands find a running `telemetry up`: a file in its data directory that is there as long as it runs.
 
-`services.json` holds the environment that its processes were given, less what concerns them alone. The lock on the
-directory tells whether it is still true.
+`services.json` holds the settings that its processes were given and that other commands share. The lock on the directory
+tells whether `up` still runs.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ from telemetry import lock
 from telemetry.settings import Settings, variable
 
 NAME = "services.json"
-# What one process is, and what is streamed, is no business of another command.
+# Settings of single processes, which other commands must not take over.
 PRIVATE = {"role", "sources", "sources_final", "loop_mode", "api_access", "metrics_port", "heartbeat_file"}
 SHARED = {variable(item) for item in fields(Settings) if item.name not in PRIVATE}
 
 
 def environment(data_dir: Path, environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The settings of the `up` that runs in a data directory, as far as the environment does not name them itself."""
+    """The settings of the `up` that runs in a data directory, without those that the environment names itself."""
     env = os.environ if environ is None else environ
     if not lock.is_held(data_dir):
         return {}
     try:
-        told = json.loads((data_dir / NAME).read_text(encoding="utf-8"))["environment"]
+        settings = json.loads((data_dir / NAME).read_text(encoding="utf-8"))["environment"]
     except (OSError, ValueError, KeyError):
         return {}
-    return {name: value for name, value in told.items() if _setting(name) not in set(map(_setting, env))}
+    return {name: value for name, value in settings.items() if _setting(name) not in set(map(_setting, env))}
 
 
 @contextmanager
 def announced(data_dir: Path, environ: Mapping[str, str], urls: Mapping[str, str]) -> Iterator[None]:
-    """Let other commands find what runs, as long as this lasts. The file may hold passwords, so only we may read it."""
-    told = {name: value for name, value in environ.items() if _setting(name) in SHARED}
+    """Let other commands find what runs while this is entered. The file may hold passwords, so only its owner may read it."""
+    settings = {name: value for name, value in environ.items() if _setting(name) in SHARED}
     path = data_dir / NAME
     new = path.with_name(f"{NAME}.new")
     new.unlink(missing_ok=True)
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        json.dump({"pid": os.getpid(), "environment": told, "urls": dict(urls)}, file, indent=2)
+        json.dump({"pid": os.getpid(), "environment": settings, "urls": dict(urls)}, file, indent=2)
     new.replace(path)
     try:
         yield
@@ -52,5 +52,5 @@ def announced(data_dir: Path, environ: Mapping[str, str], urls: Mapping[str, str
 
 
 def _setting(name: str) -> str:
-    """A secret's variable and the one that names its file are the same setting."""
+    """The setting of a variable: a secret's variable and the one that names its file are the same setting."""
     return name.removesuffix("_FILE")

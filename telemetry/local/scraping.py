@@ -1,6 +1,6 @@
-"""A configuration of Prometheus for what `telemetry up` runs: `prometheus --config.file` of it is all there is to do.
+"""Writes a configuration with which Prometheus scrapes what `telemetry up` runs: `prometheus --config.file=FILE`.
 
-It lies in the data directory and is written at each start, as ports change. JSON, which is YAML too.
+It lies in the data directory and is written at each start, as ports change. It is JSON, which YAML parsers read too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ NAME = "prometheus.yml"
 
 
 def write(directory: Path, ports: Mapping[str, int]) -> Path:
-    """Write the configuration: the alerts, and a job for each of some processes by its name."""
+    """Write the configuration, with the alerts and a job for each process, and return its path. `ports` are by name."""
     jobs = [{"job_name": name, "static_configs": [{"targets": [f"{HOST}:{port}"]}]} for name, port in ports.items()]
     configuration = {
         "global": {"scrape_interval": "15s", "evaluation_interval": "15s"},

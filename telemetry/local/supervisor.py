@@ -1,8 +1,8 @@
-"""Runs the processes of a Procfile: starts them, shows what they say, starts again what died, stops them in stages.
+"""Runs the processes of a Procfile: starts them, prints their output, restarts those that die, stops them in stages.
 
-A process runs in a session of its own, so a Ctrl-C in the terminal reaches it only through here; what it leaves behind
-when it ends is killed. Honcho gives the Procfile's format, the shell and the look of the output; its own manager ends
-everything when one process ends. Which processes there are, and in which order they stop, is left to the caller.
+Each process has a session of its own, so a Ctrl-C in the terminal reaches it only through here, and its own children are killed
+when it ends. Honcho reads the Procfile, runs the shell and formats the output; its own manager is not used, as that ends
+everything when one process ends. The caller says which processes there are and in which order they stop.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from honcho.process import Popen
 
 from telemetry.local.lifeline import ends_with_parent
 
-LONGEST_DELAY_S = 30.0
+MAX_DELAY_S = 30.0
 # Longer than Celery's soft shutdown.
 PATIENCE_S = 35.0
 PACE_S = 0.1
@@ -34,16 +34,16 @@ PACE_S = 0.1
 
 @dataclass(slots=True)
 class Backoff:
-    """How long to wait before the next start: 1, 2, 4 … 30 seconds; forgotten after a minute of life."""
+    """How long to wait before the next start: 1, 2, 4 … 30 seconds, and 1 again after a process that lived for a minute."""
 
     settled_s: float = 60.0
     _next: float = field(default=1.0, init=False)
 
     def after(self, lived_s: float) -> float:
-        """Seconds to wait after a process that lived so long."""
+        """Seconds to wait after a process that lived for `lived_s` seconds."""
         if lived_s >= self.settled_s:
             self._next = 1.0
-        delay, self._next = self._next, min(self._next * 2, LONGEST_DELAY_S)
+        delay, self._next = self._next, min(self._next * 2, MAX_DELAY_S)
         return delay
 
 
@@ -67,7 +67,7 @@ def read_procfile(path: Path) -> dict[str, str]:
 
 
 class Supervisor:
-    """Several processes and one screen. Use it in the main thread: the processes end with the thread that made them."""
+    """Several processes and one screen. Use it in the main thread: the processes end with the thread that started them."""
 
     def __init__(self, commands: Mapping[str, str], environ: Mapping[str, str], output: TextIO, own_name: str = "up") -> None:
         # Set once nobody reads the output any more.
@@ -78,10 +78,10 @@ class Supervisor:
         self._output = output
         self._printer = Printer(output, width=max(map(len, [*commands, own_name])))
         self._own_name = own_name
-        self._said: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._lines: queue.SimpleQueue[Message] = queue.SimpleQueue()
 
     def say(self, text: str) -> None:
-        """Print lines of our own among those of the processes."""
+        """Print lines of our own among the output of the processes."""
         self._write(_message(text, self._own_name))
 
     def show(self, text: str) -> None:
@@ -89,13 +89,13 @@ class Supervisor:
         self._write(text)
 
     def step(self) -> None:
-        """Start what is due, see to what died, and print for a moment what is said."""
+        """Start processes that are due, note those that died, and print output for a moment."""
         now = time.monotonic()
         for program in self._programs:
             if program.process is None and now >= program.due:
                 self._start(program)
             elif program.process is not None and program.process.poll() is not None:
-                code = self._bury(program)
+                code = self._reap(program)
                 delay = program.backoff.after(now - program.started)
                 program.due = now + delay
                 self.say(f"{program.name} ended ({describe(code)}); starting it again in {delay:g} s")
@@ -117,18 +117,18 @@ class Supervisor:
                 self._print(PACE_S)
             for program in self._programs:
                 if program.name in stage and program.process is not None:
-                    self._bury(program)
+                    self._reap(program)
         self._print(0)
 
     def kill(self) -> None:
-        """End all processes at once, with all that they started. May be called by a signal handler."""
+        """Kill all processes with their children. A signal handler may call this."""
         _kill(self._programs)
 
     def _start(self, program: Program) -> None:
         process = Popen(
             program.command,
             env=self._environ,
-            # It dies at once with us: an orderly end would wait for a broker that is gone too.
+            # It is killed at once with us: an orderly end would wait for a broker that is gone too.
             preexec_fn=ends_with_parent(signal.SIGKILL),
         )
         program.process, program.started = process, time.monotonic()
@@ -138,10 +138,10 @@ class Supervisor:
     def _read(self, program: Program, process: Popen) -> None:
         with process.stdout as lines:
             for line in lines:
-                self._said.put(_message(line, program.name, program.colour))
+                self._lines.put(_message(line, program.name, program.colour))
 
-    def _bury(self, program: Program) -> int:
-        """Reap a process that ended, with what it left behind, whose output would keep the reader waiting."""
+    def _reap(self, program: Program) -> int:
+        """Reap a process that ended, and kill children that it left: their output would keep the reader waiting."""
         assert program.process is not None  # noqa: S101
         assert program.reader is not None  # noqa: S101
         code: int = program.process.wait()
@@ -154,16 +154,16 @@ class Supervisor:
         deadline = time.monotonic() + patience_s
         with suppress(queue.Empty):
             while True:
-                self._write(self._said.get(timeout=max(0.0, deadline - time.monotonic())))
+                self._write(self._lines.get(timeout=max(0.0, deadline - time.monotonic())))
 
-    def _write(self, what: Message | str) -> None:
+    def _write(self, line: Message | str) -> None:
         try:
-            if isinstance(what, str):
-                print(what, file=self._output, flush=True)
+            if isinstance(line, str):
+                print(line, file=self._output, flush=True)
             else:
-                self._printer.write(what)
+                self._printer.write(line)
         except BrokenPipeError:
-            # What the processes say must be read on all the same, or they would wait for us.
+            # The output of the processes must still be read, or they would wait for us.
             self.unheard = True
 
 

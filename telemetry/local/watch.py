@@ -1,4 +1,4 @@
-"""Keeps the system running: steps the supervisor, starts servers again that died, and tells when everything answers."""
+"""Keeps the system running: steps the supervisor, restarts servers that died, and says when everything answers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from telemetry.local.servers.server import Server
 from telemetry.local.supervisor import Backoff, Supervisor
 
 HEALTH = {"api": "/health", "flower": "/healthcheck"}
-# After so long without an answer the user is told what is waited for.
+# After this time without an answer the user is told which processes are missing.
 SLOW_S = 60.0
 
 
@@ -23,9 +23,9 @@ def watch(
     welcome: str,
     expected: Mapping[str, int],
 ) -> None:
-    """Keep everything running until somebody wants it stopped; `expected` are the ports that must answer once."""
+    """Keep everything running until it is interrupted. `expected` are the ports whose processes must answer once."""
     waiting = set(expected)
-    began, told, welcomed = time.monotonic(), False, False
+    began_s, warned, welcomed = time.monotonic(), False, False
     revivals = {server: Revival(server) for server in servers}
     while not interrupts.stopping and not supervisor.unheard:
         supervisor.step()
@@ -35,13 +35,13 @@ def watch(
         if not waiting and not welcomed:
             supervisor.show(welcome)
             welcomed = True
-        if waiting and not told and time.monotonic() - began > SLOW_S:
-            supervisor.say(f"still waiting for an answer of {' and '.join(sorted(waiting))}")
-            told = True
+        if waiting and not warned and time.monotonic() - began_s > SLOW_S:
+            supervisor.say(f"still waiting for an answer from {' and '.join(sorted(waiting))}")
+            warned = True
 
 
 class Revival:
-    """Starts an embedded server again that died."""
+    """Restarts an embedded server when it has died."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -50,7 +50,7 @@ class Revival:
         self._due: float | None = None
 
     def step(self, supervisor: Supervisor) -> None:
-        """See to it that the server runs, now or after a delay."""
+        """Restart the server if it has died and its delay is over."""
         now = time.monotonic()
         if self._due is None and self._server.pid is None:
             delay = self._backoff.after(now - self._started)

@@ -1,4 +1,4 @@
-"""What the user is told once everything runs: where it is reached, and where its state lies."""
+"""The text that the user sees once everything runs: where to reach it, and where its state lies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from telemetry.settings import Settings
 
 
 def welcome(settings: Settings, urls: Mapping[str, str], scraping: Path) -> str:
-    """A short block for the screen; it holds no password."""
+    """A short block for the screen, without passwords."""
     url = make_url(settings.database_url)
     place = {"host": url.query.get("host", url.host), "port": url.port, "user": url.username, "dbname": url.database}
     psql = " ".join(f"{name}={value}" for name, value in place.items() if value)

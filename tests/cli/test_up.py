@@ -306,7 +306,7 @@ def test_the_usual_ports_may_be_taken(up: Callable[..., Up], bare: Path) -> None
                 stack.enter_context(socket.create_server(("127.0.0.1", port)))
         running = up("--procfile", str(bare), usual_ports=True)
         running.says("one is here")
-        running.says("port 8080 is taken, so api gets ")
+        running.says("port 8080 is taken, so api uses port ")
         running.says("port 5555 is taken, so flower gets ")
         assert stored(running) == 0
         assert running.interrupt() == 0

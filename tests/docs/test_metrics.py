@@ -18,8 +18,8 @@ from telemetry.collector.persist import Collector
 from telemetry.exporter.look import Looks
 from telemetry.monitoring.counters import definitions
 from telemetry.monitoring.port import server
-from telemetry.monitoring.port.beat import Ticking
-from telemetry.monitoring.port.connection import Connection
+from telemetry.monitoring.port.beat import LastTick
+from telemetry.monitoring.port.connection import BrokerPing
 from telemetry.monitoring.port.heartbeat import Heartbeat
 from telemetry.progress.acks import Acks
 from telemetry.progress.keys import Keys
@@ -48,7 +48,7 @@ def counted() -> set[str]:
 
 def shown_on_a_port(settings: Settings) -> set[str]:
     registry = server.registry_of(
-        settings, "beat", [Connection(settings, "beat"), Heartbeat(None, "c", "beat"), Ticking(settings)]
+        settings, "beat", [BrokerPing(settings, "beat"), Heartbeat(None, "c", "beat"), LastTick(settings)]
     )
     return names(registry.collect())
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +15,20 @@ import psutil
 import psycopg
 import pytest
 import redis
-from prometheus_client.metrics_core import Metric
 from sqlalchemy import Engine, text
 
 from telemetry.celery import make_app
 from telemetry.collector.persist import Collector
-from telemetry.exporter import broker, database, gpus
-from telemetry.exporter.look import Look, Looks
+from telemetry.exporter import broker, database
 from telemetry.progress.acks import Acks
 from telemetry.progress.keys import Keys
 from telemetry.readings import wire
 from telemetry.settings import Settings
 from telemetry.streamer.publish import publisher
 from telemetry.streamer.tick import Streamer
-from tests.batches import T0_US, batch, key, readings
+from tests.batches import batch, key, now_s, readings
 from tests.ports import free_port
-from tests.scrape import Samples, answer, by, get, scrape, total
+from tests.scrape import Samples, answer, by, get, scrape, total, values
 from tests.waiting import eventually
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -129,11 +126,6 @@ def test_the_page_is_as_prometheus_wants_it(
     # The names of those labels are DCGM's.
     complaints = [line for line in done.stderr.splitlines() if not line.startswith("DCGM_") or "camelCase" not in line]
     assert (complaints, done.stdout) == ([], "")
-
-
-def now_s() -> int:
-    """Now, in the seconds after T0 that `readings` counts in."""
-    return int(datetime.now(UTC).timestamp()) - T0_US // 1_000_000
 
 
 def sources(client: redis.Redis, settings: Settings) -> Iterator[broker.Source]:
@@ -262,70 +254,6 @@ def test_a_gap_is_counted_and_said_once(
     commit(100, 200)
     assert total(shown(), "telemetry_ledger_gaps", edge="test/node") == 0
     assert "gap closed: bytes 100 to 200 of /data/a.csv" in caplog.text
-
-
-def test_values_that_are_old_are_not_shown_and_gpus_that_fell_silent_are(
-    settings: Settings, engine: Engine, redis_client: redis.Redis
-) -> None:
-    now = now_s()
-    rows = [
-        (key(gpu="GPU-1", pod="p"), now, 7.0),
-        (key(gpu="GPU-1", pod="p"), now - 9, 6.0),
-        (key(gpu="GPU-2"), now - 3600, 5.0),
-    ]
-    collector(settings, engine, redis_client).persist(*wire.encode(batch(readings(*rows))))
-    shown = values(gpus.look(engine))
-    assert total(shown, "DCGM_FI_DEV_GPU_UTIL", UUID="GPU-1", gpu="0", Hostname="host-1", pod="p", modelName="H100") == 7
-    assert total(shown, "DCGM_FI_DEV_GPU_UTIL", UUID="GPU-2") is None
-    assert total(shown, "telemetry_gpu_reading_age_seconds", UUID="GPU-2") == pytest.approx(3600, abs=60)
-
-
-def values(metrics: Iterable[Metric]) -> Samples:
-    """The samples of some metrics."""
-    return {(each.name, frozenset(each.labels.items())): each.value for metric in metrics for each in metric.samples}
-
-
-def test_names_and_labels_of_strangers_stay_their_own_and_a_gpu_that_changed_its_pod_is_shown_once(
-    settings: Settings, engine: Engine, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = now_s()
-    rows = [
-        (key("up"), now, 0.0),
-        (key("telemetry_dead_letters", gpu="GPU-9"), now, 9.0),
-        (key(pod="old"), now - 20, 5.0),
-        (key(pod="new", __name__="up", UUID="forged", **{"1st": "x"}), now, 7.0),
-        (key("DCGM_FI_DEV_GPU_TEMP", gpu="GPU-3"), now - 100, 60.0),
-    ]
-    collector(settings, engine, redis_client).persist(*wire.encode(batch(readings(*rows))))
-    shown = values(gpus.look(engine))
-    assert {name for name, _ in shown} == {
-        "DCGM_FI_DEV_GPU_UTIL",
-        "DCGM_FI_DEV_GPU_TEMP",
-        "telemetry_gpu_reading_age_seconds",
-    }
-    assert [(dict(labels), value) for (name, labels), value in shown.items() if name == "DCGM_FI_DEV_GPU_UTIL"] == [
-        ({"UUID": "GPU-1", "gpu": "0", "Hostname": "host-1", "device": "nvidia0", "modelName": "H100", "pod": "new"}, 7.0)
-    ]
-    monkeypatch.setattr(gpus, "MAX_SERIES", 4)
-    assert total(values(gpus.look(engine)), "DCGM_FI_DEV_GPU_TEMP") is None, "the oldest is left out"
-
-
-def test_an_error_nobody_thought_of_is_counted_and_the_next_look_is_made(caplog: pytest.LogCaptureFixture) -> None:
-    asked: list[int] = []
-
-    def ask() -> list[Metric]:
-        asked.append(1)
-        if len(asked) == 1:
-            raise KeyError("anything")
-        return []
-
-    look = Look("part", 0.01, ask)
-    look.start()
-    eventually(look.is_fresh)
-    look.stop()
-    assert total(values(Looks([look]).collect()), "telemetry_exporter_failures_total", part="part") == 1
-    assert "an error nobody thought of" in caplog.text
-    eventually(lambda: not look.is_alive())
 
 
 def test_it_goes_on_without_the_database(start_exporter: Callable[..., int], database_url: str) -> None:

@@ -82,7 +82,7 @@ def test_a_taken_port_gives_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(ports.USUAL, "api", taken)
         chosen = ports.choose({})
         assert chosen["api"] > taken
-        with pytest.raises(ports.TakenError, match=f"^port {taken} is taken$"):
+        with pytest.raises(ports.PortTakenError, match=f"^port {taken} is taken; give another one$"):
             ports.choose({"api": taken})
 
 
@@ -93,7 +93,7 @@ def test_a_wildcard_listener_takes_the_port_too() -> None:
 
 @given(st.integers(20_000, 60_000))
 def test_two_names_never_share_a_port(port: int) -> None:
-    with pytest.raises(ports.TakenError, match="wanted twice"):
+    with pytest.raises(ports.PortTakenError, match="wanted twice"):
         ports.choose({"api": port, "flower": port})
 
 

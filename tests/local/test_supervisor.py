@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telemetry import resources
-from telemetry.local.supervisor import LONGEST_DELAY_S, Backoff, Supervisor, describe, read_procfile
+from telemetry.local.supervisor import MAX_DELAY_S, Backoff, Supervisor, describe, read_procfile
 from tests.waiting import eventually
 
 ENVIRON = {"PATH": os.environ["PATH"]}
@@ -54,7 +54,7 @@ def test_a_minute_of_life_forgives() -> None:
 @given(st.lists(st.floats(0, 1000)))
 def test_every_delay_is_within_bounds(lives: list[float]) -> None:
     backoff = Backoff()
-    assert all(1 <= backoff.after(lived) <= LONGEST_DELAY_S for lived in lives)
+    assert all(1 <= backoff.after(lived) <= MAX_DELAY_S for lived in lives)
 
 
 def test_the_procfile_names_the_processes_of_the_system() -> None:

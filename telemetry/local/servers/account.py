@@ -1,8 +1,8 @@
-"""Whom a server runs as. PostgreSQL refuses root and users without a name; this system must also start for those.
+"""The user that a server runs as. PostgreSQL refuses root and users without a name, and `telemetry up` must start for both.
 
-Root's servers run as `nobody`, who is given their directory; where `nobody` cannot reach it (a home with mode 700),
-they run in a user namespace, in which root's own files belong to somebody who is not root. A user without a name, as
-containers have them, has one in such a namespace.
+Started by root, PostgreSQL runs as `nobody`, who is given its directory. Where `nobody` cannot reach that (in a home with mode
+700), it runs in a user namespace, in which root's own files belong to an ordinary user. A user without a name, as in many
+containers, has a name in such a namespace.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 from telemetry.local.servers.server import ServerError
 
-# In the namespace any id but 0 would do; 65534 is the one that passwd has a name for nearly everywhere.
+# Any id but 0 would do in the namespace; nearly every passwd has a name for 65534.
 NAMESPACE = ("unshare", "--user", "--map-user=65534", "--map-group=65534", "--")
 
 
@@ -50,7 +50,7 @@ def current() -> Account:
 
 
 def unprivileged(directory: Path, program: Path) -> Account:
-    """An account with a name that is not root, owns `directory` and can run `program` there; found by trying."""
+    """An account that has a name, is not root, owns `directory` and can run `program` there. Raises ServerError."""
     me = current()
     if me.uid != 0 and _named(me.uid):
         return me
@@ -87,9 +87,9 @@ def _hindrance(account: Account, directory: Path, program: Path) -> str | None:
     check = ("/bin/sh", "-c", 'cd -- "$1" && test -w . && exec "$0" --version', str(program), str(directory))
     try:
         account.own(directory)
-        tried = subprocess.run(  # noqa: S603
+        done = subprocess.run(  # noqa: S603
             [*account.prefix, *check], capture_output=True, text=True, check=False, cwd="/", **account.options()
         )
     except (OSError, subprocess.SubprocessError) as error:
         return str(error)
-    return None if tried.returncode == 0 else " ".join(tried.stderr.split()) or f"exit code {tried.returncode}"
+    return None if done.returncode == 0 else " ".join(done.stderr.split()) or f"exit code {done.returncode}"

