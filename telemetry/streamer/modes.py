@@ -72,7 +72,7 @@ class Tail:
 class Replay:
     """Plays a closed file again and again, a batch at a time; its times are shifted so that a pass begins at its anchor.
 
-    `holds_back`: a batch waits for the clock, or one was let go. `pass_end_us`: the latest time that was played.
+    `holds_back`: rows are left, but the clock decides when they come. `pass_end_us`: the latest time that was played.
     """
 
     source: SourceFile
@@ -98,21 +98,21 @@ class Replay:
 
     def coming(self, window: Window, unread_bytes: int, room_bytes: int, now_us: int) -> Iterator[CutBatch]:
         """The next batch, unless it would run ahead of the clock."""
-        waited = self._waiting
+        has_waited = self._waiting is not None
         cutter = Cutter(self.source, self.reader)
-        found = waited or cutter.next(window.end, window.end_line, limit=self.batch_size, now_us=now_us)
-        self.holds_back, self._waiting = found is not None, None
-        if found is None:
+        batch = self._waiting or cutter.next(window.end, window.end_line, limit=self.batch_size, now_us=now_us)
+        self.holds_back, self._waiting = batch is not None, None
+        if batch is None:
             return
-        latest_us = int(found.readings.ts_us.max(initial=0))
+        latest_us = int(batch.readings.ts_us.max(initial=0))
         if latest_us <= now_us:
             self.pass_end_us = max(self.pass_end_us, latest_us)
-            yield found
+            yield batch
             return
-        self._waiting = found
-        if not waited and latest_us > now_us + LONG_WAIT_US:
+        self._waiting = batch
+        if not has_waited and latest_us > now_us + LONG_WAIT_US:
             hours = (latest_us - now_us) / LONG_WAIT_US
-            log.warning("%s: line %d waits %.1f hours to be replayed", self.source.path, found.extent.line, hours)
+            log.warning("%s: line %d waits %.1f hours to be replayed", self.source.path, batch.extent.line, hours)
 
     def pace(self) -> Pace:
         """What is kept of it."""
