@@ -25,7 +25,8 @@ from telemetry.store.write import ledger, samples
 from telemetry.store.write.series_ids import SeriesIds
 from telemetry.store.write.source_ids import SourceIds
 
-# A transaction locks the partition of each day and its index, and Postgres has room for some 7,000 locks.
+# A transaction locks the partition of each day and its index. By default Postgres has room for some 7,000 locks (its manual,
+# max_locks_per_transaction: 64 for each of 100 connections, and for its own processes).
 MAX_DAYS = 3000
 
 

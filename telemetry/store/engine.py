@@ -1,4 +1,4 @@
-"""Connects to Postgres: engines whose sessions cannot hold a lock for ever."""
+"""Connects to Postgres. Each session has time limits, so that a frozen process cannot hold a lock for ever."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def make_engine(settings: Settings, *, application: str, pool_size: int = 2) -> 
         connect_args={
             "application_name": f"telemetry-{application}",
             "connect_timeout": 5,
-            # Against a network that swallows packets: without these a dead peer is noticed after hours.
+            # For a network that drops packets: without these a dead peer is noticed only after hours.
             "keepalives_idle": 15,
             "keepalives_interval": 5,
             "keepalives_count": 3,

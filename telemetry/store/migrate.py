@@ -1,7 +1,7 @@
-"""Runs Alembic: brings a database to the schema this package needs, and tells where it stands.
+"""Runs Alembic: brings a database to the schema that this package needs, and says which one it has.
 
 Versions overlap: while a release is replaced, and after it was taken back, the schema is newer than some processes need.
-So a migration only adds what the version before can live with; what that one needs is removed a version later.
+So a migration adds only what the previous version can live with, and removes only what that version no longer needs.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from telemetry import resources
 
 def config(engine: Engine | None = None) -> Config:
     """Alembic's configuration. The engine travels in its attributes, so that no URL with a password is written down."""
-    made = Config(attributes={"engine": engine})
-    made.set_main_option("script_location", str(resources.path("migrations")))
-    return made
+    configuration = Config(attributes={"engine": engine})
+    configuration.set_main_option("script_location", str(resources.path("migrations")))
+    return configuration
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
-    """Bring the database to a revision; one that is past all this package knows stays as it is.
+    """Bring the database to a revision. A database that a later version has migrated stays as it is.
 
     Safe when several processes call it at once: env.py holds an advisory lock.
     """
@@ -44,17 +44,17 @@ def head() -> str:
 
 
 def is_newer(revision: str | None) -> bool:
-    """Whether a revision is none that this package knows: a later version made it."""
-    return revision is not None and revision not in {each.revision for each in _scripts().walk_revisions()}
+    """Whether a later version made this revision: this package does not know it."""
+    return revision is not None and revision not in {script.revision for script in _scripts().walk_revisions()}
 
 
 def serves(revision: str | None) -> bool:
-    """Whether this package can work on a revision: it is at what the package needs, or past it."""
+    """Whether this package can work with a revision: the one it needs, or a newer one."""
     return revision == head() or is_newer(revision)
 
 
 def current(engine: Engine) -> str | None:
-    """The revision a database is at, None when it is empty."""
+    """The revision of a database, None if it is empty."""
     with engine.connect() as connection:
         return MigrationContext.configure(connection).get_current_revision()
 

@@ -1,7 +1,7 @@
-"""The tables. Alembic's migrations make them; a test holds the two together.
+"""The tables. Alembic's migrations create them; a test compares the two.
 
-`samples` is narrow and partitioned by day: its rows are (series, time, value), everything that describes them stands
-once in `series`, `gpus` and `metrics`. `batches` is the ledger that makes storing idempotent.
+`samples` is narrow and partitioned by day. Its rows are (series, time, value); what describes them is stored once, in
+`series`, `gpus` and `metrics`. `batches` is the ledger, by which a batch is stored only once.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Base(DeclarativeBase):
 
 
 class Gpu(Base):
-    """A GPU: `identity` is its UUID, or `host:index` where a file has none. The rest is what was last told of it."""
+    """A GPU: `identity` is its UUID, or `host:index` where a file has none. The rest is what was read last."""
 
     __tablename__ = "gpus"
 
@@ -185,7 +185,7 @@ class LedgerRange(Base):
     records: Mapped[int | None] = mapped_column(BigInteger)
 
 
-# The view: what is asked for totals and ranges reads it, never `batches` alone.
+# The view: queries for totals and ranges read it, never `batches` alone.
 LEDGER = table(
     "ledger",
     *map(column, ("source_id", "status", "end_offset", "batches", "last_committed_at")),

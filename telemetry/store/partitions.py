@@ -1,7 +1,7 @@
 """Partitions of `samples`: one a day (UTC), made before the rows that need it.
 
-A partition is created, then attached: attaching takes a lighter lock on `samples` than CREATE … PARTITION OF, which
-would wait for, and block, every query that is reading.
+A partition is created, then attached. Attaching takes a SHARE UPDATE EXCLUSIVE lock on `samples`; CREATE … PARTITION OF takes
+ACCESS EXCLUSIVE, and would wait for and block every query (PostgreSQL manual, ALTER TABLE, ATTACH PARTITION).
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Engine, text
 
-# As many as are made in half a second: what is made stays, whatever becomes of the rest.
+# Partitions made in one transaction, which takes about half a second. They stay, whatever happens to later ones.
 SLICE = 50
 DAY_US = 86_400_000_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Any number, the same for every process of this project: the key of the lock under which partitions are made.
+# The key of the lock under which partitions are made: any number that no other lock of this project has.
 PARTITION_LOCK = 7_402_113_996
-THERE = text("SELECT name FROM unnest(CAST(:tables AS text[])) AS name WHERE to_regclass(name) IS NOT NULL")
+EXISTING = text("SELECT name FROM unnest(CAST(:tables AS text[])) AS name WHERE to_regclass(name) IS NOT NULL")
 
 
 def name(day: int) -> str:
@@ -26,28 +26,28 @@ def name(day: int) -> str:
 
 
 class Partitions:
-    """The partitions this process knows to be there."""
+    """The partitions that this process knows to exist."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._known: set[int] = set()
+        self._existing_days: set[int] = set()
 
     def forget(self) -> None:
-        """Look again at the next use: another connection may see another database."""
-        self._known.clear()
+        """Ask again at the next use: a renewed connection may lead to another database."""
+        self._existing_days.clear()
 
     def ensure(self, days: Iterable[int]) -> None:
-        """See that the partitions of some days are there. Commits in transactions of its own."""
-        missing = sorted(set(days) - self._known)
+        """Make the partitions of these days that do not exist, in transactions of its own."""
+        missing = sorted(set(days) - self._existing_days)
         for first in range(0, len(missing), SLICE):
-            some = missing[first : first + SLICE]
+            part = missing[first : first + SLICE]
             with self._engine.begin() as connection:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": PARTITION_LOCK})
-                there = set(connection.scalars(THERE, {"tables": [name(day) for day in some]}))
-                for day in some:
-                    if name(day) not in there:
+                existing = set(connection.scalars(EXISTING, {"tables": [name(day) for day in part]}))
+                for day in part:
+                    if name(day) not in existing:
                         _make(connection, day)
-            self._known.update(some)
+            self._existing_days.update(part)
 
 
 def _make(connection: Connection, day: int) -> None:

@@ -35,12 +35,12 @@ def letters(settings: Settings, engine: Engine, redis_client: redis.Redis) -> No
 @pytest.mark.usefixtures("letters")
 def test_letters_are_listed_shown_retried_and_dropped(telemetry: Run, engine: Engine) -> None:
     listed = json.loads(telemetry("deadletter", "list", "--json").stdout)
-    assert [each["batch_id"] for each in listed] == ["sound", "hopeless"]
+    assert [letter["batch_id"] for letter in listed] == ["sound", "hopeless"]
     shown = json.loads(telemetry("deadletter", "show", str(listed[0]["id"])).stdout)
     assert "digest" in shown["error"]
     assert shown["payload_bytes"] > 0
-    told = json.loads(telemetry("status", "--json").stdout)
-    assert told["dead_letters"] == 2
+    status = json.loads(telemetry("status", "--json").stdout)
+    assert status["dead_letters"] == 2
     retried = telemetry("deadletter", "retry", "--all", "--json")
     assert retried.returncode == 1
     sound, hopeless = json.loads(retried.stdout)

@@ -1,4 +1,4 @@
-"""Attempts at a message are counted where they outlive the container that made them."""
+"""Attempts at a message are counted in the broker, where they outlive the container."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is held comes out once, in order, in groups of the size asked for; what was delivered before comes alone."""
+"""Messages come out once, in order, in groups of the size asked for; one that was delivered before comes alone."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ MESSAGES = st.lists(st.tuples(st.integers(1, 300), st.booleans()), max_size=60)
 
 def filled(*readings: int, batch_size: int = 100, buffer_size: int = 1000, since_s: float = 0.0) -> Buffer[int]:
     buffer: Buffer[int] = Buffer(batch_size, 0.5, buffer_size)
-    for n, each in enumerate(readings):
-        buffer.add(Held(n, each, since_s))
+    for n, count in enumerate(readings):
+        buffer.add(Held(n, count, since_s))
     return buffer
 
 
 def numbers(group: list[Held[int]]) -> list[int]:
-    return [each.message for each in group]
+    return [held.message for held in group]
 
 
 @given(MESSAGES, st.integers(1, 400))
@@ -34,8 +34,8 @@ def test_every_message_comes_once_in_order_and_groups_are_no_larger_than_asked(
         buffer.done(group)
     assert [n for group in groups for n in numbers(group)] == list(range(len(messages)))
     for group in groups:
-        assert len(group) == 1 or sum(each.readings for each in group) <= batch_size
-        assert len(group) == 1 or not any(each.alone for each in group)
+        assert len(group) == 1 or sum(held.readings for held in group) <= batch_size
+        assert len(group) == 1 or not any(held.alone for held in group)
     assert buffer.held == 0
 
 
@@ -55,7 +55,7 @@ def test_nothing_waits_when_no_more_may_be_held() -> None:
     assert numbers(filled(60, batch_size=100, buffer_size=60).take(0.0)) == [0]
 
 
-def test_what_is_taken_and_not_done_takes_room() -> None:
+def test_a_group_that_is_not_done_takes_room() -> None:
     buffer = filled(100, 100, buffer_size=200)
     assert buffer.room() == 0
     group = buffer.take(0.0)

@@ -1,4 +1,4 @@
-"""A real worker merges what it fetches, and what harms it harms nothing else."""
+"""A real worker merges the messages that it fetches; one that harms it harms no other message."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_buffer_size_is_how_many_readings_a_collector_holds_uncommitted(
     eventually(lambda: waiting() == 0)
 
 
-def test_what_strangers_push_ends_as_dead_letters_and_holds_up_nothing(
+def test_messages_of_strangers_end_as_dead_letters_and_hold_up_no_other(
     start_collector: Callable[..., subprocess.Popen[bytes]],
     publish: Callable[..., None],
     settings: Settings,
@@ -112,7 +112,7 @@ def test_what_strangers_push_ends_as_dead_letters_and_holds_up_nothing(
     assert psutil.Process(worker.pid).children(recursive=True) == children
 
 
-def test_batches_that_break_what_works_on_them_end_as_dead_letters_and_hold_up_no_other(
+def test_batches_that_break_the_process_end_as_dead_letters_and_hold_up_no_other(
     start: Start, publish: Callable[..., None], query: Query
 ) -> None:
     bad = ("deadly", "raising", "slow", "stuck")

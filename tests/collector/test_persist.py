@@ -84,7 +84,7 @@ def test_a_database_that_was_restored_gets_no_ids_of_the_one_before(
     ) == [("GPU-1", 3.0), ("GPU-2", 2.0)]
 
 
-def test_what_was_committed_too_long_ago_is_acknowledged_only_after_another_look(
+def test_a_batch_committed_too_long_ago_is_acknowledged_only_after_the_ledger_was_asked_again(
     collector: Collector, redis_client: redis.Redis, settings: Settings, query: Query, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     message = wire.encode(batch(readings((key(), 0, 1.0))))
@@ -132,8 +132,8 @@ def test_a_batch_of_too_many_days_dies_alone(collector: Collector, query: Query,
     monkeypatch.setattr(writer, "MAX_DAYS", 3)
     days = [(key(), 86_400 * day, 1.0) for day in range(4)]
     batches = [batch(readings(*rows), f"b{n}") for n, rows in enumerate((days, days[:2], days[2:]))]
-    outcomes = collector.persist_all([wire.encode(each) for each in batches])
-    assert [each.status for each in outcomes if isinstance(each, Outcome)] == ["dead", "stored", "stored"]
+    outcomes = collector.persist_all([wire.encode(content) for content in batches])
+    assert [outcome.status for outcome in outcomes if isinstance(outcome, Outcome)] == ["dead", "stored", "stored"]
     assert query("SELECT count(*) FROM batches WHERE error LIKE '%ingest the file with a smaller --batch-size'") == [(1,)]
 
 
@@ -174,7 +174,7 @@ def test_a_bad_batch_harms_no_other_in_its_transaction(
     unnamed = wire.encode(batch(readings(("no series", 0, 1.0)), "b2"))
     torn = (good["b4"][0] | {"batch_id": "b5"}, b"torn")
     outcomes = collector.persist_all([good["b1"], unnamed, good["b3"], torn, good["b4"]])
-    assert [getattr(each, "status", each) for each in outcomes] == ["stored", "dead", "stored", "dead", "stored"]
+    assert [getattr(outcome, "status", outcome) for outcome in outcomes] == ["stored", "dead", "stored", "dead", "stored"]
     assert query("SELECT batch_id, status FROM batches ORDER BY 1") == [
         ("b1", "stored"),
         ("b2", "dead"),
@@ -183,19 +183,19 @@ def test_a_bad_batch_harms_no_other_in_its_transaction(
         ("b5", "dead"),
     ]
     assert query("SELECT count(*) FROM samples") == [(3,)]
-    told = {"b1": "stored", "b2": "dead", "b3": "stored", "b4": "stored", "b5": "dead"}
-    assert acks(redis_client, settings) == {name.encode(): status.encode() for name, status in told.items()}
+    statuses = {"b1": "stored", "b2": "dead", "b3": "stored", "b4": "stored", "b5": "dead"}
+    assert acks(redis_client, settings) == {name.encode(): status.encode() for name, status in statuses.items()}
 
 
 @pytest.mark.parametrize("odd", ["a\0", "a\ud800"])
 @pytest.mark.parametrize("place", ["metric", "gpu", "label", "value"])
-def test_a_series_of_what_no_database_takes_for_text_harms_no_other(
+def test_a_series_of_text_that_the_database_refuses_harms_no_other(
     collector: Collector, query: Query, place: str, odd: str
 ) -> None:
-    made = {"metric": "m", "gpu": "GPU-1", "label": "pod", "value": "p"} | {place: odd}
+    parts = {"metric": "m", "gpu": "GPU-1", "label": "pod", "value": "p"} | {place: odd}
     # As escapes, which a message can carry.
-    bad = json.dumps([made["metric"], made["gpu"], "host-1", 0, "nvidia0", "H100", {made["label"]: made["value"]}])
-    messages = [wire.encode(batch(readings((each, 0, 1.0)), f"b{n}")) for n, each in enumerate((key(), bad, key(pod="p")))]
+    bad = json.dumps([parts["metric"], parts["gpu"], "host-1", 0, "nvidia0", "H100", {parts["label"]: parts["value"]}])
+    messages = [wire.encode(batch(readings((series, 0, 1.0)), f"b{n}")) for n, series in enumerate((key(), bad, key(pod="p")))]
     outcomes = [outcome for outcome in collector.persist_all(messages) if isinstance(outcome, Outcome)]
     assert [outcome.status for outcome in outcomes] == ["stored", "dead", "stored"]
     assert query("SELECT count(*) FROM samples") == [(2,)]
@@ -218,7 +218,7 @@ def test_a_message_that_names_no_batch_is_kept_too(collector: Collector, query: 
         ("a path too long for an index", None),
     ],
 )
-def test_what_a_message_holds_never_hinders_keeping_it(collector: Collector, query: Query, name: str, edge: str | None) -> None:
+def test_a_message_is_kept_whatever_it_holds(collector: Collector, query: Query, name: str, edge: str | None) -> None:
     sent = json.loads(poisons()[name])
     message = opened((base64.b64decode(sent["body"]), sent["content-type"], sent["content-encoding"]))
     assert message[0] is not None
@@ -229,8 +229,8 @@ def test_what_a_message_holds_never_hinders_keeping_it(collector: Collector, que
 
 def test_a_name_too_long_for_an_index_is_the_fault_of_its_batch_alone(collector: Collector, query: Query) -> None:
     batches = [batch(readings((key(gpu=gpu), 0, 1.0)), gpu[:5]) for gpu in ("GPU-1", LONG_NAMES[-1], "GPU-2")]
-    outcomes = collector.persist_all([wire.encode(each) for each in batches])
-    assert [each.status for each in outcomes if isinstance(each, Outcome)] == ["stored", "dead", "stored"]
+    outcomes = collector.persist_all([wire.encode(content) for content in batches])
+    assert [outcome.status for outcome in outcomes if isinstance(outcome, Outcome)] == ["stored", "dead", "stored"]
     assert query("SELECT count(*) FROM dead_letters WHERE error LIKE '%index row size%'") == [(1,)]
 
 
@@ -256,7 +256,7 @@ def test_many_collectors_at_once_make_each_series_and_sample_once(
     assert query("SELECT sum(rows - stored - duplicate - conflict) FROM batches") == [(0,)]
 
 
-def test_an_error_nobody_thought_of_kills_the_batch_and_keeps_it(
+def test_an_unexpected_error_kills_the_batch_and_keeps_it(
     collector: Collector, query: Query, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
@@ -335,7 +335,7 @@ def test_an_acknowledgement_that_fails_takes_no_count_along_and_doubles_none(
     assert counted("telemetry_batches_settled_total", settlement="known") == counted("telemetry_rows_doubled_total") == 1
 
 
-def test_what_died_and_comes_again_is_known(collector: Collector) -> None:
+def test_a_dead_batch_that_comes_again_is_known(collector: Collector) -> None:
     counted = Counted()
     header, payload = wire.encode(batch(readings(("no series", 0, 1.0))))
     assert [collector.persist(header, payload).status for _ in range(3)] == ["dead", "known dead", "known dead"]
@@ -347,7 +347,7 @@ def test_what_died_and_comes_again_is_known(collector: Collector) -> None:
 def test_a_partition_that_the_database_refuses_is_counted(collector: Collector, engine: Engine) -> None:
     counted = Counted()
     with engine.begin() as connection:
-        # Something else has the name that the partition wants.
+        # The name of the partition is taken.
         connection.execute(text("CREATE VIEW samples_20250718 AS SELECT 1; ALTER TABLE samples RENAME TO hidden"))
     with pytest.raises(TRANSIENT):
         collector.persist(*wire.encode(batch(readings((key(), 86_400, 1.0)))))

@@ -1,4 +1,4 @@
-"""Samples are brought into key order, each key once, the first row of a key staying."""
+"""Samples are brought into key order, each key once, and the first row of a key stays."""
 
 from __future__ import annotations
 

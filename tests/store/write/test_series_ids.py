@@ -21,10 +21,10 @@ def series_ids(engine: Engine, cache_size: int = 1000) -> SeriesIds:
 
 def test_another_process_finds_series_and_uses_up_no_ids(engine: Engine, query: Query) -> None:
     texts = [key(gpu=f"GPU-{n}", pod="p\u00e9 \\ \"{},'") for n in range(5)]
-    (made,) = series_ids(engine).resolve([texts])
+    (first,) = series_ids(engine).resolve([texts])
     (largest,) = query(LARGEST_ID)
     (again,) = series_ids(engine).resolve([texts[::-1]])
-    assert again.tolist() == made.tolist()[::-1]
+    assert again.tolist() == first.tolist()[::-1]
     assert query(LARGEST_ID) == [largest]
 
 
