@@ -75,7 +75,7 @@ def test_each_command_has_help_and_a_module(command: str) -> None:
 def test_the_page_of_metrics_lists_those_there_are() -> None:
     code = [path.read_text() for part in ("monitoring", "exporter") for path in (ROOT / "telemetry" / part).rglob("*.py")]
     made = set(re.findall(r'"((?:cross_cluster|message_queue|telemetry)_[a-z_]+)",?\s*\n?\s*"[A-Z1]', "\n".join(code)))
-    made |= set(re.findall(r'(?:single|keyed|gauge|each)\(\s*"((?:telemetry)_[a-z_]+)"', "\n".join(code)))
+    made |= set(re.findall(r'(?:single|keyed|gauge|by_edge|each)\(\s*"((?:telemetry)_[a-z_]+)"', "\n".join(code)))
     page = (ROOT / "docs" / "METRICS.md").read_text()
     listed = set(re.findall(r"`((?:cross_cluster|message_queue|telemetry)_[a-z_]+)`", page))
     assert len(made) > 40
