@@ -1,7 +1,36 @@
 """GPU telemetry from CSV files at the edge to Postgres at the centre, every reading stored once.
 
-`readings` says what a reading is, `streamer` publishes them, `collector` persists them, `store` is the database,
-`api` answers queries, `cli` is the `telemetry` command.
+The rooms, in the order of imports: a room uses only rooms that stand below it (setup.cfg, `importlinter`).
+
+`cli` is the `telemetry` command, a module a subcommand.
+`client` asks the API from Python; it uses no other room.
+
+`local` runs the whole system on one machine: `telemetry up`.
+`exporter` shows metrics that no single process can count: queue, sources, ledger, database.
+
+`api` answers queries over HTTP.
+`collector` takes batches from the queue, stores them, and acknowledges them.
+`streamer` reads files at an edge, cuts batches, and publishes them until they are acknowledged.
+`verify` compares files with the database, with readers of its own.
+`simulate` makes up the telemetry of a fleet.
+
+`celery` is the application of workers and beat.
+
+`store` is the database: models, and all SQL.
+`progress` is what edges have done, as Redis keeps it: keys, states of sources, windows, acknowledgements.
+`monitoring` counts, logs and traces what a process does, and opens its port.
+`formats` reads CSV files, a module a format.
+
+`broker` connects to Redis.
+`settings` reads the environment, once.
+`readings` says what a reading is, and what a message holds.
+
+`algebra` keeps NumPy to one thread.
+`garbage` keeps the garbage collector from objects that stay.
+`lock` locks a directory.
+`redaction` removes passwords from texts.
+`resources` finds the files that a running system reads.
+`transport` is kombu's Redis transport, changed for many small messages.
 """
 
 __version__ = "0.1.0"

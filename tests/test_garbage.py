@@ -15,7 +15,9 @@ def test_what_lives_when_a_process_is_set_up_is_not_looked_through_again(name: s
     garbage.install()
     try:
         getattr(signals, name).send(sender=None)
-        assert gc.get_freeze_count() > 1000
-        assert len(gc.get_objects()) < 1000
+        frozen = gc.get_freeze_count()
+        assert frozen > 10_000
+        # Other receivers and threads make some objects meanwhile.
+        assert len(gc.get_objects()) < frozen / 10
     finally:
         gc.unfreeze()

@@ -1,7 +1,7 @@
-"""The numbers: what every metric of every GPU reads over time, from what is asked of it and what is broken.
+"""The values of every metric of every GPU over time, from the demand on it and its faults.
 
-Power follows the work, temperature follows power slowly, clocks follow both. Values come as float64 (times, metrics,
-GPUs), already rounded to what the exporter shows; metrics in the order of `METRICS`. Text is left to `rows`.
+Power follows the work, temperature follows power slowly, clocks follow both. Values are float64 of shape (times, metrics,
+GPUs), rounded as the exporter rounds them, metrics in the order of `METRICS`. Text is `rows`'s.
 """
 
 from __future__ import annotations
@@ -57,12 +57,18 @@ METRICS = tuple(
 THROTTLE_C = 86.0
 HOTTEST_C = 92.0
 BOOT_PERIOD_S = 120 * 86_400
+# How much GPUs differ: air in °C, degrees over it at the power limit, power for the same work.
+SPREAD = ((23.0, 29.0), (38.0, 47.0), (0.94, 1.04))
+# Rows of memory that can be remapped before a remapping fails.
+SPARE_ROWS = 8
+# A smaller ratio would need an exponent in the text.
+MIN_RATIO = 1e-4
 GPU_IDLE, SW_POWER_CAP, SW_THERMAL = 0x1, 0x4, 0x20  # bits of DCGM_FI_DEV_CLOCK_THROTTLE_REASONS
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """The values of the fleet at some times, which GPUs were silent, and the slot of each host's jobs."""
+class FleetReading:
+    """The fleet at some times: values (times, metrics, GPUs), silent GPUs (times, GPUs), slots of the jobs (times, hosts)."""
 
     values: Floats
     silent: NDArray[np.bool_]
@@ -70,7 +76,7 @@ class Reading:
 
 
 class Behaviour:
-    """A fleet that lives on from one call to the next: temperatures and counters continue."""
+    """A fleet whose temperatures and counters continue from one call to the next."""
 
     def __init__(self, fleet: tuple[Host, ...], seed: int, start_us: int, interval_us: int) -> None:
         start_s, self._interval_s = start_us // SECOND, interval_us / SECOND
@@ -87,9 +93,9 @@ class Behaviour:
         self._mem_mhz = np.array([float(model.mem_mhz) for model in models])
         self._fb_mib = np.array([float(model.fb_mib) for model in models])
         self._nvlink = np.array([model.nvlink_mb_s for model in models])
-        # No two GPUs are alike: each has its air, its heat sink and its silicon.
+        # No two GPUs are alike: air, heat sink and silicon differ.
         rng = np.random.default_rng((seed, 0xC001))
-        self._air_c, self._sink, self._silicon = (rng.uniform(*span, gpus) for span in _SPREAD)
+        self._air_c, self._sink, self._silicon = (rng.uniform(*span, gpus) for span in SPREAD)
         self._warmth = Warmth(self._interval_s)
         self._counters = Counters(gpus)
         # As if at the limit since the last boot, so a run that continues an earlier one never counts backwards.
@@ -97,19 +103,19 @@ class Behaviour:
         self._counters.begin("energy", self._limit_w * since_boot_s * 1000.0)
         self._power = np.zeros(gpus)
 
-    def over(self, seconds: Floats) -> Reading:
-        """The readings at these times, which follow those asked for before."""
+    def over(self, seconds: Floats) -> FleetReading:
+        """The readings at `seconds`, a sequence of times after those of earlier calls."""
         demand, trouble = self.load.over(seconds), self._faults.over(seconds)
         jitter = self._jitter.standard_normal(demand.busy.shape)
         held = demand.work != Work.IDLE
         still = np.where(held, self._awake_w, self._asleep_w)
         effort = demand.busy * (0.74 * self._silicon + 0.3 * demand.memory)
-        wanted = still + (self._limit_w - still) * effort + np.where(held, 3.0, 0.6) * jitter
-        heating = self._sink * wanted / self._limit_w * np.where(trouble.hot, 1.8, 1.0)
+        asked_w = still + (self._limit_w - still) * effort + np.where(held, 3.0, 0.6) * jitter
+        heating = self._sink * asked_w / self._limit_w * np.where(trouble.hot, 1.8, 1.0)
         temperature = self._warmth.after(np.minimum(self._air_c + heating, HOTTEST_C))
         throttled = temperature > THROTTLE_C
-        capped = wanted > 0.97 * self._limit_w
-        power = np.round(np.clip(np.where(throttled, 0.7 * wanted, wanted), 0.4 * self._asleep_w, self._limit_w), 3)
+        capped = asked_w > 0.97 * self._limit_w
+        power = np.round(np.clip(np.where(throttled, 0.7 * asked_w, asked_w), 0.4 * self._asleep_w, self._limit_w), 3)
         # What was drawn since the time before; at the first, nothing yet.
         spent = np.vstack([self._power, power[:-1]]) * self._interval_s * 1000.0
         self._power = power[-1]
@@ -137,7 +143,7 @@ class Behaviour:
             column = columns.get(name.removeprefix("DCGM_FI_"))
             if column is not None:
                 values[:, place] = column
-        return Reading(values, trouble.silent, demand.slots)
+        return FleetReading(values, trouble.silent, demand.slots)
 
     def _activity(self, demand: Demand, jitter: Floats) -> dict[str, Floats]:
         training = demand.work == Work.TRAINING
@@ -166,17 +172,11 @@ class Behaviour:
             "DEV_ECC_DBE_VOL_TOTAL": double,
             "DEV_CORRECTABLE_REMAPPED_ROWS": np.floor(single / 400),
             "DEV_UNCORRECTABLE_REMAPPED_ROWS": double,
-            "DEV_ROW_REMAP_FAILURE": (double > _SPARE_ROWS).astype(np.float64),
+            "DEV_ROW_REMAP_FAILURE": (double > SPARE_ROWS).astype(np.float64),
             "DEV_PCIE_REPLAY_COUNTER": self._counters.add("replay", trouble.replays),
         }
 
 
-# Air in °C, degrees over it at the power limit, power for the same work.
-_SPREAD = ((23.0, 29.0), (38.0, 47.0), (0.94, 1.04))
-_SPARE_ROWS = 8
-_LEAST_RATIO = 1e-4  # below it, the text would need an exponent
-
-
 def _ratio(values: Floats) -> Floats:
     clipped = np.clip(np.round(values, 6), 0.0, 1.0)
-    return np.where(clipped < _LEAST_RATIO, 0.0, clipped)
+    return np.where(clipped < MIN_RATIO, 0.0, clipped)

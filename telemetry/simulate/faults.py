@@ -1,4 +1,4 @@
-"""What is broken: a few GPUs of the fleet fail again and again, each in its way.
+"""What is broken: a few GPUs of the fleet fail again and again, each with one kind of fault.
 
 `MEMORY` has ECC errors (XID 63 and 94, now and then a double-bit error and XID 48), `COOLING` overheats, `BUS` falls
 off the bus (XID 79), is silent for a while and comes back. Faults come in episodes at fixed periods, so that minutes of
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 MEMORY, COOLING, BUS = 1, 2, 3
 # Bad cooling shows only under work, so it is given twice as often.
-_KINDS = (MEMORY, COOLING, BUS, COOLING)
+KINDS = (MEMORY, COOLING, BUS, COOLING)
 DOUBLE_BIT, OFF_THE_BUS = 48, 79
-_MEMORY_XIDS = np.array([63, 94, DOUBLE_BIT])
-_ERRORS_PER_S = 0.3
-# Where in its period a fault shows, as shares of it from its beginning.
-_XID_SHOWN, _ERRORS_RISE, _HOT, _FALLING, _SILENT = 0.5, 0.4, 0.7, 0.1, 0.3
+MEMORY_XIDS = np.array([63, 94, DOUBLE_BIT])
+ERRORS_PER_S = 0.3
+# Until when in its period a fault shows, as shares of the period.
+XID_SHOWN, ERRORS_RISE, HOT, FALLING, SILENT = 0.5, 0.4, 0.7, 0.1, 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,32 +35,32 @@ class Trouble:
 
 
 class Faults:
-    """The faults of a fleet of this many GPUs. Fewer than four have none: they would be all that is seen."""
+    """The faults of a fleet of `gpus` GPUs. A fleet of fewer than four has none, as nothing healthy would be left to see."""
 
     def __init__(self, gpus: int, seed: int, start_s: int, interval_s: float) -> None:
         rng = np.random.default_rng((seed, 0xFA17))
-        broken = min(gpus // 4, max(len(_KINDS), round(gpus * 0.02)))
+        broken = min(gpus // 4, max(len(KINDS), round(gpus * 0.02)))
         self.kind = np.zeros(gpus, np.int8)
-        self.kind[rng.permutation(gpus)[:broken]] = np.resize(_KINDS, broken)
+        self.kind[rng.permutation(gpus)[:broken]] = np.resize(KINDS, broken)
         self._period_s = rng.uniform(400, 900, gpus)
         self._offset_s = rng.uniform(0, 900, gpus)
         self._interval_s = interval_s
         self._errors = np.random.default_rng((seed, start_s, 3))
 
     def over(self, seconds: NDArray[np.float64]) -> Trouble:
-        """The trouble at these times, which follow those asked for before."""
+        """The trouble at `seconds`, a sequence of times after those of earlier calls."""
         episode, into = np.divmod(seconds[:, None] + self._offset_s, self._period_s)
         share = into / self._period_s
         memory, bus = self.kind == MEMORY, self.kind == BUS
-        code = _MEMORY_XIDS[episode.astype(np.int64) % len(_MEMORY_XIDS)]
-        falling = bus & (share < _FALLING)
-        errors = self._errors.poisson(_ERRORS_PER_S * self._interval_s, share.shape)
+        code = MEMORY_XIDS[episode.astype(np.int64) % len(MEMORY_XIDS)]
+        falling = bus & (share < FALLING)
+        errors = self._errors.poisson(ERRORS_PER_S * self._interval_s, share.shape)
         begins = into < self._interval_s
         return Trouble(
-            xid=np.where(memory & (share < _XID_SHOWN), code, 0) + np.where(falling, OFF_THE_BUS, 0),
-            silent=bus & (share >= _FALLING) & (share < _SILENT),
-            hot=(self.kind == COOLING) & (share < _HOT),
-            single_bit=np.where(memory & (share < _ERRORS_RISE), errors, 0),
+            xid=np.where(memory & (share < XID_SHOWN), code, 0) + np.where(falling, OFF_THE_BUS, 0),
+            silent=bus & (share >= FALLING) & (share < SILENT),
+            hot=(self.kind == COOLING) & (share < HOT),
+            single_bit=np.where(memory & (share < ERRORS_RISE), errors, 0),
             double_bit=np.where(memory & begins & (code == DOUBLE_BIT), 1, 0),
             replays=np.where(falling, errors, 0),
         )

@@ -25,15 +25,15 @@ class Model:
 
 
 # Neither NVLink nor a temperature sensor in its GDDR memory: the exporter leaves those rows out.
-_L40S_LACKS = frozenset({"DCGM_FI_DEV_NVLINK_BANDWIDTH_TOTAL", "DCGM_FI_DEV_MEMORY_TEMP"})
+L40S_LACKS = frozenset({"DCGM_FI_DEV_NVLINK_BANDWIDTH_TOTAL", "DCGM_FI_DEV_MEMORY_TEMP"})
 
 H100 = Model("NVIDIA H100 80GB HBM3", "h100", 81_007, 700, 69, 119, 1980, 345, 2619, 380_000)
 A100 = Model("NVIDIA A100-SXM4-80GB", "a100", 81_154, 400, 56, 88, 1410, 210, 1593, 240_000)
-L40S = Model("NVIDIA L40S", "l40s", 45_589, 350, 33, 78, 2520, 210, 9001, 0, _L40S_LACKS)
+L40S = Model("NVIDIA L40S", "l40s", 45_589, 350, 33, 78, 2520, 210, 9001, 0, L40S_LACKS)
 
 # Hosts take their model from this row in turn, so that every small fleet is mixed and most hosts are H100s.
-_RACK = (H100, A100, H100, L40S, H100, A100, H100, H100)
-_DRIVERS = {"h100": "535.129.03", "a100": "535.104.12", "l40s": "550.54.15"}
+RACK = (H100, A100, H100, L40S, H100, A100, H100, H100)
+DRIVERS = {"h100": "535.129.03", "a100": "535.104.12", "l40s": "550.54.15"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,9 @@ def build(hosts: int, gpus: int, seed: int) -> tuple[Host, ...]:
 
 
 def _host(number: int, gpus: int, seed: int) -> Host:
-    model = _RACK[number % len(_RACK)]
+    model = RACK[number % len(RACK)]
     identities = tuple(f"GPU-{_uuid(f'{seed}/{number}/{index}')}" for index in range(gpus))
-    return Host(number, f"sim-{model.short}-{number + 1:03d}", model, _DRIVERS[model.short], identities)
+    return Host(number, f"sim-{model.short}-{number + 1:03d}", model, DRIVERS[model.short], identities)
 
 
 def _uuid(text: str) -> uuid.UUID:

@@ -47,7 +47,7 @@ class Plan:
 
 
 # The share of a host's GPUs each job takes, in the order of their indexes; hosts take the layouts in turn.
-_LAYOUTS: tuple[tuple[tuple[Work, float], ...], ...] = (
+LAYOUTS: tuple[tuple[tuple[Work, float], ...], ...] = (
     ((Work.TRAINING, 1.0),),
     ((Work.TRAINING, 0.5), *(((Work.INFERENCE, 0.125),) * 2), (Work.NOTEBOOK, 0.125), (Work.IDLE, 0.125)),
     ((Work.INFERENCE, 0.125),) * 6,
@@ -55,12 +55,12 @@ _LAYOUTS: tuple[tuple[tuple[Work, float], ...], ...] = (
     ((Work.NOTEBOOK, 0.125), (Work.TRAINING, 0.25), (Work.INFERENCE, 0.25), (Work.IDLE, 0.25)),
     ((Work.IDLE, 1.0),),
 )
-_TEAMS = {
+TEAMS = {
     Work.TRAINING: (("research", "llm-pretrain"), ("research", "vision-finetune"), ("speech", "asr-train")),
     Work.INFERENCE: (("serving", "chat-completions"), ("serving", "embeddings"), ("search", "reranker")),
     Work.NOTEBOOK: (("notebooks", "jupyter-ines"), ("notebooks", "jupyter-tomasz"), ("notebooks", "jupyter-wei")),
 }
-_CONTAINERS = {Work.TRAINING: "trainer", Work.INFERENCE: "server", Work.NOTEBOOK: "notebook"}
+CONTAINERS = {Work.TRAINING: "trainer", Work.INFERENCE: "server", Work.NOTEBOOK: "notebook"}
 
 
 def slot(seed: int, host: int, seconds: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -75,7 +75,7 @@ def plan(seed: int, host: int, gpus: int, slot_number: int) -> Plan:
     rng = np.random.default_rng((seed, host, slot_number))
     jobs: list[Job] = []
     numbers: list[tuple[float, float, float, float]] = []
-    for order, (work, share) in enumerate(_LAYOUTS[(host + slot_number + seed) % len(_LAYOUTS)]):
+    for order, (work, share) in enumerate(LAYOUTS[(host + slot_number + seed) % len(LAYOUTS)]):
         taken = min(max(1, round(share * gpus)), gpus - len(jobs))
         jobs += [_job(work, f"{seed}/{host}/{slot_number}/{order}", rng)] * taken
         level, every, at = rng.uniform(0.9, 1.0), rng.uniform(600, 1800), rng.uniform(0, 1800)
@@ -95,7 +95,7 @@ def plan(seed: int, host: int, gpus: int, slot_number: int) -> Plan:
 def _job(work: Work, key: str, rng: np.random.Generator) -> Job:
     if work is Work.IDLE:
         return Job(work)
-    teams = _TEAMS[work]
+    teams = TEAMS[work]
     namespace, name = teams[rng.integers(len(teams))]
     token = hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
     pod = {
@@ -103,4 +103,4 @@ def _job(work: Work, key: str, rng: np.random.Generator) -> Job:
         Work.INFERENCE: f"{name}-{token[:9]}-{token[9:14]}",
         Work.NOTEBOOK: f"{name}-{token[:4]}-0",
     }[work]
-    return Job(work, namespace, pod, _CONTAINERS[work])
+    return Job(work, namespace, pod, CONTAINERS[work])

@@ -1,4 +1,4 @@
-"""How hard the fleet works over time: utilisation and memory traffic of every GPU, from what runs on it.
+"""How hard the fleet works over time: utilisation and memory traffic of every GPU, from its jobs.
 
 Training runs flat out, but for checkpoints (all GPUs of a pod at once) and stalls; inference is spiky and follows the
 day; a notebook mostly sits on its GPU. Arrays are (times, GPUs), GPUs in the order of the fleet. Each kind of noise has
@@ -18,7 +18,8 @@ from telemetry.simulate.fleet import Host
 from telemetry.simulate.jobs import Job, Plan, plan, slot
 
 CHECKPOINT_S = 25.0
-_STALLS, _SPIKES, _RUNS = 0.02, 0.06, 0.04  # how often: training stalls, inference peaks, a notebook's cell runs
+# Shares of the time in which training stalls, inference peaks and a notebook's cell runs.
+STALLS, SPIKES, RUNS = 0.02, 0.06, 0.04
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Load:
         return self._plan_of(host, slot_number).jobs
 
     def over(self, seconds: NDArray[np.float64]) -> Demand:
-        """The demand at these times, which follow those asked for before."""
+        """The demand at `seconds`, a sequence of times after those of earlier calls."""
         shape = (len(seconds), self._places[-1].stop)
         slots = np.empty((len(seconds), len(self._fleet)), np.int64)
         work = np.empty(shape, np.int8)
@@ -77,10 +78,10 @@ class Load:
         noise = self._noise.standard_normal(work.shape)
         chance = self._chance.random(work.shape)
         day = 0.65 + 0.35 * np.sin(2 * np.pi * (seconds[:, None] / 86_400 - 0.25))
-        training = np.where(chance < _STALLS, 0.62, 0.985) * level + 0.012 * noise
+        training = np.where(chance < STALLS, 0.62, 0.985) * level + 0.012 * noise
         training = np.where(checkpoint, 0.1 + 0.03 * noise, training)
-        inference = np.where(chance < _SPIKES, 0.93, 0.42 * level * day * np.exp(0.45 * noise))
-        notebook = np.where(chance < _RUNS, 0.55 + 0.2 * noise, 0.0)
+        inference = np.where(chance < SPIKES, 0.93, 0.42 * level * day * np.exp(0.45 * noise))
+        notebook = np.where(chance < RUNS, 0.55 + 0.2 * noise, 0.0)
         busy: NDArray[np.float64] = np.choose(work, (np.zeros(work.shape), training, inference, notebook))
         return np.clip(busy, 0.0, 1.0)
 

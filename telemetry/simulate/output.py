@@ -1,4 +1,4 @@
-"""Where rows go: a new file, the end of an earlier one, or standard output. Only whole lines are ever left behind."""
+"""Where rows go: a new file, the end of an earlier one, or standard output. A file always ends with a whole line."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from pathlib import Path
 
 from telemetry.simulate.rows import HEADER
 
-_TAIL = 1 << 16  # longer than any row
+# More than the longest row has.
+TAIL_BYTES = 1 << 16
 
 
 class OutputError(ValueError):
-    """A file that cannot be written as asked; the text names the mend."""
+    """A file that cannot be written as the options say; the text names the mend."""
 
 
 class Output:
@@ -51,7 +52,7 @@ def standard() -> Output:
 
 
 def create(path: Path, *, force: bool) -> Output:
-    """A new file. With force it takes the place of an old one, which readers that have it open keep as it was."""
+    """A new file. With `force` it replaces an old one; readers that have the old one open keep it. Raises OutputError."""
     if path.is_dir():
         raise OutputError(f"{path} is a directory")
     if path.exists() and not path.is_file():
@@ -65,15 +66,15 @@ def create(path: Path, *, force: bool) -> Output:
 
 
 def resume(path: Path) -> Output:
-    """The end of a file of the same format. A last line that a killed run left unfinished is cut off."""
+    """The end of a file of the same format. A last line without its end, left by a killed run, is cut. Raises OutputError."""
     if not path.is_file() or path.stat().st_size == 0:
         return create(path, force=True)
     descriptor = _locked(path, os.O_RDWR | os.O_APPEND)
     size = os.fstat(descriptor).st_size
     if os.pread(descriptor, len(HEADER), 0) != HEADER:
         os.close(descriptor)
-        raise OutputError(f"{path} has another header than simulate writes; give --force to replace it")
-    tail = os.pread(descriptor, _TAIL, max(0, size - _TAIL))
+        raise OutputError(f"{path} does not have the header that simulate writes; give --force to replace it")
+    tail = os.pread(descriptor, TAIL_BYTES, max(0, size - TAIL_BYTES))
     whole = tail[: tail.rfind(b"\n") + 1]
     os.ftruncate(descriptor, size - len(tail) + len(whole))
     last = whole.splitlines()[-1]
@@ -93,5 +94,5 @@ def _locked(path: Path, flags: int) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        raise OutputError(f"{path} is being written by another simulate") from None
+        raise OutputError(f"{path} is being written by another telemetry simulate; stop it, or choose another file") from None
     return descriptor

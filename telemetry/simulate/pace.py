@@ -1,6 +1,6 @@
-"""Keeping to the wall clock, and stopping when asked: SIGINT and SIGTERM end a run between two writes.
+"""Keeps a run to the wall clock, and ends it between two writes at SIGINT or SIGTERM.
 
-A second signal has its usual effect, so that a run which hangs in a write can still be ended.
+A second signal has its usual effect, so that a run that hangs in a write can be ended too.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import time
 from types import FrameType
 from typing import Any, Self
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-# A clock set forward during a long wait is noticed after at most this.
-_LOOK_UP_S = 30.0
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# A clock that is set forward during a long wait is noticed after this time.
+MAX_WAIT_S = 30.0
 
 
 def now_us() -> int:
@@ -23,16 +23,16 @@ def now_us() -> int:
 
 
 class Pace:
-    """While entered, `stopped` says whether a signal came."""
+    """While it is entered, `stopped` says whether a signal came."""
 
     stopped = False
 
     def __enter__(self) -> Self:
         self._ear, self._mouth = socket.socketpair()
         self._mouth.setblocking(False)
-        # The signal's byte wakes a wait that began just before it; a flag alone would be seen only at its end.
+        # The signal's byte wakes a wait that began just before it. A flag alone would be seen only after the wait.
         self._wakeup = signal.set_wakeup_fd(self._mouth.fileno(), warn_on_full_buffer=False)
-        self._before: dict[int, Any] = {number: signal.signal(number, self._stop) for number in _SIGNALS}
+        self._before: dict[int, Any] = {number: signal.signal(number, self._stop) for number in SIGNALS}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -45,7 +45,7 @@ class Pace:
     def until(self, time_us: int) -> bool:
         """Wait for a time; False if the run is to stop instead."""
         while not self.stopped and (left := (time_us - now_us()) / 1e6) > 0:
-            select.select([self._ear], [], [], min(left, _LOOK_UP_S))
+            select.select([self._ear], [], [], min(left, MAX_WAIT_S))
         return not self.stopped
 
     def _stop(self, number: int, _frame: FrameType | None) -> None:

@@ -1,7 +1,7 @@
-"""The text: rows of the dcgm CSV format, as Prometheus dumps what a dcgm-exporter showed.
+"""The text: rows of the dcgm CSV format, as in a Prometheus dump of a dcgm-exporter.
 
-All of a row but its time and value stays the same while a host's jobs do, so a host's rows are laid out once as one
-bytes template, and each scrape only fills it in. That is what makes it fast.
+Only time and value of a row change while a host's jobs stay the same. So a host's rows are made once as a bytes template, and
+each scrape only fills it in, which is fast.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from telemetry.simulate.jobs import Job
 
 HEADER = b"timestamp,metric_name,gpu_id,device,uuid,modelName,Hostname,container,pod,namespace,value,labels_raw\n"
 # Units in which the exporter shows fractions. %g drops trailing zeros, as Prometheus does.
-_FRACTIONS = frozenset({"W", "ratio"})
-_TIME = b"\x00"
+FRACTIONS = frozenset({"W", "ratio"})
+TIME_MARK = b"\x00"
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """The rows of a host's scrape with gaps for time and values. `places` picks the values out of (metrics x GPUs)."""
+    """The rows of a host's scrape with gaps for time and values. `places` are the values' indexes in (metrics x GPUs)."""
 
     text: bytes
     places: NDArray[np.intp]
 
     @property
     def rows(self) -> int:
-        """How many rows it makes."""
+        """The number of rows."""
         return len(self.places)
 
     def fill(self, stamp: bytes, values: NDArray[np.float64]) -> bytes:
         """The rows of one scrape."""
-        return (self.text % tuple(values.ravel()[self.places].tolist())).replace(_TIME, stamp)
+        return (self.text % tuple(values.ravel()[self.places].tolist())).replace(TIME_MARK, stamp)
 
 
 def template(host: Host, jobs: tuple[Job, ...], silent: NDArray[np.bool_], metrics: tuple[str, ...]) -> Template:
@@ -67,9 +67,9 @@ def _line(host: Host, index: int, job: Job, metric: str) -> str:
         "pod": job.pod,
     }
     raw = ",".join(f'{name}=""{value}""' for name, value in labels.items() if value)
-    gap = "%.6g" if lookup(metric).unit in _FRACTIONS else "%d"
+    gap = "%.6g" if lookup(metric).unit in FRACTIONS else "%d"
     head = (
-        *(_TIME.decode(), metric, str(index), labels["device"], host.gpus[index], host.model.name),
+        *(TIME_MARK.decode(), metric, str(index), labels["device"], host.gpus[index], host.model.name),
         *(host.name, job.container, job.pod, job.namespace, gap, raw),
     )
     return ",".join(f'"{cell}"' for cell in head) + "\n"

@@ -1,4 +1,4 @@
-"""A run: the fleet scraped step by step, as CSV rows in the order of time. Pacing and files are left to the caller."""
+"""A run: the fleet is scraped step by step, into CSV rows in the order of time. Pacing and files are `run`'s."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from telemetry.simulate.fleet import build
 from telemetry.simulate.rows import Template, template
 from telemetry.simulate.timeline import SECOND, Timeline
 
-# GPUs times steps computed at once: enough to keep numpy busy, little enough to stay in memory.
-_BLOCK = 1 << 13
+# GPUs times steps that are computed at once: enough to keep NumPy busy, few enough to fit in memory.
+BLOCK_CELLS = 1 << 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,8 @@ class Simulation:
         self._templates: list[tuple[tuple[int, bytes], Template] | None] = [None] * hosts
 
     def steps(self, first: int, count: int) -> Iterator[list[Scrape]]:
-        """Each step's scrapes, by time. Steps may be left out, but none asked for again: the fleet lives on."""
-        size = max(1, _BLOCK // (self._gpus * len(self._fleet)))
+        """The scrapes of each step, by time. Steps may be left out but not repeated, as the fleet's state goes on."""
+        size = max(1, BLOCK_CELLS // (self._gpus * len(self._fleet)))
         for begin in range(first, first + count, size):
             numbers = range(begin, min(begin + size, first + count))
             reading = self._behaviour.over(np.array([self.timeline.step_us(step) for step in numbers]) / SECOND)

@@ -1,6 +1,6 @@
-"""What a fleet carries from one time to the next: its warmth and its counters.
+"""What a fleet carries from one time to the next: temperatures and counters.
 
-Both go through the times one by one, so that the numbers round alike however the times are grouped.
+Both go through the times one by one, so that numbers are rounded alike however the times are grouped.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-WARMING_S = 40.0  # time constant of a GPU with its heat sink
+# Time constant of a GPU with its heat sink.
+WARMING_S = 40.0
 
 
 class Warmth:

@@ -59,7 +59,7 @@ def test_continuing_a_file_without_rows_or_none_at_all(tmp_path: Path, lines: li
         assert path.read_bytes() == HEADER
 
 
-@pytest.mark.parametrize(("content", "said"), [(b"a,b\n1,2\n", "another header"), (HEADER + b"x\n", "without a time")])
+@pytest.mark.parametrize(("content", "said"), [(b"a,b\n1,2\n", "not have the header"), (HEADER + b"x\n", "without a time")])
 def test_what_cannot_be_continued_is_left_alone(tmp_path: Path, content: bytes, said: str) -> None:
     path = written(tmp_path / "a.csv", content)
     with pytest.raises(OutputError, match=said):
@@ -69,7 +69,7 @@ def test_what_cannot_be_continued_is_left_alone(tmp_path: Path, content: bytes, 
 
 def test_two_runs_cannot_write_one_file(tmp_path: Path) -> None:
     sink = create(tmp_path / "a.csv", force=False)
-    with pytest.raises(OutputError, match="another simulate"):
+    with pytest.raises(OutputError, match="another telemetry simulate"):
         resume(tmp_path / "a.csv")
     sink.close()
 
