@@ -20,7 +20,7 @@ from telemetry.settings import VOLATILE_LABELS, Settings
 from telemetry.streamer.batching import CutBatch, Cutter, Reader
 from telemetry.streamer.source import SourceFile
 from telemetry.verify import files
-from telemetry.verify.formats.meaning import Rules
+from telemetry.verify.formats.base import Rules
 from tests.strategies import mangled_files
 
 Reading = tuple[str, str, bytes, int, float]

@@ -1,11 +1,14 @@
-"""A raw value cell to a number, or to the reason it is none. Which metrics are counters is left to `meaning`."""
+"""A raw value cell to a number, or to the reason why it has none. Which metrics are counters is left to `dcgm`.
+
+The sentinels are those of DCGM (dcgm_structs.h): BLANK, NOT_FOUND, NOT_SUPPORTED, NOT_PERMISSIONED.
+"""
 
 from __future__ import annotations
 
 import math
 import re
 
-from telemetry.verify.formats.layout import unquoted
+from telemetry.verify.formats.grammar import unquoted
 
 _NUMBER = re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _NO_VALUE = frozenset({b"", b"nan", b"n/a"})

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from telemetry.settings import Settings
 from telemetry.verify.formats import labels
-from telemetry.verify.formats.layout import layout
-from telemetry.verify.formats.meaning import Interpreter, Reading, Rules, SeriesKey
+from telemetry.verify.formats.base import Reading, Rules, SeriesKey
+from telemetry.verify.formats.heads import head
 from telemetry.verify.formats.records import rows
 from telemetry.verify.formats.timestamps import microseconds
 from telemetry.verify.formats.values import number
@@ -30,11 +30,12 @@ def read(**cells: str) -> Reading:
     written = io.StringIO()
     csv.writer(written).writerows([cells.keys(), cells.values()])
     data = written.getvalue().encode()
-    header = layout(data)
+    header = head(data, Rules.of(Settings(), NOW))
     assert header is not None
     (row,) = rows(data, header)
     assert not row.reason
-    return Interpreter(header, Rules.of(Settings(), NOW)).read(row)
+    (reading,) = header.reader.read(row.pieces)
+    return reading
 
 
 def series(**cells: str) -> SeriesKey:
