@@ -25,6 +25,10 @@ _KNOWN = frozenset(
 )
 _REPEATED = frozenset({"", "__name__", "UUID", "gpu", "device", "modelName", "Hostname"})
 
+# BLANK, NOT_FOUND, NOT_SUPPORTED and NOT_PERMISSIONED of dcgm_structs.h; those of 32 bits are numbers where a counter counts.
+_SENTINELS_32 = frozenset(float(2147483632 + n) for n in range(4))
+_SENTINELS = frozenset({2.0**63, *(float(140737488355328 + n) for n in range(4))})
+
 
 class Dcgm(Reader):
     """The dcgm format under one header. Cells that repeat from row to row are understood once."""
@@ -81,9 +85,11 @@ class Dcgm(Reader):
         if isinstance(series, str):
             return Reading(series)
         key, is_counter = series
-        value = number(raw, is_counter=is_counter)
+        value = number(raw)
         if isinstance(value, str):
             return Reading(value, key, ts)
+        if value in _SENTINELS or (not is_counter and value in _SENTINELS_32):
+            return Reading("blank", key, ts)
         return Reading("", key, ts, value)
 
     def _identity(self, given: dict[str, str]) -> tuple[SeriesKey, bool] | str:
