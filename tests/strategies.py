@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 LONG_NAMES = ["".join(Random(0).choices("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOP", k=k)) for k in (1024, 1025, 3000)]  # noqa: S311
 
 HEADER = b"timestamp,metric_name,gpu_id,device,uuid,modelName,Hostname,container,pod,namespace,value,labels_raw\n"
+# Of the toy format in tests/formats.
+WIDE_HEADER = b"time,gpu,DCGM_FI_DEV_GPU_UTIL,DCGM_FI_DEV_POWER_USAGE,DCGM_FI_DEV_GPU_TEMP\n"
 CELLS = st.sampled_from(
     [
         *("", " ", "0", "97", "-1.5", "1e3", "+7", ".5", "5.", "nan", "N/A", "inf", "1e999", "0x10", "1_000", "x"),
@@ -90,18 +92,33 @@ def odd_rows(draw: st.DrawFn) -> bytes:
 
 
 @st.composite
-def mangled_files(draw: st.DrawFn) -> bytes:
-    """A file of readings with odd rows in it, and splinters thrown in anywhere, its header included."""
-    lines = draw(
-        st.lists(
-            good_rows() | good_rows() | odd_rows() | st.just(b"\n"),
-            min_size=draw(st.sampled_from([0, 4, 8])),
-            max_size=12,
-        )
-    )
-    data = draw(st.sampled_from([b"", b"\xef\xbb\xbf"])) + HEADER + b"".join(lines)
+def wide_rows(draw: st.DrawFn) -> bytes:
+    """A row of the toy format, or nearly: its cells may be anything, and now and then it is its header."""
+    if draw(st.integers(0, 9)) == 9:
+        return WIDE_HEADER
+    stamp, gpu = f"2025-07-18T20:42:{draw(st.integers(0, 59)):02}Z", draw(st.sampled_from(["GPU-1", "GPU-2", "", " "]))
+    values = draw(st.lists(st.sampled_from(["0", "7", "97.5", "", "N/A", "x"]) | CELLS, min_size=3, max_size=3))
+    quoted = draw(st.booleans())
+    return b",".join(cell(text, quoted=quoted) for text in (draw(st.just(stamp) | CELLS), gpu, *values)) + b"\n"
+
+
+def wide_files() -> st.SearchStrategy[bytes]:
+    """A file of the toy format, mangled."""
+    return mangled(WIDE_HEADER, wide_rows())
+
+
+def mangled_files() -> st.SearchStrategy[bytes]:
+    """A file of readings with odd rows in it, mangled."""
+    return mangled(HEADER, good_rows() | good_rows() | odd_rows())
+
+
+@st.composite
+def mangled(draw: st.DrawFn, header: bytes, rows: st.SearchStrategy[bytes]) -> bytes:
+    """A file with splinters thrown in anywhere, its header included."""
+    lines = draw(st.lists(rows | st.just(b"\n"), min_size=draw(st.sampled_from([0, 4, 8])), max_size=12))
+    data = draw(st.sampled_from([b"", b"\xef\xbb\xbf"])) + header + b"".join(lines)
     for _ in range(draw(st.integers(0, 3))):
-        low = 0 if draw(st.integers(0, 9)) == 9 else min(len(HEADER) + 3, len(data))
+        low = 0 if draw(st.integers(0, 9)) == 9 else min(len(header) + 3, len(data))
         at = draw(st.integers(low, len(data)))
         gone = draw(st.sampled_from([0, 0, 1, 7]))
         data = data[:at] + draw(SPLINTERS) + data[at + gone :]

@@ -24,7 +24,7 @@ from telemetry.store.engine import make_engine
 from telemetry.verify import files, queries
 from telemetry.verify.compare import Outcome, compare
 from telemetry.verify.examples import Example
-from telemetry.verify.formats.meaning import Rules
+from telemetry.verify.formats.base import Rules
 
 TEXT_WIDTH = 120
 

@@ -1,6 +1,6 @@
-"""Puts every row of some files in its class, by what the database holds of them.
+"""Puts every reading of some files in its class, by what the database holds of them.
 
-Owns the classes and their precedence. What a row should be comes from `files`, what is stored from `queries`.
+Owns the classes and their precedence. What a reading should be comes from `files`, what is stored from `queries`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from telemetry.verify.files import BLANK, VALUE, File, Longs, SeriesNumbers, ope
 from telemetry.verify.formats.records import kept
 from telemetry.verify.matching import Flags, Keys, within
 
-# Whether a row was too new was decided by the clock at its reading, and the floor may have been another one then.
+# Whether a time was too new was decided by the clock when it was read, and the floor may have been another one then.
 _OF_ITS_TIME = ("too_old", "too_new")
 
 
 class Class(IntEnum):
-    """What became of a row."""
+    """What became of a reading."""
 
     STORED = 0
     DUPLICATE = 1
@@ -51,7 +51,7 @@ class Outcome:
 
 
 def compare(connection: Connection, files: Sequence[File], numbers: SeriesNumbers) -> Outcome:
-    """Every row of the files against the database."""
+    """Every reading of the files against the database."""
     reasons = np.concatenate([file.reasons for file in files])
     series = np.concatenate([file.series for file in files])
     ts = np.concatenate([file.ts for file in files])
@@ -75,14 +75,14 @@ def compare(connection: Connection, files: Sequence[File], numbers: SeriesNumber
 
     tally = np.bincount(classes, minlength=len(Class)).tolist()
     counts = {"read": len(reasons)} | {of.name.lower(): tally[of] for of in Class} | {"extra": extra}
-    assert counts["read"] == sum(tally), "every row is in exactly one class"  # noqa: S101
+    assert counts["read"] == sum(tally), "every reading is in exactly one class"  # noqa: S101
     examples = (*unfound(files, classes == Class.MISSING, classes == Class.DEAD), *strangers)
     replayed = tuple(f.path for f in files if f.fingerprint and queries.only_replayed(connection, f.fingerprint))
     return Outcome(counts, examples[:AT_MOST], replayed)
 
 
 def _quarantined(connection: Connection, file: File) -> Flags:
-    """Which rows of a file the database holds in quarantine, and rightly so."""
+    """Which entries of a file the database holds in quarantine, and rightly so."""
     inside = np.zeros(len(file.starts), np.bool_)
     if file.fingerprint is None:
         return inside
@@ -96,7 +96,9 @@ def _quarantined(connection: Connection, file: File) -> Flags:
                     continue
                 raw = kept(data, offset, int(file.ends[place]))
                 if hashlib.sha256(raw).digest()[:16] == digest:
-                    inside[place] = True
+                    # By its time the whole row was turned away, whatever else it says.
+                    whole = reason in _OF_ITS_TIME
+                    inside[place : np.searchsorted(file.starts, offset, "right") if whole else place + 1] = True
     return inside
 
 

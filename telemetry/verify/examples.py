@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from telemetry.verify.files import REASONS, File, opened
-from telemetry.verify.formats.layout import Bytes
-from telemetry.verify.formats.meaning import SeriesKey
+from telemetry.verify.formats.base import SeriesKey
+from telemetry.verify.formats.grammar import Bytes
 from telemetry.verify.formats.records import kept
 from telemetry.verify.matching import Flags
 

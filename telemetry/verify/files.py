@@ -1,6 +1,7 @@
-"""The rows of a file gathered in columns, small enough for millions of them.
+"""What the rows of a file say, gathered in columns, small enough for millions of them.
 
-Owns opening files, their fingerprints, and the numbering of series. Knows nothing of the database.
+Owns opening files, their fingerprints, the numbering of series, and how a row counts that says several things. Knows nothing
+of the database.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,13 +17,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from telemetry.verify.formats.layout import MAX_RECORD, Bytes, Layout, layout
-from telemetry.verify.formats.meaning import Interpreter, Reading, Rules, SeriesKey
+from telemetry.verify.formats.base import Reading, Rules, SeriesKey
+from telemetry.verify.formats.grammar import MAX_RECORD, Bytes
+from telemetry.verify.formats.heads import Head, head
 from telemetry.verify.formats.records import MAX_KEPT, Row, kept, rows
 
 Longs = npt.NDArray[np.int64]
 
-# A row's reason is kept as its place in this list: a value, a blank, or why it belongs in quarantine.
+# A reason is kept as its place in this list: a value, a blank, or why a row belongs in quarantine.
 REASONS = (
     *("", "blank", "unknown_format", "too_long", "bad_quotes", "bad_columns", "bad_text", "bad_timestamp"),
     *("too_old", "too_new", "no_metric", "no_gpu", "long_name", "bad_labels", "bad_value"),
@@ -46,7 +48,11 @@ class SeriesNumbers:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One file: a column for each thing to know of its rows, in file order. Series, time and value only of readings."""
+    """One file: a column for each thing to know of its readings, in file order.
+
+    Readings of one row have the same `starts` and `ends`. A row for the quarantine has one entry for that, its first; it and
+    blanks need no series, time or value.
+    """
 
     path: Path
     fingerprint: str | None
@@ -66,27 +72,28 @@ def read(
     limit: int = MAX_RECORD,
     progress: Callable[[int], None] = lambda _: None,
 ) -> File:
-    """All rows of a file; `progress` is told of bytes as they are read."""
+    """All that the rows of a file say; `progress` is called with the bytes that were read since it was last."""
     starts, ends, series, ts = array("q"), array("q"), array("q"), array("q")
     reasons, values = array("b"), array("d")
-    mark, told = None, 0
+    mark, reported = None, 0
     with opened(path) as data:
-        header = layout(data, limit)
-        understand = Interpreter(header, rules).read if header else None
-        for count, row in enumerate(rows(data, header, limit)):
+        known = head(data, rules, limit)
+        understand = known.reader.read if known else None
+        for count, row in enumerate(rows(data, known, limit)):
             if mark is None:
-                mark = fingerprint(data, header, row)
-            reading = Reading(row.reason) if row.reason or not understand else understand(row)
-            starts.append(row.start)
-            ends.append(row.end)
-            reasons.append(_CODES[reading.reason])
-            series.append(numbers.number(reading.series))
-            ts.append(reading.ts)
-            values.append(reading.value)
+                mark = fingerprint(data, known, row)
+            readings = (Reading(row.reason),) if row.reason or not understand else understand(row.pieces)
+            for reading in readings if len(readings) == 1 else counted(readings):
+                starts.append(row.start)
+                ends.append(row.end)
+                reasons.append(_CODES[reading.reason])
+                series.append(numbers.number(reading.series))
+                ts.append(reading.ts)
+                values.append(reading.value)
             if count % _ROWS_PER_STEP == 0:
-                progress(row.end - told)
-                told = row.end
-        progress(len(data) - told)
+                progress(row.end - reported)
+                reported = row.end
+        progress(len(data) - reported)
     longs = [np.frombuffer(column, np.int64) for column in (starts, ends, series, ts)]
     return File(
         *(path, mark, longs[0], longs[1], np.frombuffer(reasons, np.int8)),
@@ -105,9 +112,15 @@ def opened(path: Path) -> Iterator[Bytes]:
             yield data
 
 
-def fingerprint(data: Bytes, header: Layout | None, first: Row) -> str:
+def counted(readings: Sequence[Reading]) -> list[Reading]:
+    """The readings of a row as they count: what of it cannot be read makes one row of the quarantine, which comes first."""
+    bad = [reading for reading in readings if reading.reason not in ("", "blank")]
+    return bad[:1] + [reading for reading in readings if reading.reason in ("", "blank")]
+
+
+def fingerprint(data: Bytes, known: Head | None, first: Row) -> str:
     """What the ledger and the quarantine know a file by: a digest of its header and first row."""
-    if header is None:
+    if known is None:
         return hashlib.sha256(kept(data, 0, first.end)).hexdigest()[:32]
     end = min(first.end, first.start + MAX_KEPT) if first.reason else first.end
-    return hashlib.sha256(data[: header.end] + data[first.start : end]).hexdigest()[:32]
+    return hashlib.sha256(data[: known.end] + data[first.start : end]).hexdigest()[:32]

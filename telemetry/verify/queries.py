@@ -13,7 +13,7 @@ import psycopg
 from sqlalchemy import Connection, Engine, text
 
 from telemetry.verify.files import Longs
-from telemetry.verify.formats.meaning import SeriesKey
+from telemetry.verify.formats.base import SeriesKey
 
 # A row of COPY BINARY: the number of fields, then each field's length and bytes, none of them null.
 SAMPLE = np.dtype(

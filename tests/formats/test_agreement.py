@@ -20,8 +20,11 @@ from telemetry.settings import VOLATILE_LABELS, Settings
 from telemetry.streamer.batching import CutBatch, Cutter, Reader
 from telemetry.streamer.source import SourceFile
 from telemetry.verify import files
-from telemetry.verify.formats.meaning import Rules
-from tests.strategies import mangled_files
+from telemetry.verify.formats.base import Rules
+from tests.formats.registered import registered
+from tests.formats.toy_wide import ToyWide
+from tests.formats.toy_wide_reader import ToyWideReader
+from tests.strategies import mangled_files, wide_files
 
 Reading = tuple[str, str, bytes, int, float]
 Rows = tuple[list[Reading], int, list[tuple[int, str]]]
@@ -48,7 +51,9 @@ def streamed(path: Path, limit: int) -> tuple[Rows, str | None]:
                 # Not their reasons: an open quote means something else once what follows is out of sight.
                 assert [row.offset for row in again.readings.quarantined] == [row.offset for row in one.readings.quarantined]
                 assert again.readings.blank == one.readings.blank
-                assert one.readings.records == one.readings.rows <= limit
+                assert one.readings.rows <= limit or one.readings.records == 1
+                assert len(one.readings.quarantined) <= one.readings.records
+                assert cutter.source.head.format_name != "dcgm" or one.readings.records == one.readings.rows
                 readings += records_of(one.readings)
                 quarantined += [(row.offset, row.reason) for row in one.readings.quarantined]
                 blank += one.readings.blank
@@ -91,7 +96,18 @@ def verified(path: Path) -> tuple[Rows, str | None]:
 @given(mangled_files(), st.integers(1, 20), st.integers(0, 3))
 def test_every_row_is_the_same_to_both(data: bytes, limit: int, repeated: int) -> None:
     # Repeated, its lines are like others before.
-    data += data[data.find(b"\n") + 1 :] * repeated
+    compare(data + data[data.find(b"\n") + 1 :] * repeated, limit)
+
+
+@settings(max_examples=200, deadline=None)
+@given(wide_files(), st.integers(1, 20))
+def test_so_is_every_reading_of_a_row_that_has_many(data: bytes, limit: int) -> None:
+    with registered(ToyWide, ToyWideReader):
+        compare(data, limit)
+
+
+def compare(data: bytes, limit: int) -> None:
+    """Let both read a file of these bytes."""
     with TemporaryDirectory() as directory:
         path = Path(directory, "file.csv")
         path.write_bytes(data)

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, inspect, text
 from telemetry.settings import Settings
 from telemetry.store import migrate
 from telemetry.store.engine import make_engine
+from telemetry.store.upkeep.ledger_folding import fold
 
 
 @pytest.fixture
@@ -47,3 +48,29 @@ def test_a_schema_that_a_later_version_made_is_worked_on_and_left_alone(engine: 
 
 def test_models_and_migrations_agree(engine: Engine) -> None:
     command.check(migrate.config(engine))
+
+
+BATCH = text("""
+    INSERT INTO batches (edge, batch_id, source_id, start_offset, end_offset, first_line, status,
+                         rows, stored, duplicate, conflict, blank, quarantined, read_at, published_at, committed_at)
+    SELECT 'e', :name, id, :at, :at + 1, 2, 'stored', 5, 5, 0, 0, 0, 0, now(), now(), '2020-01-01' FROM sources
+""")
+
+
+def test_batches_of_before_have_as_many_records_as_rows(empty: Engine) -> None:
+    migrate.upgrade(empty, "0003")
+    with empty.begin() as connection:
+        connection.execute(text("INSERT INTO sources (edge, path, fingerprint, format) VALUES ('e', 'p', 'f', 'dcgm')"))
+        connection.execute(BATCH, {"name": "before", "at": 0})
+    migrate.upgrade(empty)
+    with empty.begin() as connection:
+        # A collector that was not replaced yet enters none.
+        connection.execute(BATCH, {"name": "meanwhile", "at": 1})
+        connection.execute(BATCH, {"name": "after", "at": 2})
+        connection.execute(text("UPDATE batches SET records = 2 WHERE batch_id = 'after'"))
+        found = connection.execute(text("SELECT records FROM batches ORDER BY start_offset")).scalars().all()
+        assert found == [5, None, 2]
+        assert connection.execute(text("SELECT sum(rows), sum(records) FROM ledger")).one() == (15, 12)
+    assert fold(empty, 0) == 3
+    with empty.connect() as connection:
+        assert connection.execute(text("SELECT batches, rows, records FROM ledger_ranges")).one() == (3, 15, 12)

@@ -73,6 +73,21 @@ def test_a_line_that_is_too_long_is_cut_again_the_same(tmp_path: Path, length: i
             assert (again.batch_id, again.extent) == (each.batch_id, each.extent)
 
 
+def test_ids_are_those_that_edges_have_in_their_windows(tmp_path: Path) -> None:
+    """As version 0.1.0 made them: an edge that is upgraded in the middle of a file must find the batches it has published."""
+    limits = Limits(946_684_800_000_000, 3_600_000_000)
+    known = {
+        None: ["491fe624e93a04402bfbbcfb197c0474", "56fb30fa84ec54caf9c09c7b317b11a9"],
+        5: ["3a7967ec8d20244cf33b9648c4425476", "02baf4830088a2c6e0f8cd3473780357"],
+    }
+    with opened(tmp_path / "a.csv", HEADER + "".join(map(row, range(3)))) as source:
+        for anchor_us, ids in known.items():
+            cutter = Cutter(source, Reader(1 << 16, limits, anchor_us))
+            assert cutter.interpretation() == "dcgm/2;floor=946684800000000;future=3600000000;record=65536"
+            batches = cutter.batches(source.head.end, 2, limit=2, room_bytes=1 << 30, now_us=1_752_871_380_000_000)
+            assert [batch.batch_id for batch in batches] == ids
+
+
 def test_a_file_that_became_shorter_is_not_cut_again(tmp_path: Path) -> None:
     with opened(tmp_path / "a.csv", HEADER + "".join(row(n) for n in range(10))) as source:
         (found,) = islice(all_of(source, 100, 600), 1)

@@ -1,4 +1,4 @@
-"""The `labels_raw` cell to a dict, and the digest of a set of labels. Which labels last is left to `meaning`."""
+"""The `labels_raw` cell to a dict, and the digest of a set of labels. Which labels last is left to the readers."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _ESCAPE = re.compile(r"\\(.)")
 
 
 def parse(raw: str) -> dict[str, str] | None:
-    """The pairs of a `labels_raw` cell, None if it is no list of `name="value"` pairs."""
+    """The pairs of a `labels_raw` cell; None unless it is a list of `name="value"` pairs."""
     labels: dict[str, str] = {}
     at = 0
     while raw[at:].strip(" \t"):
-        found = _PAIR.match(raw, at)
-        if found is None:
+        pair = _PAIR.match(raw, at)
+        if pair is None:
             return None
-        labels[found[1]] = _ESCAPE.sub(lambda escape: "\n" if escape[1] == "n" else escape[1], found[2])
-        at = found.end()
+        labels[pair[1]] = _ESCAPE.sub(lambda escape: "\n" if escape[1] == "n" else escape[1], pair[2])
+        at = pair.end()
         if at < len(raw):
             if raw[at] != ",":
                 return None
@@ -29,5 +29,5 @@ def parse(raw: str) -> dict[str, str] | None:
 
 def digest(labels: dict[str, str]) -> bytes:
     """What the database knows a set of lasting labels by."""
-    written = json.dumps(labels, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.blake2b(written.encode(), digest_size=16).digest()
+    document = json.dumps(labels, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.blake2b(document.encode(), digest_size=16).digest()

@@ -1,7 +1,6 @@
 """Bytes to rows: where each row of a file begins and ends, and whether it is well formed.
 
-What the cells mean is left to `meaning`. A well-formed row is handed on uncut: its timestamp, its value, and the raw
-runs of fields around them, which repeat from row to row and make a good cache key.
+What the cells mean is left to the readers. A well-formed row is handed on in the pieces that its reader's pattern cuts.
 """
 
 from __future__ import annotations
@@ -10,7 +9,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from telemetry.verify.formats.layout import CUT_OFF, MAX_RECORD, RECORD, Bytes, Layout, unreadable, whole
+from telemetry.verify.formats.grammar import CUT_OFF, MAX_RECORD, RECORD, Bytes, unreadable, whole
+from telemetry.verify.formats.heads import Head
 
 # Whatever the longest record is set to: what a row is known by must not change with a setting.
 MAX_KEPT = 65_536
@@ -19,33 +19,29 @@ _EMPTY = re.compile(rb"\r?\n")
 
 
 class Row(NamedTuple):
-    """One row: its byte range with the line end, and either a reason to quarantine it or its raw cells."""
+    """One row: its byte range with the line end, and either a reason to quarantine it or its raw pieces."""
 
     start: int
     end: int
     reason: str = ""
-    stamp: bytes = b""
-    value: bytes = b""
-    rest: tuple[bytes, bytes, bytes] = (b"", b"", b"")
+    pieces: tuple[bytes, ...] = ()
 
 
-def rows(data: Bytes, header: Layout | None, limit: int = MAX_RECORD) -> Iterator[Row]:
+def rows(data: Bytes, head: Head | None, limit: int = MAX_RECORD) -> Iterator[Row]:
     """Every row after the header, in order; of a foreign file its first physical line."""
-    if header is None:
+    if head is None:
         if len(data):
             yield Row(0, line_end(data, 0), "unknown_format")
         return
-    at, size = header.end, len(data)
+    at, size, pattern = head.end, len(data), head.reader.pattern
     while at < size:
-        found = whole(header.pattern, data, at, limit)
-        if found is None:
+        match = whole(pattern, data, at, limit)
+        if match is None:
             row = _malformed(data, at, limit)
-        elif unreadable(found.group()):
+        elif unreadable(match.group()):
             row = Row(at, line_end(data, at), "bad_text")
         else:
-            before, first, between, second, after = found.groups()
-            stamp, value = (first, second) if header.stamp_first else (second, first)
-            row = Row(at, found.end(), "", stamp, value, (before, between, after))
+            row = Row(at, match.end(), "", match.groups())
         if row is None:
             at = line_end(data, at)
         else:
@@ -62,12 +58,12 @@ def kept(data: Bytes, start: int, end: int) -> bytes:
 
 def line_end(data: Bytes, at: int) -> int:
     """Where the physical line that holds `at` ends."""
-    found = data.find(b"\n", at)
-    return len(data) if found < 0 else found + 1
+    newline = data.find(b"\n", at)
+    return len(data) if newline < 0 else newline + 1
 
 
 def _malformed(data: Bytes, at: int, limit: int) -> Row | None:
-    """The first physical line of what is no record under the header; None for an empty line."""
+    """The first physical line of bytes that are no record under the header; None for an empty line."""
     if _EMPTY.match(data, at):
         return None
     end = line_end(data, at)

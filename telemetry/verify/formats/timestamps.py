@@ -1,4 +1,4 @@
-"""RFC 3339 times to microseconds since 1970, in whole numbers. Which times are acceptable is left to `meaning`."""
+"""RFC 3339 times to microseconds since 1970, in whole numbers. Which times are believed is left to `base`."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _TIME = re.compile(
 
 
 def microseconds(stamp: bytes) -> int | None:
-    """The instant, digits after the sixth of the fraction cut off; None for what is no time with a zone."""
-    found = _TIME.fullmatch(stamp)
-    if found is None:
+    """The instant, digits after the sixth of the fraction cut off; None unless it is a time with a zone."""
+    match = _TIME.fullmatch(stamp)
+    if match is None:
         return None
-    year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
-    fraction, sign, zone_hour, zone_minute = found.groups()[6:]
+    year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
+    fraction, sign, zone_hour, zone_minute = match.groups()[6:]
     try:
         days = date(year, month, day).toordinal() - _EPOCH
     except ValueError:

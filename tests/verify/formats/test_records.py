@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry.verify.formats.layout import layout, text
+from telemetry.settings import Settings
+from telemetry.verify.formats.base import Rules
+from telemetry.verify.formats.dcgm import Dcgm
+from telemetry.verify.formats.grammar import text
+from telemetry.verify.formats.heads import Head, head
 from telemetry.verify.formats.records import MAX_KEPT, Row, kept, rows
 
 HEADER = b"timestamp,metric_name,uuid,value\n"
 LIMIT = 64
+RULES = Rules.of(Settings(), datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def layout(data: bytes, limit: int = 65_536) -> Head | None:
+    """The header of a file."""
+    return head(data, RULES, limit)
 
 
 def read(body: bytes, header: bytes = HEADER, limit: int = LIMIT) -> list[Row]:
@@ -29,10 +40,17 @@ def told(body: bytes, limit: int = LIMIT) -> list[tuple[str, bytes]]:
 
 def cells(row: Row) -> list[str]:
     """The cells of a row under HEADER."""
-    known = layout(HEADER)
+    before, stamp, between, value, after = row.pieces
+    others = reader(HEADER).cells(before, between, after)
+    return [text(stamp), others["metric_name"], others["uuid"], text(value)]
+
+
+def reader(header: bytes) -> Dcgm:
+    """Who reads what follows a header."""
+    known = layout(header)
     assert known is not None
-    between = known.cells(row.rest)
-    return [text(row.stamp), between["metric_name"], between["uuid"], text(row.value)]
+    assert isinstance(known.reader, Dcgm)
+    return known.reader
 
 
 fields = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0 \t"), max_size=8)
@@ -170,7 +188,6 @@ def test_an_empty_file_has_no_rows() -> None:
 def test_columns_may_stand_in_any_order() -> None:
     header = b"value,x,uuid,timestamp,metric_name\n"
     (row,) = read(b'1,"a,""b""",u, t ,m\n', header)
-    known = layout(header)
-    assert known is not None
-    assert (row.stamp, row.value) == (b" t ", b"1")
-    assert known.cells(row.rest) == {"x": 'a,"b"', "uuid": "u", "metric_name": "m"}
+    before, value, between, stamp, after = row.pieces
+    assert (stamp, value) == (b" t ", b"1")
+    assert reader(header).cells(before, between, after) == {"x": 'a,"b"', "uuid": "u", "metric_name": "m"}

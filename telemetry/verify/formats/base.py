@@ -1,0 +1,96 @@
+"""What a reader of a format is, and what it says of a row.
+
+Owns the rules that the settings make of times and labels. Which columns mean what is each reader's, where rows begin and end
+`records`', and what the database makes of them `compare`'s.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar, NamedTuple, Self, TypeVar
+
+from telemetry.settings import Settings
+
+# Raw cells remembered at most; a file whose labels never repeat must not fill the memory.
+CACHE = 250_000
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+class SeriesKey(NamedTuple):
+    """What the database knows a series by."""
+
+    gpu: str
+    metric: str
+    labels: bytes
+
+
+class Reading(NamedTuple):
+    """What a row says once: a reading, or the reason it is none, with series and time as far as they are known."""
+
+    reason: str
+    series: SeriesKey | None = None
+    ts: int = 0
+    value: float = math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the settings say of the rows to accept, in microseconds since 1970."""
+
+    floor: int
+    ceiling: int
+    volatile: frozenset[str]
+
+    @classmethod
+    def of(cls, settings: Settings, now: datetime) -> Rules:
+        """The rules in force at a time of reading."""
+        return cls(
+            floor=_since_1970(settings.timestamp_floor),
+            ceiling=_since_1970(now) + settings.future_limit_s * 1_000_000,
+            volatile=frozenset(settings.volatile_labels),
+        )
+
+    def judged(self, ts: int | None) -> int | str:
+        """A time that is believed, or the reason why it is not; None stands for a cell that is no time."""
+        if ts is None:
+            return "bad_timestamp"
+        if ts < self.floor:
+            return "too_old"
+        return "too_new" if ts > self.ceiling else ts
+
+
+class Reader(ABC):
+    """A format under one header. `pattern` is that of a record with its line end; its groups are what `read` is given."""
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+
+    pattern: re.Pattern[bytes]
+
+    @classmethod
+    @abstractmethod
+    def of_header(cls, names: tuple[str, ...], rules: Rules) -> Self | None:
+        """The reader under a header of these names, stripped of blanks; None if the header belongs to another format."""
+
+    @abstractmethod
+    def read(self, pieces: tuple[bytes, ...]) -> Sequence[Reading]:
+        """What a well-formed record says, by the groups of its match; the reasons tested in the order of docs/RECORDS.md."""
+
+
+def remember(cache: dict[_K, _V], key: _K, value: _V) -> _V:
+    """The value, which the cache has from now on; a cache that is full begins anew."""
+    if len(cache) >= CACHE:
+        cache.clear()
+    cache[key] = value
+    return value
+
+
+def _since_1970(moment: datetime) -> int:
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)

@@ -1,0 +1,124 @@
+"""Reads the dump of a dcgm-exporter: a row to its series, time and value, or to the reason it has none.
+
+Owns which columns the format has, which GPU and which labels make a series, and DCGM's part in the order of reasons.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar, Self
+
+from telemetry.readings.catalogue import lookup
+from telemetry.verify.formats import labels, timestamps
+from telemetry.verify.formats.base import Reader, Reading, Rules, SeriesKey, remember
+from telemetry.verify.formats.grammar import END, FIELD, cells, text, unquoted
+from telemetry.verify.formats.values import number
+
+LONGEST_NAME = 1024
+
+_PLACES = ("container", "pod", "namespace")
+_KNOWN = frozenset(
+    {
+        *("timestamp", "metric_name", "gpu_id", "device", "uuid", "modelName", "Hostname", "value", "labels_raw"),
+        *_PLACES,
+    }
+)
+_REPEATED = frozenset({"", "__name__", "UUID", "gpu", "device", "modelName", "Hostname"})
+
+# BLANK, NOT_FOUND, NOT_SUPPORTED and NOT_PERMISSIONED of dcgm_structs.h; those of 32 bits are numbers where a counter counts.
+_SENTINELS_32 = frozenset(float(2147483632 + n) for n in range(4))
+_SENTINELS = frozenset({2.0**63, *(float(140737488355328 + n) for n in range(4))})
+
+
+class Dcgm(Reader):
+    """The dcgm format under one header. Cells that repeat from row to row are understood once."""
+
+    name: ClassVar = "dcgm"
+    version: ClassVar = 2
+
+    def __init__(self, names: tuple[str, ...], rules: Rules) -> None:
+        low, high = sorted((names.index("timestamp"), names.index("value")))
+        runs = (low, high - low - 1, len(names) - high - 1)
+        # Timestamp and value, and the raw runs of fields around them, which repeat from row to row: a good key of a cache.
+        fields = rb"((?:%b,){%d})(%b),((?:%b,){%d})(%b)((?:,%b){%d})" % (
+            *(FIELD, runs[0], FIELD),
+            *(FIELD, runs[1], FIELD),
+            *(FIELD, runs[2]),
+        )
+        self.pattern = re.compile(fields + END)
+        self._stamp_first = names[low] == "timestamp"
+        self._others = [name for name in names if name not in ("timestamp", "value")]
+        self._rules = rules
+        self._times: dict[bytes, int | str] = {}
+        self._series: dict[tuple[bytes, bytes, bytes], tuple[SeriesKey, bool] | str] = {}
+
+    @classmethod
+    def of_header(cls, names: tuple[str, ...], rules: Rules) -> Self | None:
+        """The reader under a header with a time, a metric, a value and a GPU, no name twice."""
+        known = set(names)
+        has_gpu = "uuid" in known or {"Hostname", "gpu_id"} <= known
+        if len(known) < len(names) or not has_gpu or not {"timestamp", "metric_name", "value"} <= known:
+            return None
+        return cls(names, rules)
+
+    def read(self, pieces: tuple[bytes, ...]) -> tuple[Reading]:
+        """What the row says."""
+        before, first, between, second, after = pieces
+        stamp, value = (first, second) if self._stamp_first else (second, first)
+        return (self._reading(stamp, (before, between, after), value),)
+
+    def cells(self, before: bytes, between: bytes, after: bytes) -> dict[str, str]:
+        """The cells around timestamp and value, by column; the three runs end and begin with a comma where they meet a cell."""
+        raw = cells(before + between + after[1:])[: len(self._others)]
+        return {name: text(cell) for name, cell in zip(self._others, raw, strict=True)}
+
+    def _reading(self, stamp: bytes, rest: tuple[bytes, bytes, bytes], raw: bytes) -> Reading:
+        ts = self._times.get(stamp)
+        if ts is None:
+            parsed = timestamps.microseconds(unquoted(stamp).strip(b" \t"))
+            ts = remember(self._times, stamp, self._rules.judged(parsed))
+        if isinstance(ts, str):
+            return Reading(ts)
+        series = self._series.get(rest)
+        if series is None:
+            series = remember(self._series, rest, self._identity(self.cells(*rest)))
+        if isinstance(series, str):
+            return Reading(series)
+        key, is_counter = series
+        value = number(raw)
+        if isinstance(value, str):
+            return Reading(value, key, ts)
+        if value in _SENTINELS or (not is_counter and value in _SENTINELS_32):
+            return Reading("blank", key, ts)
+        return Reading("", key, ts, value)
+
+    def _identity(self, given: dict[str, str]) -> tuple[SeriesKey, bool] | str:
+        metric = given["metric_name"]
+        if not metric:
+            return "no_metric"
+        pairs = labels.parse(given.get("labels_raw", ""))
+        gpu = _gpu(given, pairs or {})
+        if gpu is None:
+            return "no_gpu"
+        names = (metric, _either(given, pairs or {}, "uuid", "UUID"), _either(given, pairs or {}, "Hostname", "Hostname"))
+        if max(len(name.encode()) for name in names) > LONGEST_NAME:
+            return "long_name"
+        if pairs is None:
+            return "bad_labels"
+        columns = {name: cell for name, cell in given.items() if name in _PLACES or name not in _KNOWN}
+        merged = pairs | {name: cell for name, cell in columns.items() if cell}
+        left_out = _REPEATED | self._rules.volatile
+        lasting = {name: value for name, value in merged.items() if value and name not in left_out}
+        return SeriesKey(gpu, metric, labels.digest(lasting)), lookup(metric).kind == "counter"
+
+
+def _gpu(given: dict[str, str], pairs: dict[str, str]) -> str | None:
+    uuid, host = _either(given, pairs, "uuid", "UUID"), _either(given, pairs, "Hostname", "Hostname")
+    if uuid:
+        return uuid
+    index = _either(given, pairs, "gpu_id", "gpu")
+    return f"{host}:{int(index)}" if host and re.fullmatch(r"[0-9]{1,9}", index) else None
+
+
+def _either(given: dict[str, str], pairs: dict[str, str], column: str, label: str) -> str:
+    return given.get(column) or pairs.get(label) or ""

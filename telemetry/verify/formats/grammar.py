@@ -1,0 +1,52 @@
+"""Fields and records as regular expressions, and how a cell sheds its quotes. Cutting a file into rows is left to `records`."""
+
+from __future__ import annotations
+
+import re
+from mmap import mmap
+
+Bytes = bytes | mmap
+
+MAX_RECORD = 65_536
+BOM = b"\xef\xbb\xbf"
+
+# Atomic, so that a line without an end is given up after one pass over it.
+FIELD = rb'(?>"[^"]*+(?:""[^"]*+)*+"|[^",\r\n]*+)'
+END = rb"(?:\r?\n|\Z)"
+RECORD = re.compile(rb"(?:%b,)*+%b%b" % (FIELD, FIELD, END))
+CUT_OFF = re.compile(rb'(?:%b,)*+(?:"[^"]*+(?:""[^"]*+)*+|%b\r?)\Z' % (FIELD, FIELD))
+_LEADING = re.compile(rb"(%b)," % FIELD)
+
+
+def cells(record: bytes) -> list[bytes]:
+    """The raw cells of a record without its line end."""
+    return _LEADING.findall(record + b",")
+
+
+def text(cell: bytes) -> str:
+    """A raw cell without its quotes and the blanks around it."""
+    return unquoted(cell).decode().strip(" \t")
+
+
+def unquoted(cell: bytes) -> bytes:
+    """A raw cell without its quotes."""
+    return cell[1:-1].replace(b'""', b'"') if cell[:1] == b'"' else cell
+
+
+def whole(pattern: re.Pattern[bytes], data: Bytes, at: int, limit: int) -> re.Match[bytes] | None:
+    """A match that is a whole record, not one that ends only because the search did."""
+    match = pattern.match(data, at, at + limit)
+    if match is not None and match.end() == at + limit < len(data) and data[at + limit - 1] != ord("\n"):
+        return None
+    return match
+
+
+def unreadable(record: bytes) -> bool:
+    """Whether a record is not text: it holds a NUL byte, or bytes that are not UTF-8."""
+    if b"\0" in record:
+        return True
+    try:
+        record.decode()
+    except UnicodeDecodeError:
+        return True
+    return False

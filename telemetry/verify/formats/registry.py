@@ -1,0 +1,17 @@
+"""The readers that `verify` has: a line a format. A test holds this list and that of the streamer together."""
+
+from __future__ import annotations
+
+from telemetry.verify.formats.base import Reader, Rules
+from telemetry.verify.formats.dcgm import Dcgm
+
+# A header is offered to each in this order, the same as the streamer's.
+READERS: tuple[type[Reader], ...] = (Dcgm,)
+
+
+def reader_of(names: tuple[str, ...], rules: Rules) -> Reader | None:
+    """The reader under a header of these names, None if it belongs to no format."""
+    for kind in READERS:
+        if (reader := kind.of_header(names, rules)) is not None:
+            return reader
+    return None
