@@ -7,8 +7,8 @@
 A request that is refused because the server is busy is sent again when the API says so.
 The client needs httpx (`pip install telemetry-pipeline[client]`), and pandas or polars only for what returns their frames.
 
-`api` is the client itself, `documents` the types of what it returns. `queries` turns Python values into parameters, `session` does
-the HTTP: pages, retries, errors.
+`api` is the client itself, `documents` the types of what it returns. `queries` turns Python values into parameters, `session`
+does the HTTP: pages, retries, errors.
 """
 
 from telemetry.client.api import Client

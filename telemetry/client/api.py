@@ -90,7 +90,7 @@ class Client:
         return cast("pl.DataFrame", from_arrow(self.arrow(gpu, **query)))
 
     def table(self, resource: str, **query: Any) -> pa.Table:
-        """Any list as an Arrow table, such as `table("latest", host="a")`. `.to_pandas()` and `polars.from_arrow` convert it."""
+        """Any list as an Arrow table, such as `table("latest", host="a")`. `.to_pandas()` or `polars.from_arrow` convert it."""
         response = self._session.send("GET", resource, {**query, "format": "arrow"})
         return pa.ipc.open_stream(response.content).read_all()
 
