@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel, create_model
-from sqlalchemy import Label
 
 
-def row_of(columns: Iterable[Label[Any]]) -> type[BaseModel]:
+def row_of(columns: Iterable[Any]) -> type[BaseModel]:
     """A model with a field for each labelled column of a table: its type, and null where the column may be null."""
     fields: dict[str, Any] = {}
     for column in columns:

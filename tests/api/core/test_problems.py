@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any
 
-import psycopg
 import pytest
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given
@@ -17,7 +16,6 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 from werkzeug.test import TestResponse
 
-from telemetry.api.core import codes
 from telemetry.monitoring import logs
 from telemetry.settings import Settings
 from tests.waiting import eventually
@@ -134,16 +132,3 @@ def test_each_line_of_the_log_names_its_request_and_each_request_has_one(
         "logger": "telemetry.access",
     }
     assert line["duration_ms"] > 0
-
-
-def test_what_the_database_says_has_its_code() -> None:
-    told = {
-        psycopg.errors.NumericValueOutOfRange(): "out_of_range",
-        psycopg.errors.OutOfMemory(): "database_exhausted",
-        psycopg.errors.ProgramLimitExceeded(): "query_too_large",
-        psycopg.errors.QueryCanceled(): "query_timeout",
-        psycopg.errors.AdminShutdown(): "database_unavailable",
-        psycopg.errors.LockNotAvailable(): "database_unavailable",
-        psycopg.errors.UndefinedTable(): None,
-    }
-    assert {error: codes.of_database_error(error) for error in told} == told

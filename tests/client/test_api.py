@@ -33,20 +33,20 @@ def api(settings: Settings) -> Iterator[Client]:
 
 @pytest.mark.usefixtures("fleet")
 def test_lists_run_over_all_pages(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("telemetry.client.PAGE", 3)
+    monkeypatch.setattr("telemetry.client.session.PAGE_ROWS", 3)
     assert [gpu["id"] for gpu in api.gpus(sort="id")] == ["GPU-a0", "GPU-a1", "GPU-b0", "GPU-b1"]
     assert [gpu["id"] for gpu in api.gpus(host="b")] == ["GPU-b0", "GPU-b1"]
     assert len(list(api.latest())) == 8
     assert [host["name"] for host in api.rows("hosts")] == ["a", "b"]
     assert api.gpu("a:1")["id"] == "GPU-a1"
-    monkeypatch.setattr("telemetry.client.PAGE", 7)
+    monkeypatch.setattr("telemetry.client.session.PAGE_ROWS", 7)
     values = [reading["value"] for reading in api.readings("b:1", metrics=[UTIL], order="desc")]
     assert values == [float(value) for value in range(50, 0, -1)]
 
 
 @pytest.mark.usefixtures("fleet")
 def test_a_limit_is_one_over_all_pages(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("telemetry.client.PAGE", 3)
+    monkeypatch.setattr("telemetry.client.session.PAGE_ROWS", 3)
     assert len(list(api.gpus(limit=2))) == 2
     assert len(list(api.latest(limit=5))) == 5
     assert len(list(api.readings("b:1", limit=7))) == 7
@@ -93,7 +93,7 @@ def test_a_list_is_saved_whole_or_not_at_all(api: Client, tmp_path: Path) -> Non
 
 def test_what_is_refused_for_now_is_asked_again(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[float] = []
-    monkeypatch.setattr("telemetry.client.time.sleep", waited.append)
+    monkeypatch.setattr("telemetry.client.session.time.sleep", waited.append)
     app = create_app(replace(settings, api_access="open", api_rate_limit="1/minute"))
     with Client("http://localhost", transport=httpx.WSGITransport(app)) as api:
         api.stats()

@@ -1,0 +1,69 @@
+"""The client's types are the API's: they are compared with its specification, so that neither changes alone."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import pytest
+
+from telemetry.api import create_app
+from telemetry.client import Gpu, Reading, Upload
+from telemetry.client.api import FileEncoding
+from telemetry.readings.aggregates import Aggregate, Group
+from telemetry.settings import Settings
+
+PLAIN = {"string": str, "integer": int, "number": float, "boolean": bool, "null": type(None)}
+
+
+@pytest.fixture(scope="module")
+def specification() -> Iterator[dict[str, Any]]:
+    """The specification, for which nothing is connected."""
+    app = create_app(Settings.load({}))
+    document: dict[str, Any] = app.test_client().get("/api/v1/openapi.json").get_json()
+    yield document
+    app.extensions["connections"].close()
+
+
+def of_schema(schema: dict[str, Any]) -> Any:
+    """The Python type of a JSON Schema."""
+    match schema:
+        case {"anyOf": options}:
+            return frozenset(of_schema(option) for option in options)
+        case {"enum": values}:
+            return tuple(values)
+        case {"type": "object", "additionalProperties": values}:
+            return (dict, of_schema(values))
+    return PLAIN[schema["type"]]
+
+
+def of_type(hint: Any) -> Any:
+    """A type hint in the same form."""
+    if get_origin(hint) in {Union, types.UnionType}:
+        return frozenset(of_type(option) for option in get_args(hint))
+    if get_origin(hint) is Literal:
+        return get_args(hint)
+    if get_origin(hint) is dict:
+        return (dict, of_type(get_args(hint)[1]))
+    return hint
+
+
+@pytest.mark.parametrize("document", [Gpu, Reading, Upload])
+def test_a_document_has_the_fields_and_types_of_the_specification(document: type, specification: dict[str, Any]) -> None:
+    schema = specification["components"]["schemas"][document.__name__]
+    expected = {name: of_schema(field) for name, field in schema["properties"].items()}
+    assert {name: of_type(hint) for name, hint in get_type_hints(document).items()} == expected
+    assert set(schema["required"]) == set(expected)
+
+
+def parameter(specification: dict[str, Any], path: str, name: str) -> dict[str, Any]:
+    parameters = specification["paths"][f"/api/v1/{path}"]["get"]["parameters"]
+    (schema,) = [each["schema"] for each in parameters if each["name"] == name]
+    return dict(schema)
+
+
+def test_the_words_of_queries_are_those_of_the_specification(specification: dict[str, Any]) -> None:
+    assert parameter(specification, "query", "agg")["enum"] == list(get_args(Aggregate))
+    assert parameter(specification, "query", "by")["items"]["enum"] == list(get_args(Group))
+    assert {"json", *get_args(FileEncoding)} == set(parameter(specification, "query", "format")["enum"])

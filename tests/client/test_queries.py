@@ -1,0 +1,41 @@
+"""How Python values become query parameters."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from telemetry.client.queries import of_readings, telemetry_of, written
+
+
+@pytest.mark.parametrize(
+    ("length", "text"),
+    [
+        (timedelta(days=2), "2d"),
+        (timedelta(hours=36), "36h"),
+        (timedelta(minutes=90), "90m"),
+        (timedelta(seconds=99_999), "99999s"),
+    ],
+)
+def test_a_length_is_written_in_the_largest_unit_that_divides_it(length: timedelta, text: str) -> None:
+    assert written({"step": length}) == {"step": text}
+
+
+@pytest.mark.parametrize(
+    "length", [timedelta(milliseconds=500), timedelta(0), timedelta(seconds=-1), timedelta(seconds=100_001)]
+)
+def test_a_length_that_the_api_does_not_take_is_refused(length: timedelta) -> None:
+    with pytest.raises(ValueError, match="whole number of seconds"):
+        written({"step": length})
+
+
+def test_times_need_a_zone_and_what_is_none_is_left_out() -> None:
+    time = datetime(2025, 7, 18, 20, 42, 34, tzinfo=UTC)
+    assert of_readings(["a"], time, None, None, None) == {"metric": ["a"], "start_time": "2025-07-18T20:42:34+00:00"}
+    with pytest.raises(ValueError, match="has no zone"):
+        of_readings([], None, time.replace(tzinfo=None), None, None)
+
+
+def test_a_name_is_one_part_of_a_path() -> None:
+    assert telemetry_of("MIG-GPU-1/2/0") == "gpus/MIG-GPU-1%2F2%2F0/telemetry"
