@@ -23,8 +23,9 @@ from telemetry.settings import Settings
 from telemetry.streamer.batching import Reader
 from telemetry.streamer.modes import Replay, Tail
 from telemetry.streamer.outbox import Outbox, Publish
+from telemetry.streamer.phase import GONE, READING, Phase
 from telemetry.streamer.source import SourceFile
-from telemetry.streamer.stream import GONE, READING, Phase, Stream
+from telemetry.streamer.stream import Stream
 
 # A replay waits for the clock instead of turning away what lies ahead of it; but nobody waits for that long.
 REPLAY_FUTURE_LIMIT_US = 30 * 86_400 * 1_000_000

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from dataclasses import replace as with_fields
 from itertools import islice
-from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -24,53 +23,19 @@ from telemetry.progress.claims import Claim, Claims, Saved
 from telemetry.progress.growth import Note, noted
 from telemetry.progress.losses import LostRange, merged
 from telemetry.progress.state import FirstRecord, SourceState
-from telemetry.progress.window import MAX_FLIGHTS, Evidence, Flight, Window
+from telemetry.progress.window import MAX_FLIGHTS, Flight, Window
 from telemetry.readings.digests import wire_path
 from telemetry.streamer import clock
 from telemetry.streamer.batching import MAX_BLOCK_BYTES, CutBatch, Cutter
 from telemetry.streamer.modes import Replay, Tail
 from telemetry.streamer.outbox import Outbox
+from telemetry.streamer.phase import CHANGED, GONE, READING, Draining, Phase
 from telemetry.streamer.source import SourceFile
+from telemetry.streamer.step import ChangedError, Done, Moment, TakenError
 from telemetry.streamer.tally import Tally
 from telemetry.streamer.verified import Verified
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """The file is read on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Draining:
-    """The bytes that were read are gone, and why: batches in flight are waited for, nothing more is read."""
-
-    reason: str
-
-
-Phase = Reading | Draining
-READING = Reading()
-CHANGED = Draining("its file was cut or written anew")
-GONE = Draining("its file is gone")
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """What a step needs to know: the broker's clock, acknowledgements, evidence of losses, bytes and copies it may publish."""
-
-    now_us: int
-    acked: dict[str, str]
-    evidence: Evidence
-    room_bytes: int
-    copies: int
-
-
-class Done(NamedTuple):
-    """What a step has done: whether anything, and how many batches it published again."""
-
-    anything: bool
-    copies: int
 
 
 @dataclass(slots=True)
@@ -322,11 +287,3 @@ class Stream:
             prefix=self._verified.prefix,
             **self.mode.pace()._asdict(),
         )
-
-
-class ChangedError(Exception):
-    """What was read of a file is no longer there, and nothing of it is in flight any more."""
-
-
-class TakenError(Exception):
-    """Another streamer has taken this source; what this one knows of it is no longer true."""

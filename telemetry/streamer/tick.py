@@ -34,9 +34,11 @@ from telemetry.streamer.matching import matching
 from telemetry.streamer.membership import Membership, part
 from telemetry.streamer.orphans import Orphans
 from telemetry.streamer.outbox import Publish
+from telemetry.streamer.phase import READING
 from telemetry.streamer.queue_watch import QueueWatch
 from telemetry.streamer.source import SourceFile
-from telemetry.streamer.stream import READING, ChangedError, Moment, Stream, TakenError
+from telemetry.streamer.step import ChangedError, Moment, TakenError
+from telemetry.streamer.stream import Stream
 
 log = logging.getLogger(__name__)
 

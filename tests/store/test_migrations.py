@@ -71,6 +71,7 @@ def test_batches_of_before_have_as_many_records_as_rows(empty: Engine) -> None:
         found = connection.execute(text("SELECT records FROM batches ORDER BY start_offset")).scalars().all()
         assert found == [5, None, 2]
         assert connection.execute(text("SELECT sum(rows), sum(records) FROM ledger")).one() == (15, 12)
-    assert fold(empty, 0) == 3
+    with empty.begin() as connection:
+        assert fold(connection, 0) == 3
     with empty.connect() as connection:
         assert connection.execute(text("SELECT batches, rows, records FROM ledger_ranges")).one() == (3, 15, 12)

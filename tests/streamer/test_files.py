@@ -12,7 +12,7 @@ from typing import NoReturn
 import pytest
 
 from telemetry.progress.state import SourceState
-from telemetry.streamer.stream import CHANGED, GONE
+from telemetry.streamer.phase import CHANGED, GONE
 from telemetry.streamer.tick import Streamer
 from tests.streamer.edge import HEADER, Edge, append, commit_all, rows, values
 from tests.waiting import eventually

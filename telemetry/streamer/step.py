@@ -1,0 +1,34 @@
+"""A step of a stream: what it is given, what it has done, and why the source must be opened anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from telemetry.progress.window import Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a step needs to know: the broker's clock, acknowledgements, evidence of losses, bytes and copies it may publish."""
+
+    now_us: int
+    acked: dict[str, str]
+    evidence: Evidence
+    room_bytes: int
+    copies: int
+
+
+class Done(NamedTuple):
+    """What a step has done: whether anything, and how many batches it published again."""
+
+    anything: bool
+    copies: int
+
+
+class ChangedError(Exception):
+    """What was read of a file is no longer there, and nothing of it is in flight any more."""
+
+
+class TakenError(Exception):
+    """Another streamer has taken this source; what this one knows of it is no longer true."""
