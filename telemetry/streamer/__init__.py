@@ -4,9 +4,9 @@
 tells how many of them are this replica's, `deferred` holds those left alone for a while, `adoption` makes streams of files,
 `orphans` finds sources whose file is gone, `queue_watch` gathers the evidence of losses.
 
-`stream` is one source: `source` reads its file, `verified` knows whether the bytes that were read are still there, `modes` choose
-what is read next, `batching` cuts batches out of it, `outbox` and `publish` send them, `tally` counts. `phase` is what a stream
-is at, `step` what it is given and does at one time. `clock` is the machine's monotonic clock.
+`stream` is one source: `source` reads its file, `verified` knows whether the bytes that were read are still there, `modes`
+choose what is read next, `batching` cuts batches out of it, `outbox` and `publish` send them, `tally` counts. `phase` is what
+a stream is at, `step` what it is given and does at one time. `clock` is the machine's monotonic clock.
 
 What is remembered between ticks, and every decision about it, is in `telemetry.progress`. No database is known here.
 """
