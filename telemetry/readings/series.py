@@ -1,6 +1,7 @@
 """What a series is called: one metric of one GPU under one set of labels, and its text on the wire.
 
-The edge sends everything it read; which labels are volatile is the centre's to decide when it derives the identity.
+The edge sends everything it read; which labels are volatile is the centre's to decide when it derives the identity. Two labels
+have names that all formats use, because the database keeps them in columns: DRIVER_VERSION and MIG_INSTANCE.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
+# As dcgm-exporter calls them: the driver's version, and the GPU instance (MIG) that a reading is of.
 DRIVER_VERSION = "DCGM_FI_DRIVER_VERSION"
 MIG_INSTANCE = "GPU_I_ID"
 
@@ -39,7 +41,7 @@ class SeriesKey:
 
     @classmethod
     def from_text(cls, text: str) -> SeriesKey:
-        """The key a text stands for. Raises ValueError for a text that is none."""
+        """The key that a text stands for. Raises ValueError for any other text."""
         match json.loads(text):
             case [
                 str(metric),
@@ -51,7 +53,7 @@ class SeriesKey:
                 dict(labels),
             ] if metric and (uuid or (host and index is not None)) and _all_text(labels):
                 return cls(metric, uuid, host, index, device, model, labels)
-        raise ValueError(f"no series: {text[:200]}")
+        raise ValueError(f"this is not the text of a series: {text[:200]}")
 
     def lasting(self, volatile: Collection[str]) -> dict[str, str]:
         """The labels that make the series what it is."""

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from telemetry.verify.formats.base import Reading, Rules, SeriesKey
 from telemetry.verify.formats.grammar import MAX_RECORD, Bytes
-from telemetry.verify.formats.heads import Head, head
+from telemetry.verify.formats.heads import FileHeader, head
 from telemetry.verify.formats.records import MAX_KEPT, Row, kept, rows
 
 Longs = npt.NDArray[np.int64]
@@ -118,7 +118,7 @@ def counted(readings: Sequence[Reading]) -> list[Reading]:
     return bad[:1] + [reading for reading in readings if reading.reason in ("", "blank")]
 
 
-def fingerprint(data: Bytes, known: Head | None, first: Row) -> str:
+def fingerprint(data: Bytes, known: FileHeader | None, first: Row) -> str:
     """What the ledger and the quarantine know a file by: a digest of its header and first row."""
     if known is None:
         return hashlib.sha256(kept(data, 0, first.end)).hexdigest()[:32]

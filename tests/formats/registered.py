@@ -10,11 +10,11 @@ import pytest
 from telemetry.formats import registry
 from telemetry.formats.base import Format
 from telemetry.verify.formats import registry as readers
-from telemetry.verify.formats.base import Reader
+from telemetry.verify.formats.base import FormatReader
 
 
 @contextmanager
-def registered(kind: type[Format], reader: type[Reader]) -> Iterator[None]:
+def registered(kind: type[Format], reader: type[FormatReader]) -> Iterator[None]:
     """The streamer and `verify` of this process know the format inside."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(registry, "FORMATS", (*registry.FORMATS, kind))

@@ -6,13 +6,13 @@ import re
 from typing import ClassVar, Self
 
 from telemetry.verify.formats import labels
-from telemetry.verify.formats.base import Reader, Reading, Rules, SeriesKey
+from telemetry.verify.formats.base import FormatReader, Reading, Rules, SeriesKey
 from telemetry.verify.formats.grammar import END, FIELD, cells, text, unquoted
 from telemetry.verify.formats.timestamps import microseconds
 from telemetry.verify.formats.values import number
 
 
-class ToyWideReader(Reader):
+class ToyWideReader(FormatReader):
     """The toy format under one header."""
 
     name: ClassVar = "toy-wide"

@@ -66,7 +66,7 @@ class Rules:
         return "too_new" if ts > self.ceiling else ts
 
 
-class Reader(ABC):
+class FormatReader(ABC):
     """A format under one header. `pattern` is that of a record with its line end; its groups are what `read` is given."""
 
     name: ClassVar[str]

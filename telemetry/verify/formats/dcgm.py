@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 
 from telemetry.readings.catalogue import lookup
 from telemetry.verify.formats import labels, timestamps
-from telemetry.verify.formats.base import Reader, Reading, Rules, SeriesKey, remember
+from telemetry.verify.formats.base import FormatReader, Reading, Rules, SeriesKey, remember
 from telemetry.verify.formats.grammar import END, FIELD, cells, text, unquoted
 from telemetry.verify.formats.values import number
 
@@ -30,7 +30,7 @@ _SENTINELS_32 = frozenset(float(2147483632 + n) for n in range(4))
 _SENTINELS = frozenset({2.0**63, *(float(140737488355328 + n) for n in range(4))})
 
 
-class Dcgm(Reader):
+class DcgmReader(FormatReader):
     """The dcgm format under one header. Cells that repeat from row to row are understood once."""
 
     name: ClassVar = "dcgm"

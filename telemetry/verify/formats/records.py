@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from telemetry.verify.formats.grammar import CUT_OFF, MAX_RECORD, RECORD, Bytes, unreadable, whole
-from telemetry.verify.formats.heads import Head
+from telemetry.verify.formats.heads import FileHeader
 
 # Whatever the longest record is set to: what a row is known by must not change with a setting.
 MAX_KEPT = 65_536
@@ -27,7 +27,7 @@ class Row(NamedTuple):
     pieces: tuple[bytes, ...] = ()
 
 
-def rows(data: Bytes, head: Head | None, limit: int = MAX_RECORD) -> Iterator[Row]:
+def rows(data: Bytes, head: FileHeader | None, limit: int = MAX_RECORD) -> Iterator[Row]:
     """Every row after the header, in order; of a foreign file its first physical line."""
     if head is None:
         if len(data):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from telemetry.verify.formats.base import Reader, Rules
-from telemetry.verify.formats.dcgm import Dcgm
+from telemetry.verify.formats.base import FormatReader, Rules
+from telemetry.verify.formats.dcgm import DcgmReader
 
 # A header is offered to each in this order, the same as the streamer's.
-READERS: tuple[type[Reader], ...] = (Dcgm,)
+READERS: tuple[type[FormatReader], ...] = (DcgmReader,)
 
 
-def reader_of(names: tuple[str, ...], rules: Rules) -> Reader | None:
+def reader_of(names: tuple[str, ...], rules: Rules) -> FormatReader | None:
     """The reader under a header of these names, None if it belongs to no format."""
     for kind in READERS:
         if (reader := kind.of_header(names, rules)) is not None:

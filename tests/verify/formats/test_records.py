@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from telemetry.settings import Settings
 from telemetry.verify.formats.base import Rules
-from telemetry.verify.formats.dcgm import Dcgm
+from telemetry.verify.formats.dcgm import DcgmReader
 from telemetry.verify.formats.grammar import text
-from telemetry.verify.formats.heads import Head, head
+from telemetry.verify.formats.heads import FileHeader, head
 from telemetry.verify.formats.records import MAX_KEPT, Row, kept, rows
 
 HEADER = b"timestamp,metric_name,uuid,value\n"
@@ -22,7 +22,7 @@ LIMIT = 64
 RULES = Rules.of(Settings(), datetime(2026, 1, 1, tzinfo=UTC))
 
 
-def layout(data: bytes, limit: int = 65_536) -> Head | None:
+def layout(data: bytes, limit: int = 65_536) -> FileHeader | None:
     """The header of a file."""
     return head(data, RULES, limit)
 
@@ -45,11 +45,11 @@ def cells(row: Row) -> list[str]:
     return [text(stamp), others["metric_name"], others["uuid"], text(value)]
 
 
-def reader(header: bytes) -> Dcgm:
+def reader(header: bytes) -> DcgmReader:
     """Who reads what follows a header."""
     known = layout(header)
     assert known is not None
-    assert isinstance(known.reader, Dcgm)
+    assert isinstance(known.reader, DcgmReader)
     return known.reader
 
 
