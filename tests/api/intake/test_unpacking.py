@@ -37,6 +37,7 @@ def test_what_swells_comes_in_bounded_pieces() -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [(gzip.compress(b"abc")[:-3], "is incomplete; send all of it"), (b"\x1f\x8bnonsense", "is damaged")],
+    ids=["cut", "damaged"],
 )
 def test_gzip_that_is_damaged_or_cut_is_refused(data: bytes, words: str) -> None:
     with pytest.raises(ProblemError, match=words) as refusal:
