@@ -44,6 +44,6 @@ def rewind(as_json: bool, data_dir: Path | None) -> None:
     if as_json:
         click.echo(json.dumps({"rewound": done}))
         return
-    for each in done:
-        click.echo(f"{each['edge']} {each['path']}: from byte {each['from']:,} back to {each['to']:,}")
+    for source in done:
+        click.echo(f"{source['edge']} {source['path']}: from byte {source['from']:,} back to {source['to']:,}")
     click.echo(f"{len(done)} sources set back" if done else "every edge is where the ledger is")

@@ -21,8 +21,8 @@ from telemetry.progress.losses import Loss
 from telemetry.progress.state import SourceState
 from telemetry.settings import Settings
 from telemetry.store import deadletters
+from telemetry.store.read import rates
 from telemetry.store.read.gaps import Committed, Lost, gaps
-from telemetry.store.read.rates import flow
 
 Letters = dict[tuple[str | None, str | None], int]
 States = dict[str, dict[str, SourceState]]
@@ -42,25 +42,31 @@ def status(as_json: bool, data_dir: Path | None) -> None:
     """
     settings = load_settings(data_dir)
     with connected(settings) as client, database(settings, "status") as engine:
-        # Before the ledger: what is committed while this looks must not seem to be missing there.
+        # Asked before the ledger, so that a batch committed in between does not seem to be missing there.
         keys = Keys(settings.key_prefix)
         states, lost = reading.sources_by_edge(client, keys), losses.of_all_edges(client, keys)
         held = [Committed(*committed) for committed in reading.committed(states)]
         no_gaps = [Lost(loss.edge, loss.lost.fingerprint, loss.lost.start, loss.lost.end) for loss in lost]
         with engine.connect() as connection:
-            flows = [asdict(each) for each in flow(connection, FLOW_S)]
-            found_gaps = gaps(connection, settings.gap_alert_s, held, no_gaps)
-            missing = [{**asdict(gap), "since": gap.since.isoformat()} for gap in found_gaps]
+            flows = [asdict(edge) for edge in rates.flow(connection, FLOW_S)]
+            old_gaps = [
+                {**asdict(gap), "since": gap.since.isoformat()} for gap in gaps(connection, settings.gap_alert_s, held, no_gaps)
+            ]
             # A young one may close yet; until it has, the file is needed.
             gapped = {(gap.edge, gap.fingerprint) for gap in gaps(connection, 0, held, no_gaps)}
             letters = deadletters.counted(connection)
         sources = _sources(states, letters, gapped)
-        found: dict[str, Any] = {"queue": _queue(client, settings), "sources": sources, "flow": flows, "gaps": missing}
-        found["lost"] = [_lost(loss) for loss in lost]
-    found["edges"] = [_edge(name, [each for each in sources if each["edge"] == name], letters) for name in states]
-    found["dead_letters"] = sum(letters.values())
-    found["workers"] = sorted(_workers(settings))
-    click.echo(json.dumps(found) if as_json else _text(found))
+        report: dict[str, Any] = {
+            "queue": _queue(client, settings),
+            "sources": sources,
+            "flow": flows,
+            "gaps": old_gaps,
+            "lost": [_lost(loss) for loss in lost],
+            "edges": [_edge(name, [source for source in sources if source["edge"] == name], letters) for name in states],
+            "dead_letters": sum(letters.values()),
+        }
+    report["workers"] = sorted(_workers(settings))
+    click.echo(json.dumps(report) if as_json else _text(report))
 
 
 def _queue(client: redis.Redis, settings: Settings) -> dict[str, int]:
@@ -90,7 +96,7 @@ def _source(edge: str, state: SourceState, letters: Letters, gapped: set[tuple[s
 
 
 def _edge(name: str, sources: list[dict[str, Any]], letters: Letters) -> dict[str, Any]:
-    sums = {key: sum(each[key] for each in sources) for key in ("lag_bytes", "in_flight")}
+    sums = {key: sum(source[key] for source in sources) for key in ("lag_bytes", "in_flight")}
     # Not by its sources: those of one fingerprint show the same letters.
     dead = sum(number for (edge, _), number in letters.items() if edge == name)
     return {"edge": name, "sources": len(sources), **sums, "dead_letters": dead}
@@ -109,44 +115,44 @@ def _workers(settings: Settings) -> list[str]:
         app.close()
 
 
-def _text(found: dict[str, Any]) -> str:
-    queue = found["queue"]
+def _text(report: dict[str, Any]) -> str:
+    queue = report["queue"]
     lines = [
-        f"workers   {', '.join(found['workers']) or 'none answer'}",
+        f"workers   {', '.join(report['workers']) or 'none answer'}",
         f"queue     {queue['waiting']} waiting, {queue['unacked']} being worked on",
-        f"dead      {found['dead_letters']:,} letters{': see telemetry deadletter list' if found['dead_letters'] else ''}",
+        f"dead      {report['dead_letters']:,} letters{': see telemetry deadletter list' if report['dead_letters'] else ''}",
     ]
     lines += [
-        f"edge      {each['edge']}: {each['sources']:,} sources, {each['lag_bytes']:,} bytes behind" for each in found["edges"]
+        f"edge      {edge['edge']}: {edge['sources']:,} sources, {edge['lag_bytes']:,} bytes behind" for edge in report["edges"]
     ]
     lines += [
-        f"flow      {each['edge']}: {each['rows_per_s']:,} rows/s in the last minute, "
-        f"{1000 * each['latency_s']:.0f} ms from publish to commit (median)"
-        f"{', {} batches DEAD'.format(each['dead']) if each['dead'] else ''}"
-        for each in found["flow"]
+        f"flow      {flow['edge']}: {flow['rows_per_s']:,} rows/s in the last minute, "
+        f"{1000 * flow['latency_s']:.0f} ms from publish to commit (median)"
+        f"{', {} batches DEAD'.format(flow['dead']) if flow['dead'] else ''}"
+        for flow in report["flow"]
     ]
     lines += [
-        f"source    {each['edge']} {each['path']}: {each['committed']:,} of {each['size']:,} bytes committed, "
-        f"{each['lag_bytes']:,} behind, {each['in_flight']} batches in flight{_remark(each)}"
-        for each in found["sources"]
+        f"source    {source['edge']} {source['path']}: {source['committed']:,} of {source['size']:,} bytes committed, "
+        f"{source['lag_bytes']:,} behind, {source['in_flight']} batches in flight{_remark(source)}"
+        for source in report["sources"]
     ]
     lines += [
         f"GAP       {gap['edge']} {gap['path']}: bytes {gap['start']:,} to {gap['end']:,} are missing since {gap['since']}"
-        for gap in found["gaps"]
+        for gap in report["gaps"]
     ]
     lines += [
         f"LOST      {lost['edge']} {lost['path']}: bytes {lost['start']:,} to {lost['end']:,} were not committed, "
-        f"and {lost['reason']}; found at {lost['at']}"
-        for lost in found["lost"]
+        f"and {lost['reason']}; recorded at {lost['at']}"
+        for lost in report["lost"]
     ]
-    if not found["flow"]:
+    if not report["flow"]:
         lines.append("flow      nothing committed in the last minute")
     return "\n".join(lines)
 
 
 def _remark(source: dict[str, Any]) -> str:
     if source["foreign"]:
-        return "  FOREIGN: no header this version knows"
+        return "  FOREIGN: no header that this version knows"
     if source["dead_letters"]:
         return f"  {source['dead_letters']:,} DEAD letters"
     return "  safe to delete" if source["safe_to_delete"] else "  replayed" if source["replayed"] else ""

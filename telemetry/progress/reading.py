@@ -72,10 +72,10 @@ def documents(client: redis.Redis, keys: Keys, edge: str) -> dict[str, bytes | N
         return dict(zip(ids, pipeline.execute(), strict=True))
 
 
-def decoded(found: Mapping[str, bytes | None]) -> dict[str, SourceState]:
+def decoded(raw: Mapping[str, bytes | None]) -> dict[str, SourceState]:
     """The states that can be read."""
     states = {}
-    for source_id, document in found.items():
+    for source_id, document in raw.items():
         if document:
             try:
                 states[source_id] = decode(document)

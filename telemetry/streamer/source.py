@@ -111,9 +111,9 @@ class SourceFile:
         """Where the physical line at `start` ends; None if it is still being written."""
         at = start
         while part := self.read(at, SCAN_BYTES):
-            found = part.find(b"\n")
-            if found >= 0:
-                return at + found + 1
+            newline = part.find(b"\n")
+            if newline >= 0:
+                return at + newline + 1
             at += len(part)
         return at if self.final else None
 
@@ -132,9 +132,9 @@ class SourceFile:
 
 
 def _head(fd: int, max_record: int, settings: SourceSettings, *, final: bool) -> Head | None:
-    wanted = needed_bytes(max_record)
-    head = os.pread(fd, wanted, 0)
-    return identify(head, max_record=max_record, final=final and len(head) < wanted, settings=settings)
+    length = needed_bytes(max_record)
+    head = os.pread(fd, length, 0)
+    return identify(head, max_record=max_record, final=final and len(head) < length, settings=settings)
 
 
 def _inode(status: os.stat_result) -> Inode:
