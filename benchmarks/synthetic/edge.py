@@ -21,9 +21,10 @@ from benchmarks.synthetic.envelope import Envelope
 from benchmarks.synthetic.line import END, MARK, Line, hash_keys, pack
 from benchmarks.synthetic.payloads import BATCH_BYTES, FINGERPRINT, Payloads
 from telemetry.progress.claims import REMEMBER_S, SAVE, Claims
+from telemetry.progress.flight import Flight
 from telemetry.progress.keys import Keys
 from telemetry.progress.state import FirstRecord, Inode, Prefix, SourceState, encode
-from telemetry.progress.window import Flight, Window
+from telemetry.progress.window import Window
 from telemetry.settings import Settings
 from telemetry.streamer.membership import LIVE
 

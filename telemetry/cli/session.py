@@ -15,7 +15,7 @@ import click
 import redis
 
 from telemetry import broker
-from telemetry.local.running_system import environment
+from telemetry.local.announcement import environment
 from telemetry.settings import Settings
 
 data_dir_option = click.option(

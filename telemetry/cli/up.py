@@ -15,19 +15,15 @@ from pathlib import Path
 import click
 
 from telemetry import lock, resources
-from telemetry.local import environment, ports, running_system, scraping
+from telemetry.local import announcement, environment, ports, scraping
 from telemetry.local.interrupts import Interrupts
 from telemetry.local.preparation import UnreachableError, prepare
 from telemetry.local.servers import ServerError
-from telemetry.local.supervisor import Supervisor, read_procfile
+from telemetry.local.start_order import SHOWN_PORTS, STAGES, port_variable, read_procfile
+from telemetry.local.supervisor import Supervisor
 from telemetry.local.watch import HEALTH, watch
 from telemetry.local.welcome import welcome
 from telemetry.settings import Settings, SettingsError
-
-# The order of a stop: first nothing new is published, then collectors store what is under way, then the readers end.
-STAGES = (("beat", "streamer", "uploads"), ("collector",), ("api", "flower", "exporter"))
-# The variables of the Procfile for ports that users see; the others are NAME_METRICS_PORT.
-VARIABLES = {"api": "PORT", "flower": "FLOWER_PORT"}
 
 
 @click.command()
@@ -69,9 +65,9 @@ def up(paths: tuple[Path, ...], replay: bool, data_dir: Path | None, port: int |
         settings = Settings.load(environ)
         prepare(settings)
 
-        urls = {name: ports.url(chosen[name]) for name in VARIABLES}
+        urls = {name: ports.url(chosen[name]) for name in SHOWN_PORTS}
         configuration = scraping.write(directory, {name: number for name, number in chosen.items() if name != "flower"})
-        stack.enter_context(running_system.announced(directory, environ, urls))
+        stack.enter_context(announcement.announced(directory, environ, urls))
         supervisor = Supervisor(commands, environ, sys.stdout)
         interrupts.victims.append(supervisor.kill)
         stack.callback(supervisor.stop, STAGES)
@@ -109,18 +105,14 @@ def _ports(port: int | None, environ: dict[str, str]) -> dict[str, int]:
     """Choose the ports, and put them into the Procfile's variables. A user may have set some of these."""
     asked: dict[str, int | None] = {}
     for name in ports.USUAL:
-        given = environ.get(_variable(name)) if name != "api" else None
+        given = environ.get(port_variable(name)) if name != "api" else None
         if given is not None and not given.isdecimal():
-            raise click.UsageError(f"{_variable(name)}={given} must be a port number, such as {ports.USUAL[name]}")
+            raise click.UsageError(f"{port_variable(name)}={given} must be a port number, such as {ports.USUAL[name]}")
         asked[name] = int(given) if given else None
     asked["api"] = port
     chosen = ports.choose(asked)
-    environ |= {_variable(name): str(number) for name, number in chosen.items()}
-    for name in VARIABLES:
+    environ |= {port_variable(name): str(number) for name, number in chosen.items()}
+    for name in SHOWN_PORTS:
         if chosen[name] != ports.USUAL[name] and asked[name] is None:
             click.echo(f"port {ports.USUAL[name]} is taken, so {name} uses port {chosen[name]}")
     return chosen
-
-
-def _variable(name: str) -> str:
-    return VARIABLES.get(name, f"{name.upper()}_METRICS_PORT")

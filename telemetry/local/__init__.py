@@ -2,11 +2,11 @@
 
 Order of a start: the embedded servers first (PostgreSQL, then Valkey, unless the environment names others), then the schema of
 the database, then the processes in the order of their lines in the Procfile. A stop goes the other way: first the processes,
-in the stages that `telemetry.cli.up.STAGES` names, then the servers.
+in the stages that `start_order` names, then the servers.
 
 `environment` makes the environment that all processes share and says which servers are needed. `ports` chooses where processes
 listen. `servers/` are PostgreSQL and Valkey. `preparation` upgrades the schema and tries the broker. `scraping` writes a
-configuration for Prometheus. `running_system` lets other commands find what runs. `supervisor` starts and stops the
-processes, and `lifeline` ends them when their parent is killed. `watch` keeps processes and servers running. `welcome` tells
-the user where everything is, and `interrupts` turns Ctrl-C into an orderly end.
+configuration for Prometheus. `announcement` lets other commands find what runs. `start_order` says which processes there are,
+`supervisor` starts and stops them, and `lifeline` ends them when their parent is killed. `watch` keeps processes and servers
+running. `welcome` tells the user where everything is, and `interrupts` turns Ctrl-C into an orderly end.
 """

@@ -1,7 +1,7 @@
 """Runs the processes of a Procfile: starts them, prints their output, restarts those that die, stops them in stages.
 
 Each process has a session of its own, so a Ctrl-C in the terminal reaches it only through here, and its own children are killed
-when it ends. Honcho reads the Procfile, runs the shell and formats the output; its own manager is not used, as that ends
+when it ends. Honcho runs the shell and formats the output; its own manager is not used, as that ends
 everything when one process ends. The caller says which processes there are and in which order they stop.
 """
 
@@ -16,11 +16,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import TextIO
 
 from honcho.colour import get_colours
-from honcho.environ import parse_procfile
 from honcho.printer import Message, Printer
 from honcho.process import Popen
 
@@ -59,11 +57,6 @@ class Program:
     reader: threading.Thread | None = None
     started: float = 0.0
     due: float = 0.0
-
-
-def read_procfile(path: Path) -> dict[str, str]:
-    """The commands of a Procfile by their names."""
-    return dict(parse_procfile(path.read_text(encoding="utf-8")).processes)
 
 
 class Supervisor:

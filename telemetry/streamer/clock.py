@@ -7,7 +7,7 @@ import uuid
 from functools import cache
 from pathlib import Path
 
-from telemetry.progress.window import Clock
+from telemetry.progress.flight import Clock
 
 # Linux: https://docs.kernel.org/admin-guide/sysctl/kernel.html#random
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")

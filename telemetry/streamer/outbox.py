@@ -11,7 +11,8 @@ from secrets import token_hex
 from typing import Any
 
 from telemetry.monitoring.counters import stations
-from telemetry.progress.window import PROBE, Probe, Window
+from telemetry.progress.evidence import PROBE, Probe
+from telemetry.progress.window import Window
 from telemetry.readings import wire
 from telemetry.readings.digests import wire_path
 from telemetry.readings.extent import Extent

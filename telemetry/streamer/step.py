@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from telemetry.progress.window import Evidence
+from telemetry.progress.evidence import Evidence
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,11 @@ from msgspec.structs import replace
 
 from telemetry.monitoring.counters import stations
 from telemetry.progress.claims import Claim, Claims, Saved
+from telemetry.progress.flight import Flight
 from telemetry.progress.growth import Note, noted
 from telemetry.progress.losses import LostRange, merged
 from telemetry.progress.state import FirstRecord, SourceState
-from telemetry.progress.window import MAX_FLIGHTS, Flight, Window
+from telemetry.progress.window import MAX_FLIGHTS, Window
 from telemetry.readings.digests import wire_path
 from telemetry.streamer import clock
 from telemetry.streamer.batching import MAX_BLOCK_BYTES, CutBatch, Cutter

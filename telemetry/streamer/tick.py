@@ -24,9 +24,9 @@ from kombu.exceptions import OperationalError
 
 from telemetry import broker
 from telemetry.progress.claims import Claims
+from telemetry.progress.evidence import Evidence
 from telemetry.progress.keys import Keys
 from telemetry.progress.losses import Losses
-from telemetry.progress.window import Evidence
 from telemetry.settings import Settings
 from telemetry.streamer.adoption import Adoption, Known
 from telemetry.streamer.deferred import Deferred

@@ -22,7 +22,7 @@ import pytest
 from psycopg import sql
 from sqlalchemy import make_url
 
-from telemetry.local import ports, running_system
+from telemetry.local import announcement, ports
 from tests.fixtures.services import Services, connect
 from tests.ports import free_ports
 from tests.waiting import eventually
@@ -67,7 +67,7 @@ class Up:
         eventually(heard, timeout_s)
 
     def environment(self) -> dict[str, str]:
-        return running_system.environment(self.data_dir, {})
+        return announcement.environment(self.data_dir, {})
 
     def processes(self) -> list[psutil.Process]:
         return [self.process, *self.process.children(recursive=True)]
@@ -182,7 +182,7 @@ def test_the_whole_system(up: Callable[..., Up], sample: Path) -> None:
         assert line in first.output()
     assert first.status(first.port, "/health") == 200
     assert first.status(first.flower_port, "/healthcheck") == 200
-    assert stat.S_IMODE((first.data_dir / running_system.NAME).stat().st_mode) == 0o600
+    assert stat.S_IMODE((first.data_dir / announcement.NAME).stat().st_mode) == 0o600
 
     assert f"prometheus --config.file={first.data_dir}/prometheus.yml" in first.output()
     told = json.loads((first.data_dir / "prometheus.yml").read_text())
@@ -207,7 +207,7 @@ def test_the_whole_system(up: Callable[..., Up], sample: Path) -> None:
 
     assert first.interrupt() == 0
     assert "Traceback" not in first.output()
-    assert not (first.data_dir / running_system.NAME).exists()
+    assert not (first.data_dir / announcement.NAME).exists()
     assert first.environment() == {}
 
     second = up("--csv", str(sample))
@@ -232,7 +232,7 @@ def test_a_second_one_is_refused_in_one_line(up: Callable[..., Up], bare: Path) 
 def test_servers_of_the_environment_are_used(up: Callable[..., Up], bare: Path, environ: dict[str, str]) -> None:
     running = up("--procfile", str(bare), environ=environ)
     running.says("one is here")
-    assert sorted(path.name for path in running.data_dir.iterdir()) == ["lock", "prometheus.yml", running_system.NAME]
+    assert sorted(path.name for path in running.data_dir.iterdir()) == ["lock", "prometheus.yml", announcement.NAME]
     assert running.environment() == environ | {"TELEMETRY_DATA_DIR": str(running.data_dir)}
     with psycopg.connect(environ["TELEMETRY_DATABASE_URL"]) as connection:
         assert connection.execute("SELECT count(*) FROM batches").fetchone() == (0,)
@@ -243,11 +243,11 @@ def test_other_commands_find_it(up: Callable[..., Up], bare: Path) -> None:
     running = up("--procfile", str(bare), environ={"TELEMETRY_KEY_PREFIX": "mine"})
     running.says("one is here")
     assert running.environment()["TELEMETRY_KEY_PREFIX"] == "mine"
-    told = running_system.environment(running.data_dir, {"TELEMETRY_DATABASE_URL_FILE": "x", "TELEMETRY_KEY_PREFIX": "other"})
+    told = announcement.environment(running.data_dir, {"TELEMETRY_DATABASE_URL_FILE": "x", "TELEMETRY_KEY_PREFIX": "other"})
     assert set(told) == {"TELEMETRY_BROKER_URL", "TELEMETRY_DATA_DIR", "TELEMETRY_SPOOL_DIR"}
     running.process.kill()
     running.process.wait(10)
-    assert (running.data_dir / running_system.NAME).exists()
+    assert (running.data_dir / announcement.NAME).exists()
     eventually(lambda: running.environment() == {})
 
 
@@ -384,7 +384,7 @@ def test_an_output_that_nobody_reads_ends_it(tmp_path: Path, bare: Path) -> None
 def test_what_is_announced_is_told_in_json(up: Callable[..., Up], bare: Path) -> None:
     running = up("--procfile", str(bare))
     running.says("one is here")
-    told = json.loads((running.data_dir / running_system.NAME).read_text())
+    told = json.loads((running.data_dir / announcement.NAME).read_text())
     assert told["pid"] == running.process.pid
     assert told["urls"] == {
         "api": f"http://127.0.0.1:{running.port}",

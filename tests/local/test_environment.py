@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from telemetry import resources
 from telemetry.local import environment, ports, scraping
-from telemetry.local.supervisor import read_procfile
+from telemetry.local.start_order import read_procfile
 from telemetry.local.welcome import welcome
 from telemetry.settings import Settings, SettingsError
 

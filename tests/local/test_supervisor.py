@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telemetry import resources
-from telemetry.local.supervisor import MAX_DELAY_S, Backoff, Supervisor, describe, read_procfile
+from telemetry.local.start_order import read_procfile
+from telemetry.local.supervisor import MAX_DELAY_S, Backoff, Supervisor, describe
 from tests.waiting import eventually
 
 ENVIRON = {"PATH": os.environ["PATH"]}

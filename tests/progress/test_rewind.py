@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from telemetry.progress.flight import Flight
 from telemetry.progress.rewind import rewound
-from telemetry.progress.window import Flight, Window
+from telemetry.progress.window import Window
 from tests.states import source_state
 
 Range = tuple[int, int, int]

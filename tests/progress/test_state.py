@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from telemetry.progress.flight import Flight
 from telemetry.progress.growth import Note
 from telemetry.progress.state import VERSION, Inode, Pace, Prefix, StateError, decode, encode
-from telemetry.progress.window import Flight, Window
+from telemetry.progress.window import Window
 from tests.states import source_state
 
 # As the version before documents had versions wrote them, to the letter.

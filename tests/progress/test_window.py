@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from msgspec.structs import replace
 
-from telemetry.progress.window import Clock, Evidence, Flight, Probe, Window
+from telemetry.progress.evidence import Evidence, Probe
+from telemetry.progress.flight import Clock, Flight
+from telemetry.progress.window import Window
 
 AFTER_S = 10.0
 NOW = Clock(1000.0, "boot")

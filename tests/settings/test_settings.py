@@ -46,7 +46,7 @@ def test_nobody_else_takes_a_setting_from_the_environment() -> None:
         # Variables of libraries.
         *("algebra.py", "monitoring/counters/shared.py", "monitoring/traces.py"),
         # The environment that processes are started with, and the settings that a running `up` adds to it.
-        *("cli/up.py", "cli/session.py", "local/running_system.py", "local/servers/server.py"),
+        *("cli/up.py", "cli/session.py", "local/announcement.py", "local/servers/server.py"),
     }
 
 

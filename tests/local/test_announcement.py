@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 from telemetry import lock
-from telemetry.local.running_system import NAME, announced, environment
+from telemetry.local.announcement import NAME, announced, environment
 
 GIVEN = {
     "TELEMETRY_BROKER_URL": "redis+socket:///b",

@@ -1,0 +1,46 @@
+"""A batch that is published and not yet acknowledged, and the clock that tells its age."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from msgspec import Struct
+
+from telemetry.readings.extent import Extent
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The edge's monotonic clock: seconds, and the boot they count from. A stamp of another boot has unknown age."""
+
+    seconds: float
+    boot: str
+
+
+class Flight(Struct, frozen=True, array_like=True):
+    """One published batch: its extent, and when it was published. Written as an array, in the order of the fields.
+
+    `sent_s`, `boot` and `epoch` (the broker's mark) are of the last publication, `first_published_us` (broker's clock) of
+    the first; `tries` counts publications.
+    """
+
+    batch_id: str
+    start: int
+    end: int
+    line: int
+    end_line: int
+    sent_s: float
+    boot: str
+    epoch: str
+    first_published_us: int
+    tries: int = 1
+    acked: bool = False
+
+    @property
+    def extent(self) -> Extent:
+        """Its bytes and lines."""
+        return Extent(self.start, self.end, self.line, self.end_line)
+
+    def age_s(self, now: Clock) -> float:
+        """Seconds since the last publication; for ever if another boot's clock stamped it."""
+        return now.seconds - self.sent_s if self.boot == now.boot else float("inf")
