@@ -1,6 +1,6 @@
 """Takes rows out of the database in pieces: off a server-side cursor, or by COPY where they leave as text.
 
-Both keep the deadlines of a stream. What is made of the rows is left to `encodings` and `columnar`.
+Both keep the deadlines of a stream. `encodings` and `columnar` turn the rows into answers.
 """
 
 from __future__ import annotations

@@ -67,13 +67,13 @@ def events(engine: Engine, watch: Watch, probes: Probes, lasts_s: float) -> Iter
     """The events of a watch that was refreshed just now, until it must end or `lasts_s` are over."""
     until = monotonic() + lasts_s
     yield b"retry: %d\n\n" % RETRY_MS
-    told: dict[str, Any] = {}
+    last_health: dict[str, Any] = {}
     refreshed = monotonic()
     while True:
         health = probes.states()
-        if health != told:
+        if health != last_health:
             yield event("health", health)
-            told = health
+            last_health = health
         # While the database is away there are no readings; health says so.
         try:
             with engine.connect() as connection:

@@ -39,12 +39,12 @@ GAPS = text("""
         UNION ALL
         SELECT edge, fingerprint, path, anchor, int8range(first, last) FROM covered WHERE anchor IS NOT DISTINCT FROM pass
             OR anchor IS NULL
-    ), wanted AS (
+    ), expected AS (
         SELECT edge, fingerprint, anchor, max(path) AS path, range_agg(span) AS ranges FROM spans GROUP BY 1, 2, 3
     ), gaps AS (
         SELECT w.edge, w.fingerprint, w.path, w.anchor, c.last, c.last_commit,
                unnest(w.ranges - coalesce(c.ranges, '{}') - coalesce(l.ranges, '{}')) AS gap
-        FROM wanted w
+        FROM expected w
         LEFT JOIN covered c ON (c.edge, c.fingerprint) = (w.edge, w.fingerprint) AND c.anchor IS NOT DISTINCT FROM w.anchor
         LEFT JOIN lost l ON (l.edge, l.fingerprint) = (w.edge, w.fingerprint)
     )

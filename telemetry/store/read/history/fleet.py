@@ -69,7 +69,7 @@ def _series(some: SeriesFilter, names: Sequence[Group]) -> CTE:
     group = func.dense_rank().over(order_by=keys or None).label("group")
     labelled = [key.label(name) for name, key in zip(names, keys, strict=True)]
     rows = select(Series.id, *labelled, group).select_from(Series).join(Gpu).join(Metric).where(*some.conditions())
-    return rows.cte("wanted").prefix_with("MATERIALIZED")
+    return rows.cte("selected").prefix_with("MATERIALIZED")
 
 
 def _best(asked: Aggregation, series: CTE, top: int) -> CTE:

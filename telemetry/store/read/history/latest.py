@@ -37,7 +37,7 @@ def series(some: SeriesFilter) -> Select[Any]:
 def newer(seen: Mapping[int, datetime]) -> Select[Any]:
     """The latest reading of each series that has one after the time given for it: `series`, `timestamp`, `value`."""
     ids, times = literal(list(seen), ARRAY(BigInteger)), literal(list(seen.values()), ARRAY(Sample.ts.type))
-    known = func.unnest(ids, times).table_valued("id", "since", name="seen").render_derived()
-    later = select(Sample.ts, Sample.value).where(Sample.series_id == known.c.id, Sample.ts > known.c.since)
+    before = func.unnest(ids, times).table_valued("id", "since", name="seen").render_derived()
+    later = select(Sample.ts, Sample.value).where(Sample.series_id == before.c.id, Sample.ts > before.c.since)
     last = later.order_by(desc(Sample.ts)).limit(1).lateral()
-    return select(known.c.id.label("series"), last.c.ts.label("timestamp"), last.c.value).join_from(known, last, true())
+    return select(before.c.id.label("series"), last.c.ts.label("timestamp"), last.c.value).join_from(before, last, true())

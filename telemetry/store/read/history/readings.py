@@ -93,6 +93,6 @@ def _series(asked: GpuReadings) -> CTE:
         select(Series.id, Metric.name.label("metric"), Metric.unit, cast(Series.labels, Text).label("labels"))
         .join(Metric)
         .where(Series.gpu_id == asked.gpu_id, *among(Metric.name, asked.metrics))
-        .cte("wanted")
+        .cte("selected")
         .prefix_with("MATERIALIZED")
     )
