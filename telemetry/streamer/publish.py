@@ -1,4 +1,4 @@
-"""Puts batches on the ingest queue. An error leaves it unknown which of them the broker has: they are sent again."""
+"""Puts batches on the ingest queue. After an error nobody knows which of them the broker has, so they are sent again."""
 
 from __future__ import annotations
 

@@ -295,7 +295,7 @@ def test_ports_that_are_taken(up: Callable[..., Up], bare: Path) -> None:
         port = server.getsockname()[1]
         refused = up("--procfile", str(bare), "--port", str(port))
         assert refused.process.wait(30) == 1
-        assert refused.output() == f"Error: port {port} is taken\n"
+        assert refused.output() == f"Error: port {port} is taken; give another one\n"
 
 
 def test_the_usual_ports_may_be_taken(up: Callable[..., Up], bare: Path) -> None:
@@ -307,7 +307,7 @@ def test_the_usual_ports_may_be_taken(up: Callable[..., Up], bare: Path) -> None
         running = up("--procfile", str(bare), usual_ports=True)
         running.says("one is here")
         running.says("port 8080 is taken, so api uses port ")
-        running.says("port 5555 is taken, so flower gets ")
+        running.says("port 5555 is taken, so flower uses port ")
         assert stored(running) == 0
         assert running.interrupt() == 0
 
