@@ -5,7 +5,7 @@ file's first bytes belong to.
 
 A format is a module: `dcgm` is the dump of a dcgm-exporter, and `dcgm_series` is what names its series.
 
-Formats share the rest. `records` splits bytes into records, and `lines` does it faster where lines are like others before;
+Formats share the rest. `records` splits bytes into records, and `frames` does it faster where lines are like others before;
 `timestamps`, `values` and `labels` read cells; `combinations` works out once what cells mean that come again; `rows` is what a
 format hands on, and makes of it the readings of a batch.
 """

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from telemetry.formats.base import Format, Pass, SourceSettings
 from telemetry.formats.combinations import Combinations
 from telemetry.formats.dcgm_series import METRIC, OF_GPU, named_series
-from telemetry.formats.lines import MAX_FRAMES, Cells, Frames
+from telemetry.formats.frames import MAX_FRAMES, Cells, Frames
 from telemetry.formats.records import BLANKS, Records
 from telemetry.formats.rows import Rows
 from telemetry.formats.timestamps import judge
@@ -82,7 +82,7 @@ class Dcgm(Format):
         return Rows(block, texts, codes, reasons, ts_us, values, *places, taken.malformed)
 
     def read_lines(self, block: bytes, max_record: int, how: Pass) -> Rows:
-        """The records at the beginning of a block that are lines like others before; see `telemetry.formats.lines`."""
+        """The records at the beginning of a block that are lines like others before; see `telemetry.formats.frames`."""
         if len(self.frames.known) > MAX_FRAMES:
             self.frames.known.clear()
             self.learnt = Learnt()

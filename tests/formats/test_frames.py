@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telemetry.formats import records
-from telemetry.formats.lines import Frames
+from telemetry.formats.frames import Frames
 from tests.strategies import HEADER, mangled_files
 
 COLUMNS = HEADER.count(b",") + 1
