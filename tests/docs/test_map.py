@@ -108,5 +108,7 @@ def test_the_map_explains_each_further_contract() -> None:
 @pytest.mark.parametrize("package", sorted(PACKAGE.rglob("__init__.py")), ids=lambda file: str(file.parent.relative_to(ROOT)))
 def test_a_package_names_all_its_modules(package: Path) -> None:
     named = re.findall(r"`(\w+)/?`", ast.get_docstring(ast.parse(package.read_text(encoding="utf-8"))) or "")
-    modules = {file.stem for file in package.parent.glob("*.py")} | {file.parent.name for file in package.parent.glob("*/__init__.py")}
+    modules = {file.stem for file in package.parent.glob("*.py")} | {
+        file.parent.name for file in package.parent.glob("*/__init__.py")
+    }
     assert {module for module in modules if not module.startswith("_")} <= set(named)
