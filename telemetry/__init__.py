@@ -3,7 +3,7 @@
 The rooms, in the order of imports: a room uses only rooms that stand below it (setup.cfg, `importlinter`).
 
 `cli` is the `telemetry` command, a module a subcommand.
-`client` asks the API from Python; it uses no other room.
+`client` asks the API from Python; of the other rooms it uses the names of aggregates alone (`readings.aggregates`).
 
 `local` runs the whole system on one machine: `telemetry up`.
 `exporter` shows metrics that no single process can count: queue, sources, ledger, database.

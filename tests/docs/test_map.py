@@ -1,4 +1,4 @@
-"""What ARCHITECTURE.md and CONTRIBUTING.md name exists: files, folders, and what is said to stand in them."""
+"""What ARCHITECTURE.md, CONTRIBUTING.md and the docstrings of packages name is what there is: files, folders, names in them."""
 
 from __future__ import annotations
 
@@ -95,3 +95,20 @@ def test_the_map_has_the_order_of_imports_that_is_checked() -> None:
     checked.read(ROOT / "setup.cfg")
     layers = checked["importlinter:contract:layers"]["layers"].strip()
     assert f"```text\n{layers}\n```" in MAP.read_text(encoding="utf-8")
+
+
+def test_the_map_explains_each_further_contract() -> None:
+    checked = ConfigParser()
+    checked.read(ROOT / "setup.cfg")
+    contracts = {name.rpartition(":")[2] for name in checked.sections() if name.startswith("importlinter:contract:")}
+    table = MAP.read_text(encoding="utf-8").partition("Further contracts")[2].partition("\n## ")[0]
+    assert {*re.findall(r"(?m)^\| `(\w+)` \|", table), "layers"} == contracts
+
+
+@pytest.mark.parametrize("package", sorted(PACKAGE.rglob("__init__.py")), ids=lambda file: str(file.parent.relative_to(ROOT)))
+def test_a_package_names_all_its_modules(package: Path) -> None:
+    named = re.findall(r"`(\w+)/?`", ast.get_docstring(ast.parse(package.read_text(encoding="utf-8"))) or "")
+    modules = {file.stem for file in package.parent.glob("*.py")} | {
+        file.parent.name for file in package.parent.glob("*/__init__.py")
+    }
+    assert {module for module in modules if not module.startswith("_")} <= set(named)

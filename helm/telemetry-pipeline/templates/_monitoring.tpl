@@ -16,8 +16,8 @@
 {{- end }}
 {{- end -}}
 
-{{/* Probes of a worker or beat, by the files that telemetry/monitoring/heartbeat.py tells of; (list $ container). Asking over the
-broker would cost seconds of processor time each, and passes while nothing is consumed. */}}
+{{/* Probes of a worker or beat, by the files that telemetry/monitoring/port/heartbeat.py tells of; (list $ container). Asking
+over the broker would cost seconds of processor time each, and passes while nothing is consumed. */}}
 {{- define "telemetry.heartbeat.probes" -}}
 {{- $root := index . 0 -}}
 {{- $probes := $root.Values.probes -}}

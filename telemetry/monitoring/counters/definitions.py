@@ -108,7 +108,7 @@ class CollectorCounters:
         )
         self.setbacks = counter(
             "telemetry_collector_setbacks_total",
-            "Failures of a collector's surroundings (database, broker, a newer message) after which it tried again.",
+            "Failures of a collector's surroundings (database, broker) after which it tried again.",
         )
         self.partition_failures = counter(
             "telemetry_partition_failures_total", "Attempts to make a partition of the samples that the database refused."

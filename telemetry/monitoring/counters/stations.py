@@ -117,7 +117,7 @@ def partition_refused() -> None:
 
 
 def setback(*, of_database: bool) -> None:
-    """The database, the broker or a newer message made a collector fail, and it will try again."""
+    """The database or the broker made a collector fail, and it will try again."""
     if of_database:
         transactions.last().ended(failed=True)
     definitions.of(CollectorCounters).setbacks.inc()
