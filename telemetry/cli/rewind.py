@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,6 +13,7 @@ from telemetry.cli.session import connected, data_dir_option, json_option, load_
 from telemetry.progress import reading
 from telemetry.progress.keys import Keys
 from telemetry.progress.rewind import overwrite, rewound
+from telemetry.progress.state import StateError, decode
 from telemetry.store import audit_log
 from telemetry.store.read.gaps import ledger_ranges
 
@@ -19,7 +21,8 @@ from telemetry.store.read.gaps import ledger_ranges
 @click.command()
 @json_option
 @data_dir_option
-def rewind(as_json: bool, data_dir: Path | None) -> None:
+@click.pass_context
+def rewind(ctx: click.Context, as_json: bool, data_dir: Path | None) -> None:
     """Set the edges back to what the ledger holds.
 
     Run it after Postgres was restored from a backup or failed over and has forgotten commits: edges believe those to be
@@ -27,11 +30,19 @@ def rewind(as_json: bool, data_dir: Path | None) -> None:
     Running it when nothing was forgotten costs the batches in flight a second delivery, no more.
     """
     settings = load_settings(data_dir)
-    done = []
+    done: list[dict[str, Any]] = []
+    unread: list[str] = []
     with connected(settings) as client, database(settings, "rewind") as engine, engine.connect() as connection:
         keys = Keys(settings.key_prefix)
         for edge in reading.edges(client, keys):
-            for source_id, state in reading.sources(client, keys, edge).items():
+            for source_id, document in reading.documents(client, keys, edge).items():
+                if not document:
+                    continue
+                try:
+                    state = decode(document)
+                except StateError as error:
+                    unread.append(f"{edge} {source_id}: {error}")
+                    continue
                 held = ledger_ranges(connection, edge, state.fingerprint, state.shown_path, state.anchor_us)
                 new = rewound(state, held)
                 # Also where nothing changes: acknowledgements of forgotten commits may wait to be collected.
@@ -42,8 +53,12 @@ def rewind(as_json: bool, data_dir: Path | None) -> None:
         audit_log.note(connection, operator(), "rewind", "edges", {"rewound": done})
         connection.commit()
     if as_json:
-        click.echo(json.dumps({"rewound": done}))
-        return
+        click.echo(json.dumps({"rewound": done, "unread": unread}))
+        ctx.exit(1 if unread else 0)
     for source in done:
         click.echo(f"{source['edge']} {source['path']}: from byte {source['from']:,} back to {source['to']:,}")
-    click.echo(f"{len(done)} sources set back" if done else "every edge is where the ledger is")
+    for reason in unread:
+        click.echo(f"not set back: {reason}; run telemetry rewind of the version that wrote it", err=True)
+    if not unread:
+        click.echo(f"{len(done)} sources set back" if done else "every edge is where the ledger is")
+    ctx.exit(1 if unread else 0)

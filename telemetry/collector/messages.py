@@ -50,7 +50,8 @@ def read(message: Message) -> Readable | Unreadable:
         if blame.is_transient(error):
             raise
         return Unreadable(message, checked(message[0]), error)
-    return Readable(message, message[0], batch, read_at_s)
+    # The header of an older version lacks what the current one has.
+    return Readable(message, wire.current(message[0]), batch, read_at_s)
 
 
 def checked(header: Any) -> Header | None:

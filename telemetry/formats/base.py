@@ -17,6 +17,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import ClassVar, Self
 
 from telemetry.formats import records
@@ -61,11 +62,17 @@ class SourceSettings:
 
     def interpretation(self) -> str:
         """What is set, as text; empty where nothing is."""
-        given = {name: value for name, value in asdict(self).items() if value not in ("", None, ())}
-        return ";source=" + json.dumps(given, sort_keys=True, separators=(",", ":")) if given else ""
+        return _interpretation(self)
 
 
 NO_SETTINGS = SourceSettings()
+
+
+# It is asked for at each batch.
+@lru_cache(maxsize=1024)
+def _interpretation(settings: SourceSettings) -> str:
+    given = {name: value for name, value in asdict(settings).items() if value not in ("", None, ())}
+    return ";source=" + json.dumps(given, sort_keys=True, separators=(",", ":")) if given else ""
 
 
 class Format(ABC):

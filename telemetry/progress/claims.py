@@ -8,14 +8,14 @@ times are the broker's, so no replica's clock matters. Reading without a claim i
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import redis
 
 from telemetry.progress import reading, state
 from telemetry.progress.keys import Keys
-from telemetry.progress.state import SourceState
+from telemetry.progress.state import SourceState, StateError
 
 # A source nobody has touched for so long is forgotten; should its file come back, it is read again.
 REMEMBER_S = 90 * 86_400
@@ -33,6 +33,7 @@ redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'lease_until_ms', now + ARGV[2])
 if ARGV[6] ~= '' then redis.call('HSETNX', KEYS[1], 'state', ARGV[6]) end
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 redis.call('SADD', KEYS[2], ARGV[4])
+redis.call('EXPIRE', KEYS[2], ARGV[3])
 redis.call('SADD', KEYS[3], ARGV[5])
 return {token, redis.call('HGET', KEYS[1], 'state')}
 """
@@ -75,12 +76,13 @@ RELEASE = """
 if redis.call('HGET', KEYS[1], 'token') == ARGV[1] then redis.call('HSET', KEYS[1], 'lease_until_ms', 0) end
 """
 
-# KEYS: expected. ARGV: edge, patience in ms, remember in s.
+# KEYS: expected, sources. ARGV: edge, patience in ms, remember in s.
 EXPECT = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[3] * 1000)
+redis.call('EXPIRE', KEYS[2], ARGV[3])
 """
 
 Saved = Literal["saved", "taken", "gone"]
@@ -113,14 +115,19 @@ class Claims:
     def claim(self, source_id: str, first: SourceState | None = None) -> Claim | None:
         """Take a source; None if another streamer holds it. `first` becomes its state if it has none.
 
-        Raises StateError if the state that is there cannot be read; the source stays claimed until the lease ends.
+        Raises StateError if the state that is there cannot be read; then the source is given up for a streamer that can.
         """
         keys = [self._keys.source(self._edge, source_id), self._keys.sources(self._edge), self._keys.edges()]
         answer = self._claim(keys, [self._owner, self._lease_ms, REMEMBER_S, source_id, self._edge, _text(first)])
         if not answer:
             return None
         token, document = answer
-        return Claim(source_id, int(token), state.decode(document) if document else None)
+        claim = Claim(source_id, int(token), None)
+        try:
+            return replace(claim, state=state.decode(document)) if document else claim
+        except StateError:
+            self.release(claim)
+            raise
 
     def save(self, claim: Claim, saved: SourceState | None = None, acked: Iterable[str] = ()) -> Saved:
         """Write the state of a claimed source, or only renew the lease. Says if another streamer took it or it is gone.
@@ -155,7 +162,8 @@ class Claims:
 
     def expect(self, patience_s: float) -> None:
         """Announce that this edge is at work, and within how many seconds it will announce it again."""
-        self._expect([self._keys.expected()], [self._edge, round(patience_s * 1000), REMEMBER_S])
+        keys = [self._keys.expected(), self._keys.sources(self._edge)]
+        self._expect(keys, [self._edge, round(patience_s * 1000), REMEMBER_S])
 
     def sources(self) -> dict[str, SourceState]:
         """The states of all sources of the edge, by id. Ids whose hash has expired are dropped from the set of ids."""

@@ -59,7 +59,13 @@ EXPECTED = Key(
     ("streamer",),
     ("exporter",),
 )
-SOURCES = Key("{p}:sources:{edge}", "set", "ids of the sources of an edge", ("streamer",), ("streamer", "exporter", "commands"))
+SOURCES = Key(
+    "{p}:sources:{edge}",
+    "set",
+    "ids of the sources of an edge; expires when the edge is silent for 90 days",
+    ("streamer",),
+    ("streamer", "exporter", "commands"),
+)
 SOURCE = Key(
     "{p}:source:{edge}:{id}",
     "hash",

@@ -5,6 +5,7 @@ A range is recorded once, however often it is found lost; the latest MAX_RANGES 
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -58,7 +59,9 @@ class Losses:
         key = self.keys.lost(self.edge)
         now_s = broker.now_us(self.client) / 1_000_000
         with self.client.pipeline() as pipeline:
-            pipeline.zadd(key, {msgspec.json.encode(lost): now_s}, nx=True)
+            # As the version before wrote it, to the letter: the text is what a range is known by.
+            document = json.dumps(msgspec.to_builtins(lost), separators=(",", ":"))
+            pipeline.zadd(key, {document: now_s}, nx=True)
             pipeline.zremrangebyrank(key, 0, -MAX_RANGES - 1)
             pipeline.expire(key, REMEMBER_S)
             pipeline.execute()

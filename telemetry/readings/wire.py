@@ -128,7 +128,7 @@ def encode(batch: Batch) -> tuple[dict[str, Any], bytes]:
 
 def check_header(header: Any) -> dict[str, Any]:
     """The header as a mapping of the current version's keys. Raises WireError or NewerVersionError."""
-    mapping = _current(header)
+    mapping = current(header)
     _parsed(mapping)
     return mapping
 
@@ -140,7 +140,7 @@ def source_of(header: dict[str, Any]) -> Source:
 
 def decode(header: Any, payload: Any) -> Batch:
     """The batch of a message. Raises WireError if it can never be read, NewerVersionError if not by this process."""
-    checked = _parsed(_current(header))
+    checked = _parsed(current(header))
     rows = checked.rows
     if not isinstance(payload, bytes) or len(payload) > MAX_PAYLOAD_BYTES:
         raise WireError(f"the payload must be at most {MAX_PAYLOAD_BYTES} bytes")
@@ -175,7 +175,7 @@ def decode(header: Any, payload: Any) -> Batch:
     )
 
 
-def _current(header: Any) -> dict[str, Any]:
+def current(header: Any) -> dict[str, Any]:
     """The mapping of an accepted version, with the keys of the current one."""
     version = header.get("version") if isinstance(header, dict) else None
     if not isinstance(version, int) or isinstance(version, bool):

@@ -113,8 +113,8 @@ class Stream:
     def renew(self, now_us: int) -> None:
         """Keep the lease, and save how large the file is by now. Raises TakenError if another streamer has taken the source."""
         self._look()
-        saved = self._saved
-        if saved is None or saved.window != self.window or saved.size_bytes != self._verified.size_bytes:
+        # The whole state, as what a restart or a new mount changes of it (an inode, a setting) must be saved too.
+        if self._state(now_us) != self._saved:
             self._save(now_us)
         else:
             self._check(self.claims.save(self.claim), now_us)

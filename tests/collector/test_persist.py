@@ -98,6 +98,19 @@ def test_a_batch_committed_too_long_ago_is_acknowledged_only_after_the_ledger_wa
     assert acks(redis_client, settings) == {b"b1": b"stored"}
 
 
+def test_a_message_of_the_version_before_that_cannot_be_stored_is_dead_with_its_reason(
+    collector: Collector, redis_client: redis.Redis, settings: Settings, query: Query, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "MAX_DAYS", 0)
+    header, payload = wire.encode(batch(readings((key(), 0, 1.0))))
+    before = {**header, "version": 1, "rows": {name: count for name, count in header["rows"].items() if name != "records"}}
+    outcome = collector.persist(before, payload)
+    assert outcome.status == "dead"
+    assert "readings of 1 days, the limit is 0" in str(outcome.error)
+    assert query("SELECT status, rows, records FROM batches") == [("dead", 1, 1)]
+    assert acks(redis_client, settings) == {b"b1": b"dead"}
+
+
 def test_rows_stored_before_are_duplicates_or_conflicts(collector: Collector, query: Query) -> None:
     collector.persist(*wire.encode(batch(readings((key(), 0, 1.0), (key(), 1, 1.0)))))
     collector.persist(*wire.encode(batch(readings((key(), 0, 1.0), (key(), 1, 2.0), (key(), 2, 3.0)), "b2")))

@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from telemetry.progress import reading
-from telemetry.progress.claims import Claims
+from telemetry.progress.claims import REMEMBER_S, Claims
 from telemetry.progress.keys import Keys
 from telemetry.progress.state import StateError
 from telemetry.settings import Settings
@@ -120,5 +120,18 @@ def test_a_state_that_cannot_be_read_hides_no_other(
     assert "source bad is left out" in caplog.text
     with pytest.raises(StateError):
         one.claim("bad")
+    with pytest.raises(StateError):
+        claims(redis_client, settings, "two").claim("bad")  # It was given up at once.
     assert reading.source(redis_client, keys, settings.edge, "good") == NEW
     assert reading.source(redis_client, keys, settings.edge, "absent") is None
+
+
+def test_the_ids_of_an_edge_that_is_silent_for_good_are_not_kept_for_ever(
+    redis_client: redis.Redis, settings: Settings
+) -> None:
+    one, ids = claims(redis_client, settings, "one"), Keys(settings.key_prefix).sources(settings.edge)
+    one.claim("s", NEW)
+    assert 0 < int(redis_client.ttl(ids)) <= REMEMBER_S
+    redis_client.expire(ids, 1000)
+    one.expect(60)
+    assert int(redis_client.ttl(ids)) > 1000

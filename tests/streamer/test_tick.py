@@ -10,12 +10,15 @@ from typing import Any
 
 import kombu.exceptions
 import pytest
+from msgspec.structs import replace
 from prometheus_client import generate_latest
 
 from telemetry import broker
 from telemetry.monitoring.counters import definitions
+from telemetry.progress import reading
 from telemetry.progress.claims import Claims
 from telemetry.progress.reading import Signals
+from telemetry.progress.state import Inode, encode
 from telemetry.progress.window import MAX_FLIGHTS
 from telemetry.readings import wire
 from telemetry.streamer.queue_watch import EMPTY_S
@@ -434,3 +437,18 @@ def test_a_publication_that_was_refused_is_the_first_when_it_succeeds(edge: Edge
     for name, was in before.items():
         assert counted(name) - was == rows_published
     assert counted("telemetry_batches_published_total", publication="again") == again
+
+
+def test_a_state_whose_inode_is_another_one_by_now_is_saved_anew(edge: Edge, file: Path) -> None:
+    with edge.streamer() as streamer:
+        commit_all(edge, streamer, file)
+    (name,) = reading.documents(edge.client, edge.keys, edge.settings.edge)
+    key = edge.keys.source(edge.settings.edge, name)
+    (state,) = edge.states()
+    # As after a mount under another device number.
+    edge.client.hset(key, "state", encode(replace(state, inode=Inode(99, 99))))
+    with edge.streamer() as streamer:
+        streamer.tick(0)
+        for stream in streamer.streams.values():
+            stream.renew(0)
+        assert edge.states()[0].inode == state.inode
