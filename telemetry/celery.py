@@ -103,6 +103,8 @@ def make_app(settings: Settings) -> Celery:
     )
     app.telemetry_settings = settings  # type: ignore[attr-defined]
     app.steps["worker"].update(["telemetry.monitoring.port.watchdog:Watchdog", "telemetry.monitoring.port.worker:Port"])
+    if not edge:
+        app.steps["worker"].add("telemetry.monitoring.port.summary:Summary")
     app.steps["consumer"].add("telemetry.monitoring.port.worker:Pulse")
     garbage.install()
     logs.install(settings)

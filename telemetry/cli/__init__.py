@@ -2,18 +2,20 @@
 
 Each subcommand is a module of its own name, imported when it is called, as an edge lacks some libraries: `up`, `simulate`,
 `ingest`, `verify`, `status`, `apikey`, `deadletter`, `rewind`, `exporter`, `systemd` and `db`. `session` gives them settings
-and the broker, `database` the database.
+and the broker, `database` the database. `data_dir` is an option of all.
 """
 
 from __future__ import annotations
 
 import importlib
+from difflib import get_close_matches
 from typing import Any
 
 import click
 
 import telemetry
 from telemetry import algebra
+from telemetry.cli.data_dir import data_dir_option
 from telemetry.settings import SettingsError, tell_misspelt
 
 COMMANDS = {
@@ -54,6 +56,14 @@ class Commands(click.Group):
         command: click.Command = getattr(module, cmd_name)
         return command
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the arguments begin with. A name that is misspelt is answered with the nearest."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            nearest = get_close_matches(name, COMMANDS, n=1)
+            ctx.fail(f"there is no command {name!r}; {f'did you mean {nearest[0]!r}?' if nearest else 'see telemetry --help'}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing any."""
         with formatter.section("Commands"):
@@ -71,6 +81,7 @@ class Commands(click.Group):
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(telemetry.__version__, prog_name="telemetry")
+@data_dir_option(expose_value=False)
 def main() -> None:
     """GPU telemetry from CSV files to Postgres, every reading stored once.
 

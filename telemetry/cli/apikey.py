@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import click
 from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
 
-from telemetry.cli.database import database
-from telemetry.cli.session import data_dir_option, json_option, load_settings, operator
+from telemetry.cli.data_dir import data_dir_option
+from telemetry.cli.database import with_database
+from telemetry.cli.session import json_option, operator
 from telemetry.store import apikeys
 
 UNITS = {"h": "hours", "d": "days", "w": "weeks"}
@@ -33,11 +33,9 @@ class Lifetime(click.ParamType[timedelta]):
 
 
 @click.group()
-@data_dir_option
-@click.pass_context
-def apikey(ctx: click.Context, data_dir: Path | None) -> None:
+@data_dir_option(expose_value=False)
+def apikey() -> None:
     """Create, list and revoke keys of the API."""
-    ctx.obj = ctx.with_resource(database(load_settings(data_dir), "apikey"))
 
 
 @apikey.command()
@@ -53,7 +51,7 @@ def apikey(ctx: click.Context, data_dir: Path | None) -> None:
 )
 @click.option("--expires", type=Lifetime(), help="How long the key is valid, such as 90d; for ever unless given.")
 @json_option
-@click.pass_obj
+@with_database
 def create(engine: Engine, name: str, scopes: tuple[str, ...], expires: timedelta | None, as_json: bool) -> None:
     """Create a key called NAME and print it. It cannot be shown again, as only a digest of it is kept."""
     expires_at = datetime.now(UTC) + expires if expires else None
@@ -68,7 +66,7 @@ def create(engine: Engine, name: str, scopes: tuple[str, ...], expires: timedelt
 
 @apikey.command(name="list")
 @json_option
-@click.pass_obj
+@with_database
 def list_keys(engine: Engine, as_json: bool) -> None:
     """List all keys, with their last use to the minute."""
     with engine.connect() as connection:
@@ -86,7 +84,7 @@ def list_keys(engine: Engine, as_json: bool) -> None:
 @apikey.command()
 @click.argument("name")
 @json_option
-@click.pass_obj
+@with_database
 def revoke(engine: Engine, name: str, as_json: bool) -> None:
     """Revoke the key called NAME, from the next request on."""
     with engine.begin() as connection:

@@ -1,15 +1,19 @@
-"""The database for one command. Errors of the database are reported in one line."""
+"""The database for one command, and for the commands of a group. Errors of the database are reported in one line."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Any
 
 import click
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from telemetry import broker
+from telemetry.cli.session import data_dir_option, load_settings
 from telemetry.settings import Settings
 from telemetry.store.engine import make_engine
 
@@ -27,6 +31,21 @@ def database(settings: Settings, command: str) -> Iterator[Engine]:
         raise click.ClickException(_explanation(error, broker.shown(settings.database_url))) from None
     finally:
         engine.dispose()
+
+
+def with_database(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command of a group an engine as its first argument, the settings as click's object, and the option --data-dir."""
+
+    @data_dir_option
+    @click.pass_context
+    @wraps(function)
+    def opened(ctx: click.Context, /, *args: Any, data_dir: Path | None, **options: Any) -> None:
+        ctx.obj = load_settings(data_dir)
+        # The database sees the group's name.
+        name = ctx.parent.info_name if ctx.parent else ctx.info_name
+        function(ctx.with_resource(database(ctx.obj, str(name))), *args, **options)
+
+    return opened
 
 
 def _explanation(error: DBAPIError, where: str) -> str:

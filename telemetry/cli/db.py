@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import click
 from alembic.util import CommandError
 from sqlalchemy import Engine
 
-from telemetry.cli.database import database
-from telemetry.cli.session import data_dir_option, json_option, load_settings
+from telemetry.cli.data_dir import data_dir_option
+from telemetry.cli.database import with_database
+from telemetry.cli.session import json_option
 from telemetry.store import migrate
 
 
 @click.group()
-@data_dir_option
-@click.pass_context
-def db(ctx: click.Context, data_dir: Path | None) -> None:
+@data_dir_option(expose_value=False)
+def db() -> None:
     """Upgrade the database's schema, or show its revision."""
-    ctx.obj = ctx.with_resource(database(load_settings(data_dir), "db"))
 
 
 @db.command()
 @click.argument("revision", default="head")
 @json_option
-@click.pass_obj
+@with_database
 def upgrade(engine: Engine, revision: str, as_json: bool) -> None:
     """Bring the schema to REVISION (default: the one this version needs). Safe to run from many places at once.
 
@@ -42,7 +41,7 @@ def upgrade(engine: Engine, revision: str, as_json: bool) -> None:
 @click.argument("revision")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
-@click.pass_obj
+@with_database
 def downgrade(engine: Engine, revision: str, yes: bool, as_json: bool) -> None:
     """Downgrade the schema to REVISION. `base` drops every table with its data."""
     if migrate.is_newer(present := migrate.current(engine)):
@@ -56,13 +55,13 @@ def downgrade(engine: Engine, revision: str, yes: bool, as_json: bool) -> None:
 
 @db.command()
 @json_option
-@click.pass_context
-def current(ctx: click.Context, as_json: bool) -> None:
+@with_database
+def current(engine: Engine, as_json: bool) -> None:
     """Show the revision of the database and the one that this version needs. Exits 1 if the database is older."""
-    present = migrate.current(ctx.obj)
+    present = migrate.current(engine)
     _tell(present, as_json=as_json)
     if not migrate.serves(present):
-        ctx.exit(1)
+        sys.exit(1)
 
 
 def _tell(revision: str | None, *, as_json: bool) -> None:

@@ -6,39 +6,54 @@ The retry itself is `telemetry.collector.retry`.
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import sys
 from typing import Any
 
 import click
 from sqlalchemy import Engine
 
-from telemetry.cli.database import database
-from telemetry.cli.session import connected, data_dir_option, json_option, load_settings, operator
+from telemetry.cli.data_dir import data_dir_option
+from telemetry.cli.database import with_database
+from telemetry.cli.session import connected, json_option, operator
 from telemetry.collector.retry import NoLetterError
 from telemetry.collector.retry import retry as retry_letters
 from telemetry.settings import Settings
 from telemetry.store import audit_log, deadletters
 
-ids_argument = click.argument("ids", nargs=-1, type=click.IntRange(1, 2**62))
+# A bigint of Postgres.
+LARGEST_ID = 2**63 - 1
+
+
+class LetterId(click.ParamType[int]):
+    """The number by which a dead letter is listed."""
+
+    name = "id"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number."""
+        text = str(value)
+        if not (text.isascii() and text.isdecimal() and 0 < int(text) <= LARGEST_ID):
+            self.fail(f"{text!r} must be the number of a dead letter; telemetry deadletter list shows them", param, ctx)
+        return int(text)
+
+
+ids_argument = click.argument("ids", nargs=-1, metavar="[ID]...", type=LetterId())
 all_option = click.option("--all", "everything", is_flag=True, help="All of them.")
 
 
 @click.group()
-@data_dir_option
-@click.pass_context
-def deadletter(ctx: click.Context, data_dir: Path | None) -> None:
+@data_dir_option(expose_value=False)
+def deadletter() -> None:
     """Show messages that could not be stored, retry them, or drop them."""
-    settings = load_settings(data_dir)
-    ctx.obj = (settings, ctx.with_resource(database(settings, "deadletter")))
 
 
 @deadletter.command(name="list")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True)
 @json_option
-@click.pass_obj
-def list_letters(obj: tuple[Settings, Engine], limit: int, as_json: bool) -> None:
+@with_database
+def list_letters(engine: Engine, limit: int, as_json: bool) -> None:
     """List the oldest dead letters."""
-    with obj[1].connect() as connection:
+    with engine.connect() as connection:
         rows = deadletters.listed(connection, limit)
     if as_json:
         click.echo(json.dumps([{**row, "died_at": row.died_at.isoformat()} for row in rows]))
@@ -50,11 +65,11 @@ def list_letters(obj: tuple[Settings, Engine], limit: int, as_json: bool) -> Non
 
 
 @deadletter.command()
-@click.argument("letter_id", metavar="ID", type=click.IntRange(1, 2**62))
-@click.pass_obj
-def show(obj: tuple[Settings, Engine], letter_id: int) -> None:
+@click.argument("letter_id", metavar="ID", type=LetterId())
+@with_database
+def show(engine: Engine, letter_id: int) -> None:
     """Show one letter as JSON: its error, its header, the size of its payload."""
-    with obj[1].connect() as connection:
+    with engine.connect() as connection:
         row = deadletters.read(connection, letter_id)
     if row is None:
         raise click.ClickException(f"there is no dead letter {letter_id}")
@@ -67,10 +82,10 @@ def show(obj: tuple[Settings, Engine], letter_id: int) -> None:
 @ids_argument
 @all_option
 @json_option
-@click.pass_context
-def retry(ctx: click.Context, ids: tuple[int, ...], everything: bool, as_json: bool) -> None:
+@with_database
+@click.pass_obj
+def retry(settings: Settings, engine: Engine, ids: tuple[int, ...], everything: bool, as_json: bool) -> None:
     """Store letters now, in this process. The exit code is 1 if one of them dies again; it stays a letter then."""
-    settings, engine = ctx.obj
     retried: list[dict[str, Any]] = []
     any_dead = False
     with connected(settings) as client:
@@ -86,19 +101,19 @@ def retry(ctx: click.Context, ids: tuple[int, ...], everything: bool, as_json: b
             raise click.ClickException(str(error)) from None
     if as_json:
         click.echo(json.dumps(retried))
-    ctx.exit(1 if any_dead else 0)
+    sys.exit(1 if any_dead else 0)
 
 
 @deadletter.command()
 @ids_argument
 @all_option
 @json_option
-@click.pass_obj
-def drop(obj: tuple[Settings, Engine], ids: tuple[int, ...], everything: bool, as_json: bool) -> None:
+@with_database
+def drop(engine: Engine, ids: tuple[int, ...], everything: bool, as_json: bool) -> None:
     """Delete letters for good. Their batches stay dead in the ledger."""
     dropped: list[dict[str, Any]] = []
-    for letter_id in _chosen(obj[1], ids, everything):
-        with obj[1].begin() as connection:
+    for letter_id in _chosen(engine, ids, everything):
+        with engine.begin() as connection:
             existed = deadletters.drop(connection, letter_id)
             if existed:
                 audit_log.note(connection, operator(), "deadletter.drop", str(letter_id))

@@ -55,7 +55,7 @@ OUTAGES = (redis.ConnectionError, redis.TimeoutError, redis.OutOfMemoryError, ko
 def ingest(
     paths: tuple[Path, ...], wait: bool, timeout_s: float | None, batch_size: int, as_json: bool, data_dir: Path | None
 ) -> None:
-    r"""Stream files once through the broker to the collectors, to the last row, and exit 0 when all is committed.
+    """Stream files once through the broker to the collectors, to the last row, and exit 0 when all is committed.
 
     Every row is read and published again at each call; what is stored already is not stored twice. A last line
     without a line end is read. Rows that are no readings end in quarantine: `telemetry verify` counts every class.
@@ -63,7 +63,7 @@ def ingest(
 
     \b
     telemetry ingest /var/dumps/*.csv
-    """
+    """  # noqa: D301  # click's \b, which keeps the line apart
     settings = load_settings(data_dir)
     _prepare_for_bulk()
     edge = f"ingest/{settings.edge.partition('/')[2]}"

@@ -15,21 +15,31 @@ import click
 import redis
 
 from telemetry import broker
+from telemetry.cli import data_dir
 from telemetry.local.announcement import environment
-from telemetry.settings import Settings
+from telemetry.settings import PREFIX, Settings
 
-data_dir_option = click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Data directory of the `telemetry up` to use; default .telemetry or TELEMETRY_DATA_DIR.",
-)
+data_dir_option = data_dir.data_dir_option()
+# Variables of which one at least says where the system is.
+PLACES = tuple(f"{PREFIX}{name}_URL{kind}" for name in ("BROKER", "DATABASE") for kind in ("", "_FILE"))
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 
-def load_settings(data_dir: Path | None, **overrides: str) -> Settings:
-    """The settings of the environment, and of the `telemetry up` that runs in the data directory where it names none."""
-    place = data_dir or Settings.load().data_dir
-    return Settings.load({**environment(place), **os.environ, **overrides})
+def load_settings(directory: Path | None, **overrides: str) -> Settings:
+    """The settings of the environment, and of the `telemetry up` that runs in the data directory where it names none.
+
+    Where neither says where broker and database are, the command ends: a stranger's broker may listen at the default address.
+    """
+    if directory is not None and not directory.is_dir():
+        raise click.UsageError(f"--data-dir: there is no directory {directory}")
+    place = directory or Settings.load().data_dir
+    running = environment(place)
+    if not running and not any(name in os.environ for name in PLACES):
+        raise click.ClickException(
+            f"no telemetry up runs in {place}; --data-dir names another directory, or set TELEMETRY_BROKER_URL and "
+            "TELEMETRY_DATABASE_URL"
+        )
+    return Settings.load({**running, **os.environ, **overrides})
 
 
 @contextmanager

@@ -9,15 +9,18 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import click
 
 from telemetry import lock, resources
+from telemetry.cli.data_dir import data_dir_option
 from telemetry.local import announcement, environment, ports, scraping
 from telemetry.local.interrupts import Interrupts
+from telemetry.local.log_files import LogFiles
 from telemetry.local.preparation import UnreachableError, prepare
+from telemetry.local.screen import Screen
 from telemetry.local.servers import ServerError
 from telemetry.local.start_order import SHOWN_PORTS, STAGES, port_variable, read_procfile
 from telemetry.local.supervisor import Supervisor
@@ -36,12 +39,7 @@ from telemetry.settings import Settings, SettingsError
     help="A CSV file to stream, or a directory of them; may be repeated.  [default: TELEMETRY_SOURCES]",
 )
 @click.option("--replay", is_flag=True, help="Stream at the pace of live telemetry, with times of now, again and again.")
-@click.option(
-    "--data-dir",
-    metavar="DIR",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Where the state is kept.  [default: .telemetry]",
-)
+@data_dir_option("Where the state is kept.  [default: .telemetry]")
 @click.option(
     "--port",
     type=click.IntRange(1, 65535),
@@ -68,15 +66,17 @@ def up(paths: tuple[Path, ...], replay: bool, data_dir: Path | None, port: int |
         urls = {name: ports.url(chosen[name]) for name in SHOWN_PORTS}
         configuration = scraping.write(directory, {name: number for name, number in chosen.items() if name != "flower"})
         stack.enter_context(announcement.announced(directory, environ, urls))
-        supervisor = Supervisor(commands, environ, sys.stdout)
+        files = stack.enter_context(closing(LogFiles(directory / "log")))
+        supervisor = Supervisor(commands, environ, Screen(sys.stdout, commands), files)
         interrupts.victims.append(supervisor.kill)
         stack.callback(supervisor.stop, STAGES)
         interrupts.patient = True
         expected = {name: chosen[name] for name in HEALTH if name in commands}
-        watch(supervisor, interrupts, servers, welcome(settings, urls, configuration), expected)
-        if supervisor.unheard:
+        watch(supervisor, interrupts, servers, welcome(settings, urls, configuration, files.directory), expected)
+        if supervisor.screen.unheard:
             # Nobody reads standard output any more: writing to it would break the orderly end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        supervisor.screen.pin("")
         supervisor.say("stopping; Ctrl-C again kills")
 
 

@@ -1,8 +1,9 @@
-"""Runs the processes of a Procfile: starts them, prints their output, restarts those that die, stops them in stages.
+"""Runs the processes of a Procfile: starts them, shows and keeps their output, restarts those that die, stops them in stages.
 
 Each process has a session of its own, so a Ctrl-C in the terminal reaches it only through here, and its own children are killed
-when it ends. Honcho runs the shell and formats the output; its own manager is not used, as that ends
-everything when one process ends. The caller says which processes there are and in which order they stop.
+when it ends. Honcho runs the shell; its own manager is not used, as that ends everything when one process ends. The caller says
+which processes there are and in which order they stop. What becomes of the output is `screen`'s, `log_lines`'s and
+`log_files`'s.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TextIO
 
-from honcho.colour import get_colours
-from honcho.printer import Message, Printer
 from honcho.process import Popen
 
+from telemetry.local import log_lines
 from telemetry.local.lifeline import ends_with_parent
+from telemetry.local.log_files import LogFiles
+from telemetry.local.screen import Screen
 
 MAX_DELAY_S = 30.0
 # Longer than Celery's soft shutdown.
@@ -51,7 +52,6 @@ class Program:
 
     name: str
     command: str
-    colour: str
     backoff: Backoff = field(default_factory=Backoff)
     process: Popen | None = None
     reader: threading.Thread | None = None
@@ -62,24 +62,20 @@ class Program:
 class Supervisor:
     """Several processes and one screen. Use it in the main thread: the processes end with the thread that started them."""
 
-    def __init__(self, commands: Mapping[str, str], environ: Mapping[str, str], output: TextIO, own_name: str = "up") -> None:
-        # Set once nobody reads the output any more.
-        self.unheard = False
-        colours = get_colours()
-        self._programs = [Program(name, command, next(colours)) for name, command in commands.items()]
+    def __init__(self, commands: Mapping[str, str], environ: Mapping[str, str], screen: Screen, files: LogFiles) -> None:
+        self.screen = screen
+        self._files = files
+        self._keeping = True
+        self._programs = [Program(name, command) for name, command in commands.items()]
         self._environ = dict(environ) | {"PYTHONUNBUFFERED": "1"}
-        self._output = output
-        self._printer = Printer(output, width=max(map(len, [*commands, own_name])))
-        self._own_name = own_name
-        self._lines: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        # Names of processes and lines of theirs.
+        self._lines: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
 
     def say(self, text: str) -> None:
-        """Print lines of our own among the output of the processes."""
-        self._write(_message(text, self._own_name))
-
-    def show(self, text: str) -> None:
-        """Print a text as it is."""
-        self._write(text)
+        """Show and keep lines of our own among those of the processes."""
+        for line in text.splitlines():
+            self.screen.line(self.screen.own_name, line)
+            self._keep(self.screen.own_name, f"[{datetime.now().astimezone():%Y-%m-%d %H:%M:%S}] {line}".encode())
 
     def step(self) -> None:
         """Start processes that are due, note those that died, and print output for a moment."""
@@ -125,13 +121,13 @@ class Supervisor:
             preexec_fn=ends_with_parent(signal.SIGKILL),
         )
         program.process, program.started = process, time.monotonic()
-        program.reader = threading.Thread(target=self._read, args=(program, process), daemon=True)
+        program.reader = threading.Thread(target=self._read, args=(program.name, process), daemon=True)
         program.reader.start()
 
-    def _read(self, program: Program, process: Popen) -> None:
+    def _read(self, name: str, process: Popen) -> None:
         with process.stdout as lines:
             for line in lines:
-                self._lines.put(_message(line, program.name, program.colour))
+                self._lines.put((name, line))
 
     def _reap(self, program: Program) -> int:
         """Reap a process that ended, and kill children that it left: their output would keep the reader waiting."""
@@ -147,26 +143,30 @@ class Supervisor:
         deadline = time.monotonic() + patience_s
         with suppress(queue.Empty):
             while True:
-                self._write(self._lines.get(timeout=max(0.0, deadline - time.monotonic())))
+                name, line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
+                self._keep(name, line)
+                text = log_lines.shown(line.decode(errors="replace").rstrip("\r\n"))
+                if text is not None:
+                    self.screen.line(name, text)
 
-    def _write(self, line: Message | str) -> None:
+    def _keep(self, name: str, line: bytes) -> None:
+        """Write a line to its file. A disk that is full is said once, until lines can be written again."""
         try:
-            if isinstance(line, str):
-                print(line, file=self._output, flush=True)
-            else:
-                self._printer.write(line)
-        except BrokenPipeError:
-            # The output of the processes must still be read, or they would wait for us.
-            self.unheard = True
+            self._files.write(name, line)
+        except OSError as error:
+            if self._keeping:
+                where = f"{self._files.directory}: {error.strerror}"
+                self.screen.line(
+                    self.screen.own_name, f"WARNING the logs cannot be written to {where}; they are shown here only"
+                )
+            self._keeping = False
+        else:
+            self._keeping = True
 
 
 def describe(code: int) -> str:
     """An exit code in words."""
     return f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
-
-
-def _message(text: str | bytes, name: str, colour: str | None = None) -> Message:
-    return Message(type="line", data=text, time=datetime.now().astimezone(), name=name, colour=colour)
 
 
 def _kill(programs: Iterable[Program]) -> None:

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping
 
 from telemetry.local import ports
 from telemetry.local.interrupts import Interrupts
+from telemetry.local.keyboard import enter_pressed
 from telemetry.local.servers import ServerError
 from telemetry.local.servers.server import Server
 from telemetry.local.supervisor import Backoff, Supervisor
+from telemetry.local.welcome import Welcome
 
 HEALTH = {"api": "/health", "flower": "/healthcheck"}
 # After this time without an answer the user is told which processes are missing.
@@ -20,21 +22,24 @@ def watch(
     supervisor: Supervisor,
     interrupts: Interrupts,
     servers: Iterable[Server],
-    welcome: str,
+    welcome: Welcome,
     expected: Mapping[str, int],
 ) -> None:
     """Keep everything running until it is interrupted. `expected` are the ports whose processes must answer once."""
     waiting = set(expected)
     began_s, warned, welcomed = time.monotonic(), False, False
     revivals = {server: Revival(server) for server in servers}
-    while not interrupts.stopping and not supervisor.unheard:
+    while not interrupts.stopping and not supervisor.screen.unheard:
         supervisor.step()
         for revival in revivals.values():
             revival.step(supervisor)
         waiting = {name for name in waiting if not ports.answers(expected[name], HEALTH[name])}
         if not waiting and not welcomed:
-            supervisor.show(welcome)
+            supervisor.screen.show(welcome.block)
+            supervisor.screen.pin(welcome.last_line)
             welcomed = True
+        elif enter_pressed() and welcomed:
+            supervisor.screen.show(welcome.block)
         if waiting and not warned and time.monotonic() - began_s > SLOW_S:
             supervisor.say(f"still waiting for an answer from {' and '.join(sorted(waiting))}")
             warned = True

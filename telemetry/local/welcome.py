@@ -1,8 +1,9 @@
-"""The text that the user sees once everything runs: where to reach it, and where its state lies."""
+"""What the user sees once everything runs: where to reach it, and where its state lies."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import make_url
@@ -10,14 +11,22 @@ from sqlalchemy import make_url
 from telemetry.settings import Settings
 
 
-def welcome(settings: Settings, urls: Mapping[str, str], scraping: Path) -> str:
-    """A short block for the screen, without passwords."""
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """A short block for the screen, shown again at Enter, and the line that stays at the end of a terminal."""
+
+    block: str
+    last_line: str
+
+
+def welcome(settings: Settings, urls: Mapping[str, str], scraping: Path, logs: Path) -> Welcome:
+    """Both of them, without passwords."""
     url = make_url(settings.database_url)
     place = {"host": url.query.get("host", url.host), "port": url.port, "user": url.username, "dbname": url.database}
     psql = " ".join(f"{name}={value}" for name, value in place.items() if value)
     sources = ", ".join(settings.sources) or "none: give --csv, or upload a file"
     access = "no key is asked for" if settings.api_access == "open" else "asks for a key: telemetry apikey create"
-    return f"""
+    block = f"""
   telemetry is running; it can be reached from this machine only
 
     web and API  {urls["api"]}/  ({access})
@@ -28,6 +37,9 @@ def welcome(settings: Settings, urls: Mapping[str, str], scraping: Path) -> str:
     sources      {sources}{" (replay)" if settings.loop_mode else ""}
     metrics      prometheus --config.file={scraping}
     state        {settings.data_dir}
+    logs         {logs}, one file a process
 
+  While readings come, a line every 10 s says what was stored. Enter shows this again.
   Ctrl-C stops everything
 """
+    return Welcome(block, f"{urls['api']}/  Flower {urls['flower']}/  Enter: all addresses  Ctrl-C: stop")

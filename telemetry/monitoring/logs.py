@@ -24,6 +24,8 @@ CONSOLE = "[%(asctime)s: %(levelname)s/%(processName)s] %(message)s"
 JSON_FIELDS = {"asctime": "time", "levelname": "level", "name": "logger", "processName": "process"}
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 MAX_CHARACTERS = 2000
+# At each loss of the broker Celery warns that a default will change. `telemetry.celery` sets that option itself.
+KNOWN_WARNING = "In Celery 5.1 we introduced an optional breaking change"
 
 _subject: ContextVar[dict[str, Any] | None] = ContextVar("subject", default=None)
 
@@ -82,6 +84,8 @@ def formatter(settings: Settings) -> logging.Formatter:
 
 def install(settings: Settings) -> None:
     """Give Celery's loggers their form once Celery has set them up, and our own loggers their level."""
+    # Celery turns warnings into lines of this logger, and undoes earlier filters of the warnings themselves.
+    logging.getLogger("py.warnings").addFilter(_is_news)
 
     def form(logger: logging.Logger, **_: Any) -> None:
         for handler in logger.handlers:
@@ -98,6 +102,10 @@ def configure(settings: Settings) -> None:
     handler.setFormatter(formatter(settings))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     _set_own_level(settings)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return KNOWN_WARNING not in record.getMessage()
 
 
 def _set_own_level(settings: Settings) -> None:

@@ -71,7 +71,7 @@ class Settings:
     log_level: Level = PROCESS(
         "info",
         choice(*get_args(Level)),
-        "how much our own loggers say: with `info` a line a batch at each station; Celery's `-l` sets the level of libraries",
+        "how much our own loggers say: with `debug` a line a batch at each station; Celery's `-l` sets the level of libraries",
     )
     log_format: Form = PROCESS("console", choice(*get_args(Form)), "form of log lines: `console` or `json`")
 

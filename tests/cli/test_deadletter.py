@@ -72,3 +72,11 @@ def test_letters_are_listed_shown_retried_and_dropped(telemetry: Run, engine: En
 def test_bad_usage_is_told(telemetry: Run) -> None:
     assert telemetry("deadletter", "retry").returncode == 2
     assert "there is no dead letter 7" in telemetry("deadletter", "show", "7").stderr
+
+
+@pytest.mark.parametrize("letter", ["zzz", "0", "1.5", str(2**63)])
+@pytest.mark.parametrize("command", ["show", "retry", "drop"])
+def test_what_is_no_letter_is_told(telemetry: Run, command: str, letter: str) -> None:
+    result = telemetry("deadletter", command, letter)
+    assert result.returncode == 2
+    assert f"{letter!r} must be the number of a dead letter; telemetry deadletter list shows them" in result.stderr

@@ -178,6 +178,7 @@ def test_the_whole_system(up: Callable[..., Up], sample: Path) -> None:
         f'database     psql "host={first.data_dir}/postgres/run user=telemetry dbname=telemetry"',
         f"sources      {sample}",
         f"state        {first.data_dir}",
+        f"logs         {first.data_dir}/log, one file a process",
     ):
         assert line in first.output()
     assert first.status(first.port, "/health") == 200
@@ -193,6 +194,11 @@ def test_the_whole_system(up: Callable[..., Up], sample: Path) -> None:
 
     readings = len(sample.read_text().splitlines()) - 1
     eventually(lambda: stored(first) == readings, 60, what="all readings stored")
+    first.says(" rows stored in 10 s (", 15)
+    # The way of a batch is not shown, and no line has a second time.
+    assert "published first" not in first.output()
+    assert "INFO/" not in first.output()
+    assert "INFO/MainProcess]" in (first.data_dir / "log/collector.log").read_text()
     assert gpus(first) == 2
     eventually(lambda: {"collector", "streamer", "uploads"} <= workers(first), 30)
 
@@ -232,7 +238,7 @@ def test_a_second_one_is_refused_in_one_line(up: Callable[..., Up], bare: Path) 
 def test_servers_of_the_environment_are_used(up: Callable[..., Up], bare: Path, environ: dict[str, str]) -> None:
     running = up("--procfile", str(bare), environ=environ)
     running.says("one is here")
-    assert sorted(path.name for path in running.data_dir.iterdir()) == ["lock", "prometheus.yml", announcement.NAME]
+    assert sorted(path.name for path in running.data_dir.iterdir()) == ["lock", "log", "prometheus.yml", announcement.NAME]
     assert running.environment() == environ | {"TELEMETRY_DATA_DIR": str(running.data_dir)}
     with psycopg.connect(environ["TELEMETRY_DATABASE_URL"]) as connection:
         assert connection.execute("SELECT count(*) FROM batches").fetchone() == (0,)

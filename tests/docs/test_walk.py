@@ -19,12 +19,18 @@ def test_every_step_of_the_walk_works(
     start_api: Callable[..., tuple[str, int]],
     start_collector: Callable[..., Any],
     start_edge: Callable[..., Any],
+    telemetry: Callable[..., Any],
     environ: Mapping[str, str],
     tmp_path: Path,
 ) -> None:
     base, _ = start_api(TELEMETRY_API_ACCESS="open")
     start_collector()
     start_edge(f"{environ['TELEMETRY_SPOOL_DIR']}/*.csv", TELEMETRY_EDGE="central/uploads", TELEMETRY_LOOP_MODE="false")
+
+    # As with `make run`, there is a fleet already, with less of a history.
+    present = tmp_path / "present.csv"
+    telemetry("simulate", "--hosts", "2", "--gpus", "8", "--interval", "60", "--duration", "600", "-o", present)
+    assert telemetry("ingest", present).returncode == 0
 
     directory = tmp_path / "walk"
     directory.mkdir()

@@ -105,7 +105,9 @@ def test_nothing_answers_on_a_closed_port() -> None:
 
 def test_the_welcome_shows_no_password() -> None:
     url = "postgresql://somebody:secret@db.example:5433/telemetry?sslmode=require"
-    shown = welcome(Settings.load({"TELEMETRY_DATABASE_URL": url}), URLS, Path("/state/prometheus.yml"))
+    shown = welcome(
+        Settings.load({"TELEMETRY_DATABASE_URL": url}), URLS, Path("/state/prometheus.yml"), Path("/state/log")
+    ).block
     assert 'psql "host=db.example port=5433 user=somebody dbname=telemetry"' in shown
     assert "secret" not in shown
 

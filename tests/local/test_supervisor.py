@@ -5,14 +5,17 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psutil
 from hypothesis import given
 from hypothesis import strategies as st
 
 from telemetry import resources
+from telemetry.local.log_files import LogFiles
+from telemetry.local.screen import Screen
 from telemetry.local.start_order import read_procfile
 from telemetry.local.supervisor import MAX_DELAY_S, Backoff, Supervisor, describe
 from tests.waiting import eventually
@@ -23,11 +26,12 @@ ENVIRON = {"PATH": os.environ["PATH"]}
 @contextmanager
 def supervised(*stages: tuple[str, ...], **commands: str) -> Iterator[tuple[Supervisor, io.StringIO]]:
     output = io.StringIO()
-    supervisor = Supervisor(commands, ENVIRON, output)
-    try:
-        yield supervisor, output
-    finally:
-        supervisor.stop(stages)
+    with TemporaryDirectory() as directory, closing(LogFiles(Path(directory) / "log")) as files:
+        supervisor = Supervisor(commands, ENVIRON, Screen(output, commands), files)
+        try:
+            yield supervisor, output
+        finally:
+            supervisor.stop(stages)
 
 
 def stepping(supervisor: Supervisor, condition: Callable[[], bool], what: str) -> None:
@@ -76,6 +80,30 @@ def test_output_carries_the_name() -> None:
     assert "one   | hello" in output.getvalue()
 
 
+def test_the_screen_has_what_matters_and_the_files_have_all() -> None:
+    head = "[2026-11-28 07:25:36,248: "
+    lines = [f"{head}DEBUG/MainProcess] a batch", f"{head}INFO/MainProcess] 5 rows", f"{head}ERROR/ForkPoolWorker-2] lost"]
+    with supervised(one="; ".join(f"echo '{line}'" for line in lines) + "; exec sleep 60") as (supervisor, output):
+        said(supervisor, output, "one | ERROR ForkPoolWorker-2: lost\n")
+        directory = supervisor._files.directory
+        assert (directory / "one.log").read_text().splitlines() == lines
+        supervisor.say("two\nlines")
+        assert [line[22:] for line in (directory / "up.log").read_text().splitlines()] == ["two", "lines"]
+    assert "one | 5 rows\n" in output.getvalue()
+    assert "a batch" not in output.getvalue()
+    assert "2026" not in output.getvalue()
+
+
+def test_a_disk_that_is_full_is_said_once(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    output = io.StringIO()
+    supervisor = Supervisor({}, ENVIRON, Screen(output, ()), LogFiles(tmp_path / "file" / "log"))
+    for _ in range(3):
+        supervisor.say("hello")
+    assert output.getvalue().count("cannot be written") == 1
+    assert output.getvalue().count("up | hello") == 3
+
+
 def test_a_process_that_ends_is_started_again(tmp_path: Path) -> None:
     with supervised(short=f"echo x >> {tmp_path}/starts; exit 3") as (supervisor, output):
         said(supervisor, output, "short ended (exit code 3); starting it again in 1 s")
@@ -107,12 +135,14 @@ def test_kill_ends_what_does_not_listen() -> None:
         said(supervisor, output, "deaf ended (killed by SIGKILL)")
 
 
-def test_nobody_listening_is_noticed() -> None:
+def test_nobody_listening_is_noticed(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     output = os.fdopen(writing, "w", buffering=1)
-    supervisor = Supervisor({"one": "echo hello; exec sleep 60"}, ENVIRON, output)
-    stepping(supervisor, lambda: supervisor.unheard, "unheard")
-    supervisor.stop([])
+    commands = {"one": "echo hello; exec sleep 60"}
+    with closing(LogFiles(tmp_path)) as files:
+        supervisor = Supervisor(commands, ENVIRON, Screen(output, commands), files)
+        stepping(supervisor, lambda: supervisor.screen.unheard, "unheard")
+        supervisor.stop([])
     with suppress(BrokenPipeError):
         output.close()

@@ -6,6 +6,7 @@ import json
 import logging
 
 import pytest
+from celery.worker.consumer import consumer
 
 from telemetry import broker
 from telemetry.monitoring import logs
@@ -66,6 +67,14 @@ def test_what_strangers_name_is_one_bounded_line() -> None:
     assert len(text.splitlines()) == 1
     assert "\x1b" not in text
     assert "dead: two | lines | Traceback (most recent call last): | File" in text
+
+
+def test_the_loss_of_the_broker_brings_no_talk_of_defaults(caplog: pytest.LogCaptureFixture) -> None:
+    logs.install(Settings.load({}))
+    log = logging.getLogger("py.warnings")
+    for text in (consumer.CANCEL_TASKS_BY_DEFAULT, "another"):  # type: ignore[attr-defined]
+        log.warning("%s", f"consumer.py:499: CPendingDeprecationWarning: {text}")
+    assert [record.getMessage().rpartition(": ")[2] for record in caplog.records] == ["another"]
 
 
 def test_json_is_one_object_a_line() -> None:

@@ -77,6 +77,17 @@ class Ring:
                     latencies_s[name.rstrip(b"\0").decode(errors="replace")].append(latency_s)
         return {cluster: median(values) for cluster, values in sorted(latencies_s.items())}
 
+    def median_of_last(self, seconds: float) -> float | None:
+        """The median of the last `seconds`, at most WINDOW_S, over all clusters. None if nothing came."""
+        oldest = time.monotonic() - seconds
+        latencies_s = [
+            latency_s
+            for memory in self._all()
+            for second, latency_s, name in RECORD.iter_unpack(memory)
+            if second >= oldest and name[0]
+        ]
+        return median(latencies_s) if latencies_s else None
+
     def _memory(self) -> mmap.mmap:
         if self._directory is None:
             return mmap.mmap(-1, SIZE_BYTES)

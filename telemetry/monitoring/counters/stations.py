@@ -1,12 +1,15 @@
 """The stations of a batch on its way from the file to the commit: each is counted and logged here.
 
 Callers make one call at each station, after the event that it reports. Log lines carry `edge` and `batch`, so that one search
-finds all lines of a batch; see `logs`. A process without a metrics port counts in its own memory only.
+finds all lines of a batch; see `logs`. They are at DEBUG. A batch that is slow, came again, died or has rows in quarantine is
+at INFO, the first of its kind at once and the next after NOTICE_S: after an outage every batch is slow. `summary` tells
+the rest in one line. An edge without a metrics port counts in its own memory only.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -20,11 +23,36 @@ from telemetry.monitoring.counters.latency import Ring
 # Operators filter by this name.
 log = logging.getLogger("telemetry.trail")
 
+# A batch that was stored later than this after its publication is slow.
+SLOW_S = 1.0
+# A process tells of one unusual batch of each kind in this time.
+NOTICE_S = 10.0
+
 
 @cache
 def ring() -> Ring:
     """The latencies of this process and of those it forked."""
     return Ring(shared.directory())
+
+
+class Notices:
+    """When a process has last told of an unusual batch, by kind."""
+
+    def __init__(self) -> None:
+        self._told_s: dict[str, float] = {}
+
+    def level(self, kind: str | None, now_s: float) -> int:
+        """The level of a line about a batch. `kind` says what is unusual about it, None if nothing is."""
+        if kind is None or now_s - self._told_s.get(kind, -NOTICE_S) < NOTICE_S:
+            return logging.DEBUG
+        self._told_s[kind] = now_s
+        return logging.INFO
+
+
+@cache
+def notices() -> Notices:
+    """Those of this process."""
+    return Notices()
 
 
 def read(rows: int) -> None:
@@ -45,9 +73,11 @@ def published(header: Mapping[str, Any], publication: str) -> None:
         counters.bytes.inc(header["end"] - header["start"])
     elif publication == "again":
         counters.rows_again.inc(rows)
-    if log.isEnabledFor(logging.INFO):
+    level = notices().level("again" if publication == "again" else None, time.monotonic())
+    if log.isEnabledFor(level):
         with logs.about(edge=header["edge"], batch=header["batch_id"]):
-            log.info(
+            log.log(
+                level,
                 "published %s: %s [%d, %d), %d rows",
                 publication,
                 header["source"]["path"],
@@ -86,10 +116,23 @@ def acknowledged(
     if settlement == "stored":
         pair.latency.observe(latency_s)
         ring().add(source, latency_s)
-    if log.isEnabledFor(logging.INFO):
-        classes = ", ".join(f"{number} {row_class}" for row_class, number in rows.items() if number)
+    level = notices().level(_unusual(settlement, rows, latency_s), time.monotonic())
+    if log.isEnabledFor(level):
+        # What became of most rows is said by the settlement already.
+        classes = ", ".join(
+            f"{number} {'rows' if row_class == settlement else row_class}" for row_class, number in rows.items() if number
+        )
         with logs.about(edge=header["edge"], batch=header["batch_id"]):
-            log.info("%s: %s, %.1f ms after its publication", settlement, classes or "no rows", 1000 * latency_s)
+            log.log(level, "%s: %s, %.1f ms after its publication", settlement, classes or "no rows", 1000 * latency_s)
+
+
+def _unusual(settlement: str, rows: Mapping[str, int], latency_s: float) -> str | None:
+    """What a person should hear of at once, None if all is as it should be. A probe is never late: it asks about the queue."""
+    if settlement in {"known", "dead"}:
+        return settlement
+    if rows.get("quarantined"):
+        return "quarantined"
+    return "slow" if settlement == "stored" and latency_s > SLOW_S else None
 
 
 @contextmanager

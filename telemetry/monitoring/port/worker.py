@@ -34,7 +34,7 @@ class Port(bootsteps.StartStopStep):
         self._stores = settings.role == "central"
         parent.heartbeat = Heartbeat(settings.heartbeat_file, settings.cluster_name, name)
         self._ping = BrokerPing(settings, name, parent.heartbeat.beat_unless)
-        if settings.metrics_port:
+        if settings.metrics_port or self._stores:
             # Here and not in start: all steps are made before the first one starts, and the pool forks when it does.
             shared.share()
             definitions.of(StreamerCounters if name == "streamer" else CollectorCounters)

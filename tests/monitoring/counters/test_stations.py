@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import Engine, text
 
+from telemetry.monitoring.counters import stations
 from tests.ports import free_port
 from tests.scrape import answer
 from tests.waiting import eventually
@@ -27,8 +30,9 @@ def test_a_batch_is_followed_by_one_search(
 ) -> None:
     sample = tmp_path / "sample.csv"
     telemetry("simulate", "--hosts", "1", "--gpus", "1", "--interval", "5", "--duration", "60", "-o", sample)
-    start_collector(TELEMETRY_LOG_FORMAT="json")
-    told = {"TELEMETRY_ROLE": "edge", "TELEMETRY_SOURCES": str(sample), "TELEMETRY_LOG_FORMAT": "json"}
+    every = {"TELEMETRY_LOG_FORMAT": "json", "TELEMETRY_LOG_LEVEL": "debug"}
+    start_collector(**every)
+    told = {"TELEMETRY_ROLE": "edge", "TELEMETRY_SOURCES": str(sample), **every}
     start("celery", "-A", "telemetry", "beat", **told)
     start("celery", "-A", "telemetry", "worker", "--without-gossip", "--without-mingle", **told)
 
@@ -50,6 +54,57 @@ def test_a_batch_is_followed_by_one_search(
         assert stored["message"].startswith("stored: ")
         assert sent["edge"] == stored["edge"] == "test/node"
         assert sent["time"] <= stored["time"]
+
+
+HEADER: dict[str, Any] = {
+    "edge": "a/b",
+    "batch_id": "b1",
+    "published_at": 0,
+    "start": 0,
+    "end": 9,
+    "source": {"path": "/x.csv"},
+    "rows": {"read": 100},
+}
+USUAL = {"stored": 100}
+
+
+@pytest.mark.parametrize(
+    ("settlement", "rows", "acknowledged_us", "message"),
+    [
+        ("stored", USUAL, 2_000_000, "stored: 100 rows, 2000.0 ms after its publication"),
+        ("stored", {"stored": 98, "quarantined": 2}, 32_100, "stored: 98 rows, 2 quarantined, 32.1 ms after its publication"),
+        ("known", {}, 32_100, "known: no rows, 32.1 ms after its publication"),
+        ("dead", {"dead": 100}, 32_100, "dead: 100 rows, 32.1 ms after its publication"),
+    ],
+)
+def test_an_unusual_batch_is_told_at_once_and_its_like_later(
+    caplog: pytest.LogCaptureFixture, settlement: str, rows: dict[str, int], acknowledged_us: int, message: str
+) -> None:
+    stations.notices.cache_clear()
+    caplog.set_level(logging.DEBUG, "telemetry.trail")
+    usual = {"settlement": "stored", "rows": USUAL, "acknowledged_us": 32_100}
+    unusual = {"settlement": settlement, "rows": rows, "acknowledged_us": acknowledged_us}
+    for batch in (usual, unusual, unusual, usual):
+        stations.acknowledged(HEADER, cluster="c", **batch)  # type: ignore[arg-type]
+    debug, info = logging.DEBUG, logging.INFO
+    assert [record.levelno for record in caplog.records] == [debug, info, debug, debug]
+    assert caplog.records[1].getMessage() == message
+
+
+def test_a_batch_published_again_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    stations.notices.cache_clear()
+    caplog.set_level(logging.INFO, "telemetry.trail")
+    for publication in ("first", "again", "probe", "again"):
+        stations.published(HEADER, publication)
+    assert [record.getMessage() for record in caplog.records] == ["published again: /x.csv [0, 9), 100 rows"]
+
+
+def test_a_notice_comes_again_after_a_while() -> None:
+    notices = stations.Notices()
+    levels = [notices.level("slow", at_s) for at_s in (0.0, 9.9, 10.0, 10.1)]
+    assert levels == [logging.INFO, logging.DEBUG, logging.INFO, logging.DEBUG]
+    assert notices.level("known", 10.1) == logging.INFO
+    assert notices.level(None, 99.0) == logging.DEBUG
 
 
 def test_a_failure_names_the_batch_and_no_password(
