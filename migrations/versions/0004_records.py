@@ -1,7 +1,9 @@
 """The ledger counts records beside readings: a record of a wide format holds many.
 
-Revision 0004, after 0003. The columns stay nullable: collectors of before, which may run on while the centre is upgraded, do
-not write them, and each of their records is one reading. The view says so in their stead.
+Revision 0004, after 0003. The columns stay nullable and old rows are left as they are, so that the upgrade holds its lock for
+a moment only: where `records` is null, each record is one reading, and the view says so. Collectors of before, which may run
+on while the centre is upgraded, do not write it. If one of them folds a batch of a wide format, each of its rows counts as a
+record.
 """
 
 from __future__ import annotations
@@ -30,8 +32,6 @@ LEDGER = """
 def upgrade() -> None:
     op.add_column("batches", sa.Column("records", sa.Integer(), nullable=True))
     op.add_column("ledger_ranges", sa.Column("records", sa.BigInteger(), nullable=True))
-    op.execute("UPDATE batches SET records = rows")
-    op.execute("UPDATE ledger_ranges SET records = rows")
     op.execute(LEDGER.format(", coalesce(records, rows)::bigint AS records", ", coalesce(records, rows)"))
 
 

@@ -93,10 +93,11 @@ def retry(settings: Settings, engine: Engine, ids: tuple[int, ...], everything: 
             for letter_id, outcome in retry_letters(
                 settings, engine, client, _chosen(engine, ids, everything), actor=operator()
             ):
-                retried.append({"id": letter_id, "status": outcome.status, "error": outcome.error})
+                status = "dead" if outcome.is_dead else outcome.status
+                retried.append({"id": letter_id, "status": status, "error": outcome.error})
                 any_dead |= outcome.is_dead
                 if not as_json:
-                    click.echo(f"{letter_id}  {outcome.status}{f': {outcome.error}' if outcome.error else ''}")
+                    click.echo(f"{letter_id}  {status}{f': {outcome.error}' if outcome.error else ''}")
         except NoLetterError as error:
             raise click.ClickException(str(error)) from None
     if as_json:

@@ -37,9 +37,11 @@ class Settlements:
     def acknowledge(self, outcomes: Sequence[tuple[Header | None, Outcome]]) -> None:
         """Acknowledge outcomes, each with the checked header of its message; one without a header names no batch.
 
-        Raises TimeoutError if one of them is older than STALE_S, and RedisError; then none is acknowledged.
+        Raises TimeoutError if one that names a batch is older than STALE_S, and RedisError; then none is acknowledged. A
+        probe tells nothing of the ledger, so its age does not matter.
         """
-        if monotonic() - min((outcome.known_at_s for _, outcome in outcomes), default=monotonic()) > STALE_S:
+        known_at_s = (outcome.known_at_s for header, outcome in outcomes if header is not None and outcome.status != "probe")
+        if monotonic() - min(known_at_s, default=monotonic()) > STALE_S:
             raise TimeoutError("too late to acknowledge: the ledger must be asked again")
         own = dict(self._unacknowledged)
         settled = [

@@ -196,6 +196,9 @@ def _parsed(mapping: dict[str, Any]) -> Header:
         header = msgspec.convert(mapping, Header)
     except msgspec.ValidationError as error:
         raise WireError(f"header: {str(error).replace('$', 'header')}") from None
+    except UnicodeError:
+        # msgspec looks at the names of keys as UTF-8.
+        raise WireError("header: the name of a key contains lone surrogates") from None
     for where, part in (("header", header), ("header.source", header.source)):
         for name, value in msgspec.structs.asdict(part).items():
             if isinstance(value, str) and not _is_storable(value):

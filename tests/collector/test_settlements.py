@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from time import monotonic
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import redis
@@ -33,14 +33,26 @@ def test_the_edge_is_told_what_the_ledger_says(settlements: Settlements, redis_c
     assert acks(redis_client, settings) == {b"b1": b"stored", b"b2": b"dead"}
 
 
-@pytest.mark.parametrize("header", [HEADERS[0], None])
 def test_one_stale_outcome_keeps_all_of_its_group_unacknowledged(
-    settlements: Settlements, redis_client: redis.Redis, settings: Settings, header: dict[str, object] | None
+    settlements: Settlements, redis_client: redis.Redis, settings: Settings
 ) -> None:
     stale, fresh = Outcome("known", monotonic() - STALE_S - 1), Outcome("known", monotonic())
     with pytest.raises(TimeoutError):
-        settlements.acknowledge([(header, stale), (HEADERS[1], fresh)])
+        settlements.acknowledge([(HEADERS[0], stale), (HEADERS[1], fresh)])
     assert acks(redis_client, settings) == {}
+
+
+@pytest.mark.parametrize(("header", "status"), [(None, "dead"), (HEADERS[0], "probe")])
+def test_what_tells_nothing_of_the_ledger_keeps_no_group_back(
+    settlements: Settlements,
+    redis_client: redis.Redis,
+    settings: Settings,
+    header: dict[str, object] | None,
+    status: Literal["dead", "probe"],
+) -> None:
+    old, fresh = Outcome(status, monotonic() - STALE_S - 1), Outcome("known", monotonic())
+    settlements.acknowledge([(header, old), (HEADERS[1], fresh)])
+    assert acks(redis_client, settings)[b"b2"] == b"stored"
 
 
 def test_an_old_commit_is_acknowledged_once_the_ledger_has_been_asked_again(

@@ -79,6 +79,8 @@ def poisons() -> dict[str, str]:
         "no arguments": call(),
         "nul in a name": call({**header, "batch_id": "p\0", "edge": "a\0b"}, payload),
         "surrogate in a name": json_call({**header, "batch_id": "p5", "edge": "\ud800"}, "text"),
+        "surrogate in a key": json_call({**header, "batch_id": "p9", "\ud800": 0}, "text"),
+        "surrogate in a key of a part": json_call({**header, "batch_id": "p10", "rows": {"\ud800": 0}}, "text"),
         "surrogate aside": json_call({**header, "batch_id": "p6", "note": "\ud800"}, "\ud800\0"),
         "no number aside": call({**header, "batch_id": "p7", "note": float("nan")}, b""),
         "deep": json_call({**header, "batch_id": deep, "edge": deep, "note": deep}, deep),

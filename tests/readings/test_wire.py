@@ -140,3 +140,14 @@ def test_a_bomb_is_not_unpacked() -> None:
 def test_a_header_of_anything_is_refused(header: Any) -> None:
     with pytest.raises((wire.WireError, wire.NewerVersionError)):
         wire.decode(header, b"")
+
+
+@pytest.mark.parametrize("place", [(), ("source",), ("rows",)])
+def test_a_key_with_a_lone_surrogate_is_a_message_that_can_never_be_read(place: tuple[str, ...]) -> None:
+    header, payload = wire.encode(batch(readings((key(), 0, 1.0))))
+    part = header
+    for name in place:
+        part = part[name]
+    part["\ud800"] = 0
+    with pytest.raises(wire.WireError, match="surrogates"):
+        wire.decode(header, payload)
