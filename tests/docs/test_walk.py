@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import os
 import re
 import subprocess
@@ -9,6 +11,10 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+import httpx
+
+from tests.waiting import eventually
 
 PAGE = (Path(__file__).parents[2] / "docs" / "API_SPECIFICATION.md").read_text()
 WALK = PAGE.partition("## A walk\n")[2].partition("\n## ")[0]
@@ -25,6 +31,22 @@ def test_every_step_of_the_walk_works(
     base, _ = start_api(TELEMETRY_API_ACCESS="open")
     start_collector()
     start_edge(f"{environ['TELEMETRY_SPOOL_DIR']}/*.csv", TELEMETRY_EDGE="central/uploads", TELEMETRY_LOOP_MODE="false")
+
+    # As after `make run`: GPUs of the usual seed are there already.
+    others = [
+        "simulate",
+        "--hosts",
+        "1",
+        "--gpus",
+        "2",
+        "--duration",
+        "600",
+        "-o",
+        f"{environ['TELEMETRY_SPOOL_DIR']}/others.csv",
+    ]
+    Path(environ["TELEMETRY_SPOOL_DIR"]).mkdir(parents=True, exist_ok=True)
+    subprocess.run([str(Path(sys.executable).parent / "telemetry"), *others], check=True, capture_output=True, timeout=60)
+    eventually(lambda: httpx.get(f"{base}/api/v1/gpus").json()["total"] == 2, 60)
 
     directory = tmp_path / "walk"
     directory.mkdir()
@@ -43,6 +65,8 @@ def test_every_step_of_the_walk_works(
         assert done.returncode == 0, f"{step}\n{done.stdout}\n{done.stderr}"
         said += done.stdout
     assert len(STEPS) == 5
+    sent = {row["uuid"] for row in csv.DictReader((directory / "fleet.csv").read_text().splitlines())}
+    assert {gpu["id"] for gpu in json.loads((directory / "gpus.json").read_text())["items"]} == sent
     assert '"state":"done"' in said
     assert len(re.findall(r"^\d\d:\d\d +\d+\.\d °C #+$", said, re.MULTILINE)) >= 12
     assert "timestamp,gpu,metric,value,unit,labels\n" in said
