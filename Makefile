@@ -9,7 +9,7 @@ SAMPLE := .telemetry/sample.csv
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test slow fuzz soak bench compare lint lock clean
+.PHONY: help run test slow fuzz soak bench compare lint lock dist clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ lint: $(INSTALLED) ## check style, format, types and the order of imports
 lock: $(INSTALLED) ## pin the dependencies of setup.cfg anew
 	$(BIN)/pip install --quiet uv
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/lock
+
+dist: $(INSTALLED) ## build the wheel that other machines install, in dist/
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
 
 clean: ## remove the environment and all that was built; not the data in .telemetry
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -102,7 +102,7 @@ def _operation(path: str, declared: Operation, named: dict[type[BaseModel], Any]
     described: dict[str, Any] = {
         "operationId": declared.name,
         "summary": summary.rstrip("."),
-        "tags": [path.removeprefix("/api/v1/").strip("/").split("/")[0] or "index"],
+        "tags": [path.removeprefix("/api/v1").strip("/").split("/")[0] or "index"],
         "parameters": [*_names(path), *_parameters(declared)],
         "responses": _responses(declared, named),
     }
@@ -125,7 +125,8 @@ def _names(path: str) -> list[dict[str, Any]]:
 
 def _parameters(declared: Operation) -> list[dict[str, Any]]:
     parameters = []
-    for name, field in declared.query.model_fields.items():
+    # What must be given comes first.
+    for name, field in sorted(declared.query.model_fields.items(), key=lambda item: not item[1].is_required()):
         schema = parameter_schema(declared.query, name)
         parameter: dict[str, Any] = {"name": name, "in": "query", "schema": schema, "description": field.description or ""}
         if field.is_required():

@@ -2,17 +2,31 @@
 
     with Client("http://127.0.0.1:8080", key="tk_…") as api:
         for gpu in api.gpus(host="node-1"):
-            print(gpu["id"], api.arrow(gpu["id"], metrics=["DCGM_FI_DEV_GPU_TEMP"], start="-24h").num_rows)
+            print(gpu["id"], api.arrow(gpu["id"], metrics="DCGM_FI_DEV_GPU_TEMP", start="-24h").num_rows)
 
-A request that is refused because the server is busy is sent again when the API says so.
-The client needs httpx (`pip install telemetry-pipeline[client]`), and pandas or polars only for what returns their frames.
+A request that is refused because the server is busy is sent again when the API says so, and a question is asked again if the
+network breaks off. The client needs httpx (extra `client`), pyarrow for tables (extra `tables`), and pandas or polars only for
+their frames.
 
-`api` is the client itself, `documents` the types of what it returns. `queries` turns Python values into parameters, `session`
-does the HTTP: pages, retries, errors.
+`api` is the client itself, `documents` the types of what it returns. `queries` turns Python values into parameters, `resources`
+knows the names of lists, `session` does the HTTP, `errors` says what can go wrong, `events` reads the live stream, and `frames`
+makes tables and frames.
 """
 
 from telemetry.client.api import Client
-from telemetry.client.documents import Gpu, Reading, Upload
-from telemetry.client.session import ApiError
+from telemetry.client.documents import Gpu, GroupAggregate, Host, Latest, Metric, Reading, Upload
+from telemetry.client.errors import ApiError, ClientError, NetworkError
 
-__all__ = ["ApiError", "Client", "Gpu", "Reading", "Upload"]
+__all__ = [
+    "ApiError",
+    "Client",
+    "ClientError",
+    "Gpu",
+    "GroupAggregate",
+    "Host",
+    "Latest",
+    "Metric",
+    "NetworkError",
+    "Reading",
+    "Upload",
+]

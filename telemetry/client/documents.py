@@ -6,7 +6,7 @@ from typing import Literal, TypedDict
 
 
 class Gpu(TypedDict):
-    """A GPU. Times are RFC 3339."""
+    """A GPU. Times are RFC 3339; `first_seen` is when its first reading was stored."""
 
     id: str
     uuid: str | None
@@ -18,6 +18,25 @@ class Gpu(TypedDict):
     first_seen: str
 
 
+class Host(TypedDict):
+    """A host, with how many GPUs of which models (separated by commas)."""
+
+    name: str
+    gpus: int
+    models: str | None
+    first_seen: str
+
+
+class Metric(TypedDict):
+    """A metric, and how many series it has. `kind` is gauge or counter."""
+
+    name: str
+    unit: str | None
+    description: str | None
+    kind: str
+    series: int
+
+
 class Reading(TypedDict):
     """A reading, or an aggregate of those in a step."""
 
@@ -27,6 +46,34 @@ class Reading(TypedDict):
     value: float | None
     unit: str | None
     labels: dict[str, str]
+
+
+class Latest(TypedDict):
+    """The latest reading of a series."""
+
+    timestamp: str
+    gpu: str
+    host: str | None
+    index: int | None
+    metric: str
+    value: float | None
+    unit: str | None
+    labels: dict[str, str]
+
+
+class GroupAggregate(TypedDict, total=False):
+    """An aggregate of a group's readings in a step, with the fields that were asked for, and always `value` and `readings`."""
+
+    timestamp: str | None
+    host: str | None
+    gpu: str | None
+    index: int | None
+    model: str | None
+    namespace: str | None
+    pod: str | None
+    container: str | None
+    value: float | None
+    readings: int
 
 
 class Upload(TypedDict):

@@ -39,6 +39,8 @@ def environment(given: Mapping[str, str], paths: Sequence[Path], data_dir: Path 
     environ[UPLOADS] = f"{_exact(Path(environ[f'{PREFIX}SPOOL_DIR']), 'the directory')}/*.csv"
     # The API listens on loopback only, so nobody from another machine is let in.
     environ.setdefault(f"{PREFIX}API_ACCESS", "open")
+    # Nobody else exports the GPUs of these files; boards and alerts are about them.
+    environ.setdefault(f"{PREFIX}EXPORTER_GPUS", "true")
     # Celery warns of root in each worker; on one machine, on loopback, three such warnings help nobody.
     environ["PYTHONWARNINGS"] = ",".join(filter(None, [environ.get("PYTHONWARNINGS"), f"ignore:{ROOT_WARNING}"]))
     environ["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), environ.get("PATH", os.defpath)])

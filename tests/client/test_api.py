@@ -20,6 +20,7 @@ from tests.api.resources.test_uploads import rows
 
 T0 = datetime(2025, 7, 18, 20, 42, 34, tzinfo=UTC)
 UTIL = "DCGM_FI_DEV_GPU_UTIL"
+TEMPERATURE = "DCGM_FI_DEV_GPU_TEMP"
 
 
 @pytest.fixture
@@ -67,11 +68,63 @@ def test_readings_and_lists_are_frames(api: Client) -> None:
     query: dict[str, Any] = {"metrics": [UTIL], "start": T0, "step": "10s", "agg": "max"}
     values = [5.0, 15.0, 25.0, 35.0, 45.0, 49.0]
     table, frame = api.arrow("a:0", **query), api.polars("a:0", **query)
-    assert (frame["value"].to_list(), frame.columns) == (values, table.column_names)
+    assert (frame["value"].to_list(), [*frame.columns, "labels"]) == (values, table.column_names)
     latest = api.table("latest", metric=[UTIL], host="b")
     assert latest["value"].to_pylist() == [49.0, 50.0]
     groups = api.table("query", metric=UTIL, by=["host"], agg="max", start_time=T0, end_time=T0 + timedelta(minutes=1))
     assert groups["host"].to_pylist() == ["a", "b"]
+
+
+@pytest.mark.usefixtures("fleet")
+def test_a_metric_may_be_one_text_and_all_methods_share_their_words(api: Client) -> None:
+    assert api.arrow("a:0", metrics=UTIL, start=T0).num_rows == 50
+    assert api.arrow("a:0", metrics=f"{UTIL},{TEMPERATURE}", start=T0).num_rows == 100
+    with pytest.raises(ApiError, match="did you mean DCGM_FI_DEV_GPU_TEMP") as refused:
+        api.polars("a:0", metrics="GPU_TEMP")
+    assert (refused.value.code, refused.value.parameter) == ("metric_not_found", "metric")
+    words: dict[str, Any] = {"metrics": UTIL, "start": T0, "end": T0 + timedelta(minutes=1), "by": "host", "agg": "max"}
+    assert api.table("query", **words)["value"].to_pylist() == [50.0, 50.0][:2]
+    assert [row["value"] for row in api.rows("query", **words)] == [49.0 + index for index in (1, 1)]
+
+
+@pytest.mark.usefixtures("fleet")
+def test_hosts_and_metrics_are_lists_and_wrong_names_are_told(api: Client) -> None:
+    assert [host["name"] for host in api.hosts()] == ["a", "b"]
+    assert [metric["name"] for metric in api.metrics(limit=1)] == [TEMPERATURE]
+    for ask in (api.rows, api.table, lambda name: api.save("x", name)):
+        with pytest.raises(ValueError, match="did you mean 'dead-letters'"):
+            ask("dead_letters")
+
+
+@pytest.mark.usefixtures("fleet")
+def test_readings_come_as_they_are_stored(api: Client) -> None:
+    readings = list(api.live(seconds=1, metrics=[UTIL], host="b"))
+    assert [(reading["gpu"], reading["value"]) for reading in readings] == [("GPU-b0", 49.0), ("GPU-b1", 50.0)]
+    with pytest.raises(ApiError, match="host_not_found"):
+        next(api.live(host="nowhere"))
+
+
+@pytest.mark.usefixtures("fleet")
+def test_readings_of_many_gpus_are_one_table(api: Client) -> None:
+    long = api.fleet([UTIL, TEMPERATURE], start=T0)
+    assert (long.num_rows, set(long.column_names)) == (400, {"timestamp", "gpu", "metric", "value", "unit", "pod"})
+    assert set(zip(long["metric"].to_pylist(), long["pod"].to_pylist(), strict=True)) == {(UTIL, "p"), (TEMPERATURE, "")}
+    assert api.fleet(f"{UTIL},{TEMPERATURE}", start=T0, pod="p").num_rows == 200
+    assert api.fleet(UTIL, gpus="a:0,b:1", start=T0)["gpu"].unique().to_pylist() == ["GPU-a0", "GPU-b1"]
+    assert api.fleet(UTIL, start=T0, model="none").num_rows == 0
+    steps = api.fleet([UTIL, TEMPERATURE], start=T0, step=10, agg="max", host="a")
+    assert (steps.num_rows, set(steps["index"].to_pylist())) == (24, {0, 1})
+
+
+@pytest.mark.usefixtures("fleet")
+def test_a_wide_table_has_a_column_for_each_gpu(api: Client) -> None:
+    one = api.fleet(UTIL, start=T0, step="10s", agg="max", wide=True, host="b")
+    assert one.column_names == ["timestamp", "GPU-b0", "GPU-b1"]
+    assert one["GPU-b1"].to_pylist() == [6.0, 16.0, 26.0, 36.0, 46.0, 50.0]
+    both = api.fleet([UTIL, TEMPERATURE], start=T0, wide=True)
+    assert (both.num_rows, both.num_columns, both.column_names[1]) == (50, 9, f"{TEMPERATURE} GPU-a0")
+    frame = api.frame(UTIL, start=T0, step="1m", wide=True, kind="polars")
+    assert frame.columns == ["timestamp", "GPU-a0", "GPU-a1", "GPU-b0", "GPU-b1"]
 
 
 @pytest.mark.usefixtures("fleet")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import types
 from collections.abc import Iterator
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -9,8 +10,10 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import pytest
 
 from telemetry.api import create_app
-from telemetry.client import Gpu, Reading, Upload
-from telemetry.client.api import FileEncoding
+from telemetry.client import Gpu, GroupAggregate, Host, Latest, Metric, Reading, Upload
+from telemetry.client.api import Client, FileEncoding
+from telemetry.client.queries import WORDS
+from telemetry.client.resources import LISTS, checked
 from telemetry.readings.aggregates import Aggregate, Group
 from telemetry.settings import Settings
 
@@ -49,18 +52,41 @@ def of_type(hint: Any) -> Any:
     return hint
 
 
-@pytest.mark.parametrize("document", [Gpu, Reading, Upload])
+@pytest.mark.parametrize("document", [Gpu, GroupAggregate, Host, Latest, Metric, Reading, Upload])
 def test_a_document_has_the_fields_and_types_of_the_specification(document: type, specification: dict[str, Any]) -> None:
     schema = specification["components"]["schemas"][document.__name__]
     expected = {name: of_schema(field) for name, field in schema["properties"].items()}
     assert {name: of_type(hint) for name, hint in get_type_hints(document).items()} == expected
-    assert set(schema["required"]) == set(expected)
+    # The one document whose fields depend on the question.
+    assert set(schema["required"]) == ({"value", "readings"} if document is GroupAggregate else set(expected))
 
 
 def parameter(specification: dict[str, Any], path: str, name: str) -> dict[str, Any]:
     parameters = specification["paths"][f"/api/v1/{path}"]["get"]["parameters"]
     (schema,) = [each["schema"] for each in parameters if each["name"] == name]
     return dict(schema)
+
+
+def test_the_lists_are_those_of_the_specification(specification: dict[str, Any]) -> None:
+    paths = [path.removeprefix("/api/v1/") for path, methods in specification["paths"].items() if is_list(methods)]
+    assert sorted(path for path in paths if "{" not in path) == sorted(LISTS)
+    for path in paths:
+        assert checked(path.replace("{gpu}", "GPU-a0")), path
+
+
+def is_list(methods: dict[str, Any]) -> bool:
+    return "text/csv" in methods.get("get", {}).get("responses", {}).get("200", {}).get("content", {})
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("readings", "gpus/{gpu}/telemetry"), ("arrow", "gpus/{gpu}/telemetry"), ("query", "query")]
+)
+def test_what_a_method_takes_is_a_parameter_of_the_specification(method: str, path: str, specification: dict[str, Any]) -> None:
+    parameters = inspect.signature(getattr(Client, method)).parameters.values()
+    names = {WORDS.get(one.name, one.name) for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY}
+    there = {one["name"] for one in specification["paths"][f"/api/v1/{path}"]["get"]["parameters"]}
+    assert names <= there
+    assert set(WORDS.values()) <= there
 
 
 def test_the_words_of_queries_are_those_of_the_specification(specification: dict[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import os
 import re
 import subprocess
@@ -49,6 +51,8 @@ def test_every_step_of_the_walk_works(
         assert done.returncode == 0, f"{step}\n{done.stdout}\n{done.stderr}"
         said += done.stdout
     assert len(STEPS) == 5
+    sent = {row["uuid"] for row in csv.DictReader((directory / "fleet.csv").read_text().splitlines())}
+    assert {gpu["id"] for gpu in json.loads((directory / "gpus.json").read_text())["items"]} == sent
     assert '"state":"done"' in said
     assert len(re.findall(r"^\d\d:\d\d +\d+\.\d °C #+$", said, re.MULTILINE)) >= 12
     assert "timestamp,gpu,metric,value,unit,labels\n" in said

@@ -160,6 +160,14 @@ CASES = {
         {f"telemetry_gpu_reading_age_seconds{GPU}": "0+60x90"},
         ({f"telemetry_gpu_reading_age_seconds{GPU}": steady(100)},),
     ),
+    "GpuMetricsMissing": Case(
+        {STORED: "0+600x90", 'telemetry_exporter_up{part="database"}': steady(1)},
+        (
+            {STORED: "0+600x90", f"DCGM_FI_DEV_SM_CLOCK{GPU}": steady(1980)},
+            {STORED: "0+600x90", 'telemetry_exporter_up{part="gpus"}': steady(1)},
+            {STORED: steady(600)},
+        ),
+    ),
 }
 ALSO_FIRING = [
     ("CrossClusterHighLatency", {LATENCY: " ".join(["0.3 0.3 stale"] * (MINUTES // 3))}),

@@ -47,6 +47,11 @@ def schema(item: type[BaseModel]) -> pa.Schema:
     return pa.schema([(name, _type(field.annotation)) for name, field in item.model_fields.items()])
 
 
+def times(item: type[BaseModel]) -> set[str]:
+    """The names of the fields that hold times."""
+    return {name for name, field in item.model_fields.items() if _type(field.annotation) == ARROW[datetime]}
+
+
 def _type(annotation: Any) -> pa.DataType:
     plain = [option for option in get_args(annotation) if option is not type(None)] or [annotation]
     return ARROW.get(plain[0], pa.string())

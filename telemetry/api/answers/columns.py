@@ -1,8 +1,9 @@
-"""Models of rows that mirror a table: they are made of its columns, so that a new column needs no edit here."""
+"""Models of rows that are made of something else: of the columns of a table, or of some fields of another model."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel, create_model
@@ -15,3 +16,10 @@ def row_of(columns: Iterable[Any]) -> type[BaseModel]:
         plain: Any = column.type.python_type
         fields[column.name] = (plain | None if column.element.nullable else plain, ...)
     return create_model("Row", **fields)
+
+
+@lru_cache(maxsize=256)
+def narrowed(model: type[BaseModel], names: tuple[str, ...]) -> type[BaseModel]:
+    """A model with some fields of another, in the order of that one."""
+    fields: dict[str, Any] = {name: (field.annotation, field) for name, field in model.model_fields.items() if name in names}
+    return create_model(model.__name__, **fields)

@@ -13,6 +13,7 @@ from telemetry.api.core.connections import Connections
 
 TEXT = [*(MEDIA[name] for name in ("json", "ndjson", "csv")), "application/problem+json"]
 COMPRESSED = [*TEXT, "text/html", "text/css", "text/javascript"]
+METHODS = ["GET", "HEAD", "POST", "OPTIONS"]
 EXPOSED = ["ETag", "Retry-After", "X-Request-ID", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"]
 
 
@@ -31,9 +32,16 @@ def install(app: Flask) -> None:
     Compress(app)
     connections: Connections = app.extensions["connections"]
     if connections.settings.api_cors_origins:
-        CORS(app, origins=list(connections.settings.api_cors_origins), expose_headers=EXPOSED, max_age=600)
+        origins = list(connections.settings.api_cors_origins)
+        CORS(app, origins=origins, methods=METHODS, expose_headers=EXPOSED, max_age=600)
+        app.after_request(_vary_by_origin)
     # What is registered last runs first: the tag is of the answer before it is compressed.
     app.after_request(_tag)
+
+
+def _vary_by_origin(response: Response) -> Response:
+    response.vary.add("Origin")
+    return response
 
 
 def _tag(response: Response) -> Response:

@@ -5,16 +5,18 @@ Both keep the deadlines of a stream. `encodings` and `columnar` turn the rows in
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, DateTime, Engine, Row, Select, Text, cast, func, select
+from sqlalchemy import Connection, Engine, Row, Select, Text, case, cast, func, select
 
 from telemetry.api.core import deadlines
 
 FETCH_ROWS = 2000
+# Lengths of Postgres' own text of a time: in whole seconds, and in microseconds.
+SECONDS, MICROSECONDS = len("2025-07-18 20:42:34"), len("2025-07-18 20:42:34.123456")
 PIECE_BYTES = 1 << 18
 
 
@@ -39,12 +41,18 @@ def fetched(engine: Engine, statement: Select[Any], names: Sequence[str]) -> Ite
             yield documents(rows, names)
 
 
-def copied(engine: Engine, statement: Select[Any], names: Sequence[str], *, header: bool = False) -> Generator[bytes]:
-    """Rows as CSV, written by Postgres itself, which is the fastest way. No row is split between two pieces."""
+def copied(
+    engine: Engine, statement: Select[Any], names: Sequence[str], *, times: Collection[str], header: bool = False
+) -> Generator[bytes]:
+    """Rows as CSV, written by Postgres itself, which is the fastest way. No row is split between two pieces.
+
+    `times` are the columns that hold times. They are told apart by the answer's declaration, because an expression such as a
+    maximum has no type in SQLAlchemy. Their text is the one that JSON has.
+    """
     # The rows are ordered inside, where times are still times. A plain projection around them keeps their order.
     inner = statement.subquery()
     with _session(engine) as (_, driver):
-        compiled = select(*(_as_text(inner.c[name]) for name in names)).compile(
+        compiled = select(*(_time(inner.c[name]) if name in times else inner.c[name] for name in names)).compile(
             engine, compile_kwargs={"render_postcompile": True}
         )
         command = f"COPY ({compiled}) TO STDOUT (FORMAT csv, HEADER {str(header).lower()})"
@@ -60,13 +68,12 @@ def copied(engine: Engine, statement: Select[Any], names: Sequence[str], *, head
             yield bytes(piece)
 
 
-def _as_text(column: Any) -> Any:
-    """A column as CSV shows it."""
-    if isinstance(column.type, DateTime):
-        # Postgres' own text of a time, with a T in it. to_char would be slower.
-        plain = cast(func.timezone("UTC", column), Text)
-        return func.overlay(plain, "T", 11, 1).op("||")("Z").label(column.key)
-    return column
+def _time(column: Any) -> Any:
+    """A time as RFC 3339 in UTC: whole seconds, or six digits of a second."""
+    # Postgres' own text, with a T in it and the zeros that it leaves out. to_char would be slower.
+    plain = func.overlay(cast(func.timezone("UTC", column), Text), "T", 11, 1)
+    padded = case((func.length(plain) > SECONDS, func.rpad(plain, MICROSECONDS, "0")), else_=plain)
+    return padded.op("||")("Z").label(column.key)
 
 
 @contextmanager

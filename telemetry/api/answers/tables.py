@@ -61,17 +61,17 @@ def document(table: Table, connection: Connection) -> dict[str, Any]:
 
 def export(table: Table, engine: Engine, name: str) -> Response:
     """All rows, in another format than JSON. A browser saves a binary one under `name`. Raises ProblemError."""
-    names = list(table.item.model_fields)
+    names, times = list(table.item.model_fields), columnar.times(table.item)
     encoding = table.page.encoding
     match encoding:
         case "ndjson":
             pieces = encodings.ndjson(exports.fetched(engine, table.paged, names))
         case "csv":
-            pieces = exports.copied(engine, table.paged, names, header=True)
+            pieces = exports.copied(engine, table.paged, names, times=times, header=True)
         case "arrow":
-            pieces = columnar.arrow(exports.copied(engine, table.paged, names), table.item)
+            pieces = columnar.arrow(exports.copied(engine, table.paged, names, times=times), table.item)
         case "parquet":
-            pieces = columnar.parquet(exports.copied(engine, table.paged, names), table.item)
+            pieces = columnar.parquet(exports.copied(engine, table.paged, names, times=times), table.item)
         case "json":
             raise ValueError("JSON is answered by document()")
     response = _response(pieces, encodings.MEDIA[encoding])

@@ -35,7 +35,10 @@ def in_words(schema: dict[str, Any]) -> str:
         case {"type": "array", "maxItems": limit, "items": dict(items)}:
             return f"given at most {limit} times, each {in_words(items)}"
         case {"anyOf": [{"format": "date-time"}, *_]}:
-            return "a time with a zone (RFC 3339), such as 2025-07-18T20:42:34Z, or one relative to now, such as -1h"
-        case {"type": "string", "pattern": pattern} if "smhd" in pattern:
-            return "a length of time, such as 30s, 5m, 1h or 1d"
+            return (
+                "a time with a zone (RFC 3339), such as 2025-07-18T20:42:34Z, a day in UTC, such as 2025-07-18, one relative to"
+                " now, such as -1h or now-1h, or Unix time in seconds or milliseconds"
+            )
+        case {"type": "string", "pattern": pattern} if "smhdw" in pattern:
+            return "a length of time, such as 30s, 5m, 1h or 1d, or a number of seconds, such as 300"
     return f"a text of 1 to {MAX_TEXT} characters without NUL, in UTF-8"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, WithJsonSchema
@@ -13,8 +14,13 @@ MAX_OFFSET = 1_000_000_000
 MAX_ID = 2**53
 # A plus sign that was not encoded arrives as a blank: the one between the seconds of a time and its zone.
 BLANK_ZONE = re.compile(r"(:[0-9]{2}(?:\.[0-9]+)?) ([0-9]{2}:?[0-9]{2})\Z")
-RELATIVE = re.compile(r"now|-([0-9]{1,6})([smhdw])")
-STEP = re.compile(r"([1-9][0-9]{0,4})([smhd])")
+RELATIVE = re.compile(r"now|(?:now)?-([0-9]{1,6})([smhdw])")
+# Unix time as Prometheus writes it (seconds) and as Grafana does (milliseconds), from 1973 to 5138. Shorter numbers would be
+# taken for years or days.
+SINCE_1970 = re.compile(r"([0-9]{9,11}(?:\.[0-9]{1,9})?)|([0-9]{12,14})", re.ASCII)
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+STEP = re.compile(r"([1-9][0-9]{0,4})([smhdw])|([1-9][0-9]{0,7})", re.ASCII)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -37,6 +43,13 @@ def _instant(raw: Any) -> Any:
         if match := RELATIVE.fullmatch(raw):
             count, unit = match.groups()
             return datetime.now(UTC) - (timedelta(**{UNITS[unit]: int(count)}) if unit else timedelta())
+        if match := SINCE_1970.fullmatch(raw):
+            seconds, millis = match.groups()
+            return EPOCH + (
+                timedelta(microseconds=int(Decimal(seconds) * 1_000_000)) if seconds else timedelta(milliseconds=int(millis))
+            )
+        if DAY.fullmatch(raw):
+            return datetime.fromisoformat(raw).replace(tzinfo=UTC)
         # Python reads only capital T and Z; RFC 3339 allows both.
         value = datetime.fromisoformat(BLANK_ZONE.sub(r"\1+\2", raw.upper()))
         if value.tzinfo is not None:
@@ -49,8 +62,8 @@ def _instant(raw: Any) -> Any:
 def _step(raw: Any) -> Any:
     if not (match := STEP.fullmatch(raw)):
         raise ValueError
-    count, unit = match.groups()
-    return timedelta(**{UNITS[unit]: int(count)})
+    count, unit, seconds = match.groups()
+    return timedelta(**{UNITS[unit]: int(count)}) if unit else timedelta(seconds=int(seconds))
 
 
 Whole = Annotated[int, BeforeValidator(_whole)]
@@ -66,16 +79,18 @@ Instant = Annotated[
         {
             "anyOf": [
                 {"type": "string", "format": "date-time"},
-                {"type": "string", "pattern": "^(now|-[0-9]{1,6}[smhdw])$"},
+                {"type": "string", "format": "date"},
+                {"type": "string", "pattern": "^(now|(now)?-[0-9]{1,6}[smhdw])$"},
+                {"type": "string", "pattern": "^([0-9]{9,11}(\\.[0-9]{1,9})?|[0-9]{12,14})$"},
             ],
-            "examples": ["2025-07-18T20:42:34Z", "-1h"],
+            "examples": ["2025-07-18T20:42:34Z", "2025-07-18", "-1h", "now-1h", "1752871354", "1752871354000"],
         }
     ),
 ]
 Step = Annotated[
     timedelta,
     BeforeValidator(_step),
-    WithJsonSchema({"type": "string", "pattern": "^[1-9][0-9]{0,4}[smhd]$", "examples": ["5m"]}),
+    WithJsonSchema({"type": "string", "pattern": "^([1-9][0-9]{0,4}[smhdw]|[1-9][0-9]{0,7})$", "examples": ["5m", "300"]}),
 ]
 Encoding = Literal["json", "ndjson", "csv", "arrow", "parquet"]
 

@@ -32,8 +32,10 @@ class Query(BaseModel):
 class Spanned(Query):
     """A span of time."""
 
-    start_time: Instant | None = Field(None, description="first time, included: RFC 3339 with a zone, or relative as -1h")
-    end_time: Instant | None = Field(None, description="last time, included: RFC 3339 with a zone, or relative as -5m, or now")
+    start_time: Instant | None = Field(
+        None, description="first time, included: RFC 3339 with a zone, a day, Unix time, or relative as -1h"
+    )
+    end_time: Instant | None = Field(None, description="last time, included, in the same forms, or now")
 
     def model_post_init(self, context: Any) -> None:
         """Check that the ends are in order."""
@@ -87,7 +89,8 @@ def read(kind: type[Q], given: MultiDict[str, str]) -> Q:
         repeatable = get_origin(known[name].annotation) is tuple
         if len(values) > 1 and not repeatable:
             raise bad_parameter(name, f"{name} was given {len(values)} times; give it once")
-        raw[name] = values if repeatable else values[0]
+        # A list may be written with commas, too: no name of a metric or a group has one.
+        raw[name] = [part for value in values for part in value.split(",")] if repeatable else values[0]
     try:
         return kind.model_validate(raw)
     except ValidationError as error:

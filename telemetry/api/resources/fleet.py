@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 from flask import Blueprint
 from pydantic import BaseModel, Field
 
+from telemetry.api.answers.columns import narrowed
 from telemetry.api.answers.pages import Listed, Page
 from telemetry.api.answers.tables import Table
+from telemetry.api.core import lookups
 from telemetry.api.core.parameters import Step, Text, Whole
 from telemetry.api.core.queries import Spanned, Tabular
 from telemetry.api.operations import listing
@@ -23,17 +25,21 @@ blueprint = Blueprint("fleet", __name__)
 
 
 class GroupAggregate(BaseModel):
-    """An aggregate of a group's readings in a step. `timestamp` is null without steps; so is what was not grouped by."""
+    """An aggregate of a group's readings in a step. It has the fields that were asked for: `timestamp` with steps, and groups.
 
-    timestamp: datetime | None
-    host: str | None
-    gpu: str | None
-    model: str | None
-    namespace: str | None
-    pod: str | None
-    container: str | None
-    value: float | None
-    readings: int
+    A group that is null is that of the readings without such a label. With `gpu` come its host, index and model.
+    """
+
+    timestamp: datetime | None = Field(None, description="when the step begins; only with step")
+    host: str | None = None
+    gpu: str | None = None
+    index: int | None = None
+    model: str | None = None
+    namespace: str | None = None
+    pod: str | None = None
+    container: str | None = None
+    value: float | None = Field(description="the aggregate; null where JSON cannot write it, such as NaN")
+    readings: int = Field(description="how many readings it is made of")
 
 
 class FleetQuery(Spanned, Tabular):
@@ -45,7 +51,7 @@ class FleetQuery(Spanned, Tabular):
     pod: Text | None = Field(None, description="only of this pod")
     metric: Text = Field(description="the metric that is aggregated")
     agg: Aggregate = Field("avg", description="how readings become one value")
-    by: tuple[Group, ...] = Field((), max_length=6, description="a value for each of these; may be repeated")
+    by: tuple[Group, ...] = Field((), max_length=6, description="a value for each of these; repeated, or with commas between")
     step: Step | None = Field(None, description="a value for each step of this length; if not given, one for the whole span")
     top: Whole | None = Field(
         None, ge=1, le=1000, description="only so many groups, those with the largest value over the span"
@@ -62,12 +68,14 @@ class FleetQuery(Spanned, Tabular):
             return Span(end, self.end_time)
 
 
-@listing(blueprint, "/query", Listed[GroupAggregate], FleetQuery)
+@listing(blueprint, "/query", Listed[GroupAggregate], FleetQuery, codes=("host_not_found", "metric_not_found"))
 def query_fleet(query: FleetQuery, page: Page) -> Table:
     """One metric aggregated over the fleet: by groups, in steps, of the top groups alone.
 
-    Without start_time the last hour before end_time, or before now, is aggregated.
+    Without start_time the last hour before end_time, or before now, is aggregated. Where a GPU has readings of its own, those
+    of its MIG instances are left out; grouped by namespace, pod or container it is the other way round.
     """
+    lookups.check(metrics=(query.metric,), host=query.host)
     some = query.filter(SeriesFilter, gpu_id=None, metrics=(query.metric,))
     asked = fleet.Aggregation(some, query.span(), query.by, query.agg, query.step, query.top)
-    return Table(GroupAggregate, fleet.aggregate(asked), page)
+    return Table(narrowed(GroupAggregate, asked.columns), fleet.aggregate(asked), page)

@@ -48,9 +48,10 @@ class GpuQuery(Tabular):
     sort: inventory.GpuSort = Field("host", description="what they are ordered by; - reverses the order")
 
 
-@listing(blueprint, "/gpus", Counted[Gpu], GpuQuery)
+@listing(blueprint, "/gpus", Counted[Gpu], GpuQuery, codes=("host_not_found",))
 def list_gpus(query: GpuQuery, page: Page) -> Table:
     """GPUs, by host and index unless sorted otherwise."""
+    lookups.check(host=query.host)
     some = query.filter(inventory.GpuFilter)
     return Table(Gpu, inventory.gpus(some, query.sort), page, total=inventory.gpus_counted(some))
 

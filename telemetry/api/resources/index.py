@@ -1,4 +1,4 @@
-"""`/`: a list of the resources, for anyone who opens the address in a browser or with curl."""
+"""`/` and `/api/v1`: a list of the resources, for anyone who opens the address in a browser or with curl."""
 
 from __future__ import annotations
 
@@ -26,10 +26,20 @@ class Index(BaseModel):
 @operation(blueprint, "/", Index, Query, scope=None)
 def show_index(_: Query) -> dict[str, Any]:
     """The resources there are."""
+    return _index()
+
+
+@operation(blueprint, "/api/v1", Index, Query, scope=None)
+def show_api_index(_: Query) -> dict[str, Any]:
+    """The resources there are, at the address under which they stand."""
+    return _index()
+
+
+def _index() -> dict[str, Any]:
     paths = {path for path, _, _ in specification.operations(current_app)}
     return {
         "name": "telemetry",
         "docs": "/api/v1/docs",
         "specification": "/api/v1/openapi.json",
-        "resources": sorted(paths - {"/"}),
+        "resources": sorted(paths - {"/", "/api/v1"}),
     }

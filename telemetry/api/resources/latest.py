@@ -48,8 +48,9 @@ class SeriesQuery(Query):
     metric: tuple[Text, ...] = Field((), max_length=50, description="only of these metrics; may be repeated")
 
     def series(self) -> SeriesFilter:
-        """The filter. Raises ProblemError if there is no such GPU."""
-        gpu_id = None if self.gpu is None else lookups.gpu(self.gpu)["gpu_id"]
+        """The filter. Raises ProblemError if there is no such GPU, host or metric."""
+        gpu_id = None if self.gpu is None else lookups.gpu(self.gpu, "gpu")["gpu_id"]
+        lookups.check(metrics=self.metric, host=self.host)
         return self.filter(SeriesFilter, gpu_id=gpu_id, metrics=self.metric)
 
 
@@ -63,7 +64,7 @@ class LiveQuery(SeriesQuery):
     seconds: Whole = Field(deadlines.LIVE_S, ge=1, le=deadlines.LIVE_S, description="end the stream after so many seconds")
 
 
-@listing(blueprint, "/latest", Listed[Latest], LatestQuery, codes=("gpu_not_found",))
+@listing(blueprint, "/latest", Listed[Latest], LatestQuery, codes=("gpu_not_found", "host_not_found", "metric_not_found"))
 def list_latest(query: LatestQuery, page: Page) -> Table:
     """The latest reading of each series, by host, index and metric."""
     return Table(Latest, latest.latest(query.series()), page)
@@ -75,7 +76,7 @@ def list_latest(query: LatestQuery, page: Page) -> Table:
     Latest,
     LiveQuery,
     media=("text/event-stream",),
-    codes=("gpu_not_found", "too_many_streams", "too_many_series"),
+    codes=("gpu_not_found", "host_not_found", "metric_not_found", "too_many_streams", "too_many_series"),
 )
 def show_live_readings(query: LiveQuery) -> Stream:
     """Server-sent events: `reading` with the latest of each series, then with every newer one; `health` when it changes."""

@@ -63,7 +63,7 @@ class ReadingQuery(Spanned, Followed):
             raise bad_parameter("agg", "agg needs step, the length of time that each aggregate covers, such as step=5m")
 
 
-@listing(blueprint, "/gpus/<path:gpu>/telemetry", Readings, ReadingQuery, codes=("gpu_not_found",))
+@listing(blueprint, "/gpus/<path:gpu>/telemetry", Readings, ReadingQuery, codes=("gpu_not_found", "metric_not_found"))
 def list_telemetry(query: ReadingQuery, page: Page, gpu: str) -> Table:
     """The readings of one GPU in order of time, ties in order of metric and series.
 
@@ -73,6 +73,7 @@ def list_telemetry(query: ReadingQuery, page: Page, gpu: str) -> Table:
     row = lookups.gpu(gpu)
     page = page.about(row["id"])
     place = page.after(ENDS)
+    lookups.check(metrics=query.metric)
     asked = readings.GpuReadings(
         gpu_id=row["gpu_id"],
         gpu=row["id"],

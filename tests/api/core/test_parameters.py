@@ -46,8 +46,50 @@ def test_times_are_those_of_rfc_3339(raw: str) -> None:
 
 
 def test_times_may_be_relative() -> None:
-    for raw, back in (("now", timedelta()), ("-90s", timedelta(seconds=90)), ("-2w", timedelta(weeks=2))):
+    for raw, back in (
+        ("now", timedelta()),
+        ("-90s", timedelta(seconds=90)),
+        ("now-1h", timedelta(hours=1)),
+        ("-2w", timedelta(weeks=2)),
+    ):
         assert abs(datetime.now(UTC) - back - value("time", raw)) < timedelta(seconds=5)
+
+
+@pytest.mark.parametrize(
+    ("raw", "time"),
+    [
+        ("1752871354", datetime(2025, 7, 18, 20, 42, 34, tzinfo=UTC)),
+        ("1752871354.5", datetime(2025, 7, 18, 20, 42, 34, 500_000, tzinfo=UTC)),
+        ("1752871354000", datetime(2025, 7, 18, 20, 42, 34, tzinfo=UTC)),
+        ("1752871354123", datetime(2025, 7, 18, 20, 42, 34, 123_000, tzinfo=UTC)),
+        ("2025-07-18", datetime(2025, 7, 18, tzinfo=UTC)),
+        ("100000000", datetime(1973, 3, 3, 9, 46, 40, tzinfo=UTC)),
+    ],
+)
+def test_times_may_be_those_of_prometheus_and_grafana_and_days(raw: str, time: datetime) -> None:
+    assert value("time", raw) == time
+
+
+@pytest.mark.parametrize("raw", ["2025", "20250718", "1752871354000000", "1e9", "-1752871354", "\u0661752871354", "2025-02-30"])
+def test_a_number_or_a_day_that_may_mean_something_else_is_refused(raw: str) -> None:
+    assert detail("time", raw).startswith("time must be a time with a zone")
+
+
+def test_steps_may_be_seconds_or_weeks() -> None:
+    assert (value("step", "300"), value("step", "86400"), value("step", "2w")) == (
+        timedelta(minutes=5),
+        timedelta(days=1),
+        timedelta(weeks=2),
+    )
+    for raw in ("0", "1.5", "-300", "300 s", "5M", "123456789"):
+        assert detail("step", raw).startswith("step must be a length of time")
+
+
+def test_texts_of_a_list_may_stand_between_commas() -> None:
+    assert value("many", "a,b") == ("a", "b")
+    assert detail("many", "a,b,c").startswith("many must be given at most 2 times")
+    assert detail("many", "a,").startswith("many must be given at most 2 times, each a text")
+    assert value("text", "a,b") == "a,b"
 
 
 def test_numbers_texts_and_steps() -> None:
@@ -65,7 +107,7 @@ def test_numbers_texts_and_steps() -> None:
         ("text", "\ud800", "text must be a text of 1 to 500 characters without NUL, in UTF-8"),
         ("time", "2025-07-18T20:42:34", "time must be a time with a zone (RFC 3339), such as 2025-07-18T20:42:34Z"),
         ("time", "-999999w", "time must be a time with a zone"),
-        ("step", "0s", "step must be a length of time, such as 30s, 5m, 1h or 1d"),
+        ("step", "0s", "step must be a length of time, such as 30s, 5m, 1h or 1d, or a number of seconds, such as 300"),
         ("agg", "mean", "agg must be avg, min, max, sum, last, count, p50, p95 or p99"),
     ],
 )

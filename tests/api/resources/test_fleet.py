@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
@@ -138,7 +139,7 @@ def test_page_and_page_size_are_offset_and_limit(client: FlaskClient) -> None:
     ("path", "query", "parameter"),
     [
         (PATH, "step=0s", "step"),
-        (PATH, "step=5", "step"),
+        (PATH, "step=5y", "step"),
         (PATH, "agg=avg", "agg"),
         (PATH, "step=5m&agg=mean", "agg"),
         ("batches", "cursor=x", "cursor"),
@@ -229,14 +230,70 @@ SPAN = {"metric": UTIL, "start_time": T0.isoformat(), "end_time": (T0 + timedelt
 @pytest.mark.usefixtures("fleet")
 def test_the_fleet_is_aggregated_by_groups(client: FlaskClient) -> None:
     found = get(client, "query", **SPAN, by=["host"], agg="max")["items"]
-    assert [(row["host"], row["gpu"], row["value"], row["readings"]) for row in found] == [
-        ("a", None, 50.0, 100),
-        ("b", None, 50.0, 100),
-    ]
-    whole = get(client, "query", **SPAN)["items"]
-    assert [(row["timestamp"], row["value"], row["readings"]) for row in whole] == [(None, 25.0, 200)]
+    assert found == [{"host": host, "value": 50.0, "readings": 100} for host in "ab"]
+    assert get(client, "query", **SPAN)["items"] == [{"value": 25.0, "readings": 200}]
     assert get(client, "query", **SPAN, model="H100")["items"][0]["readings"] == 100
     assert get(client, "query", metric=UTIL)["items"] == []
+
+
+@pytest.mark.usefixtures("fleet")
+def test_an_answer_has_the_columns_that_were_asked_for_in_every_format(client: FlaskClient) -> None:
+    """A null is then a group without the label, and never a group that nobody asked for."""
+    for by, step, columns in (
+        ("gpu", "1m", "timestamp,host,gpu,index,model,value,readings"),
+        ("pod,namespace", "", "namespace,pod,value,readings"),
+        ("container", "300", "timestamp,container,value,readings"),
+    ):
+        query = {**SPAN, "by": by} | ({"step": step} if step else {})
+        rows = get(client, "query", **query)["items"]
+        assert list(rows[0]) == columns.split(",")
+        text_ = client.get("/api/v1/query", query_string={**query, "format": "csv"}).text
+        assert text_.partition("\n")[0] == columns
+        stream = client.get("/api/v1/query", query_string={**query, "format": "arrow"}).data
+        table = pa.ipc.open_stream(stream).read_all()
+        assert (table.column_names, table.num_rows) == (columns.split(","), len(rows))
+    first = get(client, "query", **SPAN, by="gpu", agg="count")["items"][0]
+    assert first == {"host": "a", "gpu": "GPU-a0", "index": 0, "model": "H100", "value": 50.0, "readings": 50}
+
+
+@pytest.mark.usefixtures("fleet")
+def test_several_names_may_stand_between_commas(client: FlaskClient) -> None:
+    temperature = "DCGM_FI_DEV_GPU_TEMP"
+    both = get(client, PATH, metric=[UTIL, temperature])
+    assert get(client, PATH, metric=f"{UTIL},{temperature}")["items"] == both["items"]
+    assert get(client, "query", **SPAN, by="host,model") == get(client, "query", **SPAN, by=["model", "host"])
+    assert len(get(client, "latest", metric=f"{temperature},{UTIL}")["items"]) == 8
+
+
+@pytest.mark.usefixtures("fleet")
+@pytest.mark.parametrize(
+    ("path", "query", "code", "parameter", "meant"),
+    [
+        (PATH, {"metric": "GPU_TEMP"}, "metric_not_found", "metric", "DCGM_FI_DEV_GPU_TEMP"),
+        (PATH, {"metric": [UTIL, "dcgm_fi_dev_gpu_util"]}, "metric_not_found", "metric", UTIL),
+        ("latest", {"metric": f"{UTIL},DCGM_FI_DEV_GPU_UTILL"}, "metric_not_found", "metric", UTIL),
+        ("live", {"metric": "NOPE"}, "metric_not_found", "metric", None),
+        ("query", {"metric": "D"}, "metric_not_found", "metric", "DCGM_FI_DEV_GPU_TEMP"),
+        ("query", {"metric": UTIL, "host": "A"}, "host_not_found", "host", "a"),
+        ("gpus", {"host": "nowhere"}, "host_not_found", "host", None),
+        ("latest", {"gpu": "a:7"}, "gpu_not_found", "gpu", "a:"),
+        ("latest", {"gpu": "GPU-a"}, "gpu_not_found", "gpu", "GPU-a0"),
+        ("gpus/gpu-a1", {}, "gpu_not_found", None, "GPU-a1"),
+        (f"metrics/{UTIL}_", {}, "metric_not_found", None, UTIL),
+        ("hosts/aa", {}, "host_not_found", None, "a"),
+        ("gpus/a\tb", {}, "gpu_not_found", None, None),
+    ],
+)
+def test_a_name_that_does_not_exist_is_named_with_those_it_may_mean(
+    client: FlaskClient, path: str, query: dict[str, Any], code: str, parameter: str | None, meant: str | None
+) -> None:
+    answer = client.get(f"/api/v1/{path}", query_string=query)
+    problem = answer.get_json()
+    assert (answer.status_code, problem["code"], problem.get("parameter")) == (404, code, parameter), answer.text
+    if meant is None:
+        assert "did you mean" not in problem["detail"]
+    else:
+        assert f"did you mean {meant}" in problem["detail"]
 
 
 @pytest.mark.usefixtures("fleet")

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import CTE, Select, Text, cast, desc, literal, select, true
+from sqlalchemy import CTE, ColumnElement, Select, Text, cast, desc, literal, select, true
 
 from telemetry.readings.aggregates import Aggregate
 from telemetry.store.models import Metric, Sample, Series
 from telemetry.store.read.filters import among
 from telemetry.store.read.history.aggregates import aggregated, step_start
-from telemetry.store.read.history.selection import Span
+from telemetry.store.read.history.mig import counted_once
+from telemetry.store.read.history.selection import SeriesFilter, Span
 from telemetry.store.read.places import Order, Place
 
 
@@ -62,8 +63,8 @@ def readings(asked: GpuReadings, rows_needed: int | None = None) -> Select[Any]:
 
 
 def steps(asked: GpuReadings, step: timedelta, aggregate: Aggregate) -> Select[Any]:
-    """One row for each step and metric that has readings, aggregated over all series of the metric."""
-    series = _series(asked)
+    """One row for each step and metric that has readings, aggregated over all series of the metric (MIG: see `mig`)."""
+    series = _series(asked, counted_once(SeriesFilter(), asked.span))
     start = step_start(step)
     aggregates = (
         select(start, series.c.metric, aggregated(aggregate).label("value"), series.c.unit)
@@ -87,12 +88,12 @@ def steps(asked: GpuReadings, step: timedelta, aggregate: Aggregate) -> Select[A
     return rows.order_by(desc(time) if asked.order == "desc" else time, aggregates.c.metric)
 
 
-def _series(asked: GpuReadings) -> CTE:
+def _series(asked: GpuReadings, *more: ColumnElement[bool]) -> CTE:
     # Materialised, so that labels become text once for each series and not for each row.
     return (
         select(Series.id, Metric.name.label("metric"), Metric.unit, cast(Series.labels, Text).label("labels"))
         .join(Metric)
-        .where(Series.gpu_id == asked.gpu_id, *among(Metric.name, asked.metrics))
+        .where(Series.gpu_id == asked.gpu_id, *among(Metric.name, asked.metrics), *more)
         .cte("selected")
         .prefix_with("MATERIALIZED")
     )
