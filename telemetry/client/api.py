@@ -134,7 +134,7 @@ class Client:
         return self._session.rows("query", query)
 
     def rows(self, resource: str, **query: Any) -> Iterator[dict[str, Any]]:
-        """The rows of any other list: hosts, metrics, edges, sources, batches, quarantine, dead-letters, audit."""
+        """The rows of any other list: hosts, metrics, edges, sources, batches, quarantine, conflicts, dead-letters, audit."""
         return self._session.rows(resource, query)
 
     def stats(self) -> dict[str, Any]:
