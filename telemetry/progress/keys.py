@@ -59,7 +59,13 @@ EXPECTED = Key(
     ("streamer",),
     ("exporter",),
 )
-SOURCES = Key("{p}:sources:{edge}", "set", "ids of the sources of an edge", ("streamer",), ("streamer", "exporter", "commands"))
+SOURCES = Key(
+    "{p}:sources:{edge}",
+    "set",
+    "ids of the sources of an edge",
+    ("streamer", "commands"),
+    ("streamer", "exporter", "commands"),
+)
 SOURCE = Key(
     "{p}:source:{edge}:{id}",
     "hash",
@@ -92,7 +98,7 @@ LOST = Key(
     "{p}:lost:{edge}",
     "zset",
     "lost ranges of an edge (JSON) → when each was recorded, in s; the latest 1,000; expires",
-    ("streamer",),
+    ("streamer", "commands"),
     ("exporter", "commands"),
 )
 EPOCH = Key(
