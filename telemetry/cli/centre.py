@@ -5,7 +5,7 @@ An edge may have no driver for the database: then this module cannot be imported
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TypeVar
 
@@ -25,9 +25,9 @@ def now(settings: Settings) -> datetime | None:
     return _asked(settings, settled.now)
 
 
-def counts(settings: Settings, batch_ids: Collection[str], since: datetime) -> Settled | None:
-    """What became of batches of this edge, by their ids; None if the database cannot tell of all of them."""
-    return _asked(settings, lambda connection: settled.settled(connection, settings.edge, batch_ids, since))
+def counts(settings: Settings, copies: Mapping[str, int], since: datetime) -> Settled | None:
+    """What became of batches of this edge, see `settled`; None if the database cannot tell of all of them."""
+    return _asked(settings, lambda connection: settled.settled(connection, settings.edge, copies, since))
 
 
 def _asked(settings: Settings, ask: Callable[[Connection], _T]) -> _T | None:

@@ -100,7 +100,7 @@ def _streamed(
             try:
                 _run(streamer, files, expected, wait=wait, deadline=deadline_s, quiet=quiet)
                 streams = list(streamer.streams.values())
-                counts = ledger.counts(published.batch_ids) if ledger else NO_COUNTS
+                counts = ledger.counts(published.copies()) if ledger else NO_COUNTS
                 seconds = time.monotonic() - started_s
                 done = outcome(files, streams, counts, seconds=seconds, committed=wait)
             finally:

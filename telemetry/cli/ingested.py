@@ -23,19 +23,23 @@ from telemetry.streamer.stream import Stream
 
 @dataclass(slots=True)
 class Published:
-    """Publishes messages, and keeps the ids of their batches."""
+    """Publishes messages, and keeps the ids of their batches, each with the sources that had it."""
 
     publish: Publish
-    batch_ids: set[str] = field(default_factory=set)
+    _sources: dict[str, set[str]] = field(default_factory=dict)
 
     def __call__(self, messages: Iterable[Message]) -> None:
         """Publish messages."""
         self.publish(self._noted(messages))
 
+    def copies(self) -> dict[str, int]:
+        """How many sources had each batch: files of the same bytes have the same batches."""
+        return {batch_id: len(sources) for batch_id, sources in self._sources.items()}
+
     def _noted(self, messages: Iterable[Message]) -> Iterator[Message]:
         for header, payload in messages:
             if not header["batch_id"].startswith(PROBE):
-                self.batch_ids.add(header["batch_id"])
+                self._sources.setdefault(header["batch_id"], set()).add(header["source"]["id"])
             yield header, payload
 
 
@@ -47,9 +51,9 @@ class Ledger:
         self._centre = _centre()
         self._since: datetime | None = self._centre.now(settings) if self._centre else None
 
-    def counts(self, batch_ids: set[str]) -> dict[str, int | None]:
+    def counts(self, copies: dict[str, int]) -> dict[str, int | None]:
         """Readings by class; None for each if it cannot tell."""
-        settled = self._centre.counts(self._settings, batch_ids, self._since) if self._centre and self._since else None
+        settled = self._centre.counts(self._settings, copies, self._since) if self._centre and self._since else None
         return asdict(settled) if settled else dict.fromkeys(("new", "known", "conflict"))
 
 

@@ -73,6 +73,16 @@ def test_what_became_of_the_rows_is_told(start_collector: Callable[[], object], 
     assert "\n1 reading had another value than the stored one, which stays" in telemetry("ingest", file).stdout
 
 
+def test_of_two_files_of_the_same_bytes_one_is_known(
+    start_collector: Callable[[], object], telemetry: Run, tmp_path: Path, file: Path
+) -> None:
+    copy = tmp_path / "copy.csv"
+    copy.write_bytes(file.read_bytes())
+    start_collector()
+    classes = json.loads(telemetry("ingest", "--json", "--timeout", "60", file, copy).stdout)
+    assert [classes[name] for name in ("rows", *CLASSES)] == [12, 6, 6, 0, 0, 0, 0]
+
+
 @pytest.mark.parametrize("content", ["time, index\n1, 0\n2, 0\n", "\0\n\n", "one line"])
 def test_a_file_of_which_nothing_was_read_is_no_success(
     start_collector: Callable[[], object], telemetry: Run, tmp_path: Path, content: str, file: Path

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,9 +12,11 @@ NOW = text("SELECT clock_timestamp()")
 SETTLED = text("""
     SELECT count(*) AS batches,
            coalesce(sum(stored) FILTER (WHERE committed_at >= :since), 0) AS new,
-           coalesce(sum(duplicate), 0) + coalesce(sum(stored) FILTER (WHERE committed_at < :since), 0) AS known,
-           coalesce(sum(conflict), 0) AS conflict
-    FROM batches JOIN unnest(CAST(:batch_ids AS text[])) AS k (batch_id) USING (batch_id) WHERE edge = :edge
+           coalesce(sum(copies * (stored + duplicate)), 0)
+               - coalesce(sum(stored) FILTER (WHERE committed_at >= :since), 0) AS known,
+           coalesce(sum(copies * conflict), 0) AS conflict
+    FROM batches JOIN unnest(CAST(:batch_ids AS text[]), CAST(:copies AS integer[])) AS k (batch_id, copies) USING (batch_id)
+    WHERE edge = :edge
 """)
 
 
@@ -33,11 +35,12 @@ def now(connection: Connection) -> datetime:
     return moment
 
 
-def settled(connection: Connection, edge: str, batch_ids: Collection[str], since: datetime) -> Settled | None:
+def settled(connection: Connection, edge: str, copies: Mapping[str, int], since: datetime) -> Settled | None:
     """What became of the batches of an edge; None if the ledger does not have all of them.
 
+    `copies` says by batch id how many files had it: files of the same bytes have the same batches, and one of them is stored.
     A batch that the ledger had before `since` was not stored again: what it stored then is known.
     """
-    given = {"edge": edge, "batch_ids": list(batch_ids), "since": since}
+    given = {"edge": edge, "batch_ids": list(copies), "copies": list(copies.values()), "since": since}
     row = connection.execute(SETTLED, given).one()
-    return Settled(int(row.new), int(row.known), int(row.conflict)) if row.batches == len(batch_ids) else None
+    return Settled(int(row.new), int(row.known), int(row.conflict)) if row.batches == len(copies) else None

@@ -23,9 +23,10 @@ def test_what_was_stored_before_is_known(engine: Engine) -> None:
         connection.execute(BATCH, {"batch_id": "before", "stored": 4, "duplicate": 2, "conflict": 1})
         since = now(connection)
         connection.execute(BATCH, {"batch_id": "new", "stored": 5, "duplicate": 1, "conflict": 3})
-        assert settled(connection, "e/n", {"before", "new"}, since) == Settled(new=5, known=7, conflict=4)
-        assert settled(connection, "e/n", {"before"}, since) == Settled(new=0, known=6, conflict=1)
-        assert settled(connection, "e/n", set(), since) == Settled(new=0, known=0, conflict=0)
+        assert settled(connection, "e/n", {"before": 1, "new": 1}, since) == Settled(new=5, known=7, conflict=4)
+        assert settled(connection, "e/n", {"before": 1, "new": 3}, since) == Settled(new=5, known=6 + 10 + 3, conflict=10)
+        assert settled(connection, "e/n", {"before": 1}, since) == Settled(new=0, known=6, conflict=1)
+        assert settled(connection, "e/n", {}, since) == Settled(new=0, known=0, conflict=0)
 
 
 def test_a_ledger_that_does_not_have_all_of_them_tells_nothing(engine: Engine) -> None:
@@ -33,5 +34,5 @@ def test_a_ledger_that_does_not_have_all_of_them_tells_nothing(engine: Engine) -
         connection = plain.execution_options(isolation_level="AUTOCOMMIT")
         since = now(connection)
         connection.execute(BATCH, {"batch_id": "new", "stored": 5, "duplicate": 0, "conflict": 0})
-        assert settled(connection, "e/n", {"new", "another"}, since) is None
-        assert settled(connection, "other/n", {"new"}, since) is None
+        assert settled(connection, "e/n", {"new": 1, "another": 1}, since) is None
+        assert settled(connection, "other/n", {"new": 1}, since) is None
