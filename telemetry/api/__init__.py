@@ -17,6 +17,7 @@ from telemetry.api.guards import limits
 from telemetry.api.resources import (
     audit_log,
     batches,
+    conflicts,
     deadletters,
     docs,
     edges,
@@ -49,6 +50,7 @@ RESOURCES = (
     sources,
     batches,
     quarantine,
+    conflicts,
     deadletters,
     audit_log,
     uploads,

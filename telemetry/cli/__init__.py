@@ -1,8 +1,9 @@
 """The `telemetry` command.
 
 Each subcommand is a module of its own name, imported when it is called, as an edge lacks some libraries: `up`, `simulate`,
-`ingest`, `verify`, `status`, `apikey`, `deadletter`, `rewind`, `exporter`, `systemd` and `db`. `session` gives them settings
-and the broker, `database` the database. `data_dir` is an option of all.
+`ingest`, `verify`, `status`, `apikey`, `deadletter`, `forget`, `rewind`, `exporter`, `systemd` and `db`. `session` gives them
+settings and the broker, `database` the database. `data_dir` is an option of all. `files` are what `ingest` and `verify` are
+given. `ingested` tells what `ingest` has done, by the ledger if `centre` reaches it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ COMMANDS = {
     "status": "Show edges, sources, queue, workers and rates.",
     "apikey": "Create, list and revoke keys of the API.",
     "deadletter": "Look at messages that could not be stored, retry them, or drop them.",
+    "forget": "Forget sources that are of no interest any more.",
     "rewind": "Set the edges back to what the ledger of a restored database holds.",
     "exporter": "Serve metrics of queue, sources, ledger and database.",
     "systemd": "Write systemd units for an edge.",

@@ -9,7 +9,6 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 import kombu.exceptions
@@ -17,8 +16,11 @@ import redis
 
 from telemetry import garbage
 from telemetry.celery import make_app
+from telemetry.cli.files import Spool, paths_argument, regular
+from telemetry.cli.ingested import Ingested, Ledger, Published, outcome
 from telemetry.cli.session import connected, data_dir_option, json_option, load_settings
 from telemetry.readings.digests import source_id
+from telemetry.settings import Settings
 from telemetry.streamer.batching import TYPICAL_ROW_BYTES
 from telemetry.streamer.publish import publisher
 from telemetry.streamer.source import SourceFile
@@ -35,11 +37,13 @@ OUTAGE_PAUSE_S = 0.5
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT_BYTES, LARGEST_BYTES = 256 << 20, 32 << 20
 GARBAGE_OBJECTS = 50_000
+# Asked of nobody, where it does not wait for the commits.
+NO_COUNTS: dict[str, int | None] = dict.fromkeys(("new", "known", "conflict"))
 OUTAGES = (redis.ConnectionError, redis.TimeoutError, redis.OutOfMemoryError, kombu.exceptions.OperationalError)
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@paths_argument
 @click.option("--wait/--no-wait", default=True, help="Wait until all is committed (default), or only until all is published.")
 @click.option(
     "--timeout",
@@ -58,8 +62,11 @@ def ingest(
     """Stream files once through the broker to the collectors, to the last row, and exit 0 when all is committed.
 
     Every row is read and published again at each call; what is stored already is not stored twice. A last line
-    without a line end is read. Rows that are no readings end in quarantine: `telemetry verify` counts every class.
-    Exits 1 if batches could not be stored and are dead letters now, or the time was up.
+    without a line end is read. It says how many readings were new, how many the database had, and how many rows went to
+    quarantine, by reason. Exits 1 if a file was not read (no format knows its header), readings have another value than
+    the stored ones, batches are dead letters now, or the time was up.
+
+    Of a directory it takes the files named *.csv. What comes through a pipe (- or <(…)) is written to a file first.
 
     \b
     telemetry ingest /var/dumps/*.csv
@@ -70,31 +77,43 @@ def ingest(
     settings = replace(settings, edge=edge, sources=(), loop_mode=False, batch_size=batch_size, catch_up_size=1)
     # Several batches must be under way, however large they are.
     settings = replace(settings, window_bytes=max(settings.window_bytes, WINDOW_BATCHES * batch_size * TYPICAL_ROW_BYTES))
-    resolved = sorted({path.resolve() for path in paths})
-    started = time.monotonic()
-    deadline = started + timeout_s if timeout_s else None
+    with Spool() as spool:
+        files = sorted({path.resolve() for path in regular(paths, spool)})
+        done = _streamed(settings, files, spool, wait=wait, timeout_s=timeout_s, quiet=as_json)
+    click.echo(json.dumps(done.as_json()) if as_json else done.text())
+    sys.exit(0 if done.is_success else 1)
+
+
+def _streamed(
+    settings: Settings, files: list[Path], spool: Spool, *, wait: bool, timeout_s: float | None, quiet: bool
+) -> Ingested:
+    """Stream files to their ends, and learn what became of their rows. What was spooled goes once the database has it."""
+    started_s = time.monotonic()
+    deadline_s = started_s + timeout_s if timeout_s else None
     try:
         with connected(settings) as client:
             client.ping()
-            streamer = Streamer(settings, client, publisher(make_app(settings), settings), final=True)
-            expected = _begin_anew(streamer, resolved)
+            ledger = Ledger(settings) if wait else None
+            published = Published(publisher(make_app(settings), settings))
+            streamer = Streamer(settings, client, published, final=True)
+            expected = _begin_anew(streamer, files)
             try:
-                _run(streamer, resolved, expected, wait=wait, deadline=deadline, quiet=as_json)
+                _run(streamer, files, expected, wait=wait, deadline=deadline_s, quiet=quiet)
                 streams = list(streamer.streams.values())
+                counts = ledger.counts(published.copies()) if ledger else NO_COUNTS
+                seconds = time.monotonic() - started_s
+                done = outcome(files, streams, counts, seconds=seconds, committed=wait)
             finally:
                 streamer.close()
+            if done.is_success and wait:
+                for stream in streams:
+                    if stream.source.path in spool.files:
+                        # No streamer will find it again.
+                        streamer.claims.forget(stream.source_id)
+                spool.remove()
     except kombu.exceptions.OperationalError as error:
         raise click.ClickException(f"cannot reach the broker: {error}") from None
-    done = {
-        "files": len(resolved),
-        "rows": sum(stream.tally.rows_read for stream in streams),
-        "seconds": round(time.monotonic() - started, 3),
-        "committed": wait,
-        "dead_rows": sum(stream.tally.dead_rows for stream in streams),
-        "dead_batches": sum(stream.tally.dead_batches for stream in streams),
-    }
-    click.echo(json.dumps(done) if as_json else _text(done))
-    sys.exit(1 if done["dead_batches"] else 0)
+    return done
 
 
 def _prepare_for_bulk() -> None:
@@ -105,14 +124,6 @@ def _prepare_for_bulk() -> None:
     if hasattr(libc, "mallopt"):
         libc.mallopt(M_MMAP_THRESHOLD, LARGEST_BYTES)
         libc.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
-
-
-def _text(done: dict[str, Any]) -> str:
-    became = "committed" if done["committed"] else "published"
-    text = f"{done['rows']:,} rows of {done['files']} files {became} in {done['seconds']} s"
-    if done["dead_batches"]:
-        text += f"; {done['dead_rows']:,} of them in {done['dead_batches']:,} batches are DEAD: see telemetry deadletter list"
-    return text
 
 
 def _begin_anew(streamer: Streamer, paths: list[Path]) -> set[str]:

@@ -18,6 +18,7 @@ import click
 import psycopg
 from sqlalchemy.exc import SQLAlchemyError
 
+from telemetry.cli.files import paths_argument, regular
 from telemetry.cli.session import data_dir_option, json_option, load_settings
 from telemetry.settings import Settings
 from telemetry.store.engine import make_engine
@@ -30,17 +31,20 @@ TEXT_WIDTH = 120
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH…", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@paths_argument
+@click.option("--allow-extra", is_flag=True, help="Readings that only other files have are no difference.")
 @json_option
 @data_dir_option
-def verify(paths: tuple[Path, ...], as_json: bool, data_dir: Path | None) -> None:
+def verify(paths: tuple[Path, ...], allow_extra: bool, as_json: bool, data_dir: Path | None) -> None:
     """Compare files with the database, row by row.
 
-    Exits 0 if every row is stored, a duplicate of a stored one, blank, or in quarantine, and the database has no other
-    samples of the same series and span; exits 1 otherwise.
+    Exits 0 if every reading is stored, a duplicate of a stored one, blank, or in quarantine, and the database has no other
+    samples of the same series and span. Exits 1 otherwise: if readings are missing, dead, or in conflict with a stored
+    value, if a file was not read as no format knows its header, or if the database has more. Overlapping files have
+    readings of each other's span: give them together, or use --allow-extra. Of a directory, the files named *.csv count.
     """
     try:
-        outcome = examine(load_settings(data_dir), paths)
+        outcome = examine(load_settings(data_dir), regular(paths))
     except (SQLAlchemyError, psycopg.Error) as error:
         reasons = str(getattr(error, "orig", None) or error).strip().splitlines() or ["no reason given"]
         raise click.ClickException(f"the database cannot be read: {reasons[0]}") from None
@@ -48,8 +52,8 @@ def verify(paths: tuple[Path, ...], as_json: bool, data_dir: Path | None) -> Non
         raise click.ClickException(f"a file cannot be read: {error}") from None
     for path in outcome.replayed:
         click.echo(f"{path}: stored by replays only, which give its rows other times; ingest it first", err=True)
-    click.echo(json.dumps(in_full(outcome)) if as_json else report(outcome))
-    sys.exit(0 if outcome.agrees else 1)
+    click.echo(json.dumps(in_full(outcome)) if as_json else report(outcome, allow_extra=allow_extra))
+    sys.exit(1 if outcome.differences(allow_extra=allow_extra) or outcome.replayed else 0)
 
 
 def examine(settings: Settings, paths: Sequence[Path]) -> Outcome:
@@ -68,28 +72,47 @@ def examine(settings: Settings, paths: Sequence[Path]) -> Outcome:
 def in_full(outcome: Outcome) -> dict[str, Any]:
     """The counts for programs, and everything else that the verdict rests on."""
     examples = [{**asdict(example), "path": example.path and str(example.path)} for example in outcome.examples]
-    return {**outcome.counts, "replayed": [str(path) for path in outcome.replayed], "examples": examples}
+    return {
+        **outcome.counts,
+        "reasons": outcome.reasons,
+        "replayed": [str(path) for path in outcome.replayed],
+        "others": list(outcome.others),
+        "examples": examples,
+    }
 
 
-def report(outcome: Outcome) -> str:
+def report(outcome: Outcome, *, allow_extra: bool = False) -> str:
     """The counts as an aligned table, the first differences, and the verdict."""
     width = max(len(f"{count:,}") for count in outcome.counts.values())
     lines = [f"{name:<12}{count:>{width},}" for name, count in outcome.counts.items()]
     if outcome.examples:
         lines += ["", "differences, the first of them:", *(f"  {_shown(example)}" for example in outcome.examples)]
-    wrong = [f"{outcome.counts[name]:,} {name}" for name in ("missing", "dead", "extra") if outcome.counts[name]]
+    if outcome.others:
+        lines += ["", "sources that may have brought what is extra:", *(f"  {_printable(other)}" for other in outcome.others)]
+    return "\n".join([*lines, "", _verdict(outcome, allow_extra=allow_extra)])
+
+
+def _verdict(outcome: Outcome, *, allow_extra: bool) -> str:
+    wrong = [f"{count:,} {name}" for name, count in outcome.differences(allow_extra=allow_extra).items()]
     wrong += ["replays only"] if outcome.replayed else []
-    lines += [
-        "",
-        f"differences found: {', '.join(wrong)}" if wrong else "the database holds exactly what the files say",
-    ]
-    return "\n".join(lines)
+    quarantined = outcome.counts["quarantined"]
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in outcome.reasons.items())
+    if wrong:
+        return f"differences found: {', '.join(wrong)}" + (f"; {quarantined:,} in quarantine: {reasons}" if quarantined else "")
+    if quarantined:
+        return f"the database holds all of the files, but {quarantined:,} in quarantine, which are no readings: {reasons}"
+    if outcome.counts["extra"]:
+        return f"the database holds all that the files say, and {outcome.counts['extra']:,} readings more"
+    return "the database holds exactly what the files say"
 
 
 def _shown(example: Example) -> str:
     where = f"{example.path}:{example.line}" if example.path else "database"
-    clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in example.text[:TEXT_WIDTH])
-    return f"{where}: {example.reason}: {clean}"
+    return f"{where}: {example.reason}: {_printable(example.text[:TEXT_WIDTH])}"
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 @contextmanager

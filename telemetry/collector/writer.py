@@ -1,4 +1,4 @@
-"""Stores batches in one transaction: ledger, samples, quarantine, or nothing.
+"""Stores batches in one transaction: ledger, samples, conflicts, quarantine, or nothing.
 
 The SQL is `telemetry.store.write`'s. What becomes of a batch that cannot be stored is decided by `persist`.
 """
@@ -22,6 +22,7 @@ from telemetry.readings import wire
 from telemetry.settings import Settings
 from telemetry.store.partitions import Partitions
 from telemetry.store.write import ledger, samples
+from telemetry.store.write.conflicts import Origin
 from telemetry.store.write.series_ids import SeriesIds
 from telemetry.store.write.source_ids import SourceIds
 
@@ -96,7 +97,8 @@ class BatchWriter:
             if not ledger.enter(connection, batches, source_ids, arranged.expected):
                 transaction.rollback()
                 return RolledBack.IN_LEDGER
-            counts = samples.write(_driver(connection), arranged)
+            origins = [Origin(*pair) for pair in zip(source_ids, (batch.batch_id for batch in batches), strict=True)]
+            counts = samples.write(_driver(connection), arranged, origins)
             wrong = np.flatnonzero(~counts.same_as(arranged.expected)).tolist()
             if wrong:
                 ledger.correct(connection, batches, counts, wrong)

@@ -76,6 +76,17 @@ RELEASE = """
 if redis.call('HGET', KEYS[1], 'token') == ARGV[1] then redis.call('HSET', KEYS[1], 'lease_until_ms', 0) end
 """
 
+# KEYS: source, acks, sources. ARGV: source id. Answers who holds it, if somebody does.
+FORGET = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local held = redis.call('HMGET', KEYS[1], 'owner', 'lease_until_ms')
+if held[1] and tonumber(held[2] or 0) > now then return held[1] end
+redis.call('DEL', KEYS[1], KEYS[2])
+redis.call('SREM', KEYS[3], ARGV[1])
+return false
+"""
+
 # KEYS: expected, sources. ARGV: edge, patience in ms, remember in s.
 EXPECT = """
 local time = redis.call('TIME')
@@ -176,6 +187,13 @@ class Claims:
     def signals(self, source_ids: Iterable[str]) -> reading.Signals:
         """What the broker says of some sources: see `reading.signals`."""
         return reading.signals(self._client, self._keys, self._edge, list(source_ids))
+
+
+def forget(client: redis.Redis, keys: Keys, edge: str, source_id: str) -> str | None:
+    """Remove a source that no streamer holds. Returns the owner of one that is held; then nothing is changed."""
+    names = (keys.source(edge, source_id), keys.acks(edge, source_id), keys.sources(edge))
+    owner: bytes | None = client.eval(FORGET, len(names), *names, source_id)
+    return owner.decode() if owner else None
 
 
 def _text(document: SourceState | None) -> str:

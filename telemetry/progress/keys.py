@@ -63,7 +63,7 @@ SOURCES = Key(
     "{p}:sources:{edge}",
     "set",
     "ids of the sources of an edge; expires when the edge is silent for 90 days",
-    ("streamer",),
+    ("streamer", "commands"),
     ("streamer", "exporter", "commands"),
 )
 SOURCE = Key(
@@ -98,7 +98,7 @@ LOST = Key(
     "{p}:lost:{edge}",
     "zset",
     "lost ranges of an edge (JSON) → when each was recorded, in s; the latest 1,000; expires",
-    ("streamer",),
+    ("streamer", "commands"),
     ("exporter", "commands"),
 )
 EPOCH = Key(

@@ -67,6 +67,14 @@ class Losses:
             pipeline.execute()
 
 
+def forget(client: redis.Redis, keys: Keys, edge: str, path: str) -> int:
+    """Remove what an edge has lost of the files at a path. Returns how many ranges that were."""
+    key = keys.lost(edge)
+    documents: list[bytes] = client.zrange(key, 0, -1)  # type: ignore[assignment]
+    gone = [document for document in documents if msgspec.json.decode(document, type=LostRange).path == path]
+    return int(client.zrem(key, *gone)) if gone else 0
+
+
 def merged(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     """Ranges in order; those that touch become one."""
     joined: list[tuple[int, int]] = []

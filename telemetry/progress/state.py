@@ -62,6 +62,7 @@ JSON_NAMES = {
     "first_record": "begin",
     "size_bytes": "size",
     "growth": "grown",
+    "changed_us": "changed",
     "rows_read": "rows",
     "interpretation": "how",
     "anchor_us": "anchor",
@@ -73,7 +74,8 @@ JSON_NAMES = {
 class SourceState(Struct, frozen=True, kw_only=True, rename=JSON_NAMES):
     """One source. `foreign`: no format knows its header. `interpretation`: how its bytes are read, part of each batch's id.
 
-    `size_bytes` is the size of the file when its streamer last looked, `growth` since when it has been so large.
+    `size_bytes` is the size of the file when its streamer last looked, `growth` since when it has been so large. `changed_us`
+    is when that size was seen to change (broker's clock), or when the file was written before; 0 from streamers of before.
     """
 
     version: int = VERSION
@@ -84,6 +86,7 @@ class SourceState(Struct, frozen=True, kw_only=True, rename=JSON_NAMES):
     first_record: FirstRecord
     size_bytes: int
     growth: tuple[Note, ...] = ()
+    changed_us: int = 0
     window: Window
     window_bytes: int = 0
     rows_read: int
@@ -105,8 +108,8 @@ class SourceState(Struct, frozen=True, kw_only=True, rename=JSON_NAMES):
 
     @property
     def lag_bytes(self) -> int:
-        """Bytes of the file that are not known to be committed."""
-        return max(0, self.size_bytes - self.window.committed)
+        """Bytes of the file that are not known to be committed. A foreign file has none: nobody will read it."""
+        return 0 if self.foreign else max(0, self.size_bytes - self.window.committed)
 
     @property
     def lag_rows(self) -> int:
@@ -125,8 +128,23 @@ class SourceState(Struct, frozen=True, kw_only=True, rename=JSON_NAMES):
         """Whether all that its streamer has seen of the file is committed, a last line without its end included."""
         return not self.foreign and not self.window.flights and self.window.committed >= self.size_bytes
 
+    @property
+    def replayed_ratio(self) -> float | None:
+        """How much of the present pass of a replay is committed, from 0 to 1; None of a source that is not replayed."""
+        if self.anchor_us is None:
+            return None
+        records_bytes = self.size_bytes - self.first_record.offset
+        done_bytes = self.window.committed - self.first_record.offset
+        return min(1.0, max(0.0, done_bytes / records_bytes)) if records_bytes > 0 else 0.0
+
+    def is_growing(self, now_us: int, quiet_s: float) -> bool:
+        """Whether the file has changed its size within the last `quiet_s` seconds; `now_us` is the broker's clock."""
+        return self.anchor_us is None and now_us - self.changed_us < quiet_s * 1_000_000
+
     def lag_s(self, now_us: int) -> float:
         """For how long the oldest byte that is not committed has been waiting; `now_us` is the broker's clock."""
+        if self.foreign:
+            return 0.0
         since_us = [flight.first_published_us for flight in self.window.flights if not flight.acked]
         # A replay is never read to its end: what lies ahead of it is not late.
         if self.anchor_us is None and (seen_us := behind_since_us(self.growth, self.window.committed)) is not None:

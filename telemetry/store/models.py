@@ -211,6 +211,25 @@ class Quarantined(Base):
     quarantined_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
+class Conflict(Base):
+    """A reading whose key was stored with another value: what it says in `value`, and what stayed in `stored`.
+
+    No foreign key to `series`, for the reason that `Sample` gives.
+    """
+
+    __tablename__ = "conflicts"
+    __table_args__ = (UniqueConstraint("series_id", "ts", "value", "source_id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    source_id: Mapped[int] = mapped_column(ForeignKey("sources.id"), index=True)
+    batch_id: Mapped[str]
+    series_id: Mapped[int] = mapped_column(BigInteger)
+    ts: Mapped[datetime]
+    value: Mapped[float]
+    stored: Mapped[float]
+    kept_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
 class DeadLetter(Base):
     """A whole message that cannot be processed, kept until a person retries or drops it."""
 

@@ -85,6 +85,10 @@ class SourceFile:
             self._seen, self._since_s = stamp, time.monotonic()
         return time.monotonic() - self._since_s
 
+    def unchanged_us(self) -> int:
+        """Microseconds since the content changed, by this host's clock; 0 if that lies ahead."""
+        return max(0, time.time_ns() - self.stamp().modified_ns) // 1000
+
     def inode(self) -> Inode:
         """Device and inode of the open file."""
         return _inode(os.fstat(self._fd))
@@ -116,6 +120,13 @@ class SourceFile:
                 return at + newline + 1
             at += len(part)
         return at if self.final else None
+
+    def physical_lines(self) -> int:
+        """How many lines it has, whatever they hold; a last one without its end counts."""
+        lines, at, last = 0, 0, b"\n"
+        while part := self.read(at, SCAN_BYTES):
+            lines, at, last = lines + part.count(b"\n"), at + len(part), part[-1:]
+        return lines + (last != b"\n")
 
     def prefix(self, end: int) -> Prefix:
         """The digest of the bytes before an offset."""

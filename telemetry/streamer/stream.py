@@ -195,8 +195,8 @@ class Stream:
         return again
 
     def _lose(self, start: int, end: int, how: Draining) -> None:
-        # What a replay shows is no record of anything.
-        if end > start and not self.mode.replays:
+        # What a replay shows is no record of anything, and of a foreign file there was nothing to read.
+        if end > start and not self.mode.replays and not self._base.foreign:
             self.lose(LostRange(wire_path(self.source.path), self.source.head.fingerprint, start, end, how.reason))
 
     def _end(self, how: Draining) -> None:
@@ -228,7 +228,7 @@ class Stream:
 
     def _launch(self, batch: CutBatch, moment: Moment) -> None:
         now, extent = clock.now(), batch.extent
-        self.tally.read(batch.batch_id, batch.readings.rows)
+        self.tally.read(batch.batch_id, batch.readings)
         stations.read(batch.readings.rows)
         self.window = self.window.publish(
             Flight(
@@ -282,9 +282,16 @@ class Stream:
             self._base,
             size_bytes=self._verified.size_bytes,
             growth=self._growth,
+            changed_us=self._changed_us(now_us),
             window=self.window,
             window_bytes=self.window_bytes,
             rows_read=self.tally.rows_read,
             prefix=self._verified.prefix,
             **self.mode.pace()._asdict(),
         )
+
+    def _changed_us(self, now_us: int) -> int:
+        """When the file's size changed last: now, unless it is the one that was saved before."""
+        if self._saved is None:
+            return now_us - self.source.unchanged_us()
+        return self._saved.changed_us if self._saved.size_bytes == self._verified.size_bytes else now_us

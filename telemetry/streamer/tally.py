@@ -1,29 +1,49 @@
-"""What a streamer has read of a source in its life, and what of that died at the centre: for whoever shows it to a person."""
+"""What a streamer has read of a source in its life, and what became of it by the acknowledgements. Commands show it."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from telemetry.readings.rows import Readings
+
+
+class Rows(NamedTuple):
+    """The rows of a batch in flight: all of them, those without a value, and those for the quarantine by reason."""
+
+    read: int
+    blank: int
+    quarantined: Counter[str]
 
 
 @dataclass(slots=True)
 class Tally:
-    """Rows read, and the batches and rows that ended as dead."""
+    """Rows read, and of those that the centre has settled: the dead, the blank, and the quarantined by reason."""
 
     rows_read: int = 0
     dead_batches: int = 0
     dead_rows: int = 0
-    _rows_of: dict[str, int] = field(default_factory=dict)
+    blank: int = 0
+    quarantined: Counter[str] = field(default_factory=Counter)
+    _rows_of: dict[str, Rows] = field(default_factory=dict)
 
-    def read(self, batch_id: str, rows: int) -> None:
-        """A batch of so many rows was read for the first time."""
-        self.rows_read += rows
-        self._rows_of[batch_id] = rows
+    def read(self, batch_id: str, readings: Readings) -> None:
+        """A batch was read for the first time."""
+        self.rows_read += readings.rows
+        reasons = Counter(row.reason for row in readings.quarantined)
+        self._rows_of[batch_id] = Rows(readings.rows, readings.blank, reasons)
 
     def settled(self, batch_id: str, status: str) -> None:
         """A batch was acknowledged, as `stored` or `dead`."""
         rows = self._rows_of.pop(batch_id, None)
-        if status == "dead" and rows is not None:
-            self.dead_batches, self.dead_rows = self.dead_batches + 1, self.dead_rows + rows
+        if rows is None:
+            return
+        if status == "dead":
+            self.dead_batches, self.dead_rows = self.dead_batches + 1, self.dead_rows + rows.read
+        else:
+            self.blank += rows.blank
+            self.quarantined += rows.quarantined
 
     def forget_flights(self) -> None:
         """What was in flight is read again."""

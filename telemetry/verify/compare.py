@@ -6,22 +6,25 @@ Owns the classes and their precedence. What a reading should be comes from `file
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from sqlalchemy import Connection
 
 from telemetry.verify import queries
-from telemetry.verify.examples import AT_MOST, Example, stranger, unfound
-from telemetry.verify.files import BLANK, VALUE, File, Longs, SeriesNumbers, opened
+from telemetry.verify.examples import AT_MOST, Example, conflicts, line_number, stranger, unfound, unread
+from telemetry.verify.files import BLANK, REASONS, VALUE, File, Longs, SeriesNumbers, opened
 from telemetry.verify.formats.records import kept
-from telemetry.verify.matching import Flags, Keys, within
+from telemetry.verify.matching import Doubles, Flags, Keys, within
 
 # Whether a time was too new was decided by the clock when it was read, and the floor may have been another one then.
 _OF_ITS_TIME = ("too_old", "too_new")
+_UNKNOWN = REASONS.index("unknown_format")
 
 
 class Class(IntEnum):
@@ -33,25 +36,41 @@ class Class(IntEnum):
     BLANK = 3
     QUARANTINED = 4
     DEAD = 5
-    MISSING = 6
+    UNREAD = 6
+    MISSING = 7
+
+
+# What makes a difference. Quarantined and blank readings do not: the database has the text of those, these have no value.
+DIFFERENCES = ("conflict", "dead", "unread", "missing", "extra")
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The count of each class, some of the differences, and the files known by replays alone."""
+    """The count of each class, some of the differences, and the files known by replays alone.
+
+    `reasons` counts what is in quarantine by reason. `others` are sources of the ledger, the latest first, that may have
+    brought what is `extra`: no sample says which source it came from.
+    """
 
     counts: dict[str, int]
     examples: tuple[Example, ...]
     replayed: tuple[Path, ...]
+    reasons: dict[str, int]
+    others: tuple[str, ...]
+
+    def differences(self, *, allow_extra: bool = False) -> dict[str, int]:
+        """The classes that make a difference, as far as there are readings of them."""
+        names = [name for name in DIFFERENCES if name != "extra" or not allow_extra]
+        return {name: self.counts[name] for name in names if self.counts[name]}
 
     @property
     def agrees(self) -> bool:
         """Whether files and database hold the same."""
-        return not (self.counts["missing"] or self.counts["dead"] or self.counts["extra"] or self.replayed)
+        return not (self.differences() or self.replayed)
 
 
 def compare(connection: Connection, files: Sequence[File], numbers: SeriesNumbers) -> Outcome:
-    """Every reading of the files against the database."""
+    """Every reading of the files against the database. Of a foreign file, each physical line is one that was not read."""
     reasons = np.concatenate([file.reasons for file in files])
     series = np.concatenate([file.series for file in files])
     ts = np.concatenate([file.ts for file in files])
@@ -68,17 +87,57 @@ def compare(connection: Connection, files: Sequence[File], numbers: SeriesNumber
     classes = np.where(dead, Class.DEAD, Class.MISSING).astype(np.int8)
     classes[reasons == BLANK] = Class.BLANK
     classes[quarantined] = Class.QUARANTINED
+    classes[reasons == _UNKNOWN] = Class.UNREAD
     rows = rows[~quarantined[rows]]
     judged = keys.judge(series_id[rows], ts[rows], values[rows])
     for of, flags in zip((Class.STORED, Class.DUPLICATE, Class.CONFLICT), judged, strict=True):
         classes[rows[flags]] = of
 
+    foreign = [file for file in files if _is_foreign(file)]
+    # Beside the lines of it that `files` has as rows.
+    more = sum(_physical_lines(file) - len(file.reasons) for file in foreign)
     tally = np.bincount(classes, minlength=len(Class)).tolist()
-    counts = {"read": len(reasons)} | {of.name.lower(): tally[of] for of in Class} | {"extra": extra}
+    tally[Class.UNREAD] += more
+    counts = {"read": len(reasons) + more} | {of.name.lower(): tally[of] for of in Class} | {"extra": extra}
     assert counts["read"] == sum(tally), "every reading is in exactly one class"  # noqa: S101
-    examples = (*unfound(files, classes == Class.MISSING, classes == Class.DEAD), *strangers)
-    replayed = tuple(f.path for f in files if f.fingerprint and queries.only_replayed(connection, f.fingerprint))
-    return Outcome(counts, examples[:AT_MOST], replayed)
+    examples = (
+        *map(unread, foreign[:AT_MOST]),
+        *unfound(files, classes == Class.MISSING, classes == Class.DEAD),
+        *conflicts(files, classes == Class.CONFLICT, _stored(keys, series_id, ts, classes == Class.CONFLICT)),
+        *strangers,
+    )
+    marks = [file.fingerprint for file in files if file.fingerprint]
+    return Outcome(
+        counts,
+        examples[:AT_MOST],
+        replayed=tuple(f.path for f in files if f.fingerprint and queries.only_replayed(connection, f.fingerprint)),
+        reasons=_by_reason(reasons[classes == Class.QUARANTINED]),
+        others=tuple(queries.other_sources(connection, marks, AT_MOST)) if extra else (),
+    )
+
+
+def _stored(keys: Keys, series_id: Longs, ts: Longs, flags: Flags) -> Doubles:
+    """What is stored under the keys of the flagged rows, an entry for each of all rows."""
+    stored = np.zeros(len(flags))
+    rows = np.flatnonzero(flags)
+    if len(rows):
+        stored[rows] = keys.stored(series_id[rows], ts[rows])
+    return stored
+
+
+def _by_reason(codes: npt.NDArray[np.int8]) -> dict[str, int]:
+    # A good row is in quarantine by its time alone, which is judged by the clock at which it was read.
+    names = Counter(REASONS[code] if code > BLANK else "too_old or too_new" for code in codes.tolist())
+    return dict(names.most_common())
+
+
+def _is_foreign(file: File) -> bool:
+    return bool(len(file.reasons) and (file.reasons == _UNKNOWN).all())
+
+
+def _physical_lines(file: File) -> int:
+    with opened(file.path) as data:
+        return line_number(data, len(data)) - (data[-1:] == b"\n")
 
 
 def _quarantined(connection: Connection, file: File) -> Flags:

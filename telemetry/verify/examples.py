@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from telemetry.verify.files import REASONS, File, opened
 from telemetry.verify.formats.base import SeriesKey
 from telemetry.verify.formats.grammar import Bytes
 from telemetry.verify.formats.records import kept
-from telemetry.verify.matching import Flags
+from telemetry.verify.matching import Doubles, Flags
 
 AT_MOST = 10
 
@@ -35,16 +35,21 @@ def stranger(key: SeriesKey, ts: int, value: float) -> Example:
 
 def unfound(files: Sequence[File], missing: Flags, dead: Flags) -> list[Example]:
     """The first rows, over all files in their order, that are missing or dead."""
-    examples: list[Example] = []
-    base = 0
-    for file in files:
-        own = slice(base, base + len(file.starts))
-        base = own.stop
-        places = np.flatnonzero((missing | dead)[own])[: AT_MOST - len(examples)].tolist()
-        if places:
-            with opened(file.path) as data:
-                examples += [_row(file, data, place, dead=bool(dead[own][place])) for place in places]
-    return examples
+    return [_lacking(file, data, place, dead=bool(dead[row])) for file, data, place, row in _first(files, missing | dead)]
+
+
+def conflicts(files: Sequence[File], flags: Flags, stored: Doubles) -> list[Example]:
+    """The first rows, over all files in their order, with another value than the stored one; `stored` has an entry a row."""
+    return [
+        _row(file, data, place, f"conflict: it says {file.values[place]:.17g}, {stored[row]:.17g} is stored")
+        for file, data, place, row in _first(files, flags)
+    ]
+
+
+def unread(file: File) -> Example:
+    """A file whose format nobody knows, by its first line."""
+    with opened(file.path) as data:
+        return _row(file, data, 0, "unread: no format knows the header of this file")
 
 
 def line_number(data: Bytes, at: int) -> int:
@@ -53,9 +58,25 @@ def line_number(data: Bytes, at: int) -> int:
     return 1 + sum(data[start : min(start + step, at)].count(b"\n") for start in range(0, at, step))
 
 
-def _row(file: File, data: Bytes, place: int, *, dead: bool) -> Example:
-    start, expected = int(file.starts[place]), REASONS[file.reasons[place]]
+def _first(files: Sequence[File], flags: Flags) -> Iterator[tuple[File, Bytes, int, int]]:
+    """The first flagged rows: the file with its bytes, the row's place in the file, its place among all rows."""
+    base, left = 0, AT_MOST
+    for file in files:
+        places = np.flatnonzero(flags[base : base + len(file.starts)])[:left].tolist()
+        left -= len(places)
+        if places:
+            with opened(file.path) as data:
+                yield from ((file, data, place, base + place) for place in places)
+        base += len(file.starts)
+
+
+def _lacking(file: File, data: Bytes, place: int, *, dead: bool) -> Example:
+    expected = REASONS[file.reasons[place]]
     lack = f"not in quarantine as {expected}" if expected else "not in samples"
-    reason = "dead: its batch could not be stored" if dead else f"missing: {lack}"
+    return _row(file, data, place, "dead: its batch could not be stored" if dead else f"missing: {lack}")
+
+
+def _row(file: File, data: Bytes, place: int, reason: str) -> Example:
+    start = int(file.starts[place])
     raw = kept(data, start, int(file.ends[place]))
     return Example(file.path, line_number(data, start), reason, raw.decode(errors="replace"))

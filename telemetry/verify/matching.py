@@ -29,6 +29,11 @@ class Keys:
         self._stored[place[ours]] = values[ours]
         return ~ours
 
+    def stored(self, series: Longs, ts: Longs) -> Doubles:
+        """The value that the database has under each key; of keys for which `judge` tells that it has one."""
+        values: Doubles = self._stored[self.places(series, ts)]
+        return values
+
     def judge(self, series: Longs, ts: Longs, values: Doubles) -> tuple[Flags, Flags, Flags]:
         """Which of the rows, given in file order, are stored, duplicates of a stored one, in conflict with it."""
         place = self.places(series, ts)

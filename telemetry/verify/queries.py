@@ -47,6 +47,16 @@ def only_replayed(connection: Connection, fingerprint: str) -> bool:
     return bool(connection.execute(text(query), {"fingerprint": fingerprint}).scalar())
 
 
+def other_sources(connection: Connection, fingerprints: Sequence[str], limit: int) -> list[str]:
+    """Edge and path of sources of which readings are stored, without those of some fingerprints, the latest first."""
+    query = """
+        SELECT s.edge || ' ' || s.path FROM sources s
+        WHERE NOT s.fingerprint = ANY(:fingerprints) AND EXISTS (SELECT FROM ledger l WHERE l.source_id = s.id AND l.stored > 0)
+        ORDER BY s.id DESC LIMIT :limit
+    """
+    return list(connection.scalars(text(query), {"fingerprints": list(fingerprints), "limit": limit}))
+
+
 def dead_ranges(connection: Connection, fingerprint: str) -> list[tuple[int, int]]:
     """The byte ranges of a file whose batches are dead."""
     query = """

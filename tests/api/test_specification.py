@@ -62,7 +62,9 @@ def test_it_lists_what_the_issue_asks_for(client: FlaskClient) -> None:
     wanted = (
         "gpus gpus/{gpu} gpus/{gpu}/metrics gpus/{gpu}/telemetry hosts hosts/{host} metrics query latest stats edges sources"
     )
-    wanted += " batches quarantine dead-letters health/live health/ready telemetry uploads/{upload} audit openapi.json docs"
+    wanted += (
+        " batches quarantine conflicts dead-letters health/live health/ready telemetry uploads/{upload} audit openapi.json docs"
+    )
     told = specification(client)
     assert {f"/api/v1/{path}" for path in wanted.split()} | {"/metrics", "/health"} <= told["paths"].keys()
     assert {each["type"] for each in told["components"]["securitySchemes"].values()} == {"http", "apiKey"}

@@ -21,6 +21,7 @@ from tests.waiting import eventually
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 ROW = b"2025-07-18T20:42:%02dZ,DCGM_FI_DEV_GPU_UTIL,0,nvidia0,GPU-%d,H100,host-1,,,,7,\n"
+CLASSES = ("new", "known", "conflict", "blank", "quarantined", "unread")
 BIN = Path(sys.executable).parent
 
 
@@ -39,13 +40,78 @@ def test_rows_that_died_are_told(start_collector: Callable[[], object], telemetr
     done = telemetry("ingest", "--json", "--timeout", "60", "--batch-size", "3", file)
     told = json.loads(done.stdout)
     assert (done.returncode, told["rows"], told["dead_rows"], told["dead_batches"]) == (1, 6, 3, 1), done.stderr
+    assert {name: told[name] for name in CLASSES} == {**dict.fromkeys(CLASSES, 0), "new": 3}
     again = telemetry("ingest", "--timeout", "60", "--batch-size", "3", file)
     assert again.returncode == 1
-    assert "3 of them in 1 batches are DEAD" in again.stdout
+    assert "6 rows of 1 file committed" in again.stdout
+    assert "0 new, 3 known, 0 in quarantine\n3 of them in 1 batch are DEAD" in again.stdout
     sources = json.loads(telemetry("status", "--json").stdout)["sources"]
     assert [(each["lag_bytes"], each["dead_letters"], each["safe_to_delete"]) for each in sources] == [(0, 1, False)]
     assert telemetry("deadletter", "drop", "--all").returncode == 0
     assert "0 behind, 0 batches in flight  safe to delete" in telemetry("status").stdout
+
+
+def test_what_became_of_the_rows_is_told(start_collector: Callable[[], object], telemetry: Run, file: Path) -> None:
+    def told(*options: str) -> tuple[int, dict[str, int]]:
+        done = telemetry("ingest", "--json", "--timeout", "60", *options, file)
+        classes = json.loads(done.stdout)
+        return done.returncode, {name: classes[name] for name in ("rows", *CLASSES) if classes[name]}
+
+    start_collector()
+    bad = b"nonsense\n" + ROW.replace(b"Z,", b",") % (7, 1) + ROW.replace(b",7,", b",,") % (8, 1)
+    file.write_bytes(file.read_bytes() + bad)
+    rest = {"rows": 9, "blank": 1, "quarantined": 2}
+    assert told() == (0, {**rest, "new": 6})
+    # The same batches, which the ledger knows, and others, of which it does not.
+    assert told() == (0, {**rest, "known": 6})
+    assert told("--batch-size", "4") == (0, {**rest, "known": 6})
+    done = telemetry("ingest", "--timeout", "60", file)
+    assert done.stdout.endswith(": 0 new, 6 known, 1 blank, 2 in quarantine (bad_columns 1, bad_timestamp 1)\n")
+    file.write_bytes(HEADER + ROW % (0, 0) + ROW.replace(b",7,", b",8,") % (1, 0) + ROW % (9, 0))
+    assert told() == (1, {"rows": 3, "new": 1, "known": 1, "conflict": 1})
+    assert told() == (1, {"rows": 3, "known": 2, "conflict": 1})
+    assert "\n1 reading had another value than the stored one, which stays" in telemetry("ingest", file).stdout
+
+
+def test_of_two_files_of_the_same_bytes_one_is_known(
+    start_collector: Callable[[], object], telemetry: Run, tmp_path: Path, file: Path
+) -> None:
+    copy = tmp_path / "copy.csv"
+    copy.write_bytes(file.read_bytes())
+    start_collector()
+    classes = json.loads(telemetry("ingest", "--json", "--timeout", "60", file, copy).stdout)
+    assert [classes[name] for name in ("rows", *CLASSES)] == [12, 6, 6, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("content", ["time, index\n1, 0\n2, 0\n", "\0\n\n", "one line"])
+def test_a_file_of_which_nothing_was_read_is_no_success(
+    start_collector: Callable[[], object], telemetry: Run, tmp_path: Path, content: str, file: Path
+) -> None:
+    start_collector()
+    foreign, lines = tmp_path / "smi.csv", len(content.splitlines())
+    foreign.write_text(content)
+    done = telemetry("ingest", "--timeout", "60", file, foreign)
+    assert done.returncode == 1
+    first, last = done.stdout.splitlines()
+    assert first.startswith("6 rows of 2 files committed")
+    assert first.endswith(f": 6 new, 0 known, 0 in quarantine, {lines} unread")
+    assert last.startswith(f"{lines} line{'s' if lines > 1 else ''} of {foreign} ")
+    assert last.endswith("not read: no format knows its header")
+    alone = telemetry("ingest", "--json", "--timeout", "60", foreign)
+    classes = json.loads(alone.stdout)
+    assert (alone.returncode, classes["rows"], classes["unread"], classes["foreign"]) == (1, 0, lines, [str(foreign)])
+
+
+def test_where_the_database_cannot_be_asked_only_acknowledgements_tell(
+    start_collector: Callable[[], object], telemetry: Run, file: Path
+) -> None:
+    start_collector()
+    away = {"TELEMETRY_DATABASE_URL": "postgresql://localhost:1/none"}
+    done = telemetry("ingest", "--timeout", "60", file, **away)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert ": 0 in quarantine\nwhat of them was new, known or in conflict is known at the centre" in done.stdout
+    classes = json.loads(telemetry("ingest", "--json", "--timeout", "60", file, **away).stdout)
+    assert [classes[name] for name in CLASSES] == [None, None, None, 0, 0, 0]
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1"])

@@ -118,6 +118,45 @@ def test_rows_stored_before_are_duplicates_or_conflicts(collector: Collector, qu
     assert query("SELECT value FROM samples ORDER BY ts") == [(1.0,), (1.0,), (3.0,)]
 
 
+KEPT = "SELECT extract(second FROM ts)::int, value, stored, batch_id FROM conflicts ORDER BY ts, value"
+
+
+def test_readings_in_conflict_are_kept_once_with_both_values(collector: Collector, query: Query) -> None:
+    collector.persist(*wire.encode(batch(readings((key(), 0, 5.0), (key(), 1, 1.0)))))
+    assert query(KEPT) == []
+    for batch_id in ("b2", "b3"):
+        collector.persist(*wire.encode(batch(readings((key(), 0, 6.0), (key(), 1, 1.0), (key(), 2, 3.0)), batch_id)))
+    assert query(KEPT) == [(34, 6.0, 5.0, "b2")]
+    assert query(LEDGER)[1:] == [("stored", 3, 1, 1, 1, 0), ("stored", 3, 0, 2, 1, 0)]
+
+
+def test_readings_in_conflict_within_a_batch_are_judged_by_what_is_stored(collector: Collector, query: Query) -> None:
+    first = batch(readings((key(), 0, 5.0), (key(), 0, 6.0), (key(), 0, 5.0), (key(), 86_400, 1.0), (key(), 86_400, 2.0)))
+    collector.persist(*wire.encode(first))
+    kept = [(34, 6.0, 5.0, "b1"), (34, 2.0, 1.0, "b1")]
+    assert (query(LEDGER), query(KEPT)) == ([("stored", 5, 2, 1, 2, 0)], kept)
+    # What the first of a key in a batch says is not what is stored.
+    collector.persist(*wire.encode(batch(readings((key(), 0, 6.0), (key(), 0, 5.0), (key(), 0, 6.0)), "b2")))
+    collector.persist(*wire.encode(batch(readings((key(), 0, 7.0), (key(), 0, 7.0), (key(), 1, 7.0), (key(), 1, 7.0)), "b3")))
+    assert query(LEDGER)[1:] == [("stored", 3, 0, 1, 2, 0), ("stored", 4, 1, 1, 2, 0)]
+    assert query(KEPT) == [kept[0], (34, 7.0, 5.0, "b3"), kept[1]]
+
+
+def test_of_a_group_each_reading_in_conflict_is_kept_with_its_batch_and_source(collector: Collector, query: Query) -> None:
+    other = wire.Source("source-2", "/data/b.csv", "fingerprint-2", "dcgm", None)
+    group = [
+        batch(readings((key(), 0, 5.0), (key(), 1, 1.0))),
+        batch(readings((key(), 0, 6.0)), "b2"),
+        batch(readings((key(), 0, 6.0), (key(), 1, 1.0)), "b3", source=other),
+    ]
+    collector.persist_all([wire.encode(each) for each in group])
+    assert query(LEDGER) == [("stored", 2, 2, 0, 0, 0), ("stored", 1, 0, 0, 1, 0), ("stored", 2, 0, 1, 1, 0)]
+    assert query("SELECT batch_id, path, value, stored FROM conflicts JOIN sources s ON s.id = source_id ORDER BY 1") == [
+        ("b2", "/data/a.csv", 6.0, 5.0),
+        ("b3", "/data/b.csv", 6.0, 5.0),
+    ]
+
+
 def test_quarantined_rows_are_kept_once_as_they_stood(collector: Collector, query: Query) -> None:
     bad = QuarantinedRow(70, 9, "bad_text", b"\xff\x00")
     for batch_id in ("b1", "b2"):

@@ -37,8 +37,8 @@ def steady(value: float | str) -> str:
 SOURCE = '{edge="a/n",path="/f"}'
 LATENCY = 'cross_cluster_latency_seconds{source_cluster="a",target_cluster="c"}'
 STATUS = 'message_queue_connection_status{cluster="a",component="beat"}'
-STORED, QUARANTINED = (
-    f'telemetry_rows_committed_total{{source_cluster="a",row_class="{n}"}}' for n in ("stored", "quarantined")
+STORED, QUARANTINED, CONFLICT = (
+    f'telemetry_rows_committed_total{{source_cluster="a",row_class="{n}"}}' for n in ("stored", "quarantined", "conflict")
 )
 GPU = '{UUID="GPU-1",gpu="0",Hostname="h"}'
 POD = '{UUID="GPU-1",gpu="0",Hostname="h",namespace="n",pod="p"}'
@@ -89,6 +89,7 @@ CASES = {
             },
         ),
     ),
+    "ReadingsInConflict": Case({CONFLICT: "0+1x90"}, ({CONFLICT: "7+0x90"}, {STORED: "0+100x90", CONFLICT: "0+0x90"})),
     "QuarantineRising": Case({STORED: "0+90x90", QUARANTINED: "0+10x90"}, ({STORED: "0+9900x90", QUARANTINED: "0+10x90"},)),
     "DeadLetters": Case({"telemetry_dead_letters": steady(1)}, ({"telemetry_dead_letters": steady(0)},)),
     "BrokerMemoryHigh": Case(

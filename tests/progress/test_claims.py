@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import redis
 
-from telemetry.progress import reading
-from telemetry.progress.claims import REMEMBER_S, Claims
+from telemetry.progress import losses, reading
+from telemetry.progress.claims import REMEMBER_S, Claims, forget
 from telemetry.progress.keys import Keys
+from telemetry.progress.losses import Losses, LostRange
 from telemetry.progress.state import StateError
 from telemetry.settings import Settings
 from tests.states import source_state
@@ -135,3 +136,25 @@ def test_the_ids_of_an_edge_that_is_silent_for_good_are_not_kept_for_ever(
     redis_client.expire(ids, 1000)
     one.expect(60)
     assert int(redis_client.ttl(ids)) > 1000
+
+
+def test_a_source_that_is_held_is_not_forgotten(redis_client: redis.Redis, settings: Settings) -> None:
+    one, keys = claims(redis_client, settings, "one"), Keys(settings.key_prefix)
+    claim = one.claim("s", OLD)
+    assert claim is not None
+    assert forget(redis_client, keys, settings.edge, "s") == "one"
+    assert one.sources() == {"s": OLD}
+    one.release(claim)
+    assert forget(redis_client, keys, settings.edge, "s") is None
+    assert one.sources() == {}
+    assert forget(redis_client, keys, settings.edge, "s") is None
+
+
+def test_what_was_lost_of_a_file_is_forgotten_by_its_path(redis_client: redis.Redis, settings: Settings) -> None:
+    keys = Keys(settings.key_prefix)
+    recorded = Losses(redis_client, keys, settings.edge)
+    for path, start in (("/a.csv", 0), ("/a.csv", 50), ("/b.csv", 0)):
+        recorded.record(LostRange(path, "f", start, start + 10, "gone"))
+    assert losses.forget(redis_client, keys, settings.edge, "/a.csv") == 2
+    assert losses.forget(redis_client, keys, settings.edge, "/a.csv") == 0
+    assert [loss.lost.path for loss in losses.of_edge(redis_client, keys, settings.edge)] == ["/b.csv"]

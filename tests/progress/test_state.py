@@ -53,7 +53,8 @@ def test_what_the_version_before_wrote_is_read() -> None:
 
 def test_the_version_before_reads_what_this_one_writes() -> None:
     written = json.loads(encode(decode(BEFORE)))
-    assert written.pop("version") == VERSION
+    # Names that it does not know it passes over.
+    assert (written.pop("version"), written.pop("changed")) == (VERSION, 0)
     assert written == json.loads(BEFORE)
 
 
@@ -81,3 +82,27 @@ def test_lag_counts_from_the_oldest_byte_or_batch_that_waits() -> None:
     assert source_state(window=waiting, size_bytes=99, growth=(Note(99, 1_000_000),)).lag_s(5_000_000) == 4.0
     assert source_state(window=waiting, size_bytes=99, growth=(Note(99, 1_000_000),), anchor_us=1).lag_s(5_000_000) == 3.0
     assert source_state().lag_s(5_000_000) == 0.0
+
+
+@pytest.mark.parametrize("committed", [0, 10, 90])
+def test_a_foreign_file_has_no_lag(committed: int) -> None:
+    foreign = source_state(foreign=True, window=Window(committed, 2), growth=(Note(90, 1),))
+    assert (foreign.lag_bytes, foreign.lag_rows, foreign.lag_s(5_000_000)) == (0, 0, 0.0)
+    assert not foreign.all_committed
+
+
+def test_a_file_grows_while_its_last_change_is_young() -> None:
+    changed = source_state(changed_us=10_000_000)
+    assert [changed.is_growing(10_000_000 + after_s * 1_000_000, 60) for after_s in (-5, 0, 59, 60, 1000)] == [
+        *(True, True, True),
+        *(False, False),
+    ]
+    assert not source_state(changed_us=10_000_000, anchor_us=1).is_growing(10_000_000, 60)
+    assert not decode(BEFORE).is_growing(1_700_000_000_000_000, 60)
+
+
+@pytest.mark.parametrize(("committed", "ratio"), [(10, 0.0), (50, 0.5), (90, 1.0), (0, 0.0), (95, 1.0)])
+def test_a_replay_tells_how_far_its_pass_is(committed: int, ratio: float) -> None:
+    assert source_state(anchor_us=1, window=Window(committed, 2)).replayed_ratio == ratio
+    assert source_state(window=Window(committed, 2)).replayed_ratio is None
+    assert source_state(anchor_us=1, window=Window(committed, 2), size_bytes=10).replayed_ratio == 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import NoReturn
 
 import pytest
 
+from telemetry import broker
 from telemetry.progress.state import SourceState
 from telemetry.streamer.phase import CHANGED, GONE
 from telemetry.streamer.tick import Streamer
@@ -282,3 +284,40 @@ def test_what_a_file_grew_by_while_there_was_no_room_is_read_after_it_was_delete
         eventually(lambda: len(ticked(streamer).streams) == 1)
     assert values([batch for batch in edge.published if batch.source.path == str(mine)]) == list(range(20))
     assert edge.lost() == []
+
+
+@pytest.mark.parametrize("becomes", [HEADER, "", "other bytes\n"])
+def test_what_was_not_read_of_a_foreign_file_is_not_lost(edge: Edge, file: Path, becomes: str) -> None:
+    records = rows(0, 35)
+    file.write_text(records)
+    with edge.streamer() as streamer:
+        streamer.tick(0)
+        edge.acknowledge(*edge.fetch())
+        streamer.tick(0)
+        (state,) = edge.states()
+        assert (state.foreign, state.lag_bytes) == (True, 0)
+        # As a person does who puts the header in front.
+        file.write_text(becomes + (records if becomes == HEADER else ""))
+        for _ in range(4):
+            streamer.tick(0)
+            edge.acknowledge(*edge.fetch())
+    assert edge.lost() == []
+    if becomes == HEADER:
+        assert values(edge.published) == list(range(35))
+
+
+def test_when_a_file_changed_last_is_known(edge: Edge, file: Path) -> None:
+    long_ago_s = time.time() - 1000
+    os.utime(file, (long_ago_s, long_ago_s))
+    with edge.streamer() as streamer:
+        commit_all(edge, streamer, file)
+        (quiet,) = edge.states()
+        now_us = broker.now_us(edge.client)
+        assert now_us - quiet.changed_us == pytest.approx(1000e6, abs=60e6)
+        assert not quiet.is_growing(now_us, 60)
+        append(file, rows(35, 40))
+        commit_all(edge, streamer, file)
+        (grown,) = edge.states()
+        assert grown.changed_us >= now_us
+        assert grown.all_committed
+        assert grown.is_growing(broker.now_us(edge.client), 60)

@@ -22,7 +22,7 @@ from telemetry.verify.formats import labels
 HEADER = b"timestamp,metric_name,uuid,value\n"
 FIRST = b"2025-07-18T20:42:00Z,DCGM_FI_DEV_GPU_TEMP,GPU-1,30\n"
 START = datetime(2025, 7, 18, 20, 42, tzinfo=UTC)
-CLASSES = ["read", "stored", "duplicate", "conflict", "blank", "quarantined", "dead", "missing", "extra"]
+CLASSES = ["read", "stored", "duplicate", "conflict", "blank", "quarantined", "dead", "unread", "missing", "extra"]
 
 
 def row(second: int, value: object, gpu: str = "GPU-1") -> bytes:
@@ -140,12 +140,13 @@ def test_every_class_at_once(store: Store, settings: Settings, file: Path) -> No
         "extra": 1,
     }
     assert not outcome.agrees
-    missing, unkept, dead, extra = (line.strip() for line in report(outcome).splitlines()[11:15])
+    missing, unkept, dead, conflict, extra = (line.strip() for line in report(outcome).splitlines()[12:17])
     assert missing == f"{file}:8: missing: not in samples: {rows[5].decode().strip()}"
     assert unkept == f"{file}:9: missing: not in quarantine as bad_columns: b"
     assert dead.startswith(f"{file}:10: dead: its batch could not be stored: 2025-07-18T20:42:04")
+    assert conflict == f"{file}:5: conflict: it says 32, 31 is stored: {rows[2].decode().strip()}"
     assert extra.endswith("DCGM_FI_DEV_GPU_TEMP of GPU-1 at 2025-07-18T20:42:02.500000Z = 1")
-    assert report(outcome).endswith("differences found: 2 missing, 1 dead, 1 extra")
+    assert report(outcome).endswith("differences found: 1 conflict, 1 dead, 2 missing, 1 extra; 1 in quarantine: bad_quotes 1")
 
 
 def test_the_row_with_the_stored_value_is_the_stored_one(store: Store, settings: Settings, file: Path) -> None:
@@ -154,7 +155,25 @@ def test_the_row_with_the_stored_value_is_the_stored_one(store: Store, settings:
         store.sample(second, value)
     outcome = examine(settings, [file])
     assert counts(outcome) == {"read": 6, "stored": 2, "duplicate": 1, "conflict": 3}
-    assert outcome.agrees
+    assert not outcome.agrees
+    assert [(example.line, example.reason) for example in outcome.examples] == [
+        (3, "conflict: it says 5, 6 is stored"),
+        (6, "conflict: it says 7, 8 is stored"),
+        (7, "conflict: it says 7, 8 is stored"),
+    ]
+
+
+def test_conflicts_of_several_files_are_shown_in_their_files(store: Store, settings: Settings, tmp_path: Path) -> None:
+    first, second = tmp_path / "a.csv", tmp_path / "b.csv"
+    written(first, row(1, 1), row(2, 2))
+    written(second, row(3, 3), row(4, 4.5))
+    for number, value in enumerate((30, 1, 2, 3, 4)):
+        store.sample(number, value)
+    outcome = examine(settings, [first, second])
+    assert counts(outcome) == {"read": 6, "stored": 4, "duplicate": 1, "conflict": 1}
+    assert [(example.path, example.line, example.reason) for example in outcome.examples] == [
+        (second, 4, "conflict: it says 4.5, 4 is stored")
+    ]
 
 
 def test_a_blank_row_does_not_account_for_a_sample(store: Store, settings: Settings, file: Path) -> None:
@@ -200,8 +219,59 @@ def test_of_a_long_line_the_first_bytes_are_kept(store: Store, settings: Setting
 
 def test_a_foreign_file(store: Store, settings: Settings, file: Path) -> None:
     file.write_bytes(b"time;value\r\n1;2\r\n")
+    assert counts(examine(settings, [file])) == {"read": 2, "unread": 2}
     store.quarantine(digest(b"time;value").hex(), 0, b"time;value", "unknown_format")
-    assert counts(examine(settings, [file])) == {"read": 1, "quarantined": 1}
+    outcome = examine(settings, [file])
+    assert counts(outcome) == {"read": 2, "unread": 2}
+    assert report(outcome).endswith("differences found: 2 unread")
+    assert [(each.line, each.reason, each.text) for each in outcome.examples] == [
+        (1, "unread: no format knows the header of this file", "time;value")
+    ]
+
+
+@pytest.mark.parametrize(("content", "lines"), [(b"x", 1), (b"x\n\n1", 3), (b"\xff\xfet\0\n\0", 2), (b"\n", 1)])
+def test_every_physical_line_of_a_foreign_file_is_unread(
+    store: Store, settings: Settings, tmp_path: Path, file: Path, content: bytes, lines: int
+) -> None:
+    file.write_bytes(content)
+    assert counts(examine(settings, [file])) == {"read": lines, "unread": lines}
+    good = tmp_path / "good.csv"
+    written(good)
+    store.sample(0, 30)
+    assert counts(examine(settings, [good, file])) == {"read": 1 + lines, "stored": 1, "unread": lines}
+
+
+def test_quarantine_is_said_and_is_no_difference(store: Store, settings: Settings, file: Path) -> None:
+    mark = written(file, b"b\n", b"c\n", row(1, "x"))
+    at = len(HEADER + FIRST)
+    store.sample(0, 30)
+    store.quarantine(mark, at, b"b", "bad_columns")
+    store.quarantine(mark, at + 2, b"c", "bad_columns")
+    store.quarantine(mark, at + 4, row(1, "x").strip(), "bad_value")
+    outcome = examine(settings, [file])
+    assert outcome.agrees
+    assert report(outcome).endswith(
+        "the database holds all of the files, but 3 in quarantine, which are no readings: bad_columns 2, bad_value 1"
+    )
+
+
+def test_extra_readings_may_be_allowed_and_their_sources_are_named(
+    store: Store, settings: Settings, environ: dict[str, str], file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = written(file, row(2, 32))
+    for second, value in ((0, 30), (1, 31), (2, 32)):
+        store.sample(second, value)
+    store.batch(mark, 0, 100)
+    store.batch("another", 5, 100)
+    outcome = examine(settings, [file])
+    assert (outcome.differences(), outcome.others) == ({"extra": 1}, ("e/n /f",))
+    assert outcome.differences(allow_extra=True) == {}
+    for name, variable in environ.items():
+        monkeypatch.setenv(name, variable)
+    assert CliRunner().invoke(verify, [str(file)]).exit_code == 1
+    allowed = CliRunner().invoke(verify, [str(file), "--allow-extra"])
+    assert allowed.exit_code == 0
+    assert allowed.stdout.endswith("the database holds all that the files say, and 1 readings more\n")
 
 
 def test_a_row_of_the_future_may_be_in_either_place(store: Store, settings: Settings, file: Path) -> None:
@@ -267,7 +337,8 @@ def test_the_command(
     store.sample(0, 30)
     run = CliRunner().invoke
     agreed = run(verify, [str(file), "--json"])
-    exact = dict.fromkeys(CLASSES, 0) | {"read": 1, "stored": 1, "replayed": [], "examples": []}
+    lists: dict[str, object] = {"reasons": {}, "replayed": [], "others": [], "examples": []}
+    exact = dict.fromkeys(CLASSES, 0) | {"read": 1, "stored": 1} | lists
     assert (agreed.exit_code, json.loads(agreed.stdout)) == (0, exact)
     assert run(verify, [str(file)]).stdout.endswith("\n\nthe database holds exactly what the files say\n")
     store.sample(0, 1, "GPU-2")

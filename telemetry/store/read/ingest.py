@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from sqlalchemy import BigInteger, Integer, Select, cast, desc, func, select, true
 
-from telemetry.store.models import LEDGER, Batch, DeadLetter, LedgerRange, Quarantined, Source
+from telemetry.store.models import LEDGER, Batch, Conflict, DeadLetter, Gpu, LedgerRange, Metric, Quarantined, Series, Source
 from telemetry.store.read.filters import equal
 from telemetry.store.read.places import Place
 
@@ -40,6 +40,14 @@ class QuarantineFilter:
     reason: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ConflictFilter:
+    """Some readings in conflict: of an edge, of a source by its id."""
+
+    edge: str | None = None
+    source: int | None = None
+
+
 def edges() -> Select[Any]:
     """Edges by name: how many sources each has, and when something of it was committed last."""
     edge = (
@@ -55,7 +63,7 @@ def edges() -> Select[Any]:
 
 
 def sources(some: SourceFilter) -> Select[Any]:
-    """Sources in the order they appeared, with what the ledger has of each."""
+    """Sources in the order they appeared, with what the ledger has of each. Those of which it has nothing were forgotten."""
     held = LEDGER.c
     sums = [cast(func.coalesce(func.sum(held[name]), 0), BigInteger).label(name) for name in ("batches", *COUNTS)]
     dead = cast(func.count().filter(held.status == "dead"), Integer).label("dead_batches")
@@ -65,7 +73,7 @@ def sources(some: SourceFilter) -> Select[Any]:
     rows = select(Source.id, Source.edge, Source.path, Source.fingerprint, Source.format, Source.first_seen, *ledger.c)
     return (
         rows.join_from(Source, ledger, true())
-        .where(*equal((Source.edge, some.edge), (Source.path, some.path)))
+        .where(ledger.c.batches > 0, *equal((Source.edge, some.edge), (Source.path, some.path)))
         .order_by(Source.id)
     )
 
@@ -109,6 +117,32 @@ def quarantine(some: QuarantineFilter, after: int | None = None) -> Select[Any]:
     ).join(Source)
     rows = rows.where(*equal((Source.edge, some.edge), (Quarantined.source_id, some.source), (Quarantined.reason, some.reason)))
     return (rows if after is None else rows.where(Quarantined.id > after)).order_by(Quarantined.id)
+
+
+def conflicts(some: ConflictFilter, after: int | None = None) -> Select[Any]:
+    """Readings in conflict in the order they came, after the one of an id, with the value that they say and the stored one."""
+    columns: list[Any] = [
+        Conflict.id,
+        Source.edge,
+        Conflict.source_id.label("source"),
+        Source.path,
+        Conflict.batch_id.label("batch"),
+        Gpu.identity.label("gpu"),
+        Metric.name.label("metric"),
+        Conflict.ts.label("timestamp"),
+        Conflict.value,
+        Conflict.stored,
+        Conflict.kept_at,
+    ]
+    rows = (
+        select(*columns)
+        .join(Source, Source.id == Conflict.source_id)
+        .join(Series, Series.id == Conflict.series_id)
+        .join(Gpu)
+        .join(Metric)
+    )
+    rows = rows.where(*equal((Source.edge, some.edge), (Conflict.source_id, some.source)))
+    return (rows if after is None else rows.where(Conflict.id > after)).order_by(Conflict.id)
 
 
 def dead_letters(after: int | None = None) -> Select[Any]:

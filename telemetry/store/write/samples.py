@@ -1,7 +1,8 @@
 """Writes samples: binary COPY built by NumPy, straight into the day's partition.
 
 Where a key is stored already, the rows of that day go through a staging table instead, and are counted as duplicates or
-conflicts. Partitions are made by `telemetry.store.partitions`, ids come from `series_ids`.
+conflicts by what is stored; those in conflict are kept by `conflicts`. Partitions are made by `telemetry.store.partitions`,
+ids come from `series_ids`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 
 from telemetry.readings.arrays import Bools, Float64s, Int64s
 from telemetry.store import partitions
+from telemetry.store.write import conflicts
+from telemetry.store.write.conflicts import Origin
 
 # PostgreSQL counts timestamps in microseconds from 2000-01-01; its binary COPY format is in the manual, chapter COPY.
 POSTGRES_EPOCH_US = 946_684_800_000_000
@@ -39,8 +42,24 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class Later:
+    """Readings whose key an earlier reading of the same group has, with the number of the batch each came in."""
+
+    series: Int64s
+    ts_us: Int64s
+    values: Float64s
+    batches: Int64s
+    is_same: Bools
+
+    def of_day(self, day: int) -> Later:
+        """Those of a day, counted from 1970-01-01."""
+        rows = self.ts_us // partitions.DAY_US == day
+        return Later(self.series[rows], self.ts_us[rows], self.values[rows], self.batches[rows], self.is_same[rows])
+
+
+@dataclass(frozen=True, slots=True)
 class Samples:
-    """Samples in (series, ts) order, each key once, with the number of the batch each came in.
+    """Samples in (series, ts) order, each key once, with the number of the batch each came in, and those that came later.
 
     `expected` is what becomes of the rows of each batch if no key is stored yet.
     """
@@ -49,6 +68,7 @@ class Samples:
     ts_us: Int64s
     values: Float64s
     batches: Int64s
+    later: Later
     expected: Counts
 
     def days(self) -> list[int]:
@@ -57,7 +77,7 @@ class Samples:
 
 
 def arrange(parts: Sequence[tuple[Int64s, Int64s, Float64s]]) -> Samples:
-    """Bring the rows (series, ts, value) of some batches into (series, ts) order, and keep the first of each key."""
+    """Bring the rows (series, ts, value) of some batches into (series, ts) order, and keep the first of each key apart."""
     series, ts_us, values = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     batches = np.repeat(np.arange(len(parts)), [len(part[0]) for part in parts])
     order = np.lexsort((ts_us, series))
@@ -66,30 +86,53 @@ def arrange(parts: Sequence[tuple[Int64s, Int64s, Float64s]]) -> Samples:
     first[1:] = (series[1:] != series[:-1]) | (ts_us[1:] != ts_us[:-1])
     same = ~first & (values == values[first][np.cumsum(first) - 1])
     expected = Counts(*(np.bincount(batches[rows], minlength=len(parts)) for rows in (first, same, ~first & ~same)))
-    return Samples(series[first], ts_us[first], values[first], batches[first], expected)
+    later = Later(series[~first], ts_us[~first], values[~first], batches[~first], same[~first])
+    return Samples(series[first], ts_us[first], values[first], batches[first], later, expected)
 
 
-def write(connection: psycopg.Connection, samples: Samples) -> Counts:
-    """Store samples inside the caller's transaction. Their partitions must exist. Returns the rows of each batch by class."""
+def write(connection: psycopg.Connection, samples: Samples, origins: Sequence[Origin]) -> Counts:
+    """Store samples inside the caller's transaction, and keep those in conflict. Their partitions must exist.
+
+    `origins` has an entry a batch. Returns the rows of each batch by class.
+    """
     days = samples.ts_us // partitions.DAY_US
-    duplicate, conflict = (np.zeros_like(samples.expected.stored) for _ in range(2))
+    counts = [column.copy() for column in (samples.expected.stored, samples.expected.duplicate, samples.expected.conflict)]
     for day in samples.days():
         rows = days == day
-        columns = {
-            "series_id": samples.series[rows],
-            "ts": samples.ts_us[rows] - POSTGRES_EPOCH_US,
-            "value": samples.values[rows],
-        }
-        table = partitions.name(day)
+        columns = _columns(samples.series[rows], samples.ts_us[rows], samples.values[rows])
+        table, later = partitions.name(day), samples.later.of_day(day)
         try:
             with connection.transaction():
                 _copy(connection, table, _binary(COLUMNS, columns))
         except psycopg.errors.UniqueViolation:
-            for batch, same, different in _stage(connection, table, {**columns, "batch": samples.batches[rows]}):
-                duplicate[batch] += same
-                conflict[batch] += different
-    expected = samples.expected
-    return Counts(expected.stored - duplicate - conflict, expected.duplicate + duplicate, expected.conflict + conflict)
+            _stage(connection, {**columns, "batch": samples.batches[rows]})
+            _insert_staged(connection, table)
+            _stage_later(connection, later)
+            _settle(connection, table, later, counts)
+            conflicts.keep(connection, table, origins)
+        else:
+            if not later.is_same.all():
+                _empty(connection)
+                _stage_later(connection, later)
+                conflicts.keep(connection, table, origins)
+    return Counts(*counts)
+
+
+def _settle(connection: psycopg.Connection, table: str, later: Later, counts: list[Int64s]) -> None:
+    """Correct the counts of a day some of whose keys were stored already: what is staged now was not stored."""
+    stored, duplicate, conflict = counts
+    # Those that came later are judged anew, by what is stored.
+    stored += np.bincount(later.batches, minlength=len(stored))
+    duplicate -= np.bincount(later.batches[later.is_same], minlength=len(stored))
+    conflict -= np.bincount(later.batches[~later.is_same], minlength=len(stored))
+    for batch, same, different in _judged(connection, table):
+        stored[batch] -= same + different
+        duplicate[batch] += same
+        conflict[batch] += different
+
+
+def _columns(series: Int64s, ts_us: Int64s, values: Float64s) -> dict[str, NDArray[np.generic]]:
+    return {"series_id": series, "ts": ts_us - POSTGRES_EPOCH_US, "value": values}
 
 
 def _binary(kinds: dict[str, str], columns: dict[str, NDArray[np.generic]]) -> bytes:
@@ -111,23 +154,40 @@ def _copy(connection: psycopg.Connection, table: str, rows: bytes, columns: str 
         copy.write(rows)
 
 
-def _stage(connection: psycopg.Connection, table: str, columns: dict[str, NDArray[np.generic]]) -> list[tuple[int, int, int]]:
-    """Insert the rows whose key is new. Of the others, returns (batch, rows with the stored value, rows with another)."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "CREATE TEMP TABLE IF NOT EXISTS staging (series_id bigint, ts timestamptz, value double precision, batch integer)"
-            " ON COMMIT DELETE ROWS"
-        )
-        cursor.execute("TRUNCATE staging")
+def _stage(connection: psycopg.Connection, columns: dict[str, NDArray[np.generic]]) -> None:
+    """Put rows into an empty staging table."""
+    _empty(connection)
+    _copy(connection, "staging", _binary(STAGED, columns), "series_id, ts, value, batch")
+
+
+def _stage_later(connection: psycopg.Connection, later: Later) -> None:
+    """Put rows that came later beside those that are staged."""
+    if len(later.batches):
+        columns = {**_columns(later.series, later.ts_us, later.values), "batch": later.batches}
         _copy(connection, "staging", _binary(STAGED, columns), "series_id, ts, value, batch")
-        cursor.execute(
-            f"WITH new AS (INSERT INTO {table} SELECT series_id, ts, value FROM staging ORDER BY series_id, ts"  # noqa: S608
-            " ON CONFLICT DO NOTHING RETURNING series_id, ts)"
-            " DELETE FROM staging s USING new WHERE (new.series_id, new.ts) = (s.series_id, s.ts)".encode()
-        )
-        cursor.execute(
-            "SELECT s.batch, count(*) FILTER (WHERE t.value = s.value), count(*) FILTER (WHERE t.value <> s.value)"  # noqa: S608
-            f" FROM staging s JOIN {table} t USING (series_id, ts) GROUP BY s.batch".encode()
-        )
-        rows: list[tuple[int, int, int]] = cursor.fetchall()
+
+
+def _empty(connection: psycopg.Connection) -> None:
+    connection.execute(
+        "CREATE TEMP TABLE IF NOT EXISTS staging (series_id bigint, ts timestamptz, value double precision, batch integer)"
+        " ON COMMIT DELETE ROWS"
+    )
+    connection.execute("TRUNCATE staging")
+
+
+def _insert_staged(connection: psycopg.Connection, table: str) -> None:
+    """Store the staged rows whose key is new. The others stay staged."""
+    connection.execute(
+        f"WITH new AS (INSERT INTO {table} SELECT series_id, ts, value FROM staging ORDER BY series_id, ts"  # noqa: S608
+        " ON CONFLICT DO NOTHING RETURNING series_id, ts)"
+        " DELETE FROM staging s USING new WHERE (new.series_id, new.ts) = (s.series_id, s.ts)".encode()
+    )
+
+
+def _judged(connection: psycopg.Connection, table: str) -> list[tuple[int, int, int]]:
+    """Of the staged rows of each batch: how many have the stored value, and how many another."""
+    rows: list[tuple[int, int, int]] = connection.execute(
+        "SELECT s.batch, count(*) FILTER (WHERE t.value = s.value), count(*) FILTER (WHERE t.value <> s.value)"  # noqa: S608
+        f" FROM staging s JOIN {table} t USING (series_id, ts) GROUP BY s.batch".encode()
+    ).fetchall()
     return rows

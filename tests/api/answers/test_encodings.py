@@ -26,6 +26,7 @@ LISTS = (
     "sources",
     "batches",
     "quarantine",
+    "conflicts",
     "dead-letters",
 )
 

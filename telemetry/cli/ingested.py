@@ -1,0 +1,162 @@
+"""What became of the rows that `telemetry ingest` has sent, and how it is told.
+
+What was quarantined, blank or dead follows from the acknowledgements. What was new, known or in conflict only the ledger
+knows, which an edge may be unable to ask: then these counts are None, and the text says where to ask.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from telemetry.progress.evidence import PROBE
+from telemetry.settings import Settings
+from telemetry.streamer.outbox import Message, Publish
+from telemetry.streamer.stream import Stream
+
+
+@dataclass(slots=True)
+class Published:
+    """Publishes messages, and keeps the ids of their batches, each with the sources that had it."""
+
+    publish: Publish
+    _sources: dict[str, set[str]] = field(default_factory=dict)
+
+    def __call__(self, messages: Iterable[Message]) -> None:
+        """Publish messages."""
+        self.publish(self._noted(messages))
+
+    def copies(self) -> dict[str, int]:
+        """How many sources had each batch: files of the same bytes have the same batches."""
+        return {batch_id: len(sources) for batch_id, sources in self._sources.items()}
+
+    def _noted(self, messages: Iterable[Message]) -> Iterator[Message]:
+        for header, payload in messages:
+            if not header["batch_id"].startswith(PROBE):
+                self._sources.setdefault(header["batch_id"], set()).add(header["source"]["id"])
+            yield header, payload
+
+
+class Ledger:
+    """The ledger, from the moment at which this is made: what it has by then is known."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._centre = _centre()
+        self._since: datetime | None = self._centre.now(settings) if self._centre else None
+
+    def counts(self, copies: dict[str, int]) -> dict[str, int | None]:
+        """Readings by class; None for each if it cannot tell."""
+        settled = self._centre.counts(self._settings, copies, self._since) if self._centre and self._since else None
+        return asdict(settled) if settled else dict.fromkeys(("new", "known", "conflict"))
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """The outcome of one call. Counts that nobody here can know are None, all of them if it did not wait for the commits.
+
+    `rows` leaves out what was not read: of that `unread` counts the physical lines, and `foreign` names the files.
+    """
+
+    files: int
+    rows: int
+    seconds: float
+    committed: bool
+    new: int | None
+    known: int | None
+    conflict: int | None
+    blank: int | None
+    quarantined: int | None
+    reasons: dict[str, int]
+    dead_rows: int
+    dead_batches: int
+    unread: int
+    foreign: dict[str, int]
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the database holds every row of the files, in quarantine at least."""
+        return not (self.dead_batches or self.unread or self.conflict)
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {**asdict(self), "foreign": list(self.foreign)}
+
+    def text(self) -> str:
+        """For people."""
+        became = "committed" if self.committed else "published"
+        first = f"{counted(self.rows, 'row')} of {counted(self.files, 'file')} {became} in {self.seconds} s"
+        lines = [f"{first}: {', '.join(self._classes())}" if self.committed else first]
+        if self.committed and self.new is None:
+            lines.append("what of them was new, known or in conflict is known at the centre: run telemetry verify there")
+        if self.conflict:
+            lines.append(
+                f"{counted(self.conflict, 'reading')} had another value than the stored one, which stays: "
+                "telemetry verify shows them"
+            )
+        if self.dead_batches:
+            lines.append(
+                f"{self.dead_rows:,} of them in {counted(self.dead_batches, 'batch', 'batches')} are DEAD: "
+                "see telemetry deadletter list"
+            )
+        lines += [
+            f"{counted(number, 'line')} of {path} {'was' if number == 1 else 'were'} not read: no format knows its header"
+            for path, number in self.foreign.items()
+        ]
+        return "\n".join(lines)
+
+    def _classes(self) -> Iterator[str]:
+        if self.new is not None:
+            yield f"{self.new:,} new"
+            yield f"{self.known:,} known"
+        if self.conflict:
+            yield f"{self.conflict:,} in conflict"
+        if self.blank:
+            yield f"{self.blank:,} blank"
+        reasons = ", ".join(f"{reason} {number:,}" for reason, number in self.reasons.items())
+        yield f"{self.quarantined:,} in quarantine{f' ({reasons})' if reasons else ''}"
+        if self.unread:
+            yield f"{self.unread:,} unread"
+
+
+def outcome(
+    files: Sequence[Path], streams: Sequence[Stream], counts: dict[str, int | None], *, seconds: float, committed: bool
+) -> Ingested:
+    """The outcome, from the streams at their end and what the ledger says."""
+    read = [stream for stream in streams if stream.source.head.format is not None]
+    foreign = {str(s.source.path): s.source.physical_lines() for s in streams if s.source.head.format is None}
+    reasons = sum((stream.tally.quarantined for stream in read), Counter[str]())
+    return Ingested(
+        files=len(files),
+        rows=sum(stream.tally.rows_read for stream in read),
+        seconds=round(seconds, 3),
+        committed=committed,
+        **counts,
+        blank=sum(stream.tally.blank for stream in read) if committed else None,
+        quarantined=reasons.total() if committed else None,
+        reasons=dict(reasons.most_common()) if committed else {},
+        dead_rows=sum(stream.tally.dead_rows for stream in streams),
+        dead_batches=sum(stream.tally.dead_batches for stream in streams),
+        unread=sum(foreign.values()),
+        foreign=foreign,
+    )
+
+
+def counted(number: int, one: str, more: str | None = None) -> str:
+    """A number with its noun in the right form."""
+    return f"{number:,} {one if number == 1 else more or f'{one}s'}"
+
+
+def _centre() -> ModuleType | None:
+    try:
+        return importlib.import_module("telemetry.cli.centre")
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("telemetry"):
+            raise
+        return None
