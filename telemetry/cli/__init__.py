@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 import telemetry
-from telemetry import algebra
+from telemetry import algebra, descriptors
 from telemetry.settings import SettingsError, tell_misspelt
 
 COMMANDS = {
@@ -63,6 +63,7 @@ class Commands(click.Group):
         """Run a command. A setting that cannot be used, or is misspelt, is reported in one line."""
         tell_misspelt()
         algebra.use_one_thread()
+        descriptors.raise_limit()
         try:
             return super().invoke(ctx)
         except SettingsError as error:

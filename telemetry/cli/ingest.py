@@ -80,18 +80,18 @@ def ingest(
             expected = _begin_anew(streamer, resolved)
             try:
                 _run(streamer, resolved, expected, wait=wait, deadline=deadline, quiet=as_json)
-                streams = list(streamer.streams.values())
+                tallies = [stream.tally for stream in streamer.streams.values()] + [rest.tally for rest in streamer.rests]
             finally:
                 streamer.close()
     except kombu.exceptions.OperationalError as error:
         raise click.ClickException(f"cannot reach the broker: {error}") from None
     done = {
         "files": len(resolved),
-        "rows": sum(stream.tally.rows_read for stream in streams),
+        "rows": sum(tally.rows_read for tally in tallies),
         "seconds": round(time.monotonic() - started, 3),
         "committed": wait,
-        "dead_rows": sum(stream.tally.dead_rows for stream in streams),
-        "dead_batches": sum(stream.tally.dead_batches for stream in streams),
+        "dead_rows": sum(tally.dead_rows for tally in tallies),
+        "dead_batches": sum(tally.dead_batches for tally in tallies),
     }
     click.echo(json.dumps(done) if as_json else _text(done))
     sys.exit(1 if done["dead_batches"] else 0)
@@ -149,9 +149,10 @@ def _run(streamer: Streamer, paths: list[Path], expected: set[str], *, wait: boo
                 time.sleep(OUTAGE_PAUSE_S)
             streams = list(streamer.streams.values())
             at = sum(stream.window.committed if wait else stream.window.end for stream in streams)
+            at += sum(rest.committed for rest in streamer.rests)
             bar.update(at - bar.pos)
             done = all(stream.read_up() and (not wait or stream.idle()) for stream in streams)
-            if done and not gone_s and expected <= streamer.streams.keys():
+            if done and not gone_s and expected <= streamer.streams.keys() | {rest.source_id for rest in streamer.rests}:
                 bar.update(total - bar.pos)
                 return
             if deadline and time.monotonic() > deadline:
