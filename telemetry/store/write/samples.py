@@ -1,12 +1,12 @@
-"""Writes samples: binary COPY built by NumPy, straight into the day's partition.
+"""Writes samples: binary COPY built by NumPy, straight into the partition of its time.
 
-Where a key is stored already, the rows of that day go through a staging table instead, and are counted as duplicates or
+Where a key is stored already, the rows of that partition go through a staging table instead, and are counted as duplicates or
 conflicts. Partitions are made by `telemetry.store.partitions`, ids come from `series_ids`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,18 +69,23 @@ def arrange(parts: Sequence[tuple[Int64s, Int64s, Float64s]]) -> Samples:
     return Samples(series[first], ts_us[first], values[first], batches[first], expected)
 
 
-def write(connection: psycopg.Connection, samples: Samples) -> Counts:
-    """Store samples inside the caller's transaction. Their partitions must exist. Returns the rows of each batch by class."""
+def write(connection: psycopg.Connection, samples: Samples, tables: Mapping[int, str]) -> Counts:
+    """Store samples inside the caller's transaction. Returns the rows of each batch by class.
+
+    `tables`: the partition of each of their days.
+    """
     days = samples.ts_us // partitions.DAY_US
     duplicate, conflict = (np.zeros_like(samples.expected.stored) for _ in range(2))
+    of_table: dict[str, list[int]] = {}
     for day in samples.days():
-        rows = days == day
-        columns = {
+        of_table.setdefault(tables[day], []).append(day)
+    for table, its_days in of_table.items():
+        rows = np.isin(days, its_days) if len(of_table) > 1 else np.ones(len(days), np.bool_)
+        columns: dict[str, NDArray[np.generic]] = {
             "series_id": samples.series[rows],
             "ts": samples.ts_us[rows] - POSTGRES_EPOCH_US,
             "value": samples.values[rows],
         }
-        table = partitions.name(day)
         try:
             with connection.transaction():
                 _copy(connection, table, _binary(COLUMNS, columns))
