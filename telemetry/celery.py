@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from celery import Celery
 from kombu.transport import TRANSPORT_ALIASES
 
-from telemetry import algebra, garbage
+from telemetry import algebra, descriptors, garbage
 from telemetry.broker import CONNECT_TIMEOUT_S, SOCKET_TIMEOUT_S, tls_options
 from telemetry.monitoring import logs, traces
 from telemetry.progress.keys import Keys
@@ -41,6 +41,7 @@ def process_settings() -> Settings:
 def process_app() -> Celery:
     """The application that Celery's commands run in this process."""
     algebra.use_one_thread()
+    descriptors.raise_limit()
     return make_app(process_settings())
 
 
@@ -102,7 +103,13 @@ def make_app(settings: Settings) -> Celery:
         else {},
     )
     app.telemetry_settings = settings  # type: ignore[attr-defined]
-    app.steps["worker"].update(["telemetry.monitoring.port.watchdog:Watchdog", "telemetry.monitoring.port.worker:Port"])
+    app.steps["worker"].update(
+        [
+            "telemetry.monitoring.port.watchdog:Watchdog",
+            "telemetry.monitoring.port.worker:Port",
+            "telemetry.monitoring.port.aborted:Aborted",
+        ]
+    )
     if not edge:
         app.steps["worker"].add("telemetry.monitoring.port.summary:Summary")
     app.steps["consumer"].add("telemetry.monitoring.port.worker:Pulse")

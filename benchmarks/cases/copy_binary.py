@@ -13,7 +13,7 @@ import psycopg
 
 from benchmarks import data
 from benchmarks.bench import Bench
-from telemetry.store.partitions import DAY_US, Partitions, name
+from telemetry.store.partitions import DAY_US, Partitions
 
 CHUNK = 5_000
 # PostgreSQL's epoch, 2000-01-01, and its binary COPY format: https://www.postgresql.org/docs/current/sql-copy.html
@@ -32,11 +32,11 @@ def run(bench: Bench) -> dict[str, float]:
     for copy in (_copy_once, _copy_each):
         with bench.site() as site:
             engine = site.engine()
-            Partitions(engine).ensure([day])
+            table = Partitions(engine).ensure([day])[day]
             engine.dispose()
             with site.database() as connection:
                 begun = time.perf_counter()
-                copy(connection, f"COPY {name(day)} FROM STDIN (FORMAT binary)".encode(), chunks)
+                copy(connection, f"COPY {table} FROM STDIN (FORMAT binary)".encode(), chunks)
                 rates.append(len(samples.series) / (time.perf_counter() - begun))
     return dict(zip(("rows_per_s", "committed_rows_per_s"), rates, strict=True))
 

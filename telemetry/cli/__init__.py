@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 import telemetry
-from telemetry import algebra
+from telemetry import algebra, descriptors
 from telemetry.cli.data_dir import data_dir_option
 from telemetry.settings import SettingsError, tell_misspelt
 
@@ -75,6 +75,7 @@ class Commands(click.Group):
         """Run a command. A setting that cannot be used, or is misspelt, is reported in one line."""
         tell_misspelt()
         algebra.use_one_thread()
+        descriptors.raise_limit()
         try:
             return super().invoke(ctx)
         except SettingsError as error:

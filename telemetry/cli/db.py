@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from telemetry.cli.data_dir import data_dir_option
 from telemetry.cli.database import with_database
 from telemetry.cli.session import json_option
-from telemetry.store import migrate
+from telemetry.store import lock_table, migrate
 
 
 @click.group()
@@ -35,6 +35,7 @@ def upgrade(engine: Engine, revision: str, as_json: bool) -> None:
     with _errors_in_one_line():
         migrate.upgrade(engine, revision)
     _tell(migrate.current(engine), as_json=as_json)
+    _warn(engine)
 
 
 @db.command()
@@ -57,9 +58,13 @@ def downgrade(engine: Engine, revision: str, yes: bool, as_json: bool) -> None:
 @json_option
 @with_database
 def current(engine: Engine, as_json: bool) -> None:
-    """Show the revision of the database and the one that this version needs. Exits 1 if the database is older."""
+    """Show the revision of the database and the one that this version needs. Exits 1 if the database is older.
+
+    Warns if Postgres has too few locks for the partitions.
+    """
     present = migrate.current(engine)
     _tell(present, as_json=as_json)
+    _warn(engine)
     if not migrate.serves(present):
         sys.exit(1)
 
@@ -69,6 +74,12 @@ def _tell(revision: str | None, *, as_json: bool) -> None:
     newer = ": a later version made it, and this version can use it" if migrate.is_newer(revision) else ""
     text = f"database is at {revision or 'base'}, this version needs {needed}{newer}"
     click.echo(json.dumps({"revision": revision, "needed": needed}) if as_json else text)
+
+
+def _warn(engine: Engine) -> None:
+    with engine.connect() as connection:
+        if advice := lock_table.look(connection).advice:
+            click.echo(f"Warning: {advice}", err=True)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import gc
 import json
 import sys
 import time
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import redis
 from telemetry import garbage
 from telemetry.celery import make_app
 from telemetry.cli.files import Spool, paths_argument, regular
-from telemetry.cli.ingested import Ingested, Ledger, Published, outcome
+from telemetry.cli.ingested import Foreign, Ingested, Ledger, Published, outcome
 from telemetry.cli.session import connected, data_dir_option, json_option, load_settings
 from telemetry.readings.digests import source_id
 from telemetry.settings import Settings
@@ -96,20 +97,21 @@ def _streamed(
             ledger = Ledger(settings) if wait else None
             published = Published(publisher(make_app(settings), settings))
             streamer = Streamer(settings, client, published, final=True)
-            expected = _begin_anew(streamer, files)
+            expected, foreign = _begin_anew(streamer, files)
             try:
-                _run(streamer, files, expected, wait=wait, deadline=deadline_s, quiet=quiet)
-                streams = list(streamer.streams.values())
+                _run(streamer, files, expected.keys(), wait=wait, deadline=deadline_s, quiet=quiet)
+                tallies = {name: stream.tally for name, stream in streamer.streams.items()}
+                tallies |= {rest.source_id: rest.tally for rest in streamer.rests}
                 counts = ledger.counts(published.copies()) if ledger else NO_COUNTS
                 seconds = time.monotonic() - started_s
-                done = outcome(files, streams, counts, seconds=seconds, committed=wait)
+                done = outcome(len(files), tallies, foreign, counts, seconds=seconds, committed=wait)
             finally:
                 streamer.close()
             if done.is_success and wait:
-                for stream in streams:
-                    if stream.source.path in spool.files:
+                for name, path in expected.items():
+                    if path in spool.files:
                         # No streamer will find it again.
-                        streamer.claims.forget(stream.source_id)
+                        streamer.claims.forget(name)
                 spool.remove()
     except kombu.exceptions.OperationalError as error:
         raise click.ClickException(f"cannot reach the broker: {error}") from None
@@ -126,23 +128,32 @@ def _prepare_for_bulk() -> None:
         libc.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
-def _begin_anew(streamer: Streamer, paths: list[Path]) -> set[str]:
-    """Forget what an earlier call left: it is no proof of a commit. Returns the ids of the sources that hold rows."""
-    expected = set()
+def _begin_anew(streamer: Streamer, paths: list[Path]) -> tuple[dict[str, Path], dict[str, Foreign]]:
+    """Forget what an earlier call left: it is no proof of a commit.
+
+    Returns the sources that hold rows, and those of them that no format knows, by id.
+    """
+    expected: dict[str, Path] = {}
+    foreign: dict[str, Foreign] = {}
     for path in paths:
         try:
             source = SourceFile.open(path, max_record=streamer.settings.max_record_bytes, final=True)
         except OSError as error:
             raise click.ClickException(f"cannot read {path}: {error.strerror}") from None
         if source:
-            expected.add(source_id(source.head.fingerprint, str(path)))
+            name = source_id(source.head.fingerprint, str(path))
+            expected[name] = path
+            if source.head.format is None:
+                foreign[name] = Foreign(str(path), source.physical_lines())
             source.close()
     for name in expected:
         streamer.claims.forget(name)
-    return expected
+    return expected, foreign
 
 
-def _run(streamer: Streamer, paths: list[Path], expected: set[str], *, wait: bool, deadline: float | None, quiet: bool) -> None:
+def _run(
+    streamer: Streamer, paths: list[Path], expected: Collection[str], *, wait: bool, deadline: float | None, quiet: bool
+) -> None:
     total = sum(path.stat().st_size for path in paths)
     label = "committed" if wait else "published"
     hidden = quiet or not sys.stderr.isatty()
@@ -160,9 +171,10 @@ def _run(streamer: Streamer, paths: list[Path], expected: set[str], *, wait: boo
                 time.sleep(OUTAGE_PAUSE_S)
             streams = list(streamer.streams.values())
             at = sum(stream.window.committed if wait else stream.window.end for stream in streams)
+            at += sum(rest.committed for rest in streamer.rests)
             bar.update(at - bar.pos)
             done = all(stream.read_up() and (not wait or stream.idle()) for stream in streams)
-            if done and not gone_s and expected <= streamer.streams.keys():
+            if done and not gone_s and set(expected) <= streamer.streams.keys() | {rest.source_id for rest in streamer.rests}:
                 bar.update(total - bar.pos)
                 return
             if deadline and time.monotonic() > deadline:

@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import importlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from telemetry.progress.evidence import PROBE
 from telemetry.settings import Settings
 from telemetry.streamer.outbox import Message, Publish
-from telemetry.streamer.stream import Stream
+from telemetry.streamer.tally import Tally
+
+
+class Foreign(NamedTuple):
+    """A file whose header no format knows, and how many physical lines it has."""
+
+    path: str
+    lines: int
 
 
 @dataclass(slots=True)
@@ -126,25 +132,30 @@ class Ingested:
 
 
 def outcome(
-    files: Sequence[Path], streams: Sequence[Stream], counts: dict[str, int | None], *, seconds: float, committed: bool
+    files: int,
+    tallies: Mapping[str, Tally],
+    foreign: Mapping[str, Foreign],
+    counts: dict[str, int | None],
+    *,
+    seconds: float,
+    committed: bool,
 ) -> Ingested:
-    """The outcome, from the streams at their end and what the ledger says."""
-    read = [stream for stream in streams if stream.source.head.format is not None]
-    foreign = {str(s.source.path): s.source.physical_lines() for s in streams if s.source.head.format is None}
-    reasons = sum((stream.tally.quarantined for stream in read), Counter[str]())
+    """The outcome, from the tallies of all sources, the foreign ones among them, by id, and what the ledger says."""
+    read = [tally for name, tally in tallies.items() if name not in foreign]
+    reasons = sum((tally.quarantined for tally in read), Counter[str]())
     return Ingested(
-        files=len(files),
-        rows=sum(stream.tally.rows_read for stream in read),
+        files=files,
+        rows=sum(tally.rows_read for tally in read),
         seconds=round(seconds, 3),
         committed=committed,
         **counts,
-        blank=sum(stream.tally.blank for stream in read) if committed else None,
+        blank=sum(tally.blank for tally in read) if committed else None,
         quarantined=reasons.total() if committed else None,
         reasons=dict(reasons.most_common()) if committed else {},
-        dead_rows=sum(stream.tally.dead_rows for stream in streams),
-        dead_batches=sum(stream.tally.dead_batches for stream in streams),
-        unread=sum(foreign.values()),
-        foreign=foreign,
+        dead_rows=sum(tally.dead_rows for tally in tallies.values()),
+        dead_batches=sum(tally.dead_batches for tally in tallies.values()),
+        unread=sum(source.lines for source in foreign.values()),
+        foreign={source.path: source.lines for source in foreign.values()},
     )
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import click
 
+# A file that is read takes one, and a quiet one among hundreds takes none.
+DESCRIPTORS = 65_536
 COMMANDS = {
     "streamer": "worker --without-gossip --without-mingle -n streamer@%%h",
     "beat": "beat --pidfile=",
@@ -43,6 +45,7 @@ ProtectControlGroups=yes
 RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
 CapabilityBoundingSet=
 MemoryMax=512M
+LimitNOFILE={descriptors}
 
 [Install]
 WantedBy=multi-user.target
@@ -86,7 +89,7 @@ def units(environment: Path, user: str) -> dict[str, str]:
     celery = Path(sysconfig.get_path("scripts")) / "celery"
     return {
         f"telemetry-{name}.service": UNIT.format(
-            name=name, user=user, environment=environment.absolute(), celery=celery, command=command
+            name=name, user=user, environment=environment.absolute(), celery=celery, command=command, descriptors=DESCRIPTORS
         )
         for name, command in COMMANDS.items()
     }

@@ -16,6 +16,7 @@ LISTS = (
     "hosts",
     "latest",
     "metrics",
+    "conflicts",
     "quarantine",
     "query",
     "sources",

@@ -26,8 +26,8 @@ from telemetry.store.write.conflicts import Origin
 from telemetry.store.write.series_ids import SeriesIds
 from telemetry.store.write.source_ids import SourceIds
 
-# A transaction locks the partition of each day and its index. By default Postgres has room for some 7,000 locks (its manual,
-# max_locks_per_transaction: 64 for each of 100 connections, and for its own processes).
+# A transaction locks the partition of each day and its index, where days have their own. By default Postgres has room for some
+# 7,000 locks (its manual, max_locks_per_transaction: 64 for each of 100 connections, and for its own processes).
 MAX_DAYS = 3000
 
 
@@ -83,7 +83,7 @@ class BatchWriter:
         resolved_at = self._connections
         source_ids = self.source_ids.resolve([(batch.edge, batch.source) for batch in batches])
         arranged = self._arrange(batches)
-        self._prepare(arranged.days())
+        tables = self._prepare(arranged.days())
         began_s = monotonic()
         with (
             traces.span("transaction", batches=len(batches)),
@@ -98,7 +98,7 @@ class BatchWriter:
                 transaction.rollback()
                 return RolledBack.IN_LEDGER
             origins = [Origin(*pair) for pair in zip(source_ids, (batch.batch_id for batch in batches), strict=True)]
-            counts = samples.write(_driver(connection), arranged, origins)
+            counts = samples.write(_driver(connection), arranged, tables, origins)
             wrong = np.flatnonzero(~counts.same_as(arranged.expected)).tolist()
             if wrong:
                 ledger.correct(connection, batches, counts, wrong)
@@ -124,10 +124,13 @@ class BatchWriter:
             )
         return arranged
 
-    def _prepare(self, days: Iterable[int]) -> None:
-        """Make partitions where there are none, and count a refusal. A database that cannot be reached has refused nothing."""
+    def _prepare(self, days: Iterable[int]) -> dict[int, str]:
+        """The partitions of some days, made where there are none. A refusal is counted.
+
+        A database that cannot be reached has refused nothing.
+        """
         try:
-            self._partitions.ensure(days)
+            return self._partitions.ensure(days)
         except sqlalchemy.exc.DBAPIError as error:
             if getattr(error.orig, "sqlstate", None):
                 stations.partition_refused()

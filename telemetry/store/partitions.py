@@ -1,4 +1,7 @@
-"""Partitions of `samples`: one a day (UTC), made before the rows that need it.
+"""Partitions of `samples`, made before the rows that need them: one a day (UTC), and coarser ones for times long past.
+
+A query over all of time locks every partition. Days that are long past when the first sample of them comes share a partition of
+their month or year: a file with odd times would make thousands otherwise. A partition that is there is used as it is.
 
 A partition is created, then attached. Attaching takes a SHARE UPDATE EXCLUSIVE lock on `samples`; CREATE … PARTITION OF takes
 ACCESS EXCLUSIVE, and would wait for and block every query (PostgreSQL manual, ALTER TABLE, ATTACH PARTITION).
@@ -6,8 +9,9 @@ ACCESS EXCLUSIVE, and would wait for and block every query (PostgreSQL manual, A
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, text
 
@@ -15,47 +19,100 @@ from sqlalchemy import Connection, Engine, text
 SLICE = 50
 DAY_US = 86_400_000_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Months that ended so many days ago, and years, are not divided into days when they are new.
+WHOLE_MONTHS_AFTER = 60
+WHOLE_YEARS_AFTER = 730
 # The key of the lock under which partitions are made: any number that no other lock of this project has.
 PARTITION_LOCK = 7_402_113_996
-EXISTING = text("SELECT name FROM unnest(CAST(:tables AS text[])) AS name WHERE to_regclass(name) IS NOT NULL")
+TODAY = text("SELECT floor(extract(epoch FROM clock_timestamp()) / 86400)::int FROM pg_advisory_xact_lock(:key)")
+# The bounds are in the text of a partition's bound only: Postgres has no function that gives them.
+EXISTING = text(r"""
+    SELECT c.oid::regclass::text AS name, floor(extract(epoch FROM begins::timestamptz) / 86400)::int AS first_day,
+           ceil(extract(epoch FROM ends::timestamptz) / 86400)::int AS end_day
+    FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid
+    CROSS JOIN LATERAL (SELECT pg_get_expr(c.relpartbound, c.oid)) AS of_partition (bound)
+    CROSS JOIN LATERAL (SELECT substring(bound FROM $$FROM \('([^']+)'\)$$), substring(bound FROM $$TO \('([^']+)'\)$$))
+        AS bounds (begins, ends)
+    WHERE inhparent = 'samples'::regclass AND begins IS NOT NULL AND ends IS NOT NULL
+""")
 
 
-def name(day: int) -> str:
-    """The table that holds the samples of a day, counted from 1970-01-01."""
-    return f"samples_{EPOCH + timedelta(days=day):%Y%m%d}"
+class Span(NamedTuple):
+    """A partition: its table, and the days [first, end) that it holds, counted from 1970-01-01."""
+
+    table: str
+    first: int
+    end: int
+
+
+def span_for(day: int, today: int, existing: Sequence[Span]) -> Span:
+    """The partition that holds a day, or the one to make for it: the widest that fits beside those that there are.
+
+    Raises OverflowError for a day that the calendar does not reach.
+    """
+    for span in existing:
+        if span.first <= day < span.end:
+            return span
+    *coarser, of_day = _units(day)
+    for span, ended_for in zip(coarser, (WHOLE_YEARS_AFTER, WHOLE_MONTHS_AFTER), strict=True):
+        if span.end <= today - ended_for and not any(other.first < span.end and span.first < other.end for other in existing):
+            return span
+    return of_day
 
 
 class Partitions:
-    """The partitions that this process knows to exist."""
+    """The partitions that this process knows to exist, by day."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._existing_days: set[int] = set()
+        self._tables: dict[int, str] = {}
 
     def forget(self) -> None:
         """Ask again at the next use: a renewed connection may lead to another database."""
-        self._existing_days.clear()
+        self._tables.clear()
 
-    def ensure(self, days: Iterable[int]) -> None:
-        """Make the partitions of these days that do not exist, in transactions of its own."""
-        missing = sorted(set(days) - self._existing_days)
-        for first in range(0, len(missing), SLICE):
-            part = missing[first : first + SLICE]
+    def ensure(self, days: Iterable[int]) -> dict[int, str]:
+        """The tables that hold the samples of these days. Those that do not exist are made, in transactions of their own."""
+        days = sorted(set(days))
+        while missing := [day for day in days if day not in self._tables]:
             with self._engine.begin() as connection:
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": PARTITION_LOCK})
-                existing = set(connection.scalars(EXISTING, {"tables": [name(day) for day in part]}))
-                for day in part:
-                    if name(day) not in existing:
-                        _make(connection, day)
-            self._existing_days.update(part)
+                tables = dict(_make(connection, missing))
+            self._tables |= tables
+        return {day: self._tables[day] for day in days}
 
 
-def _make(connection: Connection, day: int) -> None:
-    start = EPOCH + timedelta(days=day)
-    end = start + timedelta(days=1)
-    connection.execute(text(f"CREATE TABLE {name(day)} (LIKE samples INCLUDING ALL)"))
-    connection.execute(
-        text(
-            f"ALTER TABLE samples ATTACH PARTITION {name(day)} FOR VALUES FROM ('{start.isoformat()}') TO ('{end.isoformat()}')"
-        )
+def _make(connection: Connection, days: Iterable[int]) -> Iterator[tuple[int, str]]:
+    """The tables of some days, as far as they exist or can be made in one transaction."""
+    today = connection.scalar(TODAY, {"key": PARTITION_LOCK}) or 0
+    existing = [Span(*row) for row in connection.execute(EXISTING)]
+    made = 0
+    for day in days:
+        if made == SLICE:
+            return
+        span = span_for(day, today, existing)
+        if span not in existing:
+            _create(connection, span)
+            existing.append(span)
+            made += 1
+        yield day, span.table
+
+
+def _create(connection: Connection, span: Span) -> None:
+    first, end = ((EPOCH + timedelta(days=day)).isoformat() for day in (span.first, span.end))
+    connection.execute(text(f"CREATE TABLE {span.table} (LIKE samples INCLUDING ALL)"))
+    connection.execute(text(f"ALTER TABLE samples ATTACH PARTITION {span.table} FOR VALUES FROM ('{first}') TO ('{end}')"))
+
+
+def _units(day: int) -> tuple[Span, Span, Span]:
+    """The year, the month and the day that hold a day."""
+    at = (EPOCH + timedelta(days=day)).date()
+    month, following = at.replace(day=1), at.replace(day=28) + timedelta(days=4)
+    return (
+        _span(f"samples_{at:%Y}", date(at.year, 1, 1), date(at.year + 1, 1, 1)),
+        _span(f"samples_{at:%Y%m}", month, following.replace(day=1)),
+        Span(f"samples_{at:%Y%m%d}", day, day + 1),
     )
+
+
+def _span(table: str, first: date, end: date) -> Span:
+    return Span(table, *((at - EPOCH.date()).days for at in (first, end)))

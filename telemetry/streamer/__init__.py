@@ -1,8 +1,9 @@
 """The edge's worker: finds sources, reads what is complete, publishes batches, keeps the window.
 
 `tasks` is the Celery face and `schedule` beat's. `tick` does one tick over all sources: `matching` finds files, `membership`
-tells how many of them are this replica's, `deferred` holds those left alone for a while, `adoption` makes streams of files,
-`orphans` finds sources whose file is gone, `queue_watch` gathers the evidence of losses.
+tells how many of them are this replica's, `queue_watch` gathers the evidence of losses. `held` has the files that are open:
+`adoption` makes streams of them, `orphans` finds sources whose file is gone, `deferred` holds paths left alone for a while,
+`resting` those whose file was let go of until it changes.
 
 `stream` is one source: `source` reads its file, `verified` knows whether the bytes that were read are still there, `modes`
 choose what is read next, `batching` cuts batches out of it, `outbox` and `publish` send them, `tally` counts. `phase` is what

@@ -1,4 +1,4 @@
-"""Finds the files that the setting TELEMETRY_SOURCES names."""
+"""Finds the paths that the setting TELEMETRY_SOURCES names."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 
-def matching(patterns: Iterable[str]) -> list[Path]:
-    """The files that glob patterns match, in order."""
-    # Not Path.glob, which takes no absolute patterns.
-    paths = {Path(path) for pattern in patterns for path in glob.glob(pattern, recursive=True)}  # noqa: PTH207
-    return sorted(path for path in paths if path.is_file())
+def matching(patterns: Iterable[str]) -> list[str]:
+    """The paths that glob patterns match, in order; not all of them need be files. Plain text: there may be very many."""
+    # Not Path.glob, which takes no absolute patterns. A Path's text, so that a path is written in one way.
+    paths = {path for pattern in patterns for path in glob.glob(str(Path(pattern)), recursive=True)}  # noqa: PTH207
+    return sorted(paths)

@@ -88,6 +88,11 @@ class Stream:
         """Whether no complete row is left to read: all of a closed file, or of a growing one for now."""
         return self.window.end >= self.source.size() or self._at_end
 
+    @property
+    def seen_bytes(self) -> int:
+        """How large the file was when it was looked at last."""
+        return self._verified.size_bytes
+
     def step(self, moment: Moment) -> Done:
         """Do what can be done now. If that was anything, another step may find more.
 

@@ -55,6 +55,11 @@ def test_the_rules_and_boards_that_are_named_are_there() -> None:
     assert wanted <= {each["type"] for each in given}
 
 
+@pytest.mark.parametrize("name", OURS)
+def test_a_process_may_have_many_files_open(name: str) -> None:
+    assert OURS[name]["ulimits"]["nofile"]["hard"] >= 65_536
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_what_is_mounted_is_in_the_repository_or_a_volume(name: str) -> None:
     for source in mounted(name).values():

@@ -165,12 +165,37 @@ def test_a_misspelt_key_is_named_with_its_path(path: str) -> None:
         ({"collector": {"config": {"pollInterval": 61}}, **PASSWORD}, "pollInterval"),
         ({"streamer": {"kind": "Job"}, **PASSWORD}, "streamer/kind"),
         ({"collector": {"terminationGracePeriodSeconds": 600}, **PASSWORD}, "terminationGracePeriodSeconds"),
+        ({"externalRedis": {**EXTERNAL, "host": "redis://h:6379/0"}, **PASSWORD}, "externalRedis/host"),
+        ({"externalRedis": {**EXTERNAL, "host": "h:6379"}, **PASSWORD}, "externalRedis/host"),
+        ({"externalRedis": {**EXTERNAL, "host": "user@h"}, **PASSWORD}, "externalRedis/host"),
+        ({"externalRedis": {**EXTERNAL, "host": "[2001:db8::5]:6379"}, **PASSWORD}, "externalRedis/host"),
+        ({"externalPostgresql": {**EXTERNAL, "password": "x", "host": "postgresql://h"}}, "externalPostgresql/host"),
+        ({"externalPostgresql": {**EXTERNAL, "password": "x", "host": "h/telemetry"}}, "externalPostgresql/host"),
     ],
 )
 def test_values_that_cannot_work_are_refused(values: dict[str, Any], says: str) -> None:
     with pytest.raises(helm_python.HelmError) as told:
         render(values)
     assert says in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [
+        ("2001:db8::5", "[2001:db8::5]"),
+        ("[2001:db8::5]", "[2001:db8::5]"),
+        ("::ffff:10.0.0.5", "[::ffff:10.0.0.5]"),
+        ("10.0.0.5", "10.0.0.5"),
+        ("redis-0.redis_service.example.net.", "redis-0.redis_service.example.net."),
+    ],
+)
+def test_a_host_may_be_any_address_and_is_one_in_the_urls(host: str, shown: str) -> None:
+    external = {"enabled": True, "host": host}
+    keda = {"collector": {"keda": {"enabled": True}}}
+    rendered = "\n".join(texts({"externalRedis": external, "externalPostgresql": {**external, "password": "x"}, **keda}))
+    assert f"redis://{shown}:6379/0" in rendered
+    assert f"postgresql://telemetry@{shown}:5432/telemetry" in rendered
+    assert f'address: "{shown}:6379"' in rendered
 
 
 @pytest.mark.parametrize("values", [PASSWORD, values_of(EDGE), merged(values_of(CENTRE), PASSWORD)])

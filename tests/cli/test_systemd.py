@@ -18,6 +18,7 @@ def test_systemd_takes_the_units(telemetry: Callable[..., subprocess.CompletedPr
     assert [unit.name for unit in units] == ["telemetry-beat.service", "telemetry-streamer.service"]
     checked = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False, timeout=60)
     assert not [line for line in checked.stderr.splitlines() if "telemetry-" in line]
+    assert all("\nLimitNOFILE=65536\n" in unit.read_text() for unit in units)
     assert "-n streamer@%%h" in (tmp_path / "telemetry-streamer.service").read_text()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -25,9 +26,9 @@ from telemetry.readings.digests import digest
 from telemetry.readings.rows import QuarantinedRow
 from telemetry.settings import Settings
 from telemetry.store.engine import make_engine
-from telemetry.store.partitions import SLICE, Partitions
+from telemetry.store.partitions import DAY_US, EPOCH
 from telemetry.store.write.series_ids import SeriesIds
-from tests.batches import batch, key, readings
+from tests.batches import T0_US, batch, key, readings
 from tests.faults.poisons import poisons
 from tests.fixtures.services import Query
 from tests.scrape import Samples, parse, total
@@ -164,20 +165,20 @@ def test_quarantined_rows_are_kept_once_as_they_stood(collector: Collector, quer
     assert query("SELECT byte_offset, line, reason, raw FROM quarantine") == [(70, 9, "bad_text", b"\xff\x00")]
 
 
-def test_days_far_apart_have_partitions_of_their_own(collector: Collector, query: Query) -> None:
-    collector.persist(*wire.encode(batch(readings((key(), 0, 1.0), (key(), 86_400 * 400, 2.0)))))
+def test_rows_of_days_far_apart_end_in_the_partitions_of_their_times(collector: Collector, query: Query) -> None:
+    """A day of its own, two days of one month, and a year: one batch."""
+    today = (datetime.now(UTC) - EPOCH).days
+    long_ago = [(datetime(2003, 2, day, tzinfo=UTC) - EPOCH).days for day in (1, 2, 28)]
+    rows = [(key(), 86_400 * (day - T0_US // DAY_US), n) for n, day in enumerate([*long_ago, today - 1, today])]
+    # The second batch goes by the staging table.
+    for batch_id in ("b1", "b2"):
+        collector.persist(*wire.encode(batch(readings(*rows), batch_id)))
+    recent = [f"samples_{EPOCH + timedelta(days=day):%Y%m%d}" for day in (today - 1, today)]
     assert query("SELECT tableoid::regclass::text, value FROM samples ORDER BY ts") == [
-        ("samples_20250718", 1.0),
-        ("samples_20260822", 2.0),
+        *(("samples_2003", n) for n in range(3)),
+        *((name, 3 + n) for n, name in enumerate(recent)),
     ]
-
-
-def test_partitions_that_were_made_stay_whatever_becomes_of_the_rest(engine: Engine, query: Query) -> None:
-    with pytest.raises(OverflowError):
-        Partitions(engine).ensure([*range(2 * SLICE), 10**7])
-    assert query("SELECT count(*) FROM pg_inherits WHERE inhparent = 'samples'::regclass") == [(2 * SLICE,)]
-    Partitions(engine).ensure(range(3 * SLICE))
-    assert query("SELECT count(*) FROM pg_inherits WHERE inhparent = 'samples'::regclass") == [(3 * SLICE,)]
+    assert query(LEDGER) == [("stored", 5, 5, 0, 0, 0), ("stored", 5, 0, 5, 0, 0)]
 
 
 def test_a_batch_of_too_many_days_dies_alone(collector: Collector, query: Query, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -399,8 +400,7 @@ def test_a_dead_batch_that_comes_again_is_known(collector: Collector) -> None:
 def test_a_partition_that_the_database_refuses_is_counted(collector: Collector, engine: Engine) -> None:
     counted = Counted()
     with engine.begin() as connection:
-        # The name of the partition is taken.
-        connection.execute(text("CREATE VIEW samples_20250718 AS SELECT 1; ALTER TABLE samples RENAME TO hidden"))
+        connection.execute(text("ALTER TABLE samples RENAME TO hidden"))
     with pytest.raises(TRANSIENT):
         collector.persist(*wire.encode(batch(readings((key(), 86_400, 1.0)))))
     assert counted("telemetry_partition_failures_total") == 1

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from telemetry.streamer.deferred import Deferred
 
-PATH = Path("a.csv")
+PATH = "a.csv"
 
 
 def test_a_path_is_left_alone_until_its_time_is_over() -> None:

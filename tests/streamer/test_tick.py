@@ -117,7 +117,7 @@ def test_a_crash_before_publishing_publishes_the_same_batches(edge: Edge, file: 
         def crash(messages: Messages) -> None:
             raise kombu.exceptions.OperationalError("the process was killed here")
 
-        streamer.publish = crash
+        streamer.held.publish = crash
         with pytest.raises(kombu.exceptions.OperationalError):
             streamer.tick(0)
     with edge.streamer(republish_after_s=0.1) as streamer:
@@ -127,7 +127,7 @@ def test_a_crash_before_publishing_publishes_the_same_batches(edge: Edge, file: 
 
 def test_a_failed_publish_is_made_up_for_by_the_next_tick(edge: Edge, file: Path) -> None:
     with edge.streamer() as streamer:
-        working, calls = streamer.publish, 0
+        working, calls = streamer.held.publish, 0
 
         def flaky(messages: Messages) -> None:
             nonlocal calls
@@ -137,7 +137,7 @@ def test_a_failed_publish_is_made_up_for_by_the_next_tick(edge: Edge, file: Path
                 raise kombu.exceptions.OperationalError("the broker is away")
             working(messages)
 
-        streamer.publish = flaky
+        streamer.held.publish = flaky
         with pytest.raises(kombu.exceptions.OperationalError):
             streamer.tick(0)
         streamer.tick(0)
@@ -259,7 +259,7 @@ def test_a_replay_that_waits_goes_on_waiting_after_a_restart(
 def test_what_is_appended_while_a_tick_works_is_for_the_next_one(edge: Edge, file: Path) -> None:
     with edge.streamer() as streamer:
         commit_all(edge, streamer, file)
-        publish, before = streamer.publish, len(edge.published)
+        publish, before = streamer.held.publish, len(edge.published)
         (stream,) = streamer.streams.values()
         appended = iter(range(36, 40))
 
@@ -320,7 +320,7 @@ def test_what_goes_wrong_with_one_source_does_not_stop_the_others(
     later = folder / "b.csv"
     later.write_text(HEADER + rows(0, 20))
     with edge.streamer(lease_s=2) as streamer:
-        working = streamer.publish
+        working = streamer.held.publish
 
         def refusing(messages: Messages) -> None:
             found = list(messages)
@@ -328,10 +328,10 @@ def test_what_goes_wrong_with_one_source_does_not_stop_the_others(
                 raise ZeroDivisionError("a bug")
             working(found)
 
-        streamer.publish = refusing
+        streamer.held.publish = refusing
         commit_all(edge, streamer, later)
         assert caplog.text.count("cannot stream") == 1
-        streamer.publish = working
+        streamer.held.publish = working
 
         def tried_again() -> bool:
             streamer.tick(0)
@@ -418,7 +418,7 @@ def test_a_publication_that_was_refused_is_the_first_when_it_succeeds(edge: Edge
     before = {name: counted(name) for name in ("telemetry_rows_read_total", "telemetry_rows_published_total")}
     again = counted("telemetry_batches_published_total", publication="again")
     with edge.streamer() as streamer:
-        publish, refusals = streamer.publish, iter((True, True, False))
+        publish, refusals = streamer.held.publish, iter((True, True, False))
 
         def refuse(messages: Messages) -> None:
             if next(refusals, False):
@@ -426,7 +426,7 @@ def test_a_publication_that_was_refused_is_the_first_when_it_succeeds(edge: Edge
                 raise kombu.exceptions.OperationalError("cut")
             publish(messages)
 
-        streamer.publish = refuse
+        streamer.held.publish = refuse
         for _ in range(2):
             with pytest.raises(kombu.exceptions.OperationalError):
                 streamer.tick(0)

@@ -46,9 +46,14 @@
 {{- end -}}
 {{- end -}}
 
+{{/* A host as it stands in a URL: an IPv6 address in brackets. */}}
+{{- define "telemetry.urlHost" -}}
+{{- if and (contains ":" .) (not (hasPrefix "[" .)) -}}[{{ . }}]{{- else -}}{{ . }}{{- end -}}
+{{- end -}}
+
 {{- define "telemetry.broker.host" -}}
 {{- if .Values.externalRedis.enabled -}}
-{{- required "externalRedis.enabled is true: set externalRedis.host" .Values.externalRedis.host -}}
+{{- include "telemetry.urlHost" (required "externalRedis.enabled is true: set externalRedis.host" .Values.externalRedis.host) -}}
 {{- else -}}
 {{- include "telemetry.fullname" . }}-redis
 {{- end -}}
@@ -96,7 +101,7 @@
 {{- end -}}
 - name: TELEMETRY_DATABASE_URL
 {{- if $external.enabled }}
-  value: {{ printf "postgresql://%s@%s:%v/%s?sslmode=%s%s" (urlquery $external.username | replace "+" "%20") (required "externalPostgresql.enabled is true: set externalPostgresql.host" $external.host) $external.port (urlquery $external.database | replace "+" "%20") $external.sslMode (ternary (printf "&sslrootcert=%s/database-ca.crt" $path) "" (ne $external.caCert "")) | quote }}
+  value: {{ printf "postgresql://%s@%s:%v/%s?sslmode=%s%s" (urlquery $external.username | replace "+" "%20") (include "telemetry.urlHost" (required "externalPostgresql.enabled is true: set externalPostgresql.host" $external.host)) $external.port (urlquery $external.database | replace "+" "%20") $external.sslMode (ternary (printf "&sslrootcert=%s/database-ca.crt" $path) "" (ne $external.caCert "")) | quote }}
 {{- else }}
   value: {{ printf "postgresql://%s@%s-postgresql:5432/%s" (urlquery .Values.postgresql.auth.username | replace "+" "%20") (include "telemetry.fullname" .) (urlquery .Values.postgresql.auth.database | replace "+" "%20") | quote }}
 {{- end }}

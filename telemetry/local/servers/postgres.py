@@ -25,6 +25,8 @@ OPTIONS = {
     "port": "5432",
     "unix_socket_permissions": "0700",
     "max_connections": "100",
+    # Room for 100,000 locks, in some 25 MB: a query over all of time locks two for each partition (store/lock_table.py).
+    "max_locks_per_transaction": "1024",
     "max_wal_size": "4GB",
     "wal_level": "minimal",
     "max_wal_senders": "0",

@@ -1,13 +1,13 @@
-"""Writes samples: binary COPY built by NumPy, straight into the day's partition.
+"""Writes samples: binary COPY built by NumPy, straight into the partition of its time.
 
-Where a key is stored already, the rows of that day go through a staging table instead, and are counted as duplicates or
+Where a key is stored already, the rows of that partition go through a staging table instead, and are counted as duplicates or
 conflicts by what is stored; those in conflict are kept by `conflicts`. Partitions are made by `telemetry.store.partitions`,
 ids come from `series_ids`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,9 +51,9 @@ class Later:
     batches: Int64s
     is_same: Bools
 
-    def of_day(self, day: int) -> Later:
-        """Those of a day, counted from 1970-01-01."""
-        rows = self.ts_us // partitions.DAY_US == day
+    def of_days(self, days: Sequence[int]) -> Later:
+        """Those of some days, counted from 1970-01-01."""
+        rows = np.isin(self.ts_us // partitions.DAY_US, days)
         return Later(self.series[rows], self.ts_us[rows], self.values[rows], self.batches[rows], self.is_same[rows])
 
 
@@ -90,17 +90,20 @@ def arrange(parts: Sequence[tuple[Int64s, Int64s, Float64s]]) -> Samples:
     return Samples(series[first], ts_us[first], values[first], batches[first], later, expected)
 
 
-def write(connection: psycopg.Connection, samples: Samples, origins: Sequence[Origin]) -> Counts:
-    """Store samples inside the caller's transaction, and keep those in conflict. Their partitions must exist.
+def write(connection: psycopg.Connection, samples: Samples, tables: Mapping[int, str], origins: Sequence[Origin]) -> Counts:
+    """Store samples inside the caller's transaction, and keep those in conflict. Returns the rows of each batch by class.
 
-    `origins` has an entry a batch. Returns the rows of each batch by class.
+    `tables`: the partition of each of their days. `origins` has an entry a batch.
     """
     days = samples.ts_us // partitions.DAY_US
     counts = [column.copy() for column in (samples.expected.stored, samples.expected.duplicate, samples.expected.conflict)]
+    of_table: dict[str, list[int]] = {}
     for day in samples.days():
-        rows = days == day
+        of_table.setdefault(tables[day], []).append(day)
+    for table, its_days in of_table.items():
+        rows = np.isin(days, its_days) if len(of_table) > 1 else np.ones(len(days), np.bool_)
         columns = _columns(samples.series[rows], samples.ts_us[rows], samples.values[rows])
-        table, later = partitions.name(day), samples.later.of_day(day)
+        later = samples.later.of_days(its_days)
         try:
             with connection.transaction():
                 _copy(connection, table, _binary(COLUMNS, columns))
@@ -119,7 +122,7 @@ def write(connection: psycopg.Connection, samples: Samples, origins: Sequence[Or
 
 
 def _settle(connection: psycopg.Connection, table: str, later: Later, counts: list[Int64s]) -> None:
-    """Correct the counts of a day some of whose keys were stored already: what is staged now was not stored."""
+    """Correct the counts of a partition some of whose keys were stored already: what is staged now was not stored."""
     stored, duplicate, conflict = counts
     # Those that came later are judged anew, by what is stored.
     stored += np.bincount(later.batches, minlength=len(stored))
