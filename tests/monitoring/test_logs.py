@@ -72,7 +72,7 @@ def test_what_strangers_name_is_one_bounded_line() -> None:
 def test_the_loss_of_the_broker_brings_no_talk_of_defaults(caplog: pytest.LogCaptureFixture) -> None:
     logs.install(Settings.load({}))
     log = logging.getLogger("py.warnings")
-    for text in (consumer.CANCEL_TASKS_BY_DEFAULT, "another"):
+    for text in (consumer.CANCEL_TASKS_BY_DEFAULT, "another"):  # type: ignore[attr-defined]
         log.warning("%s", f"consumer.py:499: CPendingDeprecationWarning: {text}")
     assert [record.getMessage().rpartition(": ")[2] for record in caplog.records] == ["another"]
 
