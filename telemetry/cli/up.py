@@ -73,10 +73,10 @@ def up(paths: tuple[Path, ...], replay: bool, data_dir: Path | None, port: int |
         interrupts.patient = True
         expected = {name: chosen[name] for name in HEALTH if name in commands}
         watch(supervisor, interrupts, servers, welcome(settings, urls, configuration, files.directory), expected)
+        supervisor.screen.pin("")
         if supervisor.screen.unheard:
             # Nobody reads standard output any more: writing to it would break the orderly end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        supervisor.screen.pin("")
         supervisor.say("stopping; Ctrl-C again kills")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable
 from datetime import datetime
@@ -9,6 +10,8 @@ from typing import TextIO
 
 from honcho.colour import get_colours
 
+# Nobody reads a pipe any more, or the window of the terminal was closed.
+GONE = (errno.EPIPE, errno.EIO)
 CLEAR_LINE, PLAIN, BOLD = "\r\x1b[K", "\x1b[0m", "\x1b[1m"
 
 
@@ -55,6 +58,8 @@ class Screen:
         try:
             self._output.write(text)
             self._output.flush()
-        except BrokenPipeError:
+        except OSError as error:
+            if error.errno not in GONE:
+                raise
             # The output of the processes must still be read, or they would wait for us.
             self.unheard = True

@@ -50,6 +50,19 @@ def test_the_last_line_of_a_terminal_stays(terminal: tuple[int, int]) -> None:
         assert read_to(person, "end\r\n") == f"{CLEAR_LINE}end\r\n"
 
 
+def test_a_window_that_is_closed_is_noticed() -> None:
+    person, process = pty.openpty()
+    with os.fdopen(process, "w") as output:
+        screen = Screen(output, ["api"])
+        screen.show("hello")
+        os.close(person)
+        assert not screen.unheard
+        screen.show("hello")
+        assert screen.unheard
+        # What could not be written would be written again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())
+
+
 def test_a_file_gets_no_last_line() -> None:
     output = io.StringIO()
     screen = Screen(output, ["api", "beat"])
