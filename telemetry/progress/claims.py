@@ -177,12 +177,16 @@ class Claims:
         self._expect(keys, [self._edge, round(patience_s * 1000), REMEMBER_S])
 
     def sources(self) -> dict[str, SourceState]:
-        """The states of all sources of the edge, by id. Ids whose hash has expired are dropped from the set of ids."""
+        """The states of all sources of the edge, by id."""
+        return reading.decoded(self.documents())
+
+    def documents(self) -> dict[str, bytes | None]:
+        """The same as they stand in Redis. Ids whose hash has expired are dropped from the set of ids."""
         documents = reading.documents(self._client, self._keys, self._edge)
         for source_id in (source_id for source_id, document in documents.items() if document is None):
             keys = [self._keys.source(self._edge, source_id), self._keys.sources(self._edge)]
             self._client.eval(DROP_EXPIRED, 2, *keys, source_id)
-        return reading.decoded(documents)
+        return documents
 
     def signals(self, source_ids: Iterable[str]) -> reading.Signals:
         """What the broker says of some sources: see `reading.signals`."""

@@ -21,6 +21,7 @@ from kombu.exceptions import OperationalError
 
 from telemetry import broker, descriptors
 from telemetry.progress.claims import Claims
+from telemetry.progress.reading import decoded
 from telemetry.settings import Settings
 from telemetry.streamer.adoption import Adoption, Known
 from telemetry.streamer.deferred import Deferred
@@ -131,8 +132,9 @@ class Held:
         if self.settings.loop_mode or not self.settings.sources or now_s - self._swept_s < self.settings.close_after_s / 2:
             return
         self._swept_s = now_s
-        known = self.claims.sources()
-        self.resting.wake(known, set(paths))
+        documents = self.claims.documents()
+        known = decoded(self.resting.unsettled(documents))
+        self.resting.wake(known, documents, set(paths))
         for name, state in self._orphans.due(known, self.streams, now_s).items():
             if len(self.streams) >= self._max_open:
                 break
@@ -208,7 +210,7 @@ class Held:
                 len(self.streams),
                 descriptors.limit(),
             )
-        self._has_warned = bool(short)
+        self._has_warned = bool(self._waiting) and (self._has_warned or bool(short))
 
     def _open(self, path: str, known: Known) -> bool:
         """Open a source and claim it. Says if it is ours."""

@@ -52,6 +52,8 @@ class Outbox:
 
     def send(self, window: Window, anchor_us: int | None, now_us: int) -> None:
         """Publish what waits and is still in the window; what an error leaves waits for the next time."""
+        if not self._waiting:
+            return
         first_published = {flight.batch_id: flight.first_published_us for flight in window.flights}
         self._publish(
             (publication, self._batch(each, anchor_us, first_published[batch_id], now_us))

@@ -41,6 +41,8 @@ class Resting:
     """The files that rest, by path."""
 
     _rests: dict[str, Rest] = field(default_factory=dict)
+    # The digests of the documents that were found to be those they were left with, by source id.
+    _settled: dict[str, int] = field(default_factory=dict)
 
     def put(self, stream: Stream, stamp: Stamp) -> None:
         """Let a file rest that was seen with this stamp before it was found to be read up."""
@@ -70,12 +72,24 @@ class Resting:
                 awake.append(path)
         return awake
 
-    def wake(self, known: Mapping[str, SourceState], paths: Collection[str]) -> None:
-        """Let no file rest whose state in the broker is not the one it was left with, or whose path is not among these."""
+    def unsettled(self, documents: Mapping[str, bytes | None]) -> dict[str, bytes | None]:
+        """The documents of sources that do not rest, and those that changed: to decode all takes too long for a tick."""
+        return {source_id: text for source_id, text in documents.items() if self._settled.get(source_id) != hash(text)}
+
+    def wake(self, known: Mapping[str, SourceState], documents: Mapping[str, bytes | None], paths: Collection[str]) -> None:
+        """Let no file rest whose state in the broker is not the one it was left with, or whose path is not among these.
+
+        `known`: the states of the unsettled documents.
+        """
+        settled: dict[str, int] = {}
         for path, rest in list(self._rests.items()):
-            state = known.get(rest.source_id)
-            if state is None or state.window.committed != rest.committed or state.window.flights or path not in paths:
+            source_id, state = rest.source_id, known.get(rest.source_id)
+            is_same = source_id in documents and self._settled.get(source_id) == hash(documents[source_id])
+            if path in paths and (is_same or (state and _is_as_left(rest, state))):
+                settled[source_id] = hash(documents[source_id])
+            else:
                 del self._rests[path]
+        self._settled = settled
 
 
 def restful(stream: Stream, stamp: Stamp) -> bool:
@@ -101,6 +115,10 @@ def is_whole(stream: Stream, stamp: Stamp) -> bool:
 def quiet_s(stream: Stream, stamp: Stamp) -> float:
     """Seconds since the file was changed, as far as its own time can be believed."""
     return max(stream.source.quiet_s(), time.time() - stamp.modified_ns / 1e9)
+
+
+def _is_as_left(rest: Rest, state: SourceState) -> bool:
+    return state.window.committed == rest.committed and not state.window.flights
 
 
 def _is_unchanged(rest: Rest, status: os.stat_result) -> bool:

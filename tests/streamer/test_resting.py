@@ -148,6 +148,8 @@ def test_a_source_that_was_set_back_while_its_file_rested_is_read_again(edge: Ed
     with edge.streamer(close_after_s=0.1) as streamer:
         eventually(all_committed(edge, streamer, [path]))
         eventually(at_rest(streamer, 1))
+        # What does not change is not decoded at each look.
+        eventually(lambda: at_rest(streamer, 1)() and not streamer.held.resting.unsettled(streamer.claims.documents()))
         (state,) = edge.states()
         (rest,) = streamer.rests
         overwrite(edge.client, edge.keys, edge.settings.edge, rest.source_id, rewound(state, []))
