@@ -9,8 +9,8 @@ network breaks off. The client needs httpx (extra `client`), pyarrow for tables 
 their frames.
 
 `api` is the client itself, `documents` the types of what it returns. `queries` turns Python values into parameters, `resources`
-knows the names of lists, `session` does the HTTP, `errors` says what can go wrong, `events` reads the live stream, and `frames`
-makes tables and frames.
+knows the names of lists, `session` does the HTTP, `errors` says what can go wrong, `events` reads the live stream, `frames`
+makes tables and frames, and `fleets` frames of many GPUs.
 """
 
 from telemetry.client.api import Client

@@ -22,7 +22,7 @@ from telemetry.progress.acks import Acks
 from telemetry.progress.keys import Keys
 from telemetry.readings import wire
 from telemetry.settings import Settings, variable
-from tests.batches import T0_US, batch, key, readings
+from tests.batches import batch, key, now_s, readings
 from tests.ports import free_port
 
 BOOK = (Path(__file__).parents[2] / "docs" / "RUNBOOKS.md").read_text()
@@ -38,8 +38,8 @@ REDIS = sorted(set(re.findall(r"`redis-cli ([a-z][^`]*)`", BOOK)))
 @pytest.mark.parametrize("statement", SQL)
 def test_sql(statement: str, database_url: str, settings: Settings, engine: Engine, redis_client: redis.Redis) -> None:
     acks = Acks(redis_client, Keys(settings.key_prefix), 60)
-    Collector(settings, engine, acks).persist(*wire.encode(batch(readings((key(), 0, 1.0)))))
-    day = f"{datetime.fromtimestamp(T0_US / 1e6, UTC):%Y%m%d}"
+    Collector(settings, engine, acks).persist(*wire.encode(batch(readings((key(), now_s(), 1.0)))))
+    day = f"{datetime.now(UTC):%Y%m%d}"
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(statement.replace("YYYYMMDD", day).encode())
 
