@@ -23,7 +23,8 @@ def streamer() -> Streamer:
     return Streamer(settings, broker.connect(settings), publish, final=settings.sources_final, standing=True)
 
 
-@app.task(name=TICK)
+# Flower switches the events of all workers on. Of ticks, two a second at each edge, nobody wants to read there.
+@app.task(name=TICK, send_events=False)
 def tick() -> None:
     """Look for new readings and publish them."""
     streamer().tick(budget_s(settings.stream_interval_s))

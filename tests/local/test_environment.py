@@ -17,6 +17,7 @@ from telemetry.local import environment, ports, scraping
 from telemetry.local.start_order import read_procfile
 from telemetry.local.welcome import welcome
 from telemetry.settings import Settings, SettingsError
+from tests.rules import rules
 
 URLS = {"api": "http://127.0.0.1:1", "flower": "http://127.0.0.1:2"}
 
@@ -116,4 +117,10 @@ def test_prometheus_can_use_the_configuration(tmp_path: Path, promtool: str) -> 
     written = scraping.write(tmp_path, {"beat": 9101, "api": 8080})
     done = subprocess.run([promtool, "check", "config", written], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "22 rules found" in done.stdout
+    assert f"{len(rules())} rules found" in done.stdout
+
+
+@pytest.mark.parametrize(("given", "shown"), [({}, True), ({"TELEMETRY_EXPORTER_GPUS": "false"}, False)])
+def test_the_exporter_shows_gpus_unless_somebody_turned_it_off(given: dict[str, str], shown: bool, tmp_path: Path) -> None:
+    environ = environment.environment(given, [], tmp_path, replay=False)
+    assert Settings.load(environ).exporter_gpus is shown

@@ -21,7 +21,7 @@ blueprint = Blueprint("gpus", __name__)
 
 
 class Gpu(row_of(inventory.gpu_columns())):  # type: ignore[misc]
-    """A GPU. `id` is its UUID, or host:index where a file had none."""
+    """A GPU. `id` is its UUID, or host:index where a file had none. `first_seen` is when its first reading was stored."""
 
 
 class GpuMetric(BaseModel):

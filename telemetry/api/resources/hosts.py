@@ -19,7 +19,7 @@ blueprint = Blueprint("hosts", __name__)
 
 
 class Host(BaseModel):
-    """A host, with how many GPUs of which models (separated by commas)."""
+    """A host, with how many GPUs of which models (separated by commas), and when the first reading of one was stored."""
 
     name: str
     gpus: int

@@ -78,6 +78,10 @@ def test_pages_of_other_origins_are_let_in_only_if_set(client: FlaskClient, serv
     told = serve(api_cors_origins=("https://dash.example",))
     assert told.get("/api/v1/stats", headers=page).headers["Access-Control-Allow-Origin"] == "https://dash.example"
     assert told.get("/api/v1/stats", headers=page).status_code == 200
+    assert "Origin" in told.get("/api/v1/stats").vary
+    asking = {**page, "Access-Control-Request-Method": "GET"}
+    allowed = told.options("/api/v1/stats", headers=asking).headers["Access-Control-Allow-Methods"]
+    assert set(allowed.split(", ")) == {"GET", "HEAD", "OPTIONS", "POST"}
     other = told.get("/api/v1/stats", headers={"Origin": "https://else.example"})
     assert (other.status_code, "Access-Control-Allow-Origin" in other.headers) == (401, False)
 
