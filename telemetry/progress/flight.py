@@ -36,6 +36,12 @@ class Flight(Struct, frozen=True, array_like=True):
     tries: int = 1
     acked: bool = False
 
+    @classmethod
+    def first(cls, batch_id: str, extent: Extent, now: Clock, epoch: str, published_us: int) -> Flight:
+        """A batch that is published for the first time."""
+        place = (extent.start, extent.end, extent.line, extent.end_line)
+        return cls(batch_id, *place, now.seconds, now.boot, epoch, published_us)
+
     @property
     def extent(self) -> Extent:
         """Its bytes and lines."""

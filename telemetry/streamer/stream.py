@@ -232,15 +232,10 @@ class Stream:
         return new
 
     def _launch(self, batch: CutBatch, moment: Moment) -> None:
-        now, extent = clock.now(), batch.extent
         self.tally.read(batch.batch_id, batch.readings)
         stations.read(batch.readings.rows)
         self.window = self.window.publish(
-            Flight(
-                batch.batch_id,
-                *(extent.start, extent.end, extent.line, extent.end_line),
-                *(now.seconds, now.boot, moment.evidence.epoch, moment.now_us),
-            )
+            Flight.first(batch.batch_id, batch.extent, clock.now(), moment.evidence.epoch, moment.now_us)
         )
 
     def _cutter(self) -> Cutter:
