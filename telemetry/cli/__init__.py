@@ -2,7 +2,7 @@
 
 Each subcommand is a module of its own name, imported when it is called, as an edge lacks some libraries: `up`, `simulate`,
 `ingest`, `verify`, `status`, `apikey`, `deadletter`, `rewind`, `exporter`, `systemd` and `db`. `session` gives them settings
-and the broker, `database` the database.
+and the broker, `database` the database; `parts` asks a server that may be frozen.
 """
 
 from __future__ import annotations
