@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-# From the user's name up to the last @, as a password may hold one itself.
-IN_URL = re.compile(r"(://[^:/@\s\"']*:)[^/\s\"']+@")
+# From the user's name up to the last @ of the word, as a password may hold @, / or # itself. An @ in the path of a URL with a
+# password is thus taken for the password's end: too much is hidden there, never too little.
+IN_URL = re.compile(r"(://[^:/@\s\"']*:)[^\s\"']+@")
 NAMED = re.compile(r"(\b(?:ssl)?password\s*=\s*)(?:'(?:[^'\\]|\\.)*'|[^\s&\"',;)]+)", re.IGNORECASE)
 
 

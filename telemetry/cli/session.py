@@ -43,9 +43,9 @@ def load_settings(directory: Path | None, **overrides: str) -> Settings:
 
 
 @contextmanager
-def connected(settings: Settings) -> Iterator[redis.Redis]:
+def connected(settings: Settings, *, retries: int = 3) -> Iterator[redis.Redis]:
     """A client of the broker for one command. A broker that cannot be used is reported in one line."""
-    client = broker.connect(settings)
+    client = broker.connect(settings, retries=retries)
     try:
         yield client
     except (redis.ConnectionError, redis.TimeoutError) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from msgspec import structs
 
 from telemetry.celery import make_app
 from telemetry.cli.database import database
+from telemetry.cli.parts import Part, ask
 from telemetry.cli.session import connected, data_dir_option, json_option, load_settings
 from telemetry.progress import losses, reading
 from telemetry.progress.keys import Keys
@@ -39,34 +40,87 @@ def status(as_json: bool, data_dir: Path | None) -> None:
 
     A file is safe to delete when all of it is committed, and none of it is a gap or in a dead letter; the streamer's last
     look at it counts, so ask once nothing is appended to it any more. One that is replayed or foreign never is.
+
+    A part that does not answer within 2 s is named, and what the others know is shown; the exit code is then 1.
     """
     settings = load_settings(data_dir)
-    with connected(settings) as client, database(settings, "status") as engine:
-        # Asked before the ledger, so that a batch committed in between does not seem to be missing there.
-        keys = Keys(settings.key_prefix)
-        states, lost = reading.sources_by_edge(client, keys), losses.of_all_edges(client, keys)
-        held = [Committed(*committed) for committed in reading.committed(states)]
-        no_gaps = [Lost(loss.edge, loss.lost.fingerprint, loss.lost.start, loss.lost.end) for loss in lost]
-        with engine.connect() as connection:
-            flows = [asdict(edge) for edge in rates.flow(connection, FLOW_S)]
-            old_gaps = [
-                {**asdict(gap), "since": gap.since.isoformat()} for gap in gaps(connection, settings.gap_alert_s, held, no_gaps)
-            ]
-            # A young one may close yet; until it has, the file is needed.
-            gapped = {(gap.edge, gap.fingerprint) for gap in gaps(connection, 0, held, no_gaps)}
-            letters = deadletters.counted(connection)
-        sources = _sources(states, letters, gapped)
-        report: dict[str, Any] = {
-            "queue": _queue(client, settings),
-            "sources": sources,
-            "flow": flows,
-            "gaps": old_gaps,
-            "lost": [_lost(loss) for loss in lost],
-            "edges": [_edge(name, [source for source in sources if source["edge"] == name], letters) for name in states],
-            "dead_letters": sum(letters.values()),
-        }
-    report["workers"] = sorted(_workers(settings))
+    # Asked before the ledger, so that a batch committed in between does not seem to be missing there.
+    progress = ask("broker", lambda: _progress(settings))
+    ledger = ask("database", lambda: _ledger(settings, progress.answer))
+    workers = ask("broker", lambda: sorted(_workers(settings))) if progress.answer else None
+    report = _report(progress, ledger)
+    report["workers"] = workers.answer if workers else None
     click.echo(json.dumps(report) if as_json else _text(report))
+    faults = [part.fault for part in (progress, ledger, workers) if part and part.fault]
+    if faults:
+        raise click.ClickException("; ".join(faults))
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the broker knows."""
+
+    states: States
+    lost: list[Loss]
+    queue: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What the database knows. Without the broker's states nobody can tell gaps, and they are None."""
+
+    flow: list[dict[str, Any]]
+    letters: Letters
+    gaps: list[dict[str, Any]] | None
+    gapped: set[tuple[str, str]] | None
+
+
+def _progress(settings: Settings) -> Progress:
+    keys = Keys(settings.key_prefix)
+    with connected(settings, retries=0) as client:
+        states, lost = reading.sources_by_edge(client, keys), losses.of_all_edges(client, keys)
+        return Progress(states, lost, _queue(client, settings))
+
+
+def _ledger(settings: Settings, progress: Progress | None) -> Ledger:
+    with database(settings, "status") as engine, engine.connect() as connection:
+        flow = [asdict(edge) for edge in rates.flow(connection, FLOW_S)]
+        letters = deadletters.counted(connection)
+        if progress is None:
+            return Ledger(flow, letters, None, None)
+        held = [Committed(*committed) for committed in reading.committed(progress.states)]
+        no_gaps = [Lost(loss.edge, loss.lost.fingerprint, loss.lost.start, loss.lost.end) for loss in progress.lost]
+        old_gaps = [
+            {**asdict(gap), "since": gap.since.isoformat()} for gap in gaps(connection, settings.gap_alert_s, held, no_gaps)
+        ]
+        # A young one may close yet; until it has, the file is needed.
+        gapped = {(gap.edge, gap.fingerprint) for gap in gaps(connection, 0, held, no_gaps)}
+        return Ledger(flow, letters, old_gaps, gapped)
+
+
+def _report(broker: Part[Progress], central: Part[Ledger]) -> dict[str, Any]:
+    """The answers as one document. What only a silent part knows is None, which is not the same as empty."""
+    progress, ledger = broker.answer, central.answer
+    letters = ledger.letters if ledger else {}
+    gapped = ledger.gapped if ledger else None
+    sources = _sources(progress.states, letters, gapped) if progress else None
+    of_edge = {
+        name: [source for source in sources or [] if source["edge"] == name] for name in (progress.states if progress else ())
+    }
+    return {
+        "parts": {"broker": _part(broker.fault), "database": _part(central.fault)},
+        "queue": progress.queue if progress else None,
+        "sources": sources,
+        "flow": ledger.flow if ledger else None,
+        "gaps": ledger.gaps if ledger else None,
+        "lost": [_lost(loss) for loss in progress.lost] if progress else None,
+        "edges": [_edge(name, rows, letters) for name, rows in of_edge.items()] if progress else None,
+        "dead_letters": sum(letters.values()) if ledger else None,
+    }
+
+
+def _part(fault: str | None) -> dict[str, str]:
+    return {"status": "no answer", "fault": fault} if fault else {"status": "ok"}
 
 
 def _queue(client: redis.Redis, settings: Settings) -> dict[str, int]:
@@ -74,11 +128,11 @@ def _queue(client: redis.Redis, settings: Settings) -> dict[str, int]:
     return {"waiting": int(client.llen(settings.ingest_queue)), "unacked": int(client.hlen(unacked))}
 
 
-def _sources(states: States, letters: Letters, gapped: set[tuple[str, str]]) -> list[dict[str, Any]]:
+def _sources(states: States, letters: Letters, gapped: set[tuple[str, str]] | None) -> list[dict[str, Any]]:
     return [_source(edge, state, letters, gapped) for edge, of_edge in states.items() for state in of_edge.values()]
 
 
-def _source(edge: str, state: SourceState, letters: Letters, gapped: set[tuple[str, str]]) -> dict[str, Any]:
+def _source(edge: str, state: SourceState, letters: Letters, gapped: set[tuple[str, str]] | None) -> dict[str, Any]:
     content, lag_bytes = (edge, state.fingerprint), state.size_bytes - state.window.committed
     dead, is_replayed = letters.get(content, 0), state.anchor_us is not None
     return {
@@ -91,7 +145,10 @@ def _source(edge: str, state: SourceState, letters: Letters, gapped: set[tuple[s
         "lag_bytes": lag_bytes,
         "in_flight": len(state.window.flights),
         "dead_letters": dead,
-        "safe_to_delete": state.all_committed and not (lag_bytes or dead or content in gapped or is_replayed),
+        # Without the ledger nobody knows of gaps and dead letters, so nothing is safe.
+        "safe_to_delete": gapped is not None
+        and state.all_committed
+        and not (lag_bytes or dead or content in gapped or is_replayed),
     }
 
 
@@ -116,36 +173,41 @@ def _workers(settings: Settings) -> list[str]:
 
 
 def _text(report: dict[str, Any]) -> str:
-    queue = report["queue"]
+    queue, workers, dead = report["queue"], report["workers"], report["dead_letters"]
     lines = [
-        f"workers   {', '.join(report['workers']) or 'none answer'}",
-        f"queue     {queue['waiting']} waiting, {queue['unacked']} being worked on",
-        f"dead      {report['dead_letters']:,} letters{': see telemetry deadletter list' if report['dead_letters'] else ''}",
+        f"{name:<9} {'NO ANSWER: ' + part['fault'] if 'fault' in part else 'ok'}" for name, part in report["parts"].items()
     ]
+    if workers is not None:
+        lines.append(f"workers   {', '.join(workers) or 'none answer'}")
+    if queue is not None:
+        lines.append(f"queue     {queue['waiting']} waiting, {queue['unacked']} being worked on")
+    if dead is not None:
+        lines.append(f"dead      {dead:,} letters{': see telemetry deadletter list' if dead else ''}")
     lines += [
-        f"edge      {edge['edge']}: {edge['sources']:,} sources, {edge['lag_bytes']:,} bytes behind" for edge in report["edges"]
+        f"edge      {edge['edge']}: {edge['sources']:,} sources, {edge['lag_bytes']:,} bytes behind"
+        for edge in report["edges"] or []
     ]
     lines += [
         f"flow      {flow['edge']}: {flow['rows_per_s']:,} rows/s in the last minute, "
         f"{1000 * flow['latency_s']:.0f} ms from publish to commit (median)"
         f"{', {} batches DEAD'.format(flow['dead']) if flow['dead'] else ''}"
-        for flow in report["flow"]
+        for flow in report["flow"] or []
     ]
     lines += [
         f"source    {source['edge']} {source['path']}: {source['committed']:,} of {source['size']:,} bytes committed, "
         f"{source['lag_bytes']:,} behind, {source['in_flight']} batches in flight{_remark(source)}"
-        for source in report["sources"]
+        for source in report["sources"] or []
     ]
     lines += [
         f"GAP       {gap['edge']} {gap['path']}: bytes {gap['start']:,} to {gap['end']:,} are missing since {gap['since']}"
-        for gap in report["gaps"]
+        for gap in report["gaps"] or []
     ]
     lines += [
         f"LOST      {lost['edge']} {lost['path']}: bytes {lost['start']:,} to {lost['end']:,} were not committed, "
         f"and {lost['reason']}; recorded at {lost['at']}"
-        for lost in report["lost"]
+        for lost in report["lost"] or []
     ]
-    if not report["flow"]:
+    if report["flow"] == []:
         lines.append("flow      nothing committed in the last minute")
     return "\n".join(lines)
 

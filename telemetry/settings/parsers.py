@@ -17,6 +17,7 @@ from telemetry.readings.names import Edge
 FLAGS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 BROKER_SCHEMES = ("redis", "rediss", "redis+socket")
 DATABASE_SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
+ESCAPES = "in a user or password write @ : / # ? % as %40 %3A %2F %23 %3F %25"
 RATE_UNITS = ("second", "minute", "hour", "day")
 
 Parser = Callable[[str], Any]
@@ -121,7 +122,7 @@ def broker_url(raw: str) -> str:
     url = text(raw)
     if url.split("://")[0] not in BROKER_SCHEMES:
         raise ValueError("must start with redis://, rediss:// or redis+socket://")
-    _check_port(url)
+    _check_authority(url)
     return url
 
 
@@ -130,15 +131,19 @@ def database_url(raw: str) -> str:
     scheme, _, rest = text(raw).partition("://")
     if scheme not in DATABASE_SCHEMES or not rest:
         raise ValueError("must start with postgresql://")
-    _check_port(f"{scheme}://{rest}")
+    _check_authority(f"{scheme}://{rest}")
     return f"postgresql+psycopg://{rest}"
 
 
-def _check_port(url: str) -> None:
+def _check_authority(url: str) -> None:
+    # The errors never show the URL, as the password would stand in the wrong part of it.
+    parts = urlsplit(url)
+    # A password with an unescaped @ or / ends too early: the rest of it would be taken for the host or the path.
+    # The path of a socket may hold an @: nothing of a password can have got there when no user or password precedes it.
+    is_socket = parts.scheme == "redis+socket" and not parts.netloc
+    if parts.netloc.count("@") > 1 or (not is_socket and "@" in parts.path + parts.query + parts.fragment):
+        raise ValueError(f"has an @ too many; {ESCAPES}")
     try:
-        _ = urlsplit(url).port
+        _ = parts.port
     except ValueError:
-        # The error's own text may hold the password.
-        raise ValueError(
-            "has no port between 0 and 65535; in a user or password write @ : / # ? % as %40 %3A %2F %23 %3F %25"
-        ) from None
+        raise ValueError(f"has no port between 0 and 65535; {ESCAPES}") from None

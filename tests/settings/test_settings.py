@@ -72,7 +72,12 @@ def test_settings_are_frozen() -> None:
         ("EDGE", "a/b;c", "cluster/node"),
         ("BROKER_URL", "memory://", "redis://"),
         ("DATABASE_URL", "sqlite:///x", "postgresql://"),
-        ("BROKER_URL", "redis://:se/cret@b:6379/0", "no port between"),
+        ("BROKER_URL", "redis://:se/cret@b:6379/0", "an @ too many; in a user or password write @"),
+        ("BROKER_URL", "redis://:secret@ss/w#rd%@127.0.0.1:6379/0", "an @ too many"),
+        ("BROKER_URL", "rediss://u:secret#1@b/0", "an @ too many"),
+        ("DATABASE_URL", "postgresql://u:secret@ss/w#rd@127.0.0.1/telemetry", "an @ too many"),
+        ("DATABASE_URL", "postgresql://u:secret@1@d/t", "an @ too many"),
+        ("BROKER_URL", "redis://:secret:9:b/0", "no port between"),
         ("BROKER_URL", "redis://b:70000/0", "no port between"),
         ("DATABASE_URL", "postgresql://u:p@d:many/t", "no port between"),
         ("KEY_PREFIX", "a b", "letters"),
@@ -101,6 +106,12 @@ def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
         Settings.load({"TELEMETRY_BROKER_URL_FILE": str(secret), "TELEMETRY_BROKER_URL": "redis://b"})
     with pytest.raises(SettingsError, match="TELEMETRY_BROKER_URL_FILE names"):
         Settings.load({"TELEMETRY_BROKER_URL_FILE": str(tmp_path / "none")})
+
+
+def test_a_socket_may_stand_in_a_folder_whose_name_has_an_at_sign() -> None:
+    assert Settings.load({"TELEMETRY_BROKER_URL": "redis+socket:///home/a@b/valkey.sock"}).broker_url.endswith(
+        "a@b/valkey.sock"
+    )
 
 
 def test_secrets_are_not_shown() -> None:

@@ -40,12 +40,19 @@ class Connections:
         """The broker."""
         return broker.connect(self.settings, socket_timeout_s=deadlines.BROKER_S, retries=1)
 
+    @cached_property
+    def rate_counter(self) -> redis.Redis:
+        """The broker, for rate limits alone: it gives up at once, so that a frozen broker does not hold up reads."""
+        return broker.connect(self.settings, socket_timeout_s=deadlines.RATE_S, retries=0)
+
     def close(self) -> None:
         """Close what was connected."""
         if "engine" in self.__dict__:
             self.engine.dispose()
         if "broker" in self.__dict__:
             self.broker.close()
+        if "rate_counter" in self.__dict__:
+            self.rate_counter.close()
 
 
 def install(app: Flask, settings: Settings) -> None:

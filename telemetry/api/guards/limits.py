@@ -1,10 +1,12 @@
 """Rate limits: how many requests a key may make, or an address without one. Redis counts them for all processes together.
 
-While the broker is away each process counts for itself, so that the API goes on answering.
+While the broker is away or frozen each process counts for itself, so that the API goes on answering. A request waits for the
+broker for `deadlines.RATE_S` at most; after a failure the broker is asked again after 1 s, then 2 s, up to 32 s.
 """
 
 from __future__ import annotations
 
+import logging
 from http import HTTPStatus
 from typing import Any
 
@@ -27,7 +29,7 @@ def install(app: Flask) -> None:
     if rate is None:
         return
     app.after_request(_retry_after)
-    pool: Any = connections.broker.connection_pool
+    pool: Any = connections.rate_counter.connection_pool
     options = {"connection_pool": pool, "key_prefix": Keys(connections.settings.key_prefix).rates()}
     limiter = Limiter(
         _client,
@@ -40,8 +42,16 @@ def install(app: Flask) -> None:
         storage_options=options,
         in_memory_fallback=[rate],
         in_memory_fallback_enabled=True,
+        # Of the requests that wait at the moment of a loss the limiter lets one go on in memory, and would fail the others.
+        swallow_errors=True,
     )
+    # It would log a traceback for each of those others; the one line that says the storage is away is enough.
+    limiter.logger.addFilter(_has_no_traceback)
     limiter.request_filter(is_probe)
+
+
+def _has_no_traceback(record: logging.LogRecord) -> bool:
+    return not record.exc_info
 
 
 def _retry_after(response: Response) -> Response:

@@ -131,6 +131,33 @@ def test_a_part_that_hangs_does_not_hang_the_answer(
     app.extensions["connections"].close()
 
 
+def test_reads_do_not_wait_for_a_frozen_broker(own: tuple[Postgres, Valkey], caplog: pytest.LogCaptureFixture) -> None:
+    postgres, valkey = own
+    names = {"TELEMETRY_DATABASE_URL": postgres.url, "TELEMETRY_BROKER_URL": valkey.url, "TELEMETRY_API_ACCESS": "open"}
+    app = create_app(Settings.load(names))
+
+    def read(path: str) -> tuple[int, float]:
+        begun = time.monotonic()
+        return app.test_client().get(path).status_code, time.monotonic() - begun
+
+    paths = [f"/api/v1/{name}" for name in ("stats", "gpus", "hosts", "metrics")]
+    # All connections exist before the freeze: a connection at work hangs in another place than a new one.
+    with ThreadPoolExecutor(8) as threads:
+        assert {status for status, _ in threads.map(read, paths * 4)} == {200}
+        send(valkey, signal.SIGSTOP)
+        try:
+            # The first eight meet the loss together.
+            answers = list(threads.map(read, paths * 4))
+            answers += [read(path) for path in paths]
+        finally:
+            send(valkey, signal.SIGCONT)
+    assert {status for status, _ in answers} == {200}
+    assert max(wait_s for _, wait_s in answers) < 1.5
+    assert sum("Rate limit storage" in record.message for record in caplog.records) <= 8
+    assert not [record for record in caplog.records if record.exc_info]
+    app.extensions["connections"].close()
+
+
 @pytest.mark.parametrize("options", [[], ["--preload", "--threads", "4"]])
 def test_gunicorn_serves_it(start: Start, environ: Mapping[str, str], options: list[str]) -> None:
     port = free_port()

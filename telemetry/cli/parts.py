@@ -1,0 +1,47 @@
+"""Asks a part of the system that may be frozen, for a command that must answer: an error or a silence is a result too.
+
+Which parts there are, and what they are asked, is `status`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from threading import Thread
+from typing import Generic, TypeVar
+
+import click
+
+T = TypeVar("T")
+
+# A healthy part answers within some 0.1 s. With one of them frozen `status` still ends within 5 s.
+PATIENCE_S = 2.0
+
+
+@dataclass(frozen=True)
+class Part(Generic[T]):
+    """What a part said: its answer, or the fault that kept it from one."""
+
+    answer: T | None
+    fault: str | None
+
+
+def ask(name: str, question: Callable[[], T], patience_s: float = PATIENCE_S) -> Part[T]:
+    """The answer of a part. A ClickException, or no answer in time, becomes the fault; another error is raised."""
+    future: Future[T] = Future()
+    # A daemon thread: one that hangs must not keep the command from ending.
+    Thread(target=_run, args=[future, question], daemon=True).start()
+    try:
+        return Part(future.result(patience_s), None)
+    except TimeoutError:
+        return Part(None, f"the {name} does not answer within {patience_s:g} s: it is frozen or overloaded")
+    except click.ClickException as error:
+        return Part(None, error.message)
+
+
+def _run(future: Future[T], question: Callable[[], T]) -> None:
+    try:
+        future.set_result(question())
+    except BaseException as error:  # noqa: BLE001 - raised again where the answer is awaited
+        future.set_exception(error)
