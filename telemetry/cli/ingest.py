@@ -105,7 +105,7 @@ def _streamed(
                 done = outcome(files, streams, counts, seconds=seconds, committed=wait)
             finally:
                 streamer.close()
-            if done.is_success and wait:
+            if done.is_held:
                 for stream in streams:
                     if stream.source.path in spool.files:
                         # No streamer will find it again.
@@ -128,15 +128,25 @@ def _prepare_for_bulk() -> None:
 
 def _begin_anew(streamer: Streamer, paths: list[Path]) -> set[str]:
     """Forget what an earlier call left: it is no proof of a commit. Returns the ids of the sources that hold rows."""
-    expected = set()
+    expected, known = set(), streamer.claims.sources()
     for path in paths:
         try:
             source = SourceFile.open(path, max_record=streamer.settings.max_record_bytes, final=True)
         except OSError as error:
             raise click.ClickException(f"cannot read {path}: {error.strerror}") from None
-        if source:
-            expected.add(source_id(source.head.fingerprint, str(path)))
-            source.close()
+        if source is None:
+            continue
+        with source:
+            mark, inode = source.head.fingerprint, source.inode()
+        expected.add(source_id(mark, str(path)))
+        # Under a former name, too: a renamed file would go on from there.
+        former = {
+            name
+            for name, state in known.items()
+            if state.fingerprint == mark and (state.inode == inode or not Path(state.path).exists())
+        }
+        for name in former - expected:
+            streamer.claims.forget(name)
     for name in expected:
         streamer.claims.forget(name)
     return expected
