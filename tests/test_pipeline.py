@@ -17,8 +17,8 @@ from hypothesis import Phase, given
 from hypothesis import settings as hypothesis
 from sqlalchemy import Engine, text
 
-from telemetry import celery
 from telemetry.celery import make_app
+from telemetry.progress import keys
 from telemetry.settings import Settings
 from telemetry.streamer.publish import publisher
 from telemetry.streamer.tick import Streamer
@@ -80,7 +80,7 @@ def test_a_beat_and_a_streamer_follow_a_growing_file(
     assert exact(counts)
     assert counts["stored"] == counts["read"] > 1000
     assert telemetry("status").returncode == 0
-    known = [each.replace("{p}", settings.key_prefix) for each in re.findall(r"(?m)^\| `([^`]+)` \|", str(celery.__doc__))]
+    known = [key.name.replace("{p}", settings.key_prefix) for key in keys.DECLARED]
     patterns = [re.sub(r"\\\{.*?\\\}", ".+", re.escape(each)) for each in known]
     unknown = {key.decode() for key in redis_client.scan_iter(count=1000)} - {"tests"}
     assert not {key for key in unknown if not any(re.fullmatch(pattern, key) for pattern in patterns)}

@@ -107,7 +107,7 @@ def _streamed(
                 done = outcome(len(files), tallies, foreign, counts, seconds=seconds, committed=wait)
             finally:
                 streamer.close()
-            if done.is_success and wait:
+            if done.is_held:
                 for name, path in expected.items():
                     if path in spool.files:
                         # No streamer will find it again.
@@ -135,17 +135,28 @@ def _begin_anew(streamer: Streamer, paths: list[Path]) -> tuple[dict[str, Path],
     """
     expected: dict[str, Path] = {}
     foreign: dict[str, Foreign] = {}
+    known = streamer.claims.sources()
     for path in paths:
         try:
             source = SourceFile.open(path, max_record=streamer.settings.max_record_bytes, final=True)
         except OSError as error:
             raise click.ClickException(f"cannot read {path}: {error.strerror}") from None
-        if source:
-            name = source_id(source.head.fingerprint, str(path))
+        if source is None:
+            continue
+        with source:
+            mark, inode = source.head.fingerprint, source.inode()
+            name = source_id(mark, str(path))
             expected[name] = path
             if source.head.format is None:
                 foreign[name] = Foreign(str(path), source.physical_lines())
-            source.close()
+        # Under a former name, too: a renamed file would go on from there.
+        former = {
+            name
+            for name, state in known.items()
+            if state.fingerprint == mark and (state.inode == inode or not Path(state.path).exists())
+        }
+        for name in former - expected.keys():
+            streamer.claims.forget(name)
     for name in expected:
         streamer.claims.forget(name)
     return expected, foreign

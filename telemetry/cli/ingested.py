@@ -86,8 +86,13 @@ class Ingested:
     foreign: dict[str, int]
 
     @property
+    def is_held(self) -> bool:
+        """Whether the database holds all of the files in some form: as readings, in quarantine, or as a conflict."""
+        return self.committed and not (self.dead_batches or self.unread)
+
+    @property
     def is_success(self) -> bool:
-        """Whether the database holds every row of the files, in quarantine at least."""
+        """Whether nothing is unread or dead, and no reading has another value than the stored one."""
         return not (self.dead_batches or self.unread or self.conflict)
 
     def as_json(self) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def _verdict(outcome: Outcome, *, allow_extra: bool) -> str:
     if wrong:
         return f"differences found: {', '.join(wrong)}" + (f"; {quarantined:,} in quarantine: {reasons}" if quarantined else "")
     if quarantined:
-        return f"the database holds all of the files, but {quarantined:,} in quarantine, which are no readings: {reasons}"
+        return f"the database holds all of the files, {quarantined:,} of it in quarantine: {reasons}"
     if outcome.counts["extra"]:
         return f"the database holds all that the files say, and {outcome.counts['extra']:,} readings more"
     return "the database holds exactly what the files say"

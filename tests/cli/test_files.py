@@ -51,7 +51,8 @@ def test_what_comes_through_a_pipe_is_spooled(
     start_collector: Callable[[], object], environ: Mapping[str, str], query: Query, tmp_path: Path, name: str
 ) -> None:
     environ = {**os.environ, **environ, "TMPDIR": str(tmp_path)}
-    text = HEADER + rows(0, 3)
+    # A reading in conflict is kept as well.
+    text = HEADER + rows(0, 3) + rows(2, 3).replace("000002", "000007")
 
     def run(command: str, *options: str) -> subprocess.CompletedProcess[str]:
         argv = [str(BIN / "telemetry"), command, name, *options]
@@ -65,7 +66,8 @@ def test_what_comes_through_a_pipe_is_spooled(
     kept.parent.rmdir()
     start_collector()
     done = run("ingest", "--timeout", "60")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert ": 3 new, 0 known, 1 in conflict" in done.stdout or ": 0 new, 3 known, 1 in conflict" in done.stdout
     assert query("SELECT count(*) FROM samples") == [(3,)]
     assert list(tmp_path.glob("telemetry-ingest-*")) == []
     assert run("verify").returncode == 2

@@ -250,9 +250,7 @@ def test_quarantine_is_said_and_is_no_difference(store: Store, settings: Setting
     store.quarantine(mark, at + 4, row(1, "x").strip(), "bad_value")
     outcome = examine(settings, [file])
     assert outcome.agrees
-    assert report(outcome).endswith(
-        "the database holds all of the files, but 3 in quarantine, which are no readings: bad_columns 2, bad_value 1"
-    )
+    assert report(outcome).endswith("the database holds all of the files, 3 of it in quarantine: bad_columns 2, bad_value 1")
 
 
 def test_extra_readings_may_be_allowed_and_their_sources_are_named(
