@@ -12,6 +12,7 @@ import click
 import redis
 from msgspec import structs
 
+from telemetry import broker
 from telemetry.celery import make_app
 from telemetry.cli.database import database
 from telemetry.cli.parts import Part, ask
@@ -24,12 +25,15 @@ from telemetry.settings import Settings
 from telemetry.store import deadletters
 from telemetry.store.read import rates
 from telemetry.store.read.gaps import Committed, Lost, gaps
+from telemetry.store.read.second_looks import SecondLook, second_looks
 
 Letters = dict[tuple[str | None, str | None], int]
 States = dict[str, dict[str, SourceState]]
 
 FLOW_S = 60
 PING_S = 0.5
+NOTHING = SecondLook(0, 0)
+LOOKS = {"quarantined": "in quarantine", "conflicts": "in conflict"}
 
 
 @click.command()
@@ -38,8 +42,8 @@ PING_S = 0.5
 def status(as_json: bool, data_dir: Path | None) -> None:
     """Show edges, sources (offset, lag, whether the file may be deleted), queue, workers, rates and dead letters.
 
-    A file is safe to delete when all of it is committed, and none of it is a gap or in a dead letter; the streamer's last
-    look at it counts, so ask once nothing is appended to it any more. One that is replayed or foreign never is.
+    A file is safe to delete when all of it is committed, none of it is a gap or in a dead letter, and it has not changed for
+    a while (TELEMETRY_CLOSE_AFTER_S). What needs a look stands beside it. One that is replayed or foreign never is safe.
 
     A part that does not answer within 2 s is named, and what the others know is shown; the exit code is then 1.
     """
@@ -63,6 +67,7 @@ class Progress:
     states: States
     lost: list[Loss]
     queue: dict[str, int]
+    growing: set[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,7 @@ class Ledger:
 
     flow: list[dict[str, Any]]
     letters: Letters
+    looks: dict[tuple[str, str], SecondLook]
     gaps: list[dict[str, Any]] | None
     gapped: set[tuple[str, str]] | None
 
@@ -79,15 +85,22 @@ def _progress(settings: Settings) -> Progress:
     keys = Keys(settings.key_prefix)
     with connected(settings, retries=0) as client:
         states, lost = reading.sources_by_edge(client, keys), losses.of_all_edges(client, keys)
-        return Progress(states, lost, _queue(client, settings))
+        now_us = broker.now_us(client)
+        growing = {
+            (edge, source_id)
+            for edge, of_edge in states.items()
+            for source_id, state in of_edge.items()
+            if state.is_growing(now_us, settings.close_after_s)
+        }
+        return Progress(states, lost, _queue(client, settings), growing)
 
 
 def _ledger(settings: Settings, progress: Progress | None) -> Ledger:
     with database(settings, "status") as engine, engine.connect() as connection:
         flow = [asdict(edge) for edge in rates.flow(connection, FLOW_S)]
-        letters = deadletters.counted(connection)
+        letters, looks = deadletters.counted(connection), second_looks(connection)
         if progress is None:
-            return Ledger(flow, letters, None, None)
+            return Ledger(flow, letters, looks, None, None)
         held = [Committed(*committed) for committed in reading.committed(progress.states)]
         no_gaps = [Lost(loss.edge, loss.lost.fingerprint, loss.lost.start, loss.lost.end) for loss in progress.lost]
         old_gaps = [
@@ -95,20 +108,19 @@ def _ledger(settings: Settings, progress: Progress | None) -> Ledger:
         ]
         # A young one may close yet; until it has, the file is needed.
         gapped = {(gap.edge, gap.fingerprint) for gap in gaps(connection, 0, held, no_gaps)}
-        return Ledger(flow, letters, old_gaps, gapped)
+        return Ledger(flow, letters, looks, old_gaps, gapped)
 
 
-def _report(broker: Part[Progress], central: Part[Ledger]) -> dict[str, Any]:
+def _report(edges: Part[Progress], central: Part[Ledger]) -> dict[str, Any]:
     """The answers as one document. What only a silent part knows is None, which is not the same as empty."""
-    progress, ledger = broker.answer, central.answer
+    progress, ledger = edges.answer, central.answer
     letters = ledger.letters if ledger else {}
-    gapped = ledger.gapped if ledger else None
-    sources = _sources(progress.states, letters, gapped) if progress else None
+    sources = _sources(progress, ledger) if progress else None
     of_edge = {
         name: [source for source in sources or [] if source["edge"] == name] for name in (progress.states if progress else ())
     }
     return {
-        "parts": {"broker": _part(broker.fault), "database": _part(central.fault)},
+        "parts": {"broker": _part(edges.fault), "database": _part(central.fault)},
         "queue": progress.queue if progress else None,
         "sources": sources,
         "flow": ledger.flow if ledger else None,
@@ -128,35 +140,45 @@ def _queue(client: redis.Redis, settings: Settings) -> dict[str, int]:
     return {"waiting": int(client.llen(settings.ingest_queue)), "unacked": int(client.hlen(unacked))}
 
 
-def _sources(states: States, letters: Letters, gapped: set[tuple[str, str]] | None) -> list[dict[str, Any]]:
-    return [_source(edge, state, letters, gapped) for edge, of_edge in states.items() for state in of_edge.values()]
+def _sources(progress: Progress, ledger: Ledger | None) -> list[dict[str, Any]]:
+    return [
+        _source(edge, state, ledger, is_growing=(edge, source_id) in progress.growing)
+        for edge, of_edge in progress.states.items()
+        for source_id, state in of_edge.items()
+    ]
 
 
-def _source(edge: str, state: SourceState, letters: Letters, gapped: set[tuple[str, str]] | None) -> dict[str, Any]:
-    content, lag_bytes = (edge, state.fingerprint), state.size_bytes - state.window.committed
-    dead, is_replayed = letters.get(content, 0), state.anchor_us is not None
+def _source(edge: str, state: SourceState, ledger: Ledger | None, *, is_growing: bool) -> dict[str, Any]:
+    content, is_replayed = (edge, state.fingerprint), state.anchor_us is not None
+    dead = ledger.letters.get(content, 0) if ledger else 0
+    look = ledger.looks.get(content, NOTHING) if ledger else NOTHING
+    # Without the ledger nobody knows of gaps and dead letters, so nothing is safe.
+    is_needed = ledger is None or ledger.gapped is None or dead or content in ledger.gapped
     return {
         "edge": edge,
         "path": state.shown_path,
         "foreign": state.foreign,
         "replayed": is_replayed,
+        "replayed_ratio": state.replayed_ratio,
+        "growing": is_growing,
         "size": state.size_bytes,
         "committed": state.window.committed,
-        "lag_bytes": lag_bytes,
+        "lag_bytes": state.lag_bytes,
         "in_flight": len(state.window.flights),
         "dead_letters": dead,
-        # Without the ledger nobody knows of gaps and dead letters, so nothing is safe.
-        "safe_to_delete": gapped is not None
-        and state.all_committed
-        and not (lag_bytes or dead or content in gapped or is_replayed),
+        "quarantined": look.quarantined,
+        "conflicts": look.conflicts,
+        "safe_to_delete": state.all_committed and not (is_needed or is_replayed or is_growing),
     }
 
 
 def _edge(name: str, sources: list[dict[str, Any]], letters: Letters) -> dict[str, Any]:
-    sums = {key: sum(source[key] for source in sources) for key in ("lag_bytes", "in_flight")}
+    in_flight = sum(source["in_flight"] for source in sources)
+    # A replay is never read to its end: what lies ahead of it is not behind.
+    lag_bytes = sum(source["lag_bytes"] for source in sources if not source["replayed"])
     # Not by its sources: those of one fingerprint show the same letters.
     dead = sum(number for (edge, _), number in letters.items() if edge == name)
-    return {"edge": name, "sources": len(sources), **sums, "dead_letters": dead}
+    return {"edge": name, "sources": len(sources), "lag_bytes": lag_bytes, "in_flight": in_flight, "dead_letters": dead}
 
 
 def _lost(loss: Loss) -> dict[str, Any]:
@@ -217,4 +239,8 @@ def _remark(source: dict[str, Any]) -> str:
         return "  FOREIGN: no header that this version knows"
     if source["dead_letters"]:
         return f"  {source['dead_letters']:,} DEAD letters"
-    return "  safe to delete" if source["safe_to_delete"] else "  replayed" if source["replayed"] else ""
+    if source["replayed"]:
+        return f"  replaying, {source['replayed_ratio']:.0%}"
+    words = ["safe to delete"] if source["safe_to_delete"] else ["growing"] if source["growing"] else []
+    words += [f"{source[count]:,} {text}" for count, text in LOOKS.items() if source[count]]
+    return f"  {', '.join(words)}" if words else ""

@@ -49,7 +49,7 @@ def test_a_renamed_file_is_kept_for_its_dead_letters_and_for_gaps_that_are_new(
         streamer.tick(0)
 
     def told() -> list[tuple[str, int, int, bool]]:
-        sources = json.loads(telemetry("status", "--json").stdout)["sources"]
+        sources = json.loads(telemetry("status", "--json", TELEMETRY_CLOSE_AFTER_S="0").stdout)["sources"]
         return [(Path(s["path"]).name, s["lag_bytes"], s["dead_letters"], s["safe_to_delete"]) for s in sources]
 
     assert told() == [("a.csv", 0, 1, False)]
