@@ -25,7 +25,8 @@ The rooms, in the order of imports: a room uses only rooms that stand below it (
 `settings` reads the environment, once.
 `readings` says what a reading is, and what a message holds.
 
-`algebra` keeps NumPy to one thread. `descriptors` knows the limit of open files.
+`algebra` keeps NumPy to one thread.
+`descriptors` knows the limit of open files.
 `garbage` keeps the garbage collector from objects that stay.
 `lock` locks a directory.
 `redaction` removes passwords from texts.

@@ -4,10 +4,10 @@
 meaning. `parsers` turns texts into values, `load` reads the environment, `spelling` finds variables that were misspelt, and
 `page` makes docs/SETTINGS.md of the declarations.
 
-Nothing is connected here. No other part of the package takes a setting from the environment. What else is read or set there
-belongs to others: `monitoring.counters.shared` keeps prometheus_client's directory there, `monitoring.traces` looks for
-OpenTelemetry's service name, `algebra` limits OpenBLAS, and `local` and `cli.up` hand an environment to the processes that
-they start.
+Nothing is connected here. No other part of the package takes a setting from the environment, but for `client`, which looks
+for the address of the API and a key. What else is read or set there belongs to others: `monitoring.counters.shared` keeps
+prometheus_client's directory there, `monitoring.traces` looks for OpenTelemetry's service name, `algebra` limits OpenBLAS, and
+`local` and `cli.up` hand an environment to the processes that they start.
 """
 
 from telemetry.settings.fields import VOLATILE_LABELS, Role, Settings

@@ -239,7 +239,7 @@ def test_servers_of_the_environment_are_used(up: Callable[..., Up], bare: Path, 
     running = up("--procfile", str(bare), environ=environ)
     running.says("one is here")
     assert sorted(path.name for path in running.data_dir.iterdir()) == ["lock", "log", "prometheus.yml", announcement.NAME]
-    assert running.environment() == environ | {"TELEMETRY_DATA_DIR": str(running.data_dir)}
+    assert running.environment() == environ | {"TELEMETRY_DATA_DIR": str(running.data_dir), "TELEMETRY_EXPORTER_GPUS": "true"}
     with psycopg.connect(environ["TELEMETRY_DATABASE_URL"]) as connection:
         assert connection.execute("SELECT count(*) FROM batches").fetchone() == (0,)
     assert running.interrupt() == 0
@@ -250,7 +250,7 @@ def test_other_commands_find_it(up: Callable[..., Up], bare: Path) -> None:
     running.says("one is here")
     assert running.environment()["TELEMETRY_KEY_PREFIX"] == "mine"
     told = announcement.environment(running.data_dir, {"TELEMETRY_DATABASE_URL_FILE": "x", "TELEMETRY_KEY_PREFIX": "other"})
-    assert set(told) == {"TELEMETRY_BROKER_URL", "TELEMETRY_DATA_DIR", "TELEMETRY_SPOOL_DIR"}
+    assert set(told) == {"TELEMETRY_BROKER_URL", "TELEMETRY_DATA_DIR", "TELEMETRY_EXPORTER_GPUS", "TELEMETRY_SPOOL_DIR"}
     running.process.kill()
     running.process.wait(10)
     assert (running.data_dir / announcement.NAME).exists()

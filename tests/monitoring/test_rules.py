@@ -89,8 +89,8 @@ CASES = {
             },
         ),
     ),
-    "ReadingsInConflict": Case({CONFLICT: "0+1x90"}, ({CONFLICT: "7+0x90"}, {STORED: "0+100x90", CONFLICT: "0+0x90"})),
     "QuarantineRising": Case({STORED: "0+90x90", QUARANTINED: "0+10x90"}, ({STORED: "0+9900x90", QUARANTINED: "0+10x90"},)),
+    "ReadingsInConflict": Case({CONFLICT: "0+1x90"}, ({CONFLICT: "7+0x90"}, {STORED: "0+100x90", CONFLICT: "0+0x90"})),
     "DeadLetters": Case({"telemetry_dead_letters": steady(1)}, ({"telemetry_dead_letters": steady(0)},)),
     "BrokerMemoryHigh": Case(
         {"telemetry_broker_memory_bytes": steady(81), "telemetry_broker_memory_limit_bytes": steady(100)},

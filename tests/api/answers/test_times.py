@@ -44,6 +44,12 @@ def test_every_list_has_the_times_of_json_in_csv(client: FlaskClient, engine: En
                 " SELECT id, 'b1', 'f', 0, '', 1, 'x', '' FROM sources"
             )
         )
+        connection.execute(
+            text(
+                "INSERT INTO conflicts (series_id, ts, source_id, batch_id, value, stored)"
+                " SELECT min(series.id), '2025-07-18 20:42:34.5Z', min(sources.id), 'b1', 1, 2 FROM series, sources"
+            )
+        )
     paths = lists(client.application)
     assert {"/api/v1/sources", "/api/v1/edges", "/api/v1/latest", "/api/v1/audit"} | QUESTIONS.keys() <= paths
     seen: set[str] = set()

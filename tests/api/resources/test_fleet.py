@@ -168,7 +168,7 @@ def test_a_bad_parameter_is_refused_by_its_name(client: FlaskClient, path: str, 
 def test_times_may_be_relative_to_now(client: FlaskClient, engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(
-            text("CREATE TABLE samples_now PARTITION OF samples FOR VALUES FROM ('2025-07-20') TO ('2100-01-01')")
+            text("CREATE TABLE samples_now PARTITION OF samples FOR VALUES FROM ('2025-08-01') TO ('2100-01-01')")
         )
         connection.execute(
             text(
