@@ -1,4 +1,4 @@
-"""Waiting for something to become true: the only place where tests sleep."""
+"""Waiting for something to become true."""
 
 from __future__ import annotations
 

@@ -74,6 +74,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     problems.install(app)
     app.register_blueprint(index.blueprint)
     app.register_blueprint(health.blueprint)
+    app.register_blueprint(own_metrics.blueprint)
     for resource in RESOURCES:
         app.register_blueprint(resource.blueprint, url_prefix=PREFIX)
     return app

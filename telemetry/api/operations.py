@@ -1,7 +1,7 @@
 """Operations: what a request may ask and what it is answered, declared once beside each view.
 
 This module owns the order in which a request is served: who asks, then the query, then the view, then the answer. It alone
-gives the request's database connection back. The specification is made of the same declarations, so the two cannot differ.
+gives the request's database connection back. The specification is made of the same declarations.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ NAMES = {
 # The codes that any operation may answer, and those of operations that need a key and read the database.
 ALWAYS = ("bad_request", "bad_parameter", "uri_too_long", "too_many_requests", "internal_error")
 KEYED = ("unauthorized", "forbidden")
-READING = ("query_timeout", "database_unavailable")
+READING = ("query_timeout", "database_unavailable", "database_exhausted", "out_of_range", "query_too_large")
 
 
 def build(app: Flask) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def _responses(declared: Operation, named: dict[type[BaseModel], Any]) -> dict[s
 def _problems(declared: Operation) -> dict[int, list[str]]:
     """What the codes of an operation mean, by status."""
     keyed = KEYED + READING if declared.scope else ()
-    of_list = ("not_acceptable",) if declared.is_list else ()
+    of_list = ("not_acceptable", "too_many_streams") if declared.is_list else ()
     meanings: dict[int, list[str]] = {}
     for code in (*ALWAYS, *keyed, *of_list, *declared.codes):
         status, meaning = CODES[code]

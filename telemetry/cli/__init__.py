@@ -62,7 +62,7 @@ class Commands(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that the arguments begin with. A name that is misspelt is answered with the nearest."""
         name = args[0]
-        if name not in COMMANDS and not name.startswith("-"):
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
             nearest = get_close_matches(name, COMMANDS, n=1)
             ctx.fail(f"there is no command {name!r}; {f'did you mean {nearest[0]!r}?' if nearest else 'see telemetry --help'}")
         return super().resolve_command(ctx, args)

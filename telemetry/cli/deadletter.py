@@ -93,7 +93,7 @@ def retry(settings: Settings, engine: Engine, ids: tuple[int, ...], everything: 
             for letter_id, outcome in retry_letters(
                 settings, engine, client, _chosen(engine, ids, everything), actor=operator()
             ):
-                status = "dead" if outcome.is_dead else outcome.status
+                status = outcome.shown_status
                 retried.append({"id": letter_id, "status": status, "error": outcome.error})
                 any_dead |= outcome.is_dead
                 if not as_json:

@@ -90,8 +90,8 @@ def _is_nameless_pipe(path: Path, mode: int) -> bool:
 def _inside(directory: Path) -> Iterable[Path]:
     """The files of a directory that are named as CSV, as `telemetry up --csv` takes them."""
     entries = sorted(directory.iterdir())
-    files = [path for path in entries if path.suffix == SUFFIX and path.is_file()]
-    if others := [path.name for path in entries if path not in set(files)]:
+    files = dict.fromkeys(path for path in entries if path.suffix == SUFFIX and path.is_file())
+    if others := [path.name for path in entries if path not in files]:
         shown = ", ".join(others[:NAMED]) + (", …" if len(others) > NAMED else "")
         click.echo(f"{directory}: passed over what is not a file named *{SUFFIX}: {shown} ({len(others):,})", err=True)
     if not files:

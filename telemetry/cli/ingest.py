@@ -18,10 +18,11 @@ import redis
 from telemetry import garbage
 from telemetry.celery import make_app
 from telemetry.cli.files import Spool, paths_argument, regular
-from telemetry.cli.ingested import Foreign, Ingested, Ledger, Published, outcome
+from telemetry.cli.ingested import NO_COUNTS, Foreign, Ingested, Ledger, Published, outcome
 from telemetry.cli.session import connected, data_dir_option, json_option, load_settings
 from telemetry.readings.digests import source_id
 from telemetry.settings import Settings
+from telemetry.streamer.adoption import former
 from telemetry.streamer.batching import TYPICAL_ROW_BYTES
 from telemetry.streamer.publish import publisher
 from telemetry.streamer.source import SourceFile
@@ -38,8 +39,6 @@ OUTAGE_PAUSE_S = 0.5
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT_BYTES, LARGEST_BYTES = 256 << 20, 32 << 20
 GARBAGE_OBJECTS = 50_000
-# Asked of nobody, where it does not wait for the commits.
-NO_COUNTS: dict[str, int | None] = dict.fromkeys(("new", "known", "conflict"))
 OUTAGES = (redis.ConnectionError, redis.TimeoutError, redis.OutOfMemoryError, kombu.exceptions.OperationalError)
 
 
@@ -135,7 +134,7 @@ def _begin_anew(streamer: Streamer, paths: list[Path]) -> tuple[dict[str, Path],
     """
     expected: dict[str, Path] = {}
     foreign: dict[str, Foreign] = {}
-    known = streamer.claims.sources()
+    known, forgotten = streamer.claims.sources(), set[str]()
     for path in paths:
         try:
             source = SourceFile.open(path, max_record=streamer.settings.max_record_bytes, final=True)
@@ -144,20 +143,13 @@ def _begin_anew(streamer: Streamer, paths: list[Path]) -> tuple[dict[str, Path],
         if source is None:
             continue
         with source:
-            mark, inode = source.head.fingerprint, source.inode()
-            name = source_id(mark, str(path))
+            name = source_id(source.head.fingerprint, str(path))
             expected[name] = path
             if source.head.format is None:
                 foreign[name] = Foreign(str(path), source.physical_lines())
-        # Under a former name, too: a renamed file would go on from there.
-        former = {
-            name
-            for name, state in known.items()
-            if state.fingerprint == mark and (state.inode == inode or not Path(state.path).exists())
-        }
-        for name in former - expected.keys():
-            streamer.claims.forget(name)
-    for name in expected:
+            # Under a former name, too: a renamed file would go on from there.
+            forgotten |= set(former(known, source))
+    for name in forgotten | expected.keys():
         streamer.claims.forget(name)
     return expected, foreign
 

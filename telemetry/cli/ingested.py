@@ -19,6 +19,9 @@ from telemetry.settings import Settings
 from telemetry.streamer.outbox import Message, Publish
 from telemetry.streamer.tally import Tally
 
+# Of readings that nobody was asked about, or nobody could tell of.
+NO_COUNTS: dict[str, int | None] = dict.fromkeys(("new", "known", "conflict"))
+
 
 class Foreign(NamedTuple):
     """A file whose header no format knows, and how many physical lines it has."""
@@ -60,7 +63,7 @@ class Ledger:
     def counts(self, copies: dict[str, int]) -> dict[str, int | None]:
         """Readings by class; None for each if it cannot tell."""
         settled = self._centre.counts(self._settings, copies, self._since) if self._centre and self._since else None
-        return asdict(settled) if settled else dict.fromkeys(("new", "known", "conflict"))
+        return asdict(settled) if settled else NO_COUNTS
 
 
 @dataclass(frozen=True, slots=True)

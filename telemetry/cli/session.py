@@ -25,7 +25,7 @@ PLACES = tuple(f"{PREFIX}{name}_URL{kind}" for name in ("BROKER", "DATABASE") fo
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 
-def load_settings(directory: Path | None, **overrides: str) -> Settings:
+def load_settings(directory: Path | None) -> Settings:
     """The settings of the environment, and of the `telemetry up` that runs in the data directory where it names none.
 
     Where neither says where broker and database are, the command ends: a stranger's broker may listen at the default address.
@@ -39,7 +39,7 @@ def load_settings(directory: Path | None, **overrides: str) -> Settings:
             f"no telemetry up runs in {place}; --data-dir names another directory, or set TELEMETRY_BROKER_URL and "
             "TELEMETRY_DATABASE_URL"
         )
-    return Settings.load({**running, **os.environ, **overrides})
+    return Settings.load({**running, **os.environ})
 
 
 @contextmanager

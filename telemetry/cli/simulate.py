@@ -7,14 +7,14 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import click
 
+from telemetry.settings import parsers
 from telemetry.simulate import run
 from telemetry.simulate.output import Output, OutputError, create, resume, standard
 from telemetry.simulate.pace import Pace, now_us
@@ -35,19 +35,16 @@ def _instant(_context: click.Context, parameter: click.Parameter, value: str | N
     if value is None:
         return None
     try:
-        time_ = datetime.fromisoformat(value.strip())
-    except ValueError:
-        raise click.BadParameter(f"{value!r} must be a time like 2025-07-18T20:42:34Z", param=parameter) from None
-    if time_.tzinfo is None:
-        raise click.BadParameter(f"{value!r} must carry a time zone, such as a Z at its end", param=parameter)
+        time_ = parsers.instant(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param=parameter) from None
     if time_.year not in YEARS:
         raise click.BadParameter(f"{value!r} must lie after 1970 and before 9000", param=parameter)
     return _microseconds(time_)
 
 
 def _microseconds(time_: datetime) -> int:
-    gone = time_ - datetime(1970, 1, 1, tzinfo=UTC)
-    return (gone.days * 86_400 + gone.seconds) * SECOND + gone.microseconds
+    return (time_ - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 @click.command()
@@ -112,8 +109,9 @@ def simulate(
         with closing(_open(output, follow=follow, force=force)) as sink, Pace() as pace:
             timeline, steps = _continued(timeline, steps, sink.last)
             simulation = Simulation(hosts, gpus, timeline, seed)
-            with _progress(steps) as advance:
-                rows = run.history(simulation, sink, pace, steps, advance)
+            hidden = not steps or not sys.stderr.isatty()
+            with click.progressbar(length=steps, label="simulating", file=sys.stderr, hidden=hidden) as bar:
+                rows = run.history(simulation, sink, pace, steps, bar.update)
             if follow:
                 rows += run.live(simulation, sink, pace, steps)
     except BrokenPipeError:
@@ -172,15 +170,6 @@ def _continued(timeline: Timeline, steps: int, last: datetime | None) -> tuple[T
         raise click.BadParameter(f"the file ends in the future, at {last:%Y-%m-%dT%H:%M:%SZ}", param_hint="'-o'")
     done = timeline.steps_until(last_us)
     return timeline.without(done), max(0, steps - done)
-
-
-@contextmanager
-def _progress(steps: int) -> Iterator[Callable[[int], None]]:
-    if not steps or not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    with click.progressbar(length=steps, label="simulating", file=sys.stderr) as bar:
-        yield bar.update
 
 
 def _tell(summary: dict[str, Any], *, as_json: bool, stopped: bool) -> None:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,14 +52,15 @@ def verify(paths: tuple[Path, ...], allow_extra: bool, as_json: bool, data_dir: 
     for path in outcome.replayed:
         click.echo(f"{path}: stored by replays only, which give its rows other times; ingest it first", err=True)
     click.echo(json.dumps(in_full(outcome)) if as_json else report(outcome, allow_extra=allow_extra))
-    sys.exit(1 if outcome.differences(allow_extra=allow_extra) or outcome.replayed else 0)
+    sys.exit(0 if outcome.agrees(allow_extra=allow_extra) else 1)
 
 
 def examine(settings: Settings, paths: Sequence[Path]) -> Outcome:
     """Read the files, then compare them with the database at one moment."""
     rules, numbers, limit = Rules.of(settings, datetime.now(UTC)), files.SeriesNumbers(), settings.max_record_bytes
-    with _progress(paths) as progress:
-        tables = [files.read(path, rules, numbers, limit=limit, progress=progress) for path in paths]
+    total = sum(path.stat().st_size for path in paths)
+    with click.progressbar(length=total, label="reading", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
+        tables = [files.read(path, rules, numbers, limit=limit, progress=bar.update) for path in paths]
     engine = make_engine(settings, application="verify")
     try:
         with queries.snapshot(engine) as connection:
@@ -113,14 +113,3 @@ def _shown(example: Example) -> str:
 
 def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
-@contextmanager
-def _progress(paths: Sequence[Path]) -> Iterator[Callable[[int], None]]:
-    """A bar over the bytes of all files, if standard error is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    total = sum(path.stat().st_size for path in paths)
-    with click.progressbar(length=total, label="reading", file=sys.stderr) as bar:
-        yield bar.update

@@ -14,7 +14,7 @@ import httpx
 
 from telemetry.client.documents import Gpu, GroupAggregate, Host, Latest, Metric, Reading, Upload
 from telemetry.client.events import events
-from telemetry.client.queries import Length, Names, Time, of_readings
+from telemetry.client.queries import Length, Names, Time, of_readings, written
 from telemetry.client.resources import checked, part, telemetry_of
 from telemetry.client.session import Session
 from telemetry.readings.aggregates import Aggregate
@@ -125,8 +125,8 @@ class Client:
 
         Filters are host, model, namespace and pod.
         """
-        query = of_readings(metric, start, end, step, agg) | {"by": by or None, "top": top} | filters
-        return cast("Iterator[GroupAggregate]", self._session.rows("query", query))
+        asked = {"metrics": metric, "start": start, "end": end, "step": step, "agg": agg, "by": by or None, "top": top}
+        return cast("Iterator[GroupAggregate]", self._session.rows("query", written(asked | filters)))
 
     def rows(self, resource: str, **query: Any) -> Iterator[dict[str, Any]]:
         """The rows of any list, such as edges, sources, batches, dead-letters. Raises ValueError for a name that is no list."""
@@ -175,10 +175,14 @@ class Client:
 
         Long, it has a row for each reading and a column for each label; with `step`, which asks once for each metric, host,
         index and model. Wide, it has a row for each time and a column for each GPU, named `metric GPU` if there are several
-        metrics. Raises ValueError if two series of one GPU and metric meet at one time of a wide table.
+        metrics. Raises ValueError if two series of one GPU and metric meet at one time of a wide table, and for an owner
+        (namespace, pod) of steps of single `gpus`: a step of a GPU is over all its owners.
         """
         from telemetry.client import fleets  # noqa: PLC0415 - needed for tables only
 
+        owners = [name for name in fleets.OWNERS if filters.get(name) is not None]
+        if gpus is not None and step is not None and owners:
+            raise ValueError(f"a step of one GPU is over all its owners: leave out gpus, or {' and '.join(owners)}")
         names = metrics.split(",") if isinstance(metrics, str) else list(metrics)
         question = {"start": start, "end": end, "step": step, "agg": agg}
         asked = fleets.Fleet(self.table, lambda **query: (gpu["id"] for gpu in self.gpus(**query)), names, question, filters)

@@ -30,7 +30,7 @@ def joined(tables: Iterable[pa.Table]) -> pa.Table:
 
 def named(table: pa.Table, metric: str) -> pa.Table:
     """A table of one metric, with a column that says which."""
-    return table.append_column("metric", pa.array([metric] * table.num_rows, pa.string()))
+    return table.append_column("metric", pa.repeat(metric, table.num_rows))
 
 
 def where(table: pa.Table, name: str, value: str) -> pa.Table:
@@ -71,7 +71,6 @@ def wide(table: pa.Table, keys: Sequence[str]) -> pa.Table:
             raise ValueError(f"{' '.join(names)} has several series with a reading at {time}; give a step, or wide=False")
         column[time] = value
     times = pc.unique(table["timestamp"]).sort()
-    values = {
-        name: pa.array([column.get(time) for time in times.to_pylist()], pa.float64()) for name, column in columns.items()
-    }
+    moments = times.to_pylist()
+    values = {name: pa.array([column.get(moment) for moment in moments], pa.float64()) for name, column in columns.items()}
     return pa.table({"timestamp": times, **dict(sorted(values.items()))})

@@ -1,7 +1,8 @@
-"""Counts the attempts at a message that broke the process: killed it, or used up its time limit.
+"""Counts the attempts at a message that broke the process: killed it, used up its time limit, or raised an error that is a bug.
 
-Only messages that go alone are counted, so that the message is to blame. An attempt is noted in the broker before it begins
-and removed when it ends in order, whatever its result. So it stays noted when the process, or the whole container, is gone.
+Only messages that go alone are counted, so that the message is to blame. An attempt is noted in the broker before it begins,
+and removed when its batch is settled or the surroundings were to blame. So it stays noted when the process, or the whole
+container, is gone.
 """
 
 from __future__ import annotations

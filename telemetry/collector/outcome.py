@@ -35,6 +35,11 @@ class Outcome:
         """The label of the metrics. A batch that was already dead when it came counts as `known`."""
         return "known" if self.status == "known dead" else self.status
 
+    @property
+    def shown_status(self) -> str:
+        """What a person is told: a batch is dead, whenever it died."""
+        return "dead" if self.is_dead else self.status
+
     def of_copy(self) -> Outcome:
         """What becomes of a copy of the same batch that came in the same group."""
         return replace(self, status="known dead" if self.is_dead else "known", rows={}, error=None)

@@ -37,6 +37,6 @@ def retry(
         # The letter goes only now that its batch is stored, or has a new letter.
         with engine.begin() as connection:
             deadletters.drop(connection, letter_id)
-            detail = {"batch": letter.batch_id, "edge": letter.edge, "status": "dead" if outcome.is_dead else outcome.status}
+            detail = {"batch": letter.batch_id, "edge": letter.edge, "status": outcome.shown_status}
             audit_log.note(connection, actor, "deadletter.retry", str(letter_id), detail)
         yield letter_id, outcome

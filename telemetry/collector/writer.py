@@ -83,7 +83,7 @@ class BatchWriter:
         resolved_at = self._connections
         source_ids = self.source_ids.resolve([(batch.edge, batch.source) for batch in batches])
         arranged = self._arrange(batches)
-        tables = self._prepare(arranged.days())
+        tables = self._prepare(_days(arranged))
         began_s = monotonic()
         with (
             traces.span("transaction", batches=len(batches)),
@@ -97,7 +97,7 @@ class BatchWriter:
             if not ledger.enter(connection, batches, source_ids, arranged.expected):
                 transaction.rollback()
                 return RolledBack.IN_LEDGER
-            origins = [Origin(*pair) for pair in zip(source_ids, (batch.batch_id for batch in batches), strict=True)]
+            origins = [Origin(source, batch.batch_id) for source, batch in zip(source_ids, batches, strict=True)]
             counts = samples.write(_driver(connection), arranged, tables, origins)
             wrong = np.flatnonzero(~counts.same_as(arranged.expected)).tolist()
             if wrong:
@@ -109,20 +109,14 @@ class BatchWriter:
         return _outcomes(batches, counts, known_at_s)
 
     def _arrange(self, batches: Sequence[wire.Batch]) -> samples.Samples:
-        """The readings of all batches, under the ids of their series. Raises WireError if they are of too many days."""
+        """The readings of all batches, under the ids of their series."""
         ids = self._series_ids.resolve([batch.readings.series for batch in batches])
-        arranged = samples.arrange(
+        return samples.arrange(
             [
                 (of[batch.readings.codes], batch.readings.ts_us, batch.readings.values)
                 for of, batch in zip(ids, batches, strict=True)
             ]
         )
-        days = len(arranged.days())
-        if days > MAX_DAYS:
-            raise wire.WireError(
-                f"it has readings of {days} days, the limit is {MAX_DAYS}: ingest the file with a smaller --batch-size"
-            )
-        return arranged
 
     def _prepare(self, days: Iterable[int]) -> dict[int, str]:
         """The partitions of some days, made where there are none. A refusal is counted.
@@ -141,6 +135,16 @@ class BatchWriter:
         self.source_ids.forget()
         self._series_ids.forget()
         self._partitions.forget()
+
+
+def _days(arranged: samples.Samples) -> list[int]:
+    """The days that samples fall on. Raises WireError if they are too many."""
+    days = arranged.days()
+    if len(days) > MAX_DAYS:
+        raise wire.WireError(
+            f"it has readings of {len(days)} days, the limit is {MAX_DAYS}: ingest the file with a smaller --batch-size"
+        )
+    return days
 
 
 def _outcomes(batches: Sequence[wire.Batch], counts: samples.Counts, known_at_s: float) -> list[Outcome]:

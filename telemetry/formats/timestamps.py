@@ -7,8 +7,8 @@ versions as `telemetry.formats.base` says.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta, timezone
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 import numpy as np
@@ -18,7 +18,7 @@ from telemetry.formats.records import BLANKS
 from telemetry.readings.rows import REASON_CODE, Codes, Flags
 
 RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:([Zz])|([+-])(\d\d):(\d\d))", re.ASCII)
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017 - beside the other timezones of this module
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 
@@ -36,7 +36,7 @@ def parse_us(text: str) -> int | None:
             return None
         offset = timedelta(hours=int(off_hours), minutes=int(off_minutes))
     try:
-        local = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second), micros, timezone.utc)  # noqa: UP017
+        local = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second), micros, UTC)
     except ValueError:
         return None
     since = (local - EPOCH) // MICROSECOND
@@ -44,9 +44,9 @@ def parse_us(text: str) -> int | None:
     return since + shift if sign == "-" else since - shift
 
 
-def judge(texts: Sequence[str], how: Pass, parse: Callable[[str], int | None] = parse_us) -> tuple[Flags, Codes]:
+def judge(texts: Sequence[str], how: Pass) -> tuple[Flags, Codes]:
     """What is wrong with each of some times (a code of REASONS, 0 for nothing), and its microseconds, shifted as `how` says."""
-    parsed = [parse(text) for text in texts]
+    parsed = [parse_us(text) for text in texts]
     instants = np.array([0 if us is None else us + how.shift_us for us in parsed], np.int64)
     flags = np.zeros(len(parsed), np.uint8)
     flags[instants > how.now_us + how.limits.future_us] = REASON_CODE["too_new"]

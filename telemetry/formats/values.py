@@ -12,24 +12,19 @@ import re
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from telemetry.formats.records import BLANKS
+from telemetry.readings.arrays import Bools, Float64s
 
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 # In lower case.
 NO_VALUE = pa.array(["", "nan", "n/a"])
 
-Flags = NDArray[np.bool_]
 
-
-def parse_values(column: pa.Array, no_value: pa.Array = NO_VALUE) -> tuple[NDArray[np.float64], Flags, Flags]:
-    """The numbers of a column of text, which cells are blank, and which are no finite decimal number; an entry a cell.
-
-    `no_value` are the texts, in lower case, that say that there is no value.
-    """
+def parse_values(column: pa.Array) -> tuple[Float64s, Bools, Bools]:
+    """The numbers of a column of text, which cells are blank, and which are no finite decimal number; an entry a cell."""
     cells = pc.utf8_trim(column, BLANKS)
-    blank = pc.is_in(pc.ascii_lower(cells), no_value).to_numpy(zero_copy_only=False)
+    blank = pc.is_in(pc.ascii_lower(cells), NO_VALUE).to_numpy(zero_copy_only=False)
     try:
         values = pc.cast(pc.if_else(pa.array(blank), "0", cells), pa.float64()).to_numpy()
     except pa.ArrowInvalid:

@@ -31,7 +31,8 @@ def environment(data_dir: Path, environ: Mapping[str, str] | None = None) -> dic
         settings = json.loads((data_dir / NAME).read_text(encoding="utf-8"))["environment"]
     except (OSError, ValueError, KeyError):
         return {}
-    return {name: value for name, value in settings.items() if _setting(name) not in set(map(_setting, env))}
+    own = set(map(_setting, env))
+    return {name: value for name, value in settings.items() if _setting(name) not in own}
 
 
 @contextmanager

@@ -176,6 +176,10 @@ class Claims:
         keys = [self._keys.expected(), self._keys.sources(self._edge)]
         self._expect(keys, [self._edge, round(patience_s * 1000), REMEMBER_S])
 
+    def has_state(self, source_id: str) -> bool:
+        """Whether a source of the edge has a state."""
+        return bool(self._client.hexists(self._keys.source(self._edge, source_id), "state"))
+
     def sources(self) -> dict[str, SourceState]:
         """The states of all sources of the edge, by id."""
         return reading.decoded(self.documents())

@@ -1,11 +1,11 @@
-"""The stretch of a source that a batch, a gap or a lost range covers: bytes, and the lines they begin and end at."""
+"""The stretch of a source that a batch covers: bytes, and the lines they begin and end at."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Extent:
     """Bytes [start, end) of a source. `line` (from 1) begins at `start`, `end_line` at `end`."""
 

@@ -114,7 +114,10 @@ def instant(raw: str) -> datetime:
         raise ValueError(f"{raw!r} must be a time like 2000-01-01T00:00:00Z") from None
     if value.tzinfo is None:
         raise ValueError(f"{raw!r} must carry a time zone, such as a Z at its end")
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{raw!r} must lie in the years 1 to 9999 of UTC") from None
 
 
 def broker_url(raw: str) -> str:

@@ -1,7 +1,7 @@
 """The tables. Alembic's migrations create them; a test compares the two.
 
-`samples` is narrow and partitioned by day. Its rows are (series, time, value); what describes them is stored once, in
-`series`, `gpus` and `metrics`. `batches` is the ledger, by which a batch is stored only once.
+`samples` is narrow and partitioned by time (`partitions`). Its rows are (series, time, value); what describes them is stored
+once, in `series`, `gpus` and `metrics`. `batches` is the ledger, by which a batch is stored only once.
 """
 
 from __future__ import annotations

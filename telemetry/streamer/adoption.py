@@ -5,7 +5,7 @@ Which files, and when, and what is done with a stream is decided in `tick`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import replace as with_fields
 from pathlib import Path
@@ -60,8 +60,12 @@ class Adoption:
         )
 
     def take(self, stream: Stream, known: Known, drop: Drop) -> bool:
-        """Claim a stream; if its file was renamed, it goes on where the old name ended. False if another holds it."""
-        return self._adopt(stream, known(), drop) and stream.take(now_us=broker.now_us(self.client))
+        """Claim a stream; if its file was renamed, it goes on where the old name ended. False if another holds it.
+
+        The states of all sources are `known`; they are asked for only where the file's own id has none.
+        """
+        is_known = self.claims.has_state(stream.source_id)
+        return (is_known or self._adopt(stream, known(), drop)) and stream.take(self._now_us)
 
     def take_orphan(self, name: str, state: SourceState, publish: Publish) -> Stream | None:
         """Claim a source whose file is gone, to see it committed or lost. None if that cannot be."""
@@ -69,11 +73,14 @@ class Adoption:
         stream = self.stream(source, publish, GONE)
         taken = False
         try:
-            taken = stream.source_id == name and stream.take(now_us=broker.now_us(self.client))
+            taken = stream.source_id == name and stream.take(self._now_us)
         finally:
             if not taken:
                 source.close()
         return stream if taken else None
+
+    def _now_us(self) -> int:
+        return broker.now_us(self.client)
 
     def _mode(self, source: SourceFile) -> Tail | Replay:
         settings = self.settings
@@ -89,19 +96,23 @@ class Adoption:
 
         `known` is kept in step: of two files that begin the same only one may go on from where a missing file ended.
         """
-        if stream.source_id in known:
+        old_id = next(former(known, stream.source), None)
+        if stream.source_id in known or old_id is None:
             return True
-        for old_id, state in known.items():
-            if state.fingerprint != stream.source.head.fingerprint:
-                continue
-            if state.inode == stream.source.inode() or not Path(state.path).exists():
-                drop(old_id)
-                claim = self.claims.claim(old_id, state)
-                if claim is None:
-                    return False
-                moved = replace(claim.state or state, path=str(stream.source.path))
-                self.claims.move(with_fields(claim, state=moved), stream.source_id)
-                known[stream.source_id] = moved
-                del known[old_id]
-                return True
+        drop(old_id)
+        claim = self.claims.claim(old_id, known[old_id])
+        if claim is None:
+            return False
+        moved = replace(claim.state or known[old_id], path=str(stream.source.path))
+        self.claims.move(with_fields(claim, state=moved), stream.source_id)
+        known[stream.source_id] = moved
+        del known[old_id]
         return True
+
+
+def former(known: Mapping[str, SourceState], source: SourceFile) -> Iterator[str]:
+    """The ids of the known sources that a file may have been under another name."""
+    fingerprint, inode = source.head.fingerprint, source.inode()
+    for name, state in known.items():
+        if state.fingerprint == fingerprint and (state.inode == inode or not Path(state.path).exists()):
+            yield name

@@ -138,7 +138,14 @@ class Held:
         for name, state in self._orphans.due(known, self.streams, now_s).items():
             if len(self.streams) >= self._max_open:
                 break
-            if stream := self.adoption.take_orphan(name, state, self.publish):
+            try:
+                stream = self.adoption.take_orphan(name, state, self.publish)
+            except BROKER_ERRORS:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it is, the other sources have no part in it
+                self.deferred.fail(state.path, error, self.settings.lease_s)
+                continue
+            if stream:
                 self.streams[name] = stream
             else:
                 self._orphans.spare(name)

@@ -1,6 +1,7 @@
 """What of one source waits to be published, and how it goes out: as messages, each counted once the queue has taken it.
 
-What is published and when is decided in `window` and `stream`; how messages reach the broker is `publish`.
+What is published and when is decided in `stream`, what again in `telemetry.progress.evidence`;
+how messages reach the broker is `publish`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Gathers the facts that prove a loss of batches: since when the queue is empty, and what was acknowledged last.
 
-`telemetry.progress.window` judges by them.
+`telemetry.progress.evidence` judges by them.
 """
 
 from __future__ import annotations

@@ -64,8 +64,8 @@ class Stream:
     _taken_s: float = 0.0
     _at_end: bool = False
 
-    def take(self, *, now_us: int) -> bool:
-        """Claim the source and continue where its state ends. False if another streamer holds it."""
+    def take(self, now: Callable[[], int]) -> bool:
+        """Claim the source and continue where its state ends. False if another streamer holds it. `now`: the broker's clock."""
         claim = self.claims.claim(self.source_id)
         if claim is None:
             return False
@@ -76,6 +76,7 @@ class Stream:
             return True
         if claim.state is not None:
             log.warning("%s was read in another mode; it is read again from its beginning", self.source.path)
+        now_us = now()
         self._begin(now_us)
         self._save(now_us)
         return True

@@ -63,10 +63,9 @@ class Outcome:
         names = [name for name in DIFFERENCES if name != "extra" or not allow_extra]
         return {name: self.counts[name] for name in names if self.counts[name]}
 
-    @property
-    def agrees(self) -> bool:
+    def agrees(self, *, allow_extra: bool = False) -> bool:
         """Whether files and database hold the same."""
-        return not (self.differences() or self.replayed)
+        return not (self.differences(allow_extra=allow_extra) or self.replayed)
 
 
 def compare(connection: Connection, files: Sequence[File], numbers: SeriesNumbers) -> Outcome:

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import redis
@@ -59,6 +60,39 @@ def test_a_renamed_file_is_kept_for_its_dead_letters_and_for_gaps_that_are_new(
     with engine.begin() as connection:
         connection.execute(text("DELETE FROM batches WHERE start_offset = :start"), {"start": batches[1].start})
     assert told() == [("a.csv", 0, 0, False)]
+
+
+def test_what_needs_a_look_stands_beside_a_file_that_is_safe_to_delete(
+    settings: Settings, engine: Engine, edge: Edge, telemetry: Run, tmp_path: Path
+) -> None:
+    # A time again with another value, and a line that is no reading.
+    (tmp_path / "a.csv").write_text(HEADER + rows(0, 5) + rows(4, 5).replace("000004\n", "000009\n") + "not,a,reading\n")
+    source = streamed(settings, engine, edge, telemetry)
+    assert (source["quarantined"], source["conflicts"], source["safe_to_delete"]) == (1, 1, True)
+    text = telemetry("status", TELEMETRY_CLOSE_AFTER_S="0").stdout
+    assert "safe to delete, 1 in quarantine, 1 in conflict" in text
+
+
+def test_a_replay_shows_how_far_it_is_and_is_never_safe_to_delete(
+    settings: Settings, engine: Engine, redis_client: redis.Redis, telemetry: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "a.csv").write_text(HEADER + rows(0, 3) + rows(3600, 3601))
+    replaying = replace(settings, sources=(str(tmp_path / "*.csv"),), loop_mode=True)
+    source = streamed(settings, engine, Edge(replaying, redis_client), telemetry)
+    assert (source["replayed"], source["safe_to_delete"]) == (True, False)
+    assert f"replaying, {source['replayed_ratio']:.0%}" in telemetry("status", TELEMETRY_CLOSE_AFTER_S="0").stdout
+
+
+def streamed(settings: Settings, engine: Engine, edge: Edge, telemetry: Run) -> dict[str, Any]:
+    """What is shown of the one source of an edge after its batches are stored."""
+    collector = Collector(settings, engine, Acks(edge.client, Keys(settings.key_prefix), 60))
+    with edge.streamer() as streamer:
+        streamer.tick(0)
+        for batch in edge.fetch():
+            collector.persist(*wire.encode(batch))
+        streamer.tick(0)
+    (source,) = json.loads(telemetry("status", "--json", TELEMETRY_CLOSE_AFTER_S="0").stdout)["sources"]
+    return cast("dict[str, Any]", source)
 
 
 def test_what_is_lost_of_a_file_whose_name_is_no_text_is_shown_and_counted(

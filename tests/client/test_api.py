@@ -114,6 +114,8 @@ def test_readings_of_many_gpus_are_one_table(api: Client) -> None:
     assert api.fleet(UTIL, start=T0, model="none").num_rows == 0
     steps = api.fleet([UTIL, TEMPERATURE], start=T0, step=10, agg="max", host="a")
     assert (steps.num_rows, set(steps["index"].to_pylist())) == (24, {0, 1})
+    with pytest.raises(ValueError, match="leave out gpus, or pod"):
+        api.fleet(UTIL, gpus="a:0", start=T0, step=10, pod="p")
 
 
 @pytest.mark.usefixtures("fleet")

@@ -36,17 +36,6 @@ Start = Callable[..., subprocess.Popen[bytes]]
 
 
 @pytest.fixture
-def sample(tmp_path: Path, telemetry: Run) -> Path:
-    path = tmp_path / "live" / "sample.csv"
-    path.parent.mkdir()
-    made = telemetry("simulate", "--hosts", "1", "--gpus", "4", "--interval", "5", "--duration", "60", "-o", path)
-    assert made.returncode == 0, made.stderr
-    with path.open("a") as file:
-        file.write("not,a,reading\n")
-    return path
-
-
-@pytest.fixture
 def start_exporter(start: Start) -> Callable[..., int]:
     def begin(**variables: str) -> int:
         port = free_port()

@@ -84,6 +84,7 @@ def test_settings_are_frozen() -> None:
         ("DATABASE_URL", "postgresql://u:p@d:many/t", "no port between"),
         ("KEY_PREFIX", "a b", "letters"),
         ("TIMESTAMP_FLOOR", "2000-01-01", "zone"),
+        ("TIMESTAMP_FLOOR", "0001-01-01T00:00:00+05:00", "years 1 to 9999"),
         ("DATA_DIR", " ", "empty"),
     ],
 )

@@ -139,7 +139,7 @@ def test_every_class_at_once(store: Store, settings: Settings, file: Path) -> No
         "missing": 2,
         "extra": 1,
     }
-    assert not outcome.agrees
+    assert not outcome.agrees()
     missing, unkept, dead, conflict, extra = (line.strip() for line in report(outcome).splitlines()[12:17])
     assert missing == f"{file}:8: missing: not in samples: {rows[5].decode().strip()}"
     assert unkept == f"{file}:9: missing: not in quarantine as bad_columns: b"
@@ -155,7 +155,7 @@ def test_the_row_with_the_stored_value_is_the_stored_one(store: Store, settings:
         store.sample(second, value)
     outcome = examine(settings, [file])
     assert counts(outcome) == {"read": 6, "stored": 2, "duplicate": 1, "conflict": 3}
-    assert not outcome.agrees
+    assert not outcome.agrees()
     assert [(example.line, example.reason) for example in outcome.examples] == [
         (3, "conflict: it says 5, 6 is stored"),
         (6, "conflict: it says 7, 8 is stored"),
@@ -249,7 +249,7 @@ def test_quarantine_is_said_and_is_no_difference(store: Store, settings: Setting
     store.quarantine(mark, at + 2, b"c", "bad_columns")
     store.quarantine(mark, at + 4, row(1, "x").strip(), "bad_value")
     outcome = examine(settings, [file])
-    assert outcome.agrees
+    assert outcome.agrees()
     assert report(outcome).endswith("the database holds all of the files, 3 of it in quarantine: bad_columns 2, bad_value 1")
 
 
@@ -297,9 +297,9 @@ def test_a_replayed_file_is_told_apart(store: Store, settings: Settings, file: P
     store.batch(mark, 0, 100, anchor=5)
     store.sample(0, 30)
     assert examine(settings, [file]).replayed == (file,)
-    assert not examine(settings, [file]).agrees
+    assert not examine(settings, [file]).agrees()
     store.batch(mark, 0, 100)
-    assert examine(settings, [file]).agrees
+    assert examine(settings, [file]).agrees()
 
 
 def test_the_longest_record_is_a_setting(store: Store, settings: Settings, file: Path) -> None:
@@ -307,7 +307,7 @@ def test_the_longest_record_is_a_setting(store: Store, settings: Settings, file:
     mark = written(file, line)
     store.sample(0, 30)
     store.quarantine(mark, len(HEADER + FIRST), line.strip(), "too_long")
-    assert examine(replace(settings, max_record_bytes=1024), [file]).agrees
+    assert examine(replace(settings, max_record_bytes=1024), [file]).agrees()
     assert examine(settings, [file]).counts["missing"] == 1
 
 

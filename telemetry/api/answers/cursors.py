@@ -9,16 +9,16 @@ import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
 import orjson
 from werkzeug.datastructures import MultiDict
 
+from telemetry.api.core.parameters import EPOCH
 from telemetry.api.core.problems import bad_parameter
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Parameters that may change from page to page.
 PAGING = {"cursor", "limit", "offset", "page", "page_size", "format"}
 

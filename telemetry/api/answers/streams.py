@@ -58,11 +58,10 @@ def response(stream: Stream) -> Response:
     return answer
 
 
-def limited(pieces: Iterator[bytes], lasts_s: float | None = None) -> Iterator[bytes]:
-    """The pieces, for `lasts_s` at most (EXPORT_S unless given). Raises StreamEndedError."""
-    lasts_s = deadlines.EXPORT_S if lasts_s is None else lasts_s
-    until = monotonic() + lasts_s
+def limited(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The pieces, for EXPORT_S at most. Raises StreamEndedError."""
+    until = monotonic() + deadlines.EXPORT_S
     for piece in pieces:
         yield piece
         if monotonic() > until:
-            raise StreamEndedError(f"a stream was still open after {lasts_s:g} s")
+            raise StreamEndedError(f"a stream was still open after {deadlines.EXPORT_S:g} s")

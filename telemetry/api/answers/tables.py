@@ -54,8 +54,8 @@ def document(table: Table, connection: Connection) -> dict[str, Any]:
     if table.total is not None:
         body["total"] = connection.scalar(table.total) or 0
     if table.ends:
-        place = [shown[-1]._mapping[name] for name in table.ends] if more else []  # noqa: SLF001 - a public name of SQLAlchemy
-        body["next_cursor"] = cursors.write(place, page.question) if more else None
+        last = shown[-1]._mapping if more else None  # noqa: SLF001 - a public name of SQLAlchemy
+        body["next_cursor"] = cursors.write([last[name] for name in table.ends], page.question) if last else None
     return body
 
 

@@ -15,6 +15,7 @@ from telemetry.monitoring import logs
 log = logging.getLogger("telemetry.access")
 
 HEADER = "X-Request-ID"
+PROBES = {"/health", "/api/v1/health/live", "/api/v1/health/ready", "/metrics"}
 SANE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -62,7 +63,7 @@ def route() -> str:
 
 def is_probe() -> bool:
     """Whether the request is for health or metrics, as monitoring sends them every few seconds."""
-    return request.path.startswith(("/health", "/api/v1/health")) or request.path == "/metrics"
+    return request.path.rstrip("/") in PROBES
 
 
 def _forget(_: BaseException | None) -> None:

@@ -73,7 +73,7 @@ def path(name: str, settings: Settings) -> Path:
     return settings.spool_dir.absolute() / name
 
 
-def used_bytes(directory: Path) -> int:
+def _used_bytes(directory: Path) -> int:
     """The size of all files in the directory. Files of uploads that broke off more than a day ago are removed."""
     total = 0
     for entry in os.scandir(directory):
@@ -122,7 +122,7 @@ def _head(path: Path, size: int, max_record: int) -> Head:
 
 def _room_bytes(directory: Path, settings: Settings) -> int:
     """How many bytes more fit. Raises ProblemError if there are too many already."""
-    left = settings.spool_max_bytes - used_bytes(directory)
+    left = settings.spool_max_bytes - _used_bytes(directory)
     if left < 0:
         raise _full()
     return left

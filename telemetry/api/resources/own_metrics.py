@@ -6,10 +6,11 @@ Behind gunicorn the workers count together if its configuration is `telemetry.ap
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from time import monotonic
 
 from flask import Blueprint, Flask, Response, current_app, g, request
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics_core import Metric
 from pydantic import BaseModel
 
@@ -50,17 +51,13 @@ def install(app: Flask, settings: Settings) -> None:
         )
         return response
 
-    app.register_blueprint(blueprint)
-    app.extensions["metrics"] = lambda: registry_of(
-        settings, COMPONENT, [_Broker(settings.cluster_name, app.extensions["probes"].broker)]
+    # Made at the first scrape: only then does the process know whether it shares its counts.
+    app.extensions["metrics"] = cache(
+        lambda: registry_of(settings, COMPONENT, [_Broker(settings.cluster_name, app.extensions["probes"].broker)])
     )
 
 
 @operation(blueprint, "/metrics", BaseModel, Query, scope=None, media=("text/plain",))
 def show_own_metrics(_: Query) -> Response:
     """The API's own metrics, for Prometheus."""
-    extensions = current_app.extensions
-    # Made at the first scrape: only then does the process know whether it shares its counts.
-    if not isinstance(extensions["metrics"], CollectorRegistry):
-        extensions["metrics"] = extensions["metrics"]()
-    return Response(generate_latest(extensions["metrics"]), content_type=CONTENT_TYPE_LATEST)
+    return Response(generate_latest(current_app.extensions["metrics"]()), content_type=CONTENT_TYPE_LATEST)

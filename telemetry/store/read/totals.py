@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import BigInteger, Connection, cast, func, select, text
 
-from telemetry.store.models import Batch, DeadLetter, Gpu, Metric, Quarantined, Sample, Series
+from telemetry.store.models import LEDGER, DeadLetter, Gpu, Metric, Quarantined, Sample, Series
 
 # Above this many rows the planner's estimate is given instead of a count, which would read everything.
 EXACT_COUNT_ROWS = 1_000_000
@@ -35,7 +35,9 @@ def revision(connection: Connection, timeout_s: float) -> str | None:
 
 def stats(connection: Connection) -> dict[str, Any]:
     """The document of /stats: how many there are of everything, and the first and the last time of a sample."""
-    status = dict(connection.execute(select(Batch.status, func.count()).group_by(Batch.status)).all())
+    # The sum of a bigint is numeric.
+    batches = select(LEDGER.c.status, cast(func.sum(LEDGER.c.batches), BigInteger).label("batches")).group_by(LEDGER.c.status)
+    status: dict[str, int] = {row.status: row.batches for row in connection.execute(batches)}
     samples, exact = _samples(connection)
     earliest, latest = _bounds(connection)
     return {

@@ -98,17 +98,18 @@ def write(connection: psycopg.Connection, samples: Samples, tables: Mapping[int,
     days = samples.ts_us // partitions.DAY_US
     counts = [column.copy() for column in (samples.expected.stored, samples.expected.duplicate, samples.expected.conflict)]
     of_table: dict[str, list[int]] = {}
-    for day in samples.days():
-        of_table.setdefault(tables[day], []).append(day)
+    for day, table in tables.items():
+        of_table.setdefault(table, []).append(day)
     for table, its_days in of_table.items():
         rows = np.isin(days, its_days) if len(of_table) > 1 else np.ones(len(days), np.bool_)
         columns = _columns(samples.series[rows], samples.ts_us[rows], samples.values[rows])
         later = samples.later.of_days(its_days)
         try:
             with connection.transaction():
-                _copy(connection, table, _binary(COLUMNS, columns))
+                _copy(connection, table, COLUMNS, columns)
         except psycopg.errors.UniqueViolation:
-            _stage(connection, {**columns, "batch": samples.batches[rows]})
+            _empty(connection)
+            _copy(connection, "staging", STAGED, {**columns, "batch": samples.batches[rows]})
             _insert_staged(connection, table)
             _stage_later(connection, later)
             _settle(connection, table, later, counts)
@@ -151,23 +152,17 @@ def _binary(kinds: dict[str, str], columns: dict[str, NDArray[np.generic]]) -> b
     return COPY_HEADER + rows.tobytes() + COPY_TRAILER
 
 
-def _copy(connection: psycopg.Connection, table: str, rows: bytes, columns: str = "series_id, ts, value") -> None:
-    statement = f"COPY {table} ({columns}) FROM STDIN (FORMAT binary)".encode()
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+def _copy(connection: psycopg.Connection, table: str, kinds: dict[str, str], columns: dict[str, NDArray[np.generic]]) -> None:
+    rows, names = _binary(kinds, columns), ", ".join(kinds)
+    with connection.cursor() as cursor, cursor.copy(f"COPY {table} ({names}) FROM STDIN (FORMAT binary)".encode()) as copy:
         copy.write(rows)
-
-
-def _stage(connection: psycopg.Connection, columns: dict[str, NDArray[np.generic]]) -> None:
-    """Put rows into an empty staging table."""
-    _empty(connection)
-    _copy(connection, "staging", _binary(STAGED, columns), "series_id, ts, value, batch")
 
 
 def _stage_later(connection: psycopg.Connection, later: Later) -> None:
     """Put rows that came later beside those that are staged."""
     if len(later.batches):
         columns = {**_columns(later.series, later.ts_us, later.values), "batch": later.batches}
-        _copy(connection, "staging", _binary(STAGED, columns), "series_id, ts, value, batch")
+        _copy(connection, "staging", STAGED, columns)
 
 
 def _empty(connection: psycopg.Connection) -> None:

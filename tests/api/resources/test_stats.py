@@ -10,6 +10,7 @@ from sqlalchemy import Engine, text
 
 from telemetry.store.partitions import EPOCH, Partitions
 from telemetry.store.read import totals
+from telemetry.store.upkeep.ledger_folding import fold
 
 
 def test_an_empty_database_has_nothing(client: FlaskClient) -> None:
@@ -32,6 +33,13 @@ def test_everything_is_counted(client: FlaskClient) -> None:
         "quarantined": 0,
         "dead_letters": 0,
     }
+
+
+@pytest.mark.usefixtures("fleet")
+def test_batches_count_after_they_are_folded_too(client: FlaskClient, engine: Engine) -> None:
+    with engine.begin() as connection:
+        assert fold(connection, older_than_s=0) == 1
+    assert client.get("/api/v1/stats").get_json()["batches"] == {"stored": 1, "dead": 0}
 
 
 @pytest.mark.usefixtures("fleet")

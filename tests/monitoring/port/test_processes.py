@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
-import pytest
 
 from tests.fixtures.processes import exact
 from tests.ports import free_port
@@ -18,17 +17,6 @@ from tests.waiting import eventually
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 CLASSES = ("stored", "duplicate", "conflict", "blank", "quarantined")
-
-
-@pytest.fixture
-def sample(tmp_path: Path, telemetry: Run) -> Path:
-    path = tmp_path / "live" / "sample.csv"
-    path.parent.mkdir()
-    made = telemetry("simulate", "--hosts", "1", "--gpus", "4", "--interval", "5", "--duration", "60", "-o", path)
-    assert made.returncode == 0, made.stderr
-    with path.open("a") as file:
-        file.write("not,a,reading\n")
-    return path
 
 
 def test_counters_agree_with_verify_though_children_are_killed(

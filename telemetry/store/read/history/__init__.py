@@ -1,4 +1,4 @@
-"""Readings as they are asked for. Whether a question is answered from raw samples or from rollups is decided here alone.
+"""Readings as they are asked for, from raw samples.
 
 `readings` has those of one GPU, raw or in steps; `latest` the last one of each series; `fleet` one metric aggregated over many
 GPUs. `selection` says which series and which time, `aggregates` how many values become one, `mig` which of a GPU and its
