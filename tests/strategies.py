@@ -10,11 +10,46 @@ from hypothesis import strategies as st
 LONG_NAMES = ["".join(Random(0).choices("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOP", k=k)) for k in (1024, 1025, 3000)]  # noqa: S311
 
 HEADER = b"timestamp,metric_name,gpu_id,device,uuid,modelName,Hostname,container,pod,namespace,value,labels_raw\n"
+# Those that may stand in the middle of a file: the same, others that a format knows, others that none does, and what is none.
+HEADERS = st.sampled_from(
+    [
+        HEADER,
+        b'"timestamp", metric_name ,gpu_id,device,uuid,modelName,Hostname,container,pod,namespace,value,labels_raw\r\n',
+        b"timestamp,metric_name,uuid,gpu_id,device,modelName,Hostname,container,pod,namespace,value,labels_raw\n",
+        b"metric_name,value,uuid,timestamp\n",
+        b"timestamp,metric_name,gpu_id,device,uuid,modelName,Hostname,container,pod,namespace,value,labels_raw,new\n",
+        b"timestamp, index, utilization.gpu [%], power.draw [W]\n",
+        b"timestamp,metric_name,gpu_id,device,uuid,modelName,Hostname,container,pod,namespace,power,labels_raw\n",
+        b"datetime,GPU-0a1b2c3d,host\n",
+        b"one,two,three\n",
+        b"timestamp,value,metric_name,uuid\n",
+    ]
+)
 # Of the toy format in tests/formats.
 WIDE_HEADER = b"time,gpu,DCGM_FI_DEV_GPU_UTIL,DCGM_FI_DEV_POWER_USAGE,DCGM_FI_DEV_GPU_TEMP\n"
 CELLS = st.sampled_from(
     [
-        *("", " ", "0", "97", "-1.5", "1e3", "+7", ".5", "5.", "nan", "N/A", "inf", "1e999", "0x10", "1_000", "x"),
+        *(
+            "",
+            " ",
+            "0",
+            "97",
+            "-1.5",
+            "1e3",
+            "+7",
+            ".5",
+            "5.",
+            "nan",
+            "N/A",
+            "[N/A]",
+            "--",
+            "unknown",
+            "inf",
+            "1e999",
+            "0x10",
+            "1_000",
+            "x",
+        ),
         *("9223372036854775794", "2147483632", "140737488355328", "2147483640"),
         *("2025-07-18T20:42:34Z", "2025-07-18 20:42:34.1234567+02:00", "2025-02-30T00:00:00Z", "1999-01-01T00:00:00Z"),
         *("2099-01-01T00:00:00Z", "1752871354", "DCGM_FI_DEV_GPU_UTIL", "DCGM_FI_DEV_XID_ERRORS", "GPU-1", "GPU-2"),
@@ -84,6 +119,12 @@ def good_rows(draw: st.DrawFn) -> bytes:
     return b",".join(cell(text, quoted=quoted) for text in texts) + draw(st.sampled_from([b"\n", b"\n", b"\r\n"]))
 
 
+def short_rows() -> st.SearchStrategy[bytes]:
+    """A row that is a reading under one of the shorter headers."""
+    stamp = b"2025-07-18T20:42:07Z"
+    return st.sampled_from([b"M,1,GPU-1," + stamp + b"\n", stamp + b",1,M,GPU-1\n", stamp + b", 0, 92 %, 301.22 W\n"])
+
+
 @st.composite
 def odd_rows(draw: st.DrawFn) -> bytes:
     """A row whose cells may be anything, and of any number."""
@@ -109,7 +150,7 @@ def wide_files() -> st.SearchStrategy[bytes]:
 
 def mangled_files() -> st.SearchStrategy[bytes]:
     """A file of readings with odd rows in it, mangled."""
-    return mangled(HEADER, good_rows() | good_rows() | odd_rows())
+    return mangled(HEADER, good_rows() | good_rows() | odd_rows() | short_rows() | HEADERS)
 
 
 @st.composite

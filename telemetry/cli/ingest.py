@@ -7,7 +7,7 @@ import gc
 import json
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import redis
 from telemetry import garbage
 from telemetry.celery import make_app
 from telemetry.cli.files import Spool, paths_argument, regular
-from telemetry.cli.ingested import NO_COUNTS, Foreign, Ingested, Ledger, Published, outcome
+from telemetry.cli.ingested import NO_COUNTS, Ingested, Ledger, Published, Unread, outcome
 from telemetry.cli.session import connected, data_dir_option, json_option, load_settings
 from telemetry.readings.digests import source_id
 from telemetry.settings import Settings
@@ -54,17 +54,27 @@ OUTAGES = (redis.ConnectionError, redis.TimeoutError, redis.OutOfMemoryError, ko
 @click.option(
     "--batch-size", type=click.IntRange(1, 100_000), default=BATCH_SIZE, show_default=True, help="Readings in a batch."
 )
+@click.option(
+    "--final", is_flag=True, help="The files are complete: read a last line that has no line end, however new the file is."
+)
 @json_option
 @data_dir_option
 def ingest(
-    paths: tuple[Path, ...], wait: bool, timeout_s: float | None, batch_size: int, as_json: bool, data_dir: Path | None
+    paths: tuple[Path, ...],
+    wait: bool,
+    timeout_s: float | None,
+    batch_size: int,
+    final: bool,
+    as_json: bool,
+    data_dir: Path | None,
 ) -> None:
     """Stream files once through the broker to the collectors, to the last row, and exit 0 when all is committed.
 
     Every row is read and published again at each call; what is stored already is not stored twice. A last line
-    without a line end is read. It says how many readings were new, how many the database had, and how many rows went to
-    quarantine, by reason. Exits 1 if a file was not read (no format knows its header), readings have another value than
-    the stored ones, batches are dead letters now, or the time was up.
+    without a line end may be half of one: it is left, unless the file was quiet for a minute (TELEMETRY_CLOSE_AFTER_S) or
+    --final is given. It says how many readings were new, how many the database had, and how many rows went to
+    quarantine, by reason. Exits 1 if lines were not read (no format knows the header above them) or left, readings have
+    another value than the stored ones, batches are dead letters now, or the time was up.
 
     Of a directory it takes the files named *.csv. What comes through a pipe (- or <(…)) is written to a file first.
 
@@ -75,17 +85,32 @@ def ingest(
     _prepare_for_bulk()
     edge = f"ingest/{settings.edge.partition('/')[2]}"
     settings = replace(settings, edge=edge, sources=(), loop_mode=False, batch_size=batch_size, catch_up_size=1)
+    # A file is what it is by itself, whatever was ingested from its path before.
+    settings = replace(settings, inherit_headers=False)
     # Several batches must be under way, however large they are.
     settings = replace(settings, window_bytes=max(settings.window_bytes, WINDOW_BATCHES * batch_size * TYPICAL_ROW_BYTES))
     with Spool() as spool:
         files = sorted({path.resolve() for path in regular(paths, spool)})
-        done = _streamed(settings, files, spool, wait=wait, timeout_s=timeout_s, quiet=as_json)
+        growing = set() if final else _growing(files, settings.close_after_s, spool)
+        done = _streamed(settings, files, growing, spool, wait=wait, timeout_s=timeout_s, quiet=as_json)
     click.echo(json.dumps(done.as_json()) if as_json else done.text())
     sys.exit(0 if done.is_success else 1)
 
 
+def _growing(files: Iterable[Path], quiet_s: float, spool: Spool) -> set[str]:
+    """The files that may still be written: those that changed a moment ago."""
+    return {str(path) for path in files if path not in spool.files and time.time() - path.stat().st_mtime < quiet_s}
+
+
 def _streamed(
-    settings: Settings, files: list[Path], spool: Spool, *, wait: bool, timeout_s: float | None, quiet: bool
+    settings: Settings,
+    files: list[Path],
+    growing: set[str],
+    spool: Spool,
+    *,
+    wait: bool,
+    timeout_s: float | None,
+    quiet: bool,
 ) -> Ingested:
     """Stream files to their ends, and learn what became of their rows. What was spooled goes once the database has it."""
     started_s = time.monotonic()
@@ -95,7 +120,7 @@ def _streamed(
             client.ping()
             ledger = Ledger(settings) if wait else None
             published = Published(publisher(make_app(settings), settings))
-            streamer = Streamer(settings, client, published, final=True)
+            streamer = Streamer(settings, client, published, final=True, growing=growing)
             expected, foreign = _begin_anew(streamer, files)
             try:
                 _run(streamer, files, expected.keys(), wait=wait, deadline=deadline_s, quiet=quiet)
@@ -103,7 +128,9 @@ def _streamed(
                 tallies |= {rest.source_id: rest.tally for rest in streamer.rests}
                 counts = ledger.counts(published.copies()) if ledger else NO_COUNTS
                 seconds = time.monotonic() - started_s
-                done = outcome(len(files), tallies, foreign, counts, seconds=seconds, committed=wait)
+                names = {name: str(path) for name, path in expected.items()}
+                left = _left(streamer, files, names, foreign)
+                done = outcome(names, tallies, foreign, left, counts, of=len(files), seconds=seconds, committed=wait)
             finally:
                 streamer.close()
             if done.is_held:
@@ -117,6 +144,15 @@ def _streamed(
     return done
 
 
+def _left(streamer: Streamer, files: list[Path], names: dict[str, str], foreign: Collection[str]) -> list[str]:
+    """The growing files whose last line, or first, was left as it has no line end yet."""
+    read = {name: (stream.window.end, stream.seen_bytes) for name, stream in streamer.streams.items()}
+    read |= {rest.source_id: (rest.committed, rest.stamp[0]) for rest in streamer.rests}
+    torn = [names[name] for name, (end, size) in read.items() if end < size and name not in foreign]
+    begun = [str(path) for path in files if str(path) not in names.values() and path.stat().st_size]
+    return sorted(path for path in [*torn, *begun] if path in streamer.growing)
+
+
 def _prepare_for_bulk() -> None:
     """Look for garbage seldom, as reading makes no cycles, and keep what is freed: new pages for each block are slow to get."""
     garbage.settle()
@@ -127,17 +163,18 @@ def _prepare_for_bulk() -> None:
         libc.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
-def _begin_anew(streamer: Streamer, paths: list[Path]) -> tuple[dict[str, Path], dict[str, Foreign]]:
+def _begin_anew(streamer: Streamer, paths: list[Path]) -> tuple[dict[str, Path], dict[str, Unread]]:
     """Forget what an earlier call left: it is no proof of a commit.
 
     Returns the sources that hold rows, and those of them that no format knows, by id.
     """
     expected: dict[str, Path] = {}
-    foreign: dict[str, Foreign] = {}
+    foreign: dict[str, Unread] = {}
     known, forgotten = streamer.claims.sources(), set[str]()
     for path in paths:
         try:
-            source = SourceFile.open(path, max_record=streamer.settings.max_record_bytes, final=True)
+            is_closed = str(path) not in streamer.growing
+            source = SourceFile.open(path, max_record=streamer.settings.max_record_bytes, final=is_closed)
         except OSError as error:
             raise click.ClickException(f"cannot read {path}: {error.strerror}") from None
         if source is None:
@@ -146,7 +183,7 @@ def _begin_anew(streamer: Streamer, paths: list[Path]) -> tuple[dict[str, Path],
             name = source_id(source.head.fingerprint, str(path))
             expected[name] = path
             if source.head.format is None:
-                foreign[name] = Foreign(str(path), source.physical_lines())
+                foreign[name] = Unread(str(path), source.physical_lines(), source.head.miss)
             # Under a former name, too: a renamed file would go on from there.
             forgotten |= set(former(known, source))
     for name in forgotten | expected.keys():

@@ -23,11 +23,12 @@ from telemetry.streamer.tally import Tally
 NO_COUNTS: dict[str, int | None] = dict.fromkeys(("new", "known", "conflict"))
 
 
-class Foreign(NamedTuple):
-    """A file whose header no format knows, and how many physical lines it has."""
+class Unread(NamedTuple):
+    """What of a file was not read: how many physical lines, and why."""
 
     path: str
     lines: int
+    why: str
 
 
 @dataclass(slots=True)
@@ -70,7 +71,8 @@ class Ledger:
 class Ingested:
     """The outcome of one call. Counts that nobody here can know are None, all of them if it did not wait for the commits.
 
-    `rows` leaves out what was not read: of that `unread` counts the physical lines, and `foreign` names the files.
+    `rows` leaves out what was not read: of that `unread` counts the physical lines, and `foreign` names the files of which
+    nothing was read. `left` names those whose last line has no line end yet.
     """
 
     files: int
@@ -86,21 +88,23 @@ class Ingested:
     dead_rows: int
     dead_batches: int
     unread: int
-    foreign: dict[str, int]
+    foreign: list[str]
+    left: list[str]
+    gaps: list[Unread]
 
     @property
     def is_held(self) -> bool:
         """Whether the database holds all of the files in some form: as readings, in quarantine, or as a conflict."""
-        return self.committed and not (self.dead_batches or self.unread)
+        return self.committed and not (self.dead_batches or self.unread or self.left)
 
     @property
     def is_success(self) -> bool:
-        """Whether nothing is unread or dead, and no reading has another value than the stored one."""
-        return not (self.dead_batches or self.unread or self.conflict)
+        """Whether nothing is unread, left or dead, and no reading has another value than the stored one."""
+        return not (self.dead_batches or self.unread or self.left or self.conflict)
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
-        return {**asdict(self), "foreign": list(self.foreign)}
+        return {**asdict(self), "gaps": [gap._asdict() for gap in self.gaps]}
 
     def text(self) -> str:
         """For people."""
@@ -120,8 +124,12 @@ class Ingested:
                 "see telemetry deadletter list"
             )
         lines += [
-            f"{counted(number, 'line')} of {path} {'was' if number == 1 else 'were'} not read: no format knows its header"
-            for path, number in self.foreign.items()
+            f"{counted(gap.lines, 'line')} of {gap.path} {'was' if gap.lines == 1 else 'were'} not read: {gap.why}"
+            for gap in self.gaps
+        ]
+        lines += [
+            f"the last line of {path} has no line end and was left, as the file changed a moment ago: --final reads it"
+            for path in self.left
         ]
         return "\n".join(lines)
 
@@ -140,19 +148,30 @@ class Ingested:
 
 
 def outcome(
-    files: int,
+    files: Mapping[str, str],
     tallies: Mapping[str, Tally],
-    foreign: Mapping[str, Foreign],
+    foreign: Mapping[str, Unread],
+    left: list[str],
     counts: dict[str, int | None],
     *,
+    of: int,
     seconds: float,
     committed: bool,
 ) -> Ingested:
-    """The outcome, from the tallies of all sources, the foreign ones among them, by id, and what the ledger says."""
+    """The outcome, by the ids of the sources: their paths, their tallies, those that are foreign; and what the ledger says.
+
+    `of` is how many files were given.
+    """
+    gaps = [*foreign.values()]
+    gaps += [
+        Unread(files[name], tally.unread, "no format knows the header above them")
+        for name, tally in tallies.items()
+        if tally.unread and name not in foreign
+    ]
     read = [tally for name, tally in tallies.items() if name not in foreign]
     reasons = sum((tally.quarantined for tally in read), Counter[str]())
     return Ingested(
-        files=files,
+        files=of,
         rows=sum(tally.rows_read for tally in read),
         seconds=round(seconds, 3),
         committed=committed,
@@ -162,8 +181,10 @@ def outcome(
         reasons=dict(reasons.most_common()) if committed else {},
         dead_rows=sum(tally.dead_rows for tally in tallies.values()),
         dead_batches=sum(tally.dead_batches for tally in tallies.values()),
-        unread=sum(source.lines for source in foreign.values()),
-        foreign={source.path: source.lines for source in foreign.values()},
+        unread=sum(gap.lines for gap in gaps),
+        foreign=[source.path for source in foreign.values()],
+        left=left,
+        gaps=gaps,
     )
 
 

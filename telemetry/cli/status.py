@@ -158,6 +158,9 @@ def _source(edge: str, state: SourceState, ledger: Ledger | None, *, is_growing:
         "edge": edge,
         "path": state.shown_path,
         "foreign": state.foreign,
+        "miss": state.miss,
+        "unread_lines": state.unread_lines,
+        "series_column": state.series_column,
         "replayed": is_replayed,
         "replayed_ratio": state.replayed_ratio,
         "growing": is_growing,
@@ -236,11 +239,15 @@ def _text(report: dict[str, Any]) -> str:
 
 def _remark(source: dict[str, Any]) -> str:
     if source["foreign"]:
-        return "  FOREIGN: no header that this version knows"
+        return f"  FOREIGN: {source['miss'] or 'no format knows its header'}"
+    if source["unread_lines"]:
+        return f"  {source['unread_lines']:,} lines UNREAD: no format knows the header above them"
     if source["dead_letters"]:
         return f"  {source['dead_letters']:,} DEAD letters"
     if source["replayed"]:
         return f"  replaying, {source['replayed_ratio']:.0%}"
     words = ["safe to delete"] if source["safe_to_delete"] else ["growing"] if source["growing"] else []
     words += [f"{source[count]:,} {text}" for count, text in LOOKS.items() if source[count]]
+    if source["series_column"]:
+        words.append(f"column {source['series_column']} makes a new series of nearly each record")
     return f"  {', '.join(words)}" if words else ""

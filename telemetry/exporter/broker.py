@@ -151,11 +151,14 @@ def _lost(client: redis.Redis, keys: Keys, chosen: Sequence[str]) -> Metric:
 
 
 def _edges(every: Iterable[Source]) -> Iterator[Metric]:
-    number, lag_bytes = Counter[str](), Counter[str]()
+    number, foreign, lag_bytes = Counter[str](), Counter[str](), Counter[str]()
     for source in every:
         number[source.edge] += 1
+        foreign[source.edge] += not source.state.is_read
         lag_bytes[source.edge] += source.state.lag_bytes
     yield by_edge("telemetry_edge_sources", "Sources of an edge that are remembered.", number)
+    text = "Sources of an edge of which nothing, or not all, is read, as no format knows a header in them."
+    yield by_edge("telemetry_edge_foreign_sources", text, foreign)
     text = "Bytes of all sources of an edge that are not committed."
     yield by_edge("telemetry_edge_lag_bytes", text, lag_bytes)
 

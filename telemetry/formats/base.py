@@ -24,16 +24,18 @@ from telemetry.formats import records
 from telemetry.formats.records import Records
 from telemetry.formats.rows import Rows
 
+MAX_SERIES = 100_000
 # The name that stands for a format in batches of a file whose header no format knows.
 UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Times that are believed: from `floor_us` (since 1970) up to `future_us` after the time of reading."""
+    """Times that are believed: from `floor_us` (since 1970) up to `future_us` after the time of reading; series of a source."""
 
     floor_us: int
     future_us: int
+    series: int = MAX_SERIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,11 @@ class Format(ABC):
     def of_header(cls, names: list[str], settings: SourceSettings) -> Self | None:
         """The format under a header of these names, stripped of blanks; None if the header belongs to another format."""
 
+    @classmethod
+    def miss(cls, names: list[str]) -> str:  # noqa: ARG003 - a format that says nothing is near no header
+        """What a header with these names lacks to be one of this format, for people; empty if it is not near."""
+        return ""
+
     @abstractmethod
     def read(self, taken: Records, block: bytes, how: Pass) -> Rows:
         """Give the records of a block their meaning. `taken` is what `split` gave for the same block."""
@@ -101,14 +108,19 @@ class Format(ABC):
         return None
 
     @property
+    def series_column(self) -> str:
+        """The column that makes a new series of nearly each record, empty if none was seen to."""
+        return ""
+
+    @property
     def readings_a_record(self) -> int:
         """How many readings a record has at most."""
         return 1
 
     def interpretation(self, limits: Limits) -> str:
         """How bytes are read under this header: part of a batch's id, so another reading of the same bytes is another batch."""
-        times = f"floor={limits.floor_us};future={limits.future_us}"
-        return f"{self.name}/{self.version};{times}{self.settings.interpretation()}"
+        bounds = f"floor={limits.floor_us};future={limits.future_us};series={limits.series}"
+        return f"{self.name}/{self.version};{bounds}{self.settings.interpretation()}"
 
     def split(self, block: bytes, *, limit: int, max_record: int, final: bool) -> Records:
         """The records at the beginning of a block; see `records.split`, which reads the grammar of docs/RECORDS.md."""

@@ -28,11 +28,14 @@ class Combinations(Generic[T]):
     """What combinations of cells mean: `meaning` is given the cells stripped of blanks, in the order of the columns."""
 
     meaning: Callable[[tuple[str, ...]], T]
+    # How many distinct cells each column had in the records that were asked about last.
+    distinct: list[int] = field(default_factory=list)
     _known: dict[tuple[str, ...], T] = field(default_factory=dict)
 
     def of(self, columns: Sequence[pa.Array]) -> tuple[list[T], Codes]:
         """The meanings of the distinct combinations in some columns (at least one), and each record's index among them."""
         encoded = [column.dictionary_encode() for column in columns]
+        self.distinct = [len(column.dictionary) for column in encoded]
         combined = np.zeros(len(columns[0]), np.int64)
         for column in encoded:
             combined = combined * len(column.dictionary) + column.indices.to_numpy()

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from telemetry.formats.base import Format, Pass, SourceSettings
 from telemetry.formats.combinations import Combinations
-from telemetry.formats.dcgm_series import METRIC, OF_GPU, named_series
+from telemetry.formats.dcgm_series import DEVICE, HOST, INDEX, METRIC, OF_GPU, UUID, named_series
 from telemetry.formats.frames import MAX_FRAMES, Cells, Frames
 from telemetry.formats.records import BLANKS, Records
 from telemetry.formats.rows import Rows
+from telemetry.formats.series_bound import SeriesBound
 from telemetry.formats.timestamps import judge
 from telemetry.formats.values import parse_values
 from telemetry.readings.catalogue import lookup
@@ -30,6 +31,9 @@ TIMESTAMP, VALUE = "timestamp", "value"
 INT32_SENTINELS = 2_147_483_632 + np.arange(4, dtype=np.float64)
 FP64_SENTINELS = 140_737_488_355_328 + np.arange(4, dtype=np.float64)
 INT64_SENTINEL = float(1 << 63)
+
+
+OF_RIGHT = {METRIC, UUID, HOST, INDEX, DEVICE}
 
 
 @dataclass(slots=True)
@@ -47,13 +51,14 @@ class Dcgm(Format):
 
     name: ClassVar = "dcgm"
     # Raised whenever the same bytes are read differently, here or in a module this reads with: see `base`.
-    version: ClassVar = 2
+    version: ClassVar = 3
 
     columns: list[str]
     settings: SourceSettings
     frames: Frames
     series: Combinations[tuple[str, int]]
     learnt: Learnt = field(default_factory=Learnt)
+    bound: SeriesBound = field(default_factory=SeriesBound)
 
     @classmethod
     def of_header(cls, names: list[str], settings: SourceSettings) -> Self | None:
@@ -71,10 +76,32 @@ class Dcgm(Format):
 
         return cls(names, settings, Frames(len(names), low, high), Combinations(meaning))
 
+    @classmethod
+    def miss(cls, names: list[str]) -> str:
+        """What a header lacks that has most of these columns, or has them in other letters."""
+        required = (TIMESTAMP, METRIC, VALUE)
+        lower = {name.lower(): name for name in names}
+        lacks = [name for name in required if name not in names]
+        if not any(columns <= set(names) for columns in OF_GPU):
+            lacks.append(f"{UUID} (or {HOST} and {INDEX})")
+        if len(set(names)) < len(names):
+            return "a column's name stands in its header twice" if not lacks else ""
+        if any(name.lower() in lower for name in lacks):
+            spelt = [f"{lower[name.lower()]!r} is spelt {name!r}" for name in lacks if name.lower() in lower]
+            return f"its header is near to that of the {cls.name} format: there {', '.join(spelt)}"
+        if METRIC not in names and VALUE not in names:
+            return ""
+        return f"its header lacks {', '.join(lacks)} of the {cls.name} format"
+
+    @property
+    def series_column(self) -> str:
+        """The column that makes a new series of nearly each record, empty if none was seen to."""
+        return self.bound.column
+
     def read(self, taken: Records, block: bytes, how: Pass) -> Rows:
         """Give the records of a block their meaning."""
         cells = dict(zip(self.columns, taken.columns, strict=True))
-        texts, codes, reasons = self._series(cells)
+        texts, codes, reasons = self._series(cells, how.limits.series)
         column = cells[TIMESTAMP].dictionary_encode()
         times = Cells(column.dictionary.to_pylist(), column.indices.to_numpy())
         ts_us, values = _judge(reasons, times, cells[VALUE], _counters(cells[METRIC]), how)
@@ -86,7 +113,7 @@ class Dcgm(Format):
         if len(self.frames.known) > MAX_FRAMES:
             self.frames.known.clear()
             self.learnt = Learnt()
-        lines = self.frames.find(block, max_record, self._learn)
+        lines = self.frames.find(block, max_record, lambda columns: self._learn(columns, how.limits.series))
         learnt = self.learnt
         reasons = np.array(learnt.reasons, np.uint8)[lines.frames]
         counters = np.array(learnt.counters, np.bool_)[lines.frames]
@@ -97,19 +124,23 @@ class Dcgm(Format):
         places = (lines.bounds[:-1], lines.bounds[1:], np.arange(len(lines.frames)))
         return Rows(block, learnt.texts, lines.frames, reasons, ts_us, numbers, *places)
 
-    def _learn(self, columns: list[pa.Array]) -> list[int]:
+    def _learn(self, columns: list[pa.Array], limit: int) -> list[int]:
         cells = dict(zip(self.columns, columns, strict=True))
-        texts, codes, reasons = self._series(cells)
+        texts, codes, reasons = self._series(cells, limit)
         learnt, first = self.learnt, len(self.learnt.texts)
         learnt.texts += [texts[code] for code in codes.tolist()]
         learnt.reasons += reasons.tolist()
         learnt.counters += _counters(cells[METRIC]).tolist()
         return list(range(first, len(learnt.texts)))
 
-    def _series(self, cells: dict[str, pa.Array]) -> tuple[list[str], Codes, Flags]:
+    def _series(self, cells: dict[str, pa.Array], limit: int) -> tuple[list[str], Codes, Flags]:
         """The distinct series' texts, each record's index among them, and each record's reason (0 for none)."""
-        columns = [column for name, column in cells.items() if name not in {TIMESTAMP, VALUE}]
-        series, codes = self.series.of(columns)
+        columns = {name: column for name, column in cells.items() if name not in {TIMESTAMP, VALUE}}
+        meanings, codes = self.series.of(list(columns.values()))
+        series = self.bound.judged(meanings, limit)
+        # Of many GPUs or metrics there are many series, rightly.
+        distinct = [0 if name in OF_RIGHT else count for name, count in zip(columns, self.series.distinct, strict=True)]
+        self.bound.blame(list(columns), distinct, len(series))
         return [text for text, _ in series], codes, np.array([reason for _, reason in series], np.uint8)[codes]
 
 

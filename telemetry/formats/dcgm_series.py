@@ -17,6 +17,13 @@ OF_GPU = ({UUID}, {HOST, INDEX})
 NO_LABELS = {METRIC, LABELS, UUID, HOST, INDEX, DEVICE, MODEL}
 # Names that say again what a column says. A column without a name, such as a data frame's index, says nothing.
 REPEATED = {"", "__name__", "UUID", "gpu", "device", "modelName", "Hostname"}
+# Names that pandas gives to the numbers of rows.
+ROW_NUMBER = re.compile(r"Unnamed: \d+|index|level_\d+", re.ASCII)
+# What tools write for a UUID or a host that they do not know, and UUIDs of zeros alone.
+NO_NAME = re.compile(
+    r"\[?(?:n/a|unknown|unknown error|not supported|none|null|nan)\]?|-+|(?:(?:GPU|MIG)-0{8}-0{4}-0{4}-0{4}-0{12}|0[0-]*)",
+    re.ASCII | re.IGNORECASE,
+)
 
 INDEX_TEXT = re.compile(r"\d{1,9}", re.ASCII)
 # Of metric, UUID and host, as UTF-8: they are keys, and an index of Postgres takes none much longer than 2,700 bytes.
@@ -28,8 +35,8 @@ def named_series(cells: dict[str, str]) -> tuple[str, str]:
     pairs = label_sets.parse(cells.get(LABELS, ""))
     labels = pairs or {}
     metric = cells[METRIC]
-    uuid = cells.get(UUID) or labels.get("UUID", "")
-    host = cells.get(HOST) or labels.get("Hostname", "")
+    uuid = _name(cells.get(UUID)) or _name(labels.get("UUID"))
+    host = _name(cells.get(HOST)) or _name(labels.get("Hostname"))
     index = cells.get(INDEX) or labels.get("gpu", "")
     number = int(index) if INDEX_TEXT.fullmatch(index) else None
     if not metric:
@@ -40,7 +47,12 @@ def named_series(cells: dict[str, str]) -> tuple[str, str]:
         return "", "long_name"
     if pairs is None:
         return "", "bad_labels"
-    columns = {name: cell for name, cell in cells.items() if cell and name not in NO_LABELS}
+    columns = {name: cell for name, cell in cells.items() if cell and name not in NO_LABELS and not ROW_NUMBER.fullmatch(name)}
     lasting = {name: text for name, text in (labels | columns).items() if text and name not in REPEATED}
     device, model = (cells.get(name) or labels.get(name, "") for name in (DEVICE, MODEL))
     return SeriesKey(metric, uuid, host, number, device, model, lasting).text(), ""
+
+
+def _name(cell: str | None) -> str:
+    """What a cell names, empty for what stands for no name."""
+    return cell if cell and not NO_NAME.fullmatch(cell) else ""

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from telemetry.formats import records
-from telemetry.formats.base import NO_SETTINGS, UNKNOWN, Format, SourceSettings
+from telemetry.formats.base import NO_SETTINGS, UNKNOWN, Format, Limits, Pass, SourceSettings
+from telemetry.formats.misses import miss
 from telemetry.formats.registry import recognise
 from telemetry.readings.digests import digest, fingerprint
-from telemetry.readings.rows import MAX_KEPT_BYTES, kept
+from telemetry.readings.extent import Place
+from telemetry.readings.rows import BLANK, MAX_KEPT_BYTES, kept
+
+# What people and spreadsheets write above a header.
+PREAMBLE = re.compile(rb"(?:[ \t]*\r?\n|#[^\n]*\n|sep=[^\n]*\n)*", re.IGNORECASE)
+NO_HEADER_YET = re.compile(rb"[ \t\r]*|#[^\n]*|sep=[^\n]*", re.IGNORECASE)
+# So many records of a file without a header must be readable by the header that it inherits, if there are as many.
+FITTING = 3
+ANY_TIME = Pass(Limits(-(1 << 60), 1 << 60), 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The head of a source: records begin at `end`, behind `lines` lines; the first `length` bytes make the fingerprint.
+    """The head of a source: records begin at `end`, behind `lines` lines; bytes up to `length` make the fingerprint.
 
-    Without a format the file is foreign: its first physical line is its only row.
+    `header` is the header record as it stands there. Of a file without one it is the `inherited` header that its records are
+    read by. Without a format the file is foreign: its first physical line is its only row, and `miss` says what it is instead.
+    All offsets count the `nuls` before the head.
     """
 
     format: Format | None
@@ -23,6 +35,20 @@ class Head:
     lines: int
     length: int
     fingerprint: str
+    header: bytes = b""
+    is_inherited: bool = False
+    miss: str = ""
+    nuls: int = 0
+
+    @property
+    def first(self) -> Place:
+        """Where its records begin."""
+        return Place(self.end, self.lines + 1)
+
+    @property
+    def mark(self) -> str:
+        """What tells how records are read from what the file itself says; empty where the header stands in the file."""
+        return digest(self.header) if self.is_inherited else ""
 
     @property
     def format_name(self) -> str:
@@ -35,15 +61,24 @@ def needed_bytes(max_record: int) -> int:
     return 2 * max(max_record, MAX_KEPT_BYTES) + max_record
 
 
-def identify(head: bytes, *, max_record: int, final: bool, settings: SourceSettings = NO_SETTINGS) -> Head | None:
-    """What a file's first bytes say, None if they are too few. `final` says that these are the whole file for ever."""
+def identify(
+    head: bytes, *, max_record: int, final: bool, settings: SourceSettings = NO_SETTINGS, inherited: bytes = b""
+) -> Head | None:
+    """What a file's first bytes say, None if they are too few. `final` says that these are the whole file for ever.
+
+    `inherited` is the header of the file before this one, by which it is read if it has none of its own and fits.
+    """
     start = len(records.BYTE_ORDER_MARK) if head.startswith(records.BYTE_ORDER_MARK) else 0
+    start += len(PREAMBLE.match(head, start)[0])  # type: ignore[index]  # it matches the empty string
+    if NO_HEADER_YET.fullmatch(head, start):
+        return None if len(head) < needed_bytes(max_record) else _foreign(head, start, settings, final=final)
     cells, length = records.first(head[start:], max_record=max_record, final=final)
-    if length < 0 or not head:
+    if length < 0:
         return None
     recognised = recognise(cells, settings) if cells is not None else None
     if recognised is None:
-        return _foreign(head, final=final)
+        found = _headless(head, inherited, max_record, settings, final=final) if inherited else None
+        return found or _foreign(head, start, settings, final=final)
     end = at = start + length
     while head.startswith((b"\n", b"\r\n"), at):
         at = head.index(b"\n", at) + 1
@@ -53,12 +88,27 @@ def identify(head: bytes, *, max_record: int, final: bool, settings: SourceSetti
         return None
     length = min(one.end or len(rest), MAX_KEPT_BYTES) if one.malformed or one.overlong else one.end
     name = fingerprint(head[:end], rest[:length])
-    return Head(recognised, end, head.count(b"\n", 0, end), at + length, name)
+    return Head(recognised, end, head.count(b"\n", 0, end), at + length, name, head[start:end])
 
 
-def _foreign(head: bytes, *, final: bool) -> Head | None:
+def _headless(head: bytes, inherited: bytes, max_record: int, settings: SourceSettings, *, final: bool) -> Head | None:
+    """A head without a header whose first records fit the inherited one; None if they do not."""
+    cells, _ = records.first(inherited, max_record=len(inherited) + 1, final=True)
+    known = recognise(cells or [], settings)
+    if known is None:
+        return None
+    taken = known.split(head, limit=FITTING, max_record=max_record, final=final)
+    rows = known.read(taken, head[: taken.end], ANY_TIME)
+    if not taken.rows or taken.malformed or not all(reason in (0, BLANK) for reason in rows.reasons.tolist()):
+        return None
+    # Known by the same as if it were foreign, whether a header was inherited or not.
+    row = kept(head[: head.find(b"\n") + 1 or len(head)])
+    return Head(known, 0, 0, len(row), digest(row), inherited, is_inherited=True)
+
+
+def _foreign(head: bytes, start: int, settings: SourceSettings, *, final: bool) -> Head | None:
     end = head.find(b"\n") + 1
     if not end and not final and len(head) < MAX_KEPT_BYTES:
         return None
     row = kept(head[: end or len(head)])
-    return Head(None, 0, 0, len(row), digest(row))
+    return Head(None, 0, 0, len(row), digest(row), miss=miss(head, start, settings))

@@ -1,4 +1,4 @@
-"""Prometheus label sets as text: `name="value"` pairs, as dcgm-exporter dumps them in `labels_raw`.
+"""Prometheus label sets as text: `name="value"` pairs, as dcgm-exporter dumps them in `labels_raw`, in braces or not.
 
 Another reading of a label set is a change of meaning: raise the versions as `telemetry.formats.base` says.
 """
@@ -16,6 +16,9 @@ ESCAPE = re.compile(r"\\(.)")
 def parse(text: str) -> dict[str, str] | None:
     """The pairs of a label set, None for any other text. Treat the result as read-only: it is cached."""
     pairs: dict[str, str] = {}
+    text = text.strip(" \t")
+    if text.startswith("{") and text.endswith("}"):
+        text = text[1:-1]
     at = len(text) - len(text.lstrip(" \t"))
     while at < len(text):
         match = PAIR.match(text, at)

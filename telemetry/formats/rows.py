@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from telemetry.formats.records import Malformed
-from telemetry.readings.rows import BLANK, REASONS, Codes, Flags, QuarantinedRow, Readings, kept
+from telemetry.readings.rows import BLANK, HEADER, REASONS, Codes, Flags, QuarantinedRow, Readings, kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Rows:
     An entry a reading: `codes` (its series among `texts`), `reasons` (codes of REASONS, 0 for a good reading), `ts_us`,
     `values`, and `record_of`: the index of its record, ascending. Without `record_of` reading n is all of record n.
     An entry a record: `starts` and `ends`, bytes of the block, and `lines`, counted from 0. A record may have no reading.
-    `malformed` are lines that are not even records.
+    `malformed` are lines that are not even records. `headers` enters into `reasons` and `malformed` which of them are headers.
     """
 
     block: bytes
@@ -48,7 +48,8 @@ class Rows:
         good = reasons == 0
         # Hashed rather than sorted: half the time.
         encoded = pa.array(self.codes[picked][good]).dictionary_encode()
-        bad = np.flatnonzero((reasons > 0) & (reasons != BLANK)) + (picked.start or 0)
+        bad = np.flatnonzero((reasons > 0) & (reasons != BLANK) & (reasons != HEADER)) + (picked.start or 0)
+        headers = int((reasons == HEADER).sum())
         return Readings(
             series=[self.texts[n] for n in encoded.dictionary.to_pylist()],
             codes=encoded.indices.to_numpy().astype(np.int64),
@@ -56,7 +57,7 @@ class Rows:
             values=self.values[picked][good],
             blank=int((reasons == BLANK).sum()),
             quarantined=self._quarantined(offset, line, bad),
-            records=len(self.starts[records]) + len(self.malformed),
+            records=len(self.starts[records]) - headers + len(self.malformed),
         )
 
     def _picked(self, records: slice) -> slice:

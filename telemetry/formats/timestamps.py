@@ -1,5 +1,6 @@
 """Times: RFC 3339 as microseconds since 1970, and which times are believed.
 
+An offset may lack its colon, as `date +%z` writes it, or its minutes, as Postgres does.
 Nothing is guessed: a time without a zone is not read here. Another reading of a time is a change of meaning: raise the
 versions as `telemetry.formats.base` says.
 """
@@ -17,7 +18,9 @@ from telemetry.formats.base import Pass
 from telemetry.formats.records import BLANKS
 from telemetry.readings.rows import REASON_CODE, Codes, Flags
 
-RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:([Zz])|([+-])(\d\d):(\d\d))", re.ASCII)
+RFC3339 = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:([Zz])|([+-])(\d\d)(?::?(\d\d))?)", re.ASCII
+)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
@@ -32,9 +35,9 @@ def parse_us(text: str) -> int | None:
     micros = int((fraction or "0").ljust(6, "0")[:6])
     offset = timedelta(0)
     if sign:
-        if int(off_hours) > 23 or int(off_minutes) > 59:  # noqa: PLR2004 - RFC 3339's bounds of an offset
+        if int(off_hours) > 23 or int(off_minutes or 0) > 59:  # noqa: PLR2004 - RFC 3339's bounds of an offset
             return None
-        offset = timedelta(hours=int(off_hours), minutes=int(off_minutes))
+        offset = timedelta(hours=int(off_hours), minutes=int(off_minutes or 0))
     try:
         local = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second), micros, UTC)
     except ValueError:

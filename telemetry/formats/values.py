@@ -17,14 +17,15 @@ from telemetry.formats.records import BLANKS
 from telemetry.readings.arrays import Bools, Float64s
 
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-# In lower case.
-NO_VALUE = pa.array(["", "nan", "n/a"])
+# In lower case, without the brackets in which nvidia-smi writes some of them.
+NO_VALUE = pa.array(["", "nan", "n/a", "not supported", "unknown error", "null", "none", "-", "--"])
+BRACKETS = "[]"
 
 
 def parse_values(column: pa.Array) -> tuple[Float64s, Bools, Bools]:
     """The numbers of a column of text, which cells are blank, and which are no finite decimal number; an entry a cell."""
     cells = pc.utf8_trim(column, BLANKS)
-    blank = pc.is_in(pc.ascii_lower(cells), NO_VALUE).to_numpy(zero_copy_only=False)
+    blank = pc.is_in(pc.ascii_lower(pc.utf8_trim(cells, BRACKETS)), NO_VALUE).to_numpy(zero_copy_only=False)
     try:
         values = pc.cast(pc.if_else(pa.array(blank), "0", cells), pa.float64()).to_numpy()
     except pa.ArrowInvalid:

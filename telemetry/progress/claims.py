@@ -16,6 +16,7 @@ import redis
 from telemetry.progress import reading, state
 from telemetry.progress.keys import Keys
 from telemetry.progress.state import SourceState, StateError
+from telemetry.readings.digests import digest
 
 # A source nobody has touched for so long is forgotten; should its file come back, it is read again.
 REMEMBER_S = 90 * 86_400
@@ -176,6 +177,18 @@ class Claims:
         keys = [self._keys.expected(), self._keys.sources(self._edge)]
         self._expect(keys, [self._edge, round(patience_s * 1000), REMEMBER_S])
 
+    def header(self, path: str) -> bytes:
+        """The header by which the last file at a path was read; empty if there is none."""
+        header = self._client.get(self._header_key(path))
+        return header if isinstance(header, bytes) else b""
+
+    def remember_header(self, path: str, header: bytes) -> None:
+        """Remember the header of the file at a path, for one that follows it without a header. An empty one forgets it."""
+        if header:
+            self._client.set(self._header_key(path), header, ex=REMEMBER_S)
+        else:
+            self._client.delete(self._header_key(path))
+
     def has_state(self, source_id: str) -> bool:
         """Whether a source of the edge has a state."""
         return bool(self._client.hexists(self._keys.source(self._edge, source_id), "state"))
@@ -195,6 +208,9 @@ class Claims:
     def signals(self, source_ids: Iterable[str]) -> reading.Signals:
         """What the broker says of some sources: see `reading.signals`."""
         return reading.signals(self._client, self._keys, self._edge, list(source_ids))
+
+    def _header_key(self, path: str) -> str:
+        return self._keys.header(self._edge, digest(path.encode(errors="surrogateescape")))
 
 
 def forget(client: redis.Redis, keys: Keys, edge: str, source_id: str) -> str | None:

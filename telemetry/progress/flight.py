@@ -21,7 +21,7 @@ class Flight(Struct, frozen=True, array_like=True):
     """One published batch: its extent, and when it was published. Written as an array, in the order of the fields.
 
     `sent_s`, `boot` and `epoch` (the broker's mark) are of the last publication, `first_published_us` (broker's clock) of
-    the first; `tries` counts publications.
+    the first; `tries` counts publications. `header` and `end_header` are as in `Extent`; streamers of before had only 0.
     """
 
     batch_id: str
@@ -35,17 +35,20 @@ class Flight(Struct, frozen=True, array_like=True):
     first_published_us: int
     tries: int = 1
     acked: bool = False
+    header: int = 0
+    end_header: int = 0
 
     @classmethod
     def first(cls, batch_id: str, extent: Extent, now: Clock, epoch: str, published_us: int) -> Flight:
         """A batch that is published for the first time."""
         place = (extent.start, extent.end, extent.line, extent.end_line)
-        return cls(batch_id, *place, now.seconds, now.boot, epoch, published_us)
+        sent = (now.seconds, now.boot, epoch, published_us)
+        return cls(batch_id, *place, *sent, header=extent.header, end_header=extent.end_header)
 
     @property
     def extent(self) -> Extent:
         """Its bytes and lines."""
-        return Extent(self.start, self.end, self.line, self.end_line)
+        return Extent(self.start, self.end, self.line, self.end_line, self.header, self.end_header)
 
     def age_s(self, now: Clock) -> float:
         """Seconds since the last publication; for ever if another boot's clock stamped it."""

@@ -73,6 +73,13 @@ SOURCE = Key(
     ("streamer", "commands"),
     ("streamer", "API", "exporter", "commands"),
 )
+HEADER = Key(
+    "{p}:header:{edge}:{id}",
+    "string",
+    "the header by which the last file at a path was read, for one that follows it without a header; expires",
+    ("streamer",),
+    ("streamer",),
+)
 ACKS = Key(
     "{p}:acks:{edge}:{id}",
     "hash",
@@ -123,7 +130,7 @@ REPLY = Key("{id}.reply.celery.pidbox", "list", "kombu: answers to a command of 
 
 DECLARED = (
     *(INGEST, TICK, UNACKED, UNACKED_INDEX, UNACKED_MUTEX),
-    *(EDGES, EXPECTED, SOURCES, SOURCE, ACKS, ATTEMPTS, STREAMERS, LOST, EPOCH, RATES),
+    *(EDGES, EXPECTED, SOURCES, SOURCE, HEADER, ACKS, ATTEMPTS, STREAMERS, LOST, EPOCH, RATES),
     *(BINDING, BINDING_PERMANENT, BINDING_DEADLINES, REPLY),
 )
 
@@ -153,6 +160,10 @@ class Keys:
     def source(self, edge: str, source_id: str) -> str:
         """One source."""
         return self._name(SOURCE, edge=edge, id=source_id)
+
+    def header(self, edge: str, path_digest: str) -> str:
+        """The header of the last file at a path."""
+        return self._name(HEADER, edge=edge, id=path_digest)
 
     def acks(self, edge: str, source_id: str) -> str:
         """A source's acknowledgements."""

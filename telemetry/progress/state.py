@@ -68,6 +68,8 @@ JSON_NAMES = {
     "anchor_us": "anchor",
     "first_us": "first",
     "pass_end_us": "pass_end",
+    "unread_lines": "unread",
+    "series_column": "unsteady",
 }
 
 
@@ -76,6 +78,8 @@ class SourceState(Struct, frozen=True, kw_only=True, rename=JSON_NAMES):
 
     `size_bytes` is the size of the file when its streamer last looked, `growth` since when it has been so large. `changed_us`
     is when that size was seen to change (broker's clock), or when the file was written before; 0 from streamers of before.
+    `miss`: what a foreign file is instead. `unread_lines`: those behind headers that no format knows. `header`: the inherited
+    one, of a file that has none. `series_column`: the column that makes a new series of nearly each record.
     """
 
     version: int = VERSION
@@ -95,6 +99,10 @@ class SourceState(Struct, frozen=True, kw_only=True, rename=JSON_NAMES):
     anchor_us: int | None
     first_us: int = 0
     pass_end_us: int = 0
+    miss: str = ""
+    unread_lines: int = 0
+    header: str = ""
+    series_column: str = ""
 
     @property
     def pace(self) -> Pace:
@@ -105,6 +113,11 @@ class SourceState(Struct, frozen=True, kw_only=True, rename=JSON_NAMES):
     def shown_path(self) -> str:
         """The path as text that can be stored and shown."""
         return wire_path(self.path)
+
+    @property
+    def is_read(self) -> bool:
+        """Whether a format knows its header, and each header behind it."""
+        return not self.foreign and not self.unread_lines
 
     @property
     def lag_bytes(self) -> int:
@@ -126,7 +139,7 @@ class SourceState(Struct, frozen=True, kw_only=True, rename=JSON_NAMES):
     @property
     def all_committed(self) -> bool:
         """Whether all that its streamer has seen of the file is committed, a last line without its end included."""
-        return not self.foreign and not self.window.flights and self.window.committed >= self.size_bytes
+        return self.is_read and not self.window.flights and self.window.committed >= self.size_bytes
 
     @property
     def replayed_ratio(self) -> float | None:

@@ -11,17 +11,29 @@ from msgspec.structs import replace
 
 from telemetry.progress.evidence import Evidence, is_lost, is_old
 from telemetry.progress.flight import Clock, Flight
+from telemetry.readings.extent import Place
 
 # The state of a source is written whole at each change.
 MAX_FLIGHTS = 2000
 
 
 class Window(Struct, frozen=True):
-    """Committed offset and line (from 1), and the flights behind it in order, without gaps."""
+    """Committed offset and line (from 1), the header in force there, and the flights behind it in order, without gaps."""
 
     committed: int
     line: int
     flights: tuple[Flight, ...] = ()
+    header: int = 0
+
+    @classmethod
+    def at(cls, place: Place) -> Window:
+        """A window of which all before a place is committed."""
+        return cls(place.offset, place.line, header=place.header)
+
+    @property
+    def next(self) -> Place:
+        """Where the next batch begins."""
+        return self.flights[-1].extent.next if self.flights else Place(self.committed, self.line, self.header)
 
     @property
     def end(self) -> int:
@@ -55,7 +67,7 @@ class Window(Struct, frozen=True):
         if not done:
             return replace(self, flights=tuple(flights))
         last = flights[done - 1]
-        return Window(last.end, last.end_line, tuple(flights[done:]))
+        return Window(last.end, last.end_line, tuple(flights[done:]), last.end_header)
 
     def sent_again(self, batch_id: str, now: Clock, epoch: str) -> Window:
         """Note another publication of a flight."""

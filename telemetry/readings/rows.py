@@ -10,9 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-REASONS = ("", "bad_timestamp", "too_old", "too_new", "no_metric", "no_gpu", "long_name", "bad_labels", "blank", "bad_value")
+REASONS = (
+    *("", "bad_timestamp", "too_old", "too_new", "no_metric", "no_gpu", "long_name", "bad_labels"),
+    *("too_many_series", "blank", "bad_value", "header", "unknown_format"),
+)
 REASON_CODE = {reason: code for code, reason in enumerate(REASONS)}
 BLANK = REASON_CODE["blank"]
+# A header that stands among the records: no row at all.
+HEADER = REASON_CODE["header"]
 
 MAX_KEPT_BYTES = 1 << 16
 

@@ -136,6 +136,12 @@ class Settings:
     )
     edge_bytes: int = EDGE(64 << 20, number(int, 1 << 16, 1 << 34), "the same for all sources of an edge together")
     max_record_bytes: int = EDGE(1 << 16, number(int, 1 << 10, 1 << 24), "longest record; a longer one goes to quarantine")
+    max_series: int = EDGE(
+        100_000, number(int, 1, 10**8), "series that a source may make; readings of more go to quarantine as `too_many_series`"
+    )
+    inherit_headers: bool = EDGE(
+        True, flag, "a file without a header is read by that of the file before it at its path, if its first records fit"
+    )
     timestamp_floor: datetime = EDGE(
         datetime(2000, 1, 1, tzinfo=UTC), parsers.instant, "readings from before this time go to quarantine"
     )

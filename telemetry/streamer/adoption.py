@@ -43,6 +43,22 @@ class Adoption:
     claims: Claims
     lose: Callable[[LostRange], None]
 
+    def open(self, path: str, known: Known, *, final: bool) -> SourceFile | None:
+        """Open a file; None if it does not hold a whole record yet. One without a header inherits that of the file before it.
+
+        Raises OSError.
+        """
+        source = SourceFile.open(Path(path), max_record=self.settings.max_record_bytes, final=final)
+        if source is None or source.head.format or not self.settings.inherit_headers:
+            return source
+        # A renamed one goes on by what it was read by.
+        of_it = (each.header for each in known().values() if each.fingerprint == source.head.fingerprint and each.header)
+        inherited = next(of_it, "").encode() or self.claims.header(path)
+        if not inherited:
+            return source
+        source.close()
+        return SourceFile.open(Path(path), max_record=self.settings.max_record_bytes, final=final, inherited=inherited)
+
     def stream(self, source: SourceFile, publish: Publish, phase: Phase = READING) -> Stream:
         """A stream of a file, not claimed yet."""
         settings = self.settings
@@ -85,7 +101,7 @@ class Adoption:
     def _mode(self, source: SourceFile) -> Tail | Replay:
         settings = self.settings
         future_us = REPLAY_FUTURE_LIMIT_US if settings.loop_mode else settings.future_limit_s * 1_000_000
-        limits = Limits(int(settings.timestamp_floor.timestamp()) * 1_000_000, future_us)
+        limits = Limits(int(settings.timestamp_floor.timestamp()) * 1_000_000, future_us, settings.max_series)
         reader = Reader(settings.max_record_bytes, limits)
         if settings.loop_mode:
             return Replay(source, reader, settings.batch_size)

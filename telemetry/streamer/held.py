@@ -14,7 +14,6 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 
 import redis
 from kombu.exceptions import OperationalError
@@ -29,7 +28,6 @@ from telemetry.streamer.orphans import Orphans
 from telemetry.streamer.outbox import Publish
 from telemetry.streamer.phase import READING
 from telemetry.streamer.resting import Resting, is_whole, quiet_s, restful
-from telemetry.streamer.source import SourceFile
 from telemetry.streamer.step import ChangedError, TakenError
 from telemetry.streamer.stream import Stream
 
@@ -43,7 +41,7 @@ BROKER_ERRORS = (redis.RedisError, OperationalError)
 
 @dataclass(slots=True)
 class Held:
-    """The open sources of one streamer, by id. `final`: each file is read to its end, as `ingest` does."""
+    """The open sources of one streamer, by id. `final`: each file is read to its end, but for those that are `growing`."""
 
     settings: Settings
     client: redis.Redis
@@ -51,6 +49,7 @@ class Held:
     adoption: Adoption
     publish: Publish
     final: bool
+    growing: Collection[str] = ()
     streams: dict[str, Stream] = field(default_factory=dict)
     resting: Resting = field(default_factory=Resting)
     deferred: Deferred = field(default_factory=Deferred)
@@ -167,7 +166,7 @@ class Held:
                 continue
             with self.apart(name, stream):
                 if stream.source.is_at_its_path():
-                    stream.source.final = self._files_are_closed
+                    stream.source.final = self._is_closed(str(stream.source.path))
                 elif stream.source.quiet_s() < self.settings.close_after_s:
                     continue
                 elif not stream.source.final:
@@ -198,10 +197,9 @@ class Held:
         if stream := self.streams.pop(name, None):
             stream.release()
 
-    @property
-    def _files_are_closed(self) -> bool:
-        """Whether nothing is appended to the files while they are at their paths."""
-        return self.final or self.settings.loop_mode
+    def _is_closed(self, path: str) -> bool:
+        """Whether nothing is appended to a file while it is at its path."""
+        return self.settings.loop_mode or (self.final and path not in self.growing)
 
     def _open_paths(self) -> dict[str, str]:
         """The paths that lead to a file that is open here, each with the id of its source."""
@@ -221,7 +219,7 @@ class Held:
 
     def _open(self, path: str, known: Known) -> bool:
         """Open a source and claim it. Says if it is ours."""
-        source = SourceFile.open(Path(path), max_record=self.settings.max_record_bytes, final=self._files_are_closed)
+        source = self.adoption.open(path, known, final=self._is_closed(path))
         if source is None:
             return False
         stream = self.adoption.stream(source, self.publish)
@@ -243,5 +241,5 @@ class Held:
         self.deferred.drop(path)
         self.streams[stream.source_id] = stream
         if source.head.format is None and stream.window.end == 0:
-            log.warning("%s has no header that this version knows; it is not read", path)
+            log.warning("%s is not read: %s", path, source.head.miss)
         return True

@@ -51,8 +51,7 @@ class Tail:
         if unread_bytes > BEHIND_BATCHES * limit * self._row_bytes:
             limit = max(limit, min(self.catch_up_size, int(self.window_bytes / BATCHES_A_WINDOW / self._row_bytes)))
         batches = Cutter(self.source, self.reader).batches(
-            window.end,
-            window.end_line,
+            window.next,
             limit=limit,
             # What comes while this is read is the next step's: a look behind the last row costs as much as the row.
             room_bytes=min(room_bytes, unread_bytes),
@@ -100,7 +99,7 @@ class Replay:
         """The next batch, unless it would run ahead of the clock."""
         has_waited = self._waiting is not None
         cutter = Cutter(self.source, self.reader)
-        batch = self._waiting or cutter.next(window.end, window.end_line, limit=self.batch_size, now_us=now_us)
+        batch = self._waiting or cutter.next(window.next, limit=self.batch_size, now_us=now_us)
         self.holds_back, self._waiting = batch is not None, None
         if batch is None:
             return

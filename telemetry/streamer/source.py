@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from telemetry.formats.base import NO_SETTINGS, SourceSettings
+from telemetry.formats.base import NO_SETTINGS, Format, SourceSettings
+from telemetry.formats.headers import header_in
 from telemetry.formats.heads import Head, identify, needed_bytes
 from telemetry.progress.state import Inode, Prefix
 from telemetry.readings.digests import digest
@@ -28,31 +30,47 @@ class Stamp(NamedTuple):
     changed_ns: int
 
 
+class Section(NamedTuple):
+    """What stands behind a header: its format, None where nobody knows it, and what tells the header from the file's own."""
+
+    format: Format | None
+    mark: str
+
+
 class SourceFile:
     """One open file with its head. `final` says that the file is closed: nothing will be appended."""
 
-    def __init__(self, path: Path, fd: int, head: Head, *, final: bool) -> None:
+    def __init__(self, path: Path, fd: int, head: Head, *, final: bool, settings: SourceSettings = NO_SETTINGS) -> None:
         self.path = path
         self.head = head
         self.final = final
+        self.settings = settings
         self._fd = fd
-        self._head_digest = digest(self.read(0, head.length))
+        self._sections = {0: Section(head.format, head.mark)}
+        # Headers that come again and again share what is known of them.
+        self._marked: dict[str, Section] = {}
+        self._head_digest = self._digest_of_head()
         self._seen = self.stamp()
         self._since_s = time.monotonic()
 
     @classmethod
-    def open(cls, path: Path, *, max_record: int, final: bool, settings: SourceSettings = NO_SETTINGS) -> SourceFile | None:
-        """Open a file and read its head; None if it does not hold a whole record yet. Raises OSError."""
+    def open(
+        cls, path: Path, *, max_record: int, final: bool, settings: SourceSettings = NO_SETTINGS, inherited: bytes = b""
+    ) -> SourceFile | None:
+        """Open a file and read its head; None if it does not hold a whole record yet. Raises OSError.
+
+        `inherited` is the header of the file before it at this path: see `heads.identify`.
+        """
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            head = _head(fd, max_record, settings, final=final)
+            head = _head(fd, max_record, settings, inherited, final=final)
         except BaseException:
             os.close(fd)
             raise
         if head is None:
             os.close(fd)
             return None
-        return cls(path, fd, head, final=final)
+        return cls(path, fd, head, final=final, settings=settings)
 
     @classmethod
     def gone(cls, path: Path, fingerprint: str) -> SourceFile:
@@ -111,6 +129,35 @@ class SourceFile:
             start, length = start + len(part), length - len(part)
         return b"".join(parts)
 
+    def section(self, header: int) -> Section:
+        """What stands behind the header at an offset, which `telemetry.formats.headers` has told of; 0: behind the head."""
+        if header not in self._sections:
+            line = self.header(header)
+            mark = digest(line)
+            if mark not in self._marked:
+                found = header_in(line, self.settings)
+                self._marked[mark] = Section(found.format if found else None, mark)
+            self._sections[header] = self._marked[mark]
+        return self._sections[header]
+
+    def header(self, offset: int) -> bytes:
+        """The header at an offset as it stands there; 0: that of the head."""
+        return self.read(offset, (self.line_end(offset) or offset) - offset) if offset else self.head.header
+
+    def header_for_next(self, offset: int) -> bytes | None:
+        """The header at an offset, for a file that follows this one without a header: empty if no format knows it.
+
+        None of a file that seems to have no header.
+        """
+        if self.section(offset).format:
+            return self.header(offset)
+        return b"" if offset or header_in(self.read(0, self.head.length), self.settings) else None
+
+    def series_column(self) -> str:
+        """The column that makes a new series of nearly each record, empty if none was seen to."""
+        formats = (section.format for section in self._sections.values())
+        return next((known.series_column for known in formats if known and known.series_column), "")
+
     def line_end(self, start: int) -> int | None:
         """Where the physical line at `start` ends; None if it is still being written."""
         at = start
@@ -138,14 +185,33 @@ class SourceFile:
         return (
             self.size() >= prefix.end
             and digest(self.read(prefix.start, prefix.end - prefix.start)) == prefix.digest
-            and digest(self.read(0, self.head.length)) == self._head_digest
+            and self._digest_of_head() == self._head_digest
         )
 
+    def _digest_of_head(self) -> str:
+        head = self.head
+        return digest(self.read(0, min(head.nuls, PREFIX_BYTES)) + self.read(head.nuls, head.length - head.nuls))
 
-def _head(fd: int, max_record: int, settings: SourceSettings, *, final: bool) -> Head | None:
-    length = needed_bytes(max_record)
-    head = os.pread(fd, length, 0)
-    return identify(head, max_record=max_record, final=final and len(head) < length, settings=settings)
+
+def _head(fd: int, max_record: int, settings: SourceSettings, inherited: bytes, *, final: bool) -> Head | None:
+    """The head of a file. What a writer that does not append leaves where a file was cut, NULs, stands before it."""
+    length, nuls = needed_bytes(max_record), _leading_nuls(fd)
+    data = os.pread(fd, length, nuls)
+    is_all = final and len(data) < length
+    head = identify(data, max_record=max_record, final=is_all, settings=settings, inherited=inherited)
+    if not head or not nuls:
+        return head
+    return replace(head, end=head.end + nuls if head.format else 0, length=head.length + nuls, nuls=nuls)
+
+
+def _leading_nuls(fd: int) -> int:
+    at = 0
+    while part := os.pread(fd, SCAN_BYTES if at else 1, at):
+        rest = part.lstrip(b"\0")
+        at += len(part) - len(rest)
+        if rest:
+            return at
+    return at
 
 
 def _inode(status: os.stat_result) -> Inode:

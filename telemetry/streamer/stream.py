@@ -23,11 +23,13 @@ from telemetry.progress.claims import Claim, Claims, Saved
 from telemetry.progress.flight import Flight
 from telemetry.progress.growth import Note, noted
 from telemetry.progress.losses import LostRange, merged
-from telemetry.progress.state import FirstRecord, SourceState
+from telemetry.progress.state import SourceState
 from telemetry.progress.window import MAX_FLIGHTS, Window
 from telemetry.readings.digests import wire_path
+from telemetry.readings.extent import Place
 from telemetry.streamer import clock
 from telemetry.streamer.batching import MAX_BLOCK_BYTES, CutBatch, Cutter
+from telemetry.streamer.first_state import first_state
 from telemetry.streamer.modes import Replay, Tail
 from telemetry.streamer.outbox import Outbox
 from telemetry.streamer.phase import CHANGED, GONE, READING, Draining, Phase
@@ -71,14 +73,16 @@ class Stream:
             return False
         self.claim = claim
         self._taken_s = clock.now().seconds
-        if claim.state is not None and (claim.state.anchor_us is not None) == self.mode.replays:
+        if claim.state is not None and self._is_ours(claim.state):
             self._resume(claim.state)
-            return True
-        if claim.state is not None:
-            log.warning("%s was read in another mode; it is read again from its beginning", self.source.path)
-        now_us = now()
-        self._begin(now_us)
-        self._save(now_us)
+        else:
+            if claim.state is not None:
+                log.warning("%s was read in another way; it is read again from its beginning", self.source.path)
+            now_us = now()
+            self._begin(now_us)
+            self._save(now_us)
+        if self.phase == READING:
+            self._remember_header()
         return True
 
     def idle(self) -> bool:
@@ -138,29 +142,41 @@ class Stream:
             self._begin(now_us)
             self._save(now_us)
 
+    def _is_ours(self, state: SourceState) -> bool:
+        """Whether a state is one to go on from: of this mode, and not of a file that nobody knew how to read before."""
+        is_read_first_now = state.foreign and self.source.head.format is not None
+        return (state.anchor_us is not None) == self.mode.replays and not is_read_first_now
+
+    def _remember_header(self) -> None:
+        """Keep the header in force for a file that follows this one at its path without a header."""
+        header = self.source.header_for_next(self.window.next.header)
+        if header is not None:
+            self.claims.remember_header(str(self.source.path), header)
+
     def _resume(self, state: SourceState) -> None:
         self.window = state.window
         self._verified = Verified(self.source, state.prefix, state.size_bytes)
         self._growth = state.growth
         self._saved = state
-        self.tally.rows_read = state.rows_read
+        self.tally.rows_read, self.tally.unread = state.rows_read, state.unread_lines
         self.mode.resume(state.pace)
         # Of a file that is gone, only its state still tells what it was.
         self._base = state if self.phase == GONE else self._first_state()
         if state.interpretation not in {None, self._cutter().interpretation()} and self._verified.is_intact():
             # Its flights cannot be cut again; read otherwise, they are other batches.
-            self.window = Window(self.window.committed, self.window.line)
-            self._verified.advance(self.window.end)
+            at, line = self.window.committed, self.window.line
+            self.window = Window.at(Place(at, line, self._cutter().header_at(at)))
+            self._verified.advance(at)
 
     def _begin(self, now_us: int) -> None:
         head = self.source.head
-        self.window = Window(head.end, head.lines + 1)
+        self.window = Window.at(head.first)
         self._verified = Verified.up_to(self.source, head.end)
         self._growth = ()
         self._saved = None
         self._base = self._first_state()
         self.outbox.clear()
-        self.tally.forget_flights()
+        self.tally.forget()
         self.mode.begin(now_us)
 
     def _collect(self, acked: dict[str, str]) -> None:
@@ -233,11 +249,13 @@ class Stream:
         return new
 
     def _launch(self, batch: CutBatch, moment: Moment) -> None:
-        self.tally.read(batch.batch_id, batch.readings)
+        self.tally.read(batch.batch_id, batch.readings, batch.unread)
         stations.read(batch.readings.rows)
         self.window = self.window.publish(
             Flight.first(batch.batch_id, batch.extent, clock.now(), moment.evidence.epoch, moment.now_us)
         )
+        if batch.extent.end_header != batch.extent.header:
+            self._remember_header()
 
     def _cutter(self) -> Cutter:
         return Cutter(self.source, self.mode.reader)
@@ -248,6 +266,8 @@ class Stream:
     def _save(self, now_us: int, acked: Iterable[str] = ()) -> None:
         state = self._state(now_us)
         self._check(self.claims.save(self.claim, state, acked), now_us)
+        if state.series_column and not (self._saved and self._saved.series_column):
+            log.warning("%s: the column %s makes a new series of nearly each record", state.path, state.series_column)
         self._saved = state
 
     def _check(self, answer: Saved, now_us: int) -> None:
@@ -261,21 +281,7 @@ class Stream:
             self.claim = claim
 
     def _first_state(self) -> SourceState:
-        head = self.source.head
-        return SourceState(
-            path=str(self.source.path),
-            fingerprint=head.fingerprint,
-            foreign=head.format is None,
-            inode=self.source.inode(),
-            first_record=FirstRecord(head.end, head.lines + 1),
-            size_bytes=0,
-            window=self.window,
-            window_bytes=self.window_bytes,
-            rows_read=0,
-            prefix=self._verified.prefix,
-            interpretation=self._cutter().interpretation(),
-            anchor_us=None,
-        )
+        return first_state(self.source, self.window, self._verified.prefix, self._cutter().interpretation())
 
     def _state(self, now_us: int) -> SourceState:
         self._growth = noted(self._growth, self._verified.size_bytes, self.window.committed, now_us)
@@ -287,6 +293,8 @@ class Stream:
             window=self.window,
             window_bytes=self.window_bytes,
             rows_read=self.tally.rows_read,
+            unread_lines=self.tally.unread,
+            series_column=self.source.series_column(),
             prefix=self._verified.prefix,
             **self.mode.pace()._asdict(),
         )

@@ -19,18 +19,23 @@ class Rows(NamedTuple):
 
 @dataclass(slots=True)
 class Tally:
-    """Rows read, and of those that the centre has settled: the dead, the blank, and the quarantined by reason."""
+    """Rows read, and of those that the centre has settled: the dead, the blank, and the quarantined by reason.
+
+    `unread` counts the lines behind headers that no format knows.
+    """
 
     rows_read: int = 0
+    unread: int = 0
     dead_batches: int = 0
     dead_rows: int = 0
     blank: int = 0
     quarantined: Counter[str] = field(default_factory=Counter)
     _rows_of: dict[str, Rows] = field(default_factory=dict)
 
-    def read(self, batch_id: str, readings: Readings) -> None:
+    def read(self, batch_id: str, readings: Readings, unread: int = 0) -> None:
         """A batch was read for the first time."""
         self.rows_read += readings.rows
+        self.unread += unread
         reasons = Counter(row.reason for row in readings.quarantined)
         self._rows_of[batch_id] = Rows(readings.rows, readings.blank, reasons)
 
@@ -45,6 +50,7 @@ class Tally:
             self.blank += rows.blank
             self.quarantined += rows.quarantined
 
-    def forget_flights(self) -> None:
-        """What was in flight is read again."""
+    def forget(self) -> None:
+        """What was in flight or unread is read again."""
+        self.unread = 0
         self._rows_of.clear()

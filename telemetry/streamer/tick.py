@@ -56,7 +56,7 @@ class Round(NamedTuple):
 
 @dataclass(slots=True)
 class Streamer:
-    """The sources one streamer process works on. `final` says that no file will grow: `ingest` reads each to its end.
+    """The sources one streamer process works on. `final` says that no file will grow but those in `growing`, as in `ingest`.
 
     `standing` says that a person should be told when no streamer of this edge ticks any more.
     """
@@ -65,6 +65,7 @@ class Streamer:
     client: redis.Redis
     publish: Publish
     final: bool = False
+    growing: Collection[str] = ()
     standing: bool = False
     claims: Claims = field(init=False)
     _owner: str = field(init=False)
@@ -80,7 +81,7 @@ class Streamer:
         self.claims = Claims(self.client, keys, settings.edge, self._owner, settings.lease_s)
         lose = Losses(self.client, keys, settings.edge).record
         adoption = Adoption(settings, self.client, self.claims, lose)
-        self.held = Held(settings, self.client, self.claims, adoption, self.publish, self.final)
+        self.held = Held(settings, self.client, self.claims, adoption, self.publish, self.final, self.growing)
         self._membership = Membership(self.client, keys, settings.edge, settings.lease_s)
         self._queue_watch = QueueWatch(self.client, settings)
 

@@ -24,6 +24,8 @@ from telemetry.verify.matching import Doubles, Flags, Keys, within
 
 # Whether a time was too new was decided by the clock when it was read, and the floor may have been another one then.
 _OF_ITS_TIME = ("too_old", "too_new")
+# And these follow from what was read before.
+_NOT_OF_THE_ROW = (*_OF_ITS_TIME, "too_many_series")
 _UNKNOWN = REASONS.index("unknown_format")
 
 
@@ -69,7 +71,7 @@ class Outcome:
 
 
 def compare(connection: Connection, files: Sequence[File], numbers: SeriesNumbers) -> Outcome:
-    """Every reading of the files against the database. Of a foreign file, each physical line is one that was not read."""
+    """Every reading of the files against the database. A line under a header that no format knows is unread."""
     reasons = np.concatenate([file.reasons for file in files])
     series = np.concatenate([file.series for file in files])
     ts = np.concatenate([file.ts for file in files])
@@ -92,7 +94,7 @@ def compare(connection: Connection, files: Sequence[File], numbers: SeriesNumber
     for of, flags in zip((Class.STORED, Class.DUPLICATE, Class.CONFLICT), judged, strict=True):
         classes[rows[flags]] = of
 
-    foreign = [file for file in files if _is_foreign(file)]
+    foreign = [file for file in files if file.is_foreign]
     # Beside the lines of it that `files` has as rows.
     more = sum(_physical_lines(file) - len(file.reasons) for file in foreign)
     tally = np.bincount(classes, minlength=len(Class)).tolist()
@@ -100,7 +102,7 @@ def compare(connection: Connection, files: Sequence[File], numbers: SeriesNumber
     counts = {"read": len(reasons) + more} | {of.name.lower(): tally[of] for of in Class} | {"extra": extra}
     assert counts["read"] == sum(tally), "every reading is in exactly one class"  # noqa: S101
     examples = (
-        *map(unread, foreign[:AT_MOST]),
+        *unread(files, classes == Class.UNREAD),
         *unfound(files, classes == Class.MISSING, classes == Class.DEAD),
         *conflicts(files, classes == Class.CONFLICT, _stored(keys, series_id, ts, classes == Class.CONFLICT)),
         *strangers,
@@ -125,13 +127,9 @@ def _stored(keys: Keys, series_id: Longs, ts: Longs, flags: Flags) -> Doubles:
 
 
 def _by_reason(codes: npt.NDArray[np.int8]) -> dict[str, int]:
-    # A good row is in quarantine by its time alone, which is judged by the clock at which it was read.
-    names = Counter(REASONS[code] if code > BLANK else "too_old or too_new" for code in codes.tolist())
+    # What a good row is in quarantine for depends on when it was read, and after what.
+    names = Counter(REASONS[code] if code > BLANK else " or ".join(_NOT_OF_THE_ROW) for code in codes.tolist())
     return dict(names.most_common())
-
-
-def _is_foreign(file: File) -> bool:
-    return bool(len(file.reasons) and (file.reasons == _UNKNOWN).all())
 
 
 def _physical_lines(file: File) -> int:
@@ -150,7 +148,7 @@ def _quarantined(connection: Connection, file: File) -> Flags:
             for place, (offset, digest, reason) in zip(places.tolist(), block, strict=True):
                 if place == len(inside) or file.starts[place] != offset:
                     continue
-                if file.reasons[place] in (VALUE, BLANK) and reason not in _OF_ITS_TIME:
+                if file.reasons[place] in (VALUE, BLANK) and reason not in _NOT_OF_THE_ROW:
                     continue
                 raw = kept(data, offset, int(file.ends[place]))
                 if hashlib.sha256(raw).digest()[:16] == digest:

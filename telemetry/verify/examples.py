@@ -46,10 +46,14 @@ def conflicts(files: Sequence[File], flags: Flags, stored: Doubles) -> list[Exam
     ]
 
 
-def unread(file: File) -> Example:
-    """A file whose format nobody knows, by its first line."""
-    with opened(file.path) as data:
-        return _row(file, data, 0, "unread: no format knows the header of this file")
+def unread(files: Sequence[File], flags: Flags) -> list[Example]:
+    """The first lines, over all files in their order, behind which nothing is read. `flags`: the lines that were not read."""
+    parts = np.split(flags, np.cumsum([len(file.starts) for file in files])[:-1])
+    begins = np.concatenate([part & ~np.concatenate(([False], part[:-1])) for part in parts])
+    return [
+        _row(file, data, place, f"unread: no format knows {'the header of this file' if file.is_foreign else 'this header'}")
+        for file, data, place, _ in _first(files, begins)
+    ]
 
 
 def line_number(data: Bytes, at: int) -> int:

@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 from telemetry.verify.formats.base import Reading, Rules, SeriesKey
 from telemetry.verify.formats.grammar import MAX_RECORD, Bytes
-from telemetry.verify.formats.heads import FileHeader, head
-from telemetry.verify.formats.records import MAX_KEPT, Row, kept, rows
+from telemetry.verify.formats.heads import FileHeader, beginning, head
+from telemetry.verify.formats.records import MAX_KEPT, Row, first, kept, rows
 
 Longs = npt.NDArray[np.int64]
 
@@ -55,6 +55,7 @@ class File:
     """
 
     path: Path
+    is_foreign: bool
     fingerprint: str | None
     starts: Longs
     ends: Longs
@@ -75,15 +76,13 @@ def read(
     """All that the rows of a file say; `progress` is called with the bytes that were read since it was last."""
     starts, ends, series, ts = array("q"), array("q"), array("q"), array("q")
     reasons, values = array("b"), array("d")
-    mark, reported = None, 0
+    reported = 0
     with opened(path) as data:
         known = head(data, rules, limit)
-        understand = known.reader.read if known else None
-        for count, row in enumerate(rows(data, known, limit)):
-            if mark is None:
-                mark = fingerprint(data, known, row)
-            readings = (Reading(row.reason),) if row.reason or not understand else understand(row.pieces)
-            for reading in readings if len(readings) == 1 else counted(readings):
+        begins = first(data, known, limit)
+        mark = fingerprint(data, known, begins) if begins else None
+        for count, row in enumerate(rows(data, known, rules, limit)):
+            for reading in row.readings if len(row.readings) == 1 else counted(row.readings):
                 starts.append(row.start)
                 ends.append(row.end)
                 reasons.append(_CODES[reading.reason])
@@ -96,7 +95,7 @@ def read(
         progress(len(data) - reported)
     longs = [np.frombuffer(column, np.int64) for column in (starts, ends, series, ts)]
     return File(
-        *(path, mark, longs[0], longs[1], np.frombuffer(reasons, np.int8)),
+        *(path, known is None and begins is not None, mark, longs[0], longs[1], np.frombuffer(reasons, np.int8)),
         *(longs[2], longs[3], np.frombuffer(values, np.float64)),
     )
 
@@ -118,9 +117,10 @@ def counted(readings: Sequence[Reading]) -> list[Reading]:
     return bad[:1] + [reading for reading in readings if reading.reason in ("", "blank")]
 
 
-def fingerprint(data: Bytes, known: FileHeader | None, first: Row) -> str:
+def fingerprint(data: Bytes, known: FileHeader | None, begins: Row) -> str:
     """What the ledger and the quarantine know a file by: a digest of its header and first row."""
+    start = beginning(data)
     if known is None:
-        return hashlib.sha256(kept(data, 0, first.end)).hexdigest()[:32]
-    end = min(first.end, first.start + MAX_KEPT) if first.reason else first.end
-    return hashlib.sha256(data[: known.end] + data[first.start : end]).hexdigest()[:32]
+        return hashlib.sha256(kept(data, start, begins.end)).hexdigest()[:32]
+    end = min(begins.end, begins.start + MAX_KEPT) if begins.reason else begins.end
+    return hashlib.sha256(data[start : known.end] + data[begins.start : end]).hexdigest()[:32]

@@ -85,9 +85,19 @@ def test_of_two_files_of_the_same_bytes_one_is_known(
     assert [classes[name] for name in ("rows", *CLASSES)] == [12, 6, 6, 0, 0, 0, 0]
 
 
-@pytest.mark.parametrize("content", ["time, index\n1, 0\n2, 0\n", "\0\n\n", "one line"])
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("time, index\n1, 0\n2, 0\n", "no format knows its first line as a header: 'time, index'"),
+        ("\0x\n\n", "no format knows its first line as a header: 'x'"),
+        (
+            "Timestamp;metric_name;uuid;value\n",
+            "its columns are separated by semicolons; separate them by commas",
+        ),
+    ],
+)
 def test_a_file_of_which_nothing_was_read_is_no_success(
-    start_collector: Callable[[], object], telemetry: Run, tmp_path: Path, content: str, file: Path
+    start_collector: Callable[[], object], telemetry: Run, tmp_path: Path, content: str, why: str, file: Path
 ) -> None:
     start_collector()
     foreign, lines = tmp_path / "smi.csv", len(content.splitlines())
@@ -98,10 +108,40 @@ def test_a_file_of_which_nothing_was_read_is_no_success(
     assert first.startswith("6 rows of 2 files committed")
     assert first.endswith(f": 6 new, 0 known, 0 in quarantine, {lines} unread")
     assert last.startswith(f"{lines} line{'s' if lines > 1 else ''} of {foreign} ")
-    assert last.endswith("not read: no format knows its header")
+    assert last.endswith(f"not read: {why}")
     alone = telemetry("ingest", "--json", "--timeout", "60", foreign)
     classes = json.loads(alone.stdout)
     assert (alone.returncode, classes["rows"], classes["unread"], classes["foreign"]) == (1, 0, lines, [str(foreign)])
+
+
+def test_a_last_line_without_its_end_is_left_while_the_file_may_grow(
+    start_collector: Callable[[], object], telemetry: Run, file: Path, tmp_path: Path
+) -> None:
+    def told(*options: str, file: Path = file, **environ: str) -> tuple[int, int, list[str]]:
+        done = telemetry("ingest", "--json", "--timeout", "60", *options, file, **environ)
+        classes = json.loads(done.stdout)
+        return done.returncode, classes["new"], classes["left"]
+
+    start_collector()
+    torn = (ROW % (9, 1)).replace(b",7,", b",250.5,")[:-4]
+    file.write_bytes(file.read_bytes() + torn)
+    assert told() == (1, 6, [str(file)])
+    assert f"the last line of {file} has no line end and was left" in telemetry("ingest", file).stdout
+    assert telemetry("verify", file).returncode == 1
+    file.write_bytes(file.read_bytes() + b"5,\n")
+    assert told() == (0, 1, [])
+    assert telemetry("verify", file).returncode == 0
+    file.write_bytes(file.read_bytes() + (ROW % (10, 1))[:-1])
+    assert told("--final") == (0, 1, [])
+    file.write_bytes(file.read_bytes() + b"\n" + (ROW % (11, 1))[:-1])
+    os.utime(file, (0, 0))
+    assert told() == (0, 1, [])
+    begun = tmp_path / "begun.csv"
+    begun.write_bytes(HEADER[:-9])
+    assert told(file=begun) == (1, 0, [str(begun)])
+    begun.write_bytes(HEADER + (ROW % (1, 9))[:-1])
+    assert told(file=begun) == (1, 0, [str(begun)])
+    assert told(file=begun, TELEMETRY_CLOSE_AFTER_S="0") == (0, 1, [])
 
 
 def test_where_the_database_cannot_be_asked_only_acknowledgements_tell(

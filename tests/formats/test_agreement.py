@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from telemetry.formats.base import Limits
+from telemetry.readings.extent import Place
 from telemetry.readings.rows import Readings
 from telemetry.readings.series import SeriesKey, labels_digest
 from telemetry.settings import VOLATILE_LABELS, Settings
@@ -27,22 +28,23 @@ from tests.formats.toy_wide_reader import ToyWideReader
 from tests.strategies import mangled_files, wide_files
 
 Reading = tuple[str, str, bytes, int, float]
-Rows = tuple[list[Reading], int, list[tuple[int, str]]]
+# Readings, blank ones, rows of the quarantine, and lines that are not read: of them the streamer keeps the first.
+Rows = tuple[list[Reading], int, list[tuple[int, str]], int]
 SETTINGS = Settings()
 
 
 def streamed(path: Path, limit: int) -> tuple[Rows, str | None]:
-    """What the streamer makes of a file: readings, blank rows, quarantined rows; and its fingerprint."""
+    """What the streamer makes of a file, and its fingerprint."""
     source = SourceFile.open(path, max_record=SETTINGS.max_record_bytes, final=True)
     if source is None:
-        return ([], 0, []), None
+        return ([], 0, [], 0), None
     limits = Limits(int(SETTINGS.timestamp_floor.timestamp()) * 1_000_000, SETTINGS.future_limit_s * 1_000_000)
     cutter = Cutter(source, Reader(SETTINGS.max_record_bytes, limits))
     readings: list[Reading] = []
     quarantined: list[tuple[int, str]] = []
-    blank, at, line = 0, source.head.end, source.head.lines + 1
+    blank, unread, place = 0, 0, source.head.first
     with source:
-        while found := list(islice(batches(cutter, at, line, limit), 3)):
+        while found := list(islice(batches(cutter, place, limit), 3)):
             for one in found:
                 again = cutter.again(one.extent, now_us=time.time_ns() // 1000)
                 assert again is not None
@@ -56,15 +58,16 @@ def streamed(path: Path, limit: int) -> tuple[Rows, str | None]:
                 assert cutter.source.head.format_name != "dcgm" or one.readings.records == one.readings.rows
                 readings += records_of(one.readings)
                 quarantined += [(row.offset, row.reason) for row in one.readings.quarantined]
-                blank += one.readings.blank
-                assert (one.extent.start, one.extent.line) == (at, line)
-                at, line = one.extent.end, one.extent.end_line
-        return (readings, blank, quarantined), source.head.fingerprint
+                blank, unread = blank + one.readings.blank, unread + one.unread
+                assert one.extent.first == place
+                place = one.extent.next
+        read, first_lines = _apart(quarantined)
+        return (readings, blank, read, unread + first_lines), source.head.fingerprint
 
 
-def batches(cutter: Cutter, at: int, line: int, limit: int) -> Iterator[CutBatch]:
+def batches(cutter: Cutter, place: Place, limit: int) -> Iterator[CutBatch]:
     """What comes next in a file."""
-    return cutter.batches(at, line, limit=limit, room_bytes=1 << 16, now_us=time.time_ns() // 1000)
+    return cutter.batches(place, limit=limit, room_bytes=1 << 16, now_us=time.time_ns() // 1000)
 
 
 def records_of(readings: Readings) -> list[Reading]:
@@ -89,7 +92,13 @@ def verified(path: Path) -> tuple[Rows, str | None]:
     quarantined = [
         (int(start), reason) for start, reason in zip(found.starts, reasons, strict=True) if reason not in {"", "blank"}
     ]
-    return (readings, reasons.count("blank"), quarantined), found.fingerprint
+    return (readings, reasons.count("blank"), *_apart(quarantined)), found.fingerprint
+
+
+def _apart(quarantined: list[tuple[int, str]]) -> tuple[list[tuple[int, str]], int]:
+    """The rows of the quarantine but for lines that are not read, and how many these are."""
+    read = [(start, reason) for start, reason in quarantined if reason != "unknown_format"]
+    return read, len(quarantined) - len(read)
 
 
 @settings(max_examples=400, deadline=None)

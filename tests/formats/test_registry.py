@@ -45,12 +45,12 @@ def test_a_batch_is_named_by_its_format_and_by_what_the_settings_say_of_its_sour
     told = Dcgm.of_header(names, SourceSettings(time_zone="Europe/Berlin", labels=(("site", "a"),)))
     assert bare is not None
     assert told is not None
-    # As it has always been: an edge that is upgraded in the middle of a file must find its batches.
-    assert bare.interpretation(LIMITS) == "dcgm/2;floor=1;future=2"
+    # An edge that is upgraded in the middle of a file must find its batches, unless the version was raised.
+    assert bare.interpretation(LIMITS) == "dcgm/3;floor=1;future=2;series=100000"
     more = ';source={"labels":[["site","a"]],"time_zone":"Europe/Berlin"}'
     assert told.interpretation(LIMITS) == bare.interpretation(LIMITS) + more
     path = tmp_path / "a.csv"
-    for text, says in ((HEADER + b"1\n", "dcgm/2;floor=1;future=2;record=1000"), (b"a,b\n1\n", "unknown")):
+    for text, says in ((HEADER + b"1\n", "dcgm/3;floor=1;future=2;series=100000;record=1000"), (b"a,b\n1\n", "unknown")):
         path.write_bytes(text)
         source = SourceFile.open(path, max_record=1000, final=True)
         assert source is not None

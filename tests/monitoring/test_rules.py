@@ -72,6 +72,13 @@ CASES = {
             },
         ),
     ),
+    "SourceForeign": Case(
+        {'telemetry_edge_foreign_sources{source_cluster="a",edge="a/n"}': steady(1)},
+        (
+            {'telemetry_edge_foreign_sources{source_cluster="a",edge="a/n"}': steady(0)},
+            {'telemetry_edge_foreign_sources{source_cluster="ingest",edge="ingest/n"}': steady(1)},
+        ),
+    ),
     "EdgeSilent": Case({SILENT: "0+60x90"}, ({SILENT: steady(200)}, {SILENT: steady(200_000)})),
     "LedgerGap": Case({'telemetry_ledger_gaps{edge="a/n"}': steady(1)}, ({'telemetry_ledger_gaps{edge="a/n"}': steady(0)},)),
     "EdgeLost": Case({LOST: "0x10 700x80"}, ({LOST: steady(700)}, {LOST: "700x20 600x70"}, {LOST: "_x20 700x70"})),

@@ -229,7 +229,7 @@ def test_a_foreign_file(store: Store, settings: Settings, file: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(("content", "lines"), [(b"x", 1), (b"x\n\n1", 3), (b"\xff\xfet\0\n\0", 2), (b"\n", 1)])
+@pytest.mark.parametrize(("content", "lines"), [(b"x", 1), (b"x\n\n1", 3), (b"\xff\xfet\0\n\0", 2)])
 def test_every_physical_line_of_a_foreign_file_is_unread(
     store: Store, settings: Settings, tmp_path: Path, file: Path, content: bytes, lines: int
 ) -> None:
@@ -239,6 +239,35 @@ def test_every_physical_line_of_a_foreign_file_is_unread(
     written(good)
     store.sample(0, 30)
     assert counts(examine(settings, [good, file])) == {"read": 1 + lines, "stored": 1, "unread": lines}
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\0\0\r\n", b"# nothing yet\n#", b"sep=,"])
+def test_a_file_that_says_nothing_has_no_reading(store: Store, settings: Settings, file: Path, content: bytes) -> None:
+    file.write_bytes(content)
+    assert counts(examine(settings, [file])) == {}
+
+
+def test_lines_under_a_header_that_nobody_knows_are_unread(store: Store, settings: Settings, file: Path) -> None:
+    header = "timestamp,metric_name,uuid,power"
+    mark = written(file, f"{header}\n".encode(), row(1, 1), b"\n", row(2, 1), HEADER, row(3, 1))
+    store.sample(0, 30)
+    store.sample(3, 1)
+    store.quarantine(mark, len(HEADER + FIRST), header.encode(), "unknown_format")
+    outcome = examine(settings, [file])
+    assert counts(outcome) == {"read": 5, "stored": 2, "unread": 3}
+    assert not outcome.agrees()
+    assert [(each.line, each.reason, each.text) for each in outcome.examples] == [
+        (3, "unread: no format knows this header", header)
+    ]
+
+
+def test_a_row_of_one_series_too_many_may_be_in_quarantine(store: Store, settings: Settings, file: Path) -> None:
+    mark = written(file, row(1, 31, "GPU-2"))
+    store.sample(0, 30)
+    store.quarantine(mark, len(HEADER + FIRST), row(1, 31, "GPU-2").strip(), "too_many_series")
+    outcome = examine(settings, [file])
+    assert counts(outcome) == {"read": 2, "stored": 1, "quarantined": 1}
+    assert outcome.reasons == {"too_old or too_new or too_many_series": 1}
 
 
 def test_quarantine_is_said_and_is_no_difference(store: Store, settings: Settings, file: Path) -> None:

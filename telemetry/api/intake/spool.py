@@ -115,8 +115,7 @@ def _head(path: Path, size: int, max_record: int) -> Head:
     if head is None:
         raise ProblemError("unreadable_upload", "this file has no row; send a header and at least one row")
     if head.format is None:
-        detail = "the first line of this file is not a header that this version knows; docs/RECORDS.md lists them"
-        raise ProblemError("unreadable_upload", detail)
+        raise ProblemError("unreadable_upload", f"this file is not read: {head.miss}; docs/RECORDS.md has the formats")
     return head
 
 

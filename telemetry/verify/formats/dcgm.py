@@ -24,6 +24,12 @@ _KNOWN = frozenset(
     }
 )
 _REPEATED = frozenset({"", "__name__", "UUID", "gpu", "device", "modelName", "Hostname"})
+_ROW_NUMBERS = re.compile(r"index|level_[0-9]+|Unnamed: [0-9]+")
+# Written where a UUID or a host is not known.
+_PLACEHOLDERS = frozenset(
+    {"n/a", "unknown", "unknown error", "not supported", "none", "null", "nan"},
+)
+_ZEROS = frozenset(f"{kind}-00000000-0000-0000-0000-000000000000" for kind in ("gpu", "mig"))
 
 # BLANK, NOT_FOUND, NOT_SUPPORTED and NOT_PERMISSIONED of dcgm_structs.h; those of 32 bits are numbers where a counter counts.
 _SENTINELS_32 = frozenset(float(2147483632 + n) for n in range(4))
@@ -34,7 +40,7 @@ class DcgmReader(FormatReader):
     """The dcgm format under one header. Cells that repeat from row to row are understood once."""
 
     name: ClassVar = "dcgm"
-    version: ClassVar = 2
+    version: ClassVar = 3
 
     def __init__(self, names: tuple[str, ...], rules: Rules) -> None:
         low, high = sorted((names.index("timestamp"), names.index("value")))
@@ -100,12 +106,13 @@ class DcgmReader(FormatReader):
         gpu = _gpu(given, pairs or {})
         if gpu is None:
             return "no_gpu"
-        names = (metric, _either(given, pairs or {}, "uuid", "UUID"), _either(given, pairs or {}, "Hostname", "Hostname"))
+        names = (metric, _named(given, pairs or {}, "uuid", "UUID"), _named(given, pairs or {}, "Hostname", "Hostname"))
         if max(len(name.encode()) for name in names) > LONGEST_NAME:
             return "long_name"
         if pairs is None:
             return "bad_labels"
-        columns = {name: cell for name, cell in given.items() if name in _PLACES or name not in _KNOWN}
+        named = {name: cell for name, cell in given.items() if not _ROW_NUMBERS.fullmatch(name)}
+        columns = {name: cell for name, cell in named.items() if name in _PLACES or name not in _KNOWN}
         merged = pairs | {name: cell for name, cell in columns.items() if cell}
         left_out = _REPEATED | self._rules.volatile
         lasting = {name: value for name, value in merged.items() if value and name not in left_out}
@@ -113,11 +120,23 @@ class DcgmReader(FormatReader):
 
 
 def _gpu(given: dict[str, str], pairs: dict[str, str]) -> str | None:
-    uuid, host = _either(given, pairs, "uuid", "UUID"), _either(given, pairs, "Hostname", "Hostname")
+    uuid, host = _named(given, pairs, "uuid", "UUID"), _named(given, pairs, "Hostname", "Hostname")
     if uuid:
         return uuid
     index = _either(given, pairs, "gpu_id", "gpu")
     return f"{host}:{int(index)}" if host and re.fullmatch(r"[0-9]{1,9}", index) else None
+
+
+def _named(given: dict[str, str], pairs: dict[str, str], column: str, label: str) -> str:
+    """The first of column and label that is a name and no placeholder."""
+    return next((name for name in (given.get(column, ""), pairs.get(label, "")) if name and not _is_placeholder(name)), "")
+
+
+def _is_placeholder(name: str) -> bool:
+    lower = name.lower()
+    bare = lower.removeprefix("[").removesuffix("]")
+    is_zero = not lower.strip("0-") and (lower[0] == "0" or not lower.strip("-"))
+    return bare in _PLACEHOLDERS or lower in _ZEROS or is_zero
 
 
 def _either(given: dict[str, str], pairs: dict[str, str], column: str, label: str) -> str:

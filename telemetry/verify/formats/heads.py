@@ -1,28 +1,84 @@
-"""The header of a file: where it ends, and who reads what follows."""
+"""The headers of a file: where its first one ends and who reads what follows, and which lines behind it are headers, too."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from telemetry.verify.formats.base import FormatReader, Rules
 from telemetry.verify.formats.grammar import BOM, MAX_RECORD, RECORD, Bytes, cells, text, unreadable, whole
 from telemetry.verify.formats.registry import reader_of
 
+_ABOVE = re.compile(rb"[ \t]*\r?\n|#[^\n]*\n|[sS][eE][pP]=[^\n]*\n")
+_ONLY_ABOVE = re.compile(rb"\0*|[ \t\r]*|#[^\n]*|[sS][eE][pP]=[^\n]*")
+_FIRST = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_#")
+_TIME = re.compile(r"#? *([a-z_. ]*(time|date)[a-z_. ]*|ts|epoch)( *[\[(].*[\])])?", re.IGNORECASE)
+_UUID = re.compile(r"(gpu|mig)-[0-9a-f-]{6,}", re.IGNORECASE)
+_LONGEST, _FEWEST = 100, 3
+
 
 @dataclass(frozen=True, slots=True)
 class FileHeader:
-    """A header that a format knows: the byte behind it, and the reader of what follows."""
+    """A header that a format knows: the byte behind it, the names in it, and the reader of what follows."""
 
     end: int
+    names: tuple[str, ...]
     reader: FormatReader
+
+
+def beginning(data: Bytes) -> int:
+    """Where a file begins to say something: behind the NULs that a writer leaves who does not append to a file that was cut."""
+    match = re.match(rb"\0*", data)
+    return match.end() if match and match.end() < len(data) else 0
 
 
 def head(data: Bytes, rules: Rules, limit: int = MAX_RECORD) -> FileHeader | None:
     """The header of a file, None if the file is foreign."""
-    start = len(BOM) if data[:3] == BOM else 0
-    match = whole(RECORD, data, start, limit)
+    match = whole(RECORD, data, _below_comments(data), limit)
     if match is None or unreadable(match.group()):
         return None
-    record = match.group().removesuffix(b"\n").removesuffix(b"\r")
-    reader = reader_of(tuple(text(cell) for cell in cells(record)), rules)
-    return FileHeader(match.end(), reader) if reader else None
+    return _known(match.group(), match.end(), rules)
+
+
+def says_nothing(data: Bytes) -> bool:
+    """Whether a file has nothing but what may stand above a header."""
+    return _ONLY_ABOVE.fullmatch(data, _below_comments(data)) is not None
+
+
+def header(line: bytes, end: int, rules: Rules) -> FileHeader | tuple[str, ...] | None:
+    """What a line among the records, which ends at a place, is as a header: a known one, the names of another, or none."""
+    bare = line.lstrip(b" \t").removeprefix(b'"').lstrip(b" \t")
+    if bare[:1] == b"" or bare[0] not in _FIRST:
+        return None
+    if not RECORD.fullmatch(line) or unreadable(line):
+        return None
+    if known := _known(line, end, rules):
+        return known
+    names = _names(line)
+    given = [name for name in names if name]
+    plausible = all(_is_name(name) for name in given) and any(_TIME.fullmatch(name) for name in given)
+    enough = len(given) >= max(_FEWEST, len(names) - 1) and len(set(given)) == len(given)
+    return names if plausible and enough else None
+
+
+def _below_comments(data: Bytes) -> int:
+    start = beginning(data)
+    start += len(BOM) if data[start : start + 3] == BOM else 0
+    while above := _ABOVE.match(data, start):
+        start = above.end()
+    return start
+
+
+def _known(record: bytes, end: int, rules: Rules) -> FileHeader | None:
+    names = _names(record)
+    reader = reader_of(names, rules)
+    return FileHeader(end, names, reader) if reader else None
+
+
+def _names(record: bytes) -> tuple[str, ...]:
+    return tuple(text(cell) for cell in cells(record.removesuffix(b"\n").removesuffix(b"\r")))
+
+
+def _is_name(name: str) -> bool:
+    begins = name[0] in "_#" or (name[0].isascii() and name[0].isalpha())
+    return begins and len(name) <= _LONGEST and "\n" not in name and not _UUID.fullmatch(name)

@@ -7,12 +7,15 @@ import json
 import re
 
 _PAIR = re.compile(r'[ \t]*([a-zA-Z_][a-zA-Z0-9_.]*)="((?:[^"\\]|\\[\\"n])*+)"[ \t]*')
+_BRACES = re.compile(r"[ \t]*\{(.*)\}[ \t]*", re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)")
 
 
 def parse(raw: str) -> dict[str, str] | None:
     """The pairs of a `labels_raw` cell; None unless it is a list of `name="value"` pairs."""
     labels: dict[str, str] = {}
+    braces = _BRACES.fullmatch(raw)
+    raw = braces[1] if braces else raw
     at = 0
     while raw[at:].strip(" \t"):
         pair = _PAIR.match(raw, at)

@@ -1,16 +1,19 @@
-"""Bytes to rows: where each row of a file begins and ends, and whether it is well formed.
+"""Bytes to rows: where each row of a file begins and ends, whether it is well formed, and what its reader makes of it.
 
-What the cells mean is left to the readers. A well-formed row is handed on in the pieces that its reader's pattern cuts.
+What the cells mean is left to the readers: a well-formed row is handed on in the pieces that its reader's pattern cuts. A
+header among the rows changes the reader; behind one that nobody knows each line is a row that is not read.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
+from telemetry.verify.formats.base import Reading, Rules
 from telemetry.verify.formats.grammar import CUT_OFF, MAX_RECORD, RECORD, Bytes, unreadable, whole
-from telemetry.verify.formats.heads import FileHeader
+from telemetry.verify.formats.heads import FileHeader, header, says_nothing
 
 # Whatever the longest record is set to: what a row is known by must not change with a setting.
 MAX_KEPT = 65_536
@@ -19,34 +22,77 @@ _EMPTY = re.compile(rb"\r?\n")
 
 
 class Row(NamedTuple):
-    """One row: its byte range with the line end, and either a reason to quarantine it or its raw pieces."""
+    """One row: its byte range with the line end, why it is no record or its raw pieces, and what it says."""
 
     start: int
     end: int
-    reason: str = ""
-    pieces: tuple[bytes, ...] = ()
+    reason: str
+    pieces: tuple[bytes, ...]
+    readings: Sequence[Reading]
 
 
-def rows(data: Bytes, head: FileHeader | None, limit: int = MAX_RECORD) -> Iterator[Row]:
+def rows(data: Bytes, head: FileHeader | None, rules: Rules, limit: int = MAX_RECORD) -> Iterator[Row]:
     """Every row after the header, in order; of a foreign file its first physical line."""
     if head is None:
-        if len(data):
-            yield Row(0, line_end(data, 0), "unknown_format")
+        yield from [] if says_nothing(data) else islice(_lines(data, 0), 1)
         return
-    at, size, pattern = head.end, len(data), head.reader.pattern
+    at, size, known = head.end, len(data), head
     while at < size:
-        match = whole(pattern, data, at, limit)
-        if match is None:
-            row = _malformed(data, at, limit)
-        elif unreadable(match.group()):
-            row = Row(at, line_end(data, at), "bad_text")
-        else:
-            row = Row(at, match.end(), "", match.groups())
+        row = _row(data, at, known, limit)
         if row is None:
             at = line_end(data, at)
-        else:
-            yield row
-            at = row.end
+            continue
+        at = row.end
+        if row.readings and row.readings[0].reason in ("bad_timestamp", "bad_columns"):
+            other = header(data[row.start : row.end], row.end, rules)
+            if isinstance(other, FileHeader):
+                known = known if other.names == known.names else other
+                continue
+            if other is not None:
+                known, at = yield from _unread(data, row.start, known, rules)
+                continue
+        yield row
+
+
+def first(data: Bytes, head: FileHeader | None, limit: int = MAX_RECORD) -> Row | None:
+    """The first row after the header, whatever it is: a source is known by it."""
+    if head is None:
+        return None if says_nothing(data) else next(_lines(data, 0))
+    at, row = head.end, None
+    while at < len(data) and (row := _row(data, at, head, limit)) is None:
+        at = line_end(data, at)
+    return row
+
+
+def _row(data: Bytes, at: int, known: FileHeader, limit: int) -> Row | None:
+    """The row at an offset, None for an empty line."""
+    match = whole(known.reader.pattern, data, at, limit)
+    if match is None:
+        return _malformed(data, at, limit)
+    if unreadable(match.group()):
+        return _bad(at, line_end(data, at), "bad_text")
+    return Row(at, match.end(), "", match.groups(), known.reader.read(match.groups()))
+
+
+def _unread(data: Bytes, at: int, known: FileHeader, rules: Rules) -> Generator[Row, None, tuple[FileHeader, int]]:
+    """The lines from an offset up to a header that a format knows. Returns that header, and the offset behind it."""
+    for line in _lines(data, at):
+        found = header(data[line.start : line.end], line.end, rules)
+        if isinstance(found, FileHeader):
+            return found, line.end
+        if data[line.start : line.end].strip():
+            yield line
+    return known, len(data)
+
+
+def _lines(data: Bytes, at: int) -> Iterator[Row]:
+    """The physical lines from an offset, none of them read."""
+    while at < len(data):
+        yield _bad(at, at := line_end(data, at), "unknown_format")
+
+
+def _bad(start: int, end: int, reason: str) -> Row:
+    return Row(start, end, reason, (), (Reading(reason),))
 
 
 def kept(data: Bytes, start: int, end: int) -> bytes:
@@ -68,8 +114,8 @@ def _malformed(data: Bytes, at: int, limit: int) -> Row | None:
         return None
     end = line_end(data, at)
     if end - at > limit:
-        return Row(at, end, "too_long")
+        return _bad(at, end, "too_long")
     if whole(RECORD, data, at, limit):
-        return Row(at, end, "bad_columns")
+        return _bad(at, end, "bad_columns")
     cut_off = at + limit < len(data) and CUT_OFF.match(data, at, at + limit)
-    return Row(at, end, "too_long" if cut_off else "bad_quotes")
+    return _bad(at, end, "too_long" if cut_off else "bad_quotes")

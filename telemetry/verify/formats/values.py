@@ -8,13 +8,15 @@ import re
 from telemetry.verify.formats.grammar import unquoted
 
 _NUMBER = re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
-_NO_VALUE = frozenset({b"", b"nan", b"n/a"})
+_NO_VALUE = frozenset(
+    {b"", b"nan", b"n/a", b"not supported", b"unknown error", b"null", b"none", b"-", b"--"},
+)
 
 
 def number(cell: bytes) -> float | str:
     """The number in a raw value cell, or `blank` or `bad_value`."""
     bare = unquoted(cell).strip(b" \t")
     if not _NUMBER.fullmatch(bare):
-        return "blank" if bare.lower() in _NO_VALUE else "bad_value"
+        return "blank" if bare.strip(b"[]").lower() in _NO_VALUE else "bad_value"
     value = float(bare)
     return value if math.isfinite(value) else "bad_value"

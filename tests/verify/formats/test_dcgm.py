@@ -30,11 +30,10 @@ def read(**cells: str) -> Reading:
     written = io.StringIO()
     csv.writer(written).writerows([cells.keys(), cells.values()])
     data = written.getvalue().encode()
-    header = head(data, Rules.of(Settings(), NOW))
-    assert header is not None
-    (row,) = rows(data, header)
+    rules = Rules.of(Settings(), NOW)
+    (row,) = rows(data, head(data, rules), rules)
     assert not row.reason
-    (reading,) = header.reader.read(row.pieces)
+    (reading,) = row.readings
     return reading
 
 
@@ -82,7 +81,10 @@ def test_no_bytes_raise(some: bytes) -> None:
         (b"1970-01-01T24:00:00Z", None),
         (b"1970-01-01T00:00:00.Z", None),
         (b"1970-01-01T00:00:00.1234567890Z", None),
-        (b"1970-01-01T00:00:00+0100", None),
+        (b"1970-01-01T01:00:00+0100", 0),
+        (b"1970-01-01T01:00:00+01", 0),
+        (b"1970-01-01T01:00:00+1", None),
+        (b"1970-01-01T01:00:00+01:", None),
         (b"0000-01-01T00:00:00Z", None),
         ("１970-01-01T00:00:00Z".encode(), None),  # noqa: RUF001
         (b"", None),

@@ -1,0 +1,128 @@
+"""Headers that stand among the records of a source.
+
+A writer that starts again writes its header again, and a file that was joined from several has theirs. A line that is the
+header in force again is no row. Another header that a format knows changes how what follows is read. Behind a header that no
+format knows nothing is read, up to the next one that a format knows.
+
+Which line is taken for a header is part of how bytes are read: raise the versions as `telemetry.formats.base` says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from telemetry.formats import records
+from telemetry.formats.base import Format, SourceSettings
+from telemetry.formats.records import BLANKS, Malformed
+from telemetry.formats.registry import recognise
+from telemetry.formats.rows import Rows
+from telemetry.readings.rows import HEADER, REASON_CODE
+
+# The least columns of a header that no format knows: a line of less says too little.
+LEAST = 3
+LINE = re.compile(rb"[^\n]*\n|[^\n]+\Z")
+BEGINS = re.compile(rb'[ \t]*"?[ \t]*[A-Za-z_#]')
+NAME = re.compile(r"[A-Za-z_#].{0,99}")
+OF_TIME = re.compile(r"#?[ ]*(?:[a-z_. ]*(?:time|date)[a-z_. ]*|ts|epoch)(?:[ ]*[\[(].*[\])])?", re.IGNORECASE)
+# No column is named so, and a record that was torn has such a cell.
+UUID = re.compile(r"(?:GPU|MIG)-[0-9a-f-]{6,}", re.IGNORECASE)
+
+
+class Header(NamedTuple):
+    """A line that is a header: the names in it, and the format under it, None where nobody knows it."""
+
+    names: list[str]
+    format: Format | None
+
+
+class Stretch(NamedTuple):
+    """The beginning of a block that is not read: its bytes, its lines that hold something, and where a known header begins."""
+
+    size_bytes: int
+    lines: int
+    header: int | None
+
+
+class Turn(NamedTuple):
+    """A header that changes how what follows is read: where in its block it stands."""
+
+    start: int
+    end: int
+
+
+def header_in(line: bytes, settings: SourceSettings) -> Header | None:
+    """What a physical line says as a header; None if it is none."""
+    if not BEGINS.match(line) or b"\0" in line:
+        return None
+    cells, _ = records.first(line, max_record=len(line) + 1, final=True)
+    try:
+        names = [cell.decode().strip(BLANKS) for cell in cells or []]
+    except UnicodeDecodeError:
+        return None
+    known = recognise(cells or [], settings)
+    return Header(names, known) if known or _is_like_a_header(names) else None
+
+
+def unread_in(block: bytes, settings: SourceSettings) -> Stretch:
+    """What of a block that begins behind a header that no format knows is not read: all up to one that is known, with it."""
+    size, lines = 0, 0
+    for match in LINE.finditer(block):
+        size = match.end()
+        if (found := header_in(match.group(), settings)) and found.format:
+            return Stretch(size, lines, match.start())
+        lines += bool(match.group().strip())
+    return Stretch(size, lines, None)
+
+
+def settle(rows: Rows, known: Format) -> Turn | None:
+    """Take the headers out of the readings of a block, up to the first that changes how what follows is read: return that."""
+    for start, end, record in _suspects(rows):
+        header = header_in(rows.block[start:end], known.settings)
+        if header is None:
+            continue
+        same = header.names == list(known.columns)
+        _mark(rows, start, record, "header" if same or header.format else "unknown_format")
+        if not same:
+            return Turn(start, end)
+    return None
+
+
+def _suspects(rows: Rows) -> Iterator[tuple[int, int, int | None]]:
+    """The lines that may be headers, in order: start, end, and the index of the record, None for a malformed line.
+
+    No format takes the name of a column for a time, and a header of other columns may have more or fewer of them.
+    """
+    readings = np.flatnonzero(rows.reasons == REASON_CODE["bad_timestamp"])
+    indices = readings if rows.record_of is None else np.unique(rows.record_of[readings])
+    found: list[tuple[int, int, int | None]] = [(int(rows.starts[n]), int(rows.ends[n]), n) for n in indices.tolist()]
+    found += [(row.start, row.end, None) for row in rows.malformed if row.reason == "bad_columns"]
+    # By their beginnings, of which no two are alike.
+    yield from sorted(found, key=lambda suspect: suspect[0])
+
+
+def _mark(rows: Rows, start: int, record: int | None, reason: str) -> None:
+    """Enter what a line is: no row, or one of the quarantine."""
+    if record is not None:
+        places = record if rows.record_of is None else np.flatnonzero(rows.record_of == record)
+        rows.reasons[places] = REASON_CODE[reason]
+        return
+    at = next(n for n, row in enumerate(rows.malformed) if row.start == start)
+    row = rows.malformed.pop(at)
+    if REASON_CODE[reason] != HEADER:
+        rows.malformed.insert(at, Malformed(row.start, row.end, row.line, reason))
+
+
+def _is_like_a_header(names: list[str]) -> bool:
+    """Whether these cells look like names of columns, one of them that of a time."""
+    given = [name for name in names if name]
+    return (
+        len(given) >= LEAST
+        and len(given) >= len(names) - 1
+        and len(set(given)) == len(given)
+        and all(NAME.fullmatch(name) and not UUID.fullmatch(name) for name in given)
+        and any(OF_TIME.fullmatch(name) for name in given)
+    )

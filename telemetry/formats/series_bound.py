@@ -1,0 +1,42 @@
+"""How many series a source may make, and which column makes too many.
+
+A column that numbers the records, such as a data frame's index, makes a series of each. The bound keeps one such file from
+filling the database with series. It counts from when the file was opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from telemetry.readings.rows import REASON_CODE
+
+TOO_MANY = ("", REASON_CODE["too_many_series"])
+# Of fewer series nothing is said, whatever makes them.
+MANY = 1000
+
+
+@dataclass(slots=True)
+class SeriesBound:
+    """The series that a source has made, by their texts, and the column to blame where it makes nearly all of them."""
+
+    made: set[str] = field(default_factory=set)
+    column: str = ""
+
+    def judged(self, series: Sequence[tuple[str, int]], limit: int) -> list[tuple[str, int]]:
+        """Series as (text, reason), those beyond the limit with `too_many_series` for their reason."""
+        return [each if not each[0] or self._is_admitted(each[0], limit) else TOO_MANY for each in series]
+
+    def blame(self, names: Sequence[str], distinct: Sequence[int], series: int) -> None:
+        """Note the column whose distinct cells are more than half as many as the series of some records."""
+        if series > MANY and not self.column:
+            most, name = max(zip(distinct, names, strict=True), default=(0, ""))
+            self.column = name if most > series / 2 else ""
+
+    def _is_admitted(self, text: str, limit: int) -> bool:
+        if text in self.made:
+            return True
+        if len(self.made) >= limit:
+            return False
+        self.made.add(text)
+        return True
