@@ -174,7 +174,9 @@ def _begin_anew(streamer: Streamer, paths: list[Path]) -> tuple[dict[str, Path],
     for path in paths:
         try:
             is_closed = str(path) not in streamer.growing
-            source = SourceFile.open(path, max_record=streamer.settings.max_record_bytes, final=is_closed)
+            settings = streamer.settings
+            said = settings.of_source(str(path))
+            source = SourceFile.open(path, max_record=settings.max_record_bytes, final=is_closed, settings=said)
         except OSError as error:
             raise click.ClickException(f"cannot read {path}: {error.strerror}") from None
         if source is None:

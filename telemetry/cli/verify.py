@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,12 @@ def examine(settings: Settings, paths: Sequence[Path]) -> Outcome:
     rules, numbers, limit = Rules.of(settings, datetime.now(UTC)), files.SeriesNumbers(), settings.max_record_bytes
     total = sum(path.stat().st_size for path in paths)
     with click.progressbar(length=total, label="reading", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
-        tables = [files.read(path, rules, numbers, limit=limit, progress=bar.update) for path in paths]
+        tables = [
+            files.read(
+                path, replace(rules, source=settings.of_source(str(path.resolve()))), numbers, limit=limit, progress=bar.update
+            )
+            for path in paths
+        ]
     engine = make_engine(settings, application="verify")
     try:
         with queries.snapshot(engine) as connection:

@@ -13,16 +13,15 @@ files kept for this, and fails when the version was forgotten.
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from functools import lru_cache
+from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from telemetry.formats import records
 from telemetry.formats.records import Records
 from telemetry.formats.rows import Rows
+from telemetry.readings.source_settings import SourceSettings
 
 MAX_SERIES = 100_000
 # The name that stands for a format in batches of a file whose header no format knows.
@@ -47,36 +46,6 @@ class Pass:
     shift_us: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class SourceSettings:
-    """What the bytes of a source do not say, and its operator does. Each format takes from it what it needs.
-
-    `time_zone` is the IANA name of the zone of times that carry none; `host` and `gpu_index` name the GPU where the file
-    does not; `columns` are pairs (column, meaning), whose text the format defines; `labels` are pairs (name, value) that
-    each series gets.
-    """
-
-    time_zone: str = ""
-    host: str = ""
-    gpu_index: int | None = None
-    columns: tuple[tuple[str, str], ...] = ()
-    labels: tuple[tuple[str, str], ...] = ()
-
-    def interpretation(self) -> str:
-        """What is set, as text; empty where nothing is."""
-        return _interpretation(self)
-
-
-NO_SETTINGS = SourceSettings()
-
-
-# It is asked for at each batch.
-@lru_cache(maxsize=1024)
-def _interpretation(settings: SourceSettings) -> str:
-    given = {name: value for name, value in asdict(settings).items() if value not in ("", None, ())}
-    return ";source=" + json.dumps(given, sort_keys=True, separators=(",", ":")) if given else ""
-
-
 class Format(ABC):
     """A format under one header. `columns` names the fields that each record has."""
 
@@ -92,7 +61,7 @@ class Format(ABC):
         """The format under a header of these names, stripped of blanks; None if the header belongs to another format."""
 
     @classmethod
-    def miss(cls, names: list[str]) -> str:  # noqa: ARG003 - a format that says nothing is near no header
+    def miss(cls, names: list[str], settings: SourceSettings) -> str:  # noqa: ARG003 - it may be near to no header
         """What a header with these names lacks to be one of this format, for people; empty if it is not near."""
         return ""
 
@@ -120,7 +89,11 @@ class Format(ABC):
     def interpretation(self, limits: Limits) -> str:
         """How bytes are read under this header: part of a batch's id, so another reading of the same bytes is another batch."""
         bounds = f"floor={limits.floor_us};future={limits.future_us};series={limits.series}"
-        return f"{self.name}/{self.version};{bounds}{self.settings.interpretation()}"
+        return f"{self.name}/{self.version};{bounds}{self.used().interpretation()}"
+
+    def used(self) -> SourceSettings:
+        """What of the settings of the source changes what is read: the rest is no part of a batch's id."""
+        return self.settings
 
     def split(self, block: bytes, *, limit: int, max_record: int, final: bool) -> Records:
         """The records at the beginning of a block; see `records.split`, which reads the grammar of docs/RECORDS.md."""

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from telemetry.formats.base import Format, Pass, SourceSettings
+from telemetry.formats.base import Format, Pass
 from telemetry.formats.combinations import Combinations
 from telemetry.formats.dcgm_series import DEVICE, HOST, INDEX, METRIC, OF_GPU, UUID, named_series
 from telemetry.formats.frames import MAX_FRAMES, Cells, Frames
@@ -24,6 +24,7 @@ from telemetry.formats.timestamps import judge
 from telemetry.formats.values import parse_values
 from telemetry.readings.catalogue import lookup
 from telemetry.readings.rows import BLANK, REASON_CODE, Codes, Flags
+from telemetry.readings.source_settings import SourceSettings
 
 TIMESTAMP, VALUE = "timestamp", "value"
 
@@ -71,13 +72,13 @@ class Dcgm(Format):
         others = [name for name in names if name not in {TIMESTAMP, VALUE}]
 
         def meaning(cells: tuple[str, ...]) -> tuple[str, int]:
-            text, reason = named_series(dict(zip(others, cells, strict=True)))
+            text, reason = named_series(dict(zip(others, cells, strict=True)), settings.labels)
             return text, REASON_CODE[reason]
 
         return cls(names, settings, Frames(len(names), low, high), Combinations(meaning))
 
     @classmethod
-    def miss(cls, names: list[str]) -> str:
+    def miss(cls, names: list[str], settings: SourceSettings) -> str:  # noqa: ARG003 - it says all by itself
         """What a header lacks that has most of these columns, or has them in other letters."""
         required = (TIMESTAMP, METRIC, VALUE)
         lower = {name.lower(): name for name in names}
@@ -92,6 +93,10 @@ class Dcgm(Format):
         if METRIC not in names and VALUE not in names:
             return ""
         return f"its header lacks {', '.join(lacks)} of the {cls.name} format"
+
+    def used(self) -> SourceSettings:
+        """The labels."""
+        return SourceSettings(labels=self.settings.labels)
 
     @property
     def series_column(self) -> str:

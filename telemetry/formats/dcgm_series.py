@@ -6,6 +6,7 @@ Another reading of these cells is a change of meaning: raise `Dcgm.version`, as 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from telemetry.formats import labels as label_sets
 from telemetry.readings.series import SeriesKey
@@ -30,13 +31,16 @@ INDEX_TEXT = re.compile(r"\d{1,9}", re.ASCII)
 MAX_NAME_BYTES = 1024
 
 
-def named_series(cells: dict[str, str]) -> tuple[str, str]:
-    """The text of the series that a record's cells name, by column and stripped; or "" and the reason why they name none."""
+def named_series(cells: dict[str, str], more: Iterable[tuple[str, str]] = ()) -> tuple[str, str]:
+    """The text of the series that a record's cells name, by column and stripped; or "" and the reason why they name none.
+
+    `more` are labels that the operator gives each series.
+    """
     pairs = label_sets.parse(cells.get(LABELS, ""))
     labels = pairs or {}
     metric = cells[METRIC]
-    uuid = _name(cells.get(UUID)) or _name(labels.get("UUID"))
-    host = _name(cells.get(HOST)) or _name(labels.get("Hostname"))
+    uuid = named(cells.get(UUID)) or named(labels.get("UUID"))
+    host = named(cells.get(HOST)) or named(labels.get("Hostname"))
     index = cells.get(INDEX) or labels.get("gpu", "")
     number = int(index) if INDEX_TEXT.fullmatch(index) else None
     if not metric:
@@ -48,11 +52,11 @@ def named_series(cells: dict[str, str]) -> tuple[str, str]:
     if pairs is None:
         return "", "bad_labels"
     columns = {name: cell for name, cell in cells.items() if cell and name not in NO_LABELS and not ROW_NUMBER.fullmatch(name)}
-    lasting = {name: text for name, text in (labels | columns).items() if text and name not in REPEATED}
+    lasting = {name: text for name, text in (dict(more) | labels | columns).items() if text and name not in REPEATED}
     device, model = (cells.get(name) or labels.get(name, "") for name in (DEVICE, MODEL))
     return SeriesKey(metric, uuid, host, number, device, model, lasting).text(), ""
 
 
-def _name(cell: str | None) -> str:
+def named(cell: str | None) -> str:
     """What a cell names, empty for what stands for no name."""
     return cell if cell and not NO_NAME.fullmatch(cell) else ""

@@ -16,11 +16,12 @@ from typing import NamedTuple
 import numpy as np
 
 from telemetry.formats import records
-from telemetry.formats.base import Format, SourceSettings
+from telemetry.formats.base import Format
 from telemetry.formats.records import BLANKS, Malformed
 from telemetry.formats.registry import recognise
 from telemetry.formats.rows import Rows
 from telemetry.readings.rows import HEADER, REASON_CODE
+from telemetry.readings.source_settings import SourceSettings
 
 # The least columns of a header that no format knows: a line of less says too little.
 LEAST = 3
@@ -48,10 +49,11 @@ class Stretch(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """A header that changes how what follows is read: where in its block it stands."""
+    """A header that changes how what follows is read: where in its block it stands, and the line (from 0) behind it."""
 
     start: int
     end: int
+    end_line: int
 
 
 def header_in(line: bytes, settings: SourceSettings) -> Header | None:
@@ -80,26 +82,29 @@ def unread_in(block: bytes, settings: SourceSettings) -> Stretch:
 
 def settle(rows: Rows, known: Format) -> Turn | None:
     """Take the headers out of the readings of a block, up to the first that changes how what follows is read: return that."""
-    for start, end, record in _suspects(rows):
-        header = header_in(rows.block[start:end], known.settings)
+    for start, end, line, record in _suspects(rows):
+        text = rows.block[start:end]
+        header = header_in(text, known.settings)
         if header is None:
             continue
         same = header.names == list(known.columns)
         _mark(rows, start, record, "header" if same or header.format else "unknown_format")
         if not same:
-            return Turn(start, end)
+            return Turn(start, end, line + text.count(b"\n"))
     return None
 
 
-def _suspects(rows: Rows) -> Iterator[tuple[int, int, int | None]]:
-    """The lines that may be headers, in order: start, end, and the index of the record, None for a malformed line.
+def _suspects(rows: Rows) -> Iterator[tuple[int, int, int, int | None]]:
+    """The lines that may be headers, in order: start, end, line, and the index of the record, None for a malformed line.
 
     No format takes the name of a column for a time, and a header of other columns may have more or fewer of them.
     """
     readings = np.flatnonzero(rows.reasons == REASON_CODE["bad_timestamp"])
     indices = readings if rows.record_of is None else np.unique(rows.record_of[readings])
-    found: list[tuple[int, int, int | None]] = [(int(rows.starts[n]), int(rows.ends[n]), n) for n in indices.tolist()]
-    found += [(row.start, row.end, None) for row in rows.malformed if row.reason == "bad_columns"]
+    found: list[tuple[int, int, int, int | None]] = [
+        (int(rows.starts[n]), int(rows.ends[n]), int(rows.lines[n]), n) for n in indices.tolist()
+    ]
+    found += [(row.start, row.end, row.line, None) for row in rows.malformed if row.reason == "bad_columns"]
     # By their beginnings, of which no two are alike.
     yield from sorted(found, key=lambda suspect: suspect[0])
 

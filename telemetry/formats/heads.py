@@ -6,16 +6,18 @@ import re
 from dataclasses import dataclass
 
 from telemetry.formats import records
-from telemetry.formats.base import NO_SETTINGS, UNKNOWN, Format, Limits, Pass, SourceSettings
+from telemetry.formats.base import UNKNOWN, Format, Limits, Pass
 from telemetry.formats.misses import miss
 from telemetry.formats.registry import recognise
 from telemetry.readings.digests import digest, fingerprint
 from telemetry.readings.extent import Place
 from telemetry.readings.rows import BLANK, MAX_KEPT_BYTES, kept
+from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
 
-# What people and spreadsheets write above a header.
-PREAMBLE = re.compile(rb"(?:[ \t]*\r?\n|#[^\n]*\n|sep=[^\n]*\n)*", re.IGNORECASE)
-NO_HEADER_YET = re.compile(rb"[ \t\r]*|#[^\n]*|sep=[^\n]*", re.IGNORECASE)
+# What people, spreadsheets and nvidia-smi (a date and a table) write above a header.
+DATE = rb"[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9]\d [0-9:]{8} \d{4}[ \t\r]*"
+PREAMBLE = re.compile(rb"(?:(?:[ \t]*\r?|[#+|][^\n]*|[sS][eE][pP]=[^\n]*|%b)\n)*" % DATE)
+NO_HEADER_YET = re.compile(rb"[ \t\r]*|[#+|][^\n]*|[sS][eE][pP]=[^\n]*")
 # So many records of a file without a header must be readable by the header that it inherits, if there are as many.
 FITTING = 3
 ANY_TIME = Pass(Limits(-(1 << 60), 1 << 60), 0)
@@ -66,7 +68,8 @@ def identify(
 ) -> Head | None:
     """What a file's first bytes say, None if they are too few. `final` says that these are the whole file for ever.
 
-    `inherited` is the header of the file before this one, by which it is read if it has none of its own and fits.
+    `inherited` is the header of the file before this one, by which it is read if it has none of its own and fits; a header that
+    the operator gives goes before.
     """
     start = len(records.BYTE_ORDER_MARK) if head.startswith(records.BYTE_ORDER_MARK) else 0
     start += len(PREAMBLE.match(head, start)[0])  # type: ignore[index]  # it matches the empty string
@@ -77,7 +80,7 @@ def identify(
         return None
     recognised = recognise(cells, settings) if cells is not None else None
     if recognised is None:
-        found = _headless(head, inherited, max_record, settings, final=final) if inherited else None
+        found = _headless(head, inherited, max_record, settings, final=final)
         return found or _foreign(head, start, settings, final=final)
     end = at = start + length
     while head.startswith((b"\n", b"\r\n"), at):
@@ -92,18 +95,20 @@ def identify(
 
 
 def _headless(head: bytes, inherited: bytes, max_record: int, settings: SourceSettings, *, final: bool) -> Head | None:
-    """A head without a header whose first records fit the inherited one; None if they do not."""
-    cells, _ = records.first(inherited, max_record=len(inherited) + 1, final=True)
+    """A head without a header: read by the one that the operator gives, or by the inherited one if its first records fit."""
+    header = settings.header.encode() or inherited
+    cells, _ = records.first(header, max_record=len(header) + 1, final=True)
     known = recognise(cells or [], settings)
     if known is None:
         return None
     taken = known.split(head, limit=FITTING, max_record=max_record, final=final)
-    rows = known.read(taken, head[: taken.end], ANY_TIME)
-    if not taken.rows or taken.malformed or not all(reason in (0, BLANK) for reason in rows.reasons.tolist()):
+    reasons = known.read(taken, head[: taken.end], ANY_TIME).reasons.tolist()
+    fits = not taken.malformed and all(reason in (0, BLANK) for reason in reasons)
+    if not taken.rows or not (fits or settings.header):
         return None
     # Known by the same as if it were foreign, whether a header was inherited or not.
     row = kept(head[: head.find(b"\n") + 1 or len(head)])
-    return Head(known, 0, 0, len(row), digest(row), inherited, is_inherited=True)
+    return Head(known, 0, 0, len(row), digest(row), header, is_inherited=True)
 
 
 def _foreign(head: bytes, start: int, settings: SourceSettings, *, final: bool) -> Head | None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import codecs
 
 from telemetry.formats import records
-from telemetry.formats.base import SourceSettings
 from telemetry.formats.records import BLANKS
 from telemetry.formats.registry import FORMATS, recognise
+from telemetry.readings.source_settings import SourceSettings
 
 # The first bytes of packed files: RFC 1952, RFC 8878, the formats of xz and bzip2, and APPNOTE.TXT of PKWARE.
 PACKED = {
@@ -41,11 +41,11 @@ def miss(head: bytes, start: int, settings: SourceSettings) -> str:
         return "its first line is not UTF-8; save it as UTF-8"
     for separator, words in SEPARATORS.items():
         names = [cell.strip(BLANKS) for cell in text.split(separator)]
-        if recognise([name.encode() for name in names], settings) or any(each.miss(names) for each in FORMATS):
+        if recognise([name.encode() for name in names], settings) or any(each.miss(names, settings) for each in FORMATS):
             return f"its columns are separated by {words}; separate them by commas"
     cells, _ = records.first(line, max_record=len(line) + 1, final=True) if line else (None, 0)
     names = [cell.decode().strip(BLANKS) for cell in cells or []]
-    hints = [hint for each in FORMATS if (hint := each.miss(names))]
+    hints = [hint for each in FORMATS if (hint := each.miss(names, settings))]
     return min(hints, key=len) if hints else f"no format knows its first line as a header: {_shown(text)}"
 
 

@@ -6,12 +6,14 @@ written separately; a test holds the two lists together.
 
 from __future__ import annotations
 
-from telemetry.formats.base import Format, SourceSettings
+from telemetry.formats.base import Format
 from telemetry.formats.dcgm import Dcgm
+from telemetry.formats.nvidia_smi import NvidiaSmi
 from telemetry.formats.records import BLANKS
+from telemetry.readings.source_settings import SourceSettings
 
 # A header is offered to each in this order; the first that takes it reads the file.
-FORMATS: tuple[type[Format], ...] = (Dcgm,)
+FORMATS: tuple[type[Format], ...] = (Dcgm, NvidiaSmi)
 
 
 def recognise(cells: list[bytes], settings: SourceSettings) -> Format | None:

@@ -6,7 +6,7 @@ quarantine. Who changes what a batch holds of the same bytes raises versions: se
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -37,6 +37,23 @@ class Rows:
     lines: Codes
     malformed: list[Malformed] = field(default_factory=list)
     record_of: Codes | None = None
+
+    def before(self, end: int) -> Rows:
+        """What of it begins before an offset of the block."""
+        count = int(np.searchsorted(self.starts, end))
+        picked = self._picked(slice(0, count))
+        return replace(
+            self,
+            codes=self.codes[picked],
+            reasons=self.reasons[picked],
+            ts_us=self.ts_us[picked],
+            values=self.values[picked],
+            starts=self.starts[:count],
+            ends=self.ends[:count],
+            lines=self.lines[:count],
+            malformed=[row for row in self.malformed if row.start < end],
+            record_of=None if self.record_of is None else self.record_of[picked],
+        )
 
     def readings(self, offset: int, line: int, records: slice = slice(None)) -> Readings:
         """What a batch of some of the records holds; `offset` and `line` (from 1) are where the block begins in its source.

@@ -51,8 +51,14 @@ def judge(texts: Sequence[str], how: Pass) -> tuple[Flags, Codes]:
     """What is wrong with each of some times (a code of REASONS, 0 for nothing), and its microseconds, shifted as `how` says."""
     parsed = [parse_us(text) for text in texts]
     instants = np.array([0 if us is None else us + how.shift_us for us in parsed], np.int64)
-    flags = np.zeros(len(parsed), np.uint8)
-    flags[instants > how.now_us + how.limits.future_us] = REASON_CODE["too_new"]
-    flags[instants < how.limits.floor_us] = REASON_CODE["too_old"]
+    flags = believed(instants, how)
     flags[np.array([us is None for us in parsed], np.bool_)] = REASON_CODE["bad_timestamp"]
     return flags, instants
+
+
+def believed(instants: Codes, how: Pass) -> Flags:
+    """Which of some instants lie outside of the times that are believed: a code of REASONS, 0 for those inside."""
+    flags = np.zeros(len(instants), np.uint8)
+    flags[instants > how.now_us + how.limits.future_us] = REASON_CODE["too_new"]
+    flags[instants < how.limits.floor_us] = REASON_CODE["too_old"]
+    return flags

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 REASONS = (
-    *("", "bad_timestamp", "too_old", "too_new", "no_metric", "no_gpu", "long_name", "bad_labels"),
+    *("", "bad_timestamp", "ambiguous_time", "too_old", "too_new", "no_metric", "no_gpu", "long_name", "bad_labels"),
     *("too_many_series", "blank", "bad_value", "header", "unknown_format"),
 )
 REASON_CODE = {reason: code for code, reason in enumerate(REASONS)}

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from telemetry.readings import names
-from telemetry.settings import load, parsers
+from telemetry.readings.source_settings import SourceSettings
+from telemetry.settings import load, parsers, sources_file
 from telemetry.settings.parsers import Parser, choice, flag, number
 
 Role = Literal["central", "edge"]
@@ -122,6 +123,11 @@ class Settings:
 
     edge: str = EDGE(this_edge, parsers.edge, "name of this streaming site, `cluster/node`; default `local/<host name>`")
     sources: tuple[str, ...] = EDGE((), parsers.words, "glob patterns of the CSV files to stream, separated by commas")
+    source_settings: sources_file.Rules = EDGE(
+        (),
+        sources_file.parse,
+        "TOML file that says of sources what their bytes do not, such as their time zone; docs/CSV_FORMATS.md",
+    )
     sources_final: bool = EDGE(
         False, flag, "sources are whole when they appear, and nothing is appended: a last line needs no line end"
     )
@@ -235,6 +241,10 @@ class Settings:
     def load(cls, environ: Mapping[str, str] | None = None) -> Settings:
         """The settings that an environment names, this process's unless given. Raises SettingsError for an unusable value."""
         return load.load(cls, os.environ if environ is None else environ)
+
+    def of_source(self, path: str) -> SourceSettings:
+        """What the operator says of the file at a path."""
+        return sources_file.source_settings(self.source_settings, path)
 
     @property
     def cluster_name(self) -> str:

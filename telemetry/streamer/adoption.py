@@ -48,7 +48,8 @@ class Adoption:
 
         Raises OSError.
         """
-        source = SourceFile.open(Path(path), max_record=self.settings.max_record_bytes, final=final)
+        said = self.settings.of_source(path)
+        source = SourceFile.open(Path(path), max_record=self.settings.max_record_bytes, final=final, settings=said)
         if source is None or source.head.format or not self.settings.inherit_headers:
             return source
         # A renamed one goes on by what it was read by.
@@ -57,7 +58,8 @@ class Adoption:
         if not inherited:
             return source
         source.close()
-        return SourceFile.open(Path(path), max_record=self.settings.max_record_bytes, final=final, inherited=inherited)
+        longest = self.settings.max_record_bytes
+        return SourceFile.open(Path(path), max_record=longest, final=final, settings=said, inherited=inherited)
 
     def stream(self, source: SourceFile, publish: Publish, phase: Phase = READING) -> Stream:
         """A stream of a file, not claimed yet."""

@@ -130,7 +130,7 @@ class Cutter:
         known = source.section(header).format
         if known is None:
             return self._unread(place, stop) if header else self._foreign(start)
-        size = max(MIN_BLOCK_BYTES, min(limit * TYPICAL_ROW_BYTES, MAX_BLOCK_BYTES))
+        size = max(MIN_BLOCK_BYTES, min(_records(known, limit) * TYPICAL_ROW_BYTES, MAX_BLOCK_BYTES))
         while True:
             # No batch is larger than that, but for a single line that is too long.
             block = source.read(start, size if stop is None else min(stop - start, MAX_BLOCK_BYTES + max_record))
@@ -151,11 +151,11 @@ class Cutter:
         content = block[: taken.end]
         rows = known.read(taken, content, self.reader.reading(now_us))
         turn = settle(rows, known)
-        if turn and turn.end < taken.end:
-            return self._closely(place, limit, now_us, start + turn.end)
-        end_header = start + turn.start if turn else header
-        extent = Extent(start, start + taken.end, line, line + taken.end_line, header, end_header)
-        return self._named(content, extent, rows.readings(start, line))
+        end, end_line, end_header = taken.end, taken.end_line, header
+        if turn:
+            rows, end, end_line, end_header = rows.before(turn.end), turn.end, turn.end_line, start + turn.start
+        extent = Extent(start, start + end, line, line + end_line, header, end_header)
+        return self._named(content[:end], extent, rows.readings(start, line))
 
     def _by_lines(self, place: Place, limit: int, size: int, now_us: int) -> Iterator[CutBatch]:
         """The batches in one block, as far as it can be read line by line."""

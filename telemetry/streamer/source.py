@@ -12,11 +12,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from telemetry.formats.base import NO_SETTINGS, Format, SourceSettings
+from telemetry.formats.base import Format
 from telemetry.formats.headers import header_in
 from telemetry.formats.heads import Head, identify, needed_bytes
 from telemetry.progress.state import Inode, Prefix
 from telemetry.readings.digests import digest
+from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
 
 SCAN_BYTES = 1 << 20
 PREFIX_BYTES = 4096

@@ -20,14 +20,14 @@ import numpy.typing as npt
 from telemetry.verify.formats.base import Reading, Rules, SeriesKey
 from telemetry.verify.formats.grammar import MAX_RECORD, Bytes
 from telemetry.verify.formats.heads import FileHeader, beginning, head
-from telemetry.verify.formats.records import MAX_KEPT, Row, first, kept, rows
+from telemetry.verify.formats.records import MAX_KEPT, Row, first, kept, line_end, rows
 
 Longs = npt.NDArray[np.int64]
 
 # A reason is kept as its place in this list: a value, a blank, or why a row belongs in quarantine.
 REASONS = (
     *("", "blank", "unknown_format", "too_long", "bad_quotes", "bad_columns", "bad_text", "bad_timestamp"),
-    *("too_old", "too_new", "no_metric", "no_gpu", "long_name", "bad_labels", "bad_value"),
+    *("ambiguous_time", "too_old", "too_new", "no_metric", "no_gpu", "long_name", "bad_labels", "bad_value"),
 )
 VALUE, BLANK = 0, 1
 
@@ -118,9 +118,9 @@ def counted(readings: Sequence[Reading]) -> list[Reading]:
 
 
 def fingerprint(data: Bytes, known: FileHeader | None, begins: Row) -> str:
-    """What the ledger and the quarantine know a file by: a digest of its header and first row."""
+    """What the ledger and the quarantine know a file by: a digest of its header and first row, or of its first line."""
     start = beginning(data)
-    if known is None:
-        return hashlib.sha256(kept(data, start, begins.end)).hexdigest()[:32]
+    if known is None or known.end == start:
+        return hashlib.sha256(kept(data, start, line_end(data, start))).hexdigest()[:32]
     end = min(begins.end, begins.start + MAX_KEPT) if begins.reason else begins.end
     return hashlib.sha256(data[start : known.end] + data[begins.start : end]).hexdigest()[:32]

@@ -144,6 +144,44 @@ def test_a_last_line_without_its_end_is_left_while_the_file_may_grow(
     assert told(file=begun, TELEMETRY_CLOSE_AFTER_S="0") == (0, 1, [])
 
 
+SMI = """timestamp, index, name, utilization.gpu [%], power.draw [W], clocks_event_reasons.active
+2026/11/05 10:00:00.123, 0, NVIDIA H200, 92 %, 301.22 W, 0x0000000000000024
+2026/11/05 10:00:00.124, 1, NVIDIA H200, 0 %, [N/A], 0x0000000000000001
+"""
+
+
+def test_a_log_of_nvidia_smi_is_read_once_its_zone_and_host_are_known(
+    start_collector: Callable[[], object], telemetry: Run, engine: Engine, tmp_path: Path
+) -> None:
+    start_collector()
+    log, said = tmp_path / "node-7.csv", tmp_path / "sources.toml"
+    log.write_text(SMI)
+    done = telemetry("ingest", "--timeout", "60", log)
+    assert done.returncode == 1
+    assert "it is of nvidia-smi, and its times carry no zone: time_zone, it does not name its host: host" in done.stdout
+    said.write_text(f"[[source]]\npath = '{tmp_path}/*.csv'\ntime_zone = 'Asia/Tokyo'\nhost_from_path = '([^/]+).csv'\n")
+    done = telemetry("ingest", "--timeout", "60", log, TELEMETRY_SOURCE_SETTINGS=str(said))
+    assert (done.returncode, done.stdout.partition(": ")[2]) == (0, "5 new, 0 known, 1 blank, 0 in quarantine\n")
+    assert telemetry("verify", log, TELEMETRY_SOURCE_SETTINGS=str(said)).returncode == 0
+    assert telemetry("verify", log).returncode == 1
+    with engine.begin() as connection:
+        rows = connection.execute(
+            text(
+                "SELECT gpus.identity, gpus.model, metrics.name, samples.ts, samples.value FROM samples "
+                "JOIN series ON series.id = series_id JOIN gpus ON gpus.id = gpu_id JOIN metrics ON metrics.id = metric_id "
+                "ORDER BY identity, name"
+            )
+        ).all()
+    assert [(row.identity, row.model, row.name, row.value) for row in rows] == [
+        ("node-7:0", "NVIDIA H200", "DCGM_FI_DEV_CLOCKS_EVENT_REASONS", 36.0),
+        ("node-7:0", "NVIDIA H200", "DCGM_FI_DEV_GPU_UTIL", 92.0),
+        ("node-7:0", "NVIDIA H200", "DCGM_FI_DEV_POWER_USAGE", 301.22),
+        ("node-7:1", "NVIDIA H200", "DCGM_FI_DEV_CLOCKS_EVENT_REASONS", 1.0),
+        ("node-7:1", "NVIDIA H200", "DCGM_FI_DEV_GPU_UTIL", 0.0),
+    ]
+    assert rows[0].ts.isoformat().startswith("2026-11-05T01:00:00.123")
+
+
 def test_where_the_database_cannot_be_asked_only_acknowledgements_tell(
     start_collector: Callable[[], object], telemetry: Run, file: Path
 ) -> None:

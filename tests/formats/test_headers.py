@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from telemetry.formats.base import NO_SETTINGS, Limits
+from telemetry.formats.base import Limits
 from telemetry.formats.headers import header_in, unread_in
 from telemetry.progress.window import Window
 from telemetry.readings.series import SeriesKey
+from telemetry.readings.source_settings import NO_SETTINGS
 from telemetry.streamer.batching import CutBatch, Cutter, Reader
 from telemetry.streamer.source import SourceFile
 

@@ -17,6 +17,7 @@ from telemetry.streamer.source import SourceFile
 HEADER = b"timestamp,metric_name,gpu_id,uuid,Hostname,value\n"
 ROW = b"2026-11-05T00:00:00Z,M,3,GPU-c1,node-c,400\n"
 LIMIT = 1 << 16
+TABLE = b"Thu Nov  5 10:00:00 2026       \n+-----+\n| NVIDIA-SMI 580 |\n|=====|\n+-----+\n\n"
 
 
 def known(data: bytes, inherited: bytes = b"", *, final: bool = True) -> Head:
@@ -26,7 +27,9 @@ def known(data: bytes, inherited: bytes = b"", *, final: bool = True) -> Head:
     return head
 
 
-@pytest.mark.parametrize("above", [b"\n", b" \t\r\n\n", b"# made by a script\n", b"sep=,\r\n", b"\xef\xbb\xbf#\n\n#a,b\n"])
+@pytest.mark.parametrize(
+    "above", [b"\n", b" \t\r\n\n", b"# made by a script\n", b"sep=,\r\n", b"\xef\xbb\xbf#\n\n#a,b\n", TABLE]
+)
 def test_blank_lines_and_comments_may_stand_above_a_header(above: bytes) -> None:
     head = known(above + HEADER + ROW)
     assert head.format_name == "dcgm"

@@ -15,6 +15,7 @@ import pytest
 from telemetry.formats.base import Limits
 from telemetry.formats.registry import FORMATS
 from telemetry.readings.rows import Readings
+from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
 from telemetry.streamer.batching import Cutter, Reader
 from telemetry.streamer.source import SourceFile
 
@@ -24,6 +25,8 @@ DIGESTS: dict[str, str] = json.loads((KEPT / "readings.json").read_text())
 # Of the times of the files: 2000-01-01, and 2025-07-18T20:43Z with the hour after it.
 READER = Reader(1 << 16, Limits(946_684_800_000_000, 3_600_000_000))
 NOW_US = 1_752_871_380_000_000
+# What the files do not say.
+SAID = {"nvidia-smi": SourceSettings(time_zone="UTC", host="node")}
 
 
 def digest_of(path: Path, limit: int) -> tuple[str, str]:
@@ -42,7 +45,8 @@ def digest_of(path: Path, limit: int) -> tuple[str, str]:
 
 def opened(path: Path) -> SourceFile:
     """A file that is complete."""
-    source = SourceFile.open(path, max_record=READER.max_record, final=True)
+    said = SAID.get(path.stem, NO_SETTINGS)
+    source = SourceFile.open(path, max_record=READER.max_record, final=True, settings=said)
     assert source is not None
     return source
 

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from telemetry.formats import registry
-from telemetry.formats.base import NO_SETTINGS, UNKNOWN, Limits, SourceSettings
+from telemetry.formats.base import UNKNOWN, Limits
 from telemetry.formats.dcgm import Dcgm
 from telemetry.formats.heads import identify
+from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
 from telemetry.settings import Settings
 from telemetry.streamer.batching import Cutter, Reader
 from telemetry.streamer.source import SourceFile
@@ -47,7 +48,8 @@ def test_a_batch_is_named_by_its_format_and_by_what_the_settings_say_of_its_sour
     assert told is not None
     # An edge that is upgraded in the middle of a file must find its batches, unless the version was raised.
     assert bare.interpretation(LIMITS) == "dcgm/3;floor=1;future=2;series=100000"
-    more = ';source={"labels":[["site","a"]],"time_zone":"Europe/Berlin"}'
+    # What the format does not ask for is no part of it.
+    more = ';source={"labels":[["site","a"]]}'
     assert told.interpretation(LIMITS) == bare.interpretation(LIMITS) + more
     path = tmp_path / "a.csv"
     for text, says in ((HEADER + b"1\n", "dcgm/3;floor=1;future=2;series=100000;record=1000"), (b"a,b\n1\n", "unknown")):

@@ -11,13 +11,14 @@ from typing import ClassVar, Self
 import numpy as np
 import pyarrow.compute as pc
 
-from telemetry.formats.base import Format, Pass, SourceSettings
+from telemetry.formats.base import Format, Pass
 from telemetry.formats.records import BLANKS, Records
 from telemetry.formats.rows import Rows
 from telemetry.formats.timestamps import judge
 from telemetry.formats.values import parse_values
 from telemetry.readings.rows import BLANK, REASON_CODE
 from telemetry.readings.series import SeriesKey
+from telemetry.readings.source_settings import SourceSettings
 
 
 @dataclass(slots=True)

@@ -59,7 +59,7 @@ def write(pieces: Iterable[bytes], name: str, settings: Settings) -> Spooled:
             os.fsync(file.fileno())
             # The file is on disk now. So of uploads that come together the last one sees all the others here.
             _room_bytes(directory, settings)
-        head = _head(waiting, size, settings.max_record_bytes)
+        head = _head(waiting, size, settings)
         return Spooled(waiting, path(name, settings), head.fingerprint, head.end, size)
     except BaseException as error:
         waiting.unlink(missing_ok=True)
@@ -107,11 +107,12 @@ def _copy(pieces: Iterable[bytes], file: IO[bytes], settings: Settings) -> int:
     return size + (file.write(b"\n") if last != b"\n" else 0)
 
 
-def _head(path: Path, size: int, max_record: int) -> Head:
+def _head(path: Path, size: int, settings: Settings) -> Head:
     """The head of a file. Raises ProblemError for a file that the streamer would wait for, or leave as foreign."""
-    head_bytes = needed_bytes(max_record)
+    head_bytes, said = needed_bytes(settings.max_record_bytes), settings.of_source(str(path))
     with path.open("rb") as file:
-        head = identify(file.read(head_bytes), max_record=max_record, final=size <= head_bytes)
+        data = file.read(head_bytes)
+    head = identify(data, max_record=settings.max_record_bytes, final=size <= head_bytes, settings=said)
     if head is None:
         raise ProblemError("unreadable_upload", "this file has no row; send a header and at least one row")
     if head.format is None:

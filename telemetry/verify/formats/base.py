@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, NamedTuple, Self, TypeVar
 
+from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
 from telemetry.settings import Settings
 
 # Raw cells remembered at most; a file whose labels never repeat must not fill the memory.
@@ -42,11 +43,13 @@ class Reading(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the settings say of the rows to accept, in microseconds since 1970."""
+    """What the settings say of the rows to accept, in microseconds since 1970, and of the file they stand in."""
 
     floor: int
     ceiling: int
     volatile: frozenset[str]
+    # What the operator says of the file that is read.
+    source: SourceSettings = NO_SETTINGS
 
     @classmethod
     def of(cls, settings: Settings, now: datetime) -> Rules:

@@ -113,7 +113,7 @@ class DcgmReader(FormatReader):
             return "bad_labels"
         named = {name: cell for name, cell in given.items() if not _ROW_NUMBERS.fullmatch(name)}
         columns = {name: cell for name, cell in named.items() if name in _PLACES or name not in _KNOWN}
-        merged = pairs | {name: cell for name, cell in columns.items() if cell}
+        merged = dict(self._rules.source.labels) | pairs | {name: cell for name, cell in columns.items() if cell}
         left_out = _REPEATED | self._rules.volatile
         lasting = {name: value for name, value in merged.items() if value and name not in left_out}
         return SeriesKey(gpu, metric, labels.digest(lasting)), lookup(metric).kind == "counter"
@@ -129,10 +129,11 @@ def _gpu(given: dict[str, str], pairs: dict[str, str]) -> str | None:
 
 def _named(given: dict[str, str], pairs: dict[str, str], column: str, label: str) -> str:
     """The first of column and label that is a name and no placeholder."""
-    return next((name for name in (given.get(column, ""), pairs.get(label, "")) if name and not _is_placeholder(name)), "")
+    return next((name for name in (given.get(column, ""), pairs.get(label, "")) if name and not is_placeholder(name)), "")
 
 
-def _is_placeholder(name: str) -> bool:
+def is_placeholder(name: str) -> bool:
+    """Whether a cell says that a name is not known."""
     lower = name.lower()
     bare = lower.removeprefix("[").removesuffix("]")
     is_zero = not lower.strip("0-") and (lower[0] == "0" or not lower.strip("-"))

@@ -9,8 +9,9 @@ from telemetry.verify.formats.base import FormatReader, Rules
 from telemetry.verify.formats.grammar import BOM, MAX_RECORD, RECORD, Bytes, cells, text, unreadable, whole
 from telemetry.verify.formats.registry import reader_of
 
-_ABOVE = re.compile(rb"[ \t]*\r?\n|#[^\n]*\n|[sS][eE][pP]=[^\n]*\n")
-_ONLY_ABOVE = re.compile(rb"\0*|[ \t\r]*|#[^\n]*|[sS][eE][pP]=[^\n]*")
+_DATE = rb"[A-Z][a-z][a-z] [A-Z][a-z][a-z] [ 0-9][0-9] [0-9:]{8} [0-9]{4}[ \t\r]*"
+_ABOVE = re.compile(rb"(?:[ \t]*\r?|[#+|][^\n]*|[sS][eE][pP]=[^\n]*|%b)\n" % _DATE)
+_ONLY_ABOVE = re.compile(rb"\0*|[ \t\r]*|[#+|][^\n]*|[sS][eE][pP]=[^\n]*")
 _FIRST = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_#")
 _TIME = re.compile(r"#? *([a-z_. ]*(time|date)[a-z_. ]*|ts|epoch)( *[\[(].*[\])])?", re.IGNORECASE)
 _UUID = re.compile(r"(gpu|mig)-[0-9a-f-]{6,}", re.IGNORECASE)
@@ -35,9 +36,10 @@ def beginning(data: Bytes) -> int:
 def head(data: Bytes, rules: Rules, limit: int = MAX_RECORD) -> FileHeader | None:
     """The header of a file, None if the file is foreign."""
     match = whole(RECORD, data, _below_comments(data), limit)
-    if match is None or unreadable(match.group()):
-        return None
-    return _known(match.group(), match.end(), rules)
+    if match is not None and not unreadable(match.group()) and (known := _known(match.group(), match.end(), rules)):
+        return known
+    given = rules.source.header.encode()
+    return _known(given, beginning(data), rules) if given else None
 
 
 def says_nothing(data: Bytes) -> bool:

@@ -1,0 +1,67 @@
+"""Times as tools write them by the clock on the wall: `2026/11/05 10:00:00.123`, and the zone that the operator names.
+
+A time that comes twice, as at the end of summer time, says nothing sure and is not guessed; nor is one that never was. A time
+with a zone of its own is read by that. Another reading of a time is a change of meaning: raise the versions as
+`telemetry.formats.base` says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from telemetry.formats.base import Pass
+from telemetry.formats.records import BLANKS
+from telemetry.formats.timestamps import MICROSECOND, believed, parse_us
+from telemetry.readings.rows import REASON_CODE, Codes, Flags
+
+LOCAL = re.compile(r"(\d{4}[/-]\d\d[/-]\d\d[T ]\d\d:\d\d):([0-5]\d)(?:\.(\d{1,9}))?", re.ASCII)
+MINUTE = re.compile(r"(\d{4})[/-](\d\d)[/-](\d\d)[T ](\d\d):(\d\d)", re.ASCII)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+AMBIGUOUS = REASON_CODE["ambiguous_time"]
+BAD = REASON_CODE["bad_timestamp"]
+
+
+def local_us(text: str, zone: str) -> tuple[int, int]:
+    """Microseconds since 1970 of a time, and 0; or 0 and the code of the reason why it is none."""
+    match = LOCAL.fullmatch(text.strip(BLANKS))
+    if match is None:
+        known = parse_us(text)
+        return (0, BAD) if known is None else (known, 0)
+    minute, second, fraction = match.groups()
+    since_us, reason = _minute_us(minute, zone)
+    if reason:
+        return 0, reason
+    return since_us + int(second) * 1_000_000 + int((fraction or "0").ljust(6, "0")[:6]), 0
+
+
+# Of the times in a log there are many in each minute, and no zone moves its clock within one.
+@lru_cache(maxsize=16_384)
+def _minute_us(text: str, zone: str) -> tuple[int, int]:
+    match = MINUTE.fullmatch(text)
+    assert match is not None, "a time has such a minute"  # noqa: S101
+    try:
+        first = datetime(*map(int, match.groups()), tzinfo=ZoneInfo(zone))  # type: ignore[misc,arg-type]
+        moments = {(first.replace(fold=fold).astimezone(UTC) - EPOCH) // MICROSECOND for fold in (0, 1)}
+    except (ValueError, OverflowError):
+        return 0, BAD
+    if len(moments) == 1:
+        return moments.pop(), 0
+    # In the gap at the beginning of summer time no fold comes back as what was written.
+    was = first.astimezone(UTC).astimezone(first.tzinfo).replace(tzinfo=None) == first.replace(tzinfo=None)
+    return 0, AMBIGUOUS if was else BAD
+
+
+def judge_local(texts: Sequence[str], zone: str, how: Pass) -> tuple[Flags, Codes]:
+    """As `timestamps.judge`, of times by the clock of a zone."""
+    read = [local_us(text, zone) for text in texts]
+    reasons = np.array([reason for _, reason in read], np.uint8)
+    instants = np.array([us + how.shift_us if not reason else 0 for us, reason in read], np.int64)
+    flags = believed(instants, how)
+    flags[reasons > 0] = reasons[reasons > 0]
+    return flags, instants

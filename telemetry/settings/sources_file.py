@@ -1,0 +1,106 @@
+"""The file that says of sources what their bytes do not: TOML, a table `[[source]]` for each pattern of paths.
+
+    [[source]]
+    path = "/var/log/gpu/*.csv"
+    time_zone = "Europe/Berlin"
+    host = "node-7"
+
+The first table whose `path` matches a file is its; `*` in it stands for any characters, slashes too. Which keys there are is
+said by `Rule`, and what they do by `telemetry.readings.source_settings`. `host_from_path` is a regular expression whose one
+group, found in the path, is the host.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What one table says of the files whose path matches."""
+
+    path: str
+    time_zone: str = ""
+    host: str = ""
+    host_from_path: str = ""
+    gpu_index: int | None = None
+    header: str = ""
+    labels: tuple[tuple[str, str], ...] = ()
+
+    def of(self, path: str) -> SourceSettings:
+        """The settings of a file that matches."""
+        found = re.search(self.host_from_path, path) if self.host_from_path else None
+        host = found[1] if found else self.host
+        return SourceSettings(self.time_zone, host, self.gpu_index, self.header, self.labels)
+
+
+Rules = tuple[Rule, ...]
+
+
+@lru_cache(maxsize=100_000)
+def source_settings(rules: Rules, path: str) -> SourceSettings:
+    """What is said of the file at a path, by the first rule that matches it."""
+    return next((rule.of(path) for rule in rules if fnmatchcase(path, rule.path)), NO_SETTINGS)
+
+
+def parse(raw: str) -> Rules:
+    """The rules in the file at a path, none for an empty text. Raises ValueError."""
+    if not raw.strip():
+        return ()
+    path = Path(raw.strip()).expanduser()
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ValueError(f"{path} is not TOML: {error}") from None
+    tables = document.pop("source", [])
+    if document or not isinstance(tables, list):
+        raise ValueError(f"{path} may have tables [[source]] alone, not {', '.join(document) or 'one named source'}")
+    return tuple(_rule(table, f"{path}: source {number}") for number, table in enumerate(tables, 1))
+
+
+def _rule(table: Mapping[str, Any], where: str) -> Rule:
+    known = [field.name for field in fields(Rule)]
+    if unknown := [name for name in table if name not in known]:
+        raise ValueError(f"{where} has an unknown key {unknown[0]!r}; the keys are {', '.join(known)}")
+    texts = {name: value for name, value in table.items() if name not in ("gpu_index", "labels")}
+    if wrong := [name for name, value in texts.items() if not isinstance(value, str) or not value]:
+        raise ValueError(f"{where}: {wrong[0]} must be a text that is not empty")
+    if "path" not in table:
+        raise ValueError(f"{where} has no path, the pattern of the files it is about")
+    index = table.get("gpu_index")
+    if index is not None and (not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < 10**9):
+        raise ValueError(f"{where}: gpu_index must be a whole number from 0 on")
+    labels = table.get("labels", {})
+    if not isinstance(labels, dict) or not all(isinstance(value, str) and value for value in labels.values()):
+        raise ValueError(f"{where}: labels must be a table of texts")
+    _check_zone(texts.get("time_zone", "UTC"), where)
+    _check_pattern(texts.get("host_from_path", "()"), where)
+    return Rule(**texts, gpu_index=index, labels=tuple(sorted(labels.items())))
+
+
+def _check_zone(name: str, where: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{where}: time_zone {name!r} is no zone of the IANA database, such as Europe/Berlin or UTC") from None
+
+
+def _check_pattern(pattern: str, where: str) -> None:
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        raise ValueError(f"{where}: host_from_path is no regular expression: {error}") from None
+    if groups != 1:
+        raise ValueError(f"{where}: host_from_path must have one group (…), the host")

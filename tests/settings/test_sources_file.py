@@ -1,0 +1,74 @@
+"""The file that says of sources what their bytes do not: each mistake in it stops the process with the place and the mend."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
+from telemetry.settings import Settings, SettingsError
+
+GOOD = """
+[[source]]
+path = "/logs/*/gpu.csv"
+time_zone = "Europe/Berlin"
+host_from_path = '/logs/([^/]+)/'
+labels = { rack = "r1", site = "a" }
+
+[[source]]
+path = "*.csv"
+time_zone = "UTC"
+host = "node"
+gpu_index = 0
+header = "timestamp, utilization.gpu"
+"""
+
+
+def load(path: Path, text: str) -> Settings:
+    """The settings with a file of this text."""
+    path.write_text(text)
+    return Settings.load({"TELEMETRY_SOURCE_SETTINGS": str(path)})
+
+
+def test_the_first_pattern_that_matches_says_it(tmp_path: Path) -> None:
+    settings = load(tmp_path / "sources.toml", GOOD)
+    assert settings.of_source("/logs/node-7/gpu.csv") == SourceSettings(
+        "Europe/Berlin", "node-7", None, "", (("rack", "r1"), ("site", "a"))
+    )
+    assert settings.of_source("/logs/a/b/c.csv") == SourceSettings("UTC", "node", 0, "timestamp, utilization.gpu")
+    assert settings.of_source("/logs/a.txt") == NO_SETTINGS
+    assert Settings().of_source("/logs/a.csv") == NO_SETTINGS
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[[source]]", "source 1 has no path, the pattern of the files it is about"),
+        ("[[source]]\npath = ''", "source 1: path must be a text that is not empty"),
+        (
+            "[[source]]\npath = '*'\n[[source]]\npath = '*'\nzone = 'UTC'",
+            "source 2 has an unknown key 'zone'; the keys are path, ",
+        ),
+        ("[[source]]\npath = '*'\ntime_zone = 'CET/Berlin'", "time_zone 'CET/Berlin' is no zone of the IANA database"),
+        ("[[source]]\npath = '*'\ntime_zone = '../etc/passwd'", "is no zone of the IANA database"),
+        ("[[source]]\npath = '*'\ngpu_index = -1", "gpu_index must be a whole number from 0 on"),
+        ("[[source]]\npath = '*'\ngpu_index = true", "gpu_index must be a whole number from 0 on"),
+        ("[[source]]\npath = '*'\nhost_from_path = '('", "host_from_path is no regular expression"),
+        ("[[source]]\npath = '*'\nhost_from_path = 'a'", "host_from_path must have one group"),
+        ("[[source]]\npath = '*'\nlabels = ['a']", "labels must be a table of texts"),
+        ("[source]\npath = '*'", "may have tables [[source]] alone"),
+        ("[[sources]]\npath = '*'", "may have tables [[source]] alone, not sources"),
+        ("[[source", "is not TOML"),
+    ],
+)
+def test_a_mistake_is_named(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load(tmp_path / "sources.toml", text)
+    assert "TELEMETRY_SOURCE_SETTINGS" in str(raised.value)
+    assert says in str(raised.value)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"none\.toml cannot be read: No such file"):
+        Settings.load({"TELEMETRY_SOURCE_SETTINGS": str(tmp_path / "none.toml")})
