@@ -3,5 +3,6 @@
 `rows` is what a batch holds, `series` what a series is called, `catalogue` the metrics we know. `digests` derives the names of
 sources and batches from bytes, `extent` is a stretch of a source. `wire` is the message between edge and centre, `payload` the
 part of it that holds the readings. `names` are those of tasks, queues and edges, `aggregates` those of aggregates, `arrays`
-those of the types of arrays. `source_settings` is what an operator says of a file, `nvidia_smi` what its fields are called here.
+those of the types of arrays. `source_settings` is what an operator says of a file, `nvidia_smi` what the fields of that tool
+are called here.
 """
