@@ -112,7 +112,7 @@ def make_app(settings: Settings) -> Celery:
     )
     if not edge:
         app.steps["worker"].add("telemetry.monitoring.port.summary:Summary")
-    app.steps["consumer"].add("telemetry.monitoring.port.worker:Pulse")
+    app.steps["consumer"].update(["telemetry.monitoring.port.worker:Pulse", "telemetry.monitoring.port.eviction:Eviction"])
     if not edge:
         flower_page.install(app, [settings.ingest_queue])
     garbage.install()

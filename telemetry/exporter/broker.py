@@ -135,6 +135,9 @@ def _memory(client: redis.Redis) -> Iterator[Metric]:
     yield single(
         "telemetry_broker_memory_limit_bytes", "Memory the broker may use: its maxmemory, else that of its machine.", limit
     )
+    if policy := memory.get("maxmemory_policy"):
+        text = "1 if the broker drops keys when its memory is full, 0 if it refuses what is new."
+        yield single("telemetry_broker_may_evict", text, float(policy != broker.KEEPS_ALL))
 
 
 def _sources(every: Sequence[Source]) -> Iterator[Metric]:
