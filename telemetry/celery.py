@@ -21,7 +21,7 @@ from kombu.transport import TRANSPORT_ALIASES
 
 from telemetry import algebra, descriptors, garbage
 from telemetry.broker import CONNECT_TIMEOUT_S, SOCKET_TIMEOUT_S, tls_options
-from telemetry.monitoring import flower_page, logs, traces
+from telemetry.monitoring import flower_page, logs, outages, traces
 from telemetry.progress.keys import Keys
 from telemetry.readings.names import PERSIST, TICK
 from telemetry.settings import Settings, SettingsError, tell_misspelt
@@ -117,6 +117,7 @@ def make_app(settings: Settings) -> Celery:
         flower_page.install(app, [settings.ingest_queue])
     garbage.install()
     logs.install(settings)
+    outages.install()
     try:
         traces.install(settings)
     except traces.MissingError as error:
