@@ -4,8 +4,8 @@ Each subcommand is a module of its own name, imported when it is called, as an e
 `ingest`, `verify`, `status`, `apikey`, `deadletter`, `forget`, `rewind`, `exporter`, `systemd` and `db`. `session` gives them
 settings and the broker, `database` the database. `data_dir` is an option of all. `files` are what `ingest` and `verify` are
 given. `ingested` tells what `ingest` has done, by the ledger if `centre` reaches it.
-`overview`, `parts`, `status_document`, `status_lines`, `source_line` and `redraw` are `status`'s. `quantities` are numbers for
-people.
+`overview`, `parts`, `mends`, `status_document`, `status_lines`, `source_line` and `redraw` are `status`'s. `quantities` are
+numbers for people.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from telemetry.progress.state import SourceState
 from telemetry.readings.names import tick_queue
 from telemetry.settings import Settings
 from telemetry.store import durability, lock_table
+from telemetry.store.read.exporter import commit_age_s
 from telemetry.store.read.gaps import Gap, gaps
 from telemetry.store.read.rates import Flow, flow
 from telemetry.store.read.second_looks import Letters, SecondLook, dead_letters, second_looks
@@ -51,6 +52,7 @@ class Ledger:
     """What the database knows. Without the broker's states nobody can tell gaps: then they are None."""
 
     flow: list[Flow]
+    last_commit_age_s: float | None
     letters: Letters
     looks: dict[tuple[str, str], SecondLook]
     warnings: list[str]
@@ -98,6 +100,7 @@ def _ledger(settings: Settings, progress: Progress | None) -> Ledger:
         advice = (durability.advice(connection), lock_table.look(connection).advice)
         return Ledger(
             flow=flow(connection, FLOW_S),
+            last_commit_age_s=commit_age_s(connection),
             letters=dead_letters(connection),
             looks=second_looks(connection),
             warnings=[text for text in advice if text],

@@ -60,7 +60,7 @@ def status(everything: bool, watch: bool, interval_s: float, as_json: bool, data
 
 
 def _looked(settings: Settings) -> dict[str, Any]:
-    return document(look(settings), settings.close_after_s)
+    return document(look(settings), settings)
 
 
 def _shown(seen: dict[str, Any], *, everything: bool, as_json: bool) -> list[Line]:

@@ -1,4 +1,4 @@
-"""What the parts have answered, as the one document of `telemetry status --json`. Pure.
+"""What the parts have answered, as the one document of `telemetry status --json`.
 
 What only a silent part knows is None in it, which is not the same as empty. How it is shown to people is `status_lines`'s.
 """
@@ -12,28 +12,31 @@ from typing import Any
 
 from msgspec import structs
 
+from telemetry.cli.mends import mend
 from telemetry.cli.overview import Ledger, Overview, Progress, Workers
 from telemetry.progress.losses import Loss
 from telemetry.progress.signs import Sign
 from telemetry.progress.state import SourceState
+from telemetry.settings import Settings
 from telemetry.store.read.gaps import Gap
 from telemetry.store.read.second_looks import Letters, SecondLook
 
 NOTHING = SecondLook(0, 0)
 
 
-def document(seen: Overview, close_after_s: float) -> dict[str, Any]:
-    """The document. A part that did not answer has a `fault` in its `parts`."""
+def document(seen: Overview, settings: Settings) -> dict[str, Any]:
+    """The document. A part that did not answer has a `fault` in its `parts`, and a `mend`."""
     edges, centre, workers = seen.progress.answer, seen.ledger.answer, seen.workers.answer
-    sources = _sources(edges, centre, close_after_s) if edges else None
+    sources = _sources(edges, centre, settings.close_after_s) if edges else None
     return {
         "parts": {
-            "broker": _part(seen.progress.fault or seen.workers.fault, edges.warnings if edges else []),
-            "database": _part(seen.ledger.fault, centre.warnings if centre else []),
+            "broker": _part("broker", seen.progress.fault or seen.workers.fault, edges, settings),
+            "database": _part("database", seen.ledger.fault, centre, settings),
         },
         "queue": edges.queue if edges else None,
         "sources": sources,
         "flow": [asdict(flow) for flow in centre.flow] if centre else None,
+        "last_commit_age_s": centre.last_commit_age_s if centre else None,
         "gaps": [_gap(gap) for gap in centre.gaps if gap.is_old] if centre and centre.gaps is not None else None,
         "lost": [_lost(loss) for loss in edges.lost] if edges else None,
         "edges": _edges(edges, sources or [], centre.letters if centre else {}, workers) if edges else None,
@@ -42,8 +45,10 @@ def document(seen: Overview, close_after_s: float) -> dict[str, Any]:
     }
 
 
-def _part(fault: str | None, warnings: list[str]) -> dict[str, Any]:
-    return {"status": "no answer", "fault": fault} if fault else {"status": "ok", "warnings": warnings}
+def _part(name: str, fault: str | None, answer: Progress | Ledger | None, settings: Settings) -> dict[str, Any]:
+    if fault:
+        return {"status": "no answer", "fault": fault, "mend": mend(name, settings)}
+    return {"status": "ok", "warnings": answer.warnings if answer else []}
 
 
 def _sources(progress: Progress, ledger: Ledger | None, close_after_s: float) -> list[dict[str, Any]]:

@@ -39,7 +39,7 @@ def lines(document: Mapping[str, Any], now: datetime, *, everything: bool) -> li
         *(line for kind in COLOURS for line in _capped(_sources(by_standing[kind]), limit)),
         *_centre(document),
         *_capped(others, limit),
-        *_capped(_flow(document["flow"]), limit),
+        *_capped(_flow(document["flow"], document["last_commit_age_s"]), limit),
         *_capped(_sources(by_standing[Standing.BUSY]), limit),
         *(_sources(by_standing[Standing.QUIET]) if everything else _quiet(by_standing[Standing.QUIET])),
     ]
@@ -56,6 +56,7 @@ def _parts(parts: Mapping[str, Mapping[str, Any]]) -> Iterator[Line]:
     for name, part in parts.items():
         if "fault" in part:
             yield Line(f"{name:<9} NO ANSWER: {part['fault']}", BAD)
+            yield Line(f"{name:<9} {part['mend']}", BAD)
         else:
             yield Line(f"{name:<9} ok")
             yield from (Line(f"{name:<9} WARNING: {text}", WARNING) for text in part["warnings"])
@@ -116,9 +117,10 @@ def _centre(document: Mapping[str, Any]) -> Iterator[Line]:
         yield Line(f"queue     {document['queue']['waiting']:,} waiting, {document['queue']['unacked']:,} being worked on")
 
 
-def _flow(flows: Sequence[Mapping[str, Any]] | None) -> list[Line]:
+def _flow(flows: Sequence[Mapping[str, Any]] | None, last_commit_age_s: float | None) -> list[Line]:
     if flows == []:
-        return [Line("flow      nothing committed in the last minute")]
+        last = "" if last_commit_age_s is None else f"; the last commit was {duration(last_commit_age_s)} ago"
+        return [Line(f"flow      nothing committed in the last minute{last}")]
     return [
         Line(
             f"flow      {flow['edge']}: {flow['rows_per_s']:,} rows/s in the last minute, "

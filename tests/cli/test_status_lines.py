@@ -37,6 +37,7 @@ WELL: dict[str, Any] = {
     "flow": [],
     "gaps": [],
     "lost": [],
+    "last_commit_age_s": None,
     "edges": [EDGE],
     "dead_letters": 0,
     "workers": ["collector@h", "streamer@h"],
@@ -66,7 +67,7 @@ def test_what_is_wrong_comes_first_and_is_coloured() -> None:
     wrong: dict[str, Any] = {
         "parts": {
             "broker": {"status": "ok", "warnings": ["maxmemory-policy of the broker is allkeys-lru"]},
-            "database": {"status": "no answer", "fault": "cannot reach the database"},
+            "database": {"status": "no answer", "fault": "cannot reach the database", "mend": "see whether it runs"},
         },
         "sources": [source(quarantined=3), source(), source(foreign=True, safe_to_delete=False), GROWING],
         "gaps": [{"edge": "a/n", "path": "/d/a.csv", "start": 1, "end": 2000, "since": "2026-11-28T11:57:00+00:00"}],
@@ -79,7 +80,7 @@ def test_what_is_wrong_comes_first_and_is_coloured() -> None:
     assert places == sorted(places)
     assert "bytes 1 to 2,000 are missing since 2026-11-28T11:57:00+00:00 (3 min ago)" in text[places[2]]
     assert coloured(**wrong) == [
-        *(("broker", "yellow"), ("database", "red"), ("GAP", "red"), ("dead", "red"), ("edge", "red")),
+        *(("broker", "yellow"), ("database", "red"), ("database", "red"), ("GAP", "red"), ("dead", "red"), ("edge", "red")),
         *(("source", "red"), ("source", "yellow")),
     ]
 
@@ -109,6 +110,11 @@ def test_many_of_a_kind_are_cut_unless_all_are_asked_for() -> None:
 )
 def test_an_edge_that_is_silent_is_called_so(more: dict[str, Any], line: str, colour: str | None) -> None:
     assert (line, colour) in [tuple(one) for one in lines({**WELL, "edges": [{**EDGE, **more}]}, NOW, everything=False)]
+
+
+def test_the_last_commit_is_told_where_nothing_flows() -> None:
+    assert "flow      nothing committed in the last minute" in shown()
+    assert "flow      nothing committed in the last minute; the last commit was 3 min ago" in shown(last_commit_age_s=190.0)
 
 
 def test_workers_are_shown_with_their_edge() -> None:

@@ -67,6 +67,8 @@ def test_a_part_that_is_away_is_named_in_the_text(servers: dict[str, Server], te
     done = telemetry("status", **urls)
     assert done.returncode == 1
     assert "database  NO ANSWER: cannot reach the database" in done.stdout
+    assert "database  see whether it runs, " in done.stdout
+    assert "TELEMETRY_DATABASE_URL is right" in done.stdout
     assert "queue     0 waiting" in done.stdout
     assert "nothing committed" not in done.stdout
     assert "hidden" not in done.stdout + done.stderr
