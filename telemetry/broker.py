@@ -14,6 +14,8 @@ from telemetry.settings import Settings
 
 CONNECT_TIMEOUT_S = 5
 SOCKET_TIMEOUT_S = 5
+# The maxmemory-policy under which a full broker refuses what is new, which is backpressure. All others drop keys.
+KEEPS_ALL = "noeviction"
 
 
 def tls_options(settings: Settings) -> dict[str, Any] | None:
@@ -58,6 +60,18 @@ def now_us(client: redis.Redis) -> int:
 def microseconds(seconds: int, micros: int) -> int:
     """The two numbers of a TIME reply as one."""
     return int(seconds) * 1_000_000 + int(micros)
+
+
+def eviction_advice(client: redis.Redis) -> str | None:
+    """What to change where the broker drops keys when its memory is full; None if it does not, or does not tell."""
+    try:
+        policy = client.info("memory").get("maxmemory_policy")
+    except redis.ResponseError:
+        # Not every user of a broker may ask.
+        return None
+    if policy in {None, KEEPS_ALL}:
+        return None
+    return f"maxmemory-policy of the broker is {policy}: it drops messages when its memory is full; set it to {KEEPS_ALL}"
 
 
 def shown(url: str) -> str:

@@ -21,7 +21,7 @@ from kombu.transport import TRANSPORT_ALIASES
 
 from telemetry import algebra, descriptors, garbage
 from telemetry.broker import CONNECT_TIMEOUT_S, SOCKET_TIMEOUT_S, tls_options
-from telemetry.monitoring import flower_page, logs, traces
+from telemetry.monitoring import flower_page, logs, outages, traces
 from telemetry.progress.keys import Keys
 from telemetry.readings.names import PERSIST, TICK
 from telemetry.settings import Settings, SettingsError, tell_misspelt
@@ -112,11 +112,12 @@ def make_app(settings: Settings) -> Celery:
     )
     if not edge:
         app.steps["worker"].add("telemetry.monitoring.port.summary:Summary")
-    app.steps["consumer"].add("telemetry.monitoring.port.worker:Pulse")
+    app.steps["consumer"].update(["telemetry.monitoring.port.worker:Pulse", "telemetry.monitoring.port.eviction:Eviction"])
     if not edge:
         flower_page.install(app, [settings.ingest_queue])
     garbage.install()
     logs.install(settings)
+    outages.install()
     try:
         traces.install(settings)
     except traces.MissingError as error:

@@ -14,6 +14,7 @@ from datetime import datetime
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from telemetry.cli.quantities import counted
 from telemetry.progress.evidence import PROBE
 from telemetry.settings import Settings
 from telemetry.streamer.outbox import Message, Publish
@@ -186,11 +187,6 @@ def outcome(
         left=left,
         gaps=gaps,
     )
-
-
-def counted(number: int, one: str, more: str | None = None) -> str:
-    """A number with its noun in the right form."""
-    return f"{number:,} {one if number == 1 else more or f'{one}s'}"
 
 
 def _centre() -> ModuleType | None:

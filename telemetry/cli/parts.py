@@ -1,6 +1,6 @@
 """Asks a part of the system that may be frozen, for a command that must answer: an error or a silence is a result too.
 
-Which parts there are, and what they are asked, is `status`'s.
+Which parts there are, and what they are asked, is `overview`'s.
 """
 
 from __future__ import annotations
@@ -27,21 +27,26 @@ class Part(Generic[T]):
     fault: str | None
 
 
-def ask(name: str, question: Callable[[], T], patience_s: float = PATIENCE_S) -> Part[T]:
-    """The answer of a part. A ClickException, or no answer in time, becomes the fault; another error is raised."""
-    future: Future[T] = Future()
-    # A daemon thread: one that hangs must not keep the command from ending.
-    Thread(target=_run, args=[future, question], daemon=True).start()
-    try:
-        return Part(future.result(patience_s), None)
-    except TimeoutError:
-        return Part(None, f"the {name} does not answer within {patience_s:g} s: it is frozen or overloaded")
-    except click.ClickException as error:
-        return Part(None, error.message)
+class Question(Generic[T]):
+    """A question to a part, asked at once, in a thread of its own."""
 
+    def __init__(self, name: str, ask: Callable[[], T]) -> None:
+        self._name = name
+        self._future: Future[T] = Future()
+        # A daemon thread: one that hangs must not keep the command from ending.
+        Thread(target=self._run, args=[ask], daemon=True).start()
 
-def _run(future: Future[T], question: Callable[[], T]) -> None:
-    try:
-        future.set_result(question())
-    except BaseException as error:  # noqa: BLE001 - raised again where the answer is awaited
-        future.set_exception(error)
+    def part(self, patience_s: float = PATIENCE_S) -> Part[T]:
+        """The answer. A ClickException, or no answer in time, becomes the fault; another error is raised."""
+        try:
+            return Part(self._future.result(patience_s), None)
+        except TimeoutError:
+            return Part(None, f"the {self._name} does not answer within {patience_s:g} s: it is frozen or overloaded")
+        except click.ClickException as error:
+            return Part(None, error.message)
+
+    def _run(self, ask: Callable[[], T]) -> None:
+        try:
+            self._future.set_result(ask())
+        except BaseException as error:  # noqa: BLE001 - raised again where the answer is awaited
+            self._future.set_exception(error)

@@ -18,6 +18,7 @@ from telemetry import broker
 from telemetry.exporter.families import by_edge, edge_labels, gauge, single
 from telemetry.progress import losses, reading
 from telemetry.progress.keys import Keys
+from telemetry.progress.signs import signs
 from telemetry.progress.state import SourceState
 from telemetry.settings import Settings
 
@@ -96,9 +97,9 @@ def look(client: redis.Redis, settings: Settings) -> Sequence[Metric]:
 
 def silent_s(client: redis.Redis, keys: Keys) -> dict[str, float]:
     """For how long each edge that streams for good is overdue; the MAX_EDGES that were heard of last."""
-    now_ms = broker.now_us(client) / 1000
-    last = sorted(reading.expected_ms(client, keys).items(), key=lambda item: item[1], reverse=True)[:MAX_EDGES]
-    return {edge: max(0.0, now_ms - until) / 1000 for edge, until in last}
+    now_us = broker.now_us(client)
+    last = sorted(signs(client, keys).items(), key=lambda item: item[1].until_ms, reverse=True)[:MAX_EDGES]
+    return {edge: sign.silent_s(now_us) for edge, sign in last}
 
 
 def _last_heard_of(known: Sequence[str], silent: Mapping[str, float]) -> list[str]:
@@ -134,6 +135,9 @@ def _memory(client: redis.Redis) -> Iterator[Metric]:
     yield single(
         "telemetry_broker_memory_limit_bytes", "Memory the broker may use: its maxmemory, else that of its machine.", limit
     )
+    if policy := memory.get("maxmemory_policy"):
+        text = "1 if the broker drops keys when its memory is full, 0 if it refuses what is new."
+        yield single("telemetry_broker_may_evict", text, float(policy != broker.KEEPS_ALL))
 
 
 def _sources(every: Sequence[Source]) -> Iterator[Metric]:

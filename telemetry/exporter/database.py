@@ -20,9 +20,10 @@ from telemetry.monitoring import logs
 from telemetry.monitoring.counters.definitions import ROW_CLASSES
 from telemetry.progress import losses, reading
 from telemetry.progress.keys import Keys
+from telemetry.readings.reported import Committed, Lost
 from telemetry.settings import Settings
 from telemetry.store.read import exporter
-from telemetry.store.read.gaps import Committed, Gap, Lost, gaps
+from telemetry.store.read.gaps import Gap, gaps
 
 log = logging.getLogger(__name__)
 
@@ -87,16 +88,14 @@ class Audit:
         # Asked before the ledger, so that a batch committed in between does not seem to be missing there.
         with suppress(redis.RedisError):
             states = reading.sources_by_edge(self._client, self._keys, MAX_EDGES)
-            self._committed = [Committed(*held) for held in reading.committed(states)]
-            self._lost = [
-                Lost(loss.edge, loss.lost.fingerprint, loss.lost.start, loss.lost.end)
-                for loss in losses.of_all_edges(self._client, self._keys, MAX_EDGES)
-            ]
+            self._committed = reading.committed(states)
+            self._lost = losses.given_up(losses.of_all_edges(self._client, self._keys, MAX_EDGES))
         with self._engine.connect() as connection:
-            open_gaps = gaps(connection, self._settings.gap_alert_s, self._committed, self._lost)
+            all_gaps = gaps(connection, self._settings.gap_alert_s, self._committed, self._lost)
             edges = exporter.edges(connection, MAX_EDGES)
-        self._log(open_gaps)
-        return [*_gaps(open_gaps, edges)]
+        old_gaps = [gap for gap in all_gaps if gap.is_old]
+        self._log(old_gaps)
+        return [*_gaps(old_gaps, edges)]
 
     def _log(self, open_gaps: Sequence[Gap]) -> None:
         now = {(gap.edge, gap.path, gap.anchor, gap.start): gap for gap in open_gaps}

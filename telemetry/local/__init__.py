@@ -8,6 +8,7 @@ in the stages that `start_order` names, then the servers.
 listen. `servers/` are PostgreSQL and Valkey. `preparation` upgrades the schema and tries the broker. `scraping` writes a
 configuration for Prometheus. `announcement` lets other commands find what runs. `start_order` says which processes there are,
 `supervisor` starts and stops them, and `lifeline` ends them when their parent is killed. `log_files` keeps what they write;
-`log_lines` says what of it is worth showing, and `screen` shows it. `watch` keeps processes and servers running. `welcome`
-tells the user where everything is, `keyboard` hears Enter, and `interrupts` turns Ctrl-C into an orderly end.
+`log_lines` says what of it is worth showing, and `screen` shows it. `watch` keeps processes and servers running, and `silence`
+notices servers that do not answer. `welcome` tells the user where everything is, `keyboard` hears Enter, and `interrupts` turns
+Ctrl-C into an orderly end.
 """

@@ -1,4 +1,7 @@
-"""Keeps the system running: steps the supervisor, restarts servers that died, and says when everything answers."""
+"""Keeps the system running: steps the supervisor, restarts servers that died, and says when everything answers.
+
+Servers that live and do not answer are `silence`'s.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from telemetry.local.interrupts import Interrupts
 from telemetry.local.keyboard import enter_pressed
 from telemetry.local.servers import ServerError
 from telemetry.local.servers.server import Server
+from telemetry.local.silence import Silence
 from telemetry.local.supervisor import Backoff, Supervisor
 from telemetry.local.welcome import Welcome
 
@@ -28,11 +32,11 @@ def watch(
     """Keep everything running until it is interrupted. `expected` are the ports whose processes must answer once."""
     waiting = set(expected)
     began_s, warned, welcomed = time.monotonic(), False, False
-    revivals = {server: Revival(server) for server in servers}
+    watchers: list[Revival | Silence] = [kind(server) for server in servers for kind in (Revival, Silence)]
     while not interrupts.stopping and not supervisor.screen.unheard:
         supervisor.step()
-        for revival in revivals.values():
-            revival.step(supervisor)
+        for watcher in watchers:
+            watcher.step(supervisor)
         waiting = {name for name in waiting if not ports.answers(expected[name], HEALTH[name])}
         if not waiting and not welcomed:
             supervisor.screen.show(welcome.block)

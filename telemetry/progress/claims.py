@@ -88,12 +88,13 @@ redis.call('SREM', KEYS[3], ARGV[1])
 return false
 """
 
-# KEYS: expected, sources. ARGV: edge, patience in ms, remember in s.
+# KEYS: expected, sources, seen. ARGV: edge, patience in ms, remember in s.
 EXPECT = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[3] * 1000)
+redis.call('ZADD', KEYS[3], now, ARGV[1])
+for n = 1, 3, 2 do redis.call('ZREMRANGEBYSCORE', KEYS[n], '-inf', now - ARGV[3] * 1000) end
 redis.call('EXPIRE', KEYS[2], ARGV[3])
 """
 
@@ -174,7 +175,7 @@ class Claims:
 
     def expect(self, patience_s: float) -> None:
         """Announce that this edge is at work, and within how many seconds it will announce it again."""
-        keys = [self._keys.expected(), self._keys.sources(self._edge)]
+        keys = [self._keys.expected(), self._keys.sources(self._edge), self._keys.seen()]
         self._expect(keys, [self._edge, round(patience_s * 1000), REMEMBER_S])
 
     def header(self, path: str) -> bytes:

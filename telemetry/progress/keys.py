@@ -57,7 +57,14 @@ EXPECTED = Key(
     "zset",
     "edges that stream for good → when each must report again at the latest, in ms",
     ("streamer",),
-    ("exporter",),
+    ("API", "exporter", "commands"),
+)
+SEEN = Key(
+    "{p}:seen",
+    "zset",
+    "the same edges → when each reported last, in ms",
+    ("streamer",),
+    ("API", "commands"),
 )
 SOURCES = Key(
     "{p}:sources:{edge}",
@@ -130,7 +137,7 @@ REPLY = Key("{id}.reply.celery.pidbox", "list", "kombu: answers to a command of 
 
 DECLARED = (
     *(INGEST, TICK, UNACKED, UNACKED_INDEX, UNACKED_MUTEX),
-    *(EDGES, EXPECTED, SOURCES, SOURCE, HEADER, ACKS, ATTEMPTS, STREAMERS, LOST, EPOCH, RATES),
+    *(EDGES, EXPECTED, SEEN, SOURCES, SOURCE, HEADER, ACKS, ATTEMPTS, STREAMERS, LOST, EPOCH, RATES),
     *(BINDING, BINDING_PERMANENT, BINDING_DEADLINES, REPLY),
 )
 
@@ -152,6 +159,10 @@ class Keys:
     def expected(self) -> str:
         """The edges that stream for good."""
         return self._name(EXPECTED)
+
+    def seen(self) -> str:
+        """When these were heard of last."""
+        return self._name(SEEN)
 
     def sources(self, edge: str) -> str:
         """The ids of an edge's sources."""

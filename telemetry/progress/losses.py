@@ -18,6 +18,7 @@ from telemetry import broker
 from telemetry.progress import reading
 from telemetry.progress.claims import REMEMBER_S
 from telemetry.progress.keys import Keys
+from telemetry.readings.reported import Lost
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +82,11 @@ def merged(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     for start, end in ranges:
         joined.append((joined.pop()[0] if joined and joined[-1][1] == start else start, end))
     return joined
+
+
+def given_up(recorded: Iterable[Loss]) -> list[Lost]:
+    """What the edges have lost, for the audit of gaps."""
+    return [Lost(loss.edge, loss.lost.fingerprint, loss.lost.start, loss.lost.end) for loss in recorded]
 
 
 def of_edge(client: redis.Redis, keys: Keys, edge: str) -> list[Loss]:

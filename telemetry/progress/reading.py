@@ -1,4 +1,4 @@
-"""What anyone may read of the edges' progress: which edges there are, their sources, acknowledgements, signs of life.
+"""What anyone may read of the edges' progress: which edges there are, their sources, their acknowledgements.
 
 Nothing here changes a source: that takes a claim (`claims`). One source whose state cannot be read hides no other: it is
 left out, and the log says so.
@@ -16,6 +16,7 @@ import redis
 from telemetry import broker
 from telemetry.progress.keys import Keys
 from telemetry.progress.state import SourceState, StateError, decode
+from telemetry.readings.reported import Committed
 
 log = logging.getLogger(__name__)
 
@@ -28,28 +29,9 @@ class Signals(NamedTuple):
     acks: dict[str, dict[str, str]]
 
 
-class CommittedRange(NamedTuple):
-    """Bytes [begin, end) of a source that its edge holds for committed."""
-
-    edge: str
-    fingerprint: str
-    path: str
-    anchor: int | None
-    begin: int
-    end: int
-
-
 def edges(client: redis.Redis, keys: Keys) -> list[str]:
     """The names of all edges that have streamed."""
     return sorted(_plain(name) for name in client.smembers(keys.edges()))
-
-
-def expected_ms(client: redis.Redis, keys: Keys) -> dict[str, int]:
-    """Until when each edge that streams for good must announce itself again; broker's clock."""
-    deadlines: list[tuple[bytes | str, float]] = client.zrange(  # type: ignore[assignment]
-        keys.expected(), 0, -1, withscores=True
-    )
-    return {_plain(edge): int(until) for edge, until in deadlines}
 
 
 def sources(client: redis.Redis, keys: Keys, edge: str) -> dict[str, SourceState]:
@@ -113,12 +95,10 @@ def sources_by_edge(client: redis.Redis, keys: Keys, max_edges: int | None = Non
     return {edge: sources(client, keys, edge) for edge in edges(client, keys)[:max_edges]}
 
 
-def committed(states: Mapping[str, Mapping[str, SourceState]]) -> list[CommittedRange]:
+def committed(states: Mapping[str, Mapping[str, SourceState]]) -> list[Committed]:
     """What each edge holds for committed, for the audit of gaps."""
     return [
-        CommittedRange(
-            edge, state.fingerprint, state.shown_path, state.anchor_us, state.first_record.offset, state.window.committed
-        )
+        Committed(edge, state.fingerprint, state.shown_path, state.anchor_us, state.first_record.offset, state.window.committed)
         for edge, of_edge in states.items()
         for state in of_edge.values()
     ]

@@ -1,8 +1,8 @@
 """What all formats and both ends of the broker agree on: a reading, a batch, a message. No I/O, no clock, no settings.
 
 `rows` is what a batch holds, `series` what a series is called, `catalogue` the metrics we know. `digests` derives the names of
-sources and batches from bytes, `extent` is a stretch of a source. `wire` is the message between edge and centre, `payload` the
-part of it that holds the readings. `names` are those of tasks, queues and edges, `aggregates` those of aggregates, `arrays`
-those of the types of arrays. `source_settings` is what an operator says of a file, `nvidia_smi` what the fields of that tool
-are called here.
+sources and batches from bytes, `extent` is a stretch of a source, `reported` are stretches that an edge has committed or lost.
+`wire` is the message between edge and centre, `payload` the part of it that holds the readings. `names` are those of tasks,
+queues and edges, `aggregates` those of aggregates, `arrays` those of the types of arrays. `source_settings` is what an operator
+says of a file, `nvidia_smi` what the fields of that tool are called here.
 """

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, RowMapping, delete, func, insert, select
+from sqlalchemy import Connection, Row, RowMapping, delete, insert, select
 
 from telemetry.store.models import Batch, DeadLetter
 
@@ -29,13 +29,6 @@ def listed(connection: Connection, limit: int) -> Sequence[RowMapping]:
     """The `limit` oldest letters, without their payloads."""
     columns = (DeadLetter.id, DeadLetter.edge, DeadLetter.batch_id, DeadLetter.error, DeadLetter.died_at)
     return connection.execute(select(*columns).order_by(DeadLetter.id).limit(limit)).mappings().all()
-
-
-def counted(connection: Connection) -> dict[tuple[str | None, str | None], int]:
-    """How many letters each (edge, fingerprint) has. A renamed file keeps its fingerprint. None: the letter has none."""
-    fingerprint = DeadLetter.header["source"]["fingerprint"].astext
-    rows = connection.execute(select(DeadLetter.edge, fingerprint, func.count()).group_by(DeadLetter.edge, fingerprint))
-    return {(edge, fingerprint): number for edge, fingerprint, number in rows}
 
 
 def ids(connection: Connection) -> list[int]:

@@ -48,9 +48,9 @@ def test_rows_that_died_are_told(start_collector: Callable[[], object], telemetr
     sources = json.loads(telemetry("status", "--json").stdout)["sources"]
     assert [(each["lag_bytes"], each["dead_letters"], each["safe_to_delete"]) for each in sources] == [(0, 1, False)]
     assert telemetry("deadletter", "drop", "--all").returncode == 0
-    assert "0 behind, 0 batches in flight  growing" in telemetry("status").stdout
-    quiet = telemetry("status", TELEMETRY_CLOSE_AFTER_S="0").stdout
-    assert "0 behind, 0 batches in flight  safe to delete" in quiet
+    assert "557 bytes of 557 bytes committed  growing" in telemetry("status").stdout
+    quiet = telemetry("status", "--all", TELEMETRY_CLOSE_AFTER_S="0").stdout
+    assert "557 bytes of 557 bytes committed  safe to delete" in quiet
 
 
 def test_what_became_of_the_rows_is_told(start_collector: Callable[[], object], telemetry: Run, file: Path) -> None:

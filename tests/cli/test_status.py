@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,10 +16,13 @@ import pytest
 import redis
 from sqlalchemy import Engine, text
 
+from telemetry.broker import now_us
 from telemetry.collector.persist import Collector
 from telemetry.exporter import broker
 from telemetry.progress.acks import Acks
+from telemetry.progress.claims import Claims
 from telemetry.progress.keys import Keys
+from telemetry.progress.signs import signs
 from telemetry.readings import wire
 from telemetry.settings import Settings
 from tests.streamer.edge import HEADER, Edge, rows
@@ -93,6 +98,49 @@ def streamed(settings: Settings, engine: Engine, edge: Edge, telemetry: Run) -> 
         streamer.tick(0)
     (source,) = json.loads(telemetry("status", "--json", TELEMETRY_CLOSE_AFTER_S="0").stdout)["sources"]
     return cast("dict[str, Any]", source)
+
+
+def test_an_edge_whose_streamer_is_gone_is_silent(
+    settings: Settings, redis_client: redis.Redis, edge: Edge, telemetry: Run
+) -> None:
+    keys = Keys(settings.key_prefix)
+    Claims(redis_client, keys, "lab/node-1", "streamer", 30).expect(60)
+    Claims(redis_client, keys, "lab/node-2", "streamer", 30).expect(0)
+    eventually(lambda: signs(redis_client, keys)["lab/node-2"].silent_s(now_us(redis_client)) > 0)
+
+    told = json.loads(telemetry("status", "--json").stdout)
+    there, gone = told["edges"]
+    assert (there["edge"], there["silent_s"]) == ("lab/node-1", 0)
+    assert (gone["edge"], gone["silent_s"] > 0) == ("lab/node-2", True)
+    assert abs(datetime.now(UTC) - datetime.fromisoformat(gone["last_seen"])) < timedelta(minutes=5)
+    text = telemetry("status").stdout
+    assert "edge      lab/node-2: 0 sources, 0 bytes behind  SILENT for " in text
+    assert text.count("SILENT") == 1
+
+
+def test_workers_are_shown_with_the_edge_that_they_stream_for(
+    start_collector: Callable[..., object], start_edge: Callable[..., object], telemetry: Run, tmp_path: Path
+) -> None:
+    start_collector()
+    start_edge(tmp_path / "*.csv", TELEMETRY_EDGE="lab/node-1")
+
+    def told() -> dict[str, Any]:
+        report: dict[str, Any] = json.loads(telemetry("status", "--json").stdout)
+        assert len(report["workers"] or []) == 2
+        (edge,) = report["edges"]
+        assert edge["silent_s"] == 0
+        return cast("dict[str, Any]", edge)
+
+    edge = eventually(told, 60)
+    (streamer,) = edge["workers"]
+    assert (edge["edge"], streamer.startswith("streamer-")) == ("lab/node-1", True)
+    eventually(lambda: f"{streamer} (lab/node-1)" in telemetry("status").stdout, 20)
+
+
+def test_it_imports_no_more_than_it_needs() -> None:
+    # Half of its time is imports. These take 0.1 s each, and nothing of them is of use here.
+    code = "import sys, telemetry.cli.status; print(*{'sqlalchemy.orm', 'numpy', 'pyarrow'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
 
 
 def test_what_is_lost_of_a_file_whose_name_is_no_text_is_shown_and_counted(

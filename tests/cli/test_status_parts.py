@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import redis
 
 from telemetry.local.servers import Postgres, Valkey
 from telemetry.local.servers.server import Server
@@ -66,6 +67,19 @@ def test_a_part_that_is_away_is_named_in_the_text(servers: dict[str, Server], te
     done = telemetry("status", **urls)
     assert done.returncode == 1
     assert "database  NO ANSWER: cannot reach the database" in done.stdout
+    assert "database  see whether it runs, " in done.stdout
+    assert "TELEMETRY_DATABASE_URL is right" in done.stdout
     assert "queue     0 waiting" in done.stdout
     assert "nothing committed" not in done.stdout
     assert "hidden" not in done.stdout + done.stderr
+
+
+def test_a_broker_that_drops_keys_and_a_database_that_forgets_are_warned_of(servers: dict[str, Server], telemetry: Run) -> None:
+    urls = {"TELEMETRY_DATABASE_URL": servers["database"].url, "TELEMETRY_BROKER_URL": servers["broker"].url}
+    with redis.Redis.from_url(urls["TELEMETRY_BROKER_URL"].replace("redis+socket", "unix").partition("?")[0]) as client:
+        assert "maxmemory-policy" not in telemetry("status", **urls).stdout
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        text = telemetry("status", **urls).stdout
+        client.config_set("maxmemory-policy", "noeviction")
+    assert "broker    WARNING: maxmemory-policy of the broker is allkeys-lru: " in text
+    assert "database  WARNING: fsync of this Postgres is off: " in text

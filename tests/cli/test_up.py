@@ -211,6 +211,18 @@ def test_the_whole_system(up: Callable[..., Up], sample: Path) -> None:
     eventually(lambda: first.status(first.port, "/health") == 200, 30)
     first.says("collector ended (killed by SIGKILL); starting it again in 1 s")
 
+    before = len(first.output())
+    first.find("valkey-server").kill()
+    first.says("collector | WARNING MainProcess: the broker is lost, and tried again until it answers: ")
+    first.says("Valkey died; starting it again in 1 s")
+    eventually(lambda: first.status(first.port, "/health") == 200, 30)
+    lines = first.output()[before:].splitlines()
+    for process in ("beat", "streamer", "collector", "api", "exporter", "flower", "up"):
+        assert sum(f" {process} " in line.partition("|")[0] and " rows stored " not in line for line in lines) <= 1, lines
+    # Its beat is a process of its own.
+    assert sum(" uploads " in line.partition("|")[0] for line in lines) <= 2, lines
+    assert all(len(line) < 300 for line in lines)
+
     assert first.interrupt() == 0
     assert "Traceback" not in first.output()
     assert not (first.data_dir / announcement.NAME).exists()
@@ -266,6 +278,22 @@ def test_a_dead_server_is_started_again(up: Callable[..., Up], bare: Path) -> No
         running.says(f"{name} died; starting it again in 1 s", 10)
         eventually(lambda mark=mark, killed=killed: running.find(mark) != killed, 20)  # type: ignore[misc]
     assert eventually(lambda: stored_or_none(running) == 0, 20)
+    assert running.interrupt() == 0
+
+
+def test_a_server_that_freezes_is_told_of_once(up: Callable[..., Up], bare: Path) -> None:
+    running = up("--procfile", str(bare))
+    running.says("one is here")
+    for mark, name, directory in (("bin/postgres", "PostgreSQL", "postgres"), ("valkey-server", "Valkey", "valkey")):
+        frozen = running.find(mark)
+        frozen.suspend()
+        running.says(f"{name} does not answer for 1", 30)
+        told = telemetry(running, "status")
+        assert told.returncode == 1
+        assert f"Its log is {running.data_dir}/{directory}/log\n" in told.stdout
+        frozen.resume()
+        running.says(f"{name} answers again", 20)
+        assert running.output().count(f"{name} does not answer") == 1
     assert running.interrupt() == 0
 
 

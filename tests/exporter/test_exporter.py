@@ -90,6 +90,7 @@ def test_the_ledger_agrees_with_verify_whatever_was_killed(
     assert total(shown, "telemetry_queue_messages") == 0
     assert total(shown, "telemetry_quarantined_rows") == counts["quarantined"] == 1
     assert total(shown, "telemetry_ledger_gaps") == 0
+    assert total(shown, "telemetry_broker_may_evict") == 0
     assert (total(shown, "telemetry_table_size_bytes", table="samples") or 0) > 0
     assert total(shown, "telemetry_database_capacity_bytes") == 1e9
     assert total(shown, "message_queue_connection_status", component="exporter", cluster="central") == 1

@@ -106,6 +106,7 @@ CASES = {
             {"telemetry_broker_memory_bytes": steady(79), "telemetry_broker_memory_limit_bytes": steady(0)},
         ),
     ),
+    "BrokerMayEvict": Case({"telemetry_broker_may_evict": steady(1)}, ({"telemetry_broker_may_evict": steady(0)},)),
     "DatabaseNearlyFull": Case(
         {"telemetry_database_size_bytes": steady(86), "telemetry_database_capacity_bytes": steady(100)},
         (

@@ -41,9 +41,9 @@ class Connections:
         return broker.connect(self.settings, socket_timeout_s=deadlines.BROKER_S, retries=1)
 
     @cached_property
-    def rate_counter(self) -> redis.Redis:
-        """The broker, for rate limits alone: it gives up at once, so that a frozen broker does not hold up reads."""
-        return broker.connect(self.settings, socket_timeout_s=deadlines.RATE_S, retries=0)
+    def hasty_broker(self) -> redis.Redis:
+        """The broker, for what a read can do without: it gives up at once, so that a frozen broker does not hold up reads."""
+        return broker.connect(self.settings, socket_timeout_s=deadlines.HASTE_S, retries=0)
 
     def close(self) -> None:
         """Close what was connected."""
@@ -51,8 +51,8 @@ class Connections:
             self.engine.dispose()
         if "broker" in self.__dict__:
             self.broker.close()
-        if "rate_counter" in self.__dict__:
-            self.rate_counter.close()
+        if "hasty_broker" in self.__dict__:
+            self.hasty_broker.close()
 
 
 def install(app: Flask, settings: Settings) -> None:

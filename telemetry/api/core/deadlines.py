@@ -13,8 +13,8 @@ QUERY_S = 15
 LOCK_S = 3
 # An answer of the broker.
 BROKER_S = 2
-# The broker's count of a client's requests. A limit is no reason to keep a reader waiting, so it is asked once.
-RATE_S = 0.25
+# The broker, asked once, for what is no reason to keep a reader waiting: counts of requests, signs of life of edges.
+HASTE_S = 0.25
 # A database connection on which nothing arrives.
 SILENCE_S = 17.0
 # A server that may be frozen, asked to cancel a query.

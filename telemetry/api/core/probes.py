@@ -2,12 +2,16 @@
 
 The client of a frozen server waits without end. So each server is asked in a thread of its own, and the request goes on
 without an answer when its time is up.
+
+A part that cannot be used has in its state since when, and what to do. That time is when this process first asked it in vain:
+other processes of the API may have asked at other times.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from datetime import UTC, datetime
 from threading import Lock, Thread
 from time import monotonic
 from typing import Any, cast
@@ -21,30 +25,57 @@ from telemetry.api.core.connections import Connections
 from telemetry.store import migrate
 from telemetry.store.read import totals
 
-# `status`: ok, unreachable, not answering, or not migrated; of the database also `revision` and `mend`.
+# `status`: ok, unreachable, not answering, or not migrated. Unless it is ok, `since` and `mend`. Of the database `revision`.
 State = dict[str, Any]
+LOOK = "it is frozen or overloaded, or the network drops packets: look at its machine, and start it again if it stays so"
+MENDS = {
+    "database": {
+        "unreachable": "see whether it runs, and whether TELEMETRY_DATABASE_URL of the API is right; its log says more",
+        "not answering": LOOK,
+        "not migrated": "run: telemetry db upgrade",
+    },
+    "broker": {
+        "unreachable": "see whether it runs, and whether TELEMETRY_BROKER_URL of the API is right; runbook RedisConnectionLost",
+        "not answering": f"{LOOK}; runbook RedisConnectionLost",
+    },
+}
 
 
 class Probe:
     """Asks one server how it is. While it hangs it is not asked again, so that its silence cannot use up the threads."""
 
-    def __init__(self, ask: Callable[[], State]) -> None:
+    def __init__(self, ask: Callable[[], State], mends: Mapping[str, str] | None = None) -> None:
         self._ask = ask
+        self._mends = mends or {}
         self._lock = Lock()
         self._asked: Future[State] | None = None
+        self._asked_at = self._failing_since = ""
 
     def begin(self) -> Future[State]:
         """Ask. Requests that come at the same time share one question."""
         with self._lock:
             if self._asked is None or self._asked.done():
-                self._asked = Future()
+                self._asked, self._asked_at = Future(), datetime.now(UTC).isoformat(timespec="seconds")
                 # A daemon thread: one that hangs must not keep the process from ending.
                 Thread(target=self._run, args=[self._asked], name="probe", daemon=True).start()
             return self._asked
 
     def state(self) -> State:
         """The state, within PROBE_S."""
-        return _answer(self.begin(), monotonic() + deadlines.PROBE_S)
+        return self.answer(self.begin(), monotonic() + deadlines.PROBE_S)
+
+    def answer(self, asked: Future[State], deadline: float) -> State:
+        """The state that a question brings until a deadline on the monotonic clock."""
+        try:
+            state = asked.result(max(0.0, deadline - monotonic()))
+        except TimeoutError:
+            state = {"status": "not answering"}
+        with self._lock:
+            self._failing_since = "" if state["status"] == "ok" else self._failing_since or self._asked_at
+            if not self._failing_since:
+                return state
+            mend = self._mends.get(state["status"])
+            return {**state, "since": self._failing_since, **({"mend": mend} if mend else {})}
 
     def _run(self, asked: Future[State]) -> None:
         try:
@@ -57,14 +88,14 @@ class Probes:
     """The probes of one process."""
 
     def __init__(self, connections: Connections) -> None:
-        self.database = Probe(lambda: _database(connections))
-        self.broker = Probe(lambda: _broker(connections))
+        self.database = Probe(lambda: _database(connections), MENDS["database"])
+        self.broker = Probe(lambda: _broker(connections), MENDS["broker"])
 
     def states(self) -> State:
         """The state of both servers, and `status`: whether both are ok. Within PROBE_S."""
         deadline = monotonic() + deadlines.PROBE_S
-        asked = {"database": self.database.begin(), "broker": self.broker.begin()}
-        states = {name: _answer(future, deadline) for name, future in asked.items()}
+        asked = [(name, probe, probe.begin()) for name, probe in (("database", self.database), ("broker", self.broker))]
+        states = {name: probe.answer(future, deadline) for name, probe, future in asked}
         healthy = all(state["status"] == "ok" for state in states.values())
         return {"status": "ok" if healthy else "unavailable", **states}
 
@@ -79,23 +110,16 @@ def probes() -> Probes:
     return cast("Probes", current_app.extensions["probes"])
 
 
-def _answer(asked: Future[State], deadline: float) -> State:
-    try:
-        return asked.result(max(0.0, deadline - monotonic()))
-    except TimeoutError:
-        return {"status": "not answering"}
-
-
 def _database(connections: Connections) -> State:
     try:
         with connections.engine.connect() as connection:
             revision = totals.revision(connection, deadlines.PROBE_S)
     except sqlalchemy.exc.ProgrammingError:
-        return {"status": "not migrated", "mend": "run: telemetry db upgrade"}
+        return {"status": "not migrated"}
     except sqlalchemy.exc.SQLAlchemyError:
         return {"status": "unreachable"}
     if not migrate.serves(revision):
-        return {"status": "not migrated", "revision": revision, "mend": "run: telemetry db upgrade"}
+        return {"status": "not migrated", "revision": revision}
     return {"status": "ok", "revision": revision}
 
 

@@ -1,7 +1,7 @@
 """Rate limits: how many requests a key may make, or an address without one. Redis counts them for all processes together.
 
 While the broker is away or frozen each process counts for itself, so that the API goes on answering. A request waits for the
-broker for `deadlines.RATE_S` at most; after a failure the broker is asked again after 1 s, then 2 s, up to 32 s.
+broker for `deadlines.HASTE_S` at most; after a failure the broker is asked again after 1 s, then 2 s, up to 32 s.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def install(app: Flask) -> None:
     if rate is None:
         return
     app.after_request(_retry_after)
-    pool: Any = connections.rate_counter.connection_pool
+    pool: Any = connections.hasty_broker.connection_pool
     options = {"connection_pool": pool, "key_prefix": Keys(connections.settings.key_prefix).rates()}
     limiter = Limiter(
         _client,

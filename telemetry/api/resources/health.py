@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Literal
 
 from flask import Blueprint
@@ -16,16 +17,19 @@ blueprint = Blueprint("health", __name__)
 
 
 class Broker(BaseModel):
-    """The broker: ok, unreachable, or not answering."""
+    """The broker: ok, unreachable, or not answering. Unless it is ok: since when this process has found it so, and the mend."""
 
     status: str
+    since: datetime | None = None
+    mend: str | None = None
 
 
 class Database(BaseModel):
-    """The database: ok, unreachable, not answering, or not migrated; with its revision, and what to run to migrate it."""
+    """The database: as the broker, or not migrated; with its revision."""
 
     status: str
     revision: str | None = None
+    since: datetime | None = None
     mend: str | None = None
 
 

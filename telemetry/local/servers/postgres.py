@@ -72,7 +72,8 @@ class Postgres(Server):
         settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         return [*user.prefix, str(program("postgres")), "-D", str(self._data), *settings], user.options()
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Whether it can be used now; it may take 5 s to say no."""
         try:
             with psycopg.connect(
                 host=str(self._socket_dir), user=USER, dbname="postgres", connect_timeout=5, autocommit=True

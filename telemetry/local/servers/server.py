@@ -50,8 +50,8 @@ class Server(ABC):
         """Prepare the directory. Returns the command, and further options for Popen."""
 
     @abstractmethod
-    def _answers(self) -> bool:
-        """Whether it can be used now."""
+    def answers(self) -> bool:
+        """Whether it can be used now; it may take 5 s to say no."""
 
     @abstractmethod
     def _clean(self) -> None:
@@ -150,7 +150,7 @@ class Server(ABC):
 
     def _await(self) -> None:
         deadline = time.monotonic() + READY_S
-        while not self._answers():
+        while not self.answers():
             if self.pid is None or time.monotonic() > deadline:
                 raise ServerError(f"{self.name} did not start in {self.directory}: {_last_words(self.log)}")
             time.sleep(0.01)

@@ -57,11 +57,12 @@ class Valkey(Server):
         settings = [word for name, value in options.items() for word in (f"--{name}", value)]
         return [str(program()), *settings], {}
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Whether it can be used now; it may take 5 s to say no."""
         with redis.Redis(unix_socket_path=str(self._socket), socket_timeout=5, retry=Retry(NoBackoff(), 0)) as client:
             try:
                 return bool(client.ping())
-            except redis.ConnectionError:
+            except (redis.ConnectionError, redis.TimeoutError):
                 # Also says so while it loads its file.
                 return False
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from celery import bootsteps
 
+from telemetry.monitoring import outages
 from telemetry.monitoring.counters import definitions, shared, transactions
 from telemetry.monitoring.counters.definitions import CollectorCounters, StreamerCounters
 from telemetry.monitoring.port import server
@@ -77,6 +78,7 @@ class Pulse(bootsteps.StartStopStep):
 
     def start(self, parent: Any) -> None:
         """Begin to beat, anew after each reconnection."""
+        outages.outage.over()
         heartbeat: Heartbeat = parent.controller.heartbeat
         heartbeat.beat()
         self._entry = parent.timer.call_repeatedly(INTERVAL_S, heartbeat.beat)

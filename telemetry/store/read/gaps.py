@@ -3,8 +3,8 @@
 Everything between the first and the last byte that the ledger has of a source should be there, and everything that the edge
 reports as committed. Files of one fingerprint are examined together, because a renamed file goes on where it was, and the
 batches of a copy are in the ledger under the first file. Of a replay only the current pass counts. A gap between committed
-batches closes by itself while messages are on their way, so it is reported only after some time. Bytes that the edge reports as
-committed and the ledger has forgotten are a gap at once.
+batches closes by itself while messages are on their way, so it is old only after some time. Bytes that the edge reports as
+committed and the ledger has forgotten are an old gap at once.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, text
+
+from telemetry.readings.reported import Committed, Lost
 
 GAPS = text("""
     WITH committed AS (
@@ -49,13 +51,13 @@ GAPS = text("""
         LEFT JOIN lost l ON (l.edge, l.fingerprint) = (w.edge, w.fingerprint)
     )
     SELECT g.edge, g.fingerprint, g.path, g.anchor, lower(g.gap) AS start_offset, upper(g.gap) AS end_offset,
-           coalesce(passed.since, g.last_commit, clock_timestamp()) AS since
+           coalesce(passed.since, g.last_commit, clock_timestamp()) AS since,
+           passed.since IS NULL OR passed.since < clock_timestamp() - make_interval(secs => :alert_s) AS is_old
     FROM gaps g CROSS JOIN LATERAL (
         SELECT min(l.committed_at) AS since FROM ledger l JOIN sources s ON s.id = l.source_id
         WHERE (s.edge, s.fingerprint) = (g.edge, g.fingerprint) AND l.anchor IS NOT DISTINCT FROM g.anchor
             AND l.start_offset >= upper(g.gap)
     ) passed
-    WHERE passed.since IS NULL OR passed.since < clock_timestamp() - make_interval(secs => :older_than_s)
     ORDER BY g.edge, g.path, lower(g.gap)
 """)
 
@@ -72,7 +74,8 @@ RANGES = text("""
 class Gap:
     """Bytes [start, end) that are missing in the ledger, since the time when bytes after them were committed.
 
-    `path` is that of one of the files of this fingerprint. `anchor` is the replay pass, or None.
+    `path` is that of one of the files of this fingerprint. `anchor` is the replay pass, or None. A gap that is not old may
+    close by itself.
     """
 
     edge: str
@@ -82,41 +85,17 @@ class Gap:
     start: int
     end: int
     since: datetime
+    is_old: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """Bytes [begin, end) of a source that its edge reports as committed."""
-
-    edge: str
-    fingerprint: str
-    path: str
-    anchor: int | None
-    begin: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """Bytes [start, end) of files of one fingerprint that their edge has recorded as lost."""
-
-    edge: str
-    fingerprint: str
-    start: int
-    end: int
-
-
-def gaps(
-    connection: Connection, older_than_s: float, committed: Sequence[Committed] = (), lost: Sequence[Lost] = ()
-) -> list[Gap]:
-    """The gaps that are older than `older_than_s`. Bytes that an edge recorded as lost are no gaps.
+def gaps(connection: Connection, alert_s: float, committed: Sequence[Committed] = (), lost: Sequence[Lost] = ()) -> list[Gap]:
+    """All gaps; those of more than `alert_s` seconds are old. Bytes that an edge recorded as lost are no gaps.
 
     Ask the edges for `committed` and `lost` before calling this: what is committed in between would seem to be missing.
     """
-    reported = {name: [getattr(range_, name) for range_ in committed] for name in Committed.__slots__}
-    given_up = {f"lost_{name}": [getattr(range_, name) for range_ in lost] for name in Lost.__slots__}
-    rows = connection.execute(GAPS, {"older_than_s": older_than_s, **reported, **given_up})
-    return [Gap(row.edge, row.fingerprint, row.path, row.anchor, row.start_offset, row.end_offset, row.since) for row in rows]
+    held = {name: [getattr(range_, name) for range_ in committed] for name in Committed._fields}
+    given_up = {f"lost_{name}": [getattr(range_, name) for range_ in lost] for name in Lost._fields}
+    return [Gap(*row) for row in connection.execute(GAPS, {"alert_s": alert_s, **held, **given_up})]
 
 
 def ledger_ranges(

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import BigInteger, Integer, Select, cast, desc, func, select, true
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Double,
+    Integer,
+    Select,
+    Text,
+    cast,
+    desc,
+    func,
+    literal,
+    select,
+    true,
+)
 
 from telemetry.store.models import LEDGER, Batch, Conflict, DeadLetter, Gpu, LedgerRange, Metric, Quarantined, Series, Source
 from telemetry.store.read.filters import equal
@@ -48,8 +65,16 @@ class ConflictFilter:
     source: int | None = None
 
 
-def edges() -> Select[Any]:
-    """Edges by name: how many sources each has, and when something of it was committed last."""
+class EdgeSign(NamedTuple):
+    """What the broker knows of an edge: when it said last that it is at work, and for how long it is overdue."""
+
+    edge: str
+    last_seen: datetime | None
+    silent_s: float | None
+
+
+def edges(signs: Sequence[EdgeSign] = ()) -> Select[Any]:
+    """Edges by name: how many sources each has, when something of it was committed last, and its sign, if it has one."""
     edge = (
         select(Source.edge, func.count().label("sources"), func.min(Source.first_seen).label("first_seen"))
         .group_by(Source.edge)
@@ -58,8 +83,14 @@ def edges() -> Select[Any]:
     last = select(Batch.committed_at).where(Batch.edge == edge.c.edge).order_by(desc(Batch.committed_at)).limit(1).lateral()
     folded = select(func.max(LedgerRange.last_committed_at)).join(Source).where(Source.edge == edge.c.edge).scalar_subquery()
     last_commit = func.coalesce(last.c.committed_at, folded).label("last_commit")
-    rows = select(edge.c.edge.label("name"), edge.c.sources, edge.c.first_seen, last_commit)
-    return rows.outerjoin_from(edge, last, true()).order_by(edge.c.edge)
+    columns: list[ColumnElement[Any]] = [
+        literal([sign.edge for sign in signs], ARRAY(Text)),
+        literal([sign.last_seen for sign in signs], ARRAY(DateTime(timezone=True))),
+        literal([sign.silent_s for sign in signs], ARRAY(Double)),
+    ]
+    sign = func.unnest(*columns).table_valued(*EdgeSign._fields, name="sign").render_derived()
+    rows = select(edge.c.edge.label("name"), edge.c.sources, edge.c.first_seen, last_commit, sign.c.last_seen, sign.c.silent_s)
+    return rows.outerjoin_from(edge, last, true()).outerjoin(sign, sign.c.edge == edge.c.edge).order_by(edge.c.edge)
 
 
 def sources(some: SourceFilter) -> Select[Any]:

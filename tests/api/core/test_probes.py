@@ -23,7 +23,8 @@ def test_a_server_that_hangs_is_not_asked_again_until_it_has_answered(monkeypatc
         return {"status": "ok"}
 
     probe = Probe(ask)
-    assert [probe.state() for _ in range(3)] == [{"status": "not answering"}] * 3
+    first, *others = [probe.state() for _ in range(3)]
+    assert (first["status"], others) == ("not answering", [first, first])
     assert len(asked) == 1
     released.set()
     eventually(lambda: probe.state() == {"status": "ok"}, 10)
@@ -43,8 +44,21 @@ def test_both_servers_are_asked_at_once(monkeypatch: pytest.MonkeyPatch) -> None
     probes = Probes(connections)
     probes.database = Probe(lambda: {"status": "ok", "revision": "1"})
     probes.broker = Probe(lambda: {"status": "unreachable"})
-    assert probes.states() == {
+    states = probes.states()
+    assert states["broker"].pop("since")
+    assert states == {
         "status": "unavailable",
         "database": {"status": "ok", "revision": "1"},
         "broker": {"status": "unreachable"},
     }
+
+
+def test_since_when_it_fails_is_kept_until_it_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deadlines, "PROBE_S", 5)
+    states = iter(["unreachable", "not migrated", "ok", "unreachable"])
+    probe = Probe(lambda: {"status": next(states)}, {"unreachable": "start it"})
+    first, second, third = probe.state(), probe.state(), probe.state()
+    assert first == {"status": "unreachable", "since": first["since"], "mend": "start it"}
+    assert second == {"status": "not migrated", "since": first["since"]}
+    assert third == {"status": "ok"}
+    assert probe.state()["since"] >= first["since"]

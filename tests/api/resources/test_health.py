@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -51,7 +52,11 @@ def test_the_part_that_is_away_is_named_and_no_secret(settings: Settings, part: 
     assert time.monotonic() - begun < 6
     assert answer.status_code == 503
     found = answer.get_json()
-    assert found[part] == {"status": "unreachable"}
+    assert found[part]["status"] == "unreachable"
+    assert abs(datetime.now(UTC) - datetime.fromisoformat(found[part]["since"])) < timedelta(minutes=1)
+    assert f"TELEMETRY_{part.upper()}_URL" in found[part]["mend"]
+    again = app.test_client().get("/health").get_json()
+    assert again[part]["since"] == found[part]["since"]
     assert [name for name in ("database", "broker") if found[name]["status"] == "ok"] == [
         {"database": "broker"}.get(part, "database")
     ]
@@ -124,10 +129,12 @@ def test_a_part_that_hangs_does_not_hang_the_answer(
             # The broker's client has its own time limit, so by the second question it may have given up.
             assert parts.pop(frozen) in {"not answering", "unreachable"}
             assert set(parts.values()) == {"ok"}
+            assert answer.get_json()[frozen].keys() >= {"since", "mend"}
         assert threading.active_count() <= threads + 1
     finally:
         send(server, signal.SIGCONT)
     eventually(lambda: client.get("/health").status_code == 200, 20)
+    assert "since" not in client.get("/health").get_json()[frozen]
     app.extensions["connections"].close()
 
 

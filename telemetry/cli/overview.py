@@ -1,0 +1,126 @@
+"""One look at the whole system, for `telemetry status`: asks the broker, the database, and the workers for a sign of life.
+
+`status_document` joins the answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import redis
+
+from telemetry import broker
+from telemetry.celery import make_app
+from telemetry.cli.database import database
+from telemetry.cli.parts import Part, Question
+from telemetry.cli.session import connected
+from telemetry.progress import losses, reading
+from telemetry.progress.keys import Keys
+from telemetry.progress.losses import Loss
+from telemetry.progress.signs import Sign, signs
+from telemetry.progress.state import SourceState
+from telemetry.readings.names import tick_queue
+from telemetry.settings import Settings
+from telemetry.store import durability, lock_table
+from telemetry.store.read.exporter import commit_age_s
+from telemetry.store.read.gaps import Gap, gaps
+from telemetry.store.read.rates import Flow, flow
+from telemetry.store.read.second_looks import Letters, SecondLook, dead_letters, second_looks
+
+States = dict[str, dict[str, SourceState]]
+# The names of the workers that answer, each with the edge that it streams for; None for one of the centre.
+Workers = dict[str, str | None]
+
+FLOW_S = 60
+PING_S = 0.5
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the broker knows."""
+
+    states: States
+    lost: list[Loss]
+    signs: dict[str, Sign]
+    queue: dict[str, int]
+    warnings: list[str]
+    now_us: int
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What the database knows. Without the broker's states nobody can tell gaps: then they are None."""
+
+    flow: list[Flow]
+    last_commit_age_s: float | None
+    letters: Letters
+    looks: dict[tuple[str, str], SecondLook]
+    warnings: list[str]
+    gaps: list[Gap] | None
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What each part has answered. Workers are not asked for where the broker has not answered."""
+
+    progress: Part[Progress]
+    ledger: Part[Ledger]
+    workers: Part[Workers]
+
+
+def look(settings: Settings) -> Overview:
+    """Ask all parts."""
+    workers = Question("broker", lambda: _workers(settings))
+    # Asked before the ledger, so that a batch committed in between does not seem to be missing there.
+    progress = Question("broker", lambda: _progress(settings)).part()
+    ledger = Question("database", lambda: _ledger(settings, progress.answer)).part()
+    return Overview(progress, ledger, workers.part() if progress.answer else Part(None, None))
+
+
+def _progress(settings: Settings) -> Progress:
+    keys = Keys(settings.key_prefix)
+    with connected(settings, retries=0) as client:
+        advice = broker.eviction_advice(client)
+        return Progress(
+            states=reading.sources_by_edge(client, keys),
+            lost=losses.of_all_edges(client, keys),
+            signs=signs(client, keys),
+            queue=_queue(client, settings),
+            warnings=[advice] if advice else [],
+            now_us=broker.now_us(client),
+        )
+
+
+def _ledger(settings: Settings, progress: Progress | None) -> Ledger:
+    with database(settings, "status") as engine, engine.connect() as connection:
+        found = None
+        if progress is not None:
+            held, given_up = reading.committed(progress.states), losses.given_up(progress.lost)
+            found = gaps(connection, settings.gap_alert_s, held, given_up)
+        advice = (durability.advice(connection), lock_table.look(connection).advice)
+        return Ledger(
+            flow=flow(connection, FLOW_S),
+            last_commit_age_s=commit_age_s(connection),
+            letters=dead_letters(connection),
+            looks=second_looks(connection),
+            warnings=[text for text in advice if text],
+            gaps=found,
+        )
+
+
+def _workers(settings: Settings) -> Workers:
+    app, stem = make_app(settings), tick_queue(settings.key_prefix, "")
+    try:
+        answers = app.control.inspect(timeout=PING_S).active_queues() or {}
+    finally:
+        app.close()
+    queues = {worker: [queue["name"] for queue in consumed] for worker, consumed in answers.items()}
+    return {
+        worker: next((name.removeprefix(stem) for name in names if name.startswith(stem)), None)
+        for worker, names in queues.items()
+    }
+
+
+def _queue(client: redis.Redis, settings: Settings) -> dict[str, int]:
+    unacked = Keys(settings.key_prefix).unacked("central")
+    return {"waiting": int(client.llen(settings.ingest_queue)), "unacked": int(client.hlen(unacked))}

@@ -1,0 +1,34 @@
+"""Signs of life of the edges that stream for good: when each came last, and how overdue the next one is.
+
+A streamer announces its edge at its ticks (`claims.Claims.expect`). An edge is silent while its next sign is overdue, whether
+its streamer was killed, stopped in order, or cannot reach the broker. All times are the broker's.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import redis
+
+from telemetry.progress.keys import Keys
+
+
+class Sign(NamedTuple):
+    """When an edge announced itself last, and until when it must do so again. Edges of the version before do not say when."""
+
+    seen_ms: int | None
+    until_ms: int
+
+    def silent_s(self, now_us: int) -> float:
+        """For how long the next sign is overdue; 0 while it is not."""
+        return max(0.0, now_us / 1000 - self.until_ms) / 1000
+
+
+def signs(client: redis.Redis, keys: Keys) -> dict[str, Sign]:
+    """The last sign of each edge that streams for good."""
+    with client.pipeline(transaction=False) as pipeline:
+        pipeline.zrange(keys.expected(), 0, -1, withscores=True)
+        pipeline.zrange(keys.seen(), 0, -1, withscores=True)
+        expected, seen = pipeline.execute()
+    seen_ms = {edge: int(at_ms) for edge, at_ms in seen}
+    return {edge.decode(): Sign(seen_ms.get(edge), int(until_ms)) for edge, until_ms in expected}

@@ -1,0 +1,74 @@
+"""`/edges`: which sites stream, and which of them are silent."""
+
+from __future__ import annotations
+
+import csv
+import io
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psutil
+import pytest
+import redis
+from flask.testing import FlaskClient
+
+from telemetry.api import create_app
+from telemetry.local.servers import Valkey
+from telemetry.progress.claims import Claims
+from telemetry.progress.keys import Keys
+from telemetry.settings import Settings
+from tests.waiting import eventually
+
+# The edge whose readings the fleet has.
+EDGE = "test/node"
+
+
+@pytest.fixture
+def own_broker() -> Iterator[Valkey]:
+    """A broker that may be frozen."""
+    with tempfile.TemporaryDirectory(prefix="telemetry-edges-") as name, Valkey(Path(name) / "valkey") as valkey:
+        yield valkey
+
+
+@pytest.mark.usefixtures("fleet")
+def test_an_edge_says_when_it_was_seen_and_for_how_long_it_is_silent(
+    client: FlaskClient, settings: Settings, redis_client: redis.Redis
+) -> None:
+    def edge() -> dict[str, object]:
+        (one,) = client.get("/api/v1/edges").get_json()["items"]
+        assert one["name"] == EDGE
+        return dict(one)
+
+    # So far it does not stream for good.
+    assert (edge()["last_seen"], edge()["silent_s"]) == (None, None)
+    claims = Claims(redis_client, Keys(settings.key_prefix), EDGE, "streamer", 30)
+    claims.expect(60)
+    assert edge()["silent_s"] == 0
+    assert abs(datetime.now(UTC) - datetime.fromisoformat(str(edge()["last_seen"]))) < timedelta(minutes=1)
+    claims.expect(0)
+    silent_s = eventually(lambda: edge()["silent_s"])
+    assert isinstance(silent_s, float)
+    (row,) = csv.DictReader(io.StringIO(client.get("/api/v1/edges?format=csv").text))
+    assert row["last_seen"].endswith("Z")
+    assert float(row["silent_s"]) > silent_s
+
+
+@pytest.mark.usefixtures("fleet")
+def test_a_frozen_broker_does_not_hold_it_up(settings: Settings, own_broker: Valkey) -> None:
+    app = create_app(replace(settings, broker_url=own_broker.url, api_access="open", api_rate_limit=None))
+    process = psutil.Process(own_broker.pid)
+    process.send_signal(signal.SIGSTOP)
+    try:
+        begun = time.monotonic()
+        answer = app.test_client().get("/api/v1/edges")
+        assert time.monotonic() - begun < 2
+    finally:
+        process.send_signal(signal.SIGCONT)
+    (one,) = answer.get_json()["items"]
+    assert (one["name"], one["last_seen"], one["silent_s"]) == (EDGE, None, None)
+    app.extensions["connections"].close()
