@@ -27,13 +27,14 @@ from telemetry.progress.keys import Keys
 from telemetry.readings.names import ROWS_HEADER
 from telemetry.readings.wire import NewerVersionError
 from telemetry.settings import Settings
+from telemetry.store.partitions import PartitionError
 
 log = get_logger(__name__)
 
 # For a message without the header that counts its rows: the fewest bytes of a body that were seen to carry a reading.
 BYTES_A_READING = 20
-# A message of a newer version is held back for so long before it goes to the end of the queue, or not at all if so many are.
-NEWER_PAUSE_S = 5.0
+# A message that waits for somebody is held back for so long before it goes behind all others, or not at all if so many are.
+PARKED_S = 5.0
 MAX_PARKED = 200
 EVENTS_EVERY_S = 0.5
 
@@ -43,19 +44,19 @@ Fetched = tuple[Message, Callable[..., None], Callable[..., None]]
 class GroupRequest(Request):
     """A request made of many messages. It notes how it failed.
 
-    `broke`: it killed the process, used up the time limit, or raised an error that is a bug. `newer`: a message of it is of a
-    newer version.
+    `broke`: it killed the process, used up the time limit, or raised an error that is a bug. `waits`: a message of it waits for
+    somebody: for a newer collector, as it is of a newer version, or for a partition that the database refuses.
     """
 
     broke = False
-    newer = False
+    waits = False
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
         """Note the failure, then do what Celery does."""
         error = getattr(exc_info.exception, "exc", exc_info.exception)
         reason: Any = getattr(error, "reason", None)
         self.broke = not isinstance(error, Reject) or isinstance(reason, OverranError)
-        self.newer = isinstance(reason, NewerVersionError)
+        self.waits = isinstance(reason, NewerVersionError | PartitionError)
         super().on_failure(exc_info, send_failed_event, return_ok)
 
 
@@ -147,7 +148,7 @@ class Coalescer:
         """Give a group back to the broker, whatever the failure: a message is never dropped here."""
         if group[0].alone and not request.broke:
             self._attempts(group[0]).excused(id_of(group[0]))
-        if request.newer and len(group) == 1:
+        if request.waits and len(group) == 1:
             self._park(fetched(group)[0])
         else:
             # Each goes to the front of the queue, so the oldest goes last.
@@ -155,7 +156,7 @@ class Coalescer:
         self._done(group)
 
     def _park(self, message: Fetched) -> None:
-        """Hold a message of a newer version back, then put it behind all others, so that none of them waits for it."""
+        """Hold a message that waits for somebody back, then put it behind all others, so that none of them waits for it."""
         channel: Any = message[0].channel
 
         def back() -> None:
@@ -163,7 +164,7 @@ class Coalescer:
             self._tell(lambda *_: channel.qos.reject_to_end(message[0].delivery_tag), [message])
 
         self._parked += 1
-        self._consumer.timer.call_after(NEWER_PAUSE_S if self._parked <= MAX_PARKED else 0.0, back)
+        self._consumer.timer.call_after(PARKED_S if self._parked <= MAX_PARKED else 0.0, back)
 
     def _stored(self, group: list[Held[Fetched]], *args: Any) -> None:
         self._tell(lambda ack, _: ack(*args), fetched(group))

@@ -8,12 +8,15 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 
+from billiard.process import current_process
 from celery.exceptions import Reject, SoftTimeLimitExceeded
 from celery.utils.log import get_task_logger
 from kombu.serialization import loads, prepare_accept_content
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from telemetry import broker
 from telemetry.celery import process_app, process_settings
@@ -29,7 +32,9 @@ from telemetry.progress.acks import Acks
 from telemetry.progress.keys import Keys
 from telemetry.readings.names import PERSIST
 from telemetry.readings.wire import NewerVersionError, WireError
+from telemetry.store import durability
 from telemetry.store.engine import make_engine
+from telemetry.store.partitions import PartitionError
 
 log = get_task_logger(__name__)
 app, settings = process_app(), process_settings()
@@ -78,7 +83,19 @@ def persist(bodies: Sequence[Body], *, condemned: bool = False, parents: Sequenc
         traces.span("persist batches", "consumer", parents=map(str, parents), batches=len(messages)),
     ):
         work(messages, condemned=condemned)
+    warn_of_unsafe_settings()
     upkeep().tend(time.monotonic() - begun_s)
+
+
+@cache
+def warn_of_unsafe_settings() -> None:
+    """Say once in a collector, after its first commit, if the server may lose what it has committed."""
+    # The pool's first process speaks for all of them.
+    if getattr(current_process(), "index", 0):
+        return
+    with suppress(SQLAlchemyError), engine().connect() as connection:
+        if advice := durability.look(connection).advice:
+            log.warning("%s", advice)
 
 
 def work(messages: Sequence[Message], *, condemned: bool) -> None:
@@ -99,7 +116,7 @@ def work(messages: Sequence[Message], *, condemned: bool) -> None:
             log.warning("%s: %s: %s", label(messages), type(error).__name__, str(error).partition("\n")[0])
             if isinstance(error, SoftTimeLimitExceeded):
                 raise Reject(OverranError() if reconnects(engine()) else error, requeue=True) from None
-            if pause_s is None or time.monotonic() > deadline:
+            if pause_s is None or time.monotonic() > deadline or isinstance(error, PartitionError):
                 raise Reject(error, requeue=True) from None
             time.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
         else:

@@ -20,9 +20,10 @@ from telemetry.monitoring import traces
 from telemetry.monitoring.counters import stations
 from telemetry.readings import wire
 from telemetry.settings import Settings
-from telemetry.store.partitions import Partitions
+from telemetry.store.partitions import PartitionError, Partitions
 from telemetry.store.write import ledger, samples
 from telemetry.store.write.conflicts import Origin
+from telemetry.store.write.ledger import Entry
 from telemetry.store.write.series_ids import SeriesIds
 from telemetry.store.write.source_ids import SourceIds
 
@@ -35,7 +36,7 @@ class RolledBack(Enum):
     """Why nothing was stored although nothing failed."""
 
     IN_LEDGER = auto()  # One of the batches is in the ledger already.
-    RECONNECTED = auto()  # The connection is newer than the ids: another database may be behind it.
+    OUTDATED = auto()  # What this process knew of the database does not hold: it must be asked again.
 
 
 class BatchWriter:
@@ -59,7 +60,7 @@ class BatchWriter:
         while new:
             # Nearly always none of them is in the ledger, so that asking it first would be a round trip for nothing.
             match self._write_new(list(new.values())):
-                case RolledBack.RECONNECTED:
+                case RolledBack.OUTDATED:
                     continue
                 case RolledBack.IN_LEDGER:
                     outcomes |= self._in_ledger(list(new))
@@ -93,10 +94,15 @@ class BatchWriter:
             # A connection newer than the ids may lead to a restored database, where they mean other series or none.
             if resolved_at != self._connections:
                 transaction.rollback()
-                return RolledBack.RECONNECTED
-            if not ledger.enter(connection, batches, source_ids, arranged.expected):
-                transaction.rollback()
-                return RolledBack.IN_LEDGER
+                return RolledBack.OUTDATED
+            match ledger.enter(connection, batches, source_ids, arranged.expected, tables.values()):
+                case Entry.KNOWN:
+                    transaction.rollback()
+                    return RolledBack.IN_LEDGER
+                case Entry.DETACHED:
+                    transaction.rollback()
+                    self._partitions.forget()
+                    return RolledBack.OUTDATED
             origins = [Origin(source, batch.batch_id) for source, batch in zip(source_ids, batches, strict=True)]
             counts = samples.write(_driver(connection), arranged, tables, origins)
             wrong = np.flatnonzero(~counts.same_as(arranged.expected)).tolist()
@@ -125,6 +131,9 @@ class BatchWriter:
         """
         try:
             return self._partitions.ensure(days)
+        except PartitionError:
+            stations.partition_refused()
+            raise
         except sqlalchemy.exc.DBAPIError as error:
             if getattr(error.orig, "sqlstate", None):
                 stations.partition_refused()

@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -19,7 +20,7 @@ from telemetry.progress.keys import Keys
 from telemetry.readings import wire
 from telemetry.settings import Settings
 from telemetry.streamer.publish import publisher
-from tests.batches import batch, key, readings
+from tests.batches import T0_US, batch, key, readings
 from tests.faults.poisons import NO_LETTERS, call, poisons, push_all
 from tests.fixtures.processes import Start
 from tests.fixtures.services import Query
@@ -152,3 +153,26 @@ def test_messages_of_a_newer_version_wait_and_nothing_waits_for_them(
         latest = max(latest, time.monotonic() - before)
     assert latest < 2.5
     eventually(lambda: redis_client.hlen(keys["unacked_key"]) + redis_client.llen(settings.ingest_queue) == 8, 10)
+
+
+def test_messages_whose_partition_is_refused_wait_and_nothing_waits_for_them(
+    start_collector: Callable[..., object],
+    publish: Callable[..., None],
+    settings: Settings,
+    engine: Engine,
+    query: Query,
+) -> None:
+    """A person made a table of that name: no batch of its time is lost, and those of other times are stored."""
+    start_collector()
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE samples_2001 (series_id bigint)"))
+    old = datetime(2001, 5, 5, tzinfo=UTC).timestamp() - T0_US // 1_000_000
+    send = publisher(make_app(replace(settings, role="edge")), settings)
+    send([wire.encode(batch(readings((key(), int(old), 1.0)), f"old-{n}", start=n, end=n + 1)) for n in range(8)])
+    for n in range(4):
+        publish(f"b{n}")
+        eventually(lambda n=n: query("SELECT count(*) FROM batches") == [(n + 1,)], 10)  # type: ignore[misc]
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE samples_2001"))
+    eventually(lambda: query("SELECT count(*) FROM batches WHERE status = 'stored'") == [(12,)], 20)
+    assert query("SELECT tableoid::regclass::text FROM samples WHERE ts < '2002-01-01'") == [("samples_2001",)]

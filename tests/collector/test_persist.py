@@ -12,6 +12,7 @@ import pytest
 import redis
 from prometheus_client import generate_latest
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
 
 from telemetry.collector import settlements, writer
 from telemetry.collector.blame import TRANSIENT
@@ -27,8 +28,9 @@ from telemetry.readings.rows import QuarantinedRow
 from telemetry.settings import Settings
 from telemetry.store.engine import make_engine
 from telemetry.store.partitions import DAY_US, EPOCH
+from telemetry.store.write import samples
 from telemetry.store.write.series_ids import SeriesIds
-from tests.batches import T0_US, batch, key, readings
+from tests.batches import T0_US, batch, key, now_s, readings
 from tests.faults.poisons import poisons
 from tests.fixtures.services import Query
 from tests.scrape import Samples, parse, total
@@ -179,6 +181,44 @@ def test_rows_of_days_far_apart_end_in_the_partitions_of_their_times(collector: 
         *((name, 3 + n) for n, name in enumerate(recent)),
     ]
     assert query(LEDGER) == [("stored", 5, 5, 0, 0, 0), ("stored", 5, 0, 5, 0, 0)]
+
+
+@pytest.mark.parametrize("statement", ["ALTER TABLE samples DETACH PARTITION {}", "DROP TABLE {}"])
+def test_what_is_acknowledged_is_in_a_table_that_is_read_though_its_partition_was_taken_away(
+    collector: Collector, query: Query, engine: Engine, statement: str
+) -> None:
+    collector.persist(*wire.encode(batch(readings((key(), now_s(), 1.0)))))
+    with engine.begin() as connection:
+        connection.execute(text(statement.format(connection.scalar(text("SELECT tableoid::regclass::text FROM samples")))))
+    # Two, of which the second finds what the process knows to be right again.
+    for n in (1, 2):
+        assert collector.persist(*wire.encode(batch(readings((key(), now_s() + n, 2.0)), f"b{n + 1}"))).status == "stored"
+    assert query("SELECT value FROM samples ORDER BY value") == [(1.0,), (2.0,), (2.0,)][-3 if "DETACH" in statement else -2 :]
+    assert query("SELECT sum(stored) FROM batches") == [(3,)]
+
+
+def test_a_partition_stays_one_until_the_rows_are_committed(
+    collector: Collector, query: Query, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody detaches it between the ledger and the samples: he waits, and what was stored before is in his table."""
+    collector.persist(*wire.encode(batch(readings((key(), now_s(), 1.0)))))
+    (table,) = query("SELECT tableoid::regclass::text FROM samples")[0]
+    write, refused = samples.write, []
+
+    def detached(*args: Any) -> Any:
+        with engine.connect() as other:
+            other.execute(text("SET lock_timeout = '200ms'"))
+            try:
+                other.execute(text(f"ALTER TABLE samples DETACH PARTITION {table}"))
+                other.commit()
+            except OperationalError as error:
+                refused.append(error)
+        return write(*args)
+
+    monkeypatch.setattr(samples, "write", detached)
+    collector.persist(*wire.encode(batch(readings((key(), now_s() + 1, 1.0)), "b2")))
+    assert "lock timeout" in str(refused)
+    assert query("SELECT count(*) FROM samples") == [(2,)]
 
 
 def test_a_batch_of_too_many_days_dies_alone(collector: Collector, query: Query, monkeypatch: pytest.MonkeyPatch) -> None:
