@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 
+import redis
 from billiard.process import current_process
 from celery.exceptions import Reject, SoftTimeLimitExceeded
 from celery.utils.log import get_task_logger
@@ -20,7 +21,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from telemetry import broker
 from telemetry.celery import process_app, process_settings
-from telemetry.collector.blame import DATABASE, OverranError, is_transient, reconnects
+from telemetry.collector.attempts import Attempts
+from telemetry.collector.blame import DATABASE, ask_to_store, is_transient, reconnects
 from telemetry.collector.consume import Coalescer, GroupRequest
 from telemetry.collector.messages import Message, checked
 from telemetry.collector.outcome import Outcome
@@ -57,10 +59,15 @@ def engine() -> Engine:
 
 
 @cache
+def client() -> redis.Redis:
+    """This process's client of the broker."""
+    return broker.connect(settings)
+
+
+@cache
 def collector() -> Collector:
     """This process's collector."""
-    acks = Acks(broker.connect(settings), Keys(settings.key_prefix), settings.ack_ttl_s)
-    return Collector(settings, engine(), acks)
+    return Collector(settings, engine(), Acks(client(), Keys(settings.key_prefix), settings.ack_ttl_s))
 
 
 @cache
@@ -70,10 +77,10 @@ def upkeep() -> Upkeep:
 
 
 @app.task(name=PERSIST, Strategy=Coalescer, Request=GroupRequest)
-def persist(bodies: Sequence[Body], *, condemned: bool = False, parents: Sequence[str] = ()) -> None:
+def persist(bodies: Sequence[Body], *, alone: str | None = None, parents: Sequence[str] = ()) -> None:
     """Persist the batches in the bodies of some messages, each `(header, payload)`: see `telemetry.readings.wire`.
 
-    `condemned` says that earlier attempts at the one message broke the process too often. `parents` are the spans of the
+    `alone` is the id of the one message if it was delivered before, and may have made that fail. `parents` are the spans of the
     publications.
     """
     begun_s = time.monotonic()
@@ -82,7 +89,7 @@ def persist(bodies: Sequence[Body], *, condemned: bool = False, parents: Sequenc
         stations.about(header for header, _ in messages),
         traces.span("persist batches", "consumer", parents=map(str, parents), batches=len(messages)),
     ):
-        work(messages, condemned=condemned)
+        work(messages, alone)
     warn_of_unsafe_settings()
     upkeep().tend(time.monotonic() - begun_s)
 
@@ -98,14 +105,20 @@ def warn_of_unsafe_settings() -> None:
             log.warning("%s", advice)
 
 
-def work(messages: Sequence[Message], *, condemned: bool) -> None:
+def work(messages: Sequence[Message], alone: str | None) -> None:
     """Persist messages. Tries again after a failure of the surroundings, and raises Reject if that does not help."""
     deadline = time.monotonic() + PATIENCE_S
+    attempts = Attempts(client(), Keys(settings.key_prefix)) if alone else None
     for pause_s in (*PAUSES_S, None):
+        counted = False
         try:
-            if condemned:
-                collector().condemn(messages[0], WireError(CONDEMNED))
-                return
+            if alone and attempts:
+                ask_to_store(engine())
+                counted = True
+                if attempts.begin(alone):
+                    collector().condemn(messages[0], WireError(CONDEMNED))
+                    attempts.settled(alone)
+                    return
             outcomes = collector().persist_all(messages)
         except Exception as error:
             if not is_transient(error):
@@ -114,12 +127,16 @@ def work(messages: Sequence[Message], *, condemned: bool) -> None:
                 raise
             stations.setback(of_database=isinstance(error, DATABASE))
             log.warning("%s: %s: %s", label(messages), type(error).__name__, str(error).partition("\n")[0])
-            if isinstance(error, SoftTimeLimitExceeded):
-                raise Reject(OverranError() if reconnects(engine()) else error, requeue=True) from None
-            if pause_s is None or time.monotonic() > deadline or isinstance(error, PartitionError):
+            overran = isinstance(error, SoftTimeLimitExceeded) and reconnects(engine())
+            if alone and attempts and counted and not overran:
+                attempts.excused(alone)
+            is_final = isinstance(error, SoftTimeLimitExceeded | PartitionError)
+            if pause_s is None or is_final or time.monotonic() > deadline:
                 raise Reject(error, requeue=True) from None
             time.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
         else:
+            if alone and attempts:
+                attempts.settled(alone)
             report(messages, outcomes)
             return
 

@@ -15,6 +15,7 @@ import redis
 from sqlalchemy import Engine, text
 
 from telemetry.celery import make_app
+from telemetry.collector.attempts import MAX_ATTEMPTS
 from telemetry.collector.tasks import CONDEMNED
 from telemetry.progress.keys import Keys
 from telemetry.readings import wire
@@ -27,6 +28,7 @@ from tests.fixtures.services import Query
 from tests.waiting import eventually
 
 ROOT = str(Path(__file__).parents[2])
+WAITING = "SELECT pid FROM pg_locks WHERE NOT granted AND relation = 'batches'::regclass"
 TRANSACTIONS = "SELECT count(*), count(DISTINCT xmin::text) FROM batches"
 
 
@@ -128,6 +130,24 @@ def test_batches_that_break_the_process_end_as_dead_letters_and_hold_up_no_other
     ended = "SELECT batch_id FROM batches WHERE status = 'dead' ORDER BY 1"
     eventually(lambda: query(ended) == [(name,) for name in bad], 25)
     assert query("SELECT DISTINCT error FROM dead_letters") == [(f"WireError: {CONDEMNED}",)]
+
+
+def test_kills_while_the_database_does_not_answer_are_not_counted_against_a_batch(
+    start_collector: Callable[..., subprocess.Popen[bytes]], publish: Callable[..., None], engine: Engine, query: Query
+) -> None:
+    """The process that waits for a lock is killed, more often than a batch is forgiven."""
+    with engine.begin() as connection:
+        connection.execute(text("LOCK TABLE batches IN ACCESS EXCLUSIVE MODE"))
+        worker = start_collector()
+        publish("b1")
+        killed: set[int] = set()
+        for _ in range(MAX_ATTEMPTS + 2):
+            (waiting, *_) = eventually(lambda: [pid for (pid,) in query(WAITING) if pid not in killed], 20)
+            # The lock is asked for by the one child that has the message.
+            for child in psutil.Process(worker.pid).children(recursive=True):
+                child.kill()
+            killed.add(waiting)
+    eventually(lambda: query("SELECT status FROM batches") == [("stored",)], 20)
 
 
 def test_messages_of_a_newer_version_wait_and_nothing_waits_for_them(
