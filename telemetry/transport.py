@@ -23,6 +23,8 @@ from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
 from redis.exceptions import ResponseError
 
+from telemetry import failover
+
 log = logging.getLogger(__name__)
 
 # A message is noted once it has been held for this long; notes are written this often.
@@ -166,6 +168,8 @@ class Channel(_Channel):  # type: ignore[misc]
 
     QoS = LateQoS
     Message = Message
+    connection_class = failover.Tcp
+    connection_class_ssl = failover.Tls
     from_transport_options = (*_Channel.from_transport_options, "stray_task")
     stray_task: str | None = None
     fetched = ("", b"")
