@@ -6,6 +6,7 @@ import base64
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from prometheus_client import generate_latest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 
-from telemetry.collector import settlements, writer
+from telemetry.collector import deadletters, settlements, writer
 from telemetry.collector.blame import TRANSIENT
 from telemetry.collector.outcome import Outcome
 from telemetry.collector.persist import Collector
@@ -308,7 +309,8 @@ def test_a_message_that_names_no_batch_is_kept_too(collector: Collector, query: 
         ("surrogate aside", "test/node"),
         ("no number aside", "test/node"),
         ("deep", None),
-        ("a path too long for an index", None),
+        ("an edge too long for an index", None),
+        ("a fingerprint too long for an index", None),
     ],
 )
 def test_a_message_is_kept_whatever_it_holds(collector: Collector, query: Query, name: str, edge: str | None) -> None:
@@ -325,6 +327,35 @@ def test_a_name_too_long_for_an_index_is_the_fault_of_its_batch_alone(collector:
     outcomes = collector.persist_all([wire.encode(content) for content in batches])
     assert [outcome.status for outcome in outcomes if isinstance(outcome, Outcome)] == ["stored", "dead", "stored"]
     assert query("SELECT count(*) FROM dead_letters WHERE error LIKE '%index row size%'") == [(1,)]
+
+
+def test_a_path_too_long_for_an_index_is_shortened(collector: Collector, query: Query) -> None:
+    for n in range(2):
+        source = wire.Source("source-1", f"/data/{LONG_NAMES[-1]}{n}.csv", "fingerprint-1", "dcgm", None)
+        message = wire.encode(batch(readings((key(), n, 1.0)), f"b{n}", source=source))
+        assert [collector.persist(*message).status for _ in range(2)] == ["stored", "known"]
+    paths = [path for (path,) in query("SELECT path FROM sources JOIN batches ON source_id = sources.id ORDER BY batch_id")]
+    assert [(path[:6], path[-5:]) for path in paths] == [("/data/", f"{n}.csv") for n in range(2)]
+
+
+def test_the_payload_of_a_letter_is_cut_when_letters_have_enough(
+    collector: Collector, query: Query, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deadletters, "MAX_ALL_BYTES", 30_000)
+    monkeypatch.setattr(deadletters, "MAX_PAYLOAD_BYTES", 25_000)
+    noise = bytes(Random(0).choices(range(256), k=26_000))  # noqa: S311
+    for size in (20_000, 20_000, 5_000, 26_000, 100):
+        collector.persist(None, noise[:size])
+    assert [size for (size,) in query("SELECT length(payload) FROM dead_letters ORDER BY id")] == [
+        20_000,
+        4096,
+        5_000,
+        4096,
+        100,
+    ]
+    errors = [error for (error,) in query("SELECT error FROM dead_letters ORDER BY id")]
+    assert "of 20,000 bytes only the first 4,096 are kept, as the dead letters have" in errors[1]
+    assert "of 26,000 bytes only the first 4,096 are kept, as a letter may have 25,000" in errors[3]
 
 
 def test_many_collectors_at_once_make_each_series_and_sample_once(
