@@ -102,9 +102,9 @@ class DeadLetters:
         source = wire.source_of(header)
         while True:
             with self._engine.connect() as connection:
-                status = ledger.statuses(connection, [key]).get(key)
-            if status is not None:
-                return status
+                known = ledger.known(connection, [key]).get(key)
+            if known is not None:
+                return known.status
             (source_id,) = self._source_ids.resolve([(edge, source)])
             with self._engine.begin() as connection:
                 # If another process enters the batch meanwhile, the ledger is asked again.

@@ -124,6 +124,7 @@ class Batch(Base):
 
     `start` and `end` are byte offsets in the source, `anchor` the replay pass (microseconds) or null. `rows` counts readings,
     `records` the records they stand in; null where a collector of before revision 0004 wrote it: there, as many as rows.
+    `digest` stands for the readings (`write.contents`); null for a dead batch, and where one of before 0006 wrote it.
     """
 
     __tablename__ = "batches"
@@ -153,6 +154,7 @@ class Batch(Base):
     published_at: Mapped[datetime]
     committed_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     records: Mapped[int | None]
+    digest: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class LedgerRange(Base):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -113,6 +114,32 @@ def test_a_message_of_the_version_before_that_cannot_be_stored_is_dead_with_its_
     assert "readings of 1 days, the limit is 0" in str(outcome.error)
     assert query("SELECT status, rows, records FROM batches") == [("dead", 1, 1)]
     assert acks(redis_client, settings) == {b"b1": b"dead"}
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_second_content_under_a_known_id_is_not_stored_and_counted(
+    collector: Collector, query: Query, together: bool
+) -> None:
+    counted = Counted()
+    true, false = (batch(readings((key(), 0, value), (key(pod="p"), 1, 2.0))) for value in (1.0, 666.0))
+    # The same readings, as another version of the edge would write them: other texts first, other bytes.
+    again = replace(true.readings, series=true.readings.series[::-1], codes=1 - true.readings.codes)
+    messages = [wire.encode(each) for each in (true, true, replace(true, readings=again), false)]
+    assert messages[0][1] != messages[2][1]
+    groups = [messages] if together else [[message] for message in messages]
+    outcomes = [outcome for group in groups for outcome in collector.persist_all(group)]
+    assert [getattr(outcome, "status", None) for outcome in outcomes] == ["stored", "known", "known", "known"]
+    assert counted("telemetry_batches_refused_total", source_cluster="test") == 1
+    assert query("SELECT value FROM samples ORDER BY ts") == [(1.0,), (2.0,)]
+
+
+def test_what_a_collector_of_before_entered_is_not_compared(collector: Collector, engine: Engine) -> None:
+    counted = Counted()
+    collector.persist(*wire.encode(batch(readings((key(), 0, 1.0)))))
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE batches SET digest = NULL"))
+    assert collector.persist(*wire.encode(batch(readings((key(), 0, 2.0))))).status == "known"
+    assert not counted("telemetry_batches_refused_total")
 
 
 def test_rows_stored_before_are_duplicates_or_conflicts(collector: Collector, query: Query) -> None:
