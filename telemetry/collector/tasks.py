@@ -10,9 +10,9 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
+from mmap import mmap
 
 import redis
-from billiard.process import current_process
 from celery.exceptions import Reject, SoftTimeLimitExceeded
 from celery.utils.log import get_task_logger
 from kombu.serialization import loads, prepare_accept_content
@@ -47,6 +47,9 @@ PATIENCE_S = 20.0
 BUG_PAUSE_S = 5.0
 CONDEMNED = "too many attempts killed the process, failed, or used up the time limit"
 ACCEPTED = prepare_accept_content(app.conf.accept_content)
+
+# Whether one of the pool's processes has looked at the server's settings; they share it, as they are forked later.
+looked = mmap(-1, 1)
 
 # As kombu has them: body, content type, content encoding.
 Body = tuple[bytes, str, str]
@@ -94,15 +97,14 @@ def persist(bodies: Sequence[Body], *, alone: str | None = None, parents: Sequen
     upkeep().tend(time.monotonic() - begun_s)
 
 
-@cache
 def warn_of_unsafe_settings() -> None:
     """Say once in a collector, after its first commit, if the server may lose what it has committed."""
-    # The pool's first process speaks for all of them.
-    if getattr(current_process(), "index", 0):
-        return
-    with suppress(SQLAlchemyError), engine().connect() as connection:
-        if advice := durability.look(connection).advice:
-            log.warning("%s", advice)
+    if not looked[0]:
+        with suppress(SQLAlchemyError), engine().connect() as connection:
+            advice = durability.look(connection).advice
+            looked[0] = 1
+            if advice:
+                log.warning("%s", advice)
 
 
 def work(messages: Sequence[Message], alone: str | None) -> None:

@@ -64,6 +64,21 @@ def test_small_messages_share_a_transaction_and_each_is_acknowledged(
     eventually(lambda: redis_client.hlen(unacked) == 0)
 
 
+def test_a_collector_says_once_that_the_server_may_lose_commits(
+    start_collector: Callable[..., object], publish: Callable[..., None], query: Query, tmp_path: Path
+) -> None:
+    """The tests' own Postgres has fsync off."""
+
+    def told() -> int:
+        return sum(log.read_text().count("fsync is off") for log in tmp_path.glob("*.log"))
+
+    start_collector()
+    for n in range(1, 6):
+        publish(*(f"b{n}-{m}" for m in range(10)))
+        eventually(lambda n=n: query("SELECT count(*) FROM batches") == [(10 * n,)], 20)  # type: ignore[misc]
+    eventually(lambda: told() == 1)
+
+
 def test_batch_size_is_how_many_readings_share_a_transaction(
     start_collector: Callable[..., object], publish: Callable[..., None], query: Query
 ) -> None:
