@@ -13,14 +13,13 @@ from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import Engine, text
 
 from telemetry.readings.wire import WireError
-from telemetry.store.partitions import PartitionError
 
 HOPELESS = (WireError, psycopg.errors.DataError, psycopg.errors.CheckViolation)
 # SQLSTATE class "program limit exceeded" (PostgreSQL manual, appendix A), such as a name too long for an index. psycopg makes
 # it an OperationalError.
 HOPELESS_CLASS = "54"
 DATABASE = (sqlalchemy.exc.SQLAlchemyError, psycopg.Error)
-TRANSIENT = (*DATABASE, PartitionError, redis.RedisError, OSError, MemoryError, SoftTimeLimitExceeded)
+TRANSIENT = (*DATABASE, redis.RedisError, OSError, MemoryError, SoftTimeLimitExceeded)
 
 
 def is_hopeless(error: Exception) -> bool:

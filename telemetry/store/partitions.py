@@ -17,7 +17,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 # Partitions made in one transaction, which takes about half a second. They stay, whatever happens to later ones.
 SLICE = 50
@@ -52,7 +52,7 @@ IS_THERE = text("SELECT to_regclass(:table) IS NOT NULL")
 LASTING = ("0A", "22", "23", "42", "57014")
 
 
-class PartitionError(Exception):
+class PartitionError(SQLAlchemyError):
     """The database refuses a partition, and will do so until somebody mends it."""
 
 
