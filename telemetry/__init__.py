@@ -32,6 +32,8 @@ The rooms, in the order of imports: a room uses only rooms that stand below it (
 `redaction` removes passwords from texts.
 `resources` finds the files that a running system reads.
 `transport` is kombu's Redis transport, changed for many small messages.
+
+`failover` leaves a Redis server that has become a replica.
 """
 
 __version__ = "0.1.0"

@@ -9,6 +9,7 @@ import redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
+from telemetry import failover
 from telemetry.redaction import blot
 from telemetry.settings import Settings
 
@@ -37,7 +38,7 @@ def tls_options(settings: Settings) -> dict[str, Any] | None:
 
 
 def connect(settings: Settings, *, socket_timeout_s: float = SOCKET_TIMEOUT_S, retries: int = 3) -> redis.Redis:
-    """A client for the broker's keys; connects at the first command. Replies are bytes."""
+    """A client for the broker's keys; connects at the first command, and anew after a failover. Replies are bytes."""
     url = settings.broker_url
     if url.startswith("redis+socket://"):
         url = "unix://" + url.removeprefix("redis+socket://").replace("virtual_host=", "db=")
@@ -48,6 +49,7 @@ def connect(settings: Settings, *, socket_timeout_s: float = SOCKET_TIMEOUT_S, r
         retry=Retry(ExponentialWithJitterBackoff(base=0.1, cap=1), retries),
         health_check_interval=15,
         client_name="telemetry",
+        connection_class=failover.BY_SCHEME[url.partition("://")[0]],
         **(tls_options(settings) or {}),
     )
 

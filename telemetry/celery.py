@@ -23,7 +23,7 @@ from telemetry import algebra, descriptors, garbage
 from telemetry.broker import CONNECT_TIMEOUT_S, SOCKET_TIMEOUT_S, tls_options
 from telemetry.monitoring import flower_page, logs, outages, traces
 from telemetry.progress.keys import Keys
-from telemetry.readings.names import PERSIST, TICK
+from telemetry.readings.names import MAX_MESSAGE_BYTES, PERSIST, TICK
 from telemetry.settings import Settings, SettingsError, tell_misspelt
 
 
@@ -82,6 +82,7 @@ def make_app(settings: Settings) -> Celery:
             **Keys(settings.key_prefix).unacked_options(f"edge.{settings.edge}" if edge else "central"),
             # Bytes on the queue that are not a valid message end as a dead letter; at an edge they are dropped.
             "stray_task": None if edge else PERSIST,
+            "max_message_bytes": MAX_MESSAGE_BYTES,
             "visibility_timeout": settings.visibility_timeout_s,
             "unacked_restore_interval": 10,
             "unacked_restore_throttle": 1,

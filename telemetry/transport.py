@@ -23,12 +23,16 @@ from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
 from redis.exceptions import ResponseError
 
+from telemetry import failover
+
 log = logging.getLogger(__name__)
 
 # A message is noted once it has been held for this long; notes are written this often.
 WRITE_AFTER_S = 1.0
 WRITE_EVERY_S = 0.25
 MAX_FETCHED = 64
+# Of a message that is too long to be decoded.
+KEPT_BYTES = 1 << 16
 
 
 # kombu's stubs know little of its transports.
@@ -58,13 +62,20 @@ class Message(virtual.Message):
             raise TypeError("task and id must be text or absent")
 
 
-def wrapped(raw: bytes, queue: str, task: str | None) -> dict[str, Any]:
+def beginning(raw: bytes, queue: str, task: str | None) -> dict[str, Any]:
+    """A call of `task` for a message that is too long to be decoded: its length in place of a header, and its beginning."""
+    log.error("a message of %d bytes on the queue %s is too long", len(raw), queue)
+    call = [[{"oversized_bytes": len(raw)}, bytes(raw[:KEPT_BYTES])], {}, {}]
+    return wrapped(dumps(call).encode(), queue, task, content_type="application/json")
+
+
+def wrapped(raw: bytes, queue: str, task: str | None, content_type: str = "application/octet-stream") -> dict[str, Any]:
     """A call of `task`, in the form that kombu pushes to `queue`, with `raw` as its body."""
     name = str(uuid.uuid4())
     return {
         "body": base64.b64encode(raw).decode(),
-        "content-type": "application/octet-stream",
-        "content-encoding": "binary",
+        "content-type": content_type,
+        "content-encoding": "binary" if content_type == "application/octet-stream" else "utf-8",
         "headers": {"task": task, "id": name},
         "properties": {
             "delivery_tag": name,
@@ -162,12 +173,18 @@ class LateQoS(redis.QoS):
 
 
 class Channel(_Channel):  # type: ignore[misc]
-    """A channel with late notes that fetches many messages at once. `stray_task` gets bytes that are not a valid message."""
+    """A channel with late notes that fetches many messages at once.
+
+    `stray_task` gets bytes that are not a valid message, and the beginning of one of more than `max_message_bytes`.
+    """
 
     QoS = LateQoS
     Message = Message
-    from_transport_options = (*_Channel.from_transport_options, "stray_task")
+    connection_class = failover.Tcp
+    connection_class_ssl = failover.Tls
+    from_transport_options = (*_Channel.from_transport_options, "stray_task", "max_message_bytes")
     stray_task: str | None = None
+    max_message_bytes = 1 << 62
     fetched = ("", b"")
     _many = True
 
@@ -205,7 +222,8 @@ class Channel(_Channel):  # type: ignore[misc]
         for message in messages:
             self.fetched = (queue, message)
             try:
-                payload = loads(bytes_to_str(message))
+                is_long = len(message) > self.max_message_bytes
+                payload = beginning(message, queue, self.stray_task) if is_long else loads(bytes_to_str(message))
             except Exception:  # noqa: BLE001 - bytes of a stranger
                 payload = None
             self.connection._deliver(payload, queue)  # noqa: SLF001

@@ -15,7 +15,9 @@ from kombu.asynchronous import Hub
 from telemetry.celery import make_app
 from telemetry.progress.keys import Keys
 from telemetry.readings.names import PERSIST
+from telemetry.readings.wire import WireError, decode
 from telemetry.settings import Settings
+from telemetry.transport import KEPT_BYTES
 from tests.faults.poisons import call
 from tests.waiting import eventually
 
@@ -181,3 +183,22 @@ def test_a_message_that_does_not_say_whereto_spoils_no_note(
     assert noted(redis_client, settings) == 2
     messages[0].reject()
     assert redis_client.llen(QUEUE) == 0
+
+
+@pytest.mark.parametrize("many", [True, False])
+def test_of_a_message_that_is_too_long_the_beginning_is_given_to_the_task_and_the_length(
+    connection: Connection, channel: Any, redis_client: redis.Redis, many: bool
+) -> None:
+    channel._many = many
+    channel.max_message_bytes = 100_000
+    redis_client.lpush(QUEUE, b"{" + b"x" * 200_000, call())
+    found: list[Any] = []
+    channel.qos.room = lambda: 10
+    with Consumer(channel, [Queue(QUEUE, channel=channel)], on_message=found.append, accept=["json", "msgpack"]):
+        while len(found) < 2:
+            connection.drain_events(timeout=2)
+    (header, beginning), _, _ = found[0].decode()
+    assert (header, beginning) == ({"oversized_bytes": 200_001}, b"{" + b"x" * (KEPT_BYTES - 1))
+    with pytest.raises(WireError, match="the message has 200001 bytes, the limit is"):
+        decode(header, beginning)
+    assert found[0].headers["task"] == PERSIST

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from telemetry.cli.data_dir import data_dir_option
 from telemetry.cli.database import with_database
 from telemetry.cli.session import json_option
-from telemetry.store import lock_table, migrate
+from telemetry.store import durability, lock_table, migrate
 
 
 @click.group()
@@ -78,7 +78,7 @@ def _tell(revision: str | None, *, as_json: bool) -> None:
 
 def _warn(engine: Engine) -> None:
     with engine.connect() as connection:
-        if advice := lock_table.look(connection).advice:
+        for advice in filter(None, (lock_table.look(connection).advice, durability.look(connection).advice)):
             click.echo(f"Warning: {advice}", err=True)
 
 

@@ -97,7 +97,7 @@ def _ledger(settings: Settings, progress: Progress | None) -> Ledger:
         if progress is not None:
             held, given_up = reading.committed(progress.states), losses.given_up(progress.lost)
             found = gaps(connection, settings.gap_alert_s, held, given_up)
-        advice = (durability.advice(connection), lock_table.look(connection).advice)
+        advice = (durability.look(connection).advice, lock_table.look(connection).advice)
         return Ledger(
             flow=flow(connection, FLOW_S),
             last_commit_age_s=commit_age_s(connection),

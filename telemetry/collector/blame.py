@@ -22,10 +22,6 @@ DATABASE = (sqlalchemy.exc.SQLAlchemyError, psycopg.Error)
 TRANSIENT = (*DATABASE, redis.RedisError, OSError, MemoryError, SoftTimeLimitExceeded)
 
 
-class OverranError(Exception):
-    """A group used up the time limit although the database answers."""
-
-
 def is_hopeless(error: Exception) -> bool:
     """Whether the batch itself causes the error, so that it will be the same the next time."""
     cause = error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) else error
@@ -49,3 +45,9 @@ def reconnects(engine: Engine) -> bool:
     except sqlalchemy.exc.SQLAlchemyError:
         return False
     return True
+
+
+def ask_to_store(engine: Engine) -> None:
+    """Wait until the tables that a batch goes to may be written. Raises database errors, such as of a lock timeout."""
+    with engine.begin() as connection:
+        connection.execute(text("LOCK TABLE batches, ONLY samples IN ROW EXCLUSIVE MODE"))

@@ -2,7 +2,7 @@
 
 A worker's main process holds messages undecoded and gives a group to the pool as one request of the task, which Celery then
 treats like any other: time limits, lost processes, events, shutdown. If the request succeeds, each message is acknowledged to
-the broker; otherwise each goes back. `coalesce` decides about groups, `attempts` about messages that break the worker.
+the broker; otherwise each goes back. `coalesce` decides about groups, `tasks` about messages that break the worker.
 """
 
 from __future__ import annotations
@@ -13,27 +13,24 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from celery import Celery, Task
-from celery.exceptions import Reject
 from celery.utils.log import get_logger
 from celery.worker.request import Request
 from celery.worker.state import task_reserved
 from kombu.message import Message
 
-from telemetry.collector.attempts import Attempts
-from telemetry.collector.blame import OverranError
 from telemetry.collector.coalesce import Buffer, Held
 from telemetry.monitoring import traces
-from telemetry.progress.keys import Keys
 from telemetry.readings.names import ROWS_HEADER
 from telemetry.readings.wire import NewerVersionError
 from telemetry.settings import Settings
+from telemetry.store.partitions import PartitionError
 
 log = get_logger(__name__)
 
 # For a message without the header that counts its rows: the fewest bytes of a body that were seen to carry a reading.
 BYTES_A_READING = 20
-# A message of a newer version is held back for so long before it goes to the end of the queue, or not at all if so many are.
-NEWER_PAUSE_S = 5.0
+# A message that waits for somebody is held back for so long before it goes behind all others, or not at all if so many are.
+PARKED_S = 5.0
 MAX_PARKED = 200
 EVENTS_EVERY_S = 0.5
 
@@ -41,21 +38,18 @@ Fetched = tuple[Message, Callable[..., None], Callable[..., None]]
 
 
 class GroupRequest(Request):
-    """A request made of many messages. It notes how it failed.
+    """A request made of many messages. `waits` says, once it has failed, that a message of it waits for somebody.
 
-    `broke`: it killed the process, used up the time limit, or raised an error that is a bug. `newer`: a message of it is of a
-    newer version.
+    That is for a newer collector, as it is of a newer version, or for a partition that the database refuses.
     """
 
-    broke = False
-    newer = False
+    waits = False
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
         """Note the failure, then do what Celery does."""
         error = getattr(exc_info.exception, "exc", exc_info.exception)
         reason: Any = getattr(error, "reason", None)
-        self.broke = not isinstance(error, Reject) or isinstance(reason, OverranError)
-        self.newer = isinstance(reason, NewerVersionError)
+        self.waits = isinstance(reason, NewerVersionError | PartitionError)
         super().on_failure(exc_info, send_failed_event, return_ok)
 
 
@@ -65,7 +59,6 @@ class Coalescer:
     def __init__(self, task: Task[..., Any], app: Celery, consumer: Any) -> None:
         settings: Settings = app.telemetry_settings  # type: ignore[attr-defined]
         self._buffer: Buffer[Fetched] = Buffer(settings.collector_batch_size, settings.poll_interval_s, settings.buffer_size)
-        self._keys = Keys(settings.key_prefix)
         self._parked = 0
         self._task, self._app, self._consumer = task, app, consumer
         # The channel on which Celery starts to fetch next: the transport then asks for as many messages as there is room for.
@@ -112,7 +105,7 @@ class Coalescer:
         name = str(uuid.uuid4())
         messages = [(message.body, message.content_type, message.content_encoding) for message, _, _ in fetched(group)]
         parents = [message.headers[traces.HEADER] for message, _, _ in fetched(group) if traces.HEADER in message.headers]
-        condemned = group[0].alone and self._attempts(group[0]).begin(id_of(group[0]))
+        alone = id_of(group[0]) if group[0].alone else None
         readings = sum(held.readings for held in group)
         headers: dict[str, Any] = {
             "lang": "py",
@@ -133,7 +126,7 @@ class Coalescer:
             eventer=self._eventer,
             task=self._task,
             connection_errors=self._consumer.connection_errors,
-            body=((messages,), {"condemned": condemned, "parents": parents}, {}),
+            body=((messages,), {"alone": alone, "parents": parents}, {}),
             headers=headers,
             decoded=True,
             utc=True,
@@ -145,9 +138,7 @@ class Coalescer:
 
     def _failed(self, request: GroupRequest, group: list[Held[Fetched]], logger: Any, errors: Any) -> None:
         """Give a group back to the broker, whatever the failure: a message is never dropped here."""
-        if group[0].alone and not request.broke:
-            self._attempts(group[0]).excused(id_of(group[0]))
-        if request.newer and len(group) == 1:
+        if request.waits and len(group) == 1:
             self._park(fetched(group)[0])
         else:
             # Each goes to the front of the queue, so the oldest goes last.
@@ -155,7 +146,7 @@ class Coalescer:
         self._done(group)
 
     def _park(self, message: Fetched) -> None:
-        """Hold a message of a newer version back, then put it behind all others, so that none of them waits for it."""
+        """Hold a message that waits for somebody back, then put it behind all others, so that none of them waits for it."""
         channel: Any = message[0].channel
 
         def back() -> None:
@@ -163,12 +154,10 @@ class Coalescer:
             self._tell(lambda *_: channel.qos.reject_to_end(message[0].delivery_tag), [message])
 
         self._parked += 1
-        self._consumer.timer.call_after(NEWER_PAUSE_S if self._parked <= MAX_PARKED else 0.0, back)
+        self._consumer.timer.call_after(PARKED_S if self._parked <= MAX_PARKED else 0.0, back)
 
     def _stored(self, group: list[Held[Fetched]], *args: Any) -> None:
         self._tell(lambda ack, _: ack(*args), fetched(group))
-        if group[0].alone:
-            self._attempts(group[0]).settled(id_of(group[0]))
         self._done(group)
 
     def _tell(self, tell: Callable[[Callable[..., None], Callable[..., None]], None], messages: Iterable[Fetched]) -> None:
@@ -178,10 +167,6 @@ class Coalescer:
                 tell(ack, reject)
             except (*self._consumer.connection_errors, *self._consumer.channel_errors) as error:
                 log.warning("cannot settle message %s with the broker, it will come again: %s", message.delivery_tag, error)
-
-    def _attempts(self, held: Held[Fetched]) -> Attempts:
-        channel: Any = held.message[0].channel
-        return Attempts(channel.conn_or_acquire, self._keys)
 
     def _done(self, group: list[Held[Fetched]]) -> None:
         self._working -= 1

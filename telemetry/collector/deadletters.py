@@ -24,6 +24,10 @@ from telemetry.store.write.source_ids import SourceIds
 MAX_ERROR_CHARACTERS = 2000
 MAX_HEADER_CHARACTERS = 1 << 16
 MAX_DEPTH = 20
+# Of the payload of one letter, and of those of all letters together. What is longer is cut to its beginning.
+MAX_PAYLOAD_BYTES = wire.MAX_PAYLOAD_BYTES
+MAX_ALL_BYTES = 512 << 20
+BEGINNING_BYTES = 1 << 12
 
 
 def describe(error: Exception) -> str:
@@ -66,7 +70,7 @@ class DeadLetters:
         """
         stated, payload = message
         body = payload if isinstance(payload, bytes) else json.dumps(storable(payload)).encode()
-        letter = Letter(error, _shortened(storable(stated) if isinstance(stated, dict) else {}), body)
+        letter = self._fitted(Letter(error, _shortened(storable(stated) if isinstance(stated, dict) else {}), body))
         if header is not None:
             try:
                 return self._enter(header, letter)
@@ -77,14 +81,30 @@ class DeadLetters:
             deadletters.add(connection, letter, edge=None, batch_id=digest(body))
         return None
 
+    def _fitted(self, letter: Letter) -> Letter:
+        """The letter, cut to what may be kept; its error tells of that."""
+        size = len(letter.payload)
+        if size <= BEGINNING_BYTES:
+            return letter
+        if size <= MAX_PAYLOAD_BYTES:
+            with self._engine.connect() as connection:
+                others = deadletters.size_bytes(connection)
+            if others + size <= MAX_ALL_BYTES:
+                return letter
+            reason = f"the dead letters have {others:,} already (telemetry deadletter drop makes room)"
+        else:
+            reason = f"a letter may have {MAX_PAYLOAD_BYTES:,}"
+        error = f"{letter.error}; of {size:,} bytes only the first {BEGINNING_BYTES:,} are kept, as {reason}"
+        return Letter(error, letter.header, letter.payload[:BEGINNING_BYTES])
+
     def _enter(self, header: Header, letter: Letter) -> str | None:
         edge, batch_id = key = (header["edge"], header["batch_id"])
         source = wire.source_of(header)
         while True:
             with self._engine.connect() as connection:
-                status = ledger.statuses(connection, [key]).get(key)
-            if status is not None:
-                return status
+                known = ledger.known(connection, [key]).get(key)
+            if known is not None:
+                return known.status
             (source_id,) = self._source_ids.resolve([(edge, source)])
             with self._engine.begin() as connection:
                 # If another process enters the batch meanwhile, the ledger is asked again.

@@ -8,16 +8,21 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
+from mmap import mmap
 
+import redis
 from celery.exceptions import Reject, SoftTimeLimitExceeded
 from celery.utils.log import get_task_logger
 from kombu.serialization import loads, prepare_accept_content
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from telemetry import broker
 from telemetry.celery import process_app, process_settings
-from telemetry.collector.blame import DATABASE, OverranError, is_transient, reconnects
+from telemetry.collector.attempts import Attempts
+from telemetry.collector.blame import DATABASE, ask_to_store, is_transient, reconnects
 from telemetry.collector.consume import Coalescer, GroupRequest
 from telemetry.collector.messages import Message, checked
 from telemetry.collector.outcome import Outcome
@@ -29,7 +34,9 @@ from telemetry.progress.acks import Acks
 from telemetry.progress.keys import Keys
 from telemetry.readings.names import PERSIST
 from telemetry.readings.wire import NewerVersionError, WireError
+from telemetry.store import durability
 from telemetry.store.engine import make_engine
+from telemetry.store.partitions import PartitionError
 
 log = get_task_logger(__name__)
 app, settings = process_app(), process_settings()
@@ -40,6 +47,9 @@ PATIENCE_S = 20.0
 BUG_PAUSE_S = 5.0
 CONDEMNED = "too many attempts killed the process, failed, or used up the time limit"
 ACCEPTED = prepare_accept_content(app.conf.accept_content)
+
+# Whether one of the pool's processes has looked at the server's settings; they share it, as they are forked later.
+looked = mmap(-1, 1)
 
 # As kombu has them: body, content type, content encoding.
 Body = tuple[bytes, str, str]
@@ -52,10 +62,15 @@ def engine() -> Engine:
 
 
 @cache
+def client() -> redis.Redis:
+    """This process's client of the broker."""
+    return broker.connect(settings)
+
+
+@cache
 def collector() -> Collector:
     """This process's collector."""
-    acks = Acks(broker.connect(settings), Keys(settings.key_prefix), settings.ack_ttl_s)
-    return Collector(settings, engine(), acks)
+    return Collector(settings, engine(), Acks(client(), Keys(settings.key_prefix), settings.ack_ttl_s))
 
 
 @cache
@@ -65,10 +80,10 @@ def upkeep() -> Upkeep:
 
 
 @app.task(name=PERSIST, Strategy=Coalescer, Request=GroupRequest)
-def persist(bodies: Sequence[Body], *, condemned: bool = False, parents: Sequence[str] = ()) -> None:
+def persist(bodies: Sequence[Body], *, alone: str | None = None, parents: Sequence[str] = ()) -> None:
     """Persist the batches in the bodies of some messages, each `(header, payload)`: see `telemetry.readings.wire`.
 
-    `condemned` says that earlier attempts at the one message broke the process too often. `parents` are the spans of the
+    `alone` is the id of the one message if it was delivered before, and may have made that fail. `parents` are the spans of the
     publications.
     """
     begun_s = time.monotonic()
@@ -77,18 +92,35 @@ def persist(bodies: Sequence[Body], *, condemned: bool = False, parents: Sequenc
         stations.about(header for header, _ in messages),
         traces.span("persist batches", "consumer", parents=map(str, parents), batches=len(messages)),
     ):
-        work(messages, condemned=condemned)
+        work(messages, alone)
+    warn_of_unsafe_settings()
     upkeep().tend(time.monotonic() - begun_s)
 
 
-def work(messages: Sequence[Message], *, condemned: bool) -> None:
+def warn_of_unsafe_settings() -> None:
+    """Say once in a collector, after its first commit, if the server may lose what it has committed."""
+    if not looked[0]:
+        with suppress(SQLAlchemyError), engine().connect() as connection:
+            advice = durability.look(connection).advice
+            looked[0] = 1
+            if advice:
+                log.warning("%s", advice)
+
+
+def work(messages: Sequence[Message], alone: str | None) -> None:
     """Persist messages. Tries again after a failure of the surroundings, and raises Reject if that does not help."""
     deadline = time.monotonic() + PATIENCE_S
+    attempts = Attempts(client(), Keys(settings.key_prefix)) if alone else None
     for pause_s in (*PAUSES_S, None):
+        counted = False
         try:
-            if condemned:
-                collector().condemn(messages[0], WireError(CONDEMNED))
-                return
+            if alone and attempts:
+                ask_to_store(engine())
+                counted = True
+                if attempts.begin(alone):
+                    collector().condemn(messages[0], WireError(CONDEMNED))
+                    attempts.settled(alone)
+                    return
             outcomes = collector().persist_all(messages)
         except Exception as error:
             if not is_transient(error):
@@ -97,12 +129,16 @@ def work(messages: Sequence[Message], *, condemned: bool) -> None:
                 raise
             stations.setback(of_database=isinstance(error, DATABASE))
             log.warning("%s: %s: %s", label(messages), type(error).__name__, str(error).partition("\n")[0])
-            if isinstance(error, SoftTimeLimitExceeded):
-                raise Reject(OverranError() if reconnects(engine()) else error, requeue=True) from None
-            if pause_s is None or time.monotonic() > deadline:
+            overran = isinstance(error, SoftTimeLimitExceeded) and reconnects(engine())
+            if alone and attempts and counted and not overran:
+                attempts.excused(alone)
+            is_final = isinstance(error, SoftTimeLimitExceeded | PartitionError)
+            if pause_s is None or is_final or time.monotonic() > deadline:
                 raise Reject(error, requeue=True) from None
             time.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
         else:
+            if alone and attempts:
+                attempts.settled(alone)
             report(messages, outcomes)
             return
 

@@ -5,7 +5,7 @@ The SQL is `telemetry.store.write`'s. What becomes of a batch that cannot be sto
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum, auto
 from time import monotonic
 from typing import Any
@@ -19,10 +19,12 @@ from telemetry.collector.outcome import Outcome
 from telemetry.monitoring import traces
 from telemetry.monitoring.counters import stations
 from telemetry.readings import wire
+from telemetry.readings.arrays import Float64s, Int64s
 from telemetry.settings import Settings
-from telemetry.store.partitions import Partitions
-from telemetry.store.write import ledger, samples
+from telemetry.store.partitions import PartitionError, Partitions
+from telemetry.store.write import contents, ledger, samples
 from telemetry.store.write.conflicts import Origin
+from telemetry.store.write.ledger import Entry
 from telemetry.store.write.series_ids import SeriesIds
 from telemetry.store.write.source_ids import SourceIds
 
@@ -35,7 +37,7 @@ class RolledBack(Enum):
     """Why nothing was stored although nothing failed."""
 
     IN_LEDGER = auto()  # One of the batches is in the ledger already.
-    RECONNECTED = auto()  # The connection is newer than the ids: another database may be behind it.
+    OUTDATED = auto()  # What this process knew of the database does not hold: it must be asked again.
 
 
 class BatchWriter:
@@ -54,15 +56,19 @@ class BatchWriter:
 
         Raises WireError and database errors; then none of them is stored.
         """
-        new = {(batch.edge, batch.batch_id): batch for batch in batches}
+        new: dict[ledger.Key, wire.Batch] = {}
+        for batch in batches:
+            first = new.setdefault((batch.edge, batch.batch_id), batch)
+            if first is not batch:
+                self._compare(batch, self._digest(first))
         outcomes: dict[ledger.Key, Outcome] = {}
         while new:
             # Nearly always none of them is in the ledger, so that asking it first would be a round trip for nothing.
             match self._write_new(list(new.values())):
-                case RolledBack.RECONNECTED:
+                case RolledBack.OUTDATED:
                     continue
                 case RolledBack.IN_LEDGER:
-                    outcomes |= self._in_ledger(list(new))
+                    outcomes |= self._in_ledger(new)
                     new = {key: batch for key, batch in new.items() if key not in outcomes}
                 case written:
                     outcomes |= dict(zip(new, written, strict=True))
@@ -72,17 +78,28 @@ class BatchWriter:
         keys = [(batch.edge, batch.batch_id) for batch in batches]
         return [firsts.pop(key, None) or outcomes[key].of_copy() for key in keys]
 
-    def _in_ledger(self, keys: Sequence[ledger.Key]) -> dict[ledger.Key, Outcome]:
+    def _in_ledger(self, batches: Mapping[ledger.Key, wire.Batch]) -> dict[ledger.Key, Outcome]:
         """The outcomes of the batches that the ledger has."""
         known_at_s = monotonic()
         with self._engine.connect() as connection:
-            statuses = ledger.statuses(connection, keys)
-        return {key: Outcome("known dead" if status == "dead" else "known", known_at_s) for key, status in statuses.items()}
+            known = ledger.known(connection, list(batches))
+        for key, entry in known.items():
+            if entry.digest is not None:
+                self._compare(batches[key], entry.digest)
+        return {key: Outcome("known dead" if entry.status == "dead" else "known", known_at_s) for key, entry in known.items()}
+
+    def _compare(self, batch: wire.Batch, known: int) -> None:
+        """Tell if a batch has other readings than those that are known under its id. They are not stored, as always."""
+        if self._digest(batch) != known:
+            stations.refused(batch.edge, batch.batch_id)
+
+    def _digest(self, batch: wire.Batch) -> int:
+        return contents.digest(*self._parts([batch])[0])
 
     def _write_new(self, batches: Sequence[wire.Batch]) -> list[Outcome] | RolledBack:
         resolved_at = self._connections
         source_ids = self.source_ids.resolve([(batch.edge, batch.source) for batch in batches])
-        arranged = self._arrange(batches)
+        arranged = samples.arrange(self._parts(batches))
         tables = self._prepare(_days(arranged))
         began_s = monotonic()
         with (
@@ -93,10 +110,15 @@ class BatchWriter:
             # A connection newer than the ids may lead to a restored database, where they mean other series or none.
             if resolved_at != self._connections:
                 transaction.rollback()
-                return RolledBack.RECONNECTED
-            if not ledger.enter(connection, batches, source_ids, arranged.expected):
-                transaction.rollback()
-                return RolledBack.IN_LEDGER
+                return RolledBack.OUTDATED
+            match ledger.enter(connection, batches, source_ids, arranged, tables.values()):
+                case Entry.KNOWN:
+                    transaction.rollback()
+                    return RolledBack.IN_LEDGER
+                case Entry.DETACHED:
+                    transaction.rollback()
+                    self._partitions.forget()
+                    return RolledBack.OUTDATED
             origins = [Origin(source, batch.batch_id) for source, batch in zip(source_ids, batches, strict=True)]
             counts = samples.write(_driver(connection), arranged, tables, origins)
             wrong = np.flatnonzero(~counts.same_as(arranged.expected)).tolist()
@@ -108,15 +130,13 @@ class BatchWriter:
         stations.stored(len(batches), monotonic() - began_s)
         return _outcomes(batches, counts, known_at_s)
 
-    def _arrange(self, batches: Sequence[wire.Batch]) -> samples.Samples:
-        """The readings of all batches, under the ids of their series."""
+    def _parts(self, batches: Sequence[wire.Batch]) -> list[tuple[Int64s, Int64s, Float64s]]:
+        """The readings of each batch, under the ids of their series."""
         ids = self._series_ids.resolve([batch.readings.series for batch in batches])
-        return samples.arrange(
-            [
-                (of[batch.readings.codes], batch.readings.ts_us, batch.readings.values)
-                for of, batch in zip(ids, batches, strict=True)
-            ]
-        )
+        return [
+            (of[batch.readings.codes], batch.readings.ts_us, batch.readings.values)
+            for of, batch in zip(ids, batches, strict=True)
+        ]
 
     def _prepare(self, days: Iterable[int]) -> dict[int, str]:
         """The partitions of some days, made where there are none. A refusal is counted.
@@ -125,6 +145,9 @@ class BatchWriter:
         """
         try:
             return self._partitions.ensure(days)
+        except PartitionError:
+            stations.partition_refused()
+            raise
         except sqlalchemy.exc.DBAPIError as error:
             if getattr(error.orig, "sqlstate", None):
                 stations.partition_refused()

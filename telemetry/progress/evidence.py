@@ -22,7 +22,8 @@ class Evidence:
 
     `epoch` is the broker's mark now. `empty_since_s`: the queue and its unacknowledged set were empty then and have stayed
     empty for so long that a collector which had fetched a message before would have noted it. `acked_sent_s`: when the
-    latest acknowledged batch of this edge was published. `taken_s`: when the source was taken; another boot stamped before it.
+    latest acknowledged batch of this edge was published. `taken_s`: when the source was taken; a stamp without an age is from
+    before it.
     """
 
     epoch: str
@@ -66,7 +67,7 @@ def is_old(flight: Flight, now: Clock, after_s: float) -> bool:
 
 
 def _is_proven_lost(flight: Flight, evidence: Evidence, now: Clock, after_s: float) -> bool:
-    sent_s = flight.sent_s if flight.boot == now.boot else evidence.taken_s
+    sent_s = flight.sent_s if flight.has_age(now) else evidence.taken_s
     was_in_no_queue = evidence.empty_since_s is not None and sent_s <= evidence.empty_since_s
     was_overtaken = evidence.acked_sent_s is not None and evidence.acked_sent_s - sent_s >= after_s
     return was_in_no_queue or was_overtaken

@@ -11,7 +11,10 @@ from telemetry.readings.extent import Extent
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The edge's monotonic clock: seconds, and the boot they count from. A stamp of another boot has unknown age."""
+    """The edge's monotonic clock: seconds, and the boot they count from.
+
+    A stamp of another boot has unknown age. So has one that is ahead: the machine was set back to a snapshot of this boot.
+    """
 
     seconds: float
     boot: str
@@ -50,6 +53,10 @@ class Flight(Struct, frozen=True, array_like=True):
         """Its bytes and lines."""
         return Extent(self.start, self.end, self.line, self.end_line, self.header, self.end_header)
 
+    def has_age(self, now: Clock) -> bool:
+        """Whether the stamp of the last publication can be compared with `now`."""
+        return self.boot == now.boot and self.sent_s <= now.seconds
+
     def age_s(self, now: Clock) -> float:
-        """Seconds since the last publication; for ever if another boot's clock stamped it."""
-        return now.seconds - self.sent_s if self.boot == now.boot else float("inf")
+        """Seconds since the last publication; for ever if that is not known."""
+        return now.seconds - self.sent_s if self.has_age(now) else float("inf")

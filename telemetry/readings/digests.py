@@ -6,6 +6,10 @@ from hashlib import sha256
 
 from telemetry.readings.extent import Extent
 
+# An index of Postgres holds rows of some 2,700 bytes; a path stands in one with an edge and a fingerprint (`wire`).
+MAX_PATH_BYTES = 1024
+KEPT_BYTES = 480
+
 
 def digest(data: bytes | memoryview) -> str:
     """32 hex digits that stand for some bytes."""
@@ -34,5 +38,13 @@ def batch_id(content: str, extent: Extent, fingerprint: str, anchor: int | None,
 
 
 def wire_path(path: object) -> str:
-    """A path as text that can be stored and shown; not every name of a file is UTF-8."""
-    return str(path).encode(errors="surrogateescape").decode(errors="replace")
+    """A path as text that can be stored and shown: not every name of a file is UTF-8, or short enough for an index.
+
+    The middle of a longer one becomes a digest of it all. What has been shortened stays as it is.
+    """
+    text = str(path).encode(errors="surrogateescape").decode(errors="replace")
+    data = text.encode()
+    if len(data) <= MAX_PATH_BYTES:
+        return text
+    beginning, end = data[:KEPT_BYTES].decode(errors="ignore"), data[-KEPT_BYTES:].decode(errors="ignore")
+    return f"{beginning}…{digest(data)}…{end}"

@@ -13,7 +13,11 @@ TICK = "telemetry.streamer.tick"
 # The header of a Celery message that says how many readings the message holds.
 ROWS_HEADER = "rows"
 
+# Of a message on the queue: the largest payload (`wire`) as base64, and the rest. A longer one is not decoded.
+MAX_MESSAGE_BYTES = 48 << 20
 CHARACTERS = "-_./"
+# Characters of the name of an edge.
+MAX_EDGE = 255
 
 
 def ingest_queue(prefix: str) -> str:
@@ -38,6 +42,8 @@ class Edge:
         edge = cls(text)
         if not (edge.cluster and edge.node) or not all(c.isalnum() or c in CHARACTERS for c in text):
             raise ValueError(f"{text!r} must read cluster/node, of letters, digits, '-', '_' and '.'")
+        if len(text) > MAX_EDGE:
+            raise ValueError(f"is {len(text)} characters long, the limit is {MAX_EDGE}")
         return edge
 
     @property

@@ -33,16 +33,22 @@ from msgspec import Meta, Struct
 
 from telemetry.readings import payload as packed
 from telemetry.readings.digests import digest
+from telemetry.readings.names import MAX_EDGE, MAX_MESSAGE_BYTES
 from telemetry.readings.rows import Readings
 
 VERSION = 2
 ACCEPTED = (VERSION, 1)
 MAX_PAYLOAD_BYTES = 32 << 20
 MAX_DECODED_BYTES = 256 << 20
+# In place of a header: the length of a message that was too long to be decoded.
+OVERSIZED = "oversized_bytes"
 MAX_ROWS = 200_000
 # As Arrow says it, in an ArrowMemoryError.
 ASKED = re.compile(r"size (\d+)")
 
+# Together with a path (`digests`) they fit into an index of Postgres, which holds rows of some 2,700 bytes.
+Name = Annotated[str, Meta(max_length=128)]
+EdgeName = Annotated[str, Meta(max_length=MAX_EDGE)]
 Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 
 
@@ -57,10 +63,10 @@ class WireError(ValueError):
 class Source(Struct, frozen=True):
     """Where a batch comes from."""
 
-    id: str
+    id: Name
     path: str
-    fingerprint: str
-    format: str
+    fingerprint: Name
+    format: Name
     anchor: Count | None
 
 
@@ -77,8 +83,8 @@ class Header(Struct, frozen=True):
     """The header; the module's table says what each key means."""
 
     version: Count
-    edge: str
-    batch_id: str
+    edge: EdgeName
+    batch_id: Name
     source: Source
     start: Count
     end: Count
@@ -177,6 +183,8 @@ def decode(header: Any, payload: Any) -> Batch:
 
 def current(header: Any) -> dict[str, Any]:
     """The mapping of an accepted version, with the keys of the current one."""
+    if isinstance(header, dict) and isinstance(size := header.get(OVERSIZED), int):
+        raise WireError(f"the message has {size} bytes, the limit is {MAX_MESSAGE_BYTES}")
     version = header.get("version") if isinstance(header, dict) else None
     if not isinstance(version, int) or isinstance(version, bool):
         raise WireError("the header must be a mapping with a version")

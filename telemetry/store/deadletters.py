@@ -25,6 +25,11 @@ def add(connection: Connection, letter: Letter, *, edge: str | None, batch_id: s
     connection.execute(insert(DeadLetter).values(**asdict(letter), edge=edge, batch_id=batch_id))
 
 
+def size_bytes(connection: Connection) -> int:
+    """Bytes that the payloads of all letters take."""
+    return int(connection.scalar(select(func.coalesce(func.sum(func.pg_column_size(DeadLetter.payload)), 0))) or 0)
+
+
 def listed(connection: Connection, limit: int) -> Sequence[RowMapping]:
     """The `limit` oldest letters, without their payloads."""
     columns = (DeadLetter.id, DeadLetter.edge, DeadLetter.batch_id, DeadLetter.error, DeadLetter.died_at)

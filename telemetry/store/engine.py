@@ -1,4 +1,7 @@
-"""Connects to Postgres. Each session has time limits, so that a frozen process cannot hold a lock for ever."""
+"""Connects to Postgres. Each session has time limits, so that a frozen process cannot hold a lock for ever.
+
+Each session asks for durable commits, as edges let go of what is committed. A server or a role may have another default.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,11 @@ from telemetry.settings import Settings
 def make_engine(settings: Settings, *, application: str, pool_size: int = 2) -> Engine:
     """An engine for one process; connects at first use. `application` shows in pg_stat_activity."""
     options = {
-        "lock_timeout": settings.lock_timeout_s,
-        "statement_timeout": settings.statement_timeout_s,
-        "idle_in_transaction_session_timeout": settings.idle_timeout_s,
+        "lock_timeout": f"{settings.lock_timeout_s}s",
+        "statement_timeout": f"{settings.statement_timeout_s}s",
+        "idle_in_transaction_session_timeout": f"{settings.idle_timeout_s}s",
+        "synchronous_commit": "on",
+        "timezone": "UTC",
     }
     return create_engine(
         settings.database_url,
@@ -28,6 +33,6 @@ def make_engine(settings: Settings, *, application: str, pool_size: int = 2) -> 
             "keepalives_interval": 5,
             "keepalives_count": 3,
             "tcp_user_timeout": 30_000,
-            "options": " ".join(f"-c {name}={seconds}s" for name, seconds in options.items()) + " -c timezone=UTC",
+            "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
         },
     )

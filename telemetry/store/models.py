@@ -7,7 +7,7 @@ once, in `series`, `gpus` and `metrics`. `batches` is the ledger, by which a bat
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from sqlalchemy import (
     BigInteger,
@@ -30,6 +30,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 Time = DateTime(timezone=True)
+# A name that makes a row unique: ordered by its bytes, as other orders change with the operating system.
+Name = Annotated[str, mapped_column(Text(collation="C"))]
 
 
 class Base(DeclarativeBase):
@@ -53,7 +55,7 @@ class Gpu(Base):
     __tablename__ = "gpus"
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
-    identity: Mapped[str] = mapped_column(unique=True)
+    identity: Mapped[Name] = mapped_column(unique=True)
     uuid: Mapped[str | None]
     host: Mapped[str | None] = mapped_column(index=True)
     index: Mapped[int | None] = mapped_column("gpu_index", Integer)
@@ -70,7 +72,7 @@ class Metric(Base):
     __table_args__ = (CheckConstraint("kind IN ('gauge', 'counter')", name="kind"),)
 
     id: Mapped[int] = mapped_column(Integer, Identity(), primary_key=True)
-    name: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[Name] = mapped_column(unique=True)
     unit: Mapped[str | None]
     description: Mapped[str | None]
     kind: Mapped[str] = mapped_column(server_default="gauge")
@@ -112,9 +114,9 @@ class Source(Base):
     __table_args__ = (UniqueConstraint("edge", "fingerprint", "path"),)
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
-    edge: Mapped[str]
-    path: Mapped[str]
-    fingerprint: Mapped[str]
+    edge: Mapped[Name]
+    path: Mapped[Name]
+    fingerprint: Mapped[Name]
     format: Mapped[str]
     first_seen: Mapped[datetime] = mapped_column(server_default=func.now())
 
@@ -124,6 +126,7 @@ class Batch(Base):
 
     `start` and `end` are byte offsets in the source, `anchor` the replay pass (microseconds) or null. `rows` counts readings,
     `records` the records they stand in; null where a collector of before revision 0004 wrote it: there, as many as rows.
+    `digest` stands for the readings (`write.contents`); null for a dead batch, and where one of before 0006 wrote it.
     """
 
     __tablename__ = "batches"
@@ -153,6 +156,7 @@ class Batch(Base):
     published_at: Mapped[datetime]
     committed_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     records: Mapped[int | None]
+    digest: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class LedgerRange(Base):

@@ -5,6 +5,9 @@ their month or year: a file with odd times would make thousands otherwise. A par
 
 A partition is created, then attached. Attaching takes a SHARE UPDATE EXCLUSIVE lock on `samples`; CREATE … PARTITION OF takes
 ACCESS EXCLUSIVE, and would wait for and block every query (PostgreSQL manual, ALTER TABLE, ATTACH PARTITION).
+
+A table that was detached is no partition: nobody reads it. It is attached again when a reading of its time comes. That what a
+process remembers still holds is checked by whoever writes, with ATTACHED in the transaction that writes.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 # Partitions made in one transaction, which takes about half a second. They stay, whatever happens to later ones.
 SLICE = 50
@@ -33,8 +37,23 @@ EXISTING = text(r"""
     CROSS JOIN LATERAL (SELECT pg_get_expr(c.relpartbound, c.oid)) AS of_partition (bound)
     CROSS JOIN LATERAL (SELECT substring(bound FROM $$FROM \('([^']+)'\)$$), substring(bound FROM $$TO \('([^']+)'\)$$))
         AS bounds (begins, ends)
-    WHERE inhparent = 'samples'::regclass AND begins IS NOT NULL AND ends IS NOT NULL
+    WHERE inhparent = 'samples'::regclass AND NOT inhdetachpending AND begins IS NOT NULL AND ends IS NOT NULL
 """)
+# How many of some tables are partitions, for the caller's statement. Its lock on `samples` comes before its snapshot and stays
+# until the transaction's end, and detaching or dropping a partition waits for it: so they stay partitions for as long.
+ATTACHED = """
+    SELECT count(*) AS number
+    FROM pg_inherits JOIN unnest(CAST(:tables AS text[])) AS t (name) ON inhrelid = to_regclass(t.name)
+    WHERE inhparent = 'samples'::regclass AND NOT inhdetachpending AND NOT EXISTS (SELECT FROM ONLY samples)
+"""
+IS_THERE = text("SELECT to_regclass(:table) IS NOT NULL")
+# SQLSTATEs of a refusal that another try does not mend (PostgreSQL manual, appendix A): the table's rows, its columns or its
+# owner are not as they must be, or to look at its rows takes longer than a statement may.
+LASTING = ("0A", "22", "23", "42", "57014")
+
+
+class PartitionError(SQLAlchemyError):
+    """The database refuses a partition, and will do so until somebody mends it."""
 
 
 class Span(NamedTuple):
@@ -72,7 +91,10 @@ class Partitions:
         self._tables.clear()
 
     def ensure(self, days: Iterable[int]) -> dict[int, str]:
-        """The tables that hold the samples of these days. Those that do not exist are made, in transactions of their own."""
+        """The tables that hold the samples of these days. Those that do not exist are made, in transactions of their own.
+
+        Raises PartitionError if the database refuses one for good, and database errors.
+        """
         days = sorted(set(days))
         while missing := [day for day in days if day not in self._tables]:
             with self._engine.begin() as connection:
@@ -91,16 +113,26 @@ def _make(connection: Connection, days: Iterable[int]) -> Iterator[tuple[int, st
             return
         span = span_for(day, today, existing)
         if span not in existing:
-            _create(connection, span)
+            _add(connection, span)
             existing.append(span)
             made += 1
         yield day, span.table
 
 
-def _create(connection: Connection, span: Span) -> None:
+def _add(connection: Connection, span: Span) -> None:
+    """Make a partition, of the table of its name if there is one."""
+    is_there = connection.scalar(IS_THERE, {"table": span.table})
     first, end = ((EPOCH + timedelta(days=day)).isoformat() for day in (span.first, span.end))
-    connection.execute(text(f"CREATE TABLE {span.table} (LIKE samples INCLUDING ALL)"))
-    connection.execute(text(f"ALTER TABLE samples ATTACH PARTITION {span.table} FOR VALUES FROM ('{first}') TO ('{end}')"))
+    try:
+        if not is_there:
+            connection.execute(text(f"CREATE TABLE {span.table} (LIKE samples INCLUDING ALL)"))
+        connection.execute(text(f"ALTER TABLE samples ATTACH PARTITION {span.table} FOR VALUES FROM ('{first}') TO ('{end}')"))
+    except DBAPIError as error:
+        if not str(getattr(error.orig, "sqlstate", None)).startswith(LASTING):
+            raise
+        reason = str(error.orig).partition("\n")[0]
+        mend = f"attach, rename or drop the table {span.table}, which is no partition of samples: " if is_there else ""
+        raise PartitionError(f"no partition for readings of [{first}, {end}): {mend}{reason}") from error
 
 
 def _units(day: int) -> tuple[Span, Span, Span]:

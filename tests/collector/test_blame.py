@@ -13,6 +13,7 @@ from telemetry.collector.blame import is_hopeless, is_transient, reconnects
 from telemetry.readings.wire import WireError
 from telemetry.settings import Settings
 from telemetry.store.engine import make_engine
+from telemetry.store.partitions import PartitionError
 from tests.fixtures.services import Query
 
 
@@ -36,6 +37,7 @@ SURROUNDINGS = (
     wrapped(psycopg.errors.DeadlockDetected()),
     wrapped(psycopg.errors.LockNotAvailable()),
     sqlalchemy.exc.TimeoutError(),
+    PartitionError("no partition"),
 )
 
 

@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -14,18 +15,20 @@ import redis
 from sqlalchemy import Engine, text
 
 from telemetry.celery import make_app
+from telemetry.collector.attempts import MAX_ATTEMPTS
 from telemetry.collector.tasks import CONDEMNED
 from telemetry.progress.keys import Keys
 from telemetry.readings import wire
 from telemetry.settings import Settings
 from telemetry.streamer.publish import publisher
-from tests.batches import batch, key, readings
+from tests.batches import T0_US, batch, key, readings
 from tests.faults.poisons import NO_LETTERS, call, poisons, push_all
 from tests.fixtures.processes import Start
 from tests.fixtures.services import Query
 from tests.waiting import eventually
 
 ROOT = str(Path(__file__).parents[2])
+WAITING = "SELECT pid FROM pg_locks WHERE NOT granted AND relation = 'batches'::regclass"
 TRANSACTIONS = "SELECT count(*), count(DISTINCT xmin::text) FROM batches"
 
 
@@ -59,6 +62,21 @@ def test_small_messages_share_a_transaction_and_each_is_acknowledged(
     assert acks == {name.encode(): b"stored" for name in names}
     unacked = keys.unacked("central")
     eventually(lambda: redis_client.hlen(unacked) == 0)
+
+
+def test_a_collector_says_once_that_the_server_may_lose_commits(
+    start_collector: Callable[..., object], publish: Callable[..., None], query: Query, tmp_path: Path
+) -> None:
+    """The tests' own Postgres has fsync off."""
+
+    def told() -> int:
+        return sum(log.read_text().count("fsync is off") for log in tmp_path.glob("*.log"))
+
+    start_collector()
+    for n in range(1, 6):
+        publish(*(f"b{n}-{m}" for m in range(10)))
+        eventually(lambda n=n: query("SELECT count(*) FROM batches") == [(10 * n,)], 20)  # type: ignore[misc]
+    eventually(lambda: told() == 1)
 
 
 def test_batch_size_is_how_many_readings_share_a_transaction(
@@ -129,6 +147,24 @@ def test_batches_that_break_the_process_end_as_dead_letters_and_hold_up_no_other
     assert query("SELECT DISTINCT error FROM dead_letters") == [(f"WireError: {CONDEMNED}",)]
 
 
+def test_kills_while_the_database_does_not_answer_are_not_counted_against_a_batch(
+    start_collector: Callable[..., subprocess.Popen[bytes]], publish: Callable[..., None], engine: Engine, query: Query
+) -> None:
+    """The process that waits for a lock is killed, more often than a batch is forgiven."""
+    with engine.begin() as connection:
+        connection.execute(text("LOCK TABLE batches IN ACCESS EXCLUSIVE MODE"))
+        worker = start_collector()
+        publish("b1")
+        killed: set[int] = set()
+        for _ in range(MAX_ATTEMPTS + 2):
+            (waiting, *_) = eventually(lambda: [pid for (pid,) in query(WAITING) if pid not in killed], 20)
+            # The lock is asked for by the one child that has the message.
+            for child in psutil.Process(worker.pid).children(recursive=True):
+                child.kill()
+            killed.add(waiting)
+    eventually(lambda: query("SELECT status FROM batches") == [("stored",)], 20)
+
+
 def test_messages_of_a_newer_version_wait_and_nothing_waits_for_them(
     start_collector: Callable[..., object],
     publish: Callable[..., None],
@@ -152,3 +188,26 @@ def test_messages_of_a_newer_version_wait_and_nothing_waits_for_them(
         latest = max(latest, time.monotonic() - before)
     assert latest < 2.5
     eventually(lambda: redis_client.hlen(keys["unacked_key"]) + redis_client.llen(settings.ingest_queue) == 8, 10)
+
+
+def test_messages_whose_partition_is_refused_wait_and_nothing_waits_for_them(
+    start_collector: Callable[..., object],
+    publish: Callable[..., None],
+    settings: Settings,
+    engine: Engine,
+    query: Query,
+) -> None:
+    """A person made a table of that name: no batch of its time is lost, and those of other times are stored."""
+    start_collector()
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE samples_2001 (series_id bigint)"))
+    old = datetime(2001, 5, 5, tzinfo=UTC).timestamp() - T0_US // 1_000_000
+    send = publisher(make_app(replace(settings, role="edge")), settings)
+    send([wire.encode(batch(readings((key(), int(old), 1.0)), f"old-{n}", start=n, end=n + 1)) for n in range(8)])
+    for n in range(4):
+        publish(f"b{n}")
+        eventually(lambda n=n: query("SELECT count(*) FROM batches") == [(n + 1,)], 10)  # type: ignore[misc]
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE samples_2001"))
+    eventually(lambda: query("SELECT count(*) FROM batches WHERE status = 'stored'") == [(12,)], 20)
+    assert query("SELECT tableoid::regclass::text FROM samples WHERE ts < '2002-01-01'") == [("samples_2001",)]

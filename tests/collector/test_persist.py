@@ -5,15 +5,18 @@ from __future__ import annotations
 import base64
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 
 import pytest
 import redis
 from prometheus_client import generate_latest
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
 
-from telemetry.collector import settlements, writer
+from telemetry.collector import deadletters, settlements, writer
 from telemetry.collector.blame import TRANSIENT
 from telemetry.collector.outcome import Outcome
 from telemetry.collector.persist import Collector
@@ -27,8 +30,9 @@ from telemetry.readings.rows import QuarantinedRow
 from telemetry.settings import Settings
 from telemetry.store.engine import make_engine
 from telemetry.store.partitions import DAY_US, EPOCH
+from telemetry.store.write import samples
 from telemetry.store.write.series_ids import SeriesIds
-from tests.batches import T0_US, batch, key, readings
+from tests.batches import T0_US, batch, key, now_s, readings
 from tests.faults.poisons import poisons
 from tests.fixtures.services import Query
 from tests.scrape import Samples, parse, total
@@ -112,6 +116,32 @@ def test_a_message_of_the_version_before_that_cannot_be_stored_is_dead_with_its_
     assert acks(redis_client, settings) == {b"b1": b"dead"}
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_a_second_content_under_a_known_id_is_not_stored_and_counted(
+    collector: Collector, query: Query, together: bool
+) -> None:
+    counted = Counted()
+    true, false = (batch(readings((key(), 0, value), (key(pod="p"), 1, 2.0))) for value in (1.0, 666.0))
+    # The same readings, as another version of the edge would write them: other texts first, other bytes.
+    again = replace(true.readings, series=true.readings.series[::-1], codes=1 - true.readings.codes)
+    messages = [wire.encode(each) for each in (true, true, replace(true, readings=again), false)]
+    assert messages[0][1] != messages[2][1]
+    groups = [messages] if together else [[message] for message in messages]
+    outcomes = [outcome for group in groups for outcome in collector.persist_all(group)]
+    assert [getattr(outcome, "status", None) for outcome in outcomes] == ["stored", "known", "known", "known"]
+    assert counted("telemetry_batches_refused_total", source_cluster="test") == 1
+    assert query("SELECT value FROM samples ORDER BY ts") == [(1.0,), (2.0,)]
+
+
+def test_what_a_collector_of_before_entered_is_not_compared(collector: Collector, engine: Engine) -> None:
+    counted = Counted()
+    collector.persist(*wire.encode(batch(readings((key(), 0, 1.0)))))
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE batches SET digest = NULL"))
+    assert collector.persist(*wire.encode(batch(readings((key(), 0, 2.0))))).status == "known"
+    assert not counted("telemetry_batches_refused_total")
+
+
 def test_rows_stored_before_are_duplicates_or_conflicts(collector: Collector, query: Query) -> None:
     collector.persist(*wire.encode(batch(readings((key(), 0, 1.0), (key(), 1, 1.0)))))
     collector.persist(*wire.encode(batch(readings((key(), 0, 1.0), (key(), 1, 2.0), (key(), 2, 3.0)), "b2")))
@@ -179,6 +209,44 @@ def test_rows_of_days_far_apart_end_in_the_partitions_of_their_times(collector: 
         *((name, 3 + n) for n, name in enumerate(recent)),
     ]
     assert query(LEDGER) == [("stored", 5, 5, 0, 0, 0), ("stored", 5, 0, 5, 0, 0)]
+
+
+@pytest.mark.parametrize("statement", ["ALTER TABLE samples DETACH PARTITION {}", "DROP TABLE {}"])
+def test_what_is_acknowledged_is_in_a_table_that_is_read_though_its_partition_was_taken_away(
+    collector: Collector, query: Query, engine: Engine, statement: str
+) -> None:
+    collector.persist(*wire.encode(batch(readings((key(), now_s(), 1.0)))))
+    with engine.begin() as connection:
+        connection.execute(text(statement.format(connection.scalar(text("SELECT tableoid::regclass::text FROM samples")))))
+    # Two, of which the second finds what the process knows to be right again.
+    for n in (1, 2):
+        assert collector.persist(*wire.encode(batch(readings((key(), now_s() + n, 2.0)), f"b{n + 1}"))).status == "stored"
+    assert query("SELECT value FROM samples ORDER BY value") == [(1.0,), (2.0,), (2.0,)][-3 if "DETACH" in statement else -2 :]
+    assert query("SELECT sum(stored) FROM batches") == [(3,)]
+
+
+def test_a_partition_stays_one_until_the_rows_are_committed(
+    collector: Collector, query: Query, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody detaches it between the ledger and the samples: he waits, and what was stored before is in his table."""
+    collector.persist(*wire.encode(batch(readings((key(), now_s(), 1.0)))))
+    (table,) = query("SELECT tableoid::regclass::text FROM samples")[0]
+    write, refused = samples.write, []
+
+    def detached(*args: Any) -> Any:
+        with engine.connect() as other:
+            other.execute(text("SET lock_timeout = '200ms'"))
+            try:
+                other.execute(text(f"ALTER TABLE samples DETACH PARTITION {table}"))
+                other.commit()
+            except OperationalError as error:
+                refused.append(error)
+        return write(*args)
+
+    monkeypatch.setattr(samples, "write", detached)
+    collector.persist(*wire.encode(batch(readings((key(), now_s() + 1, 1.0)), "b2")))
+    assert "lock timeout" in str(refused)
+    assert query("SELECT count(*) FROM samples") == [(2,)]
 
 
 def test_a_batch_of_too_many_days_dies_alone(collector: Collector, query: Query, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,7 +336,8 @@ def test_a_message_that_names_no_batch_is_kept_too(collector: Collector, query: 
         ("surrogate aside", "test/node"),
         ("no number aside", "test/node"),
         ("deep", None),
-        ("a path too long for an index", None),
+        ("an edge too long for an index", None),
+        ("a fingerprint too long for an index", None),
     ],
 )
 def test_a_message_is_kept_whatever_it_holds(collector: Collector, query: Query, name: str, edge: str | None) -> None:
@@ -285,6 +354,35 @@ def test_a_name_too_long_for_an_index_is_the_fault_of_its_batch_alone(collector:
     outcomes = collector.persist_all([wire.encode(content) for content in batches])
     assert [outcome.status for outcome in outcomes if isinstance(outcome, Outcome)] == ["stored", "dead", "stored"]
     assert query("SELECT count(*) FROM dead_letters WHERE error LIKE '%index row size%'") == [(1,)]
+
+
+def test_a_path_too_long_for_an_index_is_shortened(collector: Collector, query: Query) -> None:
+    for n in range(2):
+        source = wire.Source("source-1", f"/data/{LONG_NAMES[-1]}{n}.csv", "fingerprint-1", "dcgm", None)
+        message = wire.encode(batch(readings((key(), n, 1.0)), f"b{n}", source=source))
+        assert [collector.persist(*message).status for _ in range(2)] == ["stored", "known"]
+    paths = [path for (path,) in query("SELECT path FROM sources JOIN batches ON source_id = sources.id ORDER BY batch_id")]
+    assert [(path[:6], path[-5:]) for path in paths] == [("/data/", f"{n}.csv") for n in range(2)]
+
+
+def test_the_payload_of_a_letter_is_cut_when_letters_have_enough(
+    collector: Collector, query: Query, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deadletters, "MAX_ALL_BYTES", 30_000)
+    monkeypatch.setattr(deadletters, "MAX_PAYLOAD_BYTES", 25_000)
+    noise = bytes(Random(0).choices(range(256), k=26_000))  # noqa: S311
+    for size in (20_000, 20_000, 5_000, 26_000, 100):
+        collector.persist(None, noise[:size])
+    assert [size for (size,) in query("SELECT length(payload) FROM dead_letters ORDER BY id")] == [
+        20_000,
+        4096,
+        5_000,
+        4096,
+        100,
+    ]
+    errors = [error for (error,) in query("SELECT error FROM dead_letters ORDER BY id")]
+    assert "of 20,000 bytes only the first 4,096 are kept, as the dead letters have" in errors[1]
+    assert "of 26,000 bytes only the first 4,096 are kept, as a letter may have 25,000" in errors[3]
 
 
 def test_many_collectors_at_once_make_each_series_and_sample_once(

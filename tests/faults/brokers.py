@@ -148,6 +148,15 @@ def double_messages(site: Site, random: Random) -> None:
         client.lpush(QUEUE, *kept[:50])
 
 
+@soak_fault
+def push_giants(site: Site, random: Random) -> None:
+    """Strangers push messages of 60 MB."""
+    giant = b'{"body": "' + b"A" * (60 << 20) + b'"}'
+    with site.client() as client:
+        for _ in range(4):
+            client.lpush(QUEUE, giant)
+
+
 @fault
 def poison(site: Site, random: Random) -> None:
     """Strangers push what is no batch: other tasks, pickles, damaged bodies, bombs."""

@@ -69,6 +69,22 @@ def kill_postmaster(site: Site, random: Random) -> None:
 
 
 @fault
+def kill_postmaster_that_commits_late(site: Site, random: Random) -> None:
+    """The server's default is `synchronous_commit=off`, with its log written every 10 s, and Postgres is SIGKILLed."""
+    changes = {"synchronous_commit": "off", "wal_writer_delay": "10s"}
+    with psycopg.connect(site.postgres.url, autocommit=True) as connection:
+        for name, value in changes.items():
+            connection.execute(f"ALTER SYSTEM SET {name} = '{value}'".encode())
+        connection.execute("SELECT pg_reload_conf()")
+    site.wait_for_flow(1000)
+    kill_postmaster(site, random)
+    with psycopg.connect(site.postgres.url, autocommit=True) as connection:
+        for name in changes:
+            connection.execute(f"ALTER SYSTEM RESET {name}".encode())
+        connection.execute("SELECT pg_reload_conf()")
+
+
+@fault
 def end_sessions(site: Site, random: Random) -> None:
     """An administrator ends all sessions, several times."""
     for _ in range(10):
@@ -91,6 +107,19 @@ def take_all_connections(site: Site, random: Random) -> None:
     finally:
         for connection in held:
             connection.close()
+
+
+@fault
+def detach_partitions(site: Site, random: Random) -> None:
+    """An operator detaches every partition of the samples, some times, as the first step to drop them."""
+    for _ in range(3):
+        with psycopg.connect(site.postgres.url, autocommit=True) as connection:
+            partitions = connection.execute(
+                "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'samples'::regclass"
+            )
+            for (name,) in partitions.fetchall():
+                connection.execute(f"ALTER TABLE samples DETACH PARTITION {name}".encode())
+        pause(random)
 
 
 @fault

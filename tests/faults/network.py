@@ -7,11 +7,17 @@ from __future__ import annotations
 
 import time
 from random import Random
+from urllib.parse import urlsplit
 
+import redis
+
+from telemetry.local.servers import Valkey
 from tests.faults.fault import network_fault, pause
 from tests.faults.proxy import Proxy
 from tests.faults.site import Site
 from tests.faults.ways import Network
+from tests.ports import free_port
+from tests.waiting import eventually
 
 SILENCE_S = 15.0
 SLOW_S = 8.0
@@ -94,3 +100,31 @@ def silence_centre_to_database(site: Site, random: Random) -> None:
 def slow_centre_to_database(site: Site, random: Random) -> None:
     """Each chunk between the collectors and Postgres takes 200 ms."""
     slow(network(site).centre_to_database)
+
+
+@network_fault
+def fail_over_broker(site: Site, random: Random) -> None:
+    """Another server becomes the broker; the former one lives on as its replica and keeps its connections."""
+    former, directory = site.valkey, site.directory / f"valkey-{len(list(site.directory.glob('valkey*')))}"
+    other = site.stack.enter_context(Valkey(directory, {"save": ""}))
+    hand_over(former, other)
+    site.variables["TELEMETRY_BROKER_URL"] = other.url
+    site.valkey = other
+
+
+def hand_over(former: Valkey, other: Valkey) -> None:
+    """Make the other server a replica that has all, then the primary of the former one."""
+    with client_of(former) as of_former, client_of(other) as of_other:
+        for client in (of_former, of_other):
+            client.config_set("bind", "127.0.0.1")
+            client.config_set("port", free_port())
+            client.config_set("repl-diskless-sync-delay", 0)
+        of_other.replicaof("127.0.0.1", of_former.config_get("port")["port"])
+        eventually(lambda: of_other.info("replication").get("master_link_status") == "up", 20, what="a replica")
+        of_former.execute_command("FAILOVER", "TO", "127.0.0.1", of_other.config_get("port")["port"])
+        eventually(lambda: of_former.info("replication")["role"] == "slave", 20, what="a failover")
+
+
+def client_of(server: Valkey) -> redis.Redis:
+    """A client of one server, whatever it has become."""
+    return redis.Redis(unix_socket_path=urlsplit(server.url).path, decode_responses=True)

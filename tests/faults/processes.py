@@ -7,6 +7,7 @@ from random import Random
 
 import psycopg
 
+from telemetry.collector.attempts import MAX_ATTEMPTS
 from tests.faults.brokers import queued
 from tests.faults.clocks import SITECUSTOMIZE
 from tests.faults.fault import fault, pause, soak_fault
@@ -68,6 +69,21 @@ def kill_pool_in_transaction(site: Site, random: Random) -> None:
         finally:
             connection.execute("SELECT pg_advisory_unlock_all()")
             connection.execute("DROP FUNCTION hold CASCADE")
+
+
+@soak_fault
+def kill_collectors_that_wait(site: Site, random: Random) -> None:
+    """The database takes no batch, and all collectors are SIGKILLed more often than a batch is forgiven."""
+    with psycopg.connect(site.postgres.url) as connection:
+        connection.execute("LOCK TABLE batches IN ACCESS EXCLUSIVE MODE")
+        for _ in range(MAX_ATTEMPTS + 2):
+            # Long enough for the messages of the killed to be delivered again, and to be fetched.
+            time.sleep(site.settings.visibility_timeout_s + 3)
+            for victim in list(site.collectors):
+                kill_tree(victim.pid)
+                victim.wait()
+                site.collectors.remove(victim)
+                site.start_collector()
 
 
 @fault

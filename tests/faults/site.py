@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ QUARANTINED = "SELECT count(*) FROM quarantine"
 
 @dataclass
 class Site:
-    """The running system. Its parts are public: a fault does to them what it likes.
+    """The running system. Its parts are public: a fault does to them what it likes, and what it starts it puts on `stack`.
 
     `app` is the Celery application its workers load; the variables of the edge and of the centre go over the common ones.
     """
@@ -71,6 +71,7 @@ class Site:
     edge: list[subprocess.Popen[bytes]] = field(default_factory=list)
     feeders: list[Feeder] = field(default_factory=list)
     tended: int = 0
+    stack: ExitStack = field(default_factory=ExitStack)
 
     @property
     def settings(self) -> Settings:
@@ -150,7 +151,7 @@ class Site:
 
     def client(self) -> redis.Redis:
         """A client of the broker as it is now."""
-        return broker.connect(self.settings)
+        return broker.connect(replace(self.settings, broker_url=self.valkey.url))
 
     def committed_rows(self) -> int:
         """Rows in the ledger; 0 while the database is away."""
@@ -311,14 +312,14 @@ def site(
             Valkey(directory / "valkey", {"save": "", **(valkey or {})}) as server,
             ExitStack() as stack,
         ):
-            network = Network.of(postgres, server, stack) if proxied else None
             common = {
                 "TELEMETRY_DATABASE_URL": postgres.url,
                 "TELEMETRY_BROKER_URL": server.url,
                 **SPEEDY,
                 **{f"TELEMETRY_{name.upper()}": str(value) for name, value in variables.items()},
             }
-            made = Site(directory, postgres, server, common, app, processes, network)
+            made = Site(directory, postgres, server, common, app, processes, stack=stack)
+            network = made.network = Network.of(postgres, lambda: made.valkey, stack) if proxied else None
             made.edge_variables = {**(network.of_edge() if network else {}), **(edge or {})}
             made.centre_variables = network.of_centre() if network else {}
             engine = make_engine(made.settings, application="migrate")

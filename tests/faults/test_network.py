@@ -51,6 +51,16 @@ def test_connections_to_the_broker_that_went_silent_hold_nothing_up_for_ever() -
         exact(running)
 
 
+def test_a_former_broker_that_keeps_its_connections_holds_nothing_up() -> None:
+    with site(proxied=True) as running:
+        running.feed()
+        running.wait_for_flow()
+        for _ in range(2):
+            NETWORK_FAULTS["fail_over_broker"](running, Random(1))  # noqa: S311
+            assert running.wait_for_flow(500) < RECOVERY_S
+        exact(running)
+
+
 def exact(running: Site) -> None:
     """Settle, and compare."""
     counts = running.settle()

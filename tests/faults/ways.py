@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +22,11 @@ class Network:
     centre_to_database: Proxy
 
     @classmethod
-    def of(cls, postgres: Postgres, valkey: Valkey, stack: ExitStack) -> Self:
-        """Proxies in front of two servers, which may be started again elsewhere."""
+    def of(cls, postgres: Postgres, valkey: Callable[[], Valkey], stack: ExitStack) -> Self:
+        """Proxies in front of two servers, which may be started again elsewhere; the broker may become another one."""
 
         def broker_socket() -> Path:
-            return Path(urlsplit(valkey.url).path)
+            return Path(urlsplit(valkey().url).path)
 
         def database_socket() -> Path:
             return Path(unquote(parse_qs(urlsplit(postgres.url).query)["host"][0])) / ".s.PGSQL.5432"

@@ -72,8 +72,9 @@ def test_another_broker_has_none_of_it() -> None:
     assert names(made.suspects(Evidence("new"), NOW, AFTER_S)) == ["0-10"]
 
 
-def test_a_stamp_of_another_boot_counts_as_old() -> None:
-    made = window(flight(0, 10, sent_s=5000, boot="other"))
+@pytest.mark.parametrize("boot", ["boot", "other"])
+def test_a_stamp_of_another_boot_or_of_a_time_that_was_taken_back_counts_as_old(boot: str) -> None:
+    made = window(flight(0, 10, sent_s=5000, boot=boot))
     assert names(made.suspects(Evidence("e", empty_since_s=999, taken_s=998), NOW, AFTER_S)) == ["0-10"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from telemetry.readings.names import Edge, ingest_queue, tick_queue
+from telemetry.readings.names import MAX_EDGE, Edge, ingest_queue, tick_queue
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,12 @@ def test_a_name_that_we_choose_is_strict() -> None:
     for text in ("", "a", "a/", "/b", "a/b;c", "a/b c"):
         with pytest.raises(ValueError, match="must read cluster/node"):
             Edge.parse(text)
+
+
+def test_a_name_fits_into_an_index() -> None:
+    assert Edge.parse(f"a/{'b' * (MAX_EDGE - 2)}")
+    with pytest.raises(ValueError, match="is 256 characters long, the limit is 255"):
+        Edge.parse(f"a/{'b' * (MAX_EDGE - 1)}")
 
 
 def test_each_edge_has_a_queue_of_its_own() -> None:

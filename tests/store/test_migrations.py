@@ -50,6 +50,18 @@ def test_models_and_migrations_agree(engine: Engine) -> None:
     command.check(migrate.config(engine))
 
 
+COLLATIONS = text("""
+    SELECT DISTINCT collname
+    FROM pg_index JOIN pg_attribute ON attrelid = indexrelid JOIN pg_collation c ON c.oid = attcollation
+    WHERE indisunique AND indrelid = ANY(ARRAY['gpus', 'metrics', 'sources', 'series']::regclass[])
+""")
+
+
+def test_what_makes_names_unique_does_not_depend_on_the_operating_system(engine: Engine) -> None:
+    with engine.connect() as connection:
+        assert connection.scalars(COLLATIONS).all() == ["C"]
+
+
 BATCH = text("""
     INSERT INTO batches (edge, batch_id, source_id, start_offset, end_offset, first_line, status,
                          rows, stored, duplicate, conflict, blank, quarantined, read_at, published_at, committed_at)

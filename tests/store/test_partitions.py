@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 
 from telemetry.store import lock_table
 from telemetry.store.lock_table import LockTable
-from telemetry.store.partitions import EPOCH, SLICE, WHOLE_MONTHS_AFTER, Partitions, Span, span_for
+from telemetry.store.partitions import EPOCH, SLICE, WHOLE_MONTHS_AFTER, PartitionError, Partitions, Span, span_for
 from tests.fixtures.services import Query
 
 
@@ -92,6 +92,33 @@ def test_partitions_that_were_made_stay_whatever_becomes_of_the_rest(engine: Eng
     assert query(NUMBER) == [(SLICE,)]
     Partitions(engine).ensure(range(first, first + WHOLE_MONTHS_AFTER))
     assert query(NUMBER) == [(WHOLE_MONTHS_AFTER,)]
+
+
+def test_a_table_that_was_detached_is_attached_again(engine: Engine, query: Query) -> None:
+    at = {"at": EPOCH + timedelta(days=today(), hours=1)}
+    (table,) = Partitions(engine).ensure([today()]).values()
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO samples VALUES (1, :at, 7)"), at)
+        connection.execute(text(f"ALTER TABLE samples DETACH PARTITION {table}"))
+    assert query("SELECT value FROM samples") == []
+    assert Partitions(engine).ensure([today()]) == {today(): table}
+    assert query("SELECT value FROM samples") == [(7.0,)]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE {} (series_id bigint)",
+        "CREATE VIEW {} AS SELECT 1",
+        "CREATE TABLE {} (LIKE samples INCLUDING ALL); INSERT INTO {} VALUES (1, '1999-01-01', 1)",
+    ],
+)
+def test_a_table_that_cannot_be_attached_is_named_with_the_mend(engine: Engine, statement: str) -> None:
+    table = f"samples_{EPOCH + timedelta(days=today()):%Y%m%d}"
+    with engine.begin() as connection:
+        connection.execute(text(statement.format(table, table)))
+    with pytest.raises(PartitionError, match=f"attach, rename or drop the table {table}"):
+        Partitions(engine).ensure([today()])
 
 
 def test_room_for_locks_is_reckoned_for_many_queries_and_a_year_to_come() -> None:

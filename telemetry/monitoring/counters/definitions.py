@@ -113,12 +113,19 @@ class CollectorCounters:
         self.partition_failures = counter(
             "telemetry_partition_failures_total", "Attempts to make a partition of the samples that the database refused."
         )
+        self.refused = counter(
+            "telemetry_batches_refused_total",
+            "Batches whose id is known with other readings; these are not stored.",
+            "source_cluster",
+        )
         self._pairs: dict[tuple[str, str], PairCounters] = {}
 
     def pair(self, source: str, target: str) -> PairCounters:
         """The counters of batches from one cluster to another. They are kept, as to look labels up costs more than to count."""
         counters = self._pairs.get((source, target))
         if counters is None:
+            # A rate needs a value from before the first of them.
+            self.refused.labels(source)
             counters = self._pairs[source, target] = PairCounters(
                 {settlement: self.batches.labels(source, target, settlement) for settlement in SETTLEMENTS},
                 {row_class: self.rows.labels(source, target, row_class) for row_class in ROW_CLASSES},

@@ -154,6 +154,14 @@ def stored(batches: int, seconds: float) -> None:
     counters.transaction_batches.observe(batches)
 
 
+def refused(edge: str, batch_id: str) -> None:
+    """A batch came whose id is known with other readings."""
+    definitions.of(CollectorCounters).refused.labels(definitions.cluster_of(edge)).inc()
+    if notices().level("refused", time.monotonic()) == logging.INFO:
+        with logs.about(edge=edge, batch=batch_id):
+            log.warning("refused: this id is known with other readings, and these are not stored")
+
+
 def partition_refused() -> None:
     """The database refused to make a partition."""
     definitions.of(CollectorCounters).partition_failures.inc()

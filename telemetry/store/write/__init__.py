@@ -1,5 +1,6 @@
 """What the collector writes while it stores a batch.
 
 `series_ids` and `source_ids` turn what a batch names into ids, in short transactions of their own. `ledger` enters the batch,
-`samples` copies its readings, `conflicts` keeps those whose key has another value; all three work in the caller's transaction.
+with the digest of its readings that `contents` makes, `samples` copies them, `conflicts` keeps those whose key has another
+value; all three work in the caller's transaction.
 """

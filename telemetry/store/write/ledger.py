@@ -5,8 +5,9 @@ All run inside the caller's transaction. `rows` counts the readings of a batch, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
+from enum import Enum, auto
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, text
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -14,28 +15,36 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from telemetry.readings import wire
 from telemetry.readings.digests import digest
 from telemetry.store.models import Batch, Quarantined
-from telemetry.store.write.samples import Counts
+from telemetry.store.partitions import ATTACHED
+from telemetry.store.write.samples import Counts, Samples
 
 Key = tuple[str, str]
 
-STATUSES = text("""
-    SELECT edge, batch_id, status FROM batches
+KNOWN = text("""
+    SELECT edge, batch_id, status, digest FROM batches
     JOIN unnest(CAST(:edge AS text[]), CAST(:batch_id AS text[])) AS k (edge, batch_id) USING (edge, batch_id)
 """)
-ENTER = text("""
-    INSERT INTO batches (edge, batch_id, source_id, status, anchor, start_offset, end_offset, first_line, records, rows,
-                         stored, duplicate, conflict, blank, quarantined, read_at, published_at)
-    SELECT edge, batch_id, source_id, 'stored', anchor, start_offset, end_offset, first_line, records, n,
-           stored, duplicate, conflict, blank, quarantined, to_timestamp(read_at / 1e6), to_timestamp(published_at / 1e6)
-    FROM unnest(CAST(:edge AS text[]), CAST(:batch_id AS text[]), CAST(:source_id AS bigint[]), CAST(:anchor AS bigint[]),
-                CAST(:start AS bigint[]), CAST(:end AS bigint[]), CAST(:first_line AS bigint[]),
-                CAST(:records AS integer[]), CAST(:rows AS integer[]), CAST(:stored AS integer[]),
-                CAST(:duplicate AS integer[]), CAST(:conflict AS integer[]), CAST(:blank AS integer[]),
-                CAST(:quarantined AS integer[]), CAST(:read_at AS bigint[]), CAST(:published_at AS bigint[]))
-         AS k (edge, batch_id, source_id, anchor, start_offset, end_offset, first_line, records, n, stored, duplicate,
-               conflict, blank, quarantined, read_at, published_at)
-    ON CONFLICT DO NOTHING RETURNING batch_id
-""")
+# Whether the partitions that the caller is about to write to are still attached is asked here: it costs no round trip.
+ENTER = text(f"""
+    WITH attached AS ({ATTACHED}), entered AS (
+        INSERT INTO batches (edge, batch_id, source_id, status, anchor, start_offset, end_offset, first_line, records, rows,
+                             stored, duplicate, conflict, blank, quarantined, read_at, published_at, digest)
+        SELECT edge, batch_id, source_id, 'stored', anchor, start_offset, end_offset, first_line, records, n,
+               stored, duplicate, conflict, blank, quarantined, to_timestamp(read_at / 1e6), to_timestamp(published_at / 1e6),
+               digest
+        FROM unnest(CAST(:edge AS text[]), CAST(:batch_id AS text[]), CAST(:source_id AS bigint[]), CAST(:anchor AS bigint[]),
+                    CAST(:start AS bigint[]), CAST(:end AS bigint[]), CAST(:first_line AS bigint[]),
+                    CAST(:records AS integer[]), CAST(:rows AS integer[]), CAST(:stored AS integer[]),
+                    CAST(:duplicate AS integer[]), CAST(:conflict AS integer[]), CAST(:blank AS integer[]),
+                    CAST(:quarantined AS integer[]), CAST(:read_at AS bigint[]), CAST(:published_at AS bigint[]),
+                    CAST(:digest AS bigint[]))
+             AS k (edge, batch_id, source_id, anchor, start_offset, end_offset, first_line, records, n, stored, duplicate,
+                   conflict, blank, quarantined, read_at, published_at, digest)
+        WHERE (SELECT number FROM attached) = cardinality(CAST(:tables AS text[]))
+        ON CONFLICT DO NOTHING RETURNING batch_id
+    )
+    SELECT (SELECT number FROM attached) = cardinality(CAST(:tables AS text[])), (SELECT count(*) FROM entered)
+""")  # noqa: S608 - the text stands in `partitions`
 CORRECT = text("""
     UPDATE batches b SET stored = k.stored, duplicate = k.duplicate, conflict = k.conflict
     FROM unnest(CAST(:edge AS text[]), CAST(:batch_id AS text[]), CAST(:stored AS integer[]), CAST(:duplicate AS integer[]),
@@ -44,14 +53,37 @@ CORRECT = text("""
 """)
 
 
-def statuses(connection: Connection, keys: Sequence[Key]) -> dict[Key, str]:
-    """What the ledger says of some batches, by (edge, batch id): `stored` or `dead`; those it does not know are left out."""
+class Known(NamedTuple):
+    """What the ledger says of a batch: `stored` or `dead`, and the digest of its readings, None if it has none."""
+
+    status: str
+    digest: int | None
+
+
+def known(connection: Connection, keys: Sequence[Key]) -> dict[Key, Known]:
+    """What the ledger says of some batches, by (edge, batch id); those it does not know are left out."""
     columns = {"edge": [edge for edge, _ in keys], "batch_id": [batch_id for _, batch_id in keys]}
-    return {(edge, batch_id): status for edge, batch_id, status in connection.execute(STATUSES, columns)}
+    rows = connection.execute(KNOWN, columns)
+    return {(edge, batch_id): Known(status, digest) for edge, batch_id, status, digest in rows}
 
 
-def enter(connection: Connection, batches: Sequence[wire.Batch], source_ids: Sequence[int], counts: Counts) -> bool:
-    """Enter batches as stored, in the order of their keys. False if one of them was entered meanwhile, by others."""
+class Entry(Enum):
+    """What became of an attempt to enter batches."""
+
+    ENTERED = auto()
+    KNOWN = auto()  # One of them is in the ledger already.
+    DETACHED = auto()  # One of the tables is no partition any more. Nothing was entered.
+
+
+def enter(
+    connection: Connection,
+    batches: Sequence[wire.Batch],
+    source_ids: Sequence[int],
+    arranged: Samples,
+    tables: Collection[str],
+) -> Entry:
+    """Enter batches as stored, in the order of their keys, if `tables` are partitions; they stay so for the transaction."""
+    counts = arranged.expected
     order = sorted(range(len(batches)), key=lambda n: (batches[n].edge, batches[n].batch_id))
     chosen = [batches[n] for n in order]
     columns: dict[str, list[Any]] = {
@@ -71,8 +103,13 @@ def enter(connection: Connection, batches: Sequence[wire.Batch], source_ids: Seq
         "quarantined": [len(batch.readings.quarantined) for batch in chosen],
         "read_at": [batch.read_at_us for batch in chosen],
         "published_at": [batch.published_at_us for batch in chosen],
+        "digest": [arranged.digests[n] for n in order],
+        "tables": sorted(set(tables)),
     }
-    return len(connection.execute(ENTER, columns).all()) == len(batches)
+    are_attached, entered = connection.execute(ENTER, columns).one()
+    if not are_attached:
+        return Entry.DETACHED
+    return Entry.ENTERED if entered == len(batches) else Entry.KNOWN
 
 
 def correct(connection: Connection, batches: Sequence[wire.Batch], counts: Counts, wrong: Sequence[int]) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from telemetry.readings.arrays import Bools, Float64s, Int64s
 from telemetry.store import partitions
-from telemetry.store.write import conflicts
+from telemetry.store.write import conflicts, contents
 from telemetry.store.write.conflicts import Origin
 
 # PostgreSQL counts timestamps in microseconds from 2000-01-01; its binary COPY format is in the manual, chapter COPY.
@@ -61,7 +61,7 @@ class Later:
 class Samples:
     """Samples in (series, ts) order, each key once, with the number of the batch each came in, and those that came later.
 
-    `expected` is what becomes of the rows of each batch if no key is stored yet.
+    `expected` is what becomes of the rows of each batch if no key is stored yet, `digests` has those of all its readings.
     """
 
     series: Int64s
@@ -70,6 +70,7 @@ class Samples:
     batches: Int64s
     later: Later
     expected: Counts
+    digests: list[int]
 
     def days(self) -> list[int]:
         """The days they fall on, counted from 1970-01-01."""
@@ -78,6 +79,7 @@ class Samples:
 
 def arrange(parts: Sequence[tuple[Int64s, Int64s, Float64s]]) -> Samples:
     """Bring the rows (series, ts, value) of some batches into (series, ts) order, and keep the first of each key apart."""
+    digests = [contents.digest(*part) for part in parts]
     series, ts_us, values = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     batches = np.repeat(np.arange(len(parts)), [len(part[0]) for part in parts])
     order = np.lexsort((ts_us, series))
@@ -87,7 +89,7 @@ def arrange(parts: Sequence[tuple[Int64s, Int64s, Float64s]]) -> Samples:
     same = ~first & (values == values[first][np.cumsum(first) - 1])
     expected = Counts(*(np.bincount(batches[rows], minlength=len(parts)) for rows in (first, same, ~first & ~same)))
     later = Later(series[~first], ts_us[~first], values[~first], batches[~first], same[~first])
-    return Samples(series[first], ts_us[first], values[first], batches[first], later, expected)
+    return Samples(series[first], ts_us[first], values[first], batches[first], later, expected, digests)
 
 
 def write(connection: psycopg.Connection, samples: Samples, tables: Mapping[int, str], origins: Sequence[Origin]) -> Counts:

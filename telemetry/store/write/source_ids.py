@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Engine, text
 
+from telemetry.readings.digests import wire_path
 from telemetry.readings.wire import Source
 
 INSERT_SOURCES = text("""
@@ -41,7 +42,8 @@ class SourceIds:
 
     def resolve(self, sources: Sequence[tuple[str, Source]]) -> list[int]:
         """The ids of sources, each given with its edge. New sources are inserted."""
-        keys = [(edge, source.fingerprint, source.path) for edge, source in sources]
+        # An edge of before may send a path that is too long for an index.
+        keys = [(edge, source.fingerprint, wire_path(source.path)) for edge, source in sources]
         cache = self._cache
         if any(key not in cache for key in keys):
             new = {key: source for key, (_, source) in zip(keys, sources, strict=True) if key not in cache}

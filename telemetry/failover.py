@@ -1,0 +1,46 @@
+"""Connections to the broker that leave a server which has become a replica.
+
+After a failover the name of the broker leads to another server, but the former one may live on and keep its connections. It
+answers each write with READONLY, for ever. So that answer ends the connection, and counts as its loss: clients and kombu
+connect again by themselves, and the name then leads to the new server. `broker` and `transport` use these classes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import redis
+from redis.connection import AbstractConnection, SSLConnection, UnixDomainSocketConnection
+from redis.exceptions import ReadOnlyError, ResponseError
+
+# What a server says to those who wait for a message when it becomes a replica.
+UNBLOCKED = "UNBLOCKED"
+
+
+class Leaving(AbstractConnection):
+    """A connection that ends when its server takes no writes any more."""
+
+    def read_response(self, *args: Any, **options: Any) -> Any:
+        """The next answer. Raises ConnectionError if it says that the server has become a replica."""
+        try:
+            return super().read_response(*args, **options)
+        except ResponseError as error:
+            if not isinstance(error, ReadOnlyError) and not str(error).startswith(UNBLOCKED):
+                raise
+            self.disconnect()  # type: ignore[no-untyped-call]
+            raise redis.ConnectionError(f"the broker has become a replica: {error}") from error
+
+
+class Tcp(Leaving, redis.Connection):
+    """Over TCP."""
+
+
+class Tls(Leaving, SSLConnection):
+    """Over TLS."""
+
+
+class Unix(Leaving, UnixDomainSocketConnection):
+    """Over a Unix socket."""
+
+
+BY_SCHEME = {"redis": Tcp, "rediss": Tls, "unix": Unix}
