@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, RowMapping, delete, insert, select
+from sqlalchemy import Connection, Row, RowMapping, delete, func, insert, select
 
 from telemetry.store.models import Batch, DeadLetter
 
