@@ -136,6 +136,19 @@ def test_a_streamer_that_comes_before_its_redis_is_ready_once_that_is_there(
         assert process.wait(pod["spec"]["terminationGracePeriodSeconds"]) == 0
 
 
+def test_the_test_of_a_release_tries_again(environ: dict[str, str], tmp_path: Path) -> None:
+    container = pod_of(render({"collector": {"enabled": False}}), "smoke")["spec"]["containers"][0]
+    port = free_port()
+    found = {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
+    told = Place(tmp_path, container, 0).told(environ | {"TELEMETRY_BROKER_URL": f"redis://127.0.0.1:{port}/0"})
+    log = tmp_path / "smoke.log"
+    with log.open("wb") as out, subprocess.Popen(container["command"], env=os.environ | told | found, stderr=out) as smoke:
+        eventually(lambda: "ConnectionError" in log.read_text(), 60, what="it has failed once")
+        assert smoke.poll() is None
+        with tempfile.TemporaryDirectory(prefix="telemetry-redis-") as directory, Valkey(Path(directory), {"port": str(port)}):
+            assert smoke.wait(60) == 0
+
+
 def test_the_database_of_the_release_takes_the_password_of_now(services: Services, tmp_path: Path) -> None:
     postgres = pod_of(render(PASSWORD), "postgresql")["spec"]["containers"][0]
     url = make_url(services["database_url"])
