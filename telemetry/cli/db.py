@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import click
 from alembic.util import CommandError
 from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
 
 from telemetry.cli.data_dir import data_dir_option
 from telemetry.cli.database import with_database
 from telemetry.cli.session import json_option
 from telemetry.store import durability, lock_table, migrate
+
+RETRY_S = 1.0
 
 
 @click.group()
@@ -25,13 +30,16 @@ def db() -> None:
 
 @db.command()
 @click.argument("revision", default="head")
+@click.option("--wait", is_flag=True, help="Wait until the database answers.")
 @json_option
 @with_database
-def upgrade(engine: Engine, revision: str, as_json: bool) -> None:
+def upgrade(engine: Engine, revision: str, wait: bool, as_json: bool) -> None:
     """Bring the schema to REVISION (default: the one this version needs). Safe to run from many places at once.
 
     A schema that a later version made stays as it is: this version can work on it.
     """
+    if wait:
+        _wait(engine, lambda _: None)
     with _errors_in_one_line():
         migrate.upgrade(engine, revision)
     _tell(migrate.current(engine), as_json=as_json)
@@ -55,18 +63,40 @@ def downgrade(engine: Engine, revision: str, yes: bool, as_json: bool) -> None:
 
 
 @db.command()
+@click.option("--wait", is_flag=True, help="Wait until the database answers and is not older.")
 @json_option
 @with_database
-def current(engine: Engine, as_json: bool) -> None:
+def current(engine: Engine, wait: bool, as_json: bool) -> None:
     """Show the revision of the database and the one that this version needs. Exits 1 if the database is older.
 
     Warns if Postgres has too few locks for the partitions.
     """
+    if wait:
+        _wait(engine, lambda present: None if migrate.serves(present) else f"it is at {present or 'base'}")
     present = migrate.current(engine)
     _tell(present, as_json=as_json)
     _warn(engine)
     if not migrate.serves(present):
         sys.exit(1)
+
+
+def _wait(engine: Engine, missing: Callable[[str | None], str | None]) -> None:
+    """Return once the database answers and nothing is missing of its revision. Each new reason to wait is told once."""
+    # Process 1 of a container ends on no signal that it does not handle.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    told = None
+    while reason := _missing(engine, missing):
+        if reason != told:
+            click.echo(f"waiting for the database: {reason}", err=True)
+        told = reason
+        time.sleep(RETRY_S)
+
+
+def _missing(engine: Engine, missing: Callable[[str | None], str | None]) -> str | None:
+    try:
+        return missing(migrate.current(engine))
+    except OperationalError as error:
+        return str(error.orig).strip().splitlines()[0]
 
 
 def _tell(revision: str | None, *, as_json: bool) -> None:

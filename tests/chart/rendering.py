@@ -22,9 +22,9 @@ def _chart() -> helm_python.Chart:
     return helm_python.Chart.load(CHART)
 
 
-def texts(values: Mapping[str, Any], *, revision: int = 1) -> list[str]:
+def texts(values: Mapping[str, Any], *, revision: int = 1, release: str = RELEASE) -> list[str]:
     """The manifests of a release with these values, as text. Raises HelmError as `helm template` would."""
-    rendered = _chart().render(dict(values), name=RELEASE, namespace="gpu", revision=revision, is_upgrade=revision > 1)
+    rendered = _chart().render(dict(values), name=release, namespace="gpu", revision=revision, is_upgrade=revision > 1)
     return [text for path, text in sorted(rendered.items()) if not path.endswith("NOTES.txt")]
 
 
@@ -35,9 +35,9 @@ def notes(values: Mapping[str, Any]) -> str:
     return text
 
 
-def render(values: Mapping[str, Any], *, revision: int = 1) -> list[Object]:
+def render(values: Mapping[str, Any], *, revision: int = 1, release: str = RELEASE) -> list[Object]:
     """The objects of a release with these values."""
-    return [each for text in texts(values, revision=revision) for each in yaml.load_all(text, Loader) if each]
+    return [each for text in texts(values, revision=revision, release=release) for each in yaml.load_all(text, Loader) if each]
 
 
 def values_of(*files: str, sets: tuple[str, ...] = ()) -> dict[str, Any]:

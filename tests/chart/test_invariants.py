@@ -13,6 +13,7 @@ from tests.chart.rendering import Object, merged, named, pod_of, pods, render, v
 from tests.chart.test_manifests import VERSIONS, check
 
 COMPONENTS = ("streamer", "collector", "api", "flower", "exporter", "migrations", "redis", "postgresql")
+CENTRE_PARTS = {"api", "flower", "exporter", "migrations", "smoke", "redis", "postgresql"}
 WORKERS = {"streamer", "beat", "collector", "api", "flower", "exporter", "redis", "postgresql"}
 MARK = "s3cr3t-%s"
 names = st.from_regex(r"[a-z]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
@@ -148,8 +149,12 @@ def well_placed(objects: list[Object], values: dict[str, Any]) -> None:
             continue
         if component == "smoke" and "telemetry-pipeline-edge" in pod["spec"]["containers"][0]["image"]:
             own = values.get("streamer", {})
+        centre = values["collector"]["enabled"] and component in CENTRE_PARTS
         for key in ("nodeSelector", "tolerations", "affinity"):
             wanted = own.get(key) or values["scheduling"].get(key) or None
+            # The rest of the centre follows the collectors, by what they say of nodes.
+            if centre and key != "affinity":
+                wanted = wanted or values["collector"].get(key) or None
             found = pod["spec"].get(key) or None
             if key == "affinity":
                 # Streamers among themselves: apart on the files of a node; beat is none of them.

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -46,6 +47,7 @@ NODES = [
 ]
 REQUIRED = "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[0].matchExpressions[0]"
 GPU_NODES = ("streamer.nodeSelector.node-type=gpu", "streamer.tolerations[0].key=nvidia.com/gpu", "collector.enabled=false")
+CENTRE_PARTS = ("api", "flower", "exporter", "migrations", "postgresql")
 DATABASE = "postgresql.auth.password=pw"
 
 
@@ -61,22 +63,50 @@ def components(objects: list[Object]) -> set[str]:
 def test_one_cluster_streamers_land_on_gpu_nodes(files: tuple[str, ...]) -> None:
     objects = render(values_of(*files, sets=GPU_NODES))
     assert where(objects, "streamer") == {"gpu-a", "gpu-b", "gpu-untainted"}
-    assert components(objects) - {"redis"} == {"streamer"}
-
-
-def test_two_releases_in_one_cluster_meet_at_the_redis_of_one() -> None:
-    islands = values_of(sets=GPU_NODES)
-    assert "nothing in this release takes what its streamers publish" in notes(islands)
-    centre = values_of(sets=("streamer.enabled=false", DATABASE))
-    service = named(render(centre), "Service", "-redis")["metadata"]["name"]
-    edge = values_of(sets=(*GPU_NODES, "externalRedis.enabled=true", f"externalRedis.host={service}"))
-    for values in (edge, centre):
-        assert "WARNING" not in notes(values)
-    objects = render(edge)
     assert components(objects) == {"streamer"}
-    told = [variables(pod_of(each, name)["spec"]["containers"][0])["TELEMETRY_BROKER_URL"] for each, name in
-            ((objects, "streamer"), (render(centre), "collector"))]  # fmt: skip
-    assert told == [f"redis://{service}:6379/0"] * 2
+
+
+def test_two_releases_in_one_cluster_meet_at_the_redis_of_the_one_with_collectors() -> None:
+    edge = render(values_of(sets=GPU_NODES), release="telemetry-edge")
+    centre = render(values_of(sets=("streamer.enabled=false", DATABASE)), release="telemetry-central")
+    assert components(edge) == {"streamer"}
+    urls = [
+        urlsplit(variables(pod_of(objects, name)["spec"]["containers"][0])["TELEMETRY_BROKER_URL"]).hostname
+        for objects, name in ((edge, "streamer"), (edge, "smoke"), (centre, "collector"), (centre, "api"))
+    ]
+    redis = pod_of(centre, "redis")["metadata"]["labels"]
+    for host in urls:
+        (service,) = [each for each in centre if each["kind"] == "Service" and each["metadata"]["name"] == host]
+        assert service["spec"]["selector"].items() <= redis.items()
+    # Neither has an object that the other has, so each may be removed alone.
+    assert not {(each["kind"], each["metadata"]["name"]) for each in edge} & {
+        (each["kind"], each["metadata"]["name"]) for each in centre
+    }
+    assert "by the Service\ntelemetry-redis" in notes(values_of(sets=GPU_NODES))
+
+
+def test_policies_let_the_streamers_of_one_release_to_the_redis_of_the_other() -> None:
+    edge = render(values_of(sets=GPU_NODES), release="telemetry-edge")
+    centre = render(values_of(sets=("streamer.enabled=false", DATABASE)), release="telemetry-central")
+    for component in ("streamer", "smoke"):
+        out = named(edge, "NetworkPolicy", f"-{component}")["spec"]["egress"]
+        (rule,) = [each for each in out if each["ports"] == [{"port": 6379}]]
+        assert rule["to"][0]["podSelector"]["matchLabels"].items() <= pod_of(centre, "redis")["metadata"]["labels"].items()
+        within, *_ = named(centre, "NetworkPolicy", "-redis")["spec"]["ingress"][0]["from"]
+        (expression,) = within["podSelector"]["matchExpressions"]
+        assert pod_of(edge, component)["metadata"]["labels"][expression["key"]] in expression["values"]
+
+
+def test_both_releases_may_take_the_password_from_one_secret() -> None:
+    named_secret = "redis.existingSecret=telemetry-central-telemetry-pipeline-broker"  # noqa: S105
+    edge = render(values_of(sets=(*GPU_NODES, named_secret)), release="telemetry-edge")
+    sets = ("streamer.enabled=false", DATABASE, "redis.password=word")
+    centre = render(values_of(sets=sets), release="telemetry-central")
+    (volume,) = [each for each in pod_of(edge, "streamer")["spec"]["volumes"] if each["name"] == "secrets"]
+    (source,) = volume["projected"]["sources"]
+    data = named(centre, "Secret", source["secret"]["name"])["data"]
+    assert base64.b64decode(data[source["secret"]["items"][0]["key"]]) == b"word"
+    assert not [each for each in edge if each["kind"] == "Secret"]
 
 
 def test_a_placeholder_is_not_passed_over() -> None:
@@ -87,7 +117,8 @@ def test_a_placeholder_is_not_passed_over() -> None:
 def test_one_cluster_collectors_land_on_cpu_nodes(files: tuple[str, ...]) -> None:
     sets = ("collector.nodeSelector.node-type=cpu", "streamer.enabled=false", DATABASE)
     objects = render(values_of(*files, sets=sets))
-    assert where(objects, "collector") == {"cpu-a", "cpu-b", "discouraged"}
+    for component in ("collector", *CENTRE_PARTS, *([] if files else ["redis"])):
+        assert where(objects, component) == {"cpu-a", "cpu-b", "discouraged"}, component
     assert "streamer" not in components(objects)
 
 
@@ -108,7 +139,8 @@ def test_two_zones_by_node_affinity(told: tuple[str, ...]) -> None:
     assert where(edge, "streamer") == {"gpu-a", "gpu-untainted"}
     centre = render(values_of(CENTRE, sets=(*sets("collector", "us-west-2b"), DATABASE)))
     assert where(centre, "collector") == {"cpu-b", "discouraged"}
-    assert "affinity" not in pod_of(centre, "api")["spec"]
+    for component in CENTRE_PARTS:
+        assert where(centre, component) == {"cpu-b", "discouraged"}, component
 
 
 @pytest.mark.parametrize("key", ["nodeSelector.x=true", "tolerations[0].value=true", "podLabels.x=1", "podAnnotations.x=true"])

@@ -79,6 +79,7 @@ ALONE: dict[str, dict[str, Any]] = {
     "externalRedis.tls.enabled": {"externalRedis": EXTERNAL},
     "externalRedis.tls.clientCertificate": {"externalRedis": {**EXTERNAL, "tls": {"enabled": True, "existingSecret": "s"}}},
     "externalPostgresql.password": {"externalPostgresql": EXTERNAL},
+    "redis.existingSecretPasswordKey": {"redis": {"existingSecret": "s"}},
     "postgresql.auth.existingSecretPasswordKey": {"postgresql": {"auth": {"existingSecret": "s"}}},
     "metrics.dashboards.enabled": {"metrics": {"dashboards": {"files": {"a.json": "{}"}}}},
     "httpRoute.enabled": {"httpRoute": {"parentRefs": [{"name": "g"}]}},
@@ -120,7 +121,9 @@ def test_the_schema_and_the_page_of_values_are_up_to_date() -> None:
 
 def test_every_key_is_documented() -> None:
     told = dict(TOOL["documented"]((CHART / "values.yaml").read_text()))
-    foreign = tuple(f".{name}." for name in TOOL["FOREIGN"] - {"podSecurityContext", "containerSecurityContext"})
+    foreign = tuple(
+        f".{name}." for name in (TOOL["FOREIGN"] | TOOL["JUDGED"].keys()) - {"podSecurityContext", "containerSecurityContext"}
+    )
     assert not [path for path, comment in told.items() if not comment and not any(name in f".{path}" for name in foreign)]
 
 
@@ -167,6 +170,40 @@ def test_a_misspelt_key_is_named_with_its_path(path: str) -> None:
         ({"collector": {"terminationGracePeriodSeconds": 600}, **PASSWORD}, "terminationGracePeriodSeconds"),
         ({"externalRedis": {**EXTERNAL, "host": "redis://h:6379/0"}, **PASSWORD}, "externalRedis/host"),
         ({"externalRedis": {**EXTERNAL, "host": "h:6379"}, **PASSWORD}, "externalRedis/host"),
+        ({"collector": {"enabled": False}, "redis": {"serviceName": ""}}, "set redis.serviceName"),
+        ({"collector": {"resources": {"limits": {"memory": "1Gb"}}}, **PASSWORD}, "collector/resources/limits/memory"),
+        ({"streamer": {"beatResources": {"requests": {"cpu": "2 GB"}}}, **PASSWORD}, "streamer/beatResources/requests/cpu"),
+        ({"redis": {"persistence": {"size": "2GB"}}, **PASSWORD}, "redis/persistence/size"),
+        ({"redis": {"maxmemory": "384Mi"}, **PASSWORD}, "redis/maxmemory"),
+        (
+            {"api": {"resources": {"requests": {"memory": "1Gi"}, "limits": {"memory": "768Mi"}}}, **PASSWORD},
+            "api.resources.requests.memory is 1Gi, above api.resources.limits.memory, which is 768Mi",
+        ),
+        (
+            {"collector": {"resources": {"requests": {"cpu": 2}, "limits": {"cpu": "1500m"}}}, **PASSWORD},
+            "collector.resources.requests.cpu is 2, above collector.resources.limits.cpu, which is 1500m",
+        ),
+        (
+            {"collector": {"autoscaling": {"enabled": True, "minReplicas": 11}}, **PASSWORD},
+            "collector.autoscaling.minReplicas is 11, above collector.autoscaling.maxReplicas, which is 10",
+        ),
+        (
+            {"collector": {"keda": {"enabled": True, "minReplicas": 21}}, **PASSWORD},
+            "collector.keda.minReplicas is 21, above collector.keda.maxReplicas, which is 20",
+        ),
+        ({"streamer": {"tolerations": [{"key": "a", "effect": "NoScedule"}]}, **PASSWORD}, "streamer/tolerations/0/effect"),
+        ({"scheduling": {"tolerations": [{"key": "a", "operator": "In"}]}, **PASSWORD}, "scheduling/tolerations/0/operator"),
+        (
+            {"api": {"topologySpreadConstraints": [{"maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule"}]}, **PASSWORD},
+            "topologyKey",
+        ),
+        ({"streamer": {"files": {"hostPath": "relative"}}, **PASSWORD}, "streamer/files/hostPath"),
+        ({"streamer": {"files": {"mountPath": "data"}}, **PASSWORD}, "streamer/files/mountPath"),
+        ({"streamer": {"files": {"patterns": ["/data/*.csv"]}}, **PASSWORD}, "streamer/files/patterns/0"),
+        ({"image": {"tag": "0.1 0"}, **PASSWORD}, "image/tag"),
+        ({"image": {"edgeDigest": "sha256:1"}, **PASSWORD}, "image/edgeDigest"),
+        ({"fullnameOverride": "A b", **PASSWORD}, "fullnameOverride"),
+        ({"ingress": {"enabled": True, "hosts": ["https://h"]}, **PASSWORD}, "ingress/hosts/0"),
         ({"externalRedis": {**EXTERNAL, "host": "user@h"}, **PASSWORD}, "externalRedis/host"),
         ({"externalRedis": {**EXTERNAL, "host": "[2001:db8::5]:6379"}, **PASSWORD}, "externalRedis/host"),
         ({"externalPostgresql": {**EXTERNAL, "password": "x", "host": "postgresql://h"}}, "externalPostgresql/host"),
@@ -177,6 +214,15 @@ def test_values_that_cannot_work_are_refused(values: dict[str, Any], says: str) 
     with pytest.raises(helm_python.HelmError) as told:
         render(values)
     assert says in str(told.value)
+    assert "smoke.yaml" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "resources", [{"requests": {"memory": "512Mi"}, "limits": {"memory": "1Gi"}}, {"limits": {"cpu": 0.5}}]
+)
+def test_quantities_of_every_notation_are_taken(resources: dict[str, Any]) -> None:
+    resources = merged({"requests": {"cpu": "1e-1", "ephemeral-storage": "0.5G"}, "limits": {"cpu": "150m"}}, resources)
+    assert render(merged(PASSWORD, {"collector": {"resources": resources}}))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,12 @@
 {{- else if and $external.enabled $external.tls.clientCertificate (not $external.tls.existingSecret) -}}
 {{- fail "externalRedis.tls.clientCertificate is true: set externalRedis.tls.existingSecret, which holds tls.crt and tls.key" -}}
 {{- else if not $external.enabled -}}
-{{- if .Values.redis.password -}}{{- dict "name" $own "key" "redis-password" | toJson -}}{{- else -}}{}{{- end -}}
+{{- if .Values.redis.existingSecret -}}
+{{- dict "name" .Values.redis.existingSecret "key" .Values.redis.existingSecretPasswordKey | toJson -}}
+{{- else if .Values.redis.password -}}
+{{- dict "name" $own "key" "redis-password" | toJson -}}
+{{- else -}}{}
+{{- end -}}
 {{- else if and $external.auth.enabled $external.auth.existingSecret -}}
 {{- dict "name" $external.auth.existingSecret "key" $external.auth.existingSecretPasswordKey | toJson -}}
 {{- else if $external.password -}}
@@ -54,8 +59,11 @@
 {{- define "telemetry.broker.host" -}}
 {{- if .Values.externalRedis.enabled -}}
 {{- include "telemetry.urlHost" (required "externalRedis.enabled is true: set externalRedis.host" .Values.externalRedis.host) -}}
-{{- else -}}
+{{- else if include "telemetry.has" (list . "redis") -}}
 {{- include "telemetry.fullname" . }}-redis
+{{- else -}}
+{{- /* Another release of this namespace brings it, before this one or after. */ -}}
+{{- required "this release has no collectors, so it brings no Redis, and redis.serviceName names none: set redis.serviceName to that of the release that has the collectors, or externalRedis.enabled=true and externalRedis.host" .Values.redis.serviceName -}}
 {{- end -}}
 {{- end -}}
 
@@ -150,4 +158,48 @@
     items: [{key: ca.crt, path: database-ca.crt}]
 {{- end }}
 {{- end }}
+{{- end -}}
+
+{{/* What the Secret of the broker, made by this release, holds; as YAML, {} for none. */}}
+{{- define "telemetry.secrets.broker" -}}
+{{- $data := dict -}}
+{{- $external := .Values.externalRedis -}}
+{{- if $external.enabled -}}
+{{- if and $external.password (not (and $external.auth.enabled $external.auth.existingSecret)) -}}
+{{- $_ := set $data "redis-password" $external.password -}}
+{{- end -}}
+{{- if and $external.tls.enabled $external.tls.caCert (not $external.tls.existingSecret) -}}
+{{- $_ := set $data "ca.crt" $external.tls.caCert -}}
+{{- end -}}
+{{- else if and .Values.redis.password (not .Values.redis.existingSecret) -}}
+{{- $_ := set $data "redis-password" .Values.redis.password -}}
+{{- end -}}
+{{- toYaml $data -}}
+{{- end -}}
+
+{{/* The same of the database. */}}
+{{- define "telemetry.secrets.database" -}}
+{{- $data := dict -}}
+{{- if include "telemetry.has" (list . "database") -}}
+{{- $from := ternary .Values.externalPostgresql .Values.postgresql.auth .Values.externalPostgresql.enabled -}}
+{{- if not $from.existingSecret -}}
+{{- $_ := set $data "password" (include "telemetry.database.own" .) -}}
+{{- end -}}
+{{- if and .Values.externalPostgresql.enabled .Values.externalPostgresql.caCert -}}
+{{- $_ := set $data "ca.crt" .Values.externalPostgresql.caCert -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $data -}}
+{{- end -}}
+
+{{/* Checksum of what a pod mounts of these Secrets, so that it is replaced when that changes and not otherwise; the dict of telemetry.pod. */}}
+{{- define "telemetry.secrets.checksum" -}}
+{{- $mounted := dict -}}
+{{- if ne .component "postgresql" -}}
+{{- range $key, $value := include "telemetry.secrets.broker" .root | fromYaml -}}{{- $_ := set $mounted (printf "broker/%s" $key) $value -}}{{- end -}}
+{{- end -}}
+{{- if or .database (eq .component "postgresql") -}}
+{{- range $key, $value := include "telemetry.secrets.database" .root | fromYaml -}}{{- $_ := set $mounted (printf "database/%s" $key) $value -}}{{- end -}}
+{{- end -}}
+{{- with $mounted -}}{{- toJson . | sha256sum -}}{{- end -}}
 {{- end -}}

@@ -83,8 +83,22 @@
   ports:
     - {name: postgresql, containerPort: 5432}
   startupProbe:
-    exec: {command: [pg_isready, -h, 127.0.0.1]}
+    # The volume knows the password of the first start; that of now is set at each. 127.0.0.1 needs none, and answers after the first set-up only.
+    exec:
+      command:
+        - sh
+        - -c
+        - |
+          pg_isready -q -h 127.0.0.1 && psql -X -q -v ON_ERROR_STOP=1 -h 127.0.0.1 -U "$POSTGRES_USER" -d "$POSTGRES_DB" <<'END'
+          \set role `echo "$POSTGRES_USER"`
+          \set password `cat "$POSTGRES_PASSWORD_FILE"`
+          SET log_statement = 'none';
+          SET log_min_duration_statement = -1;
+          SET log_min_error_statement = 'panic';
+          ALTER ROLE :"role" PASSWORD :'password';
+          END
     periodSeconds: 3
+    timeoutSeconds: 10
     failureThreshold: 200
   livenessProbe:
     exec: {command: [pg_isready, -h, 127.0.0.1]}

@@ -11,6 +11,32 @@
 {{- end -}}
 {{- end -}}
 
+{{/*
+The name of this cluster. Where streamers publish to a Redis that other clusters may share and nobody gave a name, it is made of what
+no other cluster has, and stays what it was first. Tools that only render have no cluster to ask.
+*/}}
+{{- define "telemetry.clusterName" -}}
+{{- if .Values.clusterName -}}
+{{- .Values.clusterName -}}
+{{- else if not (and .Values.streamer.enabled .Values.externalRedis.enabled) -}}
+local
+{{- else -}}
+{{- $first := "" -}}
+{{- $streamer := lookup "apps/v1" .Values.streamer.kind .Release.Namespace (printf "%s-streamer" (include "telemetry.fullname" .)) | default dict -}}
+{{- range dig "spec" "template" "spec" "containers" list $streamer -}}
+{{- range .env -}}{{- if eq .name "TELEMETRY_EDGE" -}}{{- $first = splitList "/" .value | first -}}{{- end -}}{{- end -}}
+{{- end -}}
+{{- if $first -}}
+{{- $first -}}
+{{- else -}}
+{{- /* A namespace that Helm makes only now has no account yet; who makes namespaces may look at them, others might not. */ -}}
+{{- $known := default (lookup "v1" "Namespace" "" "kube-system") (lookup "v1" "ServiceAccount" .Release.Namespace "default") | default dict -}}
+{{- $uid := dig "metadata" "uid" "" $known -}}
+edge{{- with $uid }}-{{ sha256sum . | trunc 8 }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* What selects a component's pods; (list $ component). */}}
 {{- define "telemetry.selector" -}}
 {{- $root := index . 0 -}}
@@ -58,7 +84,7 @@ annotations: {{- include "telemetry.words" . | nindent 2 }}
 {{- else if eq $component "postgresql" -}}
 {{- $has = and (not $values.externalPostgresql.enabled) (include "telemetry.has" (list (index . 0) "database")) -}}
 {{- else if eq $component "redis" -}}
-{{- $has = not $values.externalRedis.enabled -}}
+{{- $has = and $values.collector.enabled (not $values.externalRedis.enabled) -}}
 {{- else if eq $component "uploads" -}}
 {{- $has = and $values.uploads.enabled (include "telemetry.has" (list (index . 0) "api")) -}}
 {{- else if eq $component "smoke" -}}

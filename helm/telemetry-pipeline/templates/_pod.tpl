@@ -8,7 +8,7 @@ streamers among themselves.
 {{- $root := index . 0 -}}
 {{- $own := get $root.Values (index . 1) -}}
 {{- $component := index . 2 -}}
-{{- $common := $root.Values.scheduling -}}
+{{- $common := include "telemetry.scheduling.common" (list $root $component) | fromYaml -}}
 {{- with default $common.nodeSelector $own.nodeSelector }}
 nodeSelector: {{- include "telemetry.words" . | nindent 2 }}
 {{- end }}
@@ -48,6 +48,22 @@ priorityClassName: {{ . }}
 {{- end }}
 {{- end -}}
 
+{{/*
+What is said of nodes where a component says nothing: `scheduling`, and what that leaves open for the rest of the centre, the
+collectors; (list $ component).
+*/}}
+{{- define "telemetry.scheduling.common" -}}
+{{- $root := index . 0 -}}
+{{- $common := deepCopy $root.Values.scheduling -}}
+{{- $collector := $root.Values.collector -}}
+{{- if and $collector.enabled (has (index . 1) (list "api" "flower" "exporter" "migrations" "redis" "postgresql")) -}}
+{{- range $key, $followed := dict "nodeSelector" $collector.nodeSelector "tolerations" $collector.tolerations "affinity" (pick $collector.affinity "nodeAffinity") -}}
+{{- if not (get $common $key) -}}{{- $_ := set $common $key $followed -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $common -}}
+{{- end -}}
+
 {{/* Affinity; a node's match expression that gives values alone is about zones. */}}
 {{- define "telemetry.affinity" -}}
 {{- $affinity := (include "telemetry.words.of" . | fromJson).it -}}
@@ -71,19 +87,23 @@ init, database (whether it needs one), volumes, restartPolicy, product (false fo
 {{- $product := not (hasKey . "uid") -}}
 metadata:
   labels: {{- merge (include "telemetry.labels" (list $root .component) | fromYaml) (include "telemetry.words" $own.podLabels | fromYaml) | toYaml | nindent 4 }}
-  annotations:
-    checksum/secrets: {{ include (print $root.Template.BasePath "/secrets.yaml") $root | sha256sum }}
-    {{- with $root.Values.restartToken }}
-    telemetry/restart-token: {{ include "telemetry.text" . | quote }}
-    {{- end }}
-    {{- with $own.podAnnotations }}
-    {{- tpl (include "telemetry.words" .) $root | nindent 4 }}
-    {{- end }}
+  {{- $annotations := dict }}
+  {{- with $own.podAnnotations }}{{ $annotations = tpl (include "telemetry.words" .) $root | fromYaml }}{{ end }}
+  {{- with include "telemetry.secrets.checksum" . }}{{ $_ := set $annotations "checksum/secrets" . }}{{ end }}
+  {{- if and $product $root.Values.restartToken }}
+  {{- $_ := set $annotations "telemetry/restart-token" (include "telemetry.text" $root.Values.restartToken) }}
+  {{- end }}
+  {{- with $annotations }}
+  annotations: {{- toYaml . | nindent 4 }}
+  {{- end }}
 spec:
   serviceAccountName: {{ include "telemetry.serviceAccountName" $root | quote }}
   automountServiceAccountToken: false
   enableServiceLinks: false
-  terminationGracePeriodSeconds: {{ $own.terminationGracePeriodSeconds }}
+  terminationGracePeriodSeconds: {{ ternary (add $own.terminationGracePeriodSeconds $root.Values.drainSeconds) $own.terminationGracePeriodSeconds (has .component (list "api" "flower" "exporter")) }}
+  {{- with .activeDeadlineSeconds }}
+  activeDeadlineSeconds: {{ . }}
+  {{- end }}
   {{- with .restartPolicy }}
   restartPolicy: {{ . }}
   {{- end }}
@@ -149,6 +169,12 @@ database, mounts, resources, probes, ports, metricsPort.
   {{- with .probes }}
   {{- . | trim | nindent 2 }}
   {{- end }}
+  {{- if and (has .name (list "api" "flower" "exporter")) $root.Values.drainSeconds }}
+  # It goes on answering until no Service leads to it any more. The field `sleep` is not in every Kubernetes from 1.29 on.
+  lifecycle:
+    preStop:
+      exec: {command: [sleep, {{ $root.Values.drainSeconds | quote }}]}
+  {{- end }}
   resources: {{- toYaml (default $own.resources .resources) | nindent 4 }}
   securityContext: {{- toYaml $root.Values.containerSecurityContext | nindent 4 }}
   volumeMounts:
@@ -191,9 +217,9 @@ database, mounts, resources, probes, ports, metricsPort.
   value: /tmp/telemetry
 {{- if ne .role "edge" }}
 - name: TELEMETRY_EDGE
-  value: {{ printf "%s/centre" $root.Values.clusterName | quote }}
+  value: {{ printf "%s/centre" (include "telemetry.clusterName" $root) | quote }}
 - name: TELEMETRY_CLUSTER
-  value: {{ $root.Values.clusterName | quote }}
+  value: {{ include "telemetry.clusterName" $root | quote }}
 {{- end }}
 {{- include "telemetry.broker.env" $root | nindent 0 }}
 {{- if .database }}
@@ -213,5 +239,5 @@ database, mounts, resources, probes, ports, metricsPort.
 {{/* Waits until the schema is the one this version needs, or a later one; a dict of root and values. */}}
 {{- define "telemetry.wait" -}}
 {{- include "telemetry.container" (dict "root" .root "name" "wait-for-schema" "target" "central" "values" .values "role" "central" "database" true
-      "command" (list "sh" "-c" "until telemetry db current; do sleep 3; done")) -}}
+      "command" (list "telemetry" "db" "current" "--wait")) -}}
 {{- end -}}

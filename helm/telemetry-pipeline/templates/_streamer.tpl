@@ -6,12 +6,12 @@
 {{- range $streamer.files.patterns -}}{{- $patterns = append $patterns (printf "%s/%s" ($streamer.files.mountPath | trimSuffix "/") .) -}}{{- end -}}
 {{- if include "telemetry.streamer.shared" . }}
 - name: TELEMETRY_EDGE
-  value: {{ printf "%s/%s" .Values.clusterName (include "telemetry.fullname" .) | quote }}
+  value: {{ printf "%s/%s" (include "telemetry.clusterName" .) (include "telemetry.fullname" .) | quote }}
 {{- else }}
 - name: EDGE_NODE
   valueFrom: {fieldRef: {fieldPath: {{ ternary "spec.nodeName" "metadata.name" (ne (include "telemetry.streamer.ofNode" .) "") }}}}
 - name: TELEMETRY_EDGE
-  value: {{ .Values.clusterName }}/$(EDGE_NODE)
+  value: {{ include "telemetry.clusterName" . }}/$(EDGE_NODE)
 {{- end }}
 - name: TELEMETRY_SOURCES
   value: {{ join "," $patterns | quote }}
@@ -50,7 +50,7 @@
 {{/* The containers beside the API that read what was sent to it. */}}
 {{- define "telemetry.uploads" -}}
 {{- include "telemetry.container" (dict "root" . "name" "uploads" "target" "central" "values" "uploads" "role" "edge"
-      "command" (list "celery" "--quiet" "-A" "telemetry" "worker" "--without-gossip" "--without-mingle" "-n" (printf "uploads@%%h.%s" .Values.clusterName))
+      "command" (list "celery" "--quiet" "-A" "telemetry" "worker" "--without-gossip" "--without-mingle" "-n" (printf "uploads@%%h.%s" (include "telemetry.clusterName" .)))
       "env" (include "telemetry.uploads.env" .) "mounts" (include "telemetry.uploads.mount" .)
       "heartbeat" true "metricsPort" .Values.metrics.port "probes" (include "telemetry.heartbeat.probes" (list . "uploads"))) }}
 {{ include "telemetry.container" (dict "root" . "name" "uploads-beat" "target" "central" "values" "uploads" "role" "edge"
