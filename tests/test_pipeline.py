@@ -145,7 +145,7 @@ def test_every_row_of_two_hundred_mangled_files_ends_in_one_class(
     edge = start_edge(",".join(map(str, followed)), TELEMETRY_STREAM_INTERVAL_S="0.2", TELEMETRY_SOURCES_FINAL="true")
     pool = psutil.Process(collector.pid).children(recursive=True)
     assert pool
-    done = telemetry("ingest", "--json", "--timeout", "90", *rest)
+    done = telemetry("ingest", "--json", "--final", "--timeout", "90", *rest)
     told = json.loads(done.stdout)
     # Some of them are foreign, and some readings differ.
     assert (done.returncode, told["committed"], told["dead_rows"]) == (1, True, 0), done.stderr

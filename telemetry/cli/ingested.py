@@ -73,7 +73,7 @@ class Ingested:
     """The outcome of one call. Counts that nobody here can know are None, all of them if it did not wait for the commits.
 
     `rows` leaves out what was not read: of that `unread` counts the physical lines, and `foreign` names the files of which
-    nothing was read. `left` names those whose last line has no line end yet.
+    nothing was read. `left` names those whose last record is not complete yet.
     """
 
     files: int
@@ -129,7 +129,7 @@ class Ingested:
             for gap in self.gaps
         ]
         lines += [
-            f"the last line of {path} has no line end and was left, as the file changed a moment ago: --final reads it"
+            f"the last record of {path} is not complete and was left, as the file changed a moment ago: --final reads it"
             for path in self.left
         ]
         return "\n".join(lines)

@@ -126,7 +126,7 @@ def test_a_last_line_without_its_end_is_left_while_the_file_may_grow(
     torn = (ROW % (9, 1)).replace(b",7,", b",250.5,")[:-4]
     file.write_bytes(file.read_bytes() + torn)
     assert told() == (1, 6, [str(file)])
-    assert f"the last line of {file} has no line end and was left" in telemetry("ingest", file).stdout
+    assert f"the last record of {file} is not complete and was left" in telemetry("ingest", file).stdout
     assert telemetry("verify", file).returncode == 1
     file.write_bytes(file.read_bytes() + b"5,\n")
     assert told() == (0, 1, [])

@@ -82,4 +82,7 @@ def test_a_broker_that_drops_keys_and_a_database_that_forgets_are_warned_of(serv
         text = telemetry("status", **urls).stdout
         client.config_set("maxmemory-policy", "noeviction")
     assert "broker    WARNING: maxmemory-policy of the broker is allkeys-lru: " in text
-    assert "database  WARNING: fsync of this Postgres is off: " in text
+    assert (
+        "database  WARNING: this Postgres may lose what it has committed, and files may be deleted by then: fsync is off: "
+        in text
+    )

@@ -48,7 +48,9 @@ def test_nobody_else_takes_a_setting_from_the_environment() -> None:
         # The address and the key of a client that is given none.
         "client/api.py",
         # The environment that processes are started with, and the settings that a running `up` adds to it.
-        *("cli/up.py", "cli/session.py", "local/announcement.py", "local/servers/server.py"),
+        *("cli/up.py", "cli/session.py", "cli/mends.py", "local/announcement.py", "local/servers/server.py"),
+        # Whether a terminal is to have colours.
+        "cli/redraw.py",
     }
 
 
