@@ -61,6 +61,8 @@ CELLS = st.sampled_from(
             "\u00a07",
             'UUID="GPU-3",gpu="1"',
             'pod="p",',
+            'exported_pod="q",pod="p"',
+            'exported_namespace=""',
             'x="1"y="2"',
             'q="\\""',
         ),

@@ -72,7 +72,7 @@ class Dcgm(Format):
         others = [name for name in names if name not in {TIMESTAMP, VALUE}]
 
         def meaning(cells: tuple[str, ...]) -> tuple[str, int]:
-            text, reason = named_series(dict(zip(others, cells, strict=True)), settings.labels)
+            text, reason = named_series(dict(zip(others, cells, strict=True)), settings)
             return text, REASON_CODE[reason]
 
         return cls(names, settings, Frames(len(names), low, high), Combinations(meaning))
@@ -95,8 +95,8 @@ class Dcgm(Format):
         return f"its header lacks {', '.join(lacks)} of the {cls.name} format"
 
     def used(self) -> SourceSettings:
-        """The labels."""
-        return SourceSettings(labels=self.settings.labels)
+        """The labels, and which of the file's are kept."""
+        return SourceSettings(labels=self.settings.labels, keep_exporter=self.settings.keep_exporter)
 
     @property
     def series_column(self) -> str:

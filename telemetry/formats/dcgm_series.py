@@ -6,10 +6,10 @@ Another reading of these cells is a change of meaning: raise `Dcgm.version`, as 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 from telemetry.formats import labels as label_sets
 from telemetry.readings.series import SeriesKey
+from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
 
 METRIC, LABELS = "metric_name", "labels_raw"
 UUID, HOST, INDEX, DEVICE, MODEL = "uuid", "Hostname", "gpu_id", "device", "modelName"
@@ -18,6 +18,7 @@ OF_GPU = ({UUID}, {HOST, INDEX})
 NO_LABELS = {METRIC, LABELS, UUID, HOST, INDEX, DEVICE, MODEL}
 # Names that say again what a column says. A column without a name, such as a data frame's index, says nothing.
 REPEATED = {"", "__name__", "UUID", "gpu", "device", "modelName", "Hostname"}
+OF_POD, EXPORTED = ("pod", "namespace", "container"), "exported_"
 # Names that pandas gives to the numbers of rows.
 ROW_NUMBER = re.compile(r"Unnamed: \d+|index|level_\d+", re.ASCII)
 # What tools write for a UUID or a host that they do not know, and UUIDs of zeros alone.
@@ -31,11 +32,8 @@ INDEX_TEXT = re.compile(r"\d{1,9}", re.ASCII)
 MAX_NAME_BYTES = 1024
 
 
-def named_series(cells: dict[str, str], more: Iterable[tuple[str, str]] = ()) -> tuple[str, str]:
-    """The text of the series that a record's cells name, by column and stripped; or "" and the reason why they name none.
-
-    `more` are labels that the operator gives each series.
-    """
+def named_series(cells: dict[str, str], said: SourceSettings = NO_SETTINGS) -> tuple[str, str]:
+    """The text of the series that a record's cells name, by column and stripped; or "" and the reason why they name none."""
     pairs = label_sets.parse(cells.get(LABELS, ""))
     labels = pairs or {}
     metric = cells[METRIC]
@@ -52,9 +50,21 @@ def named_series(cells: dict[str, str], more: Iterable[tuple[str, str]] = ()) ->
     if pairs is None:
         return "", "bad_labels"
     columns = {name: cell for name, cell in cells.items() if cell and name not in NO_LABELS and not ROW_NUMBER.fullmatch(name)}
-    lasting = {name: text for name, text in (dict(more) | labels | columns).items() if text and name not in REPEATED}
+    lasting = {name: text for name, text in (dict(said.labels) | labels | columns).items() if text and name not in REPEATED}
+    if not said.keep_exporter:
+        lasting = _of_the_user(lasting)
     device, model = (cells.get(name) or labels.get(name, "") for name in (DEVICE, MODEL))
     return SeriesKey(metric, uuid, host, number, device, model, lasting).text(), ""
+
+
+def _of_the_user(labels: dict[str, str]) -> dict[str, str]:
+    """Labels in which `exported_pod` stands for `pod`, and so on.
+
+    Prometheus renames labels of a target's own series so where it has set its own, which name the exporter.
+    Source: https://prometheus.io/docs/prometheus/latest/configuration/configuration/ on honor_labels.
+    """
+    users = {name: labels[EXPORTED + name] for name in OF_POD if EXPORTED + name in labels}
+    return {name: text for name, text in labels.items() if name.removeprefix(EXPORTED) not in users} | users
 
 
 def named(cell: str | None) -> str:

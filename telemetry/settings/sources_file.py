@@ -36,12 +36,13 @@ class Rule:
     gpu_index: int | None = None
     header: str = ""
     labels: tuple[tuple[str, str], ...] = ()
+    keep_exporter: bool = False
 
     def of(self, path: str) -> SourceSettings:
         """The settings of a file that matches."""
         found = re.search(self.host_from_path, path) if self.host_from_path else None
         host = found[1] if found else self.host
-        return SourceSettings(self.time_zone, host, self.gpu_index, self.header, self.labels)
+        return SourceSettings(self.time_zone, host, self.gpu_index, self.header, self.labels, self.keep_exporter)
 
 
 Rules = tuple[Rule, ...]
@@ -74,7 +75,7 @@ def _rule(table: Mapping[str, Any], where: str) -> Rule:
     known = [field.name for field in fields(Rule)]
     if unknown := [name for name in table if name not in known]:
         raise ValueError(f"{where} has an unknown key {unknown[0]!r}; the keys are {', '.join(known)}")
-    texts = {name: value for name, value in table.items() if name not in ("gpu_index", "labels")}
+    texts = {name: value for name, value in table.items() if name not in ("gpu_index", "labels", "keep_exporter")}
     if wrong := [name for name, value in texts.items() if not isinstance(value, str) or not value]:
         raise ValueError(f"{where}: {wrong[0]} must be a text that is not empty")
     if "path" not in table:
@@ -82,12 +83,15 @@ def _rule(table: Mapping[str, Any], where: str) -> Rule:
     index = table.get("gpu_index")
     if index is not None and (not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < 10**9):
         raise ValueError(f"{where}: gpu_index must be a whole number from 0 on")
+    keep = table.get("keep_exporter", False)
+    if keep is not True and keep is not False:
+        raise ValueError(f"{where}: keep_exporter must be true or false")
     labels = table.get("labels", {})
     if not isinstance(labels, dict) or not all(isinstance(value, str) and value for value in labels.values()):
         raise ValueError(f"{where}: labels must be a table of texts")
     _check_zone(texts.get("time_zone", "UTC"), where)
     _check_pattern(texts.get("host_from_path", "()"), where)
-    return Rule(**texts, gpu_index=index, labels=tuple(sorted(labels.items())))
+    return Rule(**texts, gpu_index=index, labels=tuple(sorted(labels.items())), keep_exporter=keep)
 
 
 def _check_zone(name: str, where: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from telemetry.formats.dcgm_series import named_series
 from telemetry.readings.series import SeriesKey
+from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
 from telemetry.settings import Settings
 from telemetry.verify.formats.base import Rules
 from telemetry.verify.formats.dcgm import DcgmReader
@@ -53,6 +54,17 @@ def test_what_stands_for_no_name_names_nothing(word: str) -> None:
 @pytest.mark.parametrize("word", ["GPU-0", "GPU-N/A", "unknown-7", "-0", "[0]", "00x", "nullable", "GPU-0000"])
 def test_what_is_near_to_it_is_a_name(word: str) -> None:
     assert gpu(uuid=word) == word
+
+
+def test_the_pod_that_used_the_gpu_stands_before_that_of_the_exporter() -> None:
+    def labels(said: SourceSettings = NO_SETTINGS, **cells: str) -> dict[str, str]:
+        return SeriesKey.from_text(named_series({**CELLS, **cells}, said)[0]).labels
+
+    raw = 'exported_pod="train-1",exported_namespace="a",exported_job="j"'
+    assert labels(pod="exporter-7", labels_raw=raw) == {"pod": "train-1", "namespace": "a", "exported_job": "j"}
+    assert labels(pod="exporter-7", namespace="ops", exported_pod="") == {"pod": "exporter-7", "namespace": "ops"}
+    kept = labels(SourceSettings(keep_exporter=True), pod="exporter-7", exported_pod="train-1")
+    assert kept == {"pod": "exporter-7", "exported_pod": "train-1"}
 
 
 @pytest.mark.parametrize("column", ["Unnamed: 0", "Unnamed: 12", "index", "level_0"])

@@ -53,6 +53,7 @@ def test_the_first_pattern_that_matches_says_it(tmp_path: Path) -> None:
         ("[[source]]\npath = '*'\ntime_zone = 'CET/Berlin'", "time_zone 'CET/Berlin' is no zone of the IANA database"),
         ("[[source]]\npath = '*'\ntime_zone = '../etc/passwd'", "is no zone of the IANA database"),
         ("[[source]]\npath = '*'\ngpu_index = -1", "gpu_index must be a whole number from 0 on"),
+        ("[[source]]\npath = '*'\nkeep_exporter = 'yes'", "keep_exporter must be true or false"),
         ("[[source]]\npath = '*'\ngpu_index = true", "gpu_index must be a whole number from 0 on"),
         ("[[source]]\npath = '*'\nhost_from_path = '('", "host_from_path is no regular expression"),
         ("[[source]]\npath = '*'\nhost_from_path = 'a'", "host_from_path must have one group"),

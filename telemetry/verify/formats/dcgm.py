@@ -114,6 +114,9 @@ class DcgmReader(FormatReader):
         named = {name: cell for name, cell in given.items() if not _ROW_NUMBERS.fullmatch(name)}
         columns = {name: cell for name, cell in named.items() if name in _PLACES or name not in _KNOWN}
         merged = dict(self._rules.source.labels) | pairs | {name: cell for name, cell in columns.items() if cell}
+        if not self._rules.source.keep_exporter:
+            for name in ("pod", "namespace", "container"):
+                merged[name] = merged.pop(f"exported_{name}", "") or merged.get(name, "")
         left_out = _REPEATED | self._rules.volatile
         lasting = {name: value for name, value in merged.items() if value and name not in left_out}
         return SeriesKey(gpu, metric, labels.digest(lasting)), lookup(metric).kind == "counter"
