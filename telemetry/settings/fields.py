@@ -244,7 +244,7 @@ class Settings:
 
     def of_source(self, path: str) -> SourceSettings:
         """What the operator says of the file at a path."""
-        return sources_file.source_settings(self.source_settings, path)
+        return sources_file.source_settings(self.source_settings, path, self.edge.partition("/")[2])
 
     @property
     def cluster_name(self) -> str:

@@ -7,7 +7,7 @@
 
 The first table whose `path` matches a file is its; `*` in it stands for any characters, slashes too. Which keys there are is
 said by `Rule`, and what they do by `telemetry.readings.source_settings`. `host_from_path` is a regular expression whose one
-group, found in the path, is the host.
+group, found in the path, is the host. In `host`, {node} stands for the node in the edge's name.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
 
+NODE = "{node}"
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -38,10 +40,10 @@ class Rule:
     labels: tuple[tuple[str, str], ...] = ()
     keep_exporter: bool = False
 
-    def of(self, path: str) -> SourceSettings:
-        """The settings of a file that matches."""
+    def of(self, path: str, node: str) -> SourceSettings:
+        """The settings of a file that matches, where the edge is of this node."""
         found = re.search(self.host_from_path, path) if self.host_from_path else None
-        host = found[1] if found else self.host
+        host = found[1] if found else self.host.replace(NODE, node)
         return SourceSettings(self.time_zone, host, self.gpu_index, self.header, self.labels, self.keep_exporter)
 
 
@@ -49,9 +51,9 @@ Rules = tuple[Rule, ...]
 
 
 @lru_cache(maxsize=100_000)
-def source_settings(rules: Rules, path: str) -> SourceSettings:
-    """What is said of the file at a path, by the first rule that matches it."""
-    return next((rule.of(path) for rule in rules if fnmatchcase(path, rule.path)), NO_SETTINGS)
+def source_settings(rules: Rules, path: str, node: str) -> SourceSettings:
+    """What is said of the file at a path, by the first rule that matches it, on an edge of this node."""
+    return next((rule.of(path, node) for rule in rules if fnmatchcase(path, rule.path)), NO_SETTINGS)
 
 
 def parse(raw: str) -> Rules:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,8 @@ def test_the_first_pattern_that_matches_says_it(tmp_path: Path) -> None:
     )
     assert settings.of_source("/logs/a/b/c.csv") == SourceSettings("UTC", "node", 0, "timestamp, utilization.gpu")
     assert settings.of_source("/logs/a.txt") == NO_SETTINGS
+    node = load(tmp_path / "node.toml", "[[source]]\npath = '*'\nhost = '{node}.lan'")
+    assert replace(node, edge="lab/node-9").of_source("/a.csv").host == "node-9.lan"
     assert Settings().of_source("/logs/a.csv") == NO_SETTINGS
 
 

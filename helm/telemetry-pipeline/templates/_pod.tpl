@@ -90,6 +90,9 @@ metadata:
   {{- $annotations := dict }}
   {{- with $own.podAnnotations }}{{ $annotations = tpl (include "telemetry.words" .) $root | fromYaml }}{{ end }}
   {{- with include "telemetry.secrets.checksum" . }}{{ $_ := set $annotations "checksum/secrets" . }}{{ end }}
+  {{- if and (eq .component "streamer") $root.Values.streamer.files.settings }}
+  {{- $_ := set $annotations "checksum/files" (sha256sum $root.Values.streamer.files.settings) }}
+  {{- end }}
   {{- if and $product $root.Values.restartToken }}
   {{- $_ := set $annotations "telemetry/restart-token" (include "telemetry.text" $root.Values.restartToken) }}
   {{- end }}

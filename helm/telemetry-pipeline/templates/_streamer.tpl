@@ -23,8 +23,20 @@
   value: {{ $streamer.config.loopMode | quote }}
 {{- end -}}
 
+{{/* What only the streamer has, not its beat: where its files are, and what is said of them. */}}
+{{- define "telemetry.streamer.mounts" -}}
+- {name: files, mountPath: {{ .Values.streamer.files.mountPath | quote }}, readOnly: true}
+{{- if .Values.streamer.files.settings }}
+- {name: settings, mountPath: /etc/telemetry, readOnly: true}
+{{- end }}
+{{- end -}}
+
 {{- define "telemetry.streamer.volume" -}}
 {{- $files := .Values.streamer.files -}}
+{{- if $files.settings }}
+- name: settings
+  configMap: {name: {{ include "telemetry.fullname" . }}-files}
+{{ end -}}
 - name: files
   {{- if $files.existingClaim }}
   persistentVolumeClaim: {claimName: {{ $files.existingClaim }}, readOnly: true}
