@@ -21,6 +21,7 @@ from telemetry.progress.state import SourceState
 from telemetry.readings.digests import source_id
 from telemetry.settings import Settings
 from telemetry.streamer.batching import Reader
+from telemetry.streamer.holes import Holes
 from telemetry.streamer.modes import Replay, Tail
 from telemetry.streamer.outbox import Outbox, Publish
 from telemetry.streamer.phase import GONE, READING, Phase
@@ -74,6 +75,7 @@ class Adoption:
             outbox=Outbox(settings.edge, source, name, publish),
             window_bytes=settings.window_bytes,
             after_s=settings.republish_after_s,
+            holes=Holes(settings.close_after_s),
             phase=phase,
         )
 

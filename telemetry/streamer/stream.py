@@ -30,6 +30,7 @@ from telemetry.readings.extent import Place
 from telemetry.streamer import clock
 from telemetry.streamer.batching import MAX_BLOCK_BYTES, CutBatch, Cutter
 from telemetry.streamer.first_state import first_state
+from telemetry.streamer.holes import Holes
 from telemetry.streamer.modes import Replay, Tail
 from telemetry.streamer.outbox import Outbox
 from telemetry.streamer.phase import CHANGED, GONE, READING, Draining, Phase
@@ -53,6 +54,7 @@ class Stream:
     outbox: Outbox
     window_bytes: int
     after_s: float
+    holes: Holes
     phase: Phase = READING
     tally: Tally = field(default_factory=Tally)
     acked_sent_s: float | None = None
@@ -86,8 +88,8 @@ class Stream:
         return True
 
     def idle(self) -> bool:
-        """Whether everything read is acknowledged."""
-        return not self.window.flights and self.outbox.is_empty()
+        """Whether everything read is acknowledged, and nothing is held back."""
+        return not self.window.flights and self.outbox.is_empty() and not self.holes.is_holding
 
     def read_up(self) -> bool:
         """Whether no complete row is left to read: all of a closed file, or of a growing one for now."""
@@ -180,8 +182,8 @@ class Stream:
         self.mode.begin(now_us)
 
     def _collect(self, acked: dict[str, str]) -> None:
-        boot = clock.now().boot
-        sent = [f.sent_s for f in self.window.flights if f.batch_id in acked and f.tries == 1 and f.boot == boot]
+        now = clock.now()
+        sent = [f.sent_s for f in self.window.flights if f.batch_id in acked and f.tries == 1 and f.has_age(now)]
         sent += self.outbox.answered(acked)
         for batch_id, status in acked.items():
             self.tally.settled(batch_id, status)
@@ -240,6 +242,7 @@ class Stream:
             # It changed while it was read: there is no telling what was read.
             self.phase = CHANGED
             return []
+        new = new if self.source.final else self.holes.before(new, clock.now().seconds)
         for batch in new:
             room -= batch.extent.size_bytes
             self._launch(batch, moment)
