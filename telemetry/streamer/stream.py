@@ -91,6 +91,10 @@ class Stream:
         """Whether everything read is acknowledged, and nothing is held back."""
         return not self.window.flights and self.outbox.is_empty() and not self.holes.is_holding
 
+    def awaits(self) -> bool:
+        """Whether acknowledgements may come."""
+        return bool(self.window.flights)
+
     def read_up(self) -> bool:
         """Whether no complete row is left to read: all of a closed file, or of a growing one for now."""
         return self.window.end >= self.source.size() or self._at_end

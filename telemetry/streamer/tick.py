@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from secrets import token_hex
 from typing import NamedTuple
@@ -131,18 +132,18 @@ class Streamer:
         names = list(self.streams)
         # First, so that what went from the queue before it looked is among the acknowledged.
         sighting = self._queue_watch.look(self.streams.values())
-        signals, asked_s = self.claims.signals(names[:MAX_ASKED]), time.monotonic()
+        signals, asked_s = self.claims.signals(self._asking(names)), time.monotonic()
         evidence, acked = Evidence(signals.epoch, *sighting), signals.acks
         progressed, rows_left, copies_left = False, False, copies
         room = self.settings.edge_bytes - sum(stream.window.span for stream in self.streams.values())
         for at, name in enumerate(names):
             stream = self.streams[name]
-            if name not in acked or time.monotonic() - asked_s > FRESH_S:
-                acked, asked_s = self.claims.signals(names[at : at + MAX_ASKED]).acks, time.monotonic()
+            if stream.awaits() and (name not in acked or time.monotonic() - asked_s > FRESH_S):
+                acked, asked_s = self.claims.signals(self._asking(names[at:])).acks, time.monotonic()
             before = stream.window.span
             with self.held.apart(name, stream):
                 stream.begin_pass(signals.now_us)
-                done = stream.step(Moment(signals.now_us, acked[name], evidence, room, copies_left))
+                done = stream.step(Moment(signals.now_us, acked.get(name, {}), evidence, room, copies_left))
                 progressed, copies_left = progressed | done.anything, copies_left - done.copies
                 rows_left |= not stream.read_up()
             room += before - (stream.window.span if name in self.streams else 0)
@@ -151,6 +152,10 @@ class Streamer:
             first = next(iter(self.streams))
             self.streams[first] = self.streams.pop(first)
         return Round(progressed, rows_left, copies - copies_left)
+
+    def _asking(self, names: Iterable[str]) -> list[str]:
+        """The first of some sources that wait for acknowledgements, as many as are asked for together."""
+        return list(islice((name for name in names if self.streams[name].awaits()), MAX_ASKED))
 
     def _renew(self, paths: list[str]) -> None:
         if time.monotonic() - self._renewed_s < self.settings.lease_s / 4:

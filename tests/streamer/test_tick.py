@@ -354,20 +354,23 @@ def asked_for(claims: Claims, monkeypatch: pytest.MonkeyPatch) -> list[Sequence[
     return asked
 
 
-def test_an_idle_edge_asks_for_the_acknowledgements_of_many_sources_at_once(
+def test_acknowledgements_of_many_sources_are_asked_for_at_once_and_an_idle_edge_asks_for_none(
     edge: Edge, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for n in range(2 * MAX_ASKED + 1):
         (folder / f"{n}.csv").write_text(HEADER + rows(n, n + 1))
     with edge.streamer() as streamer:
-        streamer.tick(0)
-        edge.acknowledge(*edge.fetch())
-        streamer.tick(0)
         asked = asked_for(streamer.claims, monkeypatch)
         monkeypatch.setattr("telemetry.streamer.tick.FRESH_S", 60)
         streamer.tick(0)
+        edge.acknowledge(*edge.fetch())
+        asked.clear()
+        streamer.tick(0)
         assert [len(each) for each in asked] == [MAX_ASKED, MAX_ASKED, 1]
         assert all(stream.idle() for stream in streamer.streams.values())
+        asked.clear()
+        streamer.tick(0)
+        assert asked == [[]]
 
 
 def test_a_full_window_is_not_asked_after_all_the_time(edge: Edge, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
