@@ -129,6 +129,12 @@ def _streamed(
                 counts = ledger.counts(published.copies()) if ledger else NO_COUNTS
                 seconds = time.monotonic() - started_s
                 names = {name: str(path) for name, path in expected.items()}
+                # And those whose first record was complete only meanwhile.
+                for name, stream in streamer.streams.items():
+                    source = stream.source
+                    names.setdefault(name, str(source.path))
+                    if source.head.format is None:
+                        foreign.setdefault(name, Unread(str(source.path), source.physical_lines(), source.head.miss))
                 left = _left(streamer, files, names, foreign)
                 done = outcome(names, tallies, foreign, left, counts, of=len(files), seconds=seconds, committed=wait)
             finally:

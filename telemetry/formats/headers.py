@@ -26,9 +26,15 @@ from telemetry.readings.source_settings import SourceSettings
 # The least columns of a header that no format knows: a line of less says too little.
 LEAST = 3
 LINE = re.compile(rb"[^\n]*\n|[^\n]+\Z")
-BEGINS = re.compile(rb'[ \t]*"?[ \t]*[A-Za-z_#]')
+# Where files were joined, the mark of a second one stands before its header, and NULs where a machine lost its power.
+BEFORE = re.compile(rb"\0*(?:\xef\xbb\xbf)?")
+BEGINS = re.compile(rb'[ \t]*(?:"")?,?[ \t]*"?[ \t]*[A-Za-z_#]')
 NAME = re.compile(r"[A-Za-z_#].{0,99}")
-OF_TIME = re.compile(r"#?[ ]*(?:[a-z_. ]*(?:time|date)[a-z_. ]*|ts|epoch)(?:[ ]*[\[(].*[\])])?", re.IGNORECASE)
+OF_TIME = re.compile(
+    r"#? *(?:[a-z]+[_. ]){0,3}(?:time|date|timestamp|datetime|ts|epoch)(?:[_. ][a-z]+){0,3}(?: *[\[(].*[\])])?", re.IGNORECASE
+)
+# No header is longer.
+LONGEST = 1 << 16
 # No column is named so, and a record that was torn has such a cell.
 UUID = re.compile(r"(?:GPU|MIG)-[0-9a-f-]{6,}", re.IGNORECASE)
 
@@ -58,7 +64,8 @@ class Turn(NamedTuple):
 
 def header_in(line: bytes, settings: SourceSettings) -> Header | None:
     """What a physical line says as a header; None if it is none."""
-    if not BEGINS.match(line) or b"\0" in line:
+    line = line[BEFORE.match(line).end() :]  # type: ignore[union-attr]  # it matches the empty string
+    if not BEGINS.match(line) or b"\0" in line or len(line) > LONGEST or b"\n" in line[:-1]:
         return None
     cells, _ = records.first(line, max_record=len(line) + 1, final=True)
     try:
@@ -86,6 +93,11 @@ def settle(rows: Rows, known: Format) -> Turn | None:
         text = rows.block[start:end]
         header = header_in(text, known.settings)
         if header is None:
+            # A line that was torn, and behind it the header of its writer that began anew.
+            at = text.find(known.columns[0].encode(), 1) if known.columns[0] else -1
+            glued = header_in(text[at:], known.settings) if at > 0 else None
+            if glued and glued.format and glued.names != list(known.columns):
+                return Turn(start + at, end, line + text.count(b"\n"))
             continue
         same = header.names == list(known.columns)
         _mark(rows, start, record, "header" if same or header.format else "unknown_format")
@@ -104,7 +116,11 @@ def _suspects(rows: Rows) -> Iterator[tuple[int, int, int, int | None]]:
     found: list[tuple[int, int, int, int | None]] = [
         (int(rows.starts[n]), int(rows.ends[n]), int(rows.lines[n]), n) for n in indices.tolist()
     ]
-    found += [(row.start, row.end, row.line, None) for row in rows.malformed if row.reason == "bad_columns"]
+    found += [
+        (row.start, row.end, row.line, None)
+        for row in rows.malformed
+        if row.reason == "bad_columns" or (row.reason == "bad_text" and rows.block.startswith(b"\0", row.start))
+    ]
     # By their beginnings, of which no two are alike.
     yield from sorted(found, key=lambda suspect: suspect[0])
 
@@ -112,7 +128,9 @@ def _suspects(rows: Rows) -> Iterator[tuple[int, int, int, int | None]]:
 def _mark(rows: Rows, start: int, record: int | None, reason: str) -> None:
     """Enter what a line is: no row, or one of the quarantine."""
     if record is not None:
-        places = record if rows.record_of is None else np.flatnonzero(rows.record_of == record)
+        places = slice(record, record + 1)
+        if rows.record_of is not None:
+            places = slice(*np.searchsorted(rows.record_of, (record, record + 1)).tolist())
         rows.reasons[places] = REASON_CODE[reason]
         return
     at = next(n for n, row in enumerate(rows.malformed) if row.start == start)

@@ -125,8 +125,11 @@ class NvidiaSmi(Format):
 
 def _places(names: list[str]) -> dict[str, int]:
     """Where each field stands, by its canonical name; a field that was asked for twice, where it stands first."""
-    fields = [canonical(match[1]) if (match := HEADER.fullmatch(name)) else "" for name in names]
-    return {name: fields.index(name) for name in fields}
+    places: dict[str, int] = {}
+    for place, name in enumerate(names):
+        match = HEADER.fullmatch(name)
+        places.setdefault(canonical(match[1]) if match else "", place)
+    return places
 
 
 def _unit(name: str) -> str:
@@ -161,7 +164,7 @@ def _lacks(names: list[str], settings: SourceSettings) -> str:
 def _gpu(cells: dict[str, str], settings: SourceSettings) -> tuple[SeriesKey | None, str]:
     """The GPU that a record's cells name, as a series without a metric; or None and the reason why they name none."""
     uuid, index, bus = named(cells.get("uuid")), cells.get("index", ""), named(cells.get("pci.bus_id"))
-    number = int(index) if INDEX.fullmatch(index) else settings.gpu_index
+    number = int(index) if INDEX.fullmatch(index) else None if "index" in cells else settings.gpu_index
     if not uuid and bus and number is None and settings.host:
         uuid = f"{settings.host}:{bus}"
     if not uuid and (not settings.host or number is None):

@@ -37,7 +37,7 @@ def rewound(state: SourceState, ledger: Iterable[tuple[int, int, int]]) -> Sourc
     start, end, line = last
     former = state.window
     if end >= former.committed:
-        return replace(state, window=Window(former.committed, former.line))
+        return replace(state, window=Window(former.committed, former.line, header=former.header))
     return replace(state, window=Window(start, line), prefix=Prefix(start, start, digest(b"")))
 
 

@@ -15,15 +15,20 @@ from telemetry.readings.extent import Place
 
 # The state of a source is written whole at each change.
 MAX_FLIGHTS = 2000
+# Stands for the offset of a header that must be learnt from the file.
+NOT_KNOWN = -1
 
 
 class Window(Struct, frozen=True):
-    """Committed offset and line (from 1), the header in force there, and the flights behind it in order, without gaps."""
+    """Committed offset and line (from 1), the header in force there, and the flights behind it in order, without gaps.
+
+    The header is NOT_KNOWN in what streamers of before have written, and where a source was set back.
+    """
 
     committed: int
     line: int
     flights: tuple[Flight, ...] = ()
-    header: int = 0
+    header: int = NOT_KNOWN
 
     @classmethod
     def at(cls, place: Place) -> Window:
@@ -33,7 +38,7 @@ class Window(Struct, frozen=True):
     @property
     def next(self) -> Place:
         """Where the next batch begins."""
-        return self.flights[-1].extent.next if self.flights else Place(self.committed, self.line, self.header)
+        return self.flights[-1].extent.next if self.flights else Place(self.committed, self.line, max(self.header, 0))
 
     @property
     def end(self) -> int:

@@ -43,7 +43,7 @@ class Rule:
     def of(self, path: str, node: str) -> SourceSettings:
         """The settings of a file that matches, where the edge is of this node."""
         found = re.search(self.host_from_path, path) if self.host_from_path else None
-        host = found[1] if found else self.host.replace(NODE, node)
+        host = (found and found[1]) or self.host.replace(NODE, node)
         return SourceSettings(self.time_zone, host, self.gpu_index, self.header, self.labels, self.keep_exporter)
 
 
@@ -74,6 +74,8 @@ def parse(raw: str) -> Rules:
 
 
 def _rule(table: Mapping[str, Any], where: str) -> Rule:
+    if not isinstance(table, dict):
+        raise ValueError(f"{where} must be a table [[source]]")  # noqa: TRY004 - parsers raise ValueError
     known = [field.name for field in fields(Rule)]
     if unknown := [name for name in table if name not in known]:
         raise ValueError(f"{where} has an unknown key {unknown[0]!r}; the keys are {', '.join(known)}")

@@ -23,6 +23,8 @@ from telemetry.streamer.source import SourceFile
 MIN_BLOCK_BYTES = 1 << 16
 MAX_BLOCK_BYTES = 8 << 20
 UNREAD_BLOCK_BYTES = 1 << 20
+# No block is as large.
+MANY_BYTES = 1 << 30
 TYPICAL_ROW_BYTES = 600
 # Readings that are read closely where one of them asks for it.
 CLOSE_ROWS = 64
@@ -103,24 +105,29 @@ class Cutter:
         Each has at most `limit` readings, but a whole record at least. `row_bytes` is how long readings are, about: blocks
         are read that hold whole batches, as many as the room asks for.
         """
-        close_rows = CLOSE_ROWS
+        # Behind a header there may be the next one soon.
+        close_rows, most_bytes = CLOSE_ROWS, MIN_BLOCK_BYTES if place.header else MANY_BYTES
         while room_bytes > 0:
             batch_bytes = limit * row_bytes * SPARE
             batches = max(1, math.ceil(min(room_bytes, MAX_BLOCK_BYTES) / batch_bytes))
-            size = max(MIN_BLOCK_BYTES, int(batches * min(batch_bytes, MAX_BLOCK_BYTES)))
+            size = max(MIN_BLOCK_BYTES, min(int(batches * min(batch_bytes, MAX_BLOCK_BYTES)), most_bytes))
+            header, most_bytes = place.header, min(2 * most_bytes, MANY_BYTES)
             batch = None
             for batch in self._by_lines(place, limit, size, now_us):
                 place, room_bytes = batch.extent.next, room_bytes - batch.extent.size_bytes
                 yield batch
                 if room_bytes <= 0:
                     return
+            if place.header != header:
+                most_bytes = MIN_BLOCK_BYTES
             if batch:
                 close_rows, row_bytes = CLOSE_ROWS, batch.row_bytes
                 continue
             batch = self.next(place, limit=min(limit, close_rows), now_us=now_us)
             if batch is None:
                 return
-            close_rows *= 4
+            close_rows = CLOSE_ROWS if batch.extent.header != batch.extent.end_header else close_rows * 4
+            most_bytes = MIN_BLOCK_BYTES if batch.extent.header != batch.extent.end_header else most_bytes
             place, room_bytes = batch.extent.next, room_bytes - batch.extent.size_bytes
             yield batch
 
@@ -154,6 +161,7 @@ class Cutter:
         end, end_line, end_header = taken.end, taken.end_line, header
         if turn:
             rows, end, end_line, end_header = rows.before(turn.end), turn.end, turn.end_line, start + turn.start
+            source.turned(header)
         extent = Extent(start, start + end, line, line + end_line, header, end_header)
         return self._named(content[:end], extent, rows.readings(start, line))
 
@@ -168,7 +176,9 @@ class Cutter:
         if rows is None:
             return
         turn = settle(rows, known)
-        count = int(np.searchsorted(rows.starts, turn.start)) + 1 if turn else len(rows.starts)
+        if turn:
+            self.source.turned(header)
+        count = int(np.searchsorted(rows.starts, turn.end)) if turn else len(rows.starts)
         limit = _records(known, limit)
         # What would be a short batch is read again with the block behind it.
         whole = count - count % limit if len(block) == size and count > limit and not turn else count

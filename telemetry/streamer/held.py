@@ -62,7 +62,7 @@ class Held:
 
     def __post_init__(self) -> None:
         settings = self.settings
-        self._orphans = Orphans(max(settings.close_after_s, 2 * settings.lease_s), settings.max_record_bytes)
+        self._orphans = Orphans(max(settings.close_after_s, 2 * settings.lease_s), settings)
 
     def discover(self, paths: Collection[str], limit: float = math.inf, budget_s: float = math.inf) -> None:
         """Open what is not open yet, for about `budget_s`; beyond `limit` sources only what nobody takes for a lease."""
@@ -201,6 +201,11 @@ class Held:
         """Whether nothing is appended to a file while it is at its path."""
         return self.settings.loop_mode or (self.final and path not in self.growing)
 
+    @staticmethod
+    def _is_behind(stream: Stream) -> bool:
+        """Whether something is left to read of a stream's file."""
+        return stream.phase == READING and not (stream.idle() and stream.window.end >= stream.source.size())
+
     def _open_paths(self) -> dict[str, str]:
         """The paths that lead to a file that is open here, each with the id of its source."""
         return {str(stream.source.path): name for name, stream in self.streams.items() if stream.source.is_at_its_path()}
@@ -222,9 +227,15 @@ class Held:
         source = self.adoption.open(path, known, final=self._is_closed(path))
         if source is None:
             return False
+        if source.head.is_inherited and any(
+            self._is_behind(each) for each in self.streams.values() if each.source.path == source.path
+        ):
+            # What it inherits is the last header of the file before it, which is not read up.
+            source.close()
+            return False
         stream = self.adoption.stream(source, self.publish)
         former = self.streams.get(stream.source_id)
-        if former and former.phase == READING and not (former.idle() and former.window.end >= former.source.size()):
+        if former and self._is_behind(former):
             # Another file of this name that begins the same, and of this one something is left to read.
             source.close()
             return False

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from telemetry.progress.state import SourceState
+from telemetry.settings import Settings
 from telemetry.streamer.source import SourceFile
 
 
@@ -19,7 +20,7 @@ class Orphans:
     """Sources whose file was missed, and since when. `grace_s`: a volume that is away for a moment is no loss."""
 
     grace_s: float
-    max_record: int
+    settings: Settings
     _missed_s: dict[str, float] = field(default_factory=dict)
 
     def due(self, known: Mapping[str, SourceState], held: Collection[str], now_s: float) -> dict[str, SourceState]:
@@ -39,7 +40,8 @@ class Orphans:
     def _has_its_file(self, state: SourceState) -> bool:
         """Whether the path leads to a file that begins as the source did. A file that cannot be read may be it."""
         try:
-            source = SourceFile.open(Path(state.path), max_record=self.max_record, final=True)
+            said, longest = self.settings.of_source(state.path), self.settings.max_record_bytes
+            source = SourceFile.open(Path(state.path), max_record=longest, final=True, settings=said)
         except FileNotFoundError:
             return False
         except OSError:

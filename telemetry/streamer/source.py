@@ -48,8 +48,6 @@ class SourceFile:
         self.settings = settings
         self._fd = fd
         self._sections = {0: Section(head.format, head.mark)}
-        # Headers that come again and again share what is known of them.
-        self._marked: dict[str, Section] = {}
         self._head_digest = self._digest_of_head()
         self._seen = self.stamp()
         self._since_s = time.monotonic()
@@ -134,12 +132,16 @@ class SourceFile:
         """What stands behind the header at an offset, which `telemetry.formats.headers` has told of; 0: behind the head."""
         if header not in self._sections:
             line = self.header(header)
-            mark = digest(line)
-            if mark not in self._marked:
-                found = header_in(line, self.settings)
-                self._marked[mark] = Section(found.format if found else None, mark)
-            self._sections[header] = self._marked[mark]
+            found = header_in(line, self.settings)
+            self._sections[header] = Section(found.format if found else None, digest(line))
         return self._sections[header]
+
+    def turned(self, header: int) -> None:
+        """Forget what a format has learnt under a header: it has been given lines that were not its own."""
+        known, mark = self._sections.pop(header)
+        if not header and known is not None:
+            again = type(known).of_header(list(known.columns), self.settings)
+            self._sections[0] = Section(again or known, mark)
 
     def header(self, offset: int) -> bytes:
         """The header at an offset as it stands there; 0: that of the head."""

@@ -24,7 +24,7 @@ from telemetry.progress.flight import Flight
 from telemetry.progress.growth import Note, noted
 from telemetry.progress.losses import LostRange, merged
 from telemetry.progress.state import SourceState
-from telemetry.progress.window import MAX_FLIGHTS, Window
+from telemetry.progress.window import MAX_FLIGHTS, NOT_KNOWN, Window
 from telemetry.readings.digests import wire_path
 from telemetry.readings.extent import Place
 from telemetry.streamer import clock
@@ -40,6 +40,8 @@ from telemetry.streamer.tally import Tally
 from telemetry.streamer.verified import Verified
 
 log = logging.getLogger(__name__)
+
+MAX_LOOK_BYTES = 64 << 20
 
 
 @dataclass(slots=True)
@@ -151,12 +153,14 @@ class Stream:
     def _is_ours(self, state: SourceState) -> bool:
         """Whether a state is one to go on from: of this mode, and not of a file that nobody knew how to read before."""
         is_read_first_now = state.foreign and self.source.head.format is not None
-        return (state.anchor_us is not None) == self.mode.replays and not is_read_first_now
+        # To learn which header is in force takes a look at all of the file: of a long one, reading it again takes no longer.
+        is_long = state.window.header == NOT_KNOWN and state.window.committed > MAX_LOOK_BYTES and self.phase == READING
+        return (state.anchor_us is not None) == self.mode.replays and not is_read_first_now and not is_long
 
     def _remember_header(self) -> None:
         """Keep the header in force for a file that follows this one at its path without a header."""
         header = self.source.header_for_next(self.window.next.header)
-        if header is not None:
+        if header is not None and self.source.is_at_its_path():
             self.claims.remember_header(str(self.source.path), header)
 
     def _resume(self, state: SourceState) -> None:
@@ -168,10 +172,11 @@ class Stream:
         self.mode.resume(state.pace)
         # Of a file that is gone, only its state still tells what it was.
         self._base = state if self.phase == GONE else self._first_state()
-        if state.interpretation not in {None, self._cutter().interpretation()} and self._verified.is_intact():
+        is_other = state.interpretation not in {None, self._cutter().interpretation()}
+        at, line, header = self.window.committed, self.window.line, self.window.header
+        if (is_other or header == NOT_KNOWN) and self.phase == READING and self._verified.is_intact():
             # Its flights cannot be cut again; read otherwise, they are other batches.
-            at, line = self.window.committed, self.window.line
-            self.window = Window.at(Place(at, line, self._cutter().header_at(at)))
+            self.window = Window.at(Place(at, line, self._cutter().header_at(at) if header == NOT_KNOWN else header))
             self._verified.advance(at)
 
     def _begin(self, now_us: int) -> None:

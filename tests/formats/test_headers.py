@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,37 @@ def test_what_follows_another_header_is_read_by_it(tmp_path: Path, limit: int, m
     assert reasons(found) == []
 
 
+PANDAS = ",timestamp,metric_name,limit,value,uuid,Hostname,gpu_id\n"
+
+
+@pytest.mark.parametrize("before", ["", "\ufeff", "\0" * 50, "2026-11-05T10:", "2026-11-05T00:00:09Z,M,3,"])
+@pytest.mark.parametrize("many", [1, 40])
+def test_a_header_is_known_whatever_was_left_before_it(tmp_path: Path, before: str, many: int) -> None:
+    found = cut(tmp_path, HEADER + row(0) * many + before + OTHER + other_row(1) * many)
+    assert values(found) == [(400, 3)] * many + [(500, 3)] * many
+    assert len(reasons(found)) == ("2026" in before)
+
+
+def test_a_dump_of_a_data_frame_may_be_joined_to_another(tmp_path: Path) -> None:
+    first = PANDAS.replace("limit,value", "value,limit")
+    found = cut(
+        tmp_path,
+        first + "0,2026-11-05T00:00:00Z,M,101,400,GPU-c1,n,3\n" + PANDAS + "0,2026-11-05T00:00:01Z,M,400,102,GPU-c1,n,3\n",
+    )
+    assert values(found) == [(101, 3), (102, 3)]
+
+
+def test_many_headers_cost_no_more_than_their_lines(tmp_path: Path) -> None:
+    text = HEADER + "".join(f"timestamp,metric_name,value,uuid,c{n}\n2026-11-05T00:00:00Z,M,1,GPU-1,x\n" for n in range(300))
+    path = tmp_path / "a.csv"
+    path.write_text(text)
+    with SourceFile.open(path, max_record=READER.max_record, final=True) or pytest.fail("it has rows") as source:
+        before = time.process_time()
+        found = list(Cutter(source, READER).batches(source.head.first, limit=100, room_bytes=1 << 40, now_us=0))
+        assert time.process_time() - before < 10
+    assert sum(len(each.readings.codes) for each in found) == 300
+
+
 @pytest.mark.parametrize("header", [FOREIGN, FITTING])
 @pytest.mark.parametrize("limit", [1, 3, 100])
 def test_behind_a_header_that_nobody_knows_nothing_is_read(tmp_path: Path, header: str, limit: int) -> None:
@@ -107,6 +139,9 @@ def test_an_unread_stretch_may_be_larger_than_a_block(tmp_path: Path) -> None:
     [
         "node-c,GPU-0a1b2c3d,runtime\n",
         "hello,world,again\n",
+        "ERROR: GPU lost, last update failed, retrying\n",
+        "validate,runtime,x\n",
+        '"timestamp","a\nb","c"\n',
         "timestamp,value\n",
         "2026-11-05T00:00:01Z,M,3,GPU-c1,node-c,oops\n",
         "timestamp,M,3,GPU-c1,node-c,4\n",

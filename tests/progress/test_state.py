@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from telemetry.progress.flight import Flight
 from telemetry.progress.growth import Note
 from telemetry.progress.state import VERSION, Inode, Pace, Prefix, StateError, decode, encode
-from telemetry.progress.window import Window
+from telemetry.progress.window import NOT_KNOWN, Window
 from tests.states import source_state
 
 # As the version before documents had versions wrote them, to the letter.
@@ -54,7 +54,7 @@ def test_what_the_version_before_wrote_is_read() -> None:
 def test_the_version_before_reads_what_this_one_writes() -> None:
     written = json.loads(encode(decode(BEFORE)))
     # Names that it does not know it passes over, and what stands behind the fields of a flight.
-    assert (written.pop("version"), written.pop("changed"), written["window"].pop("header")) == (VERSION, 0, 0)
+    assert (written.pop("version"), written.pop("changed"), written["window"].pop("header")) == (VERSION, 0, NOT_KNOWN)
     assert [written.pop(name) for name in ("miss", "unread", "header", "unsteady")] == ["", 0, "", ""]
     assert [flight[11:] for flight in written["window"]["flights"]] == [[0, 0], [0, 0]]
     written["window"]["flights"] = [flight[:11] for flight in written["window"]["flights"]]

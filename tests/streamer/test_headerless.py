@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from telemetry.progress import rewind
+from telemetry.readings.digests import source_id
 from telemetry.streamer.tick import Streamer
 from tests.streamer.edge import HEADER, Edge, append, commit_all, rows, values
 from tests.waiting import eventually
@@ -90,6 +92,23 @@ def test_the_header_that_was_in_force_last_is_the_one(edge: Edge, file: Path) ->
         file.write_text("DCGM_FI_DEV_GPU_UTIL,2025-07-18T00:00:36Z,36,GPU-1\n")
         follow(edge, streamer, 37)
     assert values(edge.published) == list(range(37))
+
+
+def test_a_source_that_was_set_back_goes_on_under_the_header_in_force(edge: Edge, file: Path) -> None:
+    """As `telemetry rewind` does it, where the ledger has all of it, and where it has all but the last batch."""
+    append(file, OTHER + "".join(f"DCGM_FI_DEV_GPU_UTIL,2025-07-18T00:00:{n}Z,{n},GPU-1\n" for n in range(35, 50)))
+    with edge.streamer() as streamer:
+        commit_all(edge, streamer, file)
+    held = sorted((batch.start, batch.end, batch.first_line) for batch in edge.published)
+    for number, ledger in ((50, held), (51, held[:-1])):
+        (state,) = edge.states()
+        rewind.overwrite(
+            edge.client, edge.keys, edge.settings.edge, source_id(state.fingerprint, state.path), rewind.rewound(state, ledger)
+        )
+        append(file, f"DCGM_FI_DEV_GPU_UTIL,2025-07-18T00:00:{number}Z,{number},GPU-1\n")
+        with edge.streamer() as streamer:
+            commit_all(edge, streamer, file)
+    assert set(values(edge.published)) == set(range(52))
 
 
 @pytest.mark.parametrize("first", ["x,y\n", rows(35, 36).replace(",0,", ",")])

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from telemetry.formats.base import Limits
+from telemetry.streamer.batching import CutBatch, Cutter, Reader
+from telemetry.streamer.holes import Holes
+from telemetry.streamer.source import SourceFile
 from tests.streamer.edge import Edge, append, commit_all, rows, values
 from tests.waiting import eventually
 
@@ -30,6 +36,26 @@ def test_what_fills_a_hole_later_is_read(edge: Edge, file: Path) -> None:
         commit_all(edge, streamer, file)
     assert values(edge.published) == list(range(50))
     assert [row for batch in edge.published for row in batch.readings.quarantined] == []
+
+
+def test_an_old_hole_does_not_let_a_young_one_through(edge: Edge, file: Path) -> None:
+    with_hole(file)
+    holes = Holes(10)
+    with SourceFile.open(file, max_record=1 << 16, final=False) or pytest.fail("it has rows") as source:
+
+        def cut() -> list[CutBatch]:
+            return list(
+                Cutter(source, Reader(1 << 16, Limits(0, 1 << 60))).batches(
+                    source.head.first, limit=10, room_bytes=1 << 30, now_us=0
+                )
+            )
+
+        assert [batch.extent.line for batch in holes.before(cut(), 0)] == [2, 12, 22, 32][: len(holes.before(cut(), 0))]
+        with_hole(file)
+        held = len(holes.before(cut(), 9))
+        assert 0 < len(holes.before(cut(), 11)) < len(cut())
+        assert len(holes.before(cut(), 11)) >= held
+        assert len(holes.before(cut(), 20)) == len(cut())
 
 
 def test_a_hole_that_stays_is_one_row_in_the_end(edge: Edge, file: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from telemetry.progress.state import SourceState
 from telemetry.progress.window import Window
+from telemetry.settings import Settings
 from telemetry.streamer.orphans import Orphans
 from telemetry.streamer.source import SourceFile
 from tests.states import source_state
@@ -18,7 +19,7 @@ GRACE_S = 60.0
 
 @pytest.fixture
 def orphans() -> Orphans:
-    return Orphans(GRACE_S, max_record=1 << 16)
+    return Orphans(GRACE_S, Settings())
 
 
 def unfinished(path: Path, **changes: object) -> SourceState:

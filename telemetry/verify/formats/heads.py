@@ -13,9 +13,11 @@ _DATE = rb"[A-Z][a-z][a-z] [A-Z][a-z][a-z] [ 0-9][0-9] [0-9:]{8} [0-9]{4}[ \t\r]
 _ABOVE = re.compile(rb"(?:[ \t]*\r?|[#+|][^\n]*|[sS][eE][pP]=[^\n]*|%b)\n" % _DATE)
 _ONLY_ABOVE = re.compile(rb"\0*|[ \t\r]*|[#+|][^\n]*|[sS][eE][pP]=[^\n]*")
 _FIRST = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_#")
-_TIME = re.compile(r"#? *([a-z_. ]*(time|date)[a-z_. ]*|ts|epoch)( *[\[(].*[\])])?", re.IGNORECASE)
+_TIME = re.compile(
+    r"#? *([a-z]+[_. ]){0,3}(time|date|timestamp|datetime|ts|epoch)([_. ][a-z]+){0,3}( *[\[(].*[\])])?", re.IGNORECASE
+)
 _UUID = re.compile(r"(gpu|mig)-[0-9a-f-]{6,}", re.IGNORECASE)
-_LONGEST, _FEWEST = 100, 3
+_LONGEST, _FEWEST, _LONGEST_LINE = 100, 3, 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,9 @@ def says_nothing(data: Bytes) -> bool:
 
 def header(line: bytes, end: int, rules: Rules) -> FileHeader | tuple[str, ...] | None:
     """What a line among the records, which ends at a place, is as a header: a known one, the names of another, or none."""
-    bare = line.lstrip(b" \t").removeprefix(b'"').lstrip(b" \t")
-    if bare[:1] == b"" or bare[0] not in _FIRST:
+    line = line.lstrip(b"\0").removeprefix(BOM)
+    bare = line.lstrip(b" \t").removeprefix(b'""').removeprefix(b",").lstrip(b" \t").removeprefix(b'"').lstrip(b" \t")
+    if bare[:1] == b"" or bare[0] not in _FIRST or len(line) > _LONGEST_LINE or b"\n" in line[:-1]:
         return None
     if not RECORD.fullmatch(line) or unreadable(line):
         return None

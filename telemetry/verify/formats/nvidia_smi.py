@@ -93,7 +93,9 @@ class NvidiaSmiReader(FormatReader):
     def _gpu(self, row: list[str]) -> str:
         uuid, bus, host = self._named(row, "uuid"), self._named(row, "pci.bus_id"), self._rules.source.host
         index = self._cell(row, "index")
-        number = int(index) if re.fullmatch(r"[0-9]{1,9}", index) else self._rules.source.gpu_index
+        number = int(index) if re.fullmatch(r"[0-9]{1,9}", index) else None
+        if "index" not in self._first:
+            number = self._rules.source.gpu_index
         if not uuid and host and bus and number is None:
             uuid = f"{host}:{bus}"
         if not uuid and (not host or number is None):

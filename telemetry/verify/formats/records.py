@@ -43,8 +43,16 @@ def rows(data: Bytes, head: FileHeader | None, rules: Rules, limit: int = MAX_RE
             at = line_end(data, at)
             continue
         at = row.end
-        if row.readings and row.readings[0].reason in ("bad_timestamp", "bad_columns"):
-            other = header(data[row.start : row.end], row.end, rules)
+        if _may_be_header(data, row):
+            line = data[row.start : row.end]
+            other = header(line, row.end, rules)
+            glued = line.find(known.names[0].encode(), 1) if other is None and known.names[0] else -1
+            behind = header(line[glued:], row.end, rules) if glued > 0 else None
+            if isinstance(behind, FileHeader) and behind.names != known.names:
+                # The line was torn, and its writer began anew.
+                yield row
+                known = behind
+                continue
             if isinstance(other, FileHeader):
                 known = known if other.names == known.names else other
                 continue
@@ -52,6 +60,11 @@ def rows(data: Bytes, head: FileHeader | None, rules: Rules, limit: int = MAX_RE
                 known, at = yield from _unread(data, row.start, known, rules)
                 continue
         yield row
+
+
+def _may_be_header(data: Bytes, row: Row) -> bool:
+    reason = row.readings[0].reason if row.readings else ""
+    return reason in ("bad_timestamp", "bad_columns") or (reason == "bad_text" and data[row.start : row.start + 1] == b"\0")
 
 
 def first(data: Bytes, head: FileHeader | None, limit: int = MAX_RECORD) -> Row | None:
