@@ -23,6 +23,7 @@ from telemetry.streamer.source import SourceFile
 MIN_BLOCK_BYTES = 1 << 16
 MAX_BLOCK_BYTES = 8 << 20
 UNREAD_BLOCK_BYTES = 1 << 20
+BLOCK_BEHIND_HEADER_BYTES = 1 << 12
 # No block is as large.
 MANY_BYTES = 1 << 30
 TYPICAL_ROW_BYTES = 600
@@ -110,7 +111,7 @@ class Cutter:
         while room_bytes > 0:
             batch_bytes = limit * row_bytes * SPARE
             batches = max(1, math.ceil(min(room_bytes, MAX_BLOCK_BYTES) / batch_bytes))
-            size = max(MIN_BLOCK_BYTES, min(int(batches * min(batch_bytes, MAX_BLOCK_BYTES)), most_bytes))
+            size = min(max(MIN_BLOCK_BYTES, int(batches * min(batch_bytes, MAX_BLOCK_BYTES))), most_bytes)
             header, most_bytes = place.header, min(2 * most_bytes, MANY_BYTES)
             batch = None
             for batch in self._by_lines(place, limit, size, now_us):
@@ -119,7 +120,7 @@ class Cutter:
                 if room_bytes <= 0:
                     return
             if place.header != header:
-                most_bytes = MIN_BLOCK_BYTES
+                most_bytes = BLOCK_BEHIND_HEADER_BYTES
             if batch:
                 close_rows, row_bytes = CLOSE_ROWS, batch.row_bytes
                 continue
@@ -127,7 +128,7 @@ class Cutter:
             if batch is None:
                 return
             close_rows = CLOSE_ROWS if batch.extent.header != batch.extent.end_header else close_rows * 4
-            most_bytes = MIN_BLOCK_BYTES if batch.extent.header != batch.extent.end_header else most_bytes
+            most_bytes = BLOCK_BEHIND_HEADER_BYTES if batch.extent.header != batch.extent.end_header else most_bytes
             place, room_bytes = batch.extent.next, room_bytes - batch.extent.size_bytes
             yield batch
 
