@@ -135,7 +135,8 @@ def test_a_source_lags_until_it_is_committed(
     state = lagging.state
     assert (lagging.edge, state.path, state.size_bytes) == ("test/node", str(sample), sample.stat().st_size)
     assert state.lag_bytes == state.size_bytes - state.window.committed > state.window.span > 0
-    assert state.lag_rows == pytest.approx(rows, rel=0.05)
+    # Rows of GPUs that pods hold are longer.
+    assert state.lag_rows == pytest.approx(rows, rel=0.3)
     assert state.window_ratio >= 1, "the window is full"
     eventually(lambda: next(sources(redis_client, settings)).lag_s > 0.05)
     shown = {metric.name: metric for metric in broker.look(redis_client, settings)}

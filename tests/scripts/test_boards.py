@@ -61,7 +61,9 @@ def watched(
 ) -> Prometheus:
     """A pipeline that replays a fleet as if it were now, and Prometheus."""
     sample = tmp_path / "sample.csv"
-    telemetry("simulate", "--hosts", "2", "--gpus", "2", "--interval", "1", "--duration", "60", "-o", sample)
+    # From a time at which pods hold all of the GPUs; the replay makes it now.
+    fleet = ("--hosts", "2", "--gpus", "2", "--interval", "1", "--duration", "60", "--start", "2026-11-05T12:00:00Z")
+    telemetry("simulate", *fleet, "-o", sample)
     lines = sample.read_text().splitlines(keepends=True)
     sample.write_text("".join([*lines[:5], "not,a,reading\n", *lines[5:]]))
     ports = {name: free_port() for name in ("beat", "streamer", "collector", "exporter")}
