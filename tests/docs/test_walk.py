@@ -54,5 +54,6 @@ def test_every_step_of_the_walk_works(
     sent = {row["uuid"] for row in csv.DictReader((directory / "fleet.csv").read_text().splitlines())}
     assert {gpu["id"] for gpu in json.loads((directory / "gpus.json").read_text())["items"]} == sent
     assert '"state":"done"' in said
-    assert len(re.findall(r"^\d\d:\d\d +\d+\.\d °C #+$", said, re.MULTILINE)) >= 12
+    # An hour by five minutes, of which the first may have passed by now, and one may have no reading.
+    assert len(re.findall(r"^\d\d:\d\d +\d+\.\d °C #+$", said, re.MULTILINE)) >= 10
     assert "timestamp,gpu,metric,value,unit,labels\n" in said
