@@ -85,10 +85,12 @@ def ingest(
     _prepare_for_bulk()
     edge = f"ingest/{settings.edge.partition('/')[2]}"
     settings = replace(settings, edge=edge, sources=(), loop_mode=False, batch_size=batch_size, catch_up_size=1)
-    # A file is what it is by itself, whatever was ingested from its path before.
-    settings = replace(settings, inherit_headers=False)
-    # Several batches must be under way, however large they are.
-    settings = replace(settings, window_bytes=max(settings.window_bytes, WINDOW_BATCHES * batch_size * TYPICAL_ROW_BYTES))
+    # Several batches must be under way, however large they are. A file is what it is by itself, whatever came from its path.
+    settings = replace(
+        settings,
+        inherit_headers=False,
+        window_bytes=max(settings.window_bytes, WINDOW_BATCHES * batch_size * TYPICAL_ROW_BYTES),
+    )
     with Spool() as spool:
         files = sorted({path.resolve() for path in regular(paths, spool)})
         growing = set() if final else _growing(files, settings.close_after_s, spool)
@@ -151,7 +153,7 @@ def _streamed(
 
 
 def _left(streamer: Streamer, files: list[Path], names: dict[str, str], foreign: Collection[str]) -> list[str]:
-    """The growing files whose last line, or first, was left as it has no line end yet."""
+    """The growing files whose last record, or first, was left as it is not complete yet."""
     read = {name: (stream.window.end, stream.seen_bytes) for name, stream in streamer.streams.items()}
     read |= {rest.source_id: (rest.committed, rest.stamp[0]) for rest in streamer.rests}
     torn = [names[name] for name, (end, size) in read.items() if end < size and name not in foreign]
@@ -176,11 +178,10 @@ def _begin_anew(streamer: Streamer, paths: list[Path]) -> tuple[dict[str, Path],
     """
     expected: dict[str, Path] = {}
     foreign: dict[str, Unread] = {}
-    known, forgotten = streamer.claims.sources(), set[str]()
+    known, forgotten, settings = streamer.claims.sources(), set[str](), streamer.settings
     for path in paths:
         try:
             is_closed = str(path) not in streamer.growing
-            settings = streamer.settings
             said = settings.of_source(str(path))
             source = SourceFile.open(path, max_record=settings.max_record_bytes, final=is_closed, settings=said)
         except OSError as error:

@@ -17,12 +17,11 @@ import numpy as np
 
 from telemetry.formats.base import Pass
 from telemetry.formats.records import BLANKS
-from telemetry.formats.timestamps import MICROSECOND, believed, parse_us
+from telemetry.formats.timestamps import EPOCH, MICROSECOND, believed, parse_us
 from telemetry.readings.rows import REASON_CODE, Codes, Flags
 
 LOCAL = re.compile(r"(\d{4}[/-]\d\d[/-]\d\d[T ]\d\d:\d\d):([0-5]\d)(?:\.(\d{1,9}))?", re.ASCII)
 MINUTE = re.compile(r"(\d{4})[/-](\d\d)[/-](\d\d)[T ](\d\d):(\d\d)", re.ASCII)
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 AMBIGUOUS = REASON_CODE["ambiguous_time"]
 BAD = REASON_CODE["bad_timestamp"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -32,7 +32,7 @@ from telemetry.readings.source_settings import SourceSettings
 
 TIME = "timestamp"
 GPU = ("uuid", "index", "pci.bus_id", "name", "driver_version")
-BAD_VALUE, NO_GPU, LONG_NAME = (REASON_CODE[reason] for reason in ("bad_value", "no_gpu", "long_name"))
+BAD_VALUE = REASON_CODE["bad_value"]
 # In brackets the tool says why there is no value: [N/A], [Not Supported], [Unknown Error], [GPU requires reset].
 NO_VALUE = re.compile(r"\[.*\]|n/a|", re.IGNORECASE)
 MASK = re.compile(r"0x[0-9a-f]{1,16}", re.IGNORECASE)
@@ -81,7 +81,7 @@ class NvidiaSmi(Format):
         def meaning(cells: tuple[str, ...]) -> tuple[list[str], int]:
             # Where nothing in the file names the GPU there is one empty cell.
             key, reason = _gpu(dict(zip(of_gpu, cells, strict=False)), settings)
-            return [_series(key, column.metric) if key else "" for column in columns], REASON_CODE[reason]
+            return [replace(key, metric=column.metric).text() if key else "" for column in columns], REASON_CODE[reason]
 
         return cls(names, settings, places[TIME], of_gpu, columns, Combinations(meaning))
 
@@ -174,10 +174,6 @@ def _gpu(cells: dict[str, str], settings: SourceSettings) -> tuple[SeriesKey | N
     driver = named(cells.get("driver_version"))
     labels = dict(settings.labels) | ({DRIVER_VERSION: driver} if driver else {})
     return SeriesKey("", uuid, settings.host, number, "", named(cells.get("name")), labels), ""
-
-
-def _series(key: SeriesKey, name: str) -> str:
-    return SeriesKey(name, key.uuid, key.host, key.index, key.device, key.model, key.labels).text()
 
 
 def _numbers(cells: pa.Array, column: Column) -> tuple[Float64s, Flags]:

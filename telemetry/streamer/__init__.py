@@ -7,8 +7,8 @@ tells how many of them are this replica's, `queue_watch` gathers the evidence of
 
 `stream` is one source: `source` reads its file, `first_state` is what is known of it at first, `verified` knows whether the
 bytes that were read are still there, `modes` choose what is read next, `holes` what of it waits, `batching` cuts batches out
-of it, `outbox` and `publish` send them, `tally` counts. `phase` is what a stream is at, `step` what it is given and does at
-one time. `clock` is the machine's monotonic clock.
+of it, `again` those that are lost on their way, `outbox` and `publish` send them, `tally` counts. `phase` is what a stream is
+at, `step` what it is given and does at one time. `clock` is the machine's monotonic clock.
 
 What is remembered between ticks, and every decision about it, is in `telemetry.progress`. No database is known here.
 """

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import replace as with_fields
+from functools import partial
 from pathlib import Path
 
 import redis
@@ -49,9 +50,12 @@ class Adoption:
 
         Raises OSError.
         """
-        said = self.settings.of_source(path)
-        source = SourceFile.open(Path(path), max_record=self.settings.max_record_bytes, final=final, settings=said)
-        if source is None or source.head.format or not self.settings.inherit_headers:
+        settings = self.settings
+        at_path = partial(
+            SourceFile.open, Path(path), max_record=settings.max_record_bytes, final=final, settings=settings.of_source(path)
+        )
+        source = at_path()
+        if source is None or source.head.format or not settings.inherit_headers:
             return source
         # A renamed one goes on by what it was read by.
         of_it = (each.header for each in known().values() if each.fingerprint == source.head.fingerprint and each.header)
@@ -59,8 +63,7 @@ class Adoption:
         if not inherited:
             return source
         source.close()
-        longest = self.settings.max_record_bytes
-        return SourceFile.open(Path(path), max_record=longest, final=final, settings=said, inherited=inherited)
+        return at_path(inherited=inherited)
 
     def stream(self, source: SourceFile, publish: Publish, phase: Phase = READING) -> Stream:
         """A stream of a file, not claimed yet."""

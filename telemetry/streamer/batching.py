@@ -1,7 +1,7 @@
 """Takes batches out of a source: from an offset, so many complete records as asked for, with their readings.
 
-A batch is a function of the bytes and of the header in force: taking the same stretch again later gives the same batch with
-the same id, which is what makes publishing again harmless. A header that changes how what follows is read ends its batch. How
+The id of a batch is a function of the bytes and of the header in force: taking the same stretch again later gives the same
+id, which is what makes publishing again harmless. A header that changes how what follows is read ends its batch. How
 much is read and when is left to `modes` and `stream`.
 """
 
@@ -119,18 +119,17 @@ class Cutter:
                 yield batch
                 if room_bytes <= 0:
                     return
-            if place.header != header:
-                most_bytes = BLOCK_BEHIND_HEADER_BYTES
             if batch:
                 close_rows, row_bytes = CLOSE_ROWS, batch.row_bytes
-                continue
-            batch = self.next(place, limit=min(limit, close_rows), now_us=now_us)
-            if batch is None:
-                return
-            close_rows = CLOSE_ROWS if batch.extent.header != batch.extent.end_header else close_rows * 4
-            most_bytes = BLOCK_BEHIND_HEADER_BYTES if batch.extent.header != batch.extent.end_header else most_bytes
-            place, room_bytes = batch.extent.next, room_bytes - batch.extent.size_bytes
-            yield batch
+            else:
+                batch = self.next(place, limit=min(limit, close_rows), now_us=now_us)
+                if batch is None:
+                    return
+                close_rows *= 4
+                place, room_bytes = batch.extent.next, room_bytes - batch.extent.size_bytes
+                yield batch
+            if place.header != header:
+                close_rows, most_bytes = CLOSE_ROWS, BLOCK_BEHIND_HEADER_BYTES
 
     def _closely(self, place: Place, limit: int, now_us: int, stop: int | None = None) -> CutBatch | None:
         """The next batch of at most `limit` readings; with `stop`: exactly the records up to there."""

@@ -1,10 +1,26 @@
-"""What a streamer knows of a source before it has read any of it. What changes while it is read is filled in by `stream`."""
+"""Where a streamer begins with a source: by its first state, or by a former one that it can go on from.
+
+What changes of a state while the source is read is filled in by `stream`.
+"""
 
 from __future__ import annotations
 
 from telemetry.progress.state import FirstRecord, Prefix, SourceState
-from telemetry.progress.window import Window
+from telemetry.progress.window import NOT_KNOWN, Window
 from telemetry.streamer.source import SourceFile
+
+# To learn which header is in force takes a look at all of a file: of a longer one, to read it again takes no longer.
+MAX_LOOK_BYTES = 64 << 20
+
+
+def goes_on(state: SourceState, source: SourceFile, *, replays: bool, is_there: bool) -> bool:
+    """Whether a state is one to go on from: of this mode, and not of a file that nobody knew how to read before.
+
+    `is_there`: the file can still be read.
+    """
+    is_read_first_now = state.foreign and source.head.format is not None
+    is_long = state.window.header == NOT_KNOWN and state.window.committed > MAX_LOOK_BYTES and is_there
+    return (state.anchor_us is not None) == replays and not is_read_first_now and not is_long
 
 
 def first_state(source: SourceFile, window: Window, prefix: Prefix, interpretation: str) -> SourceState:

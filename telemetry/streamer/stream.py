@@ -28,8 +28,9 @@ from telemetry.progress.window import MAX_FLIGHTS, NOT_KNOWN, Window
 from telemetry.readings.digests import wire_path
 from telemetry.readings.extent import Place
 from telemetry.streamer import clock
+from telemetry.streamer.again import cut_again
 from telemetry.streamer.batching import MAX_BLOCK_BYTES, CutBatch, Cutter
-from telemetry.streamer.first_state import first_state
+from telemetry.streamer.first_state import first_state, goes_on
 from telemetry.streamer.holes import Holes
 from telemetry.streamer.modes import Replay, Tail
 from telemetry.streamer.outbox import Outbox
@@ -40,8 +41,6 @@ from telemetry.streamer.tally import Tally
 from telemetry.streamer.verified import Verified
 
 log = logging.getLogger(__name__)
-
-MAX_LOOK_BYTES = 64 << 20
 
 
 @dataclass(slots=True)
@@ -77,15 +76,16 @@ class Stream:
             return False
         self.claim = claim
         self._taken_s = clock.now().seconds
-        if claim.state is not None and self._is_ours(claim.state):
-            self._resume(claim.state)
+        former, is_there = claim.state, self.phase == READING
+        if former is not None and goes_on(former, self.source, replays=self.mode.replays, is_there=is_there):
+            self._resume(former)
         else:
-            if claim.state is not None:
+            if former is not None:
                 log.warning("%s was read in another way; it is read again from its beginning", self.source.path)
             now_us = now()
             self._begin(now_us)
             self._save(now_us)
-        if self.phase == READING:
+        if is_there:
             self._remember_header()
         return True
 
@@ -150,13 +150,6 @@ class Stream:
             self._begin(now_us)
             self._save(now_us)
 
-    def _is_ours(self, state: SourceState) -> bool:
-        """Whether a state is one to go on from: of this mode, and not of a file that nobody knew how to read before."""
-        is_read_first_now = state.foreign and self.source.head.format is not None
-        # To learn which header is in force takes a look at all of the file: of a long one, reading it again takes no longer.
-        is_long = state.window.header == NOT_KNOWN and state.window.committed > MAX_LOOK_BYTES and self.phase == READING
-        return (state.anchor_us is not None) == self.mode.replays and not is_read_first_now and not is_long
-
     def _remember_header(self) -> None:
         """Keep the header in force for a file that follows this one at its path without a header."""
         header = self.source.header_for_next(self.window.next.header)
@@ -196,8 +189,7 @@ class Stream:
         sent += self.outbox.answered(acked)
         for batch_id, status in acked.items():
             self.tally.settled(batch_id, status)
-        if self.acked_sent_s is not None:
-            sent.append(self.acked_sent_s)
+        sent += [] if self.acked_sent_s is None else [self.acked_sent_s]
         self.acked_sent_s = max(sent, default=None)
         self.window = self.window.acknowledge(frozenset(acked))
 
@@ -208,18 +200,9 @@ class Stream:
 
     def _cut_again(self, moment: Moment) -> list[CutBatch]:
         """Cut again what must be published again; a batch whose bytes are no longer there is lost."""
-        again: list[CutBatch] = []
-        lost: list[Flight] = []
         now, evidence = clock.now(), with_fields(moment.evidence, taken_s=self._taken_s)
-        for flight in self.window.suspects(evidence, now, self.after_s):
-            if len(again) >= moment.copies:
-                break
-            batch = self._cutter().again(flight.extent, now_us=moment.now_us)
-            if batch and batch.batch_id == flight.batch_id:
-                self.window = self.window.sent_again(flight.batch_id, now, evidence.epoch)
-                again.append(batch)
-            else:
-                lost.append(flight)
+        suspects = self.window.suspects(evidence, now, self.after_s)
+        again, lost, self.window = cut_again(self._cutter(), self.window, suspects, moment, now)
         if lost:
             reason = self.phase = self.phase if isinstance(self.phase, Draining) else CHANGED
             for start, end in merged((flight.start, flight.end) for flight in lost):
