@@ -21,6 +21,7 @@ from typing import Any
 from kombu.transport import redis, virtual
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
+from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import ResponseError
 
 from telemetry import failover
@@ -133,11 +134,16 @@ class LateQoS(redis.QoS):
         self._put_back(delivery_tag, last=True)
 
     def restore_unacked(self, client: Any = None) -> None:
-        """At a shutdown, put all messages back, the oldest last, so that it becomes the first again."""
-        self.write(0.0)
+        """Put all messages back, the oldest last, so that it becomes the first again.
+
+        Without a broker they come again by their notes, or from the edge's window, and the channel is closed all the same.
+        """
+        channel: Any = self.channel
         held: dict[str, Any] = self._delivered or {}
-        for delivery_tag in reversed(held):
-            self.restore_by_tag(delivery_tag, client)
+        with suppress(*channel.connection_errors):
+            self.write(0.0)
+            for delivery_tag in reversed(held):
+                self.restore_by_tag(delivery_tag, client)
         held.clear()
 
     def _arm(self) -> None:
@@ -187,6 +193,19 @@ class Channel(_Channel):  # type: ignore[misc]
     max_message_bytes = 1 << 62
     fetched = ("", b"")
     _many = True
+
+    def close(self) -> None:
+        """Close the channel, also if the read that is under way finds the connection broken; kombu would leave it half open."""
+        if self._in_poll:
+            with suppress(Empty, *self.connection_errors):
+                self._brpop_read()
+        super().close()
+
+    def _connparams(self, **options: Any) -> Any:
+        """Where to connect. Raises Disconnected on a closed channel, which kombu calls an AttributeError and Celery ends on."""
+        if getattr(self.connection, "client", None) is None:
+            raise Disconnected("the channel is closed")
+        return super()._connparams(**options)
 
     def _brpop_start(self, timeout: int | None = None) -> None:
         queues = self._queue_cycle.consume(len(self.active_queues))

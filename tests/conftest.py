@@ -5,5 +5,6 @@ pytest_plugins = [
     "tests.fixtures.fleet",
     "tests.fixtures.files",
     "tests.fixtures.processes",
+    "tests.fixtures.network",
     "tests.fixtures.prometheus",
 ]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import redis
@@ -19,6 +21,7 @@ from telemetry.readings.wire import WireError, decode
 from telemetry.settings import Settings
 from telemetry.transport import KEPT_BYTES
 from tests.faults.poisons import call
+from tests.faults.proxy import Proxy
 from tests.waiting import eventually
 
 QUEUE = "letters"
@@ -38,6 +41,11 @@ def channel(connection: Connection) -> Any:
 @pytest.fixture
 def fetched(connection: Connection, channel: Any) -> list[Any]:
     """Three messages, fetched."""
+    return fetch(connection, channel)
+
+
+def fetch(connection: Connection, channel: Any) -> list[Any]:
+    """Publish three messages and fetch them."""
     producer = connection.Producer(serializer="json")
     for n in range(3):
         producer.publish({"n": n}, routing_key=QUEUE, exchange="")
@@ -202,3 +210,28 @@ def test_of_a_message_that_is_too_long_the_beginning_is_given_to_the_task_and_th
     with pytest.raises(WireError, match="the message has 200001 bytes, the limit is"):
         decode(header, beginning)
     assert found[0].headers["task"] == PERSIST
+
+
+def test_a_channel_whose_broker_goes_while_it_waits_is_closed_with_its_connection(settings: Settings, way: Proxy) -> None:
+    number = parse_qs(urlsplit(settings.broker_url).query)["virtual_host"][0]
+    behind = dataclasses.replace(settings, broker_url=f"redis://127.0.0.1:{way.port}/{number}")
+    with make_app(behind).connection_for_read() as connection:
+        channel: Any = connection.default_channel
+        assert len(fetch(connection, channel)) == 3
+        with Consumer(channel, [Queue(QUEUE, channel=channel)], accept=["json"]):
+            channel._brpop_start()
+            way.refuse()
+            # As Celery does once it has lost a connection: what it holds cannot be put back.
+            connection.collect(socket_timeout=1)
+            assert channel.closed
+            connection.close()
+
+
+def test_a_message_given_back_to_a_closed_channel_is_an_error_of_the_connection(
+    fetched: list[Any], connection: Connection, channel: Any
+) -> None:
+    lost = connection.connection_errors
+    connection.close()
+    channel._disconnect_pools()
+    with pytest.raises(lost):
+        channel.qos.reject(fetched[0].delivery_tag, requeue=True)
