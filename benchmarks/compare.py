@@ -1,7 +1,8 @@
 """`python -m benchmarks.compare COMMIT`: the same cases of another commit and of this checkout, in turn, and their ratios.
 
 Both run with the dependencies of this checkout's environment. A round is one run of each, the next round in the other order,
-so that what else the machine does falls on both.
+so that what else the machine does falls on both. The case `latency` loads both alike: by half of what the other commit stores
+from a full queue, measured once at the beginning.
 """
 
 from __future__ import annotations
@@ -25,6 +26,13 @@ ROOT = Path(__file__).resolve().parent.parent
 USUAL = ("large", "small", "messages", "latency", "edge")
 # Figures of a round, by `case.figure`.
 Round = Mapping[str, float]
+# Runs the benchmarks of a tree, with a given result of `messages` in the eyes of `latency`.
+LOADED = """
+from benchmarks.__main__ import main
+from benchmarks.cases import messages
+messages.run = lambda bench: {"messages_per_s": %f}
+main()
+"""
 
 
 @click.command()
@@ -44,9 +52,13 @@ def main(commit: str, rounds: int, only: tuple[str, ...], scale: float) -> None:
     with checked_out(commit) as other:
         trees = {"before": other, "now": ROOT}
         measured: dict[str, list[Round]] = {name: [] for name in trees}
+        capacity = measure(other, ["messages"], scale)["messages.messages_per_s"] if "latency" in only else 0.0
         for number_of_round in range(rounds):
             for name in list(trees)[:: 1 if number_of_round % 2 == 0 else -1]:
-                measured[name].append(measure(trees[name], only, scale))
+                figures = measure(trees[name], [case for case in only if case != "latency"], scale)
+                if capacity:
+                    figures |= measure(trees[name], ["latency"], scale, LOADED % capacity)
+                measured[name].append(figures)
                 click.echo(f"round {number_of_round + 1} of {rounds}, {name}: done", err=True)
     click.echo(table(measured["before"], measured["now"]))
 
@@ -63,13 +75,16 @@ def checked_out(commit: str) -> Iterator[Path]:
             subprocess.run(["git", "worktree", "remove", "--force", tree], cwd=ROOT, check=True)  # noqa: S607
 
 
-def measure(tree: Path, cases: Sequence[str], scale: float) -> Round:
-    """The figures of one round of a tree."""
+def measure(tree: Path, cases: Sequence[str], scale: float, program: str = "") -> dict[str, float]:
+    """The figures of one round of a tree; `program` starts its benchmarks in another way than usual."""
+    if not cases:
+        return {}
     with tempfile.TemporaryDirectory(prefix="telemetry-compare-") as directory:
         path = Path(directory) / "figures.json"
         chosen = [option for case in cases for option in ("--only", case)]
+        start = ["-c", program] if program else ["-m", "benchmarks"]
         subprocess.run(
-            [sys.executable, "-m", "benchmarks", "--rounds", "1", "--scale", str(scale), *chosen, "--json", path],
+            [sys.executable, *start, "--rounds", "1", "--scale", str(scale), *chosen, "--json", path],
             cwd=tree,
             env=os.environ | {"PYTHONPATH": str(tree)},
             stdout=subprocess.DEVNULL,

@@ -119,7 +119,7 @@ class Stream:
         new = self._cut_new(moment) if self.phase == READING else []
         self.outbox.add("again", again)
         self.outbox.add("first", new)
-        if self._is_unsaved() or acked:
+        if acked or self._saved is None or self._saved.window != self.window:
             self._save(now_us, acked)
         self.outbox.send(self.window, anchor_us, now_us)
         if not (again or acked):
@@ -254,9 +254,6 @@ class Stream:
 
     def _cutter(self) -> Cutter:
         return Cutter(self.source, self.mode.reader)
-
-    def _is_unsaved(self) -> bool:
-        return self._saved is None or self._saved.window != self.window
 
     def _save(self, now_us: int, acked: Iterable[str] = ()) -> None:
         state = self._state(now_us)
