@@ -145,7 +145,7 @@ class Dcgm(Format):
         series = self.bound.judged(meanings, limit)
         # Of many GPUs or metrics there are many series, rightly.
         distinct = [0 if name in OF_RIGHT else count for name, count in zip(columns, self.series.distinct, strict=True)]
-        self.bound.blame(list(columns), distinct, len(series))
+        self.bound.blame(list(columns), distinct, [text for text, _ in meanings])
         return [text for text, _ in series], codes, np.array([reason for _, reason in series], np.uint8)[codes]
 
 

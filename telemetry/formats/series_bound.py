@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from telemetry.readings.rows import REASON_CODE
+from telemetry.readings.series import SeriesKey
 
 TOO_MANY = ("", REASON_CODE["too_many_series"])
 # Of fewer series nothing is said, whatever makes them.
@@ -27,11 +28,15 @@ class SeriesBound:
         """Series as (text, reason), those beyond the limit with `too_many_series` for their reason."""
         return [each if not each[0] or self._is_admitted(each[0], limit) else TOO_MANY for each in series]
 
-    def blame(self, names: Sequence[str], distinct: Sequence[int], series: int) -> None:
-        """Note the column whose distinct cells are more than half as many as the series of some records."""
-        if series > MANY and not self.column:
+    def blame(self, names: Sequence[str], distinct: Sequence[int], series: Sequence[str]) -> None:
+        """Note the column with the most distinct cells if some records make many series of each metric of each GPU.
+
+        The first records of a large fleet make a series each, and so does a column that holds all labels of each: rightly.
+        """
+        if len(series) > MANY and not self.column:
+            rightful = {(key.metric, key.gpu) for key in map(SeriesKey.from_text, filter(None, series))}
             most, name = max(zip(distinct, names, strict=True), default=(0, ""))
-            self.column = name if most > series / 2 else ""
+            self.column = name if most > len(series) / 2 and len(series) > 2 * len(rightful) else ""
 
     def _is_admitted(self, text: str, limit: int) -> bool:
         if text in self.made:

@@ -177,3 +177,18 @@ def test_a_column_that_numbers_the_rows_is_told_of(edge: Edge, file: Path, caplo
     assert reasons == ["too_many_series"] * 1000
     assert edge.states()[0].series_column == "seq"
     assert caplog.text.count("the column seq makes a new series of nearly each record") == 1
+
+
+def test_the_first_readings_of_a_large_fleet_blame_no_column(edge: Edge, file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    metrics = [f"DCGM_FI_DEV_{n}" for n in range(30)]
+    lines = [
+        f'2025-07-18T00:00:00Z,{metric},0,GPU-{gpu},host,1,"UUID=""GPU-{gpu}"",__name__=""{metric}"",pod=""p{gpu % 9}"""\n'
+        for metric in metrics
+        for gpu in range(100)
+    ]
+    file.write_text(HEADER.replace("\n", ",labels_raw\n") + "".join(lines))
+    with edge.streamer() as streamer:
+        commit_all(edge, streamer, file)
+    assert len(values(edge.published)) == 3000
+    assert edge.states()[0].series_column == ""
+    assert "makes a new series" not in caplog.text
