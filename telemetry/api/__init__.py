@@ -1,6 +1,6 @@
 """The API: a Flask application, made by a factory. SQL stays in `telemetry.store`.
 
-`resources` are the URLs, a module each. `operations` declares what each of them may be asked, and serves it; `specification`
+`page` is for people, and asks what programs ask. `resources` are the URLs, a module each. `operations` declares what each of them may be asked, and serves it; `specification`
 describes them all. Below those are four wings: `guards` judge who may ask, `intake` receives uploads, `answers` turns results
 into answers, and `core` is what all of them need. `gunicorn_conf` configures the server.
 """
@@ -14,6 +14,7 @@ from flask import Flask
 from telemetry.api.answers import delivery, streams
 from telemetry.api.core import connections, probes, problems, request_log
 from telemetry.api.guards import limits
+from telemetry.api.page import views
 from telemetry.api.resources import (
     audit_log,
     batches,
@@ -72,6 +73,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     delivery.install(app)
     limits.install(app)
     problems.install(app)
+    app.register_blueprint(views.blueprint)
     app.register_blueprint(index.blueprint)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(own_metrics.blueprint)

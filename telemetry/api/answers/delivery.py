@@ -48,7 +48,7 @@ def _tag(response: Response) -> Response:
     if request.method not in {"GET", "HEAD"}:
         return response
     response.headers.setdefault("Cache-Control", "private, no-cache")
-    response.vary.update(["Accept", "Authorization", "X-API-Key"])
+    response.vary.update(["Accept", "Authorization", "Cookie", "X-API-Key"])
     if response.status_code == HTTPStatus.OK and not response.is_streamed:
         # Weak, because the same answer is another byte sequence for each way of compressing it.
         response.add_etag(weak=True)

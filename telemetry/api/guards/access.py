@@ -1,4 +1,4 @@
-"""Who may ask: API keys and their scopes. A key comes as `Authorization: Bearer …` or as `X-API-Key`.
+"""Who may ask: API keys and their scopes. A key comes as `Authorization: Bearer …`, as `X-API-Key`, or in the page's cookie.
 
 This module judges one request. Keys are stored, hashed, by `telemetry.store.apikeys`; people make them with `telemetry apikey`.
 With TELEMETRY_API_ACCESS=open anyone on this machine may do anything without a key.
@@ -21,6 +21,9 @@ Scope = Literal["read", "ingest", "admin"]
 SCOPES = apikeys.SCOPES
 # Headers by which proxies reveal themselves, beside all that begin with X-Forwarded-.
 PROXIED = {"forwarded", "via", "x-real-ip", "x-client-ip", "x-original-forwarded-for", "true-client-ip", "cf-connecting-ip"}
+# The cookie in which the page keeps a person's key.
+COOKIE = "telemetry_key"
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 LOCAL_NAMES = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -91,4 +94,11 @@ def _sent_key() -> str | None:
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return key.strip()
-    return request.headers.get("X-API-Key")
+    return request.headers.get("X-API-Key") or _key_of_page()
+
+
+def _key_of_page() -> str | None:
+    """The key in the cookie. What changes something must come from a page of this very address, as a browser says in Origin."""
+    if request.method in SAFE_METHODS or urlsplit(request.headers.get("Origin", "")).netloc == request.host:
+        return request.cookies.get(COOKIE)
+    return None

@@ -1,4 +1,4 @@
-"""`/` and `/api/v1`: a list of the resources, for anyone who opens the address in a browser or with curl."""
+"""`/api/v1`: a list of the resources. The page answers the same at `/` to all that is no browser."""
 
 from __future__ import annotations
 
@@ -23,19 +23,14 @@ class Index(BaseModel):
     resources: list[str]
 
 
-@operation(blueprint, "/", Index, Query, scope=None)
-def show_index(_: Query) -> dict[str, Any]:
-    """The resources there are."""
-    return _index()
-
-
 @operation(blueprint, "/api/v1", Index, Query, scope=None)
 def show_api_index(_: Query) -> dict[str, Any]:
     """The resources there are, at the address under which they stand."""
-    return _index()
+    return listed()
 
 
-def _index() -> dict[str, Any]:
+def listed() -> dict[str, Any]:
+    """The resources of this application."""
     paths = {path for path, _, _ in specification.operations(current_app)}
     return {
         "name": "telemetry",

@@ -1,0 +1,44 @@
+// Questions to the API, as anyone may ask them, and its errors in words. Nothing is drawn here.
+
+const LIMIT = 1000;
+
+/** An answer that says what is wrong; `status` is 0 where there was no answer at all. */
+export class Problem extends Error {
+  constructor(status, detail) {
+    super(detail);
+    this.status = status;
+  }
+}
+
+/** The document at a path, and the time by the server's clock, which the browser's own need not agree with. */
+export async function get(path, parameters = []) {
+  const query = new URLSearchParams(parameters).toString();
+  let response;
+  try {
+    response = await fetch(query ? `${path}?${query}` : path, { headers: { Accept: "application/json" } });
+  } catch {
+    throw new Problem(0, "The API does not answer.");
+  }
+  if (response.status === 401) {
+    location.assign(`/login?then=${encodeURIComponent(location.pathname + location.hash)}`);
+    throw new Problem(401, "This system asks for an API key.");
+  }
+  const document = await response.json().catch(() => ({}));
+  // 503 of /health is an answer like any other: it says which part is away.
+  if (!response.ok && !(path === "/health" && document.database)) {
+    throw new Problem(response.status, document.detail ?? `The API answers ${response.status}.`);
+  }
+  return { document, now: new Date(response.headers.get("Date") ?? Date.now()) };
+}
+
+/** All items of a list, page by page. */
+export async function all(path, parameters = []) {
+  const items = [];
+  for (let offset = 0; ;) {
+    const page = [...parameters, ["limit", LIMIT], ["offset", offset]];
+    const { document, now } = await get(path, page);
+    items.push(...document.items);
+    if (document.next_offset === null) return { items, now };
+    offset = document.next_offset;
+  }
+}

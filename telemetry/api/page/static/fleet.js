@@ -1,0 +1,126 @@
+// The page of the fleet: five numbers, what needs attention, and a cell for every GPU.
+
+import { bounds, scale } from "./colours.js";
+import { at, element, figures, fill } from "./draw.js";
+import { METRICS } from "./faults.js";
+import { Fleet, SILENT_AFTER_S, UTILISATION } from "./fleet_model.js";
+import { Grid } from "./grid.js";
+import { repeat, watchHealth } from "./pulse.js";
+import { choices, choose } from "./view.js";
+import { ago, duration, number, quantity, short } from "./words.js";
+
+const USUAL = { metric: UTILISATION, state: "all", sort: "host", text: "" };
+const READ_MS = 4000;
+const FAULTS_MS = 20000;
+const STOCK_MS = 60000;
+const SHOWN = 10;
+
+const fleet = new Fleet();
+const grid = new Grid(at("grid"), at("about"));
+const form = at("filters");
+let chosen = choices(USUAL);
+
+function draw() {
+  const looks = fleet.looks(chosen.metric);
+  drawNumbers(looks);
+  drawAttention(looks);
+  drawGrid(looks);
+}
+
+function drawNumbers(looks) {
+  const reporting = looks.filter((gpu) => !gpu.silent);
+  const well = reporting.filter((gpu) => !gpu.faults.length);
+  const held = looks.filter((gpu) => gpu.held);
+  const idle = held.filter((gpu) => gpu.idle);
+  const ages = reporting.map((gpu) => gpu.age_s).sort((a, b) => a - b);
+  const ill = looks.filter((gpu) => gpu.faults.length);
+  const share = looks.length ? `${number((100 * well.length) / looks.length)} %` : "–";
+  figures(at("numbers"), [
+    ["Reporting", `${number(reporting.length)} of ${number(looks.length)}`, `GPUs with a reading in the last ${duration(SILENT_AFTER_S)}`,
+      reporting.length < looks.length ? "warn" : ""],
+    ["Well", share, "reporting without a fault ÷ all known GPUs", well.length < looks.length ? "warn" : ""],
+    ["Held", number(held.length), `by a pod; ${number(idle.length)} of them idle (utilisation below 5 %)`],
+    ["Fresh", ages.length ? duration(ages[Math.floor(ages.length * 0.95)]) : "–", "age of the last reading, of 95 % of those that report"],
+    ["Faults", number(ill.length), "GPUs whose last readings tell of a fault", ill.length ? "bad" : ""],
+  ]);
+  at("freshness").textContent = ages.length ? `newest reading ${duration(ages[0])} ago` : "";
+}
+
+function drawAttention(looks) {
+  const silence = (gpu) => ({ rank: 2, what: "silent", mend: "Look whether its node and exporter run.", at: gpu.seen, value: null });
+  const rows = looks.flatMap((gpu) => [...gpu.faults, ...(gpu.silent ? [silence(gpu)] : [])].slice(0, 1).map((fault) => ({ gpu, fault })));
+  rows.sort((a, b) => a.fault.rank - b.fault.rank);
+  fill(at("attention"), rows.slice(0, SHOWN).map(({ gpu, fault }) => [
+    element("a", { href: `/gpus/${encodeURIComponent(gpu.id)}` }, gpu.name),
+    fault.what,
+    `${fault.value === null ? "" : `${quantity(fault.value, fault.unit)}, `}${ago(fault.at, fleet.now)}`,
+    fault.mend,
+  ]), looks.length ? "Nothing: all GPUs report, and no reading tells of a fault." : "There are no readings yet.");
+  at("attention-count").textContent = rows.length ? `${Math.min(SHOWN, rows.length)} of ${number(rows.length)}` : "";
+}
+
+function drawGrid(looks) {
+  const shown = looks.filter(isShown);
+  const unit = fleet.metrics.find(({ name }) => name === chosen.metric)?.unit;
+  const span = bounds(looks.map((gpu) => gpu.value), unit);
+  grid.draw(shown, span, chosen, fleet.now);
+  at("grid-count").textContent = `${number(shown.length)} of ${number(looks.length)}`;
+  at("legend").replaceChildren(
+    ...scale(span).map(([colour, from]) => element("span", { class: `swatch ${colour}` }, number(from))),
+    element("span", {}, unit ?? ""),
+    element("span", { class: "swatch silent" }, "silent"),
+    element("span", { class: "swatch fault" }, "! fault"),
+  );
+  if (!looks.length) at("grid").replaceChildren(emptiness());
+}
+
+function emptiness() {
+  const command = element("code", {}, "telemetry ingest FILE.csv");
+  return element("p", {}, "No GPU has sent a reading yet. Send some: ", command, " , or start a streamer on a directory of CSV files.");
+}
+
+function isShown(gpu) {
+  const states = { all: true, reporting: !gpu.silent, silent: gpu.silent, faulty: gpu.faults.length > 0, held: gpu.held, idle: gpu.idle };
+  const words = [gpu.name, gpu.id, gpu.model, gpu.owner.namespace, gpu.owner.pod].filter(Boolean).join(" ").toLowerCase();
+  return (states[chosen.state] ?? true) && chosen.text.toLowerCase().split(/\s+/).every((word) => words.includes(word));
+}
+
+function offer() {
+  const names = fleet.metrics.map(({ name }) => name);
+  if (!names.includes(chosen.metric) && names.length) chosen.metric = names.includes(UTILISATION) ? UTILISATION : names[0];
+  if (form.metric.options.length !== names.length) {
+    form.metric.replaceChildren(...names.map((name) => element("option", { value: name, title: name }, short(name))));
+  }
+  for (const [name, value] of Object.entries(chosen)) if (form[name]) form[name].value = value;
+}
+
+async function read() {
+  if (!fleet.gpus.size) await fleet.takeStock();
+  offer();
+  await fleet.read([chosen.metric, UTILISATION]);
+  draw();
+  at("grid").removeAttribute("aria-busy");
+}
+
+const readNow = repeat(READ_MS, read);
+repeat(FAULTS_MS, async () => {
+  if (!fleet.gpus.size) await fleet.takeStock();
+  await fleet.read(METRICS);
+  draw();
+});
+setTimeout(() => repeat(STOCK_MS, () => fleet.takeStock()), STOCK_MS);
+watchHealth();
+
+form.addEventListener("submit", (event) => event.preventDefault());
+form.addEventListener("input", () => {
+  const isOther = form.metric.value !== chosen.metric;
+  chosen = { ...chosen, ...Object.fromEntries(new FormData(form)) };
+  choose(chosen, USUAL);
+  draw();
+  if (isOther) readNow();
+});
+addEventListener("hashchange", () => {
+  chosen = choices(USUAL);
+  offer();
+  readNow();
+});

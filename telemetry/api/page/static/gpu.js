@@ -1,0 +1,110 @@
+// The page of one GPU: what it is, its metrics over time on one axis, and who held it.
+
+import { all, get } from "./api.js";
+import { Chart } from "./chart.js";
+import { at, element, fill } from "./draw.js";
+import { history, holders, lengthMs } from "./history.js";
+import { repeat, watchHealth } from "./pulse.js";
+import { choices, choose } from "./view.js";
+import { ago, clock, short } from "./words.js";
+
+const XID = "DCGM_FI_DEV_XID_ERRORS";
+const FIRST = ["GPU_UTIL", "FB_USED", "GPU_TEMP", "POWER_USAGE"].map((name) => `DCGM_FI_DEV_${name}`);
+const USUAL = { span: "1h", metrics: "", from: "", to: "" };
+const READ_MS = 5000;
+
+const gpu = at("name").dataset.gpu;
+const path = `/api/v1/gpus/${encodeURIComponent(gpu)}`;
+const form = at("range");
+const charts = new Map();
+let chosen = choices(USUAL);
+let metrics = [];
+
+async function learn() {
+  const [{ document: facts }, { items, now }] = await Promise.all([get(path), all(`${path}/metrics`)]);
+  metrics = items;
+  at("name").textContent = facts.host === null ? facts.id : `${facts.host}:${facts.index}`;
+  const newest = items.reduce((last, { last_reading }) => (last_reading > last ? last_reading : last), "");
+  const told = [["Model", facts.model], ["UUID", facts.uuid], ["Driver", facts.driver_version], ["Last reading", ago(newest || null, now)]];
+  at("facts").replaceChildren(...told.filter(([, value]) => value).map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
+  offer();
+}
+
+function asked() {
+  const names = metrics.map(({ name }) => name);
+  const wanted = chosen.metrics ? chosen.metrics.split(",") : FIRST;
+  const known = wanted.filter((name) => names.includes(name));
+  return known.length ? known : names.slice(0, 4);
+}
+
+function offer() {
+  const wanted = asked();
+  at("metrics").replaceChildren(...metrics.map(({ name, description }) => element("label", { class: "choice", title: description ?? name },
+    element("input", { type: "checkbox", name: "metric", value: name, checked: wanted.includes(name) }), ` ${short(name)}`)));
+  for (const radio of form.span) radio.checked = !chosen.from && radio.value === chosen.span;
+}
+
+function span() {
+  if (chosen.from) return [Number(chosen.from), Number(chosen.to)];
+  const now = Date.now();
+  return [now - lengthMs(chosen.span), now];
+}
+
+async function read() {
+  if (!metrics.length) await learn();
+  const wanted = asked();
+  const [from, to] = span();
+  const known = metrics.map(({ name }) => name);
+  const { points, gapMs } = await history(gpu, [...new Set([...wanted, ...(known.includes(XID) ? [XID] : [])])], from, to);
+  const marks = changes(points.get(XID) ?? []);
+  at("charts").replaceChildren(...wanted.map((metric) => chart(metric).place));
+  for (const metric of wanted) chart(metric).show(points.get(metric), from, to, gapMs, marks);
+  at("charts").removeAttribute("aria-busy");
+  at("zoom").textContent = `${clock(from)} to ${clock(to)}${marks.length ? `; ${marks.length} XIDs, marked red` : ""}`;
+  at("whole").hidden = !chosen.from;
+  const held = await holders(gpu, wanted[0]);
+  fill(at("held"), held.map(({ labels, timestamp }) => [labels.namespace ?? "–", labels.pod, clock(timestamp)]), "No pod, as far as its readings say.");
+  for (const format of ["csv", "parquet"]) at(format).href = `${path}/telemetry?${new URLSearchParams([
+    ...wanted.map((metric) => ["metric", metric]), ["start_time", new Date(from).toISOString()], ["end_time", new Date(to).toISOString()], ["format", format]])}`;
+}
+
+// The gauge holds the last XID, so an error shows as a change to another one.
+function changes(points) {
+  return points.filter(({ value }, index) => index > 0 && value && value !== points[index - 1].value);
+}
+
+function chart(metric) {
+  if (!charts.has(metric)) {
+    const unit = metrics.find(({ name }) => name === metric)?.unit;
+    charts.set(metric, new Chart(short(metric), unit, (from, to) => change({ from: Math.round(from), to: Math.round(to) })));
+  }
+  return charts.get(metric);
+}
+
+function change(choice) {
+  chosen = { ...chosen, ...choice };
+  choose(chosen, USUAL);
+  offer();
+  readNow();
+}
+
+// A span that was zoomed into is over: it is not asked for again.
+const readNow = repeat(READ_MS, async () => {
+  const key = JSON.stringify(chosen);
+  if (chosen.from && key === read.last) return;
+  await read();
+  read.last = key;
+});
+watchHealth();
+
+form.addEventListener("submit", (event) => event.preventDefault());
+form.addEventListener("change", ({ target }) => {
+  if (target.name === "span") change({ span: target.value, from: "", to: "" });
+  else change({ metrics: [...form.querySelectorAll("[name=metric]:checked")].map(({ value }) => value).join(",") });
+});
+at("whole").addEventListener("click", () => change({ from: "", to: "" }));
+addEventListener("hashchange", () => {
+  chosen = choices(USUAL);
+  offer();
+  readNow();
+});

@@ -1,0 +1,55 @@
+// A cell for each GPU, grouped by host. Cells are kept from one drawing to the next; only what changed is touched.
+
+import { colour } from "./colours.js";
+import { element } from "./draw.js";
+import { ago, quantity, short } from "./words.js";
+
+/** The grid in `place`; `about` shows the GPU under the pointer or the focus. */
+export class Grid {
+  #cells = new Map();
+  #texts = new Map();
+  #order = "";
+
+  constructor(place, about) {
+    this.place = place;
+    for (const kind of ["pointerover", "focusin"]) {
+      place.addEventListener(kind, ({ target }) => {
+        const cell = target.closest?.(".cell");
+        if (cell) about.textContent = this.#texts.get(cell.dataset.gpu);
+      });
+    }
+  }
+
+  /** Draw some GPUs: coloured by their value within a span, in the order that was chosen. */
+  draw(gpus, span, { metric, sort }, now) {
+    for (const gpu of gpus) this.#paint(gpu, span, metric, now);
+    const ordered = sort === "host" ? gpus : [...gpus].sort((a, b) => (sort === "high" ? -1 : 1) * ((a.value ?? NaN) - (b.value ?? NaN)) || 0);
+    const order = sort + ordered.map(({ id }) => id).join();
+    if (order === this.#order) return;
+    this.#order = order;
+    this.place.replaceChildren(...(sort === "host" ? this.#byHost(ordered) : ordered.map(({ id }) => this.#cells.get(id))));
+  }
+
+  #paint(gpu, span, metric, now) {
+    let cell = this.#cells.get(gpu.id);
+    if (!cell) {
+      cell = element("a", { href: `/gpus/${encodeURIComponent(gpu.id)}`, "data-gpu": gpu.id });
+      this.#cells.set(gpu.id, cell);
+    }
+    const kind = ["cell", gpu.silent ? "silent" : colour(gpu.value, span), gpu.faults.length ? "fault" : ""].join(" ").trim();
+    if (cell.className !== kind) cell.className = kind;
+    const glyph = gpu.faults.length ? "!" : String(gpu.index ?? "·");
+    if (cell.textContent !== glyph) cell.textContent = glyph;
+    const holder = gpu.held ? `held by ${[gpu.owner.namespace, gpu.owner.pod].filter(Boolean).join("/")}` : "";
+    const state = gpu.silent ? `silent, last reading ${ago(gpu.seen, now)}` : `${short(metric)} ${quantity(gpu.value, gpu.unit)}`;
+    const words = [gpu.name, gpu.model, state, holder, ...gpu.faults.map(({ what }) => what)].filter(Boolean).join(" · ");
+    this.#texts.set(gpu.id, words);
+    if (cell.getAttribute("aria-label") !== words) cell.setAttribute("aria-label", words);
+  }
+
+  #byHost(gpus) {
+    const hosts = new Map();
+    for (const gpu of gpus) hosts.set(gpu.host ?? "no host", [...(hosts.get(gpu.host ?? "no host") ?? []), this.#cells.get(gpu.id)]);
+    return [...hosts].map(([host, cells]) => element("section", { class: "host" }, element("h3", {}, host), element("div", { class: "cells" }, ...cells)));
+  }
+}

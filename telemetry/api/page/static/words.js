@@ -1,0 +1,38 @@
+// Quantities in words for people: times, sizes, values with units.
+
+const UNITS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
+
+/** A length of time in its largest unit, such as `3 min`. */
+export function duration(seconds) {
+  const [name, length] = UNITS.find(([, length]) => seconds >= length) ?? UNITS.at(-1);
+  return `${Math.max(0, Math.floor(seconds / length))} ${name}`;
+}
+
+/** How long before `now` a time was. */
+export function ago(time, now) {
+  return time ? `${duration((now - new Date(time)) / 1000)} ago` : "never";
+}
+
+/** A number with as many digits as a person reads. */
+export function number(value) {
+  if (value === null || value === undefined) return "–";
+  const digits = Math.abs(value) >= 100 || Number.isInteger(value) ? 0 : Math.abs(value) >= 10 ? 1 : 2;
+  return value.toLocaleString("en", { maximumFractionDigits: digits });
+}
+
+/** A value with its unit. */
+export function quantity(value, unit) {
+  return value === null || value === undefined ? "no value" : unit ? `${number(value)} ${unit}` : number(value);
+}
+
+/** The name of a metric without what all names of DCGM begin with. */
+export function short(metric) {
+  return metric.replace(/^DCGM_FI_(DEV|PROF)_/, "").replaceAll("_", " ").toLowerCase();
+}
+
+/** A time of day, with the date if it is another than today's. */
+export function clock(time, now = new Date()) {
+  const at = new Date(time);
+  const day = at.toDateString() === now.toDateString() ? "" : at.toLocaleDateString("en-CA") + " ";
+  return day + at.toLocaleTimeString("en-GB");
+}

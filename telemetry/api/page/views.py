@@ -1,0 +1,75 @@
+"""The documents of the page. They hold no readings: their scripts ask the API for those, with the reader's own rights."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from flask import Blueprint, Response, render_template, request
+
+from telemetry.api.core.problems import ProblemError
+from telemetry.api.core.queries import Query
+from telemetry.api.operations import operation
+from telemetry.api.page import headers, session
+from telemetry.api.resources import index
+from telemetry.api.resources.index import Index
+
+MEDIA = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+
+blueprint = Blueprint("page", __name__, template_folder="templates")
+blueprint.after_request(headers.protect)
+
+
+@operation(blueprint, "/", Index, Query, scope=None)
+def show_index(_: Query) -> Response | dict[str, Any]:
+    """The resources there are; for browsers the page of the fleet."""
+    wants_page = request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html"
+    return Response(render_template("fleet.html"), mimetype="text/html") if wants_page else index.listed()
+
+
+@blueprint.get("/gpus/<path:gpu>")
+def show_gpu(gpu: str) -> str:
+    """One GPU over time."""
+    return render_template("gpu.html", gpu=gpu)
+
+
+@blueprint.get("/pipeline")
+def show_pipeline() -> str:
+    """The way of the readings: edges, sources, what was stored and what was not."""
+    return render_template("pipeline.html")
+
+
+@blueprint.get("/login")
+def ask_for_key() -> str:
+    """Where a person gives a key."""
+    return render_template("login.html", then=session.own_path(request.args.get("then", "/")), refused=None)
+
+
+@blueprint.post("/login")
+def log_in() -> Response | tuple[str, int]:
+    """Keep a valid key."""
+    then = request.form.get("then", "/")
+    begun = session.begin(request.form.get("key", "").strip(), then)
+    if begun is None:
+        return render_template("login.html", then=session.own_path(then), refused=session.REFUSED), 403
+    return begun
+
+
+@blueprint.post("/logout")
+def log_out() -> Response:
+    """Forget the key."""
+    return session.end()
+
+
+@blueprint.get("/page/<name>")
+def show_asset(name: str) -> Response:
+    """A script, the style or the icon. Raises ProblemError if there is none of the name."""
+    if name not in _assets():
+        raise ProblemError("not_found", "the page has no such file")
+    return Response(_assets()[name], mimetype=MEDIA[name.rpartition(".")[2]])
+
+
+@cache
+def _assets() -> dict[str, bytes]:
+    return {each.name: each.read_bytes() for each in (files("telemetry.api.page") / "static").iterdir()}

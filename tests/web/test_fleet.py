@@ -1,0 +1,76 @@
+"""The page of the fleet: what it says at a glance, what it shows of each GPU, and that its address is the view."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.web.conftest import Store
+
+pytestmark = pytest.mark.usefixtures("fleet")
+
+
+def test_five_numbers_tell_how_the_fleet_is(page: Page, address: str) -> None:
+    page.goto(address)
+    numbers = page.locator("#numbers > div")
+    expect(numbers).to_have_count(5)
+    for place, words in enumerate(("Reporting3 of 4", "Well50 %", "Held1", "Fresh", "Faults1")):
+        expect(numbers.nth(place)).to_contain_text(words)
+    expect(numbers.nth(2)).to_contain_text("1 of them idle")
+
+
+def test_what_needs_attention_comes_with_what_to_do(page: Page, address: str) -> None:
+    page.goto(address)
+    rows = page.locator("#attention tbody tr")
+    expect(rows).to_have_count(2)
+    expect(rows.nth(0)).to_contain_text("b:0")
+    expect(rows.nth(0)).to_contain_text("XID 79")
+    expect(rows.nth(0)).to_contain_text("restart the machine")
+    expect(rows.nth(1)).to_contain_text("b:1")
+    expect(rows.nth(1)).to_contain_text("silent")
+    rows.nth(0).get_by_role("link").click()
+    expect(page.locator("h1")).to_have_text("b:0")
+
+
+def test_each_gpu_is_a_cell_that_tells_its_state_without_colour(page: Page, address: str) -> None:
+    page.goto(address)
+    for name, words in {
+        "a:0": "gpu util 90 %",
+        "a:1": "held by team/train-1",
+        "b:0": "XID 79",
+        "b:1": "silent, last reading 1 h ago",
+    }.items():
+        cell = page.get_by_role("link", name=re.compile(f"^{name} · "))
+        expect(cell).to_have_attribute("aria-label", re.compile(re.escape(words)))
+    page.get_by_role("link", name=re.compile("^a:0 · ")).focus()
+    expect(page.locator("#about")).to_contain_text("a:0 · H100 · gpu util 90 %")
+    assert page.locator(".host h3").all_text_contents() == ["a", "b"]
+
+
+def test_a_new_reading_changes_its_cell(page: Page, address: str, store: Store) -> None:
+    page.goto(address)
+    cell = page.get_by_role("link", name=re.compile("^a:0 · "))
+    expect(cell).to_have_class("cell c7")
+    store("GPU_UTIL", "a", 0, 3.0)
+    expect(cell).to_have_class("cell c0")
+
+
+def test_the_address_is_the_view(page: Page, address: str) -> None:
+    page.goto(address)
+    cells = page.locator(".cell")
+    expect(cells).to_have_count(4)
+    page.get_by_label("Show").select_option("held and idle")
+    expect(cells).to_have_count(1)
+    page.get_by_label("Show").select_option("all")
+    page.get_by_label("Find").fill("b team")
+    expect(cells).to_have_count(0)
+    page.get_by_label("Find").fill("b")
+    page.get_by_label("Colour").select_option("gpu temp")
+    expect(cells).to_have_count(2)
+    expect(cells.first).to_have_attribute("aria-label", re.compile("gpu temp 53.8"))
+    page.goto(page.url)
+    page.reload()
+    expect(cells).to_have_count(2)
+    expect(page.get_by_label("Colour")).to_have_value("DCGM_FI_DEV_GPU_TEMP")

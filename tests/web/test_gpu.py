@@ -1,0 +1,74 @@
+"""The page of one GPU: its charts, spans, zoom, exports, and who held it."""
+
+from __future__ import annotations
+
+import re
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.web.conftest import Store
+
+pytestmark = pytest.mark.usefixtures("fleet")
+
+
+def test_a_gpu_has_a_chart_for_each_metric_and_says_who_held_it(page: Page, address: str) -> None:
+    page.goto(f"{address}/gpus/GPU-a-1")
+    expect(page.locator("h1")).to_have_text("a:1")
+    expect(page.locator("#facts")).to_contain_text("H100")
+    charts = page.locator("canvas")
+    expect(charts).to_have_count(2)
+    expect(charts.first).to_have_attribute("aria-label", re.compile(r"gpu util: 2 % to 2 %, last 2 %"))
+    expect(page.locator("#held tbody tr")).to_contain_text("train-1")
+    page.locator("summary").click()
+    page.get_by_role("checkbox", name="gpu util").uncheck()
+    expect(charts).to_have_count(1)
+    expect(page).to_have_url(re.compile(r"#metrics=DCGM_FI_DEV_GPU_TEMP"))
+
+
+def test_a_live_tail_shows_new_readings(page: Page, address: str, store: Store) -> None:
+    page.goto(f"{address}/gpus/GPU-a-0#span=15m")
+    chart = page.locator("canvas").first
+    expect(chart).to_have_attribute("aria-label", re.compile("last 90 %"))
+    store("GPU_UTIL", "a", 0, 7.0)
+    expect(chart).to_have_attribute("aria-label", re.compile("last 7 %"))
+
+
+def test_dragging_over_a_chart_zooms_all_of_them_and_the_address_keeps_it(page: Page, address: str) -> None:
+    page.goto(f"{address}/gpus/GPU-a-0#span=15m")
+    chart = page.locator("canvas").first
+    expect(chart).to_have_attribute("aria-label", re.compile("last 90 %"))
+    box = chart.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 60, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 160, box["y"] + 50, steps=4)
+    page.mouse.up()
+    expect(page).to_have_url(re.compile(r"from=\d+&to=\d+"))
+    expect(chart).to_have_attribute("aria-label", re.compile("no readings in this span"))
+    page.get_by_role("button", name="Show the whole span").click()
+    expect(chart).to_have_attribute("aria-label", re.compile("last 90 %"))
+
+
+def test_the_arrow_keys_read_a_chart(page: Page, address: str) -> None:
+    page.goto(f"{address}/gpus/GPU-a-0#span=15m")
+    chart = page.locator("canvas").nth(1)
+    expect(chart).to_have_attribute("aria-label", re.compile("last 62.5"))
+    chart.press("ArrowLeft")
+    expect(page.locator("figure output").nth(1)).to_contain_text("62.5 °C at ")
+
+
+def test_the_export_links_answer_what_is_shown(page: Page, address: str) -> None:
+    page.goto(f"{address}/gpus/GPU-a-0")
+    link = page.get_by_role("link", name="CSV")
+    expect(link).to_have_attribute("href", re.compile("format=csv"))
+    answer = httpx.get(f"{address}{link.get_attribute('href')}")
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert len(answer.text.splitlines()) == 1 + 3 * 2
+
+
+def test_an_unknown_gpu_is_named(page: Page, address: str) -> None:
+    page.goto(f"{address}/gpus/GPU-nowhere")
+    expect(page.locator("#trouble")).to_contain_text("GPU-nowhere")
+    page.wrong.clear()  # type: ignore[attr-defined] # Chromium itself logs each 404
