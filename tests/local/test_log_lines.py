@@ -32,6 +32,13 @@ def test_lines_of_others_are_shown_as_they_are(line: str) -> None:
     assert shown(line) == line
 
 
+@pytest.mark.parametrize(("status", "is_shown"), [(200, False), (304, False), (404, True), (503, True)])
+def test_requests_are_shown_only_if_they_were_not_answered_well(status: int, is_shown: bool) -> None:
+    formatter = logs.formatter(Settings.load({}))
+    record = logging.LogRecord("telemetry.access", logging.INFO, "", 1, "%s %s %d in %.1f ms", ("GET", "/a", status, 2.5), None)
+    assert (shown(formatter.format(record)) is not None) == is_shown
+
+
 def test_blank_lines_are_not_shown() -> None:
     assert shown("  ") is None
 

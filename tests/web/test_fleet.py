@@ -34,6 +34,14 @@ def test_what_needs_attention_comes_with_what_to_do(page: Page, address: str) ->
     expect(page.locator("h1")).to_have_text("b:0")
 
 
+def test_an_error_of_an_application_is_worth_a_look_and_no_fault_of_the_gpu(page: Page, address: str, store: Store) -> None:
+    store("XID_ERRORS", "a", 0, 31.0)
+    page.goto(address)
+    expect(page.locator("#attention tbody tr")).to_have_count(3)
+    expect(page.locator("#attention tbody tr").last).to_contain_text("XID 31, no fault of the GPU")
+    expect(page.locator("#numbers > div").last).to_contain_text("Faults1")
+
+
 def test_each_gpu_is_a_cell_that_tells_its_state_without_colour(page: Page, address: str) -> None:
     page.goto(address)
     for name, words in {

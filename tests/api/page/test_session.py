@@ -49,7 +49,9 @@ def test_the_cookie_reads_and_changes_only_from_a_page_of_its_own(closed: FlaskC
         assert closed.post("/api/v1/telemetry", headers=headers).status_code == status, origin
 
 
-@pytest.mark.parametrize("then", ["//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", "evil", "/a\nb", ""])
+@pytest.mark.parametrize(
+    "then", ["//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", "evil", "/a\nb", ""]
+)
 def test_a_login_goes_on_only_within_the_site(then: str) -> None:
     assert own_path(then) == "/"
 

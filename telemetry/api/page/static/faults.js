@@ -24,10 +24,15 @@ const XIDS = {
   143: RESET,
 };
 
+// These tell of an application, or of a repair that went well.
+const OF_NO_FAULT = new Set([13, 31, 43, 45, 63, 94]);
+const NOTE = 9;
+
 const RULES = [
   ["DCGM_FI_DEV_ROW_REMAP_FAILURE", (value) => value > 0, 0, () => "memory row could not be remapped", () => REPLACE],
-  ["DCGM_FI_DEV_XID_ERRORS", (value) => value > 0, 1, (value) => `XID ${value}`,
+  ["DCGM_FI_DEV_XID_ERRORS", (value) => value > 0 && !OF_NO_FAULT.has(value), 1, (value) => `XID ${value}`,
     (value) => XIDS[value] ?? "Look this XID up in NVIDIA's catalogue."],
+  ["DCGM_FI_DEV_XID_ERRORS", (value) => OF_NO_FAULT.has(value), NOTE, (value) => `XID ${value}, no fault of the GPU`, (value) => XIDS[value]],
   ["DCGM_FI_DEV_ECC_DBE_VOL_TOTAL", (value) => value > 0, 1, () => "uncorrectable memory errors", () => RESET],
   ["DCGM_FI_DEV_ROW_REMAP_PENDING", (value) => value > 0, 2, () => "a row waits to be remapped", () => RESET],
   ["DCGM_FI_DEV_GPU_TEMP", (value) => value >= 95, 1, () => "too hot", () => "Look at fans, air flow and load."],
@@ -37,7 +42,10 @@ const RULES = [
 /** The metrics that tell of faults. */
 export const METRICS = [...new Set(RULES.map(([metric]) => metric))];
 
-/** The faults of a reading, the gravest first. */
+/** Whether a fault is one of the GPU, and not only worth a look. */
+export const isOfGpu = ({ rank }) => rank < NOTE;
+
+/** What a reading tells, the gravest first. */
 export function faults({ metric, value, unit, timestamp }) {
   return RULES.filter(([name, isFault]) => name === metric && value !== null && isFault(value))
     .map(([, , rank, what, mend]) => ({ rank, what: what(value), mend: mend(value), metric, value, unit, at: timestamp }));

@@ -29,11 +29,11 @@ function draw() {
 
 function drawNumbers(looks) {
   const reporting = looks.filter((gpu) => !gpu.silent);
-  const well = reporting.filter((gpu) => !gpu.faults.length);
+  const well = reporting.filter((gpu) => !gpu.ill);
   const held = looks.filter((gpu) => gpu.held);
   const idle = held.filter((gpu) => gpu.idle);
   const ages = reporting.map((gpu) => gpu.age_s).sort((a, b) => a - b);
-  const ill = looks.filter((gpu) => gpu.faults.length);
+  const ill = looks.filter((gpu) => gpu.ill);
   const share = looks.length ? `${number((100 * well.length) / looks.length)} %` : "–";
   figures(at("numbers"), [
     ["Reporting", `${number(reporting.length)} of ${number(looks.length)}`, `GPUs with a reading in the last ${duration(SILENT_AFTER_S)}`,
@@ -80,7 +80,7 @@ function emptiness() {
 }
 
 function isShown(gpu) {
-  const states = { all: true, reporting: !gpu.silent, silent: gpu.silent, faulty: gpu.faults.length > 0, held: gpu.held, idle: gpu.idle };
+  const states = { all: true, reporting: !gpu.silent, silent: gpu.silent, faulty: gpu.ill, held: gpu.held, idle: gpu.idle };
   const words = [gpu.name, gpu.id, gpu.model, gpu.owner.namespace, gpu.owner.pod].filter(Boolean).join(" ").toLowerCase();
   return (states[chosen.state] ?? true) && chosen.text.toLowerCase().split(/\s+/).every((word) => words.includes(word));
 }

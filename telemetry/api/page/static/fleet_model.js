@@ -1,7 +1,7 @@
 // The fleet as it was read last: which GPUs there are, their values, faults, and who holds them. Nothing is drawn here.
 
 import { all } from "./api.js";
-import { METRICS, faults } from "./faults.js";
+import { METRICS, faults, isOfGpu } from "./faults.js";
 
 export const SILENT_AFTER_S = 600;
 export const UTILISATION = "DCGM_FI_DEV_GPU_UTIL";
@@ -13,8 +13,15 @@ export class Fleet {
   metrics = [];
   now = new Date();
 
-  /** Ask which GPUs and metrics there are. */
-  async takeStock() {
+  #stock = null;
+
+  /** Ask which GPUs and metrics there are; whoever asks meanwhile waits for the same answer. */
+  takeStock() {
+    this.#stock ??= this.#take().finally(() => (this.#stock = null));
+    return this.#stock;
+  }
+
+  async #take() {
     const [{ items: gpus, now }, { items: metrics }] = await Promise.all([all("/api/v1/gpus"), all("/api/v1/metrics")]);
     this.metrics = metrics;
     this.now = now;
@@ -51,6 +58,7 @@ export class Fleet {
     const silent = age_s > SILENT_AFTER_S;
     const reading = gpu.readings.get(metric);
     const used = gpu.readings.get(UTILISATION)?.value;
+    const told = METRICS.flatMap((name) => (gpu.readings.has(name) ? faults(gpu.readings.get(name)) : []));
     const held = !silent && Boolean(gpu.owner.pod);
     return {
       ...gpu,
@@ -61,7 +69,8 @@ export class Fleet {
       idle: held && used !== undefined && used < IDLE_PERCENT,
       value: silent ? null : (reading?.value ?? null),
       unit: reading?.unit,
-      faults: METRICS.flatMap((name) => (gpu.readings.has(name) ? faults(gpu.readings.get(name)) : [])).sort((a, b) => a.rank - b.rank),
+      faults: told.sort((a, b) => a.rank - b.rank),
+      ill: told.some(isOfGpu),
     };
   }
 

@@ -36,9 +36,9 @@ export class Grid {
       cell = element("a", { href: `/gpus/${encodeURIComponent(gpu.id)}`, "data-gpu": gpu.id });
       this.#cells.set(gpu.id, cell);
     }
-    const kind = ["cell", gpu.silent ? "silent" : colour(gpu.value, span), gpu.faults.length ? "fault" : ""].join(" ").trim();
+    const kind = ["cell", gpu.silent ? "silent" : colour(gpu.value, span), gpu.ill ? "fault" : ""].join(" ").trim();
     if (cell.className !== kind) cell.className = kind;
-    const glyph = gpu.faults.length ? "!" : String(gpu.index ?? "·");
+    const glyph = gpu.ill ? "!" : String(gpu.index ?? "·");
     if (cell.textContent !== glyph) cell.textContent = glyph;
     const holder = gpu.held ? `held by ${[gpu.owner.namespace, gpu.owner.pod].filter(Boolean).join("/")}` : "";
     const state = gpu.silent ? `silent, last reading ${ago(gpu.seen, now)}` : `${short(metric)} ${quantity(gpu.value, gpu.unit)}`;

@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { at } from "./draw.js";
 import { clock } from "./words.js";
 
-const HEALTH_MS = 3000;
+const HEALTH_MS = 2000;
 const since = new Map();
 
 /** Do something now and every `everyMs` while the page is visible. Returns a function that does it at once. */
