@@ -1,0 +1,93 @@
+"""`telemetry record`: options, signals and the summary. What is recorded is left to `telemetry.record`."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import signal
+import socket
+import threading
+from functools import partial
+from pathlib import Path
+
+import click
+
+from telemetry.record.files import Files
+from telemetry.record.jobs import with_jobs
+from telemetry.record.nvml import Nvml
+from telemetry.record.recording import Source
+from telemetry.record.recording import record as run
+from telemetry.record.scrape import Scrape
+from telemetry.record.taken import SourceError
+
+MIB = 1 << 20
+
+
+@click.command()
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--scrape", metavar="URL", help="Read this Prometheus endpoint, such as a dcgm-exporter's, and not the driver.")
+@click.option("--interval", type=click.FloatRange(0.1, 86_400), default=10.0, show_default=True, metavar="SECONDS")
+@click.option("--host", help="The machine's name.  [default: what the machine calls itself]")
+@click.option("--slurm-jobs", type=click.Path(path_type=Path), help="Directory with a file of job ids for each GPU index.")
+@click.option(
+    "--file-mib", type=click.IntRange(1, 1 << 20), default=64, show_default=True, help="Begin a new file after so much."
+)
+@click.option("--file-hours", type=click.FloatRange(0.01, 8760), default=24, show_default=True, help="And after so long.")
+@click.option(
+    "--keep-mib", type=click.IntRange(2), default=1024, show_default=True, help="Remove the oldest files beyond this."
+)
+@click.option("--turns", type=click.IntRange(1), help="Stop after so many readings of all GPUs.")
+def record(
+    directory: Path,
+    scrape: str | None,
+    interval: float,
+    host: str | None,
+    slurm_jobs: Path | None,
+    file_mib: int,
+    file_hours: float,
+    keep_mib: int,
+    turns: int | None,
+) -> None:
+    """Record the GPUs of this machine in CSV files, which a streamer reads.
+
+    Without --scrape NVIDIA's driver is read, which needs the package nvidia-ml-py: telemetry-pipeline[record].
+    The files are DIRECTORY/gpus-TIME.csv; let the streamer have TELEMETRY_SOURCES=DIRECTORY/gpus-*.csv.
+    """
+    logging.basicConfig(format="%(message)s", level=logging.INFO)
+    if keep_mib < 2 * file_mib:
+        raise click.UsageError("--keep-mib must be at least twice --file-mib: the file that is written is among those kept")
+    host = host or socket.gethostname()
+    source = _source(scrape, host, interval)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.ClickException(
+            f"{directory} cannot be made: {error.strerror}; give a directory that you may write"
+        ) from None
+    files = Files(directory, "gpus", file_mib * MIB, file_hours * 3600, keep_mib * MIB)
+    stopping = threading.Event()
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, lambda *_: stopping.set())
+    adorn = partial(with_jobs, directory=slurm_jobs) if slurm_jobs else list
+    try:
+        done = run(source, files, interval, stopping, turns=turns, adorn=adorn)
+    finally:
+        source.close()
+        files.close()
+    missed = f"; {done.missed:,} turns without a reading" if done.missed else ""
+    click.echo(f"{done.readings:,} readings recorded in {done.turns:,} turns{missed}")
+    if done.missed and not done.turns:
+        raise SystemExit(1)
+
+
+def _source(url: str | None, host: str, interval_s: float) -> Source:
+    try:
+        if url:
+            return Scrape(url, host, max(1.0, min(interval_s, 10.0)))
+        return Nvml(importlib.import_module("pynvml"), host)
+    except SourceError as error:
+        raise click.UsageError(str(error)) from None
+    except ModuleNotFoundError:
+        raise click.ClickException(
+            "the driver is read by the package nvidia-ml-py; install telemetry-pipeline[record], or give --scrape URL"
+        ) from None

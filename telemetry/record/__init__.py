@@ -1,0 +1,6 @@
+"""Writes CSV files of a node's GPUs where no agent does: in the dcgm form, which a streamer reads.
+
+`taken` is what was read of a GPU at one time, and its line. `nvml` reads the driver, `scrape` a Prometheus endpoint, `jobs`
+which Slurm job has which GPU. `files` are the files, which are rotated and bounded. `recording` does it at an interval.
+Nothing is made up: what cannot be read is a gap. Of the rest of the project only `telemetry.redaction` is used.
+"""

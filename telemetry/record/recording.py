@@ -1,0 +1,73 @@
+"""Reads a source at an interval and appends to files. What fails is said once, and once when it works again: it is a gap."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from telemetry.record.files import Files, FullError
+from telemetry.record.taken import SourceError, Taken, lines
+
+log = logging.getLogger(__name__)
+
+
+class Source(Protocol):
+    """What readings are taken from."""
+
+    def take(self) -> Iterable[Taken]:
+        """All readings of now. Raises SourceError."""
+
+    def close(self) -> None:
+        """Let go of what is held open."""
+
+
+@dataclass(slots=True)
+class Recorded:
+    """What was done: readings and turns that were written, and turns of which nothing was."""
+
+    readings: int = 0
+    turns: int = 0
+    missed: int = 0
+
+
+def record(
+    source: Source,
+    files: Files,
+    interval_s: float,
+    stopping: threading.Event,
+    *,
+    turns: int | None = None,
+    adorn: Callable[[Iterable[Taken]], Iterable[Taken]] = lambda readings: readings,
+) -> Recorded:
+    """Record until `stopping` is set, or for so many turns. A turn that takes longer than the interval delays the next."""
+    done = Recorded()
+    trouble = ""
+    next_s = time.monotonic()
+    while not stopping.wait(max(0.0, next_s - time.monotonic())):
+        try:
+            now_s = time.time()
+            # Where a value is no number, there was none.
+            readings = [one for one in adorn(source.take()) if math.isfinite(one.value)]
+            if not readings:
+                raise SourceError("there are no readings of a GPU")  # noqa: TRY301 - the same as an endpoint that is away
+            files.append(lines(readings, now_s))
+        except (SourceError, FullError) as error:
+            done.missed += 1
+            if str(error) != trouble:
+                trouble = str(error)
+                log.error("nothing is recorded: %s; it is tried again every %g s", trouble, interval_s)  # noqa: TRY400
+        else:
+            done.readings, done.turns = done.readings + len(readings), done.turns + 1
+            if trouble:
+                log.warning("recording again, after %d turns without", done.missed)
+                trouble = ""
+        if turns is not None and done.turns + done.missed >= turns:
+            break
+        # Turns that were missed, as by a machine that slept, are not made up for.
+        next_s = max(next_s + interval_s, time.monotonic())
+    return done

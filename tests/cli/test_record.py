@@ -1,0 +1,52 @@
+"""`telemetry record`: from an endpoint to the database."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.fixtures.processes import Start, exact
+from tests.ports import free_port
+from tests.record.endpoint import TEXT, endpoint
+from tests.waiting import eventually
+
+Telemetry = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def test_what_is_recorded_is_read_to_the_last_value(
+    telemetry: Telemetry, tmp_path: Path, start_collector: Start, verify: Callable[..., dict[str, int]]
+) -> None:
+    with endpoint(TEXT) as url:
+        done = telemetry("record", tmp_path / "out", "--scrape", url, "--interval", "0.1", "--turns", "3")
+    assert done.stdout == "12 readings recorded in 3 turns\n"
+    (path,) = (tmp_path / "out").glob("gpus-*.csv")
+    start_collector()
+    telemetry("ingest", path, "--final")
+    counts = verify(path)
+    assert exact(counts)
+    assert counts["stored"] == 12
+
+
+def test_a_recording_ends_on_a_signal_and_says_what_it_did(start: Start, tmp_path: Path) -> None:
+    with endpoint(TEXT) as url:
+        process = start("telemetry", "record", str(tmp_path / "out"), "--scrape", url, "--interval", "0.1")
+        eventually(lambda: sum(path.stat().st_size for path in (tmp_path / "out").glob("*.csv")) > 2000, 20)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    assert "turns" in (tmp_path / "0-telemetry.log").read_text()
+
+
+def test_an_endpoint_that_is_away_all_the_time_is_no_success(telemetry: Telemetry, tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{free_port()}/metrics"
+    done = telemetry("record", tmp_path, "--scrape", url, "--interval", "0.1", "--turns", "2")
+    assert done.returncode == 1
+    assert done.stderr.count("cannot be read") == 1
+    assert not list(tmp_path.glob("*.csv"))
+
+
+def test_without_a_driver_the_mend_is_named(telemetry: Telemetry, tmp_path: Path) -> None:
+    done = telemetry("record", tmp_path, "--turns", "1")
+    assert done.returncode == 1
+    assert "nvidia-smi should show the GPUs of this machine" in done.stderr

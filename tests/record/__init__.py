@@ -1,0 +1,1 @@
+"""Recording: what is read of GPUs, and the files it is written to."""

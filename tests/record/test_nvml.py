@@ -1,0 +1,123 @@
+"""What is taken of the driver, by a library of our own with NVML's functions; and GPUs and drivers that fail."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from telemetry.record.nvml import Nvml
+from telemetry.record.taken import SourceError
+
+
+class Driver:
+    """NVML with two GPUs. `broken` names functions that fail, `lost` GPUs that do, `away` a driver that is not loaded."""
+
+    class NVMLError(Exception):
+        """As NVML's."""
+
+    class NVMLError_NotSupported(NVMLError):  # noqa: N801, N818 - the library's own name
+        """As NVML's."""
+
+    nvmlMemory_v2 = 0x2000028  # noqa: N815 - the library's own name
+
+    def __init__(self) -> None:
+        self.unsupported: set[str] = set()
+        self.lost: set[int] = set()
+        self.away = False
+        self.opened = 0
+
+    def __getattr__(self, name: str) -> Any:
+        answers: dict[str, Any] = {
+            "SystemGetDriverVersion": "550.54",
+            "DeviceGetCount": 2,
+            "DeviceGetUUID": lambda index: f"GPU-{index}",
+            "DeviceGetMinorNumber": lambda index: index,
+            "DeviceGetName": "NVIDIA H200",
+            "DeviceGetUtilizationRates": SimpleNamespace(gpu=97, memory=12),
+            "DeviceGetMemoryInfo": SimpleNamespace(total=150754820096, used=644939776, free=149000000000, reserved=1109880320),
+            "DeviceGetTemperature": 33,
+            "DeviceGetFieldValues": [SimpleNamespace(nvmlReturn=0, value=SimpleNamespace(uiVal=41))],
+            "DeviceGetPowerUsage": 105187,
+            "DeviceGetTotalEnergyConsumption": 2371533,
+            "DeviceGetEncoderUtilization": (3, 167),
+            "DeviceGetDecoderUtilization": (0, 167),
+            "DeviceGetRemappedRows": (1, 0, 1, 0),
+            "DeviceGetPerformanceState": 32,
+        }
+        short = name.removeprefix("nvml")
+        answer = answers.get(short, 5)
+
+        def call(*args: Any, **_: Any) -> Any:
+            if short in self.unsupported:
+                raise self.NVMLError_NotSupported("Not Supported")
+            if self.away or (args and args[0] in self.lost and short != "DeviceGetHandleByIndex"):
+                raise self.NVMLError("GPU is lost" if args else "Driver Not Loaded")
+            return answer(*args) if callable(answer) else answer
+
+        return call
+
+    def nvmlInit(self) -> None:  # noqa: N802 - the library's own name
+        """Open it."""
+        if self.away:
+            raise self.NVMLError("Driver Not Loaded")
+        self.opened += 1
+
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> int:  # noqa: N802 - the library's own name
+        """The index itself."""
+        return index
+
+
+def values(source: Nvml) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for one in source.take():
+        found.setdefault(one.gpu.uuid, {})[one.metric.removeprefix("DCGM_FI_DEV_")] = one.value
+    return found
+
+
+def test_values_have_dcgms_names_and_units() -> None:
+    source = Nvml(Driver(), "node-1")
+    found = values(source)
+    assert found.keys() == {"GPU-0", "GPU-1"}
+    one = found["GPU-0"]
+    assert (one["GPU_UTIL"], one["POWER_USAGE"], one["TOTAL_ENERGY_CONSUMPTION"], one["MEMORY_TEMP"]) == (
+        97,
+        105.187,
+        2371533,
+        41,
+    )
+    assert one["FB_USED"] * (1 << 20) == 644939776
+    assert (one["CORRECTABLE_REMAPPED_ROWS"], one["ROW_REMAP_PENDING"], one["ROW_REMAP_FAILURE"]) == (1, 1, 0)
+    assert "PSTATE" not in one
+    gpu = source.take()[0].gpu
+    assert (gpu.index, gpu.device, gpu.host, gpu.labels) == ("0", "nvidia0", "node-1", {"DCGM_FI_DRIVER_VERSION": "550.54"})
+
+
+def test_what_a_gpu_does_not_have_is_left_out() -> None:
+    driver = Driver()
+    driver.unsupported = {"DeviceGetFanSpeed", "DeviceGetRemappedRows"}
+    found = values(Nvml(driver, "h"))["GPU-0"]
+    assert "FAN_SPEED" not in found
+    assert "ROW_REMAP_PENDING" not in found
+    assert "ECC_DBE_VOL_TOTAL" in found
+
+
+def test_a_gpu_that_is_lost_is_a_gap_and_the_others_are_read(caplog: pytest.LogCaptureFixture) -> None:
+    driver = Driver()
+    driver.lost = {0}
+    assert values(Nvml(driver, "h")).keys() == {"GPU-1"}
+    assert "GPU 0 is left out: GPU is lost" in caplog.text
+
+
+def test_a_driver_that_goes_is_an_error_and_is_opened_anew() -> None:
+    driver = Driver()
+    source = Nvml(driver, "h")
+    source.take()
+    driver.away = True
+    for _ in range(2):
+        with pytest.raises(SourceError, match="nvidia-smi should show the GPUs"):
+            source.take()
+    driver.away = False
+    assert source.take()
+    assert driver.opened == 2

@@ -1,0 +1,47 @@
+"""What is taken of an endpoint, and what is said of one that gives nothing."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+import pytest
+
+from telemetry.record import scrape, taken
+from telemetry.record.scrape import Scrape
+from telemetry.record.taken import SourceError
+from telemetry.simulate import rows
+from tests.ports import free_port
+from tests.record.endpoint import TEXT, endpoint
+
+
+def test_each_sample_that_names_a_gpu_becomes_a_line() -> None:
+    with endpoint(TEXT) as url:
+        read = [one for one in Scrape(url, "other", 5.0).take() if isfinite(one.value)]
+    lines = taken.lines(read, 1_795_849_073.895).decode().splitlines()
+    assert lines[0] == (
+        '2026-11-28T06:57:53.895Z,DCGM_FI_DEV_GPU_UTIL,0,nvidia0,GPU-a,NVIDIA H100,node-1,c,"train ""1""",team,97,'
+        '"DCGM_FI_DRIVER_VERSION=""550.54"",container=""c"",namespace=""team"",pci_bus_id=""00000000:01:00.0"",'
+        'pod=""train \\""1\\"""""'
+    )
+    assert [[*line.split(",")[1:3], line.split(",")[10]] for line in lines[2:]] == [
+        ["DCGM_FI_DEV_POWER_USAGE", "0", "401.337"],
+        ["DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION", "0", "7138486613300"],
+    ]
+
+
+def test_the_header_is_that_of_a_dump() -> None:
+    assert taken.HEADER == rows.HEADER
+
+
+def test_other_exporters_names_are_known_and_a_sample_keeps_its_own_time() -> None:
+    (one,) = scrape.readings('nvidia_smi_temperature_gpu{uuid="GPU-a",index="3"} 40 1795849073000\n', "node-9")
+    assert (one.gpu.uuid, one.gpu.index, one.gpu.host, one.value, one.at_s) == ("GPU-a", "3", "node-9", 40.0, 1_795_849_073.0)
+
+
+def test_an_endpoint_that_gives_nothing_is_named_without_its_password() -> None:
+    with pytest.raises(SourceError, match=r"http://user:\*\*\*@127.0.0.1:\d+/ cannot be read"):
+        Scrape(f"http://user:secret@127.0.0.1:{free_port()}/", "h", 1.0).take()
+    with endpoint("<html>") as url, pytest.raises(SourceError, match="not answer in the format of Prometheus"):
+        Scrape(url, "h", 1.0).take()
+    with pytest.raises(SourceError, match="no http:// or https:// address"):
+        Scrape("file:///etc/passwd", "h", 1.0)
