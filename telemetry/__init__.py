@@ -13,6 +13,7 @@ The rooms, in the order of imports: a room uses only rooms that stand below it (
 `streamer` reads files at an edge, cuts batches, and publishes them until they are acknowledged.
 `verify` compares files with the database, with readers of its own.
 `simulate` makes up the telemetry of a fleet.
+`record` writes CSV files of this machine's GPUs.
 
 `celery` is the application of workers and beat.
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import json
 import logging
 import signal
 import socket
 import threading
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -37,6 +39,7 @@ MIB = 1 << 20
     "--keep-mib", type=click.IntRange(2), default=1024, show_default=True, help="Remove the oldest files beyond this."
 )
 @click.option("--turns", type=click.IntRange(1), help="Stop after so many readings of all GPUs.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def record(
     directory: Path,
     scrape: str | None,
@@ -47,6 +50,7 @@ def record(
     file_hours: float,
     keep_mib: int,
     turns: int | None,
+    as_json: bool,
 ) -> None:
     """Record the GPUs of this machine in CSV files, which a streamer reads.
 
@@ -75,7 +79,8 @@ def record(
         source.close()
         files.close()
     missed = f"; {done.missed:,} turns without a reading" if done.missed else ""
-    click.echo(f"{done.readings:,} readings recorded in {done.turns:,} turns{missed}")
+    words = f"{done.readings:,} readings recorded in {done.turns:,} turns{missed}"
+    click.echo(json.dumps(asdict(done)) if as_json else words)
     if done.missed and not done.turns:
         raise SystemExit(1)
 
