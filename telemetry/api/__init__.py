@@ -3,7 +3,7 @@
 `page` is for people, and asks what programs ask. `resources` are the URLs, a module each. `operations` declares what each of
 them may be asked, and serves it; `specification` describes them all. Below those are four wings: `guards` judge who may ask,
 `intake` receives uploads, `answers` turns results into answers, and `core` is what all of them need. `gunicorn_conf` configures
-the server.
+the server, and `front` keeps slow clients from its threads.
 """
 
 from __future__ import annotations

@@ -16,6 +16,8 @@ from telemetry.monitoring import logs
 from telemetry.monitoring.counters import shared
 from telemetry.settings import Settings
 
+worker_class = "telemetry.api.front.Front"
+
 
 def on_starting(server: Any) -> None:
     """Runs in the master before there is a worker. Workers inherit all of it."""

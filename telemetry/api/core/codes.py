@@ -20,6 +20,7 @@ CODES: dict[str, tuple[int, str]] = {
     "upload_not_found": (404, "no upload has this id"),
     "method_not_allowed": (405, "the path exists, but not with this method"),
     "not_acceptable": (406, "none of the formats that Accept names is available"),
+    "upload_too_slow": (408, "the upload did not come within half an hour"),
     "upload_too_large": (413, "the upload is larger than TELEMETRY_UPLOAD_MAX_BYTES, as sent or once unpacked"),
     "uri_too_long": (414, "the address is too long"),
     "unsupported_media": (415, "an upload must be CSV, sent as the body or as the field `file` of a form"),

@@ -21,6 +21,10 @@ SILENCE_S = 17.0
 CANCEL_S = 1.0
 # A probe of the database or the broker: /health answers within this time, whatever hangs.
 PROBE_S = 3
+# The head of a request, from its first byte, or from the connection on.
+HEAD_S = 10.0
+# An upload, until all of it has come.
+UPLOAD_S = 1800
 # A reader who takes nothing of a stream. It will not take the rest either.
 STALL_S = 60
 # The longest export.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from secrets import token_hex
+from time import monotonic
 from typing import Any, Literal
 
 import redis
@@ -12,7 +13,7 @@ from flask import Blueprint, Response, request, url_for
 from pydantic import BaseModel
 
 from telemetry.api.answers import encodings
-from telemetry.api.core import lookups
+from telemetry.api.core import deadlines, lookups
 from telemetry.api.core.connections import connections
 from telemetry.api.core.problems import ProblemError
 from telemetry.api.core.queries import Query
@@ -29,7 +30,7 @@ from telemetry.store.read.uploads import progress
 
 RAW = ("text/csv", "application/gzip", "application/x-gzip", "application/octet-stream")
 FORM = "multipart/form-data"
-CODES = ("uploads_off", "upload_too_large", "unsupported_media", "unreadable_upload", "spool_full")
+CODES = ("uploads_off", "upload_too_large", "upload_too_slow", "unsupported_media", "unreadable_upload", "spool_full")
 BODY = {
     "required": True,
     "description": "CSV, plain or gzip, as the body itself or as the field `file` of a form",
@@ -134,9 +135,22 @@ def _read(name: str) -> tuple[int, int] | None:
 def _sent_pieces() -> Iterator[bytes]:
     """The file that was sent, in pieces. Flask itself breaks off a body that is longer than an upload may be."""
     request.max_content_length = connections().settings.upload_max_bytes
-    pieces = iter(lambda: request.stream.read(PIECE_BYTES), b"")
+    # The server's own socket has no time limit, so a sender who stands still would keep the thread for ever.
+    connection = request.environ.get("gunicorn.socket")
+    if connection is not None:
+        connection.settimeout(deadlines.STALL_S)
+    pieces = _timely(iter(lambda: request.stream.read(PIECE_BYTES), b""))
     if request.mimetype in RAW:
         return pieces
     if request.mimetype != FORM:
         raise ProblemError("unsupported_media", f"send the file as {', '.join(RAW[:2])} or as the field `file` of a form")
     return forms.file_of(pieces, request.mimetype_params.get("boundary", ""))
+
+
+def _timely(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The pieces, for UPLOAD_S at most. Raises ProblemError."""
+    until = monotonic() + deadlines.UPLOAD_S
+    for piece in pieces:
+        yield piece
+        if monotonic() > until:
+            raise ProblemError("upload_too_slow", f"the upload took more than {deadlines.UPLOAD_S} s; send it in parts")
