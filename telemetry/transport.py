@@ -22,7 +22,7 @@ from kombu.transport import redis, virtual
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
 from redis.exceptions import ConnectionError as Disconnected
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from telemetry import failover
 
@@ -136,11 +136,12 @@ class LateQoS(redis.QoS):
     def restore_unacked(self, client: Any = None) -> None:
         """Put all messages back, the oldest last, so that it becomes the first again.
 
-        Without a broker they come again by their notes, or from the edge's window, and the channel is closed all the same.
+        If the broker does not take them, they come again by their notes, or from the edge's window, and the channel is closed
+        all the same.
         """
         channel: Any = self.channel
         held: dict[str, Any] = self._delivered or {}
-        with suppress(*channel.connection_errors):
+        with suppress(*channel.connection_errors, RedisError):
             self.write(0.0)
             for delivery_tag in reversed(held):
                 self.restore_by_tag(delivery_tag, client)
@@ -197,7 +198,7 @@ class Channel(_Channel):  # type: ignore[misc]
     def close(self) -> None:
         """Close the channel, also if the read that is under way finds the connection broken; kombu would leave it half open."""
         if self._in_poll:
-            with suppress(Empty, *self.connection_errors):
+            with suppress(Empty, RedisError, *self.connection_errors):
                 self._brpop_read()
         super().close()
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from telemetry.record.files import Files
+from telemetry.record.files import Files, FullError
 from telemetry.record.jobs import with_jobs
 from telemetry.record.nvml import Nvml
 from telemetry.record.recording import Source
@@ -30,7 +30,11 @@ MIB = 1 << 20
 @click.option("--scrape", metavar="URL", help="Read this Prometheus endpoint, such as a dcgm-exporter's, and not the driver.")
 @click.option("--interval", type=click.FloatRange(0.1, 86_400), default=10.0, show_default=True, metavar="SECONDS")
 @click.option("--host", help="The machine's name.  [default: what the machine calls itself]")
-@click.option("--slurm-jobs", type=click.Path(path_type=Path), help="Directory with a file of job ids for each GPU index.")
+@click.option(
+    "--slurm-jobs",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Directory with a file of job ids for each GPU index.",
+)
 @click.option(
     "--file-mib", type=click.IntRange(1, 1 << 20), default=64, show_default=True, help="Begin a new file after so much."
 )
@@ -60,16 +64,13 @@ def record(
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     if keep_mib < 2 * file_mib:
         raise click.UsageError("--keep-mib must be at least twice --file-mib: the file that is written is among those kept")
-    host = host or socket.gethostname()
-    source = _source(scrape, host, interval)
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise click.ClickException(
-            f"{directory} cannot be made: {error.strerror}; give a directory that you may write"
-        ) from None
-    files = Files(directory, "gpus", file_mib * MIB, file_hours * 3600, keep_mib * MIB)
     stopping = threading.Event()
+    source = _source(scrape, host, interval, stopping)
+    files = Files(directory, "gpus", file_mib * MIB, file_hours * 3600, keep_mib * MIB)
+    try:
+        files.claim()
+    except FullError as error:
+        raise click.ClickException(str(error)) from None
     for sign in (signal.SIGINT, signal.SIGTERM):
         signal.signal(sign, lambda *_: stopping.set())
     adorn = partial(with_jobs, directory=slurm_jobs) if slurm_jobs else list
@@ -85,11 +86,11 @@ def record(
         raise SystemExit(1)
 
 
-def _source(url: str | None, host: str, interval_s: float) -> Source:
+def _source(url: str | None, host: str | None, interval_s: float, stopping: threading.Event) -> Source:
     try:
         if url:
-            return Scrape(url, host, max(1.0, min(interval_s, 10.0)))
-        return Nvml(importlib.import_module("pynvml"), host)
+            return Scrape(url, host, max(1.0, min(interval_s, 10.0)), stopping)
+        return Nvml(importlib.import_module("pynvml"), host or socket.gethostname())
     except SourceError as error:
         raise click.UsageError(str(error)) from None
     except ModuleNotFoundError:

@@ -1,13 +1,16 @@
 """The files of a recording: a new one after so many bytes or so long, the oldest removed where all are too large.
 
 A name has the time at which its file begins and never changes, so that a streamer on the pattern `NAME-*.csv` reads each from
-its beginning to its end. A line that could not be written whole is taken back: a reader sees whole lines only.
+its beginning to its end. A line that could not be written whole is taken back: a reader sees whole lines only. One recording
+has a directory: another is refused. Only files that were written here are removed.
 """
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
+import re
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,6 +20,9 @@ from pathlib import Path
 from telemetry.record.taken import HEADER
 
 log = logging.getLogger(__name__)
+
+
+OWN = re.compile(r"\d{8}T\d{6}\.\d{6}Z\.csv", re.ASCII)
 
 
 class FullError(Exception):
@@ -33,14 +39,27 @@ class Files:
     file_s: float
     keep_bytes: int
     path: Path | None = None
+    _lock: int = -1
     _descriptor: int = -1
     _size_bytes: int = 0
     _begun_s: float = field(default=0.0)
 
+    def claim(self) -> None:
+        """Make the directory, and keep other recordings from it. Raises FullError."""
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FullError(f"another recording writes to {self.directory}; give each a directory of its own") from None
+        except OSError as error:
+            raise FullError(f"{self.directory} cannot be used: {error.strerror}") from error
+
     def append(self, text: bytes) -> None:
         """Write whole lines. Raises FullError, and leaves no part of them."""
-        is_old = time.monotonic() - self._begun_s > self.file_s
-        if self.path is None or is_old or self._size_bytes + len(text) > self.file_bytes:
+        is_over = time.monotonic() - self._begun_s > self.file_s or self._size_bytes + len(text) > self.file_bytes
+        # What is written to a file that somebody removed, nobody reads.
+        if self.path is None or is_over or not os.fstat(self._descriptor).st_nlink:
             self._begin()
             text = HEADER + text
         try:
@@ -55,7 +74,8 @@ class Files:
     def close(self) -> None:
         """Close the file, and remove one that has no line."""
         if self.path is not None:
-            os.close(self._descriptor)
+            with suppress(OSError):
+                os.close(self._descriptor)
             if not self._size_bytes:
                 self.path.unlink(missing_ok=True)
             self.path = None
@@ -68,7 +88,7 @@ class Files:
         try:
             self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise FullError(f"{path} cannot be made: {error.strerror}") from error
+            raise FullError(f"no file can be made in {self.directory}: {error.strerror}") from error
         self.path, self._size_bytes, self._begun_s = path, 0, time.monotonic()
 
     def _take_back(self) -> None:
@@ -78,10 +98,14 @@ class Files:
             self.close()
 
     def _prune(self) -> None:
-        """Remove the oldest files until there is room for another."""
-        sizes = {path: path.stat().st_size for path in sorted(self.directory.glob(f"{self.name}-*.csv"))}
-        excess_bytes = sum(sizes.values()) + self.file_bytes - self.keep_bytes
-        for path, size_bytes in sizes.items():
+        """Remove the oldest of our files until there is room for another. The clock may have been set back since."""
+        ours: list[tuple[float, int, Path]] = []
+        for path in self.directory.glob(f"{self.name}-*.csv"):
+            with suppress(OSError):
+                if OWN.fullmatch(path.name.removeprefix(f"{self.name}-")):
+                    ours.append((path.stat().st_mtime, path.stat().st_size, path))
+        excess_bytes = sum(size_bytes for _, size_bytes, _ in ours) + self.file_bytes - self.keep_bytes
+        for _, size_bytes, path in sorted(ours):
             if excess_bytes <= 0:
                 return
             with suppress(OSError):

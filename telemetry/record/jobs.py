@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from telemetry.record.taken import Taken
+from telemetry.record.taken import SourceError, Taken
 
 
 def with_jobs(readings: Iterable[Taken], directory: Path) -> list[Taken]:
@@ -20,8 +20,10 @@ def with_jobs(readings: Iterable[Taken], directory: Path) -> list[Taken]:
 
 
 def _ids(path: Path) -> str:
-    """The ids in a file; none where there is no file, as no job has the GPU then."""
+    """The ids in a file; none where there is no file, as no job has the GPU then. Raises SourceError if it cannot be read."""
     try:
         return ",".join(dict.fromkeys(path.read_text(encoding="utf-8", errors="replace").split()))
-    except OSError:
+    except FileNotFoundError:
         return ""
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}") from error

@@ -1,7 +1,7 @@
 """Reads the GPUs of this machine from NVIDIA's driver, by NVML (package nvidia-ml-py), under DCGM's names and units.
 
-What a GPU does not have is left out. A GPU that is lost is left out with a warning, and the others are read. MIG instances
-are not read. NVML has no record of XIDs.
+What a GPU or its driver does not have is left out. A GPU that is lost is left out with a warning, and the others are read.
+MIG instances are not read. NVML has no record of XIDs.
 """
 
 from __future__ import annotations
@@ -55,6 +55,8 @@ class Nvml:
         self.library = library
         self.host = host
         self._is_open = False
+        # By GPU: what was said of it.
+        self._said: dict[int, str] = {}
 
     def take(self) -> list[Taken]:
         """All readings of now. Raises SourceError if the driver does not answer; it is opened anew at the next call."""
@@ -84,27 +86,34 @@ class Nvml:
         nvml = self.library
         try:
             handle = nvml.nvmlDeviceGetHandleByIndex(index)
-            gpu = Gpu(
-                str(nvml.nvmlDeviceGetUUID(handle)),
-                str(index),
-                f"nvidia{nvml.nvmlDeviceGetMinorNumber(handle)}",
-                str(nvml.nvmlDeviceGetName(handle)),
-                self.host,
-                {"DCGM_FI_DRIVER_VERSION": driver},
-            )
+            uuid, model = str(nvml.nvmlDeviceGetUUID(handle)), str(nvml.nvmlDeviceGetName(handle))
         except nvml.NVMLError as error:
-            log.warning("GPU %d is left out: %s", index, error)
+            self._say(index, str(error))
             return
+        gpu = Gpu(uuid, str(index), self._device(handle), model, self.host, {"DCGM_FI_DRIVER_VERSION": driver})
         for ask in ASKED:
             try:
                 values = ask(nvml, handle)
-            except nvml.NVMLError_NotSupported:
-                continue
-            except nvml.NVMLError as error:
-                log.warning("GPU %d is left out from here: %s", index, error)
+            except nvml.NVMLError_GpuIsLost as error:
+                self._say(index, str(error))
                 return
+            except nvml.NVMLError as error:
+                log.debug("GPU %d: %s", index, error)
+                continue
             for name, value in values.items():
                 yield Taken(f"DCGM_FI_DEV_{name}", gpu, float(value))
+        self._said.pop(index, None)
+
+    def _device(self, handle: Any) -> str:
+        try:
+            return f"nvidia{self.library.nvmlDeviceGetMinorNumber(handle)}"
+        except self.library.NVMLError:
+            return ""
+
+    def _say(self, index: int, trouble: str) -> None:
+        if self._said.get(index) != trouble:
+            self._said[index] = trouble
+            log.warning("GPU %d is left out: %s", index, trouble)
 
 
 def _named(answer: Any, **attributes: str) -> dict[str, float]:

@@ -46,7 +46,7 @@ def record(
 ) -> Recorded:
     """Record until `stopping` is set, or for so many turns. A turn that takes longer than the interval delays the next."""
     done = Recorded()
-    trouble = ""
+    trouble, failed = "", 0
     next_s = time.monotonic()
     while not stopping.wait(max(0.0, next_s - time.monotonic())):
         try:
@@ -57,15 +57,15 @@ def record(
                 raise SourceError("there are no readings of a GPU")  # noqa: TRY301 - the same as an endpoint that is away
             files.append(lines(readings, now_s))
         except (SourceError, FullError) as error:
-            done.missed += 1
+            done.missed, failed = done.missed + 1, failed + 1
             if str(error) != trouble:
                 trouble = str(error)
                 log.error("nothing is recorded: %s; it is tried again every %g s", trouble, interval_s)  # noqa: TRY400
         else:
             done.readings, done.turns = done.readings + len(readings), done.turns + 1
             if trouble:
-                log.warning("recording again, after %d turns without", done.missed)
-                trouble = ""
+                log.warning("recording again, after %d turns without", failed)
+                trouble, failed = "", 0
         if turns is not None and done.turns + done.missed >= turns:
             break
         # Turns that were missed, as by a machine that slept, are not made up for.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
-import urllib.error
-import urllib.request
+import re
+import socket
+import threading
+import time
 from collections.abc import Iterator
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -14,61 +17,110 @@ from telemetry.record.taken import Gpu, SourceError, Taken
 from telemetry.redaction import blot
 
 MOST_BYTES = 32 << 20
-# The labels by which exporters name a GPU. dcgm-exporter has the first of each.
-UUIDS, INDEXES = ("UUID", "uuid", "gpu_uuid"), ("gpu", "gpu_id", "index", "minor_number")
+PIECE_BYTES = 64 << 10
+# The labels by which exporters name a GPU. dcgm-exporter has the first of each; disks have a `uuid`, too.
+UUIDS, INDEXES = ("UUID", "gpu_uuid", "uuid"), ("gpu", "gpu_id", "index")
+OF_GPU = re.compile(r"(?:GPU|MIG)-.+", re.DOTALL)
+INDEX = re.compile(r"\d{1,9}", re.ASCII)
 # Their values stand in columns of their own.
 IN_COLUMNS = {*UUIDS, *INDEXES, "device", "modelName", "Hostname"}
+# The years 2001 to 2286: another time is a mistake.
+FROM_S, TO_S = 1e9, 1e10
+# What OpenMetrics adds to a sample.
+EXEMPLAR = re.compile(r" # \{.*")
 
 
 class Scrape:
-    """An endpoint at a URL. `host` names the machine where the endpoint does not; `timeout_s` is how long it may take."""
+    """An endpoint at a URL, read directly, through no proxy and after no redirect. An answer has `timeout_s`, all of it.
 
-    def __init__(self, url: str, host: str, timeout_s: float) -> None:
-        if urlsplit(url).scheme not in {"http", "https"}:
-            raise SourceError(f"{blot(url)} is no http:// or https:// address")
-        self.url = url
+    `host` is the name of the machine, whatever the endpoint says; without one, what the endpoint says counts, else this
+    machine's own name.
+    """
+
+    def __init__(self, url: str, host: str | None, timeout_s: float, stopping: threading.Event | None = None) -> None:
+        self.shown = blot(url)
+        try:
+            parts = urlsplit(url)
+            self.port = parts.port
+        except ValueError:
+            raise SourceError(f"{self.shown} is no address") from None
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise SourceError(f"{self.shown} is no http:// or https:// address")
+        self.parts = parts
         self.host = host
         self.timeout_s = timeout_s
+        self.stopping = stopping or threading.Event()
 
     def take(self) -> list[Taken]:
         """All readings of now. Raises SourceError."""
         try:
             return list(readings(self._text(), self.host))
         except ValueError as error:
-            raise SourceError(f"{blot(self.url)} does not answer in the format of Prometheus: {error}") from error
+            raise SourceError(f"{self.shown} does not answer in the format of Prometheus: {error}") from error
 
     def close(self) -> None:
         """Nothing is kept open."""
 
     def _text(self) -> str:
-        request = urllib.request.Request(self.url, headers={"Accept": "text/plain"})  # noqa: S310 - the scheme was checked
+        until = time.monotonic() + self.timeout_s
+        kind = http.client.HTTPSConnection if self.parts.scheme == "https" else http.client.HTTPConnection
+        connection = kind(str(self.parts.hostname), self.port, timeout=self.timeout_s)
         try:
-            with urllib.request.urlopen(request, timeout=self.timeout_s) as answer:  # noqa: S310 - the scheme was checked
-                body: bytes = answer.read(MOST_BYTES + 1)
+            connection.request("GET", _target(self.parts), headers=_headers(self.parts))
+            answer = connection.getresponse()
+            if answer.status != http.client.OK:
+                raise SourceError(f"{self.shown} answers {answer.status} {answer.reason}")
+            body = b"".join(self._pieces(answer, until))
         except (OSError, http.client.HTTPException) as error:
-            reason = error.reason if isinstance(error, urllib.error.URLError) else error
-            raise SourceError(f"{blot(self.url)} cannot be read: {reason}") from error
-        if len(body) > MOST_BYTES:
-            raise SourceError(f"{blot(self.url)} answers more than {MOST_BYTES} bytes")
+            raise SourceError(f"{self.shown} cannot be read: {error}") from error
+        finally:
+            connection.close()
+        # A value that was cut off is another value.
+        if not body.endswith(b"\n") or answer.length:
+            raise SourceError(f"{self.shown} broke off its answer")
         return body.decode(errors="replace")
 
+    def _pieces(self, answer: http.client.HTTPResponse, until: float) -> Iterator[bytes]:
+        size_bytes = 0
+        while piece := answer.read1(PIECE_BYTES):
+            size_bytes += len(piece)
+            if size_bytes > MOST_BYTES:
+                raise SourceError(f"{self.shown} answers more than {MOST_BYTES} bytes")
+            if self.stopping.is_set() or time.monotonic() > until:
+                raise SourceError(f"{self.shown} did not answer within {self.timeout_s:g} s")
+            yield piece
 
-def readings(text: str, host: str) -> Iterator[Taken]:
+
+def readings(text: str, host: str | None) -> Iterator[Taken]:
     """The samples that name a GPU. Raises ValueError if the text is in another format."""
     # The parser would add _total to the name of what a comment calls a counter; no exporter of GPUs has it.
-    samples = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#"))
+    samples = "".join(EXEMPLAR.sub("", line) for line in text.splitlines(keepends=True) if not line.startswith("#"))
     for family in text_string_to_metric_families(samples):
         for sample in family.samples:
-            labels = {name: value for name, value in sample.labels.items() if value}
-            uuid, index = (next((labels[name] for name in names if name in labels), "") for names in (UUIDS, INDEXES))
-            if uuid or index:
-                gpu = Gpu(
-                    uuid,
-                    index,
-                    labels.get("device", ""),
-                    labels.get("modelName", ""),
-                    labels.get("Hostname", host),
-                    {name: value for name, value in labels.items() if name not in IN_COLUMNS},
-                )
-                at_s = None if sample.timestamp is None else float(sample.timestamp)
+            gpu = _gpu({name: value for name, value in sample.labels.items() if value}, sample.name, host)
+            at_s = None if sample.timestamp is None else float(sample.timestamp)
+            if gpu is not None and (at_s is None or FROM_S < at_s < TO_S):
                 yield Taken(sample.name, gpu, float(sample.value), at_s)
+
+
+def _gpu(labels: dict[str, str], metric: str, host: str | None) -> Gpu | None:
+    """The GPU that labels name, None if they name none."""
+    uuid, index = (next((labels[name] for name in names if name in labels), "") for names in (UUIDS, INDEXES))
+    is_named = "UUID" in labels or "gpu_uuid" in labels or "gpu" in metric.lower() or OF_GPU.fullmatch(uuid) or "gpu" in labels
+    if not is_named or not (uuid or INDEX.fullmatch(index)):
+        return None
+    others = {name: value for name, value in labels.items() if name not in IN_COLUMNS}
+    machine = host or labels.get("Hostname") or socket.gethostname()
+    return Gpu(uuid, index, labels.get("device", ""), labels.get("modelName", ""), machine, others)
+
+
+def _target(parts: SplitResult) -> str:
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+
+def _headers(parts: SplitResult) -> dict[str, str]:
+    headers = {"Accept": "text/plain", "Accept-Encoding": "identity"}
+    if parts.username is not None:
+        user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers["Authorization"] = "Basic " + base64.b64encode(user.encode()).decode()
+    return headers

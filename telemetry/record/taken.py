@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ COLUMNS = (
     *("container", "pod", "namespace", "value", "labels_raw"),
 )
 HEADER = (",".join(COLUMNS) + "\n").encode()
+NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 
 
 class SourceError(Exception):
@@ -53,7 +55,9 @@ def lines(readings: Iterable[Taken], now_s: float) -> bytes:
         gpu = one.gpu
         user = [gpu.labels.get(name, "") for name in ("container", "pod", "namespace")]
         named = [gpu.index, gpu.device, gpu.uuid, gpu.model, gpu.host]
-        writer.writerow([stamp(one.at_s or now_s), one.metric, *named, *user, number(one.value), raw(gpu.labels)])
+        cells = [stamp(one.at_s or now_s), one.metric, *named, *user, number(one.value), raw(gpu.labels)]
+        # A carriage return alone ends a record, for some readers.
+        writer.writerow([cell.replace("\r", " ") for cell in cells])
     return text.getvalue().encode()
 
 
@@ -68,9 +72,9 @@ def number(value: float) -> str:
 
 
 def raw(labels: dict[str, str]) -> str:
-    """Labels as Prometheus writes them."""
+    """Labels as Prometheus writes them. A name in another form has no place there, nor in the dcgm format."""
 
     def quoted(value: str) -> str:
         return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
-    return ",".join(f'{name}="{quoted(value)}"' for name, value in sorted(labels.items()) if value)
+    return ",".join(f'{name}="{quoted(value)}"' for name, value in sorted(labels.items()) if value and NAME.fullmatch(name))

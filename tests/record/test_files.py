@@ -40,15 +40,18 @@ def test_a_file_ends_after_its_time_and_one_without_a_line_is_removed(tmp_path: 
 
 
 def test_the_oldest_files_go_where_all_are_too_large(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (tmp_path / "other.csv").write_bytes(b"y" * 10_000)
+    others = [tmp_path / "other.csv", tmp_path / "gpus-2026-10.csv"]
+    for other in others:
+        other.write_bytes(b"y" * 10_000)
     files = made(tmp_path, keep_bytes=3000)
     for n in range(100):
         files.append(b"%098d,\n" % n)
     files.close()
+    assert all(other.exists() for other in others)
+    others[1].unlink()
     found = contents(tmp_path)
     assert sum(map(len, found)) <= 3000
     assert b"%098d,\n" % 99 in found[-1]
-    assert (tmp_path / "other.csv").exists()
     assert "the oldest" in caplog.text
 
 
@@ -74,5 +77,20 @@ def test_a_full_disk_leaves_no_part_of_a_line_and_goes_on_when_there_is_room(tmp
 
 
 def test_a_directory_that_may_not_be_written_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(FullError, match="cannot be made"):
+    with pytest.raises(FullError, match="no file can be made"):
         made(tmp_path / "nowhere").append(LINE)
+
+
+def test_a_second_recording_in_the_directory_is_refused(tmp_path: Path) -> None:
+    made(tmp_path / "new").claim()
+    with pytest.raises(FullError, match="another recording writes to"):
+        made(tmp_path / "new").claim()
+
+
+def test_a_file_that_somebody_removed_is_followed_by_another(tmp_path: Path) -> None:
+    files = made(tmp_path)
+    files.append(LINE)
+    next(tmp_path.iterdir()).unlink()
+    files.append(LINE)
+    assert contents(tmp_path) == [HEADER + LINE]
+    files.close()

@@ -8,7 +8,7 @@ import pytest
 
 from telemetry.record import scrape, taken
 from telemetry.record.scrape import Scrape
-from telemetry.record.taken import SourceError
+from telemetry.record.taken import Gpu, SourceError, Taken
 from telemetry.simulate import rows
 from tests.ports import free_port
 from tests.record.endpoint import TEXT, endpoint
@@ -16,7 +16,7 @@ from tests.record.endpoint import TEXT, endpoint
 
 def test_each_sample_that_names_a_gpu_becomes_a_line() -> None:
     with endpoint(TEXT) as url:
-        read = [one for one in Scrape(url, "other", 5.0).take() if isfinite(one.value)]
+        read = [one for one in Scrape(url, None, 5.0).take() if isfinite(one.value)]
     lines = taken.lines(read, 1_795_849_073.895).decode().splitlines()
     assert lines[0] == (
         '2026-11-28T06:57:53.895Z,DCGM_FI_DEV_GPU_UTIL,0,nvidia0,GPU-a,NVIDIA H100,node-1,c,"train ""1""",team,97,'
@@ -34,14 +34,36 @@ def test_the_header_is_that_of_a_dump() -> None:
 
 
 def test_other_exporters_names_are_known_and_a_sample_keeps_its_own_time() -> None:
-    (one,) = scrape.readings('nvidia_smi_temperature_gpu{uuid="GPU-a",index="3"} 40 1795849073000\n', "node-9")
-    assert (one.gpu.uuid, one.gpu.index, one.gpu.host, one.value, one.at_s) == ("GPU-a", "3", "node-9", 40.0, 1_795_849_073.0)
+    text = """\
+nvidia_smi_temperature_gpu{uuid="GPU-a"} 40 1795849073000
+node_disk_info{uuid="8c6f"} 1
+DCGM_FI_DEV_GPU_TEMP{gpu="NVIDIA A100"} 1
+DCGM_FI_DEV_GPU_TEMP{gpu="1"} 41 NaN
+DCGM_FI_DEV_GPU_TEMP{gpu="1",Hostname="c0ffee"} 42 # {t="x"} 1
+"""
+    one, other = scrape.readings(text, "node-9")
+    assert (one.gpu.uuid, one.gpu.host, one.value, one.at_s) == ("GPU-a", "node-9", 40.0, 1_795_849_073.0)
+    assert (other.gpu.index, other.gpu.host, other.value, other.at_s) == ("1", "node-9", 42.0, None)
+    assert [each.gpu.host for each in scrape.readings(text, None)][1] == "c0ffee"
 
 
 def test_an_endpoint_that_gives_nothing_is_named_without_its_password() -> None:
-    with pytest.raises(SourceError, match=r"http://user:\*\*\*@127.0.0.1:\d+/ cannot be read"):
+    with pytest.raises(SourceError, match=r"http://user:\*\*\*@127.0.0.1:\d+/ cannot be read: .*refused") as told:
         Scrape(f"http://user:secret@127.0.0.1:{free_port()}/", "h", 1.0).take()
-    with endpoint("<html>") as url, pytest.raises(SourceError, match="not answer in the format of Prometheus"):
+    assert "secret" not in str(told.value)
+    with endpoint("<html>\n") as url, pytest.raises(SourceError, match="not answer in the format of Prometheus"):
         Scrape(url, "h", 1.0).take()
-    with pytest.raises(SourceError, match="no http:// or https:// address"):
-        Scrape("file:///etc/passwd", "h", 1.0)
+    for url in ("file:///etc/passwd", "http://", "http://[::1/metrics", "http://h:port/"):
+        with pytest.raises(SourceError, match=r"is no .*address"):
+            Scrape(url, "h", 1.0)
+
+
+def test_an_answer_that_breaks_off_is_no_answer() -> None:
+    with endpoint('E{UUID="GPU-a"} 71384') as url, pytest.raises(SourceError, match="broke off its answer"):
+        Scrape(url, "h", 1.0).take()
+
+
+def test_labels_that_the_format_has_no_place_for_are_left_out() -> None:
+    gpu = Gpu("GPU-a", "0", "", "H\r100", "h", {"l y": "1", "job:x": "2", "pod": "p\rq"})
+    line = taken.lines([Taken("M", gpu, 1.0)], 1_795_849_073.0).decode()
+    assert line.endswith(',M,0,,GPU-a,H 100,h,,p q,,1,"pod=""p q"""\n')
