@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from telemetry.formats.base import Format
 from telemetry.formats.dcgm import Dcgm
+from telemetry.formats.labelled import Labelled
 from telemetry.formats.mapped import Mapped
 from telemetry.formats.nvidia_smi import NvidiaSmi
 from telemetry.formats.records import BLANKS
 from telemetry.readings.source_settings import SourceSettings
 
 # A header is offered to each in this order; the first that takes it reads the file.
-FORMATS: tuple[type[Format], ...] = (Dcgm, NvidiaSmi, Mapped)
+FORMATS: tuple[type[Format], ...] = (Dcgm, NvidiaSmi, Labelled, Mapped)
 
 
 def kinds(settings: SourceSettings) -> tuple[type[Format], ...]:

@@ -45,6 +45,7 @@ MAPPING = ColumnMapping(
 )
 SAID = {
     "nvidia-smi": SourceSettings(time_zone="UTC", host="node"),
+    "labelled": SourceSettings(time_zone="UTC", host="node"),
     "mapped": SourceSettings(time_zone="Europe/Berlin", host="node", mapping=MAPPING),
 }
 

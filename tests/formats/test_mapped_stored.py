@@ -1,4 +1,4 @@
-"""A wide file by a mapping, from its bytes through edge, collector and database back to `verify`; and a mapping that changes."""
+"""A wide file by a mapping, from its bytes through edge, collector and database back to `verify`, and under another mapping."""
 
 from __future__ import annotations
 
