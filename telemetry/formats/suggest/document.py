@@ -1,0 +1,161 @@
+"""Writes down how a file may be read, as TOML: what is known as it is, what is not as a comment with a question."""
+
+from __future__ import annotations
+
+import glob
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from telemetry.formats.registry import FORMATS
+from telemetry.formats.suggest.columns import Found, found_columns
+from telemetry.formats.suggest.table import NoSuggestionError, Table, table
+from telemetry.formats.suggest.times import found_times
+from telemetry.readings.catalogue import lookup
+from telemetry.readings.mapping import ColumnMapping
+from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
+
+ASKED = {
+    "time_zone": ("Area/City", "In which zone was its clock? Its times do not say it"),
+    "host": ("", "Of which host is it? host_from_path takes it from the path"),
+    "gpu_index": (0, "Which GPU is it of? The file does not say it"),
+}
+COMMA = re.compile(r"\d,\d", re.ASCII)
+# Three digits behind a comma: thousands, or thousandths.
+OF_THREE = re.compile(r"\d,\d{3}(?!\d)", re.ASCII)
+# What a format may need: all that could be said.
+ALL_SAID = SourceSettings("UTC", "host", 0)
+
+
+@dataclass(slots=True)
+class Document:
+    """Lines of TOML, and the questions among them."""
+
+    lines: list[str] = field(default_factory=list)
+    questions: list[str] = field(default_factory=list)
+
+    def say(self, key: str, value: str) -> None:
+        """A line that holds."""
+        self.lines.append(f"{key} = {value}")
+
+    def ask(self, line: str, question: str) -> None:
+        """A line that waits for an answer."""
+        self.questions.append(question)
+        self.lines += [f"# {question}{'' if question.endswith('?') else '.'}", f"# {line}"]
+
+    def ask_for(self, key: str) -> None:
+        """A key of a source that the file does not give."""
+        value, question = ASKED[key]
+        self.ask(f"{key} = {json.dumps(value)}", question)
+
+    @property
+    def text(self) -> str:
+        """The document."""
+        return "\n".join([*self.lines, ""])
+
+
+def document(head: bytes, path: str) -> Document:
+    """How a file that begins so and stands at a path may be read. Raises NoSuggestionError."""
+    sample = table(head)
+    made = Document(["[[source]]", f"path = {quoted(glob.escape(path))}"])
+    for kind in FORMATS:
+        if kind.of_header(sample.names, ALL_SAID) and sample.delimiter == ",":
+            lacks = [key for key in ASKED if not kind.of_header(sample.names, _without(key))]
+            if not lacks:
+                raise NoSuggestionError(f"it is of the format {kind.name}, which needs no help")
+            for key in lacks:
+                made.ask_for(key)
+            return made
+    times = found_times(sample)
+    found = found_columns(sample, times.columns)
+    if not (found.measured or found.numbered or found.unknown):
+        raise NoSuggestionError(f"it has no column that is measured, beside {', '.join(sample.names)}")
+    _identity(made, found, [*times.forms])
+    _times(made, times.columns, times.forms)
+    _columns(made, sample, found)
+    _metrics(made, found)
+    return made
+
+
+def quoted(text: str) -> str:
+    """A text as TOML has it."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _without(key: str) -> SourceSettings:
+    return replace(ALL_SAID, **{key: getattr(NO_SETTINGS, key)})
+
+
+def _identity(made: Document, found: Found, forms: list[str]) -> None:
+    is_numbered = all("{index}" in key for key in (*found.measured, *found.numbered))
+    if any(ColumnMapping((), form, ()).needs_zone for form in forms):
+        made.ask_for("time_zone")
+    if "uuid" not in found.gpu and "host" not in found.gpu:
+        made.ask_for("host")
+    if not {"uuid", "index", "pci"} & found.gpu.keys() and not is_numbered:
+        made.ask_for("gpu_index")
+
+
+def _times(made: Document, columns: tuple[str, ...], forms: list[str]) -> None:
+    column = quoted(columns[0]) if len(columns) == 1 else _list(columns)
+    lines = [f"time = {{ column = {column}, form = {quoted(form)} }}" for form in forms]
+    if forms[0].startswith("elapsed"):
+        since = lines[0].replace(" }", ', since = "YYYY-MM-DDThh:mm:ssZ" }')
+        made.ask(since, "When did it begin? since_from_path takes it from the path, by the clock of time_zone")
+    elif len(forms) == 1:
+        made.lines += lines
+    else:
+        made.ask("\n# ".join(lines), "Which of these is it? Its times fit each of them")
+
+
+def _columns(made: Document, sample: Table, found: Found) -> None:
+    if found.gpu:
+        made.say("gpu", _table(found.gpu))
+    if found.labels:
+        made.say("label_columns", _table(found.labels))
+    if sample.delimiter != ",":
+        made.say("delimiter", quoted(sample.delimiter))
+    _commas(made, sample, [*found.unknown, *(name for name in sample.names if name in found.measured)])
+    if found.unknown:
+        made.lines.append("# Not read, as their names say too little: give each that is measured a line among the metrics.")
+        made.questions.append(f"What are {', '.join(found.unknown)}?")
+        made.say("ignore", _list(glob.escape(name) for name in found.unknown))
+
+
+def _commas(made: Document, sample: Table, names: list[str]) -> None:
+    """What a comma in a number is."""
+    cells = [cell for name in names for cell in sample.cells(name)]
+    with_comma = [cell for cell in cells if COMMA.search(cell)]
+    if any(not OF_THREE.search(cell) for cell in with_comma):
+        made.say("decimal", quoted(","))
+    elif with_comma:
+        line = 'thousands = ","\n# decimal = ","'
+        made.ask(line, f"What is the comma in {with_comma[0]}: is it between thousands, or before a fraction?")
+
+
+def _metrics(made: Document, found: Found) -> None:
+    made.lines.append("[source.metrics]")
+    for column, word in found.measured.items():
+        own = lookup(word.metric).unit or ""
+        behind = f" [{word.unit}]" if word.unit != own else ""
+        if word.question and not word.unit:
+            made.ask(f"{quoted(column)} = {quoted(word.metric + f' [{own}]')}", word.question)
+        else:
+            said = f"  # {word.question}" if word.question else ""
+            made.questions += [word.question] if word.question else []
+            made.say(quoted(column), f"{quoted(word.metric + behind)}{said}")
+    for column, names in found.numbered.items():
+        made.ask(f"{quoted(column)} = {quoted('')}", f"What do {', '.join(names)} measure, each of one GPU?")
+
+
+def _table(pairs: dict[str, str]) -> str:
+    return (
+        "{ "
+        + ", ".join(f"{key if key.isidentifier() else quoted(key)} = {quoted(value)}" for key, value in pairs.items())
+        + " }"
+    )
+
+
+def _list(names: Iterable[str]) -> str:
+    return f"[{', '.join(map(quoted, names))}]"
