@@ -63,7 +63,7 @@ def document(head: bytes, path: str) -> Document:
         if kind.of_header(sample.names, ALL_SAID) and sample.delimiter == ",":
             lacks = [key for key in ASKED if not kind.of_header(sample.names, _without(key))]
             if not lacks:
-                raise NoSuggestionError(f"it is of the format {kind.name}, which needs no help")
+                return Document([f"# It is of the format {kind.name}, and says all by itself: it needs no settings."])
             for key in lacks:
                 made.ask_for(key)
             return made

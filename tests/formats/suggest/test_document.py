@@ -59,7 +59,7 @@ SHAPES: dict[str, tuple[str, set[str], set[tuple[str, str]]]] = {
         {("n:0", "DEV_POWER_USAGE")},
     ),
     "KempnerPulse": (
-        PULSE + "\n,gpu_id,model,gpu_util_pct,mem_used_mib,real_util_pct,sm_active_pct,tensor_active_pct,dram_active_pct\n1793872800.12,0,H100,92,512,80.5,75.2,40.1,\n",
+        PULSE + "1793872800.12,0,H100,92,512,80.5,75.2,40.1,\n",
         {"host"},
         {("n:0", f"DEV_{name}") for name in ("GPU_UTIL", "FB_USED")}
         | {("n:0", f"PROF_{name}") for name in ("SM_ACTIVE", "PIPE_TENSOR_ACTIVE")},
@@ -174,6 +174,12 @@ def test_units_that_a_name_does_not_say_are_asked_for(tmp_path: Path) -> None:
     assert [question for question in made.questions if "foo" in question]
 
 
+def test_a_file_that_needs_nothing_is_said_to_need_nothing() -> None:
+    made = document(b"timestamp,metric_name,uuid,value\n2026-11-05T00:00:00Z,M,G,1\n", "/a.csv")
+    assert made.text == "# It is of the format dcgm, and says all by itself: it needs no settings.\n"
+    assert made.questions == []
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
@@ -185,7 +191,6 @@ def test_units_that_a_name_does_not_say_are_asked_for(tmp_path: Path) -> None:
         ("hello\n", "it is no table of records: no format knows its first line as a header: 'hello'"),
         (b"\x1f\x8b\x08\x00", "it is packed with gzip"),
         ("time,gpu\n1793872800,0\n", "it has no column that is measured"),
-        ("timestamp,metric_name,uuid,value\n2026-11-05T00:00:00Z,M,G,1\n", "it is of the format dcgm, which needs no help"),
     ],
 )
 def test_where_nothing_can_be_suggested_it_says_why(content: str | bytes, says: str) -> None:
