@@ -126,11 +126,12 @@ class Mapped(Format):
 
     def _series(self, taken: Records, limit: int) -> tuple[list[str], Flags, Codes]:
         """The texts of the series of the distinct GPUs, why each is none, and each record's index among the GPUs."""
-        places = {**self.fit.gpu, **self.fit.labels}
         columns = [taken.columns[place] for place in (*self.fit.gpu.values(), *self.fit.labels.values())]
         meanings, codes = self.gpus.of(columns or [pa.array([""] * len(taken.starts))])
         judged = [each for of_gpu in meanings for each in self.bound.judged(of_gpu, limit)]
-        self.bound.blame(list(places), self.gpus.distinct[: len(places)], len(judged))
+        # Of many GPUs there are many series, rightly.
+        labels, distinct = [self.columns[place] for place in self.fit.labels.values()], self.gpus.distinct[len(self.fit.gpu) :]
+        self.bound.blame(labels, distinct[: len(labels)], [of_gpu[0][0] for of_gpu in meanings])
         return [text for text, _ in judged], np.array([reason for _, reason in judged], np.uint8), codes
 
 

@@ -17,7 +17,9 @@ from telemetry.readings.catalogue import KNOWN
 from telemetry.readings.mapping import ColumnMapping, Measured
 from telemetry.readings.source_settings import SourceSettings
 from telemetry.readings.units import SPELLINGS, conversion
-from tests.formats.both import Said, both
+from telemetry.streamer.batching import Cutter
+from telemetry.streamer.source import SourceFile
+from tests.formats.both import READER, Said, both
 
 START_US = 1_793_872_800_000_000  # 2026-11-05T10:00:00Z
 UTIL, POWER, USED = "DCGM_FI_DEV_GPU_UTIL", "DCGM_FI_DEV_POWER_USAGE", "DCGM_FI_DEV_FB_USED"
@@ -235,6 +237,14 @@ def test_a_header_may_be_said_or_come_again(tmp_path: Path, delimiter: str) -> N
     bare = both(written(tmp_path, rows), replace(said, header=header.strip()))
     assert [each.value for each in again.readings] == [each.value for each in bare.readings] == [1.0, 2.0]
     assert again.quarantined == bare.quarantined == []
+
+
+def test_a_label_that_numbers_the_records_is_named(tmp_path: Path) -> None:
+    said = mapped(Measured("util", UTIL, "%"), Measured("power", POWER, "W"), labels=(("step", "step_no"),))
+    path = written(tmp_path, "t,util,power,step_no\n" + "".join(f"{1793872800 + n},1,2,{n}\n" for n in range(2000)))
+    with SourceFile.open(path, max_record=1 << 16, final=True, settings=said) or pytest.fail("it has rows") as source:
+        assert list(Cutter(source, READER).batches(source.head.first, limit=4000, room_bytes=1 << 30, now_us=0))
+        assert source.series_column() == "step_no"
 
 
 def test_what_is_said_is_part_of_a_batch_and_its_order_is_not() -> None:
