@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 from click.testing import CliRunner
@@ -36,6 +38,24 @@ def test_a_suggestion_has_its_questions_apart(tmp_path: Path) -> None:
         "In which zone was its clock",
         "Of which host is it",
     ]
+
+
+def test_a_suggestion_whose_questions_are_answered_stores_the_file(
+    start_collector: Callable[[], object], telemetry: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    file, said = tmp_path / "a.csv", tmp_path / "sources.toml"
+    file.write_text(CONTENT)
+    start_collector()
+    before = telemetry("ingest", "--final", "--timeout", "60", file)
+    assert before.returncode == 1
+    assert "`telemetry formats suggest FILE` says how to read it" in before.stdout + before.stderr
+    toml = json.loads(telemetry("formats", "suggest", "--json", file).stdout)["toml"]
+    said.write_text(toml.replace('# time_zone = "Area/City"', 'time_zone = "UTC"').replace('# host = ""', 'host = "n"'))
+    again = telemetry("ingest", "--final", "--timeout", "60", file, TELEMETRY_SOURCE_SETTINGS=str(said))
+    assert again.returncode == 0, again.stderr
+    verified = telemetry("verify", "--json", file, TELEMETRY_SOURCE_SETTINGS=str(said))
+    counts = json.loads(verified.stdout)
+    assert (verified.returncode, counts["read"], counts["stored"], counts["extra"]) == (0, 1, 1, 0)
 
 
 def test_it_says_why_it_has_none(tmp_path: Path) -> None:

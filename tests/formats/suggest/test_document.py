@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis
+from hypothesis import strategies as st
 
 from telemetry.formats.suggest.document import document
 from telemetry.formats.suggest.table import NoSuggestionError
@@ -172,6 +176,55 @@ def test_units_that_a_name_does_not_say_are_asked_for(tmp_path: Path) -> None:
     assert 'ignore = ["foo", "energy"]' in made.lines
     assert '# "memory_util" = "DCGM_FI_DEV_MEM_COPY_UTIL [%]"' in made.lines
     assert [question for question in made.questions if "foo" in question]
+
+
+CELL = st.sampled_from(
+    [
+        *(
+            "time",
+            "timestamp",
+            "Date",
+            "gpu",
+            "gpu0",
+            "uuid",
+            "util",
+            "power_w",
+            "mem (MB)",
+            "temp",
+            "host",
+            "t",
+            "",
+            "x{index}",
+            "Ω",
+        ),
+        *(
+            "2026-11-05 10:00:00",
+            "2026-11-05T10:00:00Z",
+            "1793872800",
+            "05-11-2026",
+            "10:00",
+            "0",
+            "1,5",
+            "1,234",
+            "92 %",
+            "n/a",
+        ),
+        *('"', "\\", "{", "[", "*", "a\nb", "\0"),
+    ]
+)
+
+
+@hypothesis(max_examples=300, deadline=None)
+@given(st.lists(st.lists(CELL, min_size=1, max_size=6), max_size=5), st.sampled_from([",", ";", "\t"]), st.booleans())
+def test_whatever_the_file_a_suggestion_is_toml_and_guesses_no_zone(rows: list[list[str]], mark: str, quoted: bool) -> None:
+    lines = [mark.join('"' + cell.replace('"', '""') + '"' if quoted else cell for cell in row) for row in rows]
+    try:
+        made = document("\n".join(lines).encode(), "/logs/[a]*.csv")
+    except NoSuggestionError:
+        return
+    told = tomllib.loads(made.text).get("source", [{}])[0]
+    assert not {"time_zone", "host", "gpu_index"} & told.keys()
+    assert "since" not in told.get("time", {})
 
 
 def test_a_file_that_needs_nothing_is_said_to_need_nothing() -> None:
