@@ -47,7 +47,10 @@ def suggest(file: Path, *, as_json: bool) -> None:
     """
     try:
         with file.open("rb") as stream:
-            made = document(stream.read(HEAD_BYTES), str(file.resolve()))
+            head = stream.read(HEAD_BYTES)
+        # A last line may be cut off.
+        whole = head if len(head) < HEAD_BYTES else head[: head.rfind(b"\n") + 1]
+        made = document(whole, str(file.resolve()))
     except OSError as error:
         raise click.ClickException(f"{file} cannot be read: {error.strerror}") from None
     except NoSuggestionError as reason:

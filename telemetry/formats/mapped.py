@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from telemetry.formats import records
 from telemetry.formats.base import Format, Pass
 from telemetry.formats.combinations import Combinations
+from telemetry.formats.dcgm import sentinels
 from telemetry.formats.dcgm_series import MAX_NAME_BYTES, named
 from telemetry.formats.mapped_columns import Columns, Value, fitted
 from telemetry.formats.mapped_values import Spelling, numbers
@@ -24,10 +25,13 @@ from telemetry.formats.moments import judge_moments
 from telemetry.formats.records import BLANKS, Records
 from telemetry.formats.rows import Rows
 from telemetry.formats.series_bound import SeriesBound
+from telemetry.readings.arrays import Float64s
+from telemetry.readings.catalogue import lookup
 from telemetry.readings.mapping import ColumnMapping
-from telemetry.readings.rows import REASON_CODE, Codes, Flags
+from telemetry.readings.rows import BLANK, REASON_CODE, Codes, Flags
 from telemetry.readings.series import SeriesKey
 from telemetry.readings.source_settings import SourceSettings
+from telemetry.readings.units import SAME
 
 # The index of a GPU as scripts write it: 0, gpu0, GPU 0, cuda:0, card0.
 INDEX = re.compile(r"(?:[A-Za-z]+[ _:-]?)?(\d{1,9})", re.ASCII)
@@ -104,7 +108,7 @@ class Mapped(Format):
         flags, instants = judge_moments(time.dictionary.to_pylist(), self.mapping, self.settings.time_zone, how)
         late, ts_us = flags[time.indices.to_numpy()], instants[time.indices.to_numpy()]
         parts = [
-            numbers(taken.columns[value.place], spelling, value.conversion)
+            _measured(taken.columns[value.place], value, spelling)
             for value, spelling in zip(self.fit.values, self.spellings, strict=True)
         ]
         values, reasons = (np.stack(each, axis=1) for each in zip(*parts, strict=True))
@@ -133,6 +137,15 @@ class Mapped(Format):
         labels, distinct = [self.columns[place] for place in self.fit.labels.values()], self.gpus.distinct[len(self.fit.gpu) :]
         self.bound.blame(labels, distinct[: len(labels)], [of_gpu[0][0] for of_gpu in meanings])
         return [text for text, _ in judged], np.array([reason for _, reason in judged], np.uint8), codes
+
+
+def _measured(cells: pa.Array, value: Value, spelling: Spelling) -> tuple[Float64s, Flags]:
+    """The numbers of a column and what is wrong with each. A field of DCGM may hold what says "no value" there."""
+    values, reasons = numbers(cells, spelling, value.conversion)
+    if value.conversion == SAME and value.metric.startswith("DCGM_FI_"):
+        counters = np.full(len(values), lookup(value.metric).kind == "counter")
+        reasons[(reasons == 0) & sentinels(values, counters)] = BLANK
+    return values, reasons
 
 
 def _series(

@@ -10,7 +10,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -93,7 +92,7 @@ def _measured(name: str, mapping: ColumnMapping) -> list[Measured]:
 
 def _is_left_out(name: str, mapping: ColumnMapping) -> bool:
     # A column without a name is the index of a data frame, or follows a comma at the end.
-    return not name or any(fnmatchcase(name, pattern) for pattern in mapping.ignore)
+    return not name or any(_of_stars(pattern).fullmatch(name) for pattern in mapping.ignore)
 
 
 def _value(place: int, name: str, known: Measured) -> Value:
@@ -105,6 +104,12 @@ def _value(place: int, name: str, known: Measured) -> Value:
     own = lookup(known.metric).unit
     into = conversion(known.unit, own) if own else None
     return Value(place, known.metric, known.unit, into or SAME, tuple(sorted(said.items())))
+
+
+@lru_cache(maxsize=1024)
+def _of_stars(pattern: str) -> re.Pattern[str]:
+    """A pattern in which `*` stands for any characters, and all else for itself."""
+    return re.compile(".*".join(map(re.escape, pattern.split("*"))), re.DOTALL)
 
 
 @lru_cache(maxsize=1024)

@@ -1,7 +1,8 @@
 """Units of measured values: how they are spelt, and by what a number of one becomes a number of another.
 
 A conversion is a fraction, times / over, of whole numbers, so that a value is rounded once at most. A temperature has one unit
-alone: from others it would be a guess of the last digit.
+alone: from others it would be a guess of the last digit. Another conversion, or another unit in the catalogue, is a change of
+meaning: raise the version of the format `mapped`.
 """
 
 from __future__ import annotations

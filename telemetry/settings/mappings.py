@@ -95,7 +95,7 @@ def _measured(column: str, metric: Any) -> Measured:
         near = get_close_matches(name, KNOWN, n=1)
         hint = f"did you mean {near[0]}?" if near else "no name is near to it;"
         raise MistakeError(
-            f"metrics: {column!r}: {name} is none of the fields of DCGM in docs/METRICS.md; {hint} "
+            f"metrics: {column!r}: {name} is no field of DCGM that is known here; {hint} "
             f"A metric of your own has a name without {PREFIX}",
             *("metrics", column),
         )

@@ -112,6 +112,12 @@ def test_each_form_of_a_time(tmp_path: Path, form: str, cell: str, us: int | Non
         ("MiB", USED, {}, "", "blank"),
         ("MiB", USED, {}, "NaN", "blank"),
         ("MiB", USED, {}, "inf", "bad_value"),
+        # What DCGM writes for no value, and numbers that are like it.
+        ("MiB", USED, {}, "2147483634", "blank"),
+        ("B", USED, {}, "2147483632", 2147483632 / 1048576),
+        ("", "DCGM_FI_DEV_ECC_SBE_VOL_TOTAL", {}, "2147483634", 2147483634.0),
+        ("", "DCGM_FI_DEV_ECC_SBE_VOL_TOTAL", {}, "9223372036854775794", "blank"),
+        ("", "OWN", {}, "2147483634", 2147483634.0),
         ("MiB", USED, {}, '"26.11\n0"', "bad_value"),
         ("", "DCGM_FI_DEV_PSTATE", {}, "P8", 8.0),
         ("", "DCGM_FI_DEV_CLOCKS_EVENT_REASONS", {}, "0x24", 36.0),
@@ -193,6 +199,7 @@ def test_names_of_columns_may_name_the_gpu(tmp_path: Path) -> None:
         ("t,util,power,temp", ONE, "the mapping says nothing of 'temp': add what is measured to metrics"),
         ("t,t,util", ONE, "a column's name stands there twice: 't'"),
         ("t,util,util", ONE, "a column's name stands there twice: 'util'"),
+        ("t,util,abc", mapped(Measured("util", UTIL, "%"), ignore=("[a]bc",)), "the mapping says nothing of 'abc'"),
         ("t;util", ONE, "it has no column 't'; its columns are 't;util'; ',' separates nothing in it: say delimiter"),
         ("t,x", mapped(Measured("util", UTIL, "%"), ignore=("*",)), "it has none of the columns of metrics"),
         ("t,util", replace(ONE, host=""), "it does not name its host: say host"),
@@ -342,6 +349,7 @@ def test_what_a_file_says_survives_the_way(case: tuple[str, SourceSettings, list
 
 CELL = st.sampled_from(
     [
+        *("2147483632", "9223372036854775807", "140737488355330"),
         *("0", "92", "92 %", "1,234", "1.234", "1'234,5", "1.234,5", "301.22 W", "25 MiB", "P0", "0x24", "[N/A]", "N/A", ""),
         *(
             "x",

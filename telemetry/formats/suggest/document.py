@@ -120,7 +120,7 @@ def _columns(made: Document, sample: Table, found: Found) -> None:
     if found.unknown:
         made.lines.append("# Not read, as their names say too little: give each that is measured a line among the metrics.")
         made.questions.append(f"What are {', '.join(found.unknown)}?")
-        made.say("ignore", _list(glob.escape(name) for name in found.unknown))
+        made.say("ignore", _list(found.unknown))
 
 
 def _commas(made: Document, sample: Table, names: list[str]) -> None:

@@ -15,7 +15,7 @@ from telemetry.readings.mapping import ColumnMapping, Measured
 from telemetry.readings.units import conversion
 from telemetry.verify.formats import labels
 from telemetry.verify.formats.base import FormatReader, Reading, Rules, SeriesKey, remember
-from telemetry.verify.formats.dcgm import LONGEST_NAME, is_placeholder
+from telemetry.verify.formats.dcgm import LONGEST_NAME, is_none, is_placeholder
 from telemetry.verify.formats.grammar import END, cells, grammar, text
 from telemetry.verify.formats.mapped_numbers import Numbers
 from telemetry.verify.formats.mapped_times import Clock
@@ -31,6 +31,9 @@ class _Column(NamedTuple):
     metric: str
     numbers: Numbers
     named: dict[str, str]
+    is_counter: bool
+    # Whether its cells are those of a field of DCGM, as it writes them.
+    is_dcgm: bool
 
 
 class MappedReader(FormatReader):
@@ -64,7 +67,7 @@ class MappedReader(FormatReader):
             matches = _matches(name, mapping)
             if len(matches) > 1 or (matches and names.count(name) > 1):
                 return None
-            if not matches and name and not any(fnmatchcase(name, pattern) for pattern in mapping.ignore):
+            if not matches and name and not any(_is_like(name, pattern) for pattern in mapping.ignore):
                 return None
             columns += [_column(place, known, named, mapping) for known, named in matches]
         kinds = {(column.metric, *sorted(column.named.items())) for column in columns}
@@ -88,6 +91,8 @@ class MappedReader(FormatReader):
             if key is None:
                 key = remember(self._keys, (number, said), self._key(column, said))
             value = column.numbers.value(row[column.place])
+            if column.is_dcgm and not isinstance(value, str) and is_none(value, is_counter=column.is_counter):
+                value = "blank"
             if isinstance(key, str):
                 readings.append(Reading(key))
             else:
@@ -134,12 +139,20 @@ def _matches(name: str, mapping: ColumnMapping) -> list[tuple[Measured, dict[str
     return matches
 
 
+def _is_like(name: str, pattern: str) -> bool:
+    """Whether a name is like a pattern in which a star stands for anything, and nothing else for anything but itself."""
+    return fnmatchcase(name, "".join(f"[{each}]" if each in "[?" else each for each in pattern))
+
+
 def _column(place: int, known: Measured, named: dict[str, str], mapping: ColumnMapping) -> _Column:
-    own = lookup(known.metric).unit or ""
-    factor = conversion(known.unit, own) if own else None
+    metric = lookup(known.metric)
+    ratio = conversion(known.unit, metric.unit) if metric.unit else None
+    factor = Fraction(*ratio) if ratio else Fraction(1)
     if "index" in named:
         named["index"] = f"{int(named['index'])}"
-    return _Column(place, known.metric, Numbers(known.unit, Fraction(*factor) if factor else Fraction(1), mapping), named)
+    numbers = Numbers(known.unit, factor, mapping)
+    is_dcgm = factor == 1 and known.metric.startswith("DCGM_FI_")
+    return _Column(place, known.metric, numbers, named, metric.kind == "counter", is_dcgm)
 
 
 def _is_told(roles: set[str], rules: Rules, mapping: ColumnMapping) -> bool:
