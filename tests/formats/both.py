@@ -43,7 +43,10 @@ class Whole(NamedTuple):
 def both(path: Path, said: SourceSettings, limit: int = 40) -> Whole:
     """What a file says, which streamer and `verify` agree on."""
     source = SourceFile.open(path, max_record=READER.max_record, final=True, settings=said)
-    assert source is not None
+    if source is None:
+        # It holds no record: both say nothing.
+        _verified(path, said, None, ([], [], [], 0))
+        return Whole("unknown", [], [], 0, [], "")
     with source:
         batches = list(Cutter(source, READER).batches(source.head.first, limit=limit, room_bytes=1 << 30, now_us=0))
     readings, digests, quarantined = list[Said](), list[bytes](), list[tuple[int, str]]()
@@ -62,7 +65,7 @@ def both(path: Path, said: SourceSettings, limit: int = 40) -> Whole:
 
 
 def _verified(
-    path: Path, said: SourceSettings, mark: str, whole: tuple[list[Said], list[bytes], list[tuple[int, str]], int]
+    path: Path, said: SourceSettings, mark: str | None, whole: tuple[list[Said], list[bytes], list[tuple[int, str]], int]
 ) -> None:
     numbers = files.SeriesNumbers()
     found = files.read(path, replace(RULES, source=said), numbers)
