@@ -68,10 +68,10 @@ def fitted(names: list[str], settings: SourceSettings) -> Columns | str:
 
 def _unlike(names: list[str], named: list[str], found: dict[int, list[Measured]], mapping: ColumnMapping) -> str:
     """What a header has that the mapping does not say, or lacks; empty if that is nothing."""
-    if lacking := [name for name in named if name not in names]:
+    if lacking := sorted({*named} - {*names}, key=named.index):
         return f"it has no column {_shown(lacking)}; its columns are {_shown(names)}"
-    measured = [names[place] for place, known in found.items() if known]
-    if twice := [name for name in (*named, *measured) if names.count(name) > 1]:
+    measured, counts = [names[place] for place, known in found.items() if known], Counter(names)
+    if twice := [name for name in (*named, *measured) if counts[name] > 1]:
         return f"a column's name stands there twice: {_shown(twice[:1])}"
     if unsaid := [names[at] for at, known in found.items() if not known and not _is_left_out(names[at], mapping)]:
         return f"the mapping says nothing of {_shown(unsaid)}: add what is measured to metrics, and the rest to ignore"

@@ -54,21 +54,34 @@ def column_mapping(table: Mapping[str, Any], times: Times | None) -> ColumnMappi
             ("thousands", "", THOUSANDS),
         )
     )
+    labels, metrics, ignore = _texts(table, "label_columns"), _metrics(table), _list(table, "ignore")
+    _check_once(times, gpu, labels, metrics, ignore)
     if decimal == thousands:
         raise MistakeError(f"decimal and thousands are both {decimal!r}: thousands must be another", "thousands")
     return ColumnMapping(
         times.columns,
         times.form,
-        _metrics(table),
+        metrics,
         times.since_us,
         tuple(sorted(gpu.items())),
         uuid,
         model,
-        tuple(sorted(_texts(table, "label_columns").items())),
+        tuple(sorted(labels.items())),
         *(delimiter, decimal, thousands),
         tuple(sorted(_list(table, "none"))),
-        tuple(sorted(_list(table, "ignore"))),
+        tuple(sorted(ignore)),
     )
+
+
+def _check_once(
+    times: Times, gpu: dict[str, str], labels: dict[str, str], metrics: tuple[Measured, ...], ignore: list[str]
+) -> None:
+    """That no column is said to be two things."""
+    named = {*times.columns, *gpu.values(), *labels.values()}
+    for known in metrics:
+        other = "ignore" if known.column in ignore else "time, gpu or label_columns" if known.column in named else ""
+        if other:
+            raise MistakeError(f"the column {known.column!r} is in metrics and in {other}: keep one", "metrics", known.column)
 
 
 def _metrics(table: Mapping[str, Any]) -> tuple[Measured, ...]:

@@ -22,7 +22,9 @@ def line_of(text: str, number: int, keys: tuple[str, ...]) -> int:
     start = starts[min(number, len(starts)) - 1]
     end = starts[number] if number < len(starts) else len(lines)
     for key in reversed(keys):
-        written = re.compile(rf"""(?:^|[\s.{{,\["']){re.escape(key)}["']?\s*[=.\]]""")
+        name = rf"""(?:^|[\s.{{,\["']){re.escape(key)}["']?\s*"""
+        # Before what it is set to, or in the name of a table.
+        written = re.compile(rf"{name}[=.]|^\s*\[.*{name}\]")
         for n in range(start, end):
             if written.search(lines[n].partition("#")[0] if "#" not in key else lines[n]):
                 return n + 1

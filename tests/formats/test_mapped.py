@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,6 +19,7 @@ from telemetry.readings.catalogue import KNOWN
 from telemetry.readings.mapping import ColumnMapping, Measured
 from telemetry.readings.source_settings import SourceSettings
 from telemetry.readings.units import SPELLINGS, conversion
+from telemetry.settings import Settings
 from telemetry.streamer.batching import Cutter
 from telemetry.streamer.source import SourceFile
 from tests.formats.both import READER, Said, both
@@ -335,14 +338,40 @@ def files(draw: st.DrawFn) -> tuple[str, SourceSettings, list[Said]]:
     return end.join([*lines, ""]), SourceSettings("", "node", mapping=mapping), readings
 
 
+def toml_of(said: SourceSettings) -> str:
+    """The settings of a source as their operator writes them."""
+    mapping = said.mapping
+    assert mapping is not None
+    since = f', since = "{datetime.fromtimestamp(mapping.since_us / 1e6, UTC).isoformat()}"' if mapping.since_us else ""
+    gpu = ", ".join(f"{role} = {json.dumps(column)}" for role, column in mapping.gpu)
+    lines = [
+        *(
+            "[[source]]",
+            'path = "*.csv"',
+            f'host = "{said.host}"',
+            f"gpu = {{ {gpu} }}",
+            f"delimiter = {json.dumps(mapping.delimiter)}",
+        ),
+        f'time = {{ column = {json.dumps(mapping.time[0])}, form = "{mapping.form}"{since} }}',
+        *(f"decimal = '{mapping.decimal}'", f"ignore = {json.dumps(mapping.ignore)}", "[source.metrics]"),
+    ]
+    for column, metric, unit in mapping.metrics:
+        behind = f" [{unit}]" if unit else ""
+        lines.append(f"""{json.dumps(column, ensure_ascii=False)} = "{metric}{behind}\"""")
+    return "\n".join(lines)
+
+
 @hypothesis(max_examples=300, deadline=None)
 @given(files(), st.integers(1, 40))
 def test_what_a_file_says_survives_the_way(case: tuple[str, SourceSettings, list[Said]], limit: int) -> None:
     text, said, readings = case
     with TemporaryDirectory() as folder:
-        path = Path(folder, "a.csv")
+        path, written_down = Path(folder, "a.csv"), Path(folder, "sources.toml")
         path.write_bytes(text.encode())
-        whole = both(path, said, limit)
+        written_down.write_text(toml_of(said))
+        read = Settings.load({"TELEMETRY_SOURCE_SETTINGS": str(written_down)}).of_source(str(path))
+        assert read == said
+        whole = both(path, read, limit)
     assert whole.readings == readings
     assert whole.quarantined == []
 

@@ -116,6 +116,8 @@ def test_an_elapsed_time_begins_where_it_is_said(tmp_path: Path, since: str, us:
         (f"{TIME}[source.metrics]\nu = 'DCGM_FI_DEV_GPU_UTL'\n", 6, "did you mean DCGM_FI_DEV_GPU_UTIL?"),
         (f"{TIME}[source.metrics]\nu = 'DCGM_FI_DEV_GPU_UTIL [W]'\n", 6, "[W] does not become the unit"),
         (f"{TIME}[source.metrics]\nu = 'DCGM_FI_DEV_XID_ERRORS [%]'\n", 6, "it has none: leave the brackets out"),
+        (f"{TIME}{METRICS}t = 'TIME'\n", 7, "the column 't' is in metrics and in time, gpu or label_columns: keep one"),
+        (f"{TIME}ignore = ['util']\n{METRICS}", 7, "the column 'util' is in metrics and in ignore: keep one"),
         (f"{TIME}{METRICS}gpu_index = 0\n", 7, "The other keys of a source stand above its metrics"),
         (f"{TIME}[source.metrics]\nu = 'power draw'\n", 6, "must be the name of a metric"),
     ],

@@ -6,6 +6,7 @@ Owns the header and whose reading a cell is. Times are `mapped_times`, numbers `
 from __future__ import annotations
 
 import re
+from collections import Counter
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from typing import ClassVar, NamedTuple, Self
@@ -59,19 +60,18 @@ class MappedReader(FormatReader):
             return None
         roles = dict(mapping.gpu)
         needed = {*mapping.time, *roles.values(), *(column for _, column in mapping.labels)}
-        columns = []
+        columns, counts = [], Counter(names)
         for place, name in enumerate(names):
             if name in needed:
-                needed = needed if names.count(name) == 1 else {*needed, ""}
                 continue
             matches = _matches(name, mapping)
-            if len(matches) > 1 or (matches and names.count(name) > 1):
+            if len(matches) > 1 or (matches and counts[name] > 1):
                 return None
             if not matches and name and not any(_is_like(name, pattern) for pattern in mapping.ignore):
                 return None
             columns += [_column(place, known, named, mapping) for known, named in matches]
         kinds = {(column.metric, *sorted(column.named.items())) for column in columns}
-        if not columns or not needed <= set(names) - {""} or len(kinds) < len(columns):
+        if not columns or any(counts[name] != 1 for name in needed) or len(kinds) < len(columns):
             return None
         if mapping.form.startswith("elapsed") and mapping.since_us is None:
             return None
