@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import os
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -270,6 +273,38 @@ def test_what_is_said_is_part_of_a_batch_and_its_order_is_not() -> None:
     # No time is read by the zone, and a GPU of index 0 is one that is named.
     assert how(mapped(one, other)) == how(replace(mapped(one, other), time_zone="Europe/Berlin"))
     assert SourceSettings(gpu_index=0).interpretation() != SourceSettings().interpretation()
+
+
+REAL = Path(os.environ.get("TELEMETRY_REAL_DATA", "none")) / "nvidia-smi-h200" / "nvml.csv"
+NVML = {
+    "mem": ("DCGM_FI_DEV_MEM_COPY_UTIL", "%", 1),
+    "used": (USED, "B", 1 << 20),
+    "total": ("DCGM_FI_DEV_FB_TOTAL", "B", 1 << 20),
+    "temp": ("DCGM_FI_DEV_GPU_TEMP", "°C", 1),
+    "power_mw": (POWER, "mW", 1000),
+    "sm": ("DCGM_FI_DEV_SM_CLOCK", "MHz", 1),
+    "memclk": ("DCGM_FI_DEV_MEM_CLOCK", "MHz", 1),
+    "energy_mj": ("DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION", "mJ", 1),
+}
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="TELEMETRY_REAL_DATA does not name the folder of a recording")
+def test_what_nvml_said_of_a_real_gpu_is_what_is_read() -> None:
+    utilization = Measured("gpu", UTIL, "%")
+    said = mapped(*(Measured(name, metric, unit) for name, (metric, unit, _) in NVML.items()), utilization)
+    whole = both(REAL, said)
+    with REAL.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    values = [(each.metric, each.value) for each in whole.readings]
+    expected = [
+        (UTIL, float(row["gpu"])) if name == "gpu" else (NVML[name][0], float(row[name]) / NVML[name][2])
+        for row in rows
+        for name in row
+        if name != "t"
+    ]
+    assert rows
+    assert values == expected
+    assert [whole.readings[n].ts_us for n in range(0, len(values), 9)] == [round(Decimal(row["t"]) * 1_000_000) for row in rows]
 
 
 CASES = [

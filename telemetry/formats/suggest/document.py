@@ -24,6 +24,8 @@ ASKED = {
 COMMA = re.compile(r"\d,\d", re.ASCII)
 # Three digits behind a comma: thousands, or thousandths.
 OF_THREE = re.compile(r"\d,\d{3}(?!\d)", re.ASCII)
+# Columns of tables whose numbers are like those of GPUs and mean something else.
+NOT_OF_GPUS = {"pid": "processes", "process_name": "processes", "emissions": "whole runs, as codecarbon sums them up"}
 # What a format may need: all that could be said.
 ALL_SAID = SourceSettings("UTC", "host", 0)
 
@@ -67,6 +69,7 @@ def document(head: bytes, path: str) -> Document:
             for key in lacks:
                 made.ask_for(key)
             return made
+    _refuse(sample.names)
     times = found_times(sample)
     found = found_columns(sample, times.columns)
     if not (found.measured or found.numbered or found.unknown):
@@ -76,6 +79,16 @@ def document(head: bytes, path: str) -> Document:
     _columns(made, sample, found)
     _metrics(made, found)
     return made
+
+
+def _refuse(names: list[str]) -> None:
+    """Raises NoSuggestionError for columns that no mapping can tell apart, and for records that are not of GPUs in time."""
+    if twice := [name for name in names if name and names.count(name) > 1]:
+        raise NoSuggestionError(f"two of its columns are called {twice[0]!r}: give them different names")
+    lower = {name.lower() for name in names}
+    for mark, what in NOT_OF_GPUS.items():
+        if mark in lower:
+            raise NoSuggestionError(f"its records are of {what} (column {mark!r}), and a reading is of a whole GPU at a time")
 
 
 def quoted(text: str) -> str:

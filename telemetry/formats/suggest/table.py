@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from telemetry.formats import records
 from telemetry.formats.heads import PREAMBLE
+from telemetry.formats.local_times import LOCAL
 from telemetry.formats.misses import miss
 from telemetry.formats.records import BLANKS, BYTE_ORDER_MARK, PLAIN
+from telemetry.formats.timestamps import parse_us
 from telemetry.readings.source_settings import NO_SETTINGS
 
 ROWS = 200
@@ -43,15 +45,20 @@ def table(head: bytes) -> Table:
     if not tables:
         raise NoSuggestionError(f"it is no table of records: {miss(head, start, NO_SETTINGS).partition('; if it is')[0]}")
     best = max(tables, key=lambda found: (len(found.columns[0]) > 0, len(found.names)))
-    if all(NO_NAME.fullmatch(name) or not name for name in best.names):
+    if all(NO_NAME.fullmatch(name) or not name for name in best.names) or any(map(is_time, best.names)):
         raise NoSuggestionError(
             "its first line has no names of columns: say them with header in a [[source]], or put a line with them above it"
         )
-    if twice := [name for name in best.names if name and best.names.count(name) > 1]:
-        raise NoSuggestionError(f"two of its columns are called {twice[0]!r}: give them different names")
     if not best.columns[0]:
         raise NoSuggestionError("it has no records under its first line yet")
     return best
+
+
+def is_time(cell: str) -> bool:
+    """Whether a cell is a time of a day that it names."""
+    return (
+        bool(LOCAL.fullmatch(cell)) or parse_us(cell) is not None or bool(re.fullmatch(r"\d{10,19}(?:\.\d+)?", cell, re.ASCII))
+    )
 
 
 def _cut(data: bytes, delimiter: str) -> Table | None:

@@ -169,6 +169,11 @@ def test_an_open_question_keeps_the_file_unread(tmp_path: Path, name: str) -> No
         settings_of(tmp_path, "\n".join(line[2:] if COMMENTED.fullmatch(line) else line for line in made.lines), file)
 
 
+def test_a_field_that_was_asked_for_twice_does_not_keep_nvidia_smi_from_being_known() -> None:
+    made = document(b"timestamp, uuid, power.draw [W], power.draw [W]\n2026/11/05 10:00:00, GPU-1, 1 W, 1 W\n", "/a.csv")
+    assert made.questions == ["In which zone was its clock? Its times do not say it"]
+
+
 def test_units_that_a_name_does_not_say_are_asked_for(tmp_path: Path) -> None:
     content = "time,uuid,temp,foo,memory_util,energy\n1793872800,GPU-1,62,1,3,5\n"
     made = document(content.encode(), str(tmp_path / "a.csv"))
@@ -239,6 +244,12 @@ def test_a_file_that_needs_nothing_is_said_to_need_nothing() -> None:
         (FOREIGN["xpu-smi"], "times of day, and nothing says the day"),
         (FOREIGN["rocm-smi"], "it has no column with a time"),
         (FOREIGN["nvidia-smi without a header"], "its first line has no names of columns: say them with header"),
+        (FOREIGN["codecarbon"], "its records are of whole runs, as codecarbon sums them up (column 'emissions')"),
+        (
+            "timestamp, gpu_uuid, pid, used_gpu_memory [MiB]\n2026/11/05 10:00:00, GPU-1, 7, 512 MiB\n",
+            "its records are of processes",
+        ),
+        ("2026/11/05 10:00:00.123, 0, NVIDIA H200, 0, 0\n", "its first line has no names of columns"),
         ("a,time,a\n1,2,3\n", "two of its columns are called 'a'"),
         ("time,util\n", "it has no records under its first line yet"),
         ("hello\n", "it is no table of records: no format knows its first line as a header: 'hello'"),
