@@ -26,6 +26,8 @@ COMMA = re.compile(r"\d,\d", re.ASCII)
 OF_THREE = re.compile(r"\d,\d{3}(?!\d)", re.ASCII)
 # Columns of tables whose numbers are like those of GPUs and mean something else.
 NOT_OF_GPUS = {"pid": "processes", "process_name": "processes", "emissions": "whole runs, as codecarbon sums them up"}
+# Columns of files with one reading a record.
+VALUE, NAMING = {"value", "values"}, {"metric_name", "metric", "__name__", "field", "name", "measurement"}
 # What a format may need: all that could be said.
 ALL_SAID = SourceSettings("UTC", "host", 0)
 
@@ -86,6 +88,11 @@ def _refuse(names: list[str]) -> None:
     if twice := [name for name in names if name and names.count(name) > 1]:
         raise NoSuggestionError(f"two of its columns are called {twice[0]!r}: give them different names")
     lower = {name.lower() for name in names}
+    if lower & VALUE and (naming := lower & NAMING):
+        raise NoSuggestionError(
+            f"each of its records is of the metric that its column {min(naming)!r} names; a mapping is for a column a metric. "
+            "Give its columns the names of the dcgm format, separated by commas: see docs/RECORDS.md"
+        )
     for mark, what in NOT_OF_GPUS.items():
         if mark in lower:
             raise NoSuggestionError(f"its records are of {what} (column {mark!r}), and a reading is of a whole GPU at a time")

@@ -244,6 +244,16 @@ def test_a_file_that_needs_nothing_is_said_to_need_nothing() -> None:
         (FOREIGN["xpu-smi"], "times of day, and nothing says the day"),
         (FOREIGN["rocm-smi"], "it has no column with a time"),
         (FOREIGN["nvidia-smi without a header"], "its first line has no names of columns: say them with header"),
+        *(
+            (FOREIGN[name], f"each of its records is of the metric that its column {column!r} names")
+            for name, column in (
+                ("DCGM by job", "field"),
+                ("an agent's export", "metric_name"),
+                ("names of Prometheus", "__name__"),
+                ("epoch seconds, names of its own", "name"),
+                ("semicolons", "metric_name"),
+            )
+        ),
         (FOREIGN["codecarbon"], "its records are of whole runs, as codecarbon sums them up (column 'emissions')"),
         (
             "timestamp, gpu_uuid, pid, used_gpu_memory [MiB]\n2026/11/05 10:00:00, GPU-1, 7, 512 MiB\n",
