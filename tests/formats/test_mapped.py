@@ -18,7 +18,6 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from telemetry.formats.mapped import Mapped
-from telemetry.readings.catalogue import KNOWN
 from telemetry.readings.mapping import ColumnMapping, Measured
 from telemetry.readings.source_settings import SourceSettings
 from telemetry.readings.units import SPELLINGS, conversion
@@ -137,18 +136,6 @@ def test_each_form_of_a_value(
     whole = both(written(tmp_path, f"t,x\n1793872800,{cell}\n"), mapped(Measured("x", metric, unit), **said))
     reasons: list[float | str] = [*(reason for _, reason in whole.quarantined), *["blank"] * whole.blank]
     assert (reasons or [whole.readings[0].value]) == [value]
-
-
-def test_a_conversion_rounds_once_at_most() -> None:
-    for of in SPELLINGS:
-        for into in {metric.unit for metric in KNOWN.values() if metric.unit}:
-            if ratio := conversion(of, into):
-                powers = [number & (number - 1) == 0 for number in ratio]
-                assert 1 in ratio or any(powers), (of, into)
-                assert all(number < 1 << 53 for number in ratio)
-
-
-GPU = {"gpu_uuid": "GPU-1", "uuid": "GPU-1"}
 
 
 @pytest.mark.parametrize(
