@@ -50,15 +50,15 @@ def suggest(file: Path, *, as_json: bool) -> None:
             head = stream.read(HEAD_BYTES)
         # A last line may be cut off.
         whole = head if len(head) < HEAD_BYTES else head[: head.rfind(b"\n") + 1]
-        made = document(whole, str(file.resolve()))
+        draft = document(whole, str(file.resolve()))
     except OSError as error:
         raise click.ClickException(f"{file} cannot be read: {error.strerror}") from None
     except NoSuggestionError as reason:
         raise click.ClickException(f"{file}: {reason}") from None
     if as_json:
-        click.echo(json.dumps({"path": str(file.resolve()), "toml": made.text, "questions": made.questions}))
+        click.echo(json.dumps({"path": str(file.resolve()), "toml": draft.text, "questions": draft.questions}))
         return
-    click.echo(made.text, nl=False)
-    if made.questions:
-        count = "one question" if len(made.questions) == 1 else f"{len(made.questions)} questions"
+    click.echo(draft.text, nl=False)
+    if draft.questions:
+        count = "one question" if len(draft.questions) == 1 else f"{len(draft.questions)} questions"
         click.echo(f"{count} to answer, then put it into the file that TELEMETRY_SOURCE_SETTINGS names", err=True)

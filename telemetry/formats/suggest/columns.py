@@ -18,7 +18,7 @@ ROLES = {
 }
 # What a cell of a role looks like; of the others, like anything.
 CELLS = {"index": INDEX, "uuid": re.compile(r"(?:GPU|MIG)-[0-9A-Za-z-]+")}
-LABELS = re.compile(r"pod|namespace|container|user|(?:slurm[_ ]?)?job(?:[_ ]?id)?", re.IGNORECASE)
+LABELS = re.compile(r"pod|namespace|container|user|(?:slurm[_ ]?)?job(?:[_ ]?id)?", re.IGNORECASE | re.ASCII)
 # The number of a GPU within the name of a column.
 NUMBERED = re.compile(r"((?:gpu|card|device|cuda)[_ :-]?)(\d{1,3})(?!\d)", re.IGNORECASE)
 
@@ -39,25 +39,25 @@ class Found:
 
 def found_columns(table: Table, times: tuple[str, ...]) -> Found:
     """What the columns are that hold no time."""
-    found = Found()
+    columns = Found()
     names = [name for name in table.names if name and name not in times]
     metrics: set[str] = set()
     for name in names:
-        if role := next((role for role in ROLES if role not in found.gpu and _is(role, name, table.cells(name))), ""):
-            found.gpu[role] = name
+        if role := next((role for role in ROLES if role not in columns.gpu and _is(role, name, table.cells(name))), ""):
+            columns.gpu[role] = name
         elif LABELS.fullmatch(name):
-            found.labels[name.lower().replace(" ", "_")] = name
+            columns.labels[name.lower().replace(" ", "_")] = name
         else:
             key = NUMBERED.sub(r"\1{index}", name, count=1)
             word = meaning(key.replace("{index}", "")) or meaning(name)
             if word is None and key != name:
-                found.numbered.setdefault(key, []).append(name)
-            elif word is None or (word.metric in metrics and key not in found.measured):
-                found.unknown.append(name)
+                columns.numbered.setdefault(key, []).append(name)
+            elif word is None or (word.metric in metrics and key not in columns.measured):
+                columns.unknown.append(name)
             else:
-                found.measured[key] = word
+                columns.measured[key] = word
                 metrics.add(word.metric)
-    return found
+    return columns
 
 
 def _is(role: str, name: str, cells: list[str]) -> bool:

@@ -46,7 +46,7 @@ class Document:
     def ask(self, line: str, question: str) -> None:
         """A line that waits for an answer."""
         self.questions.append(question)
-        self.lines += [f"# {question}{'' if question.endswith('?') else '.'}", f"# {line}"]
+        self.lines += [f"# {in_line(question)}{'' if question.endswith('?') else '.'}", f"# {line}"]
 
     def ask_for(self, key: str) -> None:
         """A key of a source that the file does not give."""
@@ -62,25 +62,25 @@ class Document:
 def document(head: bytes, path: str) -> Document:
     """How a file that begins so and stands at a path may be read. Raises NoSuggestionError."""
     sample = table(head)
-    made = Document(["[[source]]", f"path = {quoted(glob.escape(path))}"])
+    draft = Document(["[[source]]", f"path = {quoted(glob.escape(path))}"])
     for kind in FORMATS:
         if kind.of_header(sample.names, ALL_SAID) and sample.delimiter == ",":
             lacks = [key for key in ASKED if not kind.of_header(sample.names, _without(key))]
             if not lacks:
                 return Document([f"# It is of the format {kind.name}, and says all by itself: it needs no settings."])
             for key in lacks:
-                made.ask_for(key)
-            return made
+                draft.ask_for(key)
+            return draft
     _refuse(sample.names)
     times = found_times(sample)
-    found = found_columns(sample, times.columns)
-    if not (found.measured or found.numbered or found.unknown):
+    columns = found_columns(sample, times.columns)
+    if not (columns.measured or columns.numbered or columns.unknown):
         raise NoSuggestionError(f"it has no column that is measured, beside {', '.join(sample.names)}")
-    _identity(made, found, [*times.forms])
-    _times(made, times.columns, times.forms)
-    _columns(made, sample, found)
-    _metrics(made, found)
-    return made
+    _identity(draft, columns, [*times.forms])
+    _times(draft, times.columns, times.forms)
+    _columns(draft, sample, columns)
+    _metrics(draft, columns)
+    return draft
 
 
 def _refuse(names: list[str]) -> None:
@@ -100,81 +100,83 @@ def _refuse(names: list[str]) -> None:
 
 def quoted(text: str) -> str:
     """A text as TOML has it."""
-    return json.dumps(text, ensure_ascii=False)
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def in_line(text: str) -> str:
+    """A text without what may not stand in a comment of TOML: names of columns may hold anything."""
+    return "".join(each if each.isprintable() else " " for each in text)
 
 
 def _without(key: str) -> SourceSettings:
     return replace(ALL_SAID, **{key: getattr(NO_SETTINGS, key)})
 
 
-def _identity(made: Document, found: Found, forms: list[str]) -> None:
-    is_numbered = all("{index}" in key for key in (*found.measured, *found.numbered))
+def _identity(draft: Document, columns: Found, forms: list[str]) -> None:
+    is_numbered = all("{index}" in key for key in (*columns.measured, *columns.numbered))
     if any(ColumnMapping((), form, ()).needs_zone for form in forms):
-        made.ask_for("time_zone")
-    if "uuid" not in found.gpu and "host" not in found.gpu:
-        made.ask_for("host")
-    if not {"uuid", "index", "pci"} & found.gpu.keys() and not is_numbered:
-        made.ask_for("gpu_index")
+        draft.ask_for("time_zone")
+    if "uuid" not in columns.gpu and "host" not in columns.gpu:
+        draft.ask_for("host")
+    if not {"uuid", "index", "pci"} & columns.gpu.keys() and not is_numbered:
+        draft.ask_for("gpu_index")
 
 
-def _times(made: Document, columns: tuple[str, ...], forms: list[str]) -> None:
+def _times(draft: Document, columns: tuple[str, ...], forms: list[str]) -> None:
     column = quoted(columns[0]) if len(columns) == 1 else _list(columns)
     lines = [f"time = {{ column = {column}, form = {quoted(form)} }}" for form in forms]
     if forms[0].startswith("elapsed"):
         since = lines[0].replace(" }", ', since = "YYYY-MM-DDThh:mm:ssZ" }')
-        made.ask(since, "When did it begin? since_from_path takes it from the path, by the clock of time_zone")
+        draft.ask(since, "When did it begin? since_from_path takes it from the path, by the clock of time_zone")
     elif len(forms) == 1:
-        made.lines += lines
+        draft.lines += lines
     else:
-        made.ask("\n# ".join(lines), "Which of these is it? Its times fit each of them")
+        draft.ask("\n# ".join(lines), "Which of these is it? Its times fit each of them")
 
 
-def _columns(made: Document, sample: Table, found: Found) -> None:
-    if found.gpu:
-        made.say("gpu", _table(found.gpu))
-    if found.labels:
-        made.say("label_columns", _table(found.labels))
+def _columns(draft: Document, sample: Table, columns: Found) -> None:
+    if columns.gpu:
+        draft.say("gpu", _table(columns.gpu))
+    if columns.labels:
+        draft.say("label_columns", _table(columns.labels))
     if sample.delimiter != ",":
-        made.say("delimiter", quoted(sample.delimiter))
-    _commas(made, sample, [*found.unknown, *(name for name in sample.names if name in found.measured)])
-    if found.unknown:
-        made.lines.append("# Not read, as their names say too little: give each that is measured a line among the metrics.")
-        made.questions.append(f"What are {', '.join(found.unknown)}?")
-        made.say("ignore", _list(found.unknown))
+        draft.say("delimiter", quoted(sample.delimiter))
+    _commas(draft, sample, [*columns.unknown, *(name for name in sample.names if name in columns.measured)])
+    if columns.unknown:
+        draft.lines.append("# Not read, as their names say too little: give each that is measured a line among the metrics.")
+        draft.questions.append(f"What are {', '.join(columns.unknown)}?")
+        draft.say("ignore", _list(columns.unknown))
 
 
-def _commas(made: Document, sample: Table, names: list[str]) -> None:
+def _commas(draft: Document, sample: Table, names: list[str]) -> None:
     """What a comma in a number is."""
     cells = [cell for name in names for cell in sample.cells(name)]
     with_comma = [cell for cell in cells if COMMA.search(cell)]
     if any(not OF_THREE.search(cell) for cell in with_comma):
-        made.say("decimal", quoted(","))
+        draft.say("decimal", quoted(","))
     elif with_comma:
         line = 'thousands = ","\n# decimal = ","'
-        made.ask(line, f"What is the comma in {with_comma[0]}: is it between thousands, or before a fraction?")
+        draft.ask(line, f"What is the comma in {with_comma[0]}: is it between thousands, or before a fraction?")
 
 
-def _metrics(made: Document, found: Found) -> None:
-    made.lines.append("[source.metrics]")
-    for column, word in found.measured.items():
+def _metrics(draft: Document, columns: Found) -> None:
+    draft.lines.append("[source.metrics]")
+    for column, word in columns.measured.items():
         own = lookup(word.metric).unit or ""
         behind = f" [{word.unit}]" if word.unit != own else ""
         if word.question and not word.unit:
-            made.ask(f"{quoted(column)} = {quoted(word.metric + f' [{own}]')}", word.question)
+            draft.ask(f"{quoted(column)} = {quoted(word.metric + f' [{own}]')}", word.question)
         else:
-            said = f"  # {word.question}" if word.question else ""
-            made.questions += [word.question] if word.question else []
-            made.say(quoted(column), f"{quoted(word.metric + behind)}{said}")
-    for column, names in found.numbered.items():
-        made.ask(f"{quoted(column)} = {quoted('')}", f"What do {', '.join(names)} measure, each of one GPU?")
+            said = f"  # {in_line(word.question)}" if word.question else ""
+            draft.questions += [word.question] if word.question else []
+            draft.say(quoted(column), f"{quoted(word.metric + behind)}{said}")
+    for column, names in columns.numbered.items():
+        draft.ask(f"{quoted(column)} = {quoted('')}", f"What do {', '.join(names)} measure, each of one GPU?")
 
 
 def _table(pairs: dict[str, str]) -> str:
-    return (
-        "{ "
-        + ", ".join(f"{key if key.isidentifier() else quoted(key)} = {quoted(value)}" for key, value in pairs.items())
-        + " }"
-    )
+    """A table of TOML in a line; its keys are names that need no quotes."""
+    return f"{{ {', '.join(f'{key} = {quoted(value)}' for key, value in pairs.items())} }}"
 
 
 def _list(names: Iterable[str]) -> str:

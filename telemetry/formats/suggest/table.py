@@ -41,10 +41,10 @@ def table(head: bytes) -> Table:
     start = len(BYTE_ORDER_MARK) if head.startswith(BYTE_ORDER_MARK) else 0
     above = PREAMBLE.match(head, start)
     start = above.end() if above else start
-    tables = [found for delimiter in PLAIN if (found := _cut(head[start:], delimiter))]
+    tables = [cut for delimiter in PLAIN if (cut := _cut(head[start:], delimiter))]
     if not tables:
         raise NoSuggestionError(f"it is no table of records: {miss(head, start, NO_SETTINGS).partition('; if it is')[0]}")
-    best = max(tables, key=lambda found: (len(found.columns[0]) > 0, len(found.names)))
+    best = max(tables, key=lambda cut: (len(cut.columns[0]) > 0, len(cut.names)))
     if all(NO_NAME.fullmatch(name) or not name for name in best.names) or any(map(is_time, best.names)):
         raise NoSuggestionError(
             "its first line has no names of columns: say them with header in a [[source]], or put a line with them above it"

@@ -214,7 +214,7 @@ CELL = st.sampled_from(
             "92 %",
             "n/a",
         ),
-        *('"', "\\", "{", "[", "*", "a\nb", "\0"),
+        *('"', "\\", "{", "[", "*", "a\nb", "\0", "temp\n", "mem_used\r\n(MB)", "\x7f", "power\x1b", "gpu\n0", "job id"),
     ]
 )
 
