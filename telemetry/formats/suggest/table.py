@@ -21,11 +21,15 @@ NO_NAME = re.compile(r"[+-]?[\d.,:/ TZ-]*\d[\d.,:/ TZ-]*(?: ?(?:%|[A-Za-z]{1,3})
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The columns of a file by their names, each with its cells stripped of blanks, and what separates them."""
+    """The columns of a file by their names, each with its cells stripped of blanks, and what separates them.
+
+    `misfits` is how many of the first lines are no records under these names.
+    """
 
     delimiter: str
     names: list[str]
     columns: list[list[str]]
+    misfits: int
 
     def cells(self, name: str) -> list[str]:
         """The cells of a column that hold something."""
@@ -48,6 +52,10 @@ def table(head: bytes) -> Table:
     if all(NO_NAME.fullmatch(name) or not name for name in best.names) or any(map(is_time, best.names)):
         raise NoSuggestionError(
             "its first line has no names of columns: say them with header in a [[source]], or put a line with them above it"
+        )
+    if not best.columns[0] and best.misfits:
+        raise NoSuggestionError(
+            f"no line under its first has {len(best.names)} fields, as many as that has names: mend its writer"
         )
     if not best.columns[0]:
         raise NoSuggestionError("it has no records under its first line yet")
@@ -73,4 +81,5 @@ def _cut(data: bytes, delimiter: str) -> Table | None:
     columns = [[cell.strip(BLANKS) for cell in column.to_pylist()] for column in taken.columns]
     # A header that comes again is no record.
     again = [row for row in zip(*columns, strict=True) if list(row) != names]
-    return Table(delimiter, names, [list(column) for column in zip(*again, strict=True)] or [[] for _ in names])
+    cells_of = [list(column) for column in zip(*again, strict=True)] or [[] for _ in names]
+    return Table(delimiter, names, cells_of, len(taken.malformed))
