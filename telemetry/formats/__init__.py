@@ -4,7 +4,10 @@
 file's first bytes belong to, and `headers` those of headers among the records. `misses` says what a foreign file is instead.
 
 A format is a module: `dcgm` is the dump of a dcgm-exporter, and `dcgm_series` is what names its series; `nvidia_smi` is what
-`nvidia-smi --query-gpu` writes.
+`nvidia-smi --query-gpu` writes; `labelled` is a wide file whose header names series. `mapped` is a wide file by a mapping, of
+which `mapped_columns` fits the header; `moments` and `mapped_values` read its cells.
+
+`suggest` looks at a file that no format knows, and suggests a mapping.
 
 Formats share the rest. `records` splits bytes into records, and `frames` does it faster where lines are like others before;
 `timestamps`, `local_times`, `values` and `labels` read cells; `combinations` works out once what cells mean that come again,

@@ -51,6 +51,9 @@ class Format(ABC):
 
     name: ClassVar[str]
     version: ClassVar[int]
+    # For people: how a file of it is recognised, and what the settings of its source must say.
+    known_by: ClassVar[str] = ""
+    needs: ClassVar[str] = "nothing"
 
     columns: Sequence[str]
     settings: SourceSettings

@@ -22,6 +22,7 @@ from telemetry.formats.rows import Rows
 from telemetry.formats.series_bound import SeriesBound
 from telemetry.formats.timestamps import judge
 from telemetry.formats.values import parse_values
+from telemetry.readings.arrays import Bools, Float64s
 from telemetry.readings.catalogue import lookup
 from telemetry.readings.rows import BLANK, REASON_CODE, Codes, Flags
 from telemetry.readings.source_settings import SourceSettings
@@ -53,6 +54,7 @@ class Dcgm(Format):
     name: ClassVar = "dcgm"
     # Raised whenever the same bytes are read differently, here or in a module this reads with: see `base`.
     version: ClassVar = 3
+    known_by: ClassVar = "the columns timestamp, metric_name, value, and uuid or Hostname with gpu_id"
 
     columns: list[str]
     settings: SourceSettings
@@ -157,6 +159,13 @@ def _counters(metrics: pa.Array) -> NDArray[np.bool_]:
     return counters
 
 
+def sentinels(numbers: Float64s, counters: Bools) -> Bools:
+    """Which of some numbers say "no value" in DCGM. A counter of 64 bits passes through those that say so in 32."""
+    wide = (numbers == INT64_SENTINEL) | np.isin(numbers, FP64_SENTINELS)
+    none: Bools = wide | (~counters & np.isin(numbers, INT32_SENTINELS))
+    return none
+
+
 def _judge(
     reasons: Flags, times: Cells, values: pa.Array, counters: NDArray[np.bool_], how: Pass
 ) -> tuple[Codes, NDArray[np.float64]]:
@@ -165,9 +174,7 @@ def _judge(
     late = flags[times.codes]
     reasons[late > 0] = late[late > 0]
     numbers, blank, bad = parse_values(values)
-    blank |= (numbers == INT64_SENTINEL) | np.isin(numbers, FP64_SENTINELS)
-    # A counter of 64 bits passes through the numbers that mean "no value" in 32.
-    blank |= ~counters & np.isin(numbers, INT32_SENTINELS)
+    blank |= sentinels(numbers, counters)
     reasons[(reasons == 0) & blank] = BLANK
     reasons[(reasons == 0) & bad] = REASON_CODE["bad_value"]
     return instants[times.codes], numbers

@@ -75,7 +75,7 @@ def identify(
     start += len(PREAMBLE.match(head, start)[0])  # type: ignore[index]  # it matches the empty string
     if NO_HEADER_YET.fullmatch(head, start):
         return None if len(head) < needed_bytes(max_record) else _foreign(head, start, settings, final=final)
-    cells, length = records.first(head[start:], max_record=max_record, final=final)
+    cells, length = records.first(head[start:], max_record=max_record, final=final, delimiter=settings.delimiter)
     if length < 0:
         return None
     recognised = recognise(cells, settings) if cells is not None else None
@@ -97,7 +97,7 @@ def identify(
 def _headless(head: bytes, inherited: bytes, max_record: int, settings: SourceSettings, *, final: bool) -> Head | None:
     """A head without a header: read by the one that the operator gives, or by the inherited one if its first records fit."""
     header = settings.header.encode() or inherited
-    cells, _ = records.first(header, max_record=len(header) + 1, final=True)
+    cells, _ = records.first(header, max_record=len(header) + 1, final=True, delimiter=settings.delimiter)
     known = recognise(cells or [], settings)
     if known is None:
         return None

@@ -9,7 +9,7 @@ import codecs
 
 from telemetry.formats import records
 from telemetry.formats.records import BLANKS
-from telemetry.formats.registry import FORMATS, recognise
+from telemetry.formats.registry import kinds, recognise
 from telemetry.readings.source_settings import SourceSettings
 
 # The first bytes of packed files: RFC 1952, RFC 8878, the formats of xz and bzip2, and APPNOTE.TXT of PKWARE.
@@ -39,14 +39,23 @@ def miss(head: bytes, start: int, settings: SourceSettings) -> str:
         text = line.decode()
     except UnicodeDecodeError:
         return "its first line is not UTF-8; save it as UTF-8"
-    for separator, words in SEPARATORS.items():
+    offers = kinds(settings)
+    for separator, words in () if settings.mapping else SEPARATORS.items():
         names = [cell.strip(BLANKS) for cell in text.split(separator)]
-        if recognise([name.encode() for name in names], settings) or any(each.miss(names, settings) for each in FORMATS):
+        if recognise([name.encode() for name in names], settings) or any(each.miss(names, settings) for each in offers):
             return f"its columns are separated by {words}; separate them by commas"
-    cells, _ = records.first(line, max_record=len(line) + 1, final=True) if line else (None, 0)
+    length, delimiter = len(line) + 1, settings.delimiter
+    cells, _ = records.first(line, max_record=length, final=True, delimiter=delimiter) if line else (None, 0)
     names = [cell.decode().strip(BLANKS) for cell in cells or []]
-    hints = [hint for each in FORMATS if (hint := each.miss(names, settings))]
-    return min(hints, key=len) if hints else f"no format knows its first line as a header: {_shown(text)}"
+    hints = [hint for each in offers if (hint := each.miss(names, settings))]
+    return min(hints, key=len) if hints else f"no format knows its first line as a header: {_shown(text)}{_mend(text)}"
+
+
+def _mend(text: str) -> str:
+    """What to do about a line that may be the header of a wide file."""
+    if not any(separator in text for separator in ",;\t"):
+        return ""
+    return "; if it is a table of measurements with their time, `telemetry formats suggest FILE` says how to read it"
 
 
 def _shown(text: str) -> str:

@@ -8,12 +8,19 @@ from __future__ import annotations
 
 from telemetry.formats.base import Format
 from telemetry.formats.dcgm import Dcgm
+from telemetry.formats.labelled import Labelled
+from telemetry.formats.mapped import Mapped
 from telemetry.formats.nvidia_smi import NvidiaSmi
 from telemetry.formats.records import BLANKS
 from telemetry.readings.source_settings import SourceSettings
 
 # A header is offered to each in this order; the first that takes it reads the file.
-FORMATS: tuple[type[Format], ...] = (Dcgm, NvidiaSmi)
+FORMATS: tuple[type[Format], ...] = (Dcgm, NvidiaSmi, Labelled, Mapped)
+
+
+def kinds(settings: SourceSettings) -> tuple[type[Format], ...]:
+    """The formats that may read a source. What an operator says of a file goes before what it looks like."""
+    return (Mapped,) if settings.mapping else FORMATS
 
 
 def recognise(cells: list[bytes], settings: SourceSettings) -> Format | None:
@@ -24,5 +31,5 @@ def recognise(cells: list[bytes], settings: SourceSettings) -> Format | None:
         return None
     if "\0" in "".join(names):
         return None
-    offers = (each.of_header(names, settings) for each in FORMATS)
+    offers = (each.of_header(names, settings) for each in kinds(settings))
     return next((offer for offer in offers if offer is not None), None)

@@ -47,11 +47,11 @@ def test_the_first_pattern_that_matches_says_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("[[source]]", "source 1 has no path, the pattern of the files it is about"),
+        ("[[source]]", "source 1: it has no path, the pattern of the files it is about"),
         ("[[source]]\npath = ''", "source 1: path must be a text that is not empty"),
         (
             "[[source]]\npath = '*'\n[[source]]\npath = '*'\nzone = 'UTC'",
-            "source 2 has an unknown key 'zone'; the keys are path, ",
+            "sources.toml, line 5, source 2: unknown key 'zone'; the keys are path, ",
         ),
         ("[[source]]\npath = '*'\ntime_zone = 'CET/Berlin'", "time_zone 'CET/Berlin' is no zone of the IANA database"),
         ("[[source]]\npath = '*'\ntime_zone = '../etc/passwd'", "is no zone of the IANA database"),

@@ -76,6 +76,8 @@ class FormatReader(ABC):
     version: ClassVar[int]
 
     pattern: re.Pattern[bytes]
+    # What separates the fields of its records.
+    delimiter: str = ","
 
     @classmethod
     @abstractmethod

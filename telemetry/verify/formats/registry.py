@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from telemetry.verify.formats.base import FormatReader, Rules
 from telemetry.verify.formats.dcgm import DcgmReader
+from telemetry.verify.formats.labelled import LabelledReader
+from telemetry.verify.formats.mapped import MappedReader
 from telemetry.verify.formats.nvidia_smi import NvidiaSmiReader
 
 # A header is offered to each in this order, the same as the streamer's.
-READERS: tuple[type[FormatReader], ...] = (DcgmReader, NvidiaSmiReader)
+READERS: tuple[type[FormatReader], ...] = (DcgmReader, NvidiaSmiReader, LabelledReader, MappedReader)
 
 
 def reader_of(names: tuple[str, ...], rules: Rules) -> FormatReader | None:
-    """The reader under a header of these names, None if it belongs to no format."""
-    for kind in READERS:
+    """The reader under a header of these names, None if it belongs to no format. A source with a mapping has no other."""
+    for kind in (MappedReader,) if rules.source.mapping else READERS:
         if (reader := kind.of_header(names, rules)) is not None:
             return reader
     return None
