@@ -10,5 +10,7 @@ bytes that were read are still there, `modes` choose what is read next, `holes` 
 of it, `again` those that are lost on their way, `outbox` and `publish` send them, `tally` counts. `phase` is what a stream is
 at, `step` what it is given and does at one time. `clock` is the machine's monotonic clock.
 
+`dry_run` reads a file as all of this does, and publishes nothing.
+
 What is remembered between ticks, and every decision about it, is in `telemetry.progress`. No database is known here.
 """

@@ -15,7 +15,6 @@ import redis
 from msgspec.structs import replace
 
 from telemetry import broker
-from telemetry.formats.base import Limits
 from telemetry.progress.claims import Claims
 from telemetry.progress.losses import LostRange
 from telemetry.progress.state import SourceState
@@ -107,9 +106,7 @@ class Adoption:
 
     def _mode(self, source: SourceFile) -> Tail | Replay:
         settings = self.settings
-        future_us = REPLAY_FUTURE_LIMIT_US if settings.loop_mode else settings.future_limit_s * 1_000_000
-        limits = Limits(int(settings.timestamp_floor.timestamp()) * 1_000_000, future_us, settings.max_series)
-        reader = Reader(settings.max_record_bytes, limits)
+        reader = Reader.of(settings, REPLAY_FUTURE_LIMIT_US if settings.loop_mode else None)
         if settings.loop_mode:
             return Replay(source, reader, settings.batch_size)
         return Tail(source, reader, settings.batch_size, settings.catch_up_size, settings.window_bytes)
