@@ -20,6 +20,7 @@ from telemetry.cli.quantities import counted
 from telemetry.cli.session import json_option
 from telemetry.readings.mends import MENDS
 from telemetry.settings import Settings
+from telemetry.streamer.contents import UnpackError
 from telemetry.streamer.dry_run import DryRun, Findings, Problem
 
 # Of GPUs and metrics as many are named.
@@ -55,6 +56,8 @@ def _findings(settings: Settings, files: Sequence[Path]) -> list[Findings]:
         try:
             return [dry_run.read(path) for path in files]
         except OSError as error:
+            raise click.ClickException(f"a file cannot be read: {error}") from None
+        except UnpackError as error:
             raise click.ClickException(f"a file cannot be read: {error}") from None
 
 

@@ -12,11 +12,8 @@ from telemetry.formats.records import BLANKS
 from telemetry.formats.registry import FORMATS, recognise
 from telemetry.readings.source_settings import SourceSettings
 
-# The first bytes of packed files: RFC 1952, RFC 8878, the formats of xz and bzip2, and APPNOTE.TXT of PKWARE.
+# The first bytes of packed files that are not unpacked here: the format of bzip2, and APPNOTE.TXT of PKWARE.
 PACKED = {
-    b"\x1f\x8b": ("gzip", "zcat"),
-    b"\x28\xb5\x2f\xfd": ("zstd", "zstdcat"),
-    b"\xfd7zXZ\x00": ("xz", "xzcat"),
     b"BZh": ("bzip2", "bzcat"),
     b"PK\x03\x04": ("zip", "unzip -p"),
 }
