@@ -5,8 +5,6 @@ Words for people alone: nothing is read by what stands here.
 
 from __future__ import annotations
 
-import codecs
-
 from telemetry.formats import records
 from telemetry.formats.records import BLANKS
 from telemetry.formats.registry import FORMATS, recognise
@@ -17,7 +15,6 @@ PACKED = {
     b"BZh": ("bzip2", "bzcat"),
     b"PK\x03\x04": ("zip", "unzip -p"),
 }
-UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 SHOWN = 60
 
@@ -27,15 +24,13 @@ def miss(head: bytes, start: int, settings: SourceSettings) -> str:
     for magic, (name, command) in PACKED.items():
         if head.startswith(magic):
             return f"it is packed with {name}; unpack it first: {command} FILE | telemetry ingest -"
-    if head.startswith(UTF_16):
-        return "it is UTF-16; save it as UTF-8"
     line = head[start:].partition(b"\n")[0].rstrip(b"\r")
     if b"\0" in line:
-        return "its first line holds NUL bytes; it is no text, or it is UTF-16: save it as UTF-8"
+        return "its first line holds NUL bytes; it is no text, or it is UTF-16 without its mark: save it as UTF-8"
     try:
         text = line.decode()
     except UnicodeDecodeError:
-        return "its first line is not UTF-8; save it as UTF-8"
+        return "its first line is not UTF-8, or it is UTF-16 with more than ASCII; save it as UTF-8"
     for separator, words in SEPARATORS.items():
         names = [cell.strip(BLANKS) for cell in text.split(separator)]
         if recognise([name.encode() for name in names], settings) or any(each.miss(names, settings) for each in FORMATS):

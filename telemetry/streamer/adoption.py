@@ -94,7 +94,7 @@ class Adoption:
 
         The states of all sources are `known`; they are asked for only where the file's own id has none.
         """
-        if stream.source.is_packed:
+        if not stream.source.is_plain:
             self._forget_foreign(stream, known())
         is_known = self.claims.has_state(stream.source_id)
         return (is_known or self._adopt(stream, known(), drop)) and stream.take(self._now_us)
@@ -112,7 +112,7 @@ class Adoption:
         return stream if taken else None
 
     def _forget_foreign(self, stream: Stream, known: dict[str, SourceState]) -> None:
-        """Forget that nobody could read what a packed file is now: it was damaged, or packed files were not read yet."""
+        """Forget that nobody could read a file: it was damaged, or such files were not read by an earlier version."""
         path = str(stream.source.path)
         for name in [name for name, state in known.items() if state.foreign and state.path == path]:
             self.claims.forget(name)

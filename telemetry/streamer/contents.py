@@ -203,10 +203,7 @@ class Unpacked:
             raise
 
 
-Content = Plain | Unpacked
-
-
-def content_of(fd: int, head_bytes: int, bench: Bench, *, final: bool, whole: bool) -> tuple[Content, str] | None:
+def content_of(fd: int, head_bytes: int, bench: Bench, *, final: bool, whole: bool) -> tuple[Plain | Unpacked, str] | None:
     """The content of an open file, and what is wrong with it; None of a packed file that may still be written.
 
     Of a damaged one it is what stands in the file.

@@ -19,7 +19,10 @@ from telemetry.formats.heads import Head, identify, needed_bytes
 from telemetry.progress.state import Inode, Prefix
 from telemetry.readings.digests import digest
 from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
-from telemetry.streamer.contents import Bench, Content, Plain, Unpacked, Version, content_of, version_of
+from telemetry.streamer.contents import Bench, Plain, Unpacked, Version, content_of, version_of
+from telemetry.streamer.utf16 import Utf16, decoded
+
+Content = Plain | Unpacked | Utf16
 
 SCAN_BYTES = 1 << 20
 PREFIX_BYTES = 4096
@@ -52,6 +55,7 @@ class SourceFile:
         final: bool,
         settings: SourceSettings = NO_SETTINGS,
         content: Content | None = None,
+        packed: Unpacked | None = None,
         version: Version | None = None,
     ) -> None:
         self.path = path
@@ -60,6 +64,7 @@ class SourceFile:
         self.settings = settings
         self._fd = fd
         self._content = Plain(fd) if content is None else content
+        self._packed = packed
         # Of a packed file, damaged or not.
         self.version = version
         self._sections = {0: Section(head.format, head.mark)}
@@ -92,7 +97,8 @@ class SourceFile:
             if opened is None:
                 os.close(fd)
                 return None
-            content, damage = opened
+            held, damage = opened
+            content = decoded(held)
             final = final or content.is_packed or bool(damage)
             head = _head(content, max_record, settings, inherited, final=final)
         except BaseException:
@@ -105,8 +111,9 @@ class SourceFile:
             os.close(fd)
             return None
         head = replace(head, miss=damage) if damage else head
-        version = version_of(fd) if content.is_packed or damage else None
-        return cls(path, fd, head, final=final, settings=settings, content=content, version=version)
+        packed = held if isinstance(held, Unpacked) else None
+        version = version_of(fd) if packed or damage else None
+        return cls(path, fd, head, final=final, settings=settings, content=content, packed=packed, version=version)
 
     @classmethod
     def gone(cls, path: Path, fingerprint: str) -> SourceFile:
@@ -138,6 +145,11 @@ class SourceFile:
         return self._content.is_packed
 
     @property
+    def is_plain(self) -> bool:
+        """Whether its content is the bytes of the file."""
+        return isinstance(self._content, Plain)
+
+    @property
     def is_ready(self) -> bool:
         """Whether its content can be read at once."""
         return self._content.is_ready
@@ -148,12 +160,14 @@ class SourceFile:
 
     def prepare(self) -> bool:
         """Unpack a part of a packed file. Says if anything was done. Raises DamagedError and UnpackError."""
-        return isinstance(self._content, Unpacked) and self._content.step()
+        return self._packed is not None and self._packed.step()
 
     def settle(self, size: int | None = None) -> None:
         """All of a packed file is read: keep its descriptor alone. `size`: bytes of content, where a former look at it knew."""
-        if isinstance(self._content, Unpacked):
-            self._content.settle(size)
+        if self._packed is not None:
+            self._packed.settle(
+                self._content.file_bytes(size) if isinstance(self._content, Utf16) and size is not None else size
+            )
 
     def stamp(self) -> Stamp:
         """What changes when the file does."""
@@ -243,10 +257,10 @@ class SourceFile:
 
     def still_has(self, prefix: Prefix) -> bool:
         """Whether the bytes before an offset are what they were, and the head too."""
-        if isinstance(self._content, Unpacked):
-            if self._content.is_settled:
+        if self._packed is not None:
+            if self._packed.is_settled:
                 return not self.is_outdated()
-            self._content.complete()
+            self._packed.complete()
         return (
             self.size() >= prefix.end
             and digest(self.read(prefix.start, prefix.end - prefix.start)) == prefix.digest

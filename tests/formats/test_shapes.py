@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import subprocess
@@ -26,6 +27,8 @@ def written(folder: Path, name: str, content: str | bytes) -> Path:
 def lines(path: Path) -> int:
     """The physical lines of a file."""
     content = path.read_bytes()
+    if content.startswith(codecs.BOM_UTF16):
+        content = content.decode("utf-16").encode()
     return content.count(b"\n") + (not content.endswith(b"\n"))
 
 
