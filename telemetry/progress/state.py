@@ -112,6 +112,11 @@ class SourceState(Struct, frozen=True, kw_only=True, rename=JSON_NAMES):
         return Pace(self.anchor_us, self.first_us, self.pass_end_us)
 
     @property
+    def format_name(self) -> str:
+        """The format that its file begins with, empty if nobody knows it."""
+        return "" if self.foreign or not self.interpretation else self.interpretation.partition("/")[0]
+
+    @property
     def shown_path(self) -> str:
         """The path as text that can be stored and shown."""
         return wire_path(self.path)
