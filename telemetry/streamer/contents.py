@@ -45,7 +45,7 @@ def version_of(fd: int) -> Version:
 
 @dataclass(slots=True)
 class Bench:
-    """Where one process unpacks; `limit` is how many files at a time.
+    """Where one process unpacks: one file after the other if there is a `limit`, and keeps the content of so many.
 
     For `quiet_s` a packed file is left alone after it was touched: its writer may be at it, and the file that it is made of may
     still be there.
@@ -54,6 +54,7 @@ class Bench:
     quiet_s: float = 0.0
     limit: int | None = None
     in_use: int = 0
+    at_work: int = 0
     _damaged: dict[tuple[int, Version], str] = field(default_factory=dict)
 
     def damage(self, fd: int) -> str:
@@ -66,8 +67,8 @@ class Bench:
 
     @property
     def is_full(self) -> bool:
-        """Whether another file must wait."""
-        return self.limit is not None and self.in_use >= self.limit
+        """Whether another file must wait: there is no more room, or one is unpacked, which may take much memory."""
+        return self.limit is not None and (self.in_use >= self.limit or self.at_work > 0)
 
 
 class Plain:
@@ -136,18 +137,20 @@ class Unpacked:
         """Up to `length` bytes from `start`; fewer at the end. Unpacks all of the file if that is needed."""
         if start + length <= len(self._head) or self._size == len(self._head):
             return self._head[start : start + length]
-        while self._spool is None or self._size is None:
-            self.step()
+        if self._spool is None or self._size is None:
+            self.complete()
+        assert self._spool is not None, "it is complete now"  # noqa: S101
         return _read(self._spool.fileno(), start, length)
 
-    def step(self) -> bool:
-        """Unpack a part of it. Says if anything was done: no, if others are unpacked. Raises DamagedError and UnpackError."""
+    def step(self, *, waits: bool = True) -> bool:
+        """Unpack a part of it. Says if anything was done: no, if it waits for others. Raises DamagedError and UnpackError."""
         if self._spool is None:
-            if self._bench.is_full and self._unpacking is None:
+            if waits and self._bench.is_full:
                 return False
             self._size = None
             self._spool = tempfile.TemporaryFile(prefix="telemetry-unpacked-", buffering=0)  # noqa: SIM115 - closed by `close`
             self._bench.in_use += 1
+            self._bench.at_work += 1
             self._unpacking = Unpacking(self._fd, self._packing)
         assert self._unpacking is not None, "it is set with the spool"  # noqa: S101
         with self._told():
@@ -155,15 +158,19 @@ class Unpacked:
             while self._unpacking.done_bytes < until:
                 part = self._unpacking.read(PIECE_BYTES)
                 if not part:
-                    self._size, self._unpacking = self._unpacking.done_bytes, None
+                    self._size = self._unpacking.done_bytes
+                    self._end()
                     return True
                 self._keep(part)
         return True
 
     def complete(self) -> None:
-        """Unpack all of it. Raises DamagedError and UnpackError."""
-        while not self.is_ready:
-            self.step()
+        """Unpack all of it now, whoever else is at it. Raises DamagedError and UnpackError."""
+        if self._size is not None and (self._spool is not None or self._size == len(self._head)):
+            return
+        self._size = None
+        while self._size is None:
+            self.step(waits=False)
 
     def settle(self, size: int | None = None) -> None:
         """Let the unpacked bytes go: all of them are read. `size` is how many they were, where that is known from before."""
@@ -176,7 +183,12 @@ class Unpacked:
             self._spool.close()
             self._spool = None
             self._bench.in_use -= 1
-        self._unpacking = None
+        self._end()
+
+    def _end(self) -> None:
+        if self._unpacking is not None:
+            self._unpacking = None
+            self._bench.at_work -= 1
 
     def _keep(self, part: bytes) -> None:
         assert self._spool is not None, "what is unpacked has a place"  # noqa: S101

@@ -7,7 +7,7 @@ import os
 import random
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -79,17 +79,28 @@ def test_a_file_that_was_cut_or_changed_is_damaged(suffix: str, data: st.DataObj
         assert damage(path)
 
 
-def test_one_that_waits_for_its_turn_does_nothing(tmp_path: Path) -> None:
-    bench, packed = Bench(limit=1), gzip.compress(TEXT)
-    with unpacked(tmp_path / "a", packed, bench=bench) as first, unpacked(tmp_path / "b", packed, bench=bench) as second:
+def test_one_is_unpacked_after_the_other_but_for_what_must_be_read_now(tmp_path: Path) -> None:
+    bench, packed = Bench(limit=2), gzip.compress(TEXT * 20)
+    names = iter("abc")
+
+    def another() -> AbstractContextManager[Unpacked]:
+        return unpacked(tmp_path / next(names), packed, bench=bench)
+
+    with another() as first, another() as second, another() as third:
         assert first.step()
-        assert not second.step()
-        first.complete()
+        assert (second.step(), first.is_ready) == (False, False)
+        assert second.read(len(TEXT) + 5, 10) == TEXT[5:15]
+        while not first.is_ready:
+            assert first.step()
+        # There is room for two.
+        assert not third.step()
         first.settle()
-        assert (first.is_ready, first.is_settled, first.size()) == (True, True, len(TEXT))
-        second.complete()
-        assert second.read(2000, 10) == TEXT[2000:2010]
-    assert bench.in_use == 0
+        assert (first.is_ready, first.is_settled, first.size()) == (True, True, len(TEXT) * 20)
+        assert third.step()
+        # What is settled can be read again.
+        assert first.read(len(TEXT) - 3, 3) == TEXT[-3:]
+        assert not first.is_settled
+    assert (bench.in_use, bench.at_work) == (0, 0)
 
 
 def test_a_full_disk_is_told_and_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +109,7 @@ def test_a_full_disk_is_told_and_nothing_is_left(tmp_path: Path, monkeypatch: py
     with unpacked(tmp_path / "a", gzip.compress(TEXT), bench=bench) as content:
         with pytest.raises(UnpackError, match="there is no room to unpack it in"):
             content.complete()
-        assert bench.in_use == 0
+        assert (bench.in_use, bench.at_work) == (0, 0)
 
 
 def test_what_is_damaged_is_remembered_until_it_changes(tmp_path: Path) -> None:
