@@ -1,11 +1,11 @@
 """The `telemetry` command.
 
 Each subcommand is a module of its own name, imported when it is called, as an edge lacks some libraries: `up`, `simulate`,
-`record`, `ingest`, `verify`, `formats`, `status`, `apikey`, `deadletter`, `forget`, `rewind`, `exporter`, `systemd` and `db`.
-`session` gives them settings and the broker, `database` the database. `data_dir` is an option of all. `files` are what
-`ingest` and `verify` are given. `ingested` tells what `ingest` has done, by the ledger if `centre` reaches it.
-`overview`, `parts`, `mends`, `status_document`, `status_lines`, `source_line` and `redraw` are `status`'s. `quantities` are
-numbers for people.
+`record`, `ingest`, `check`, `verify`, `formats`, `status`, `sources`, `apikey`, `deadletter`, `quarantine`, `forget`,
+`rewind`, `exporter`, `systemd` and `db`. `session` gives them settings and the broker, `database` the database. `data_dir` is
+an option of all. `files` are what `ingest`, `verify` and `check` are given. `ingested` tells what `ingest` has done, by the
+ledger if `centre` reaches it. `todo` says what to do about a source. `overview`, `parts`, `mends`, `status_document`,
+`status_lines`, `source_line` and `redraw` are `status`'s. `quantities` are numbers for people.
 """
 
 from __future__ import annotations
@@ -28,11 +28,14 @@ COMMANDS = {
     "simulate": "Write believable fleet telemetry as CSV.",
     "record": "Record the GPUs of this machine as CSV.",
     "ingest": "Stream files once, to the last row.",
+    "check": "Say what files would bring, without storing anything.",
     "verify": "Compare files with the database, row by row.",
     "formats": "List the formats of files, and suggest how to read one.",
     "status": "Show edges, sources, queue, workers and rates.",
+    "sources": "Show each source, and what to do about it.",
     "apikey": "Create, list and revoke keys of the API.",
     "deadletter": "Look at messages that could not be stored, retry them, or drop them.",
+    "quarantine": "Look at rows that could not be read, or write them to a file.",
     "forget": "Forget sources that are of no interest any more.",
     "rewind": "Set the edges back to what the ledger of a restored database holds.",
     "exporter": "Serve metrics of queue, sources, ledger and database.",

@@ -14,6 +14,8 @@ from typing import Self
 
 import click
 
+from telemetry.readings.names import CSV_ENDINGS
+
 SUFFIX = ".csv"
 STDIN = Path("-")
 # Of what was passed over in a directory, the names of so many are told.
@@ -88,12 +90,15 @@ def _is_nameless_pipe(path: Path, mode: int) -> bool:
 
 
 def _inside(directory: Path) -> Iterable[Path]:
-    """The files of a directory that are named as CSV, as `telemetry up --csv` takes them."""
+    """The files of a directory that are named as CSV, packed or not, as `telemetry up --csv` takes them."""
     entries = sorted(directory.iterdir())
-    files = dict.fromkeys(path for path in entries if path.suffix == SUFFIX and path.is_file())
+    files = dict.fromkeys(path for path in entries if path.name.endswith(CSV_ENDINGS) and path.is_file())
     if others := [path.name for path in entries if path not in files]:
         shown = ", ".join(others[:NAMED]) + (", …" if len(others) > NAMED else "")
-        click.echo(f"{directory}: passed over what is not a file named *{SUFFIX}: {shown} ({len(others):,})", err=True)
+        click.echo(
+            f"{directory}: passed over what is no file named *{SUFFIX} or *{SUFFIX}.gz, .zst, .xz: {shown} ({len(others):,})",
+            err=True,
+        )
     if not files:
-        raise click.UsageError(f"{directory} has no file named *{SUFFIX}")
+        raise click.UsageError(f"{directory} has no file named *{SUFFIX}, packed or not")
     return files

@@ -24,6 +24,7 @@ from telemetry.readings.digests import source_id
 from telemetry.settings import Settings
 from telemetry.streamer.adoption import former
 from telemetry.streamer.batching import TYPICAL_ROW_BYTES
+from telemetry.streamer.contents import UnpackError, is_whole
 from telemetry.streamer.publish import publisher
 from telemetry.streamer.source import SourceFile
 from telemetry.streamer.tick import Streamer
@@ -76,7 +77,8 @@ def ingest(
     quarantine, by reason. Exits 1 if lines were not read (no format knows the header above them) or left, readings have
     another value than the stored ones, batches are dead letters now, or the time was up.
 
-    Of a directory it takes the files named *.csv. What comes through a pipe (- or <(…)) is written to a file first.
+    Of a directory it takes the files named *.csv, also packed (.gz, .zst, .xz). What comes through a pipe (- or <(…)) is
+    written to a file first.
 
     \b
     telemetry ingest /var/dumps/*.csv
@@ -100,8 +102,9 @@ def ingest(
 
 
 def _growing(files: Iterable[Path], quiet_s: float, spool: Spool) -> set[str]:
-    """The files that may still be written: those that changed a moment ago."""
-    return {str(path) for path in files if path not in spool.files and time.time() - path.stat().st_mtime < quiet_s}
+    """The files that may still be written: those that changed a moment ago, and are not packed and whole."""
+    young = (path for path in files if path not in spool.files and time.time() - path.stat().st_mtime < quiet_s)
+    return {str(path) for path in young if not is_whole(path)}
 
 
 def _streamed(
@@ -183,7 +186,11 @@ def _begin_anew(streamer: Streamer, paths: list[Path]) -> tuple[dict[str, Path],
         try:
             is_closed = str(path) not in streamer.growing
             said = settings.of_source(str(path))
-            source = SourceFile.open(path, max_record=settings.max_record_bytes, final=is_closed, settings=said)
+            source = SourceFile.open(
+                path, max_record=settings.max_record_bytes, final=is_closed, settings=said, bench=streamer.bench, whole=True
+            )
+        except UnpackError as error:
+            raise click.ClickException(f"cannot read {path}: {error}") from None
         except OSError as error:
             raise click.ClickException(f"cannot read {path}: {error.strerror}") from None
         if source is None:
@@ -194,7 +201,7 @@ def _begin_anew(streamer: Streamer, paths: list[Path]) -> tuple[dict[str, Path],
             if source.head.format is None:
                 foreign[name] = Unread(str(path), source.physical_lines(), source.head.miss)
             # Under a former name, too: a renamed file would go on from there.
-            forgotten |= set(former(known, source))
+            forgotten |= set(former(known, source, settings))
     for name in forgotten | expected.keys():
         streamer.claims.forget(name)
     return expected, foreign
@@ -221,10 +228,12 @@ def _run(
             streams = list(streamer.streams.values())
             at = sum(stream.window.committed if wait else stream.window.end for stream in streams)
             at += sum(rest.committed for rest in streamer.rests)
+            # What is packed is longer than its file.
+            bar.length = max(total, at)
             bar.update(at - bar.pos)
             done = all(stream.read_up() and (not wait or stream.idle()) for stream in streams)
             if done and not gone_s and set(expected) <= streamer.streams.keys() | {rest.source_id for rest in streamer.rests}:
-                bar.update(total - bar.pos)
+                bar.update(bar.length - bar.pos)
                 return
             if deadline and time.monotonic() > deadline:
                 raise click.ClickException(f"not all {label} in time: {at:,} of {total:,} bytes; is a collector running?")

@@ -1,6 +1,6 @@
-"""One look at the whole system, for `telemetry status`: asks the broker, the database, and the workers for a sign of life.
+"""One look at the whole system, for `telemetry status` and `telemetry sources`.
 
-`status_document` joins the answers.
+It asks the broker, the database, and the workers for a sign of life. `status_document` joins the answers.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from telemetry.settings import Settings
 from telemetry.store import durability, lock_table
 from telemetry.store.read.exporter import commit_age_s
 from telemetry.store.read.gaps import Gap, gaps
-from telemetry.store.read.rates import Flow, flow
+from telemetry.store.read.rates import Flow, flow, rows_per_s
 from telemetry.store.read.second_looks import Letters, SecondLook, dead_letters, second_looks
 
 States = dict[str, dict[str, SourceState]]
@@ -52,6 +52,7 @@ class Ledger:
     """What the database knows. Without the broker's states nobody can tell gaps: then they are None."""
 
     flow: list[Flow]
+    rates: dict[tuple[str, str], float]
     last_commit_age_s: float | None
     letters: Letters
     looks: dict[tuple[str, str], SecondLook]
@@ -100,6 +101,7 @@ def _ledger(settings: Settings, progress: Progress | None) -> Ledger:
         advice = (durability.look(connection).advice, lock_table.look(connection).advice)
         return Ledger(
             flow=flow(connection, FLOW_S),
+            rates=rows_per_s(connection, FLOW_S),
             last_commit_age_s=commit_age_s(connection),
             letters=dead_letters(connection),
             looks=second_looks(connection),

@@ -34,10 +34,11 @@ def standing(source: Mapping[str, Any]) -> Standing:
 def source_line(source: Mapping[str, Any]) -> str:
     """What is known of a source, in one line."""
     remark = _remark(source)
-    return f"source    {source['edge']} {source['path']}: {_progress(source)}{f'  {remark}' if remark else ''}"
+    return f"source    {source['edge']} {source['path']}: {progress(source)}{f'  {remark}' if remark else ''}"
 
 
-def _progress(source: Mapping[str, Any]) -> str:
+def progress(source: Mapping[str, Any]) -> str:
+    """How far it is committed."""
     words = [f"{size(source['committed'])} of {size(source['size'])} committed"]
     if source["lag_bytes"] and not source["replayed"]:
         words.append(f"{size(source['lag_bytes'])} behind")

@@ -71,6 +71,7 @@ def _source(
     return {
         "edge": edge,
         "path": state.shown_path,
+        "format": state.format_name,
         "foreign": state.foreign,
         "miss": state.miss,
         "unread_lines": state.unread_lines,
@@ -82,6 +83,7 @@ def _source(
         "committed": state.window.committed,
         "lag_bytes": state.lag_bytes,
         "in_flight": len(state.window.flights),
+        "rows_per_s": ledger.rates.get(content, 0.0) if ledger else None,
         "dead_letters": dead,
         "quarantined": look.quarantined,
         "conflicts": look.conflicts,

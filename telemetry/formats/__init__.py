@@ -1,7 +1,8 @@
 """Formats of CSV files: how the bytes of a source become readings. No I/O, no clock, no settings of the process.
 
 `base` says what a format is and when its version must be raised, `registry` lists the formats, `heads` finds the one that a
-file's first bytes belong to, and `headers` those of headers among the records. `misses` says what a foreign file is instead.
+file's first bytes belong to, and `headers` those of headers among the records. `misses` says what a foreign file is instead,
+and `blame` which cell of a record keeps it from being read.
 
 A format is a module: `dcgm` is the dump of a dcgm-exporter, and `dcgm_series` is what names its series; `nvidia_smi` is what
 `nvidia-smi --query-gpu` writes; `labelled` is a wide file whose header names series. `mapped` is a wide file by a mapping, of

@@ -5,22 +5,16 @@ Words for people alone: nothing is read by what stands here.
 
 from __future__ import annotations
 
-import codecs
-
 from telemetry.formats import records
 from telemetry.formats.records import BLANKS
 from telemetry.formats.registry import kinds, recognise
 from telemetry.readings.source_settings import SourceSettings
 
-# The first bytes of packed files: RFC 1952, RFC 8878, the formats of xz and bzip2, and APPNOTE.TXT of PKWARE.
+# The first bytes of packed files that are not unpacked here: the format of bzip2, and APPNOTE.TXT of PKWARE.
 PACKED = {
-    b"\x1f\x8b": ("gzip", "zcat"),
-    b"\x28\xb5\x2f\xfd": ("zstd", "zstdcat"),
-    b"\xfd7zXZ\x00": ("xz", "xzcat"),
     b"BZh": ("bzip2", "bzcat"),
     b"PK\x03\x04": ("zip", "unzip -p"),
 }
-UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 SHOWN = 60
 
@@ -30,15 +24,13 @@ def miss(head: bytes, start: int, settings: SourceSettings) -> str:
     for magic, (name, command) in PACKED.items():
         if head.startswith(magic):
             return f"it is packed with {name}; unpack it first: {command} FILE | telemetry ingest -"
-    if head.startswith(UTF_16):
-        return "it is UTF-16; save it as UTF-8"
     line = head[start:].partition(b"\n")[0].rstrip(b"\r")
     if b"\0" in line:
-        return "its first line holds NUL bytes; it is no text, or it is UTF-16: save it as UTF-8"
+        return "its first line holds NUL bytes; it is no text, or it is UTF-16 without its mark: save it as UTF-8"
     try:
         text = line.decode()
     except UnicodeDecodeError:
-        return "its first line is not UTF-8; save it as UTF-8"
+        return "its first line is not UTF-8, or it is UTF-16 with more than ASCII; save it as UTF-8"
     offers = kinds(settings)
     for separator, words in () if settings.mapping else SEPARATORS.items():
         names = [cell.strip(BLANKS) for cell in text.split(separator)]

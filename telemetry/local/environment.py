@@ -10,6 +10,7 @@ from pathlib import Path
 
 from telemetry.local.servers import Postgres, Valkey
 from telemetry.local.servers.server import Server
+from telemetry.readings.names import CSV_ENDINGS
 from telemetry.settings import PREFIX, Settings, SettingsError
 
 ROOT_WARNING = "You're running the worker with superuser privileges"
@@ -27,8 +28,9 @@ def environment(given: Mapping[str, str], paths: Sequence[Path], data_dir: Path 
     if data_dir is not None:
         environ[f"{PREFIX}DATA_DIR"] = str(data_dir)
     if paths:
-        patterns = (f"{_exact(path, '--csv')}/*.csv" if path.is_dir() else _exact(path, "--csv") for path in paths)
-        environ[f"{PREFIX}SOURCES"] = ",".join(patterns)
+        exact = {path: _exact(path, "--csv") for path in paths}
+        patterns = ([f"{each}/*{end}" for end in CSV_ENDINGS] if path.is_dir() else [each] for path, each in exact.items())
+        environ[f"{PREFIX}SOURCES"] = ",".join(pattern for some in patterns for pattern in some)
     if replay:
         environ[f"{PREFIX}LOOP_MODE"] = "true"
     directory = Settings.load(environ).data_dir.absolute()

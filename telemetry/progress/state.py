@@ -80,6 +80,7 @@ class SourceState(Struct, frozen=True, kw_only=True, rename=JSON_NAMES):
     is when that size was seen to change (broker's clock), or when the file was written before; 0 from streamers of before.
     `miss`: what a foreign file is instead. `unread_lines`: those behind headers that no format knows. `header`: the inherited
     one, of a file that has none. `series_column`: the column that makes a new series of nearly each record.
+    `packed`: size and time of modification (ns) of a packed file; all offsets and sizes are those of its content.
     """
 
     version: int = VERSION
@@ -103,11 +104,17 @@ class SourceState(Struct, frozen=True, kw_only=True, rename=JSON_NAMES):
     unread_lines: int = 0
     header: str = ""
     series_column: str = ""
+    packed: tuple[int, int] | None = None
 
     @property
     def pace(self) -> Pace:
         """Where its replay is."""
         return Pace(self.anchor_us, self.first_us, self.pass_end_us)
+
+    @property
+    def format_name(self) -> str:
+        """The format that its file begins with, empty if nobody knows it."""
+        return "" if self.foreign or not self.interpretation else self.interpretation.partition("/")[0]
 
     @property
     def shown_path(self) -> str:

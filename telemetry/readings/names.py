@@ -1,4 +1,4 @@
-"""The names by which edges and the centre find each other: tasks, queues, a message header, and the name of an edge.
+"""The names by which edges and the centre find each other: tasks, queues, a message header, an edge, and files.
 
 The names of Redis keys are `telemetry.progress.keys`'s, what a message holds is `wire`'s.
 """
@@ -18,6 +18,8 @@ MAX_MESSAGE_BYTES = 48 << 20
 CHARACTERS = "-_./"
 # Characters of the name of an edge.
 MAX_EDGE = 255
+# The files of a directory that are named so are taken for CSV, packed or not.
+CSV_ENDINGS = (".csv", ".csv.gz", ".csv.zst", ".csv.xz")
 
 
 def ingest_queue(prefix: str) -> str:

@@ -15,19 +15,20 @@ import redis
 from msgspec.structs import replace
 
 from telemetry import broker
-from telemetry.formats.base import Limits
 from telemetry.progress.claims import Claims
 from telemetry.progress.losses import LostRange
 from telemetry.progress.state import SourceState
 from telemetry.readings.digests import source_id
 from telemetry.settings import Settings
 from telemetry.streamer.batching import Reader
+from telemetry.streamer.contents import Bench
 from telemetry.streamer.holes import Holes
 from telemetry.streamer.modes import Replay, Tail
 from telemetry.streamer.outbox import Outbox, Publish
 from telemetry.streamer.phase import GONE, READING, Phase
 from telemetry.streamer.source import SourceFile
 from telemetry.streamer.stream import Stream
+from telemetry.streamer.whereabouts import has_its_file
 
 # A replay waits for the clock instead of turning away what lies ahead of it; but nobody waits for that long.
 REPLAY_FUTURE_LIMIT_US = 30 * 86_400 * 1_000_000
@@ -44,6 +45,7 @@ class Adoption:
     client: redis.Redis
     claims: Claims
     lose: Callable[[LostRange], None]
+    bench: Bench
 
     def open(self, path: str, known: Known, *, final: bool) -> SourceFile | None:
         """Open a file; None if it does not hold a whole record yet. One without a header inherits that of the file before it.
@@ -52,7 +54,12 @@ class Adoption:
         """
         settings = self.settings
         at_path = partial(
-            SourceFile.open, Path(path), max_record=settings.max_record_bytes, final=final, settings=settings.of_source(path)
+            SourceFile.open,
+            Path(path),
+            max_record=settings.max_record_bytes,
+            final=final,
+            settings=settings.of_source(path),
+            bench=self.bench,
         )
         source = at_path()
         if source is None or source.head.format or not settings.inherit_headers:
@@ -87,6 +94,8 @@ class Adoption:
 
         The states of all sources are `known`; they are asked for only where the file's own id has none.
         """
+        if not stream.source.is_plain:
+            self._forget_foreign(stream, known())
         is_known = self.claims.has_state(stream.source_id)
         return (is_known or self._adopt(stream, known(), drop)) and stream.take(self._now_us)
 
@@ -102,14 +111,25 @@ class Adoption:
                 source.close()
         return stream if taken else None
 
+    def _forget_foreign(self, stream: Stream, known: dict[str, SourceState]) -> None:
+        """Forget that nobody could read a file: it was damaged, or such files were not read by an earlier version."""
+        path = str(stream.source.path)
+        for name in [name for name, state in known.items() if state.foreign and state.path == path]:
+            self.claims.forget(name)
+            del known[name]
+
+    def former_id(self, known: Mapping[str, SourceState], source: SourceFile) -> str | None:
+        """The id of the known source that a file goes on with; that of the name it was packed from, if there are several."""
+        names = former(known, source, self.settings)
+        path = str(source.path)
+        return min(names, key=lambda name: (not path.startswith(known[name].path), name), default=None)
+
     def _now_us(self) -> int:
         return broker.now_us(self.client)
 
     def _mode(self, source: SourceFile) -> Tail | Replay:
         settings = self.settings
-        future_us = REPLAY_FUTURE_LIMIT_US if settings.loop_mode else settings.future_limit_s * 1_000_000
-        limits = Limits(int(settings.timestamp_floor.timestamp()) * 1_000_000, future_us, settings.max_series)
-        reader = Reader(settings.max_record_bytes, limits)
+        reader = Reader.of(settings, REPLAY_FUTURE_LIMIT_US if settings.loop_mode else None)
         if settings.loop_mode:
             return Replay(source, reader, settings.batch_size)
         return Tail(source, reader, settings.batch_size, settings.catch_up_size, settings.window_bytes)
@@ -119,7 +139,7 @@ class Adoption:
 
         `known` is kept in step: of two files that begin the same only one may go on from where a missing file ended.
         """
-        old_id = next(former(known, stream.source), None)
+        old_id = self.former_id(known, stream.source)
         if stream.source_id in known or old_id is None:
             return True
         drop(old_id)
@@ -127,15 +147,23 @@ class Adoption:
         if claim is None:
             return False
         moved = replace(claim.state or known[old_id], path=str(stream.source.path))
+        if stream.source.version not in (None, moved.packed):
+            # Packed meanwhile: nobody knows yet whether that is all of it.
+            moved = replace(moved, size_bytes=max(moved.size_bytes, moved.window.end + 1))
         self.claims.move(with_fields(claim, state=moved), stream.source_id)
         known[stream.source_id] = moved
         del known[old_id]
         return True
 
 
-def former(known: Mapping[str, SourceState], source: SourceFile) -> Iterator[str]:
-    """The ids of the known sources that a file may have been under another name."""
+def former(known: Mapping[str, SourceState], source: SourceFile, settings: Settings) -> Iterator[str]:
+    """The ids of the known sources that a file may have been under another name, or before it was packed."""
     fingerprint, inode = source.head.fingerprint, source.inode()
     for name, state in known.items():
-        if state.fingerprint == fingerprint and (state.inode == inode or not Path(state.path).exists()):
+        if state.fingerprint == fingerprint and (
+            state.inode == inode
+            or not Path(state.path).exists()
+            # Another file may have the name by now: that of the log that is written on.
+            or (source.is_packed and not has_its_file(state, settings))
+        ):
             yield name

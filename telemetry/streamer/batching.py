@@ -18,6 +18,7 @@ from telemetry.formats.headers import settle, unread_in
 from telemetry.readings import digests, wire
 from telemetry.readings.extent import Extent, Place
 from telemetry.readings.rows import MAX_KEPT_BYTES, QuarantinedRow, Readings, kept
+from telemetry.settings import Settings
 from telemetry.streamer.source import SourceFile
 
 MIN_BLOCK_BYTES = 1 << 16
@@ -42,6 +43,13 @@ class Reader:
     limits: Limits
     anchor_us: int | None = None
     first_us: int = 0
+
+    @classmethod
+    def of(cls, settings: Settings, future_us: int | None = None) -> Reader:
+        """How the settings have sources read; `future_us` stands for how far ahead of now they believe times."""
+        future_us = settings.future_limit_s * 1_000_000 if future_us is None else future_us
+        floor_us = int(settings.timestamp_floor.timestamp()) * 1_000_000
+        return cls(settings.max_record_bytes, Limits(floor_us, future_us, settings.max_series))
 
     @property
     def shift_us(self) -> int:

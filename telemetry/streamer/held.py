@@ -26,8 +26,10 @@ from telemetry.streamer.adoption import Adoption, Known
 from telemetry.streamer.deferred import Deferred
 from telemetry.streamer.orphans import Orphans
 from telemetry.streamer.outbox import Publish
+from telemetry.streamer.packing import DamagedError
 from telemetry.streamer.phase import READING
 from telemetry.streamer.resting import Resting, is_whole, quiet_s, restful
+from telemetry.streamer.source import SourceFile
 from telemetry.streamer.step import ChangedError, TakenError
 from telemetry.streamer.stream import Stream
 
@@ -134,7 +136,7 @@ class Held:
         documents = self.claims.documents()
         known = decoded(self.resting.unsettled(documents))
         self.resting.wake(known, documents, set(paths))
-        for name, state in self._orphans.due(known, self.streams, now_s).items():
+        for name, state in self._orphans.due(known, self.streams, paths, now_s).items():
             if len(self.streams) >= self._max_open:
                 break
             try:
@@ -165,7 +167,11 @@ class Held:
             if stream.phase != READING:
                 continue
             with self.apart(name, stream):
-                if stream.source.is_at_its_path():
+                if stream.source.is_packed:
+                    # What is packed is whole.
+                    if not stream.source.is_at_its_path() and stream.read_up() and stream.idle():
+                        self.drop(name)
+                elif stream.source.is_at_its_path():
                     stream.source.final = self._is_closed(str(stream.source.path))
                 elif stream.source.quiet_s() < self.settings.close_after_s:
                     continue
@@ -184,6 +190,10 @@ class Held:
             raise
         except (TakenError, ChangedError) as error:
             log.info("%s: %s: %s", stream.source.path, type(error).__name__, error)
+            self.drop(name)
+        except DamagedError:
+            # Opened anew, it is foreign, and says why.
+            stream.forget_unread()
             self.drop(name)
         except OSError as error:
             log.warning("cannot read %s: %s", stream.source.path, error.strerror)
@@ -204,7 +214,13 @@ class Held:
     @staticmethod
     def _is_behind(stream: Stream) -> bool:
         """Whether something is left to read of a stream's file."""
-        return stream.phase == READING and not (stream.idle() and stream.window.end >= stream.source.size())
+        source = stream.source
+        return stream.phase == READING and not (stream.idle() and source.is_ready and stream.window.end >= source.size())
+
+    def _is_still_read(self, source: SourceFile, known: Known) -> bool:
+        """Whether something is left to read of the open file, gone from its path, that a packed one was made of."""
+        name = self.adoption.former_id(known(), source) if self.streams else None
+        return name in self.streams and self._is_behind(self.streams[name])
 
     def _open_paths(self) -> dict[str, str]:
         """The paths that lead to a file that is open here, each with the id of its source."""
@@ -237,6 +253,9 @@ class Held:
         former = self.streams.get(stream.source_id)
         if former and self._is_behind(former):
             # Another file of this name that begins the same, and of this one something is left to read.
+            source.close()
+            return False
+        if source.is_packed and self._is_still_read(source, known):
             source.close()
             return False
         self.drop(stream.source_id)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from telemetry.progress.state import SourceState
 from telemetry.settings import Settings
-from telemetry.streamer.source import SourceFile
+from telemetry.streamer.whereabouts import being_packed, has_its_file
 
 
 @dataclass(slots=True)
@@ -23,30 +23,27 @@ class Orphans:
     settings: Settings
     _missed_s: dict[str, float] = field(default_factory=dict)
 
-    def due(self, known: Mapping[str, SourceState], held: Collection[str], now_s: float) -> dict[str, SourceState]:
-        """The sources to take, by id: not all committed, not in `held`, and without their file for long enough."""
+    def due(
+        self, known: Mapping[str, SourceState], held: Collection[str], paths: Collection[str], now_s: float
+    ) -> dict[str, SourceState]:
+        """The sources to take, by id: not all committed, not in `held`, and without their file for long enough.
+
+        `paths` are those of all files there are. Where one was packed a moment ago, a source beside it may be in that.
+        """
         missing = {
             source_id: state
             for source_id, state in known.items()
-            if source_id not in held and not state.foreign and not state.all_committed and not self._has_its_file(state)
+            if source_id not in held
+            and not state.foreign
+            and not state.all_committed
+            and not has_its_file(state, self.settings)
         }
+        if missing:
+            packed = being_packed(paths, 2 * self.grace_s)
+            missing = {source_id: state for source_id, state in missing.items() if str(Path(state.path).parent) not in packed}
         self._missed_s = {source_id: self._missed_s.get(source_id, now_s) for source_id in missing}
         return {source_id: state for source_id, state in missing.items() if now_s - self._missed_s[source_id] >= self.grace_s}
 
     def spare(self, source_id: str) -> None:
         """Give a source its grace anew: another streamer holds it, and may see files that this one does not."""
         self._missed_s.pop(source_id, None)
-
-    def _has_its_file(self, state: SourceState) -> bool:
-        """Whether the path leads to a file that begins as the source did. A file that cannot be read may be it."""
-        try:
-            said, longest = self.settings.of_source(state.path), self.settings.max_record_bytes
-            source = SourceFile.open(Path(state.path), max_record=longest, final=True, settings=said)
-        except FileNotFoundError:
-            return False
-        except OSError:
-            return True
-        if source is None:
-            return False
-        with source:
-            return source.head.fingerprint == state.fingerprint

@@ -102,14 +102,14 @@ def restful(stream: Stream, stamp: Stamp) -> bool:
         and not stream.mode.replays
         and stream.idle()
         and stream.read_up()
-        and (is_whole(stream, stamp) or stream.seen_bytes == stamp.size)
+        and (is_whole(stream, stamp) or stream.seen_bytes == stream.source.size_at(stamp))
         and stream.source.is_at_its_path()
     )
 
 
 def is_whole(stream: Stream, stamp: Stamp) -> bool:
     """Whether all of the file is read, to its last byte; of a foreign one nothing more will be."""
-    return stream.window.end >= stamp.size or stream.source.head.format is None
+    return stream.window.end >= stream.source.size_at(stamp) or stream.source.head.format is None
 
 
 def quiet_s(stream: Stream, stamp: Stamp) -> float:

@@ -1,6 +1,7 @@
 """Reads one CSV file: its head, blocks of it, where a long line ends, and whether bytes already read are still there.
 
-A file is read through the descriptor it was opened with, so one that is renamed or deleted meanwhile is read on.
+A file is read through the descriptor it was opened with, so one that is renamed or deleted meanwhile is read on. Of a packed
+file all offsets are those of its content (`contents`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ from telemetry.formats.heads import Head, identify, needed_bytes
 from telemetry.progress.state import Inode, Prefix
 from telemetry.readings.digests import digest
 from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
+from telemetry.streamer.contents import Bench, Plain, Unpacked, Version, content_of, version_of
+from telemetry.streamer.utf16 import Utf16, decoded
+
+Content = Plain | Unpacked | Utf16
 
 SCAN_BYTES = 1 << 20
 PREFIX_BYTES = 4096
@@ -41,12 +46,27 @@ class Section(NamedTuple):
 class SourceFile:
     """One open file with its head. `final` says that the file is closed: nothing will be appended."""
 
-    def __init__(self, path: Path, fd: int, head: Head, *, final: bool, settings: SourceSettings = NO_SETTINGS) -> None:
+    def __init__(
+        self,
+        path: Path,
+        fd: int,
+        head: Head,
+        *,
+        final: bool,
+        settings: SourceSettings = NO_SETTINGS,
+        content: Content | None = None,
+        packed: Unpacked | None = None,
+        version: Version | None = None,
+    ) -> None:
         self.path = path
         self.head = head
         self.final = final
         self.settings = settings
         self._fd = fd
+        self._content = Plain(fd) if content is None else content
+        self._packed = packed
+        # Of a packed file, damaged or not.
+        self.version = version
         self._sections = {0: Section(head.format, head.mark)}
         self._head_digest = self._digest_of_head()
         self._seen = self.stamp()
@@ -54,22 +74,46 @@ class SourceFile:
 
     @classmethod
     def open(
-        cls, path: Path, *, max_record: int, final: bool, settings: SourceSettings = NO_SETTINGS, inherited: bytes = b""
+        cls,
+        path: Path,
+        *,
+        max_record: int,
+        final: bool,
+        settings: SourceSettings = NO_SETTINGS,
+        inherited: bytes = b"",
+        bench: Bench | None = None,
+        whole: bool = False,
     ) -> SourceFile | None:
-        """Open a file and read its head; None if it does not hold a whole record yet. Raises OSError.
+        """Open a file and read its head; None if it does not hold a whole record yet, or is packed a moment ago.
 
-        `inherited` is the header of the file before it at this path: see `heads.identify`.
+        A packed file is unpacked on the `bench` when its content is asked for, or here if it must be `whole`, as without a
+        bench. One that is damaged is foreign. `inherited` is the header of the file before it at this path: see
+        `heads.identify`. Raises OSError and UnpackError.
         """
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        content: Content | None = None
         try:
-            head = _head(fd, max_record, settings, inherited, final=final)
+            opened = content_of(fd, needed_bytes(max_record), bench or Bench(), final=final, whole=whole or bench is None)
+            if opened is None:
+                os.close(fd)
+                return None
+            held, damage = opened
+            content = decoded(held)
+            final = final or content.is_packed or bool(damage)
+            head = _head(content, max_record, settings, inherited, final=final)
         except BaseException:
+            if content is not None:
+                content.close()
             os.close(fd)
             raise
         if head is None:
+            content.close()
             os.close(fd)
             return None
-        return cls(path, fd, head, final=final, settings=settings)
+        head = replace(head, miss=damage) if damage else head
+        packed = held if isinstance(held, Unpacked) else None
+        version = version_of(fd) if packed or damage else None
+        return cls(path, fd, head, final=final, settings=settings, content=content, packed=packed, version=version)
 
     @classmethod
     def gone(cls, path: Path, fingerprint: str) -> SourceFile:
@@ -84,11 +128,46 @@ class SourceFile:
 
     def close(self) -> None:
         """Close the descriptor."""
+        self._content.close()
         os.close(self._fd)
 
     def size(self) -> int:
-        """Bytes in the file now."""
-        return os.fstat(self._fd).st_size
+        """Bytes of content now; of a packed file that is not `is_ready` fewer than there are."""
+        return self._content.size()
+
+    def size_at(self, stamp: Stamp) -> int:
+        """Bytes of content when the file had this stamp."""
+        return self._content.size_at(stamp.size)
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether the file is packed, and sound as far as that is known."""
+        return self._content.is_packed
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether its content is the bytes of the file."""
+        return isinstance(self._content, Plain)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether its content can be read at once."""
+        return self._content.is_ready
+
+    def is_outdated(self) -> bool:
+        """Whether a packed file was written to since it was opened: then its content is another one."""
+        return self.version is not None and version_of(self._fd) != self.version
+
+    def prepare(self) -> bool:
+        """Unpack a part of a packed file. Says if anything was done. Raises DamagedError and UnpackError."""
+        return self._packed is not None and self._packed.step()
+
+    def settle(self, size: int | None = None) -> None:
+        """All of a packed file is read: keep its descriptor alone. `size`: bytes of content, where a former look at it knew."""
+        if self._packed is not None:
+            self._packed.settle(
+                self._content.file_bytes(size) if isinstance(self._content, Utf16) and size is not None else size
+            )
 
     def stamp(self) -> Stamp:
         """What changes when the file does."""
@@ -118,15 +197,8 @@ class SourceFile:
             return False
 
     def read(self, start: int, length: int) -> bytes:
-        """Up to `length` bytes from `start`; fewer at the end of the file."""
-        parts = []
-        while length > 0:
-            part = os.pread(self._fd, length, start)
-            if not part:
-                break
-            parts.append(part)
-            start, length = start + len(part), length - len(part)
-        return b"".join(parts)
+        """Up to `length` bytes of content from `start`; fewer at its end."""
+        return self._content.read(start, length)
 
     def section(self, header: int) -> Section:
         """What stands behind the header at an offset, which `telemetry.formats.headers` has told of; 0: behind the head."""
@@ -185,6 +257,10 @@ class SourceFile:
 
     def still_has(self, prefix: Prefix) -> bool:
         """Whether the bytes before an offset are what they were, and the head too."""
+        if self._packed is not None:
+            if self._packed.is_settled:
+                return not self.is_outdated()
+            self._packed.complete()
         return (
             self.size() >= prefix.end
             and digest(self.read(prefix.start, prefix.end - prefix.start)) == prefix.digest
@@ -196,10 +272,10 @@ class SourceFile:
         return digest(self.read(0, min(head.nuls, PREFIX_BYTES)) + self.read(head.nuls, head.length - head.nuls))
 
 
-def _head(fd: int, max_record: int, settings: SourceSettings, inherited: bytes, *, final: bool) -> Head | None:
+def _head(content: Content, max_record: int, settings: SourceSettings, inherited: bytes, *, final: bool) -> Head | None:
     """The head of a file. What a writer that does not append leaves where a file was cut, NULs, stands before it."""
-    length, nuls = needed_bytes(max_record), _leading_nuls(fd)
-    data = os.pread(fd, length, nuls)
+    length, nuls = needed_bytes(max_record), _leading_nuls(content)
+    data = content.read(nuls, length)
     is_all = final and len(data) < length
     head = identify(data, max_record=max_record, final=is_all, settings=settings, inherited=inherited)
     if not head or not nuls:
@@ -207,9 +283,9 @@ def _head(fd: int, max_record: int, settings: SourceSettings, inherited: bytes, 
     return replace(head, end=head.end + nuls if head.format else 0, length=head.length + nuls, nuls=nuls)
 
 
-def _leading_nuls(fd: int) -> int:
+def _leading_nuls(content: Content) -> int:
     at = 0
-    while part := os.pread(fd, SCAN_BYTES if at else 1, at):
+    while part := content.read(at, SCAN_BYTES if at else 1):
         rest = part.lstrip(b"\0")
         at += len(part) - len(rest)
         if rest:

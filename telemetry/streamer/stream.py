@@ -19,7 +19,7 @@ from itertools import islice
 from msgspec.structs import replace
 
 from telemetry.monitoring.counters import stations
-from telemetry.progress.claims import Claim, Claims, Saved
+from telemetry.progress.claims import Claim, Claims
 from telemetry.progress.flight import Flight
 from telemetry.progress.growth import Note, noted
 from telemetry.progress.losses import LostRange, merged
@@ -30,13 +30,14 @@ from telemetry.readings.extent import Place
 from telemetry.streamer import clock
 from telemetry.streamer.again import cut_again
 from telemetry.streamer.batching import MAX_BLOCK_BYTES, CutBatch, Cutter
-from telemetry.streamer.first_state import first_state, goes_on
+from telemetry.streamer.first_state import changed_us, first_state, goes_on
 from telemetry.streamer.holes import Holes
 from telemetry.streamer.modes import Replay, Tail
 from telemetry.streamer.outbox import Outbox
 from telemetry.streamer.phase import CHANGED, GONE, READING, Draining, Phase
+from telemetry.streamer.saving import renew, save
 from telemetry.streamer.source import SourceFile
-from telemetry.streamer.step import ChangedError, Done, Moment, TakenError
+from telemetry.streamer.step import ChangedError, Done, Moment
 from telemetry.streamer.tally import Tally
 from telemetry.streamer.verified import Verified
 
@@ -99,7 +100,7 @@ class Stream:
 
     def read_up(self) -> bool:
         """Whether no complete row is left to read: all of a closed file, or of a growing one for now."""
-        return self.window.end >= self.source.size() or self._at_end
+        return self.source.is_ready and (self.window.end >= self.source.size() or self._at_end)
 
     @property
     def seen_bytes(self) -> int:
@@ -113,6 +114,8 @@ class Stream:
         step goes on where this one stopped.
         """
         acked, now_us, anchor_us = moment.acked, moment.now_us, self.mode.reader.anchor_us
+        if self.phase == READING and not self.source.is_ready:
+            return Done(self._prepare(now_us), 0)
         self._collect(acked)
         self._look()
         again = self._cut_again(moment)
@@ -126,7 +129,14 @@ class Stream:
             self.outbox.ask(self.window, anchor_us, now_us, self.after_s)
         if isinstance(self.phase, Draining) and not self.window.flights:
             self._end(self.phase)
+        if self.source.is_packed and self.idle() and self.read_up() and not self.mode.replays:
+            self.source.settle()
         return Done(bool(acked or again or new), len(again))
+
+    def forget_unread(self) -> None:
+        """Remove a source of which nothing was read: its file is known by something else from now on."""
+        if not self.window.flights and self.window.committed == self.source.head.end:
+            self.claims.end(self.claim)
 
     def renew(self, now_us: int) -> None:
         """Keep the lease, and save how large the file is by now. Raises TakenError if another streamer has taken the source."""
@@ -135,7 +145,7 @@ class Stream:
         if self._state(now_us) != self._saved:
             self._save(now_us)
         else:
-            self._check(self.claims.save(self.claim), now_us)
+            self.claim = renew(self.claims, self.claim, self._saved)
 
     def release(self) -> None:
         """Give the source up."""
@@ -150,6 +160,13 @@ class Stream:
             self._begin(now_us)
             self._save(now_us)
 
+    def _prepare(self, now_us: int) -> bool:
+        """Unpack a part of a packed file. Says if anything was done."""
+        if self._saved is None or self._saved.size_bytes != self._verified.size_bytes:
+            self._save(now_us)
+        self._look()
+        return self.source.prepare()
+
     def _remember_header(self) -> None:
         """Keep the header in force for a file that follows this one at its path without a header."""
         header = self.source.header_for_next(self.window.next.header)
@@ -158,7 +175,7 @@ class Stream:
 
     def _resume(self, state: SourceState) -> None:
         self.window = state.window
-        self._verified = Verified(self.source, state.prefix, state.size_bytes)
+        self._verified = Verified.resumed(self.source, state)
         self._growth = state.growth
         self._saved = state
         self.tally.rows_read, self.tally.unread = state.rows_read, state.unread_lines
@@ -173,9 +190,8 @@ class Stream:
             self._verified.advance(at)
 
     def _begin(self, now_us: int) -> None:
-        head = self.source.head
-        self.window = Window.at(head.first)
-        self._verified = Verified.up_to(self.source, head.end)
+        self.window = Window.at(self.source.head.first)
+        self._verified = Verified.up_to(self.source, self.source.head.end)
         self._growth = ()
         self._saved = None
         self._base = self._first_state()
@@ -195,7 +211,9 @@ class Stream:
 
     def _look(self) -> None:
         """See how far the file goes now, and whether the bytes that were read are still there."""
-        if self.phase == READING and not self._verified.look():
+        if self.source.is_outdated():
+            raise ChangedError("it was packed anew")
+        if self.phase == READING and self.source.is_ready and not self._verified.look():
             self.phase = CHANGED
 
     def _cut_again(self, moment: Moment) -> list[CutBatch]:
@@ -257,20 +275,10 @@ class Stream:
 
     def _save(self, now_us: int, acked: Iterable[str] = ()) -> None:
         state = self._state(now_us)
-        self._check(self.claims.save(self.claim, state, acked), now_us)
+        self.claim = save(self.claims, self.claim, state, acked)
         if state.series_column and not (self._saved and self._saved.series_column):
             log.warning("%s: the column %s makes a new series of nearly each record", state.path, state.series_column)
         self._saved = state
-
-    def _check(self, answer: Saved, now_us: int) -> None:
-        if answer == "taken":
-            raise TakenError(self.source_id)
-        if answer == "gone":
-            # The broker lost its keys, we have not: go on from here rather than read everything again.
-            claim = self.claims.claim(self.source_id, self._state(now_us))
-            if claim is None:
-                raise TakenError(self.source_id)
-            self.claim = claim
 
     def _first_state(self) -> SourceState:
         return first_state(self.source, self.window, self._verified.prefix, self._cutter().interpretation())
@@ -281,7 +289,7 @@ class Stream:
             self._base,
             size_bytes=self._verified.size_bytes,
             growth=self._growth,
-            changed_us=self._changed_us(now_us),
+            changed_us=changed_us(self._saved, self._verified, now_us),
             window=self.window,
             window_bytes=self.window_bytes,
             rows_read=self.tally.rows_read,
@@ -290,9 +298,3 @@ class Stream:
             prefix=self._verified.prefix,
             **self.mode.pace()._asdict(),
         )
-
-    def _changed_us(self, now_us: int) -> int:
-        """When the file's size changed last: now, unless it is the one that was saved before."""
-        if self._saved is None:
-            return now_us - self.source.unchanged_us()
-        return self._saved.changed_us if self._saved.size_bytes == self._verified.size_bytes else now_us

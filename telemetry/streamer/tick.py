@@ -26,6 +26,7 @@ from telemetry.progress.keys import Keys
 from telemetry.progress.losses import Losses
 from telemetry.settings import Settings
 from telemetry.streamer.adoption import Adoption
+from telemetry.streamer.contents import Bench
 from telemetry.streamer.held import Held
 from telemetry.streamer.matching import matching
 from telemetry.streamer.membership import Membership, part
@@ -45,6 +46,8 @@ MAX_COPIES = 16
 # Acknowledgements are asked for together, for a distant broker; but those of a source that others kept waiting are asked anew.
 MAX_ASKED = 16
 FRESH_S = 0.1
+# Packed files that are unpacked at a time: each takes the room of its content on the disk.
+MAX_UNPACKED = 4
 
 
 class Round(NamedTuple):
@@ -71,6 +74,7 @@ class Streamer:
     claims: Claims = field(init=False)
     _owner: str = field(init=False)
     held: Held = field(init=False)
+    bench: Bench = field(init=False)
     _membership: Membership = field(init=False)
     _queue_watch: QueueWatch = field(init=False)
     _live: int = 1
@@ -81,7 +85,8 @@ class Streamer:
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{token_hex(4)}"
         self.claims = Claims(self.client, keys, settings.edge, self._owner, settings.lease_s)
         lose = Losses(self.client, keys, settings.edge).record
-        adoption = Adoption(settings, self.client, self.claims, lose)
+        self.bench = Bench(settings.close_after_s, None if settings.loop_mode else MAX_UNPACKED)
+        adoption = Adoption(settings, self.client, self.claims, lose, self.bench)
         self.held = Held(settings, self.client, self.claims, adoption, self.publish, self.final, self.growing)
         self._membership = Membership(self.client, keys, settings.edge, settings.lease_s)
         self._queue_watch = QueueWatch(self.client, settings)

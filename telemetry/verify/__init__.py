@@ -5,6 +5,7 @@ streamer's parser shows as a difference instead of hiding in both. Of `telemetry
 metrics and nothing else, and nothing of `telemetry.formats`, `telemetry.streamer` or `telemetry.collector`. Both sides follow
 the grammar of `docs/RECORDS.md`.
 
-`formats` has the readers, one a format. `files` gathers in columns what the rows of a file say, `queries` is the SQL,
-`matching` and `compare` put each reading in its class, `examples` shows some of the differences.
+`formats` has the readers, one a format. `contents` has the bytes of files, packed ones too, `files` gathers in columns what
+their rows say, `queries` is the SQL, `matching` and `compare` put each reading in its class, `examples` shows some of the
+differences.
 """

@@ -17,8 +17,9 @@ import numpy.typing as npt
 from sqlalchemy import Connection
 
 from telemetry.verify import queries
+from telemetry.verify.contents import opened
 from telemetry.verify.examples import AT_MOST, Example, conflicts, line_number, stranger, unfound, unread
-from telemetry.verify.files import BLANK, REASONS, VALUE, File, Longs, SeriesNumbers, opened
+from telemetry.verify.files import BLANK, REASONS, VALUE, File, Longs, SeriesNumbers
 from telemetry.verify.formats.records import kept
 from telemetry.verify.matching import Doubles, Flags, Keys, within
 
@@ -142,8 +143,11 @@ def _quarantined(connection: Connection, file: File) -> Flags:
     inside = np.zeros(len(file.starts), np.bool_)
     if file.fingerprint is None:
         return inside
+    blocks = list(queries.quarantined(connection, file.fingerprint))
+    if not blocks:
+        return inside
     with opened(file.path) as data:
-        for block in queries.quarantined(connection, file.fingerprint):
+        for block in blocks:
             places = np.searchsorted(file.starts, np.array([offset for offset, _, _ in block], np.int64))
             for place, (offset, digest, reason) in zip(places.tolist(), block, strict=True):
                 if place == len(inside) or file.starts[place] != offset:

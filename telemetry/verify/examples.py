@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from telemetry.verify.files import REASONS, File, opened
+from telemetry.verify.contents import damage, opened
+from telemetry.verify.files import REASONS, File
 from telemetry.verify.formats.base import SeriesKey
 from telemetry.verify.formats.grammar import Bytes
 from telemetry.verify.formats.records import kept
@@ -50,10 +51,13 @@ def unread(files: Sequence[File], flags: Flags) -> list[Example]:
     """The first lines, over all files in their order, behind which nothing is read. `flags`: the lines that were not read."""
     parts = np.split(flags, np.cumsum([len(file.starts) for file in files])[:-1])
     begins = np.concatenate([part & ~np.concatenate(([False], part[:-1])) for part in parts])
-    return [
-        _row(file, data, place, f"unread: no format knows {'the header of this file' if file.is_foreign else 'this header'}")
-        for file, data, place, _ in _first(files, begins)
-    ]
+    return [_row(file, data, place, f"unread: {_why(file)}") for file, data, place, _ in _first(files, begins)]
+
+
+def _why(file: File) -> str:
+    if fault := damage(file.path):
+        return f"it is packed, and damaged ({fault})"
+    return f"no format knows {'the header of this file' if file.is_foreign else 'this header'}"
 
 
 def line_number(data: Bytes, at: int) -> int:

@@ -1,22 +1,21 @@
 """What the rows of a file say, gathered in columns, small enough for millions of them.
 
-Owns opening files, their fingerprints, the numbering of series, and how a row counts that says several things. Knows nothing
+Owns the fingerprints of files, the numbering of series, and how a row counts that says several things. Knows nothing
 of the database.
 """
 
 from __future__ import annotations
 
 import hashlib
-import mmap
 from array import array
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from telemetry.verify.contents import opened
 from telemetry.verify.formats.base import Reading, Rules, SeriesKey
 from telemetry.verify.formats.grammar import MAX_RECORD, Bytes
 from telemetry.verify.formats.heads import FileHeader, beginning, head
@@ -98,17 +97,6 @@ def read(
         *(path, known is None and begins is not None, mark, longs[0], longs[1], np.frombuffer(reasons, np.int8)),
         *(longs[2], longs[3], np.frombuffer(values, np.float64)),
     )
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[Bytes]:
-    """The bytes of a file, mapped rather than loaded."""
-    with path.open("rb") as stream:
-        if not path.stat().st_size:
-            yield b""
-            return
-        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            yield data
 
 
 def counted(readings: Sequence[Reading]) -> list[Reading]:

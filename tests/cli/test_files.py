@@ -25,15 +25,15 @@ def test_a_directory_is_its_csv_files(tmp_path: Path, capsys: pytest.CaptureFixt
     (tmp_path / "sub.csv").mkdir()
     os.mkfifo(tmp_path / "pipe.csv")
     (tmp_path / "dangling.csv").symlink_to(tmp_path / "nothing")
-    assert regular([tmp_path / "b.csv", tmp_path]) == [tmp_path / "b.csv", tmp_path / "a.csv"]
+    assert regular([tmp_path / "b.csv", tmp_path]) == [tmp_path / "b.csv", tmp_path / "a.csv", tmp_path / "d.csv.gz"]
     told = capsys.readouterr().err
-    names = "c.CSV, d.csv.gz, dangling.csv, notes.txt, pipe.csv, … (6)"
-    assert told == f"{tmp_path}: passed over what is not a file named *.csv: {names}\n"
+    names = "c.CSV, dangling.csv, notes.txt, pipe.csv, sub.csv (5)"
+    assert told == f"{tmp_path}: passed over what is no file named *.csv or *.csv.gz, .zst, .xz: {names}\n"
     assert regular([tmp_path / "c.CSV"]) == [tmp_path / "c.CSV"]
 
 
 def test_a_directory_without_csv_files_is_bad_usage(tmp_path: Path) -> None:
-    with pytest.raises(click.UsageError, match=r"has no file named \*\.csv"):
+    with pytest.raises(click.UsageError, match=r"has no file named \*\.csv, packed or not"):
         regular([tmp_path])
 
 

@@ -5,6 +5,7 @@ The names of columns and the form of the cells are those of the tools named; the
 
 from __future__ import annotations
 
+import bz2
 import gzip
 
 LONG = "timestamp,metric_name,gpu_id,device,uuid,modelName,Hostname,container,pod,namespace,value,labels_raw\n"
@@ -44,12 +45,14 @@ FOREIGN: dict[str, str | bytes] = {
     "codecarbon": "timestamp,project_name,duration,emissions,gpu_power\n2026-11-05T10:00:00,p,1.0,0.1,301.2\n",
     "names of Prometheus": "timestamp,__name__,UUID,gpu,value\n2026-11-05T10:00:00Z,DCGM_FI_DEV_GPU_TEMP,GPU-1,0,62\n",
     "semicolons": LONG.replace(",", ";") + READING.replace(",", ";"),
-    "packed": gzip.compress((LONG + READING).encode(), mtime=0),
+    "packed with bzip2": bz2.compress((LONG + READING).encode()),
+    "packed and cut": gzip.compress((LONG + READING).encode(), mtime=0)[:-9],
     "epoch seconds, names of its own": "time,value,gpu_uuid,name\n1793836800,301,GPU-1,power\n",
 }
 # With the readings in them, and the lines that are not read.
 PARTLY: dict[str, tuple[str | bytes, int, int]] = {
     "below a comment": ("# by cron\n\n" + LONG + READING, 1, 0),
+    "packed": (gzip.compress((LONG + READING).replace(":00Z", ":02Z").encode(), mtime=0), 1, 0),
     "quoted, with CRLF": ((LONG + READING).replace("\n", "\r\n"), 1, 0),
     "nvidia-smi joined to it": (LONG + READING + SMI + SMI_ROW * 2, 1, 3),
     "between two of them": (LONG + READING + SMI + SMI_ROW * 2 + LONG + READING.replace(":00Z", ":01Z"), 2, 3),

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import bz2
-import gzip
 import io
-import lzma
 import zipfile
 from pathlib import Path
 
@@ -92,11 +90,8 @@ def zipped(data: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (gzip.compress(HEADER + ROW), "zcat FILE | telemetry ingest -"),
-        (bz2.compress(HEADER + ROW), "bzip2"),
-        (lzma.compress(HEADER + ROW), "xz"),
+        (bz2.compress(HEADER + ROW), "bzcat FILE | telemetry ingest -"),
         (zipped(HEADER + ROW), "zip"),
-        ((HEADER + ROW).decode().encode("utf-16"), "it is UTF-16; save it as UTF-8"),
         ((HEADER + ROW).decode().encode("utf-16-le"), "UTF-16"),
         ("zeit,größe,wert\n".encode("latin-1"), "not UTF-8"),
         (HEADER.replace(b",", b";") + ROW, "separated by semicolons"),

@@ -32,8 +32,10 @@ def test_sources_are_absolute_patterns_that_match_the_very_file(tmp_path: Path, 
     odd.touch()
     Path("many").mkdir()
     Path("many/a.csv").touch()
+    Path("many/b.csv.gz").touch()
     made = Settings.load(environment.environment({}, [odd, Path("many")], None, replay=False))
-    assert [glob.glob(pattern) for pattern in made.sources] == [[str(tmp_path / odd)], [str(tmp_path / "many/a.csv")]]  # noqa: PTH207
+    files = [path for pattern in made.sources for path in glob.glob(pattern)]  # noqa: PTH207
+    assert files == [str(tmp_path / odd), str(tmp_path / "many/a.csv"), str(tmp_path / "many/b.csv.gz")]
 
 
 def test_a_comma_in_a_path_is_refused() -> None:

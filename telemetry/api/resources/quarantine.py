@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from telemetry.api.answers import cursors
 from telemetry.api.answers.pages import Continued, Page
 from telemetry.api.answers.tables import Table
-from telemetry.api.core.parameters import MAX_ID, Text, Whole
+from telemetry.api.core.parameters import MAX_ID, Instant, Text, Whole
 from telemetry.api.core.queries import Followed
 from telemetry.api.operations import listing
 from telemetry.store.read import ingest
@@ -41,6 +41,7 @@ class QuarantineQuery(Followed):
     edge: Text | None = Field(None, description="only those of this edge")
     source: Whole | None = Field(None, ge=1, le=MAX_ID, description="only those of this source, by its id")
     reason: Text | None = Field(None, description="only those with this reason")
+    since: Instant | None = Field(None, description="only those in quarantine since then: RFC 3339, or relative as -1h")
 
 
 @listing(blueprint, "/quarantine", Continued[QuarantinedRow], QuarantineQuery)

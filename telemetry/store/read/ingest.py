@@ -50,11 +50,17 @@ class BatchFilter:
 
 @dataclass(frozen=True, slots=True)
 class QuarantineFilter:
-    """Some quarantined rows: of an edge, of a source by its id, with a reason."""
+    """Some quarantined rows: of an edge, of a source by its id, with a reason, in quarantine since a time."""
 
     edge: str | None = None
     source: int | None = None
     reason: str | None = None
+    since: datetime | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """The conditions on quarantined rows joined to their sources."""
+        pairs = ((Source.edge, self.edge), (Quarantined.source_id, self.source), (Quarantined.reason, self.reason))
+        return [*equal(*pairs), *([] if self.since is None else [Quarantined.quarantined_at >= self.since])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +152,7 @@ def quarantine(some: QuarantineFilter, after: int | None = None) -> Select[Any]:
         func.encode(Quarantined.raw, "escape").label("raw"),
         Quarantined.quarantined_at,
     ).join(Source)
-    rows = rows.where(*equal((Source.edge, some.edge), (Quarantined.source_id, some.source), (Quarantined.reason, some.reason)))
+    rows = rows.where(*some.conditions())
     return (rows if after is None else rows.where(Quarantined.id > after)).order_by(Quarantined.id)
 
 

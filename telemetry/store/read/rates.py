@@ -14,6 +14,13 @@ FLOW = text("""
     GROUP BY edge ORDER BY edge
 """)
 
+ROWS = text("""
+    SELECT s.edge, s.fingerprint, sum(b.rows) AS rows
+    FROM batches b JOIN sources s ON s.id = b.source_id
+    WHERE b.committed_at > clock_timestamp() - make_interval(secs => :seconds)
+    GROUP BY s.edge, s.fingerprint
+""")
+
 
 @dataclass(frozen=True, slots=True)
 class Flow:
@@ -44,3 +51,9 @@ def flow(connection: Connection, seconds: float) -> list[Flow]:
         )
         for row in connection.execute(FLOW, {"seconds": seconds})
     ]
+
+
+def rows_per_s(connection: Connection, seconds: float) -> dict[tuple[str, str], float]:
+    """Rows a second that were committed in the last `seconds`, by edge and fingerprint of a source; the idle are left out."""
+    found = connection.execute(ROWS, {"seconds": seconds})
+    return {(edge, fingerprint): round(float(rows) / seconds, 1) for edge, fingerprint, rows in found}

@@ -1,0 +1,37 @@
+"""What a person can do about a source, by its JSON object in the document of `telemetry status`. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+def todo(source: Mapping[str, Any], *, is_silent: bool) -> list[str]:
+    """What is to be done, what matters most first; nothing for a source that is well. `is_silent`: its edge is overdue."""
+    return list(_todo(source, is_silent=is_silent))
+
+
+def _todo(source: Mapping[str, Any], *, is_silent: bool) -> Iterator[str]:
+    path = shlex.quote(source["path"])
+    if source["foreign"]:
+        yield f"it is not read: {source['miss'] or 'no format knows its header'}"
+        edge = shlex.quote(source["edge"])
+        yield f"if it is no telemetry, take it out of TELEMETRY_SOURCES; then: telemetry forget --edge {edge} {path}"
+        return
+    if source["unread_lines"]:
+        yield f"telemetry check {path}, at its edge, shows the header above the lines that are not read"
+    if source["dead_letters"]:
+        yield "telemetry deadletter list shows what could not be stored, and why"
+    if source["quarantined"]:
+        yield f"telemetry quarantine list --source {path} shows the rows that could not be read, and what mends them"
+    if source["conflicts"]:
+        yield f"telemetry verify {path}, at its edge, shows the readings with another value than the stored one"
+    if source["series_column"]:
+        yield f"take out the column {source['series_column']}: it makes a new series of nearly each record"
+    if is_silent and (source["lag_bytes"] or source["in_flight"]):
+        yield f"start the streamer of {source['edge']}: nobody reads the file"
+    elif source["in_flight"] and source["rows_per_s"] == 0:
+        yield "nothing of it was committed in the last minute: see whether collectors run (telemetry status)"
+    if source["safe_to_delete"]:
+        yield "it may be deleted: the database has all of it"
