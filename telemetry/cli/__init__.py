@@ -1,9 +1,9 @@
 """The `telemetry` command.
 
 Each subcommand is a module of its own name, imported when it is called, as an edge lacks some libraries: `up`, `simulate`,
-`record`, `ingest`, `verify`, `status`, `doctor`, `apikey`, `deadletter`, `forget`, `rewind`, `exporter`, `systemd` and `db`.
-`session` gives them settings and the broker, `database` the database. `data_dir` is an option of all. `files` are what
-`ingest` and `verify` are given. `ingested` tells what `ingest` has done, by the ledger if `centre` reaches it.
+`record`, `ingest`, `verify`, `status`, `doctor`, `apikey`, `deadletter`, `forget`, `rewind`, `exporter`, `deploy`,
+`systemd` and `db`. `session` gives them settings and the broker, `database` the database. `data_dir` is an option of all.
+`files` are what `ingest` and `verify` are given. `ingested` tells what `ingest` has done, by the ledger if `centre` reaches it.
 `overview`, `parts`, `mends`, `status_document`, `status_lines`, `source_line` and `redraw` are `status`'s. `quantities` are
 numbers for people.
 """
@@ -36,6 +36,7 @@ COMMANDS = {
     "forget": "Forget sources that are of no interest any more.",
     "rewind": "Set the edges back to what the ledger of a restored database holds.",
     "exporter": "Serve metrics of queue, sources, ledger and database.",
+    "deploy": "Deploy the chart to one Kubernetes cluster or many.",
     "systemd": "Write systemd units for an edge.",
     "db": "Upgrade the database's schema, or show its revision.",
 }
@@ -57,9 +58,9 @@ class Commands(click.Group):
         except ModuleNotFoundError as error:
             if (error.name or "").startswith("telemetry"):
                 raise
+            extra = {"deploy": "[deploy]", "up": "[central] or [local]"}.get(cmd_name, "[central]")
             raise click.ClickException(
-                f"`telemetry {cmd_name}` needs {error.name}; install telemetry-pipeline[central]"
-                f"{' or [local]' if cmd_name == 'up' else ''}"
+                f"`telemetry {cmd_name}` needs {error.name}; install telemetry-pipeline{extra}"
             ) from None
         command: click.Command = getattr(module, cmd_name)
         return command
