@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +65,18 @@ class Stage:
         return {name: api.changes for name, api in self.clusters.items() if api.changes}
 
 
-@pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
+@contextmanager
+def staged(folder: Path) -> Iterator[Stage]:
     """Fresh clusters, each with a GPU node, a CPU node and a default storage class."""
     with ExitStack() as stack:
         clusters = {name: Api() for name in CONTEXTS}
         for api in clusters.values():
             stack.enter_context(serving(api))
-        yield Stage(tmp_path, clusters)
+        yield Stage(folder, clusters)
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    """Clusters and a helm."""
+    with staged(tmp_path) as made:
+        yield made
