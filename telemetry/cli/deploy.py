@@ -12,9 +12,10 @@ from typing import Any
 import click
 
 from telemetry import resources
+from telemetry.deploy import gitops, overview, passwords, preflight, rehearsal, removal, rollout
 from telemetry.deploy import inventory as inventories
-from telemetry.deploy import overview, passwords, preflight, rehearsal, removal, rollout
 from telemetry.deploy.cluster import ClusterError, contexts
+from telemetry.deploy.gitops import Repository
 from telemetry.deploy.helm import Helm, HelmError
 from telemetry.deploy.inventory import Inventory, InventoryError, Role, Site
 from telemetry.deploy.judgement import Problem
@@ -32,6 +33,7 @@ ACTIONS: dict[str, tuple[Role, ...]] = {
     "status": ALL,
     "validate": ALL,
     "cleanup": ALL,
+    "render": ALL,
 }
 FILE = click.Path(dir_okay=False, exists=True)
 
@@ -59,6 +61,13 @@ FILE = click.Path(dir_okay=False, exists=True)
 @click.option(
     "--timeout", "timeout_s", type=click.IntRange(10), default=300, show_default=True, help="Seconds for each cluster."
 )
+@click.option("--output", type=click.Path(file_okay=False, path_type=Path), help="render: folder for the files.")
+@click.option(
+    "--form", type=click.Choice(["values", "manifests"]), default="values", show_default=True, help="render: what for."
+)
+@click.option("--repository", default="https://git.example.com/telemetry.git", help="render: where chart and files will stand.")
+@click.option("--revision", default="main", show_default=True, help="render: its branch.")
+@click.option("--path", default="deploy", show_default=True, help="render: the folder of the files in it.")
 @click.option("--yes", is_flag=True, help="cleanup: do not ask.")
 @click.option("--delete-data", is_flag=True, help="cleanup: remove volumes with their data, and the Secrets, too.")
 @click.option("--kubeconfig", type=FILE, help="kubeconfig to use.  [default: as kubectl does]")
@@ -75,6 +84,11 @@ def deploy(
     timeout_s: int,
     yes: bool,
     delete_data: bool,
+    output: Path | None,
+    form: gitops.Form,
+    repository: str,
+    revision: str,
+    path: str,
     kubeconfig: str | None,
     program: str,
     chart: Path | None,
@@ -88,6 +102,7 @@ def deploy(
     deploy-all   all of them in this order, edges side by side
     validate     look for everything that would keep a deployment from working
     status       all clusters in one table
+    render       write values or manifests for Argo CD and Flux; asks no cluster
     cleanup      remove the releases; data stays unless --delete-data
 
     Passwords also come from TELEMETRY_DEPLOY_REDIS_PASSWORD and TELEMETRY_DEPLOY_DB_PASSWORD, or from the files that these
@@ -98,12 +113,16 @@ def deploy(
     try:
         secrets = _passwords(options)
         made = _inventory(inventory, options)
-        helm = Helm(program, chart or resources.path(CHART), kubeconfig)
+        helm = Helm(program, chart or _own_chart(), kubeconfig)
         deployment = Deployment(made, secrets, helm, kubeconfig)
         sites = made.of(*ACTIONS[action])
         if not sites:
             roles = " or ".join(f"--{role}-context" for role in ACTIONS[action])
             raise click.UsageError(f"{action} has no cluster: give {roles}, or an --inventory that has some")
+        if action == "render":
+            sys.exit(
+                _render(deployment, sites, output, form, Repository(repository, revision, path.strip("/")), dry_run, as_json)
+            )
         run: Callable[..., int] = {"status": _status, "validate": _validate, "cleanup": _cleanup}.get(action, _deploy)
         code = run(deployment, sites, dry_run=dry_run, timeout_s=timeout_s, as_json=as_json, yes=yes, data=delete_data)
     except (InventoryError, PasswordError) as error:
@@ -111,6 +130,15 @@ def deploy(
     except (ClusterError, HelmError, FileNotFoundError) as error:
         raise click.ClickException(str(error)) from None
     sys.exit(code)
+
+
+def _own_chart() -> Path:
+    try:
+        return resources.path(CHART)
+    except FileNotFoundError:
+        raise click.UsageError(
+            "this installation has no chart: give --chart, the folder helm/telemetry-pipeline of a clone"
+        ) from None
 
 
 def _passwords(options: dict[str, Any]) -> Passwords:
@@ -173,6 +201,30 @@ def _cleanup(
         question = "Remove all of this, WITH THE DATA?" if data else "Remove these releases? Data stays."
         click.confirm(question, abort=True, err=as_json)
     return _end(as_json, [], [], removal.remove(deployment, sites, timeout_s, say, data=data))
+
+
+def _render(
+    deployment: Deployment,
+    sites: list[Site],
+    output: Path | None,
+    form: gitops.Form,
+    repository: Repository,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    if output is None:
+        raise click.UsageError("render needs --output: the folder for the files")
+    if problems := inventories.checked(deployment.inventory):
+        raise click.UsageError("; ".join(problems))
+    files = gitops.written(deployment, sites, repository, form)
+    for name, text in files.items():
+        if not dry_run:
+            (output / name).parent.mkdir(parents=True, exist_ok=True)
+            (output / name).write_text(text, encoding="utf-8")
+        _voice(as_json)(f"{'would write' if dry_run else 'wrote'} {output / name}")
+    if as_json:
+        click.echo(json.dumps({"files": list(files)}, indent=2))
+    return 0
 
 
 def _voice(as_json: bool) -> Callable[[str], None]:

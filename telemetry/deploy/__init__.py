@@ -6,4 +6,5 @@
 says, `judgement` decides, with `nodes` for placement and `quotas` for room.
 `rollout` installs in order, `workloads` says what is up, `trouble` why something is not.
 `overview` shows all sites, `removal` takes them away, `rehearsal` says what a run would do.
+`gitops` writes files for tools that deploy from a repository.
 """

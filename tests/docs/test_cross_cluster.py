@@ -57,6 +57,7 @@ def test_each_command_can_be_run(page: Stage, command: str) -> None:
         return
     assert done.returncode == 0, done.stdout + done.stderr
     assert not page.changes
+    assert not (page.folder / "deploy").exists()
 
 
 @pytest.mark.parametrize("command", EXECS)
