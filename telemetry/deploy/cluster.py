@@ -12,7 +12,7 @@ import urllib3
 from kubernetes.client.exceptions import ApiException
 
 Object = dict[str, Any]
-NOT_FOUND, CONFLICT = 404, 409
+FORBIDDEN, NOT_FOUND = 403, 404
 TIMEOUT_S = (5.0, 20.0)
 CORE = "v1"
 
@@ -28,6 +28,10 @@ def contexts(kubeconfig: str | None) -> list[str]:
     except kubernetes.config.ConfigException as error:
         raise ClusterError(f"kubeconfig cannot be used: {error}") from None
     return [context["name"] for context in found]
+
+
+class ForbiddenError(ClusterError):
+    """The user of the context may not do this."""
 
 
 class Cluster:
@@ -75,8 +79,15 @@ class Cluster:
         except ApiException as error:
             if error.status == NOT_FOUND:
                 return None
-            raise ClusterError(_reason(error)) from None
+            raise _explained(error) from None
         return found
+
+    def seen(self, path: str) -> Object | None:
+        """An object; None if there is none, or if this user may not see it."""
+        try:
+            return self.get(path)
+        except ForbiddenError:
+            return None
 
     def items(self, path: str) -> list[Object]:
         """The items of a list."""
@@ -87,7 +98,7 @@ class Cluster:
         try:
             answer: Object = self._call(method, path, body)
         except ApiException as error:
-            raise ClusterError(_reason(error)) from None
+            raise _explained(error) from None
         return answer
 
     def log(self, namespace: str, pod: str, container: str, lines: int) -> str:
@@ -132,11 +143,12 @@ def path_of(api_version: str, plural: str, namespace: str | None, name: str = ""
     return place + (f"/namespaces/{namespace}" if namespace else "") + f"/{plural}" + (f"/{name}" if name else "")
 
 
-def _reason(error: ApiException) -> str:
+def _explained(error: ApiException) -> ClusterError:
     try:
-        return str(json.loads(error.body)["message"])
+        reason = str(json.loads(error.body)["message"])
     except (TypeError, ValueError, KeyError):
-        return f"{error.status} {error.reason}"
+        reason = f"{error.status} {error.reason}"
+    return ForbiddenError(reason) if error.status == FORBIDDEN else ClusterError(reason)
 
 
 def _cause(error: Exception) -> str:

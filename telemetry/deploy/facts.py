@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from telemetry.deploy.cluster import CORE, Cluster, ClusterError, path_of
+from telemetry.deploy.cluster import CORE, Cluster, ForbiddenError, path_of
 from telemetry.deploy.rendered import Object, kinds
 
-VERBS = ("get", "create", "patch", "delete")
+# What Helm does with each kind; it waits by watching, and keeps its releases in Secrets that it updates.
+VERBS = ("get", "list", "watch", "create", "update", "patch", "delete")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +35,23 @@ def gather(cluster: Cluster, namespace: str, release: str, objects: Sequence[Obj
     """Ask. Raises ClusterError where the cluster does not answer."""
     version, groups = cluster.version(), cluster.groups
     known = [(api_version, kind) for api_version, kind in kinds(objects) if api_version in groups]
-    secrets = {name: cluster.get(path_of(CORE, "secrets", namespace, name)) for name in secret_names}
+    secrets = {name: cluster.seen(path_of(CORE, "secrets", namespace, name)) for name in secret_names}
+    denied = _denied(cluster, namespace, [*known, (CORE, "Secret"), (CORE, "Pod"), (CORE, "Event")])
+    try:
+        present = cluster.get(path_of(CORE, "namespaces", None, namespace))
+        if present is None and not cluster.may("create", CORE, "namespaces", ""):
+            denied.append(("create", "namespaces"))
+    except ForbiddenError:
+        present = {"metadata": {"name": namespace}}
     return Facts(
         version=version,
         groups=groups,
-        namespace=cluster.get(path_of(CORE, "namespaces", None, namespace)),
+        namespace=present,
         nodes=_listed(cluster, "/api/v1/nodes"),
         classes=_listed(cluster, "/apis/storage.k8s.io/v1/storageclasses"),
         quotas=_listed(cluster, path_of(CORE, "resourcequotas", namespace)) or [],
         secrets={name: secret for name, secret in secrets.items() if secret is not None},
-        denied=_denied(cluster, namespace, [*known, (CORE, "Secret"), (CORE, "Pod"), (CORE, "Event")]),
+        denied=denied,
         taken=_taken(cluster, namespace, release, [each for each in objects if each["apiVersion"] in groups]),
     )
 
@@ -50,21 +59,20 @@ def gather(cluster: Cluster, namespace: str, release: str, objects: Sequence[Obj
 def _listed(cluster: Cluster, path: str) -> list[Any] | None:
     try:
         return cluster.items(path)
-    except ClusterError:
+    except ForbiddenError:
         return None
 
 
 def _denied(cluster: Cluster, namespace: str, wanted: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    denied = []
-    for api_version, kind in dict.fromkeys(wanted):
-        resource = cluster.resource(api_version, kind)
-        if resource is None:
-            continue
-        verbs = ("list",) if kind in {"Pod", "Event"} else VERBS
-        denied += [
-            (verb, resource["name"]) for verb in verbs if not cluster.may(verb, api_version, resource["name"], namespace)
-        ]
-    return denied
+    asked = [
+        (verb, api_version, resource["name"])
+        for api_version, kind in dict.fromkeys(wanted)
+        if (resource := cluster.resource(api_version, kind)) is not None
+        for verb in (("list",) if kind in {"Pod", "Event"} else VERBS)
+    ]
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        allowed = list(pool.map(lambda each: cluster.may(*each, namespace), asked))
+    return [(verb, plural) for (verb, _, plural), may in zip(asked, allowed, strict=True) if not may]
 
 
 def _taken(cluster: Cluster, namespace: str, release: str, objects: Sequence[Object]) -> list[tuple[str, str]]:
@@ -75,7 +83,7 @@ def _taken(cluster: Cluster, namespace: str, release: str, objects: Sequence[Obj
             continue
         name = each["metadata"]["name"]
         place = each["metadata"].get("namespace", namespace) if resource.get("namespaced") else None
-        there = cluster.get(path_of(each["apiVersion"], resource["name"], place, name))
+        there = cluster.seen(path_of(each["apiVersion"], resource["name"], place, name))
         if there is not None and (owner := _owner(there)) != release:
             taken.append((f"{each['kind']} {name}", owner))
     return taken

@@ -90,8 +90,10 @@ def _site(deployment: Deployment, site: Site) -> Ready:
         cluster = Cluster(site.context, deployment.kubeconfig)
         found = secrets.present(cluster, namespace)
         objects = _rendered(deployment, site, found)
-        release = deployment.helm.releases(site.context, namespace).get(site.release)
         facts = gather(cluster, namespace, site.release, objects, list(mounted(objects)))
+        # Helm keeps its releases in Secrets: who may not list them is told so, instead of what Helm says then.
+        lists = ("list", "secrets") not in facts.denied
+        release = deployment.helm.releases(site.context, namespace).get(site.release) if lists else None
     except ClusterError as error:
         return Ready(site, problems=[Problem(str(error), "see whether the context is right and its credentials are valid")])
     except HelmError as error:
@@ -120,7 +122,7 @@ def _has_no_broker(inventory: Inventory, site: Site, cluster: Cluster) -> bool:
     """Whether an edge is alone, with neither an address nor a release beside it that has the broker."""
     if site.role != "edge" or inventory.broker.host or inventory.of("shared", "central"):
         return False
-    return cluster.get(path_of(CORE, "services", inventory.namespace, BROKER_SERVICE)) is None
+    return cluster.seen(path_of(CORE, "services", inventory.namespace, BROKER_SERVICE)) is None
 
 
 def _rendered(deployment: Deployment, site: Site, found: dict[str, Object]) -> list[Object]:

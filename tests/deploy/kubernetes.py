@@ -37,6 +37,10 @@ class Api:
         self.objects: dict[str, Object] = {}
         self.asked: list[tuple[str, str]] = []
         self.denied: set[tuple[str, str]] = set()
+        # Paths that are answered by 403, and all below them.
+        self.forbidden: tuple[str, ...] = ()
+        # Objects that are answered so, without what is below.
+        self.hidden: tuple[str, ...] = ()
         self.logs: dict[str, str] = {}
         self.version = "v1.36.2"
         self.url = ""
@@ -66,8 +70,8 @@ class Api:
         if path.endswith("selfsubjectaccessreviews"):
             wanted = body["spec"]["resourceAttributes"]
             return 201, {"status": {"allowed": (wanted["verb"], wanted["resource"]) not in self.denied}}
-        if path.endswith("/log"):
-            return 200, self.logs.get(f"{path.split('/')[-2]}/{query['container'][0]}", "")
+        if any(path == closed or path.startswith(f"{closed}/") for closed in self.forbidden) or path in self.hidden:
+            return 403, {"message": f"{path} is forbidden"}
         if method == "POST":
             return 201, self.put(f"{path}/{body['metadata']['name']}", body)
         if path in self.objects:
@@ -84,6 +88,8 @@ class Api:
     def _listed(self, path: str, query: dict[str, list[str]]) -> tuple[int, Any]:
         if path == "/version":
             return 200, {"gitVersion": self.version}
+        if path.endswith("/log"):
+            return 200, self.logs.get(f"{path.split('/')[-2]}/{query['container'][0]}", "")
         status, known = _answer(path, {})
         if status == 200:
             return status, known

@@ -132,3 +132,19 @@ def test_an_inventory_that_cannot_be_used(stage: Stage, tmp_path: Path, text: st
     done = stage.run("validate", "--inventory", str(tmp_path / "fleet.toml"))
     assert done.returncode == 2
     assert said in done.stderr
+
+
+def test_what_the_user_may_not_see_hides_no_other_problem(stage: Stage) -> None:
+    edge = stage.clusters["gpu-1"]
+    edge.forbidden = ("/api/v1/nodes", f"{NAMESPACE}/secrets", f"{NAMESPACE}/serviceaccounts")
+    edge.denied = {("list", "secrets"), ("create", "namespaces")}
+    edge.version = "v1.27.1"
+    said = "\n".join(problems(stage, *EDGE))
+    for expected in ("v1.27.1", "list secrets", "create namespaces", "the nodes cannot be listed"):
+        assert expected in said
+
+
+def test_who_may_not_look_at_the_namespace_has_been_given_it(stage: Stage) -> None:
+    stage.clusters["gpu-1"].hidden = (NAMESPACE,)
+    assert problems(stage, *EDGE) == []
+    assert ("POST", "/api/v1/namespaces") not in stage.clusters["gpu-1"].changes
