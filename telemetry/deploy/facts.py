@@ -71,7 +71,7 @@ def _denied(cluster: Cluster, namespace: str, wanted: Sequence[tuple[str, str]])
         for verb in (("list",) if kind in {"Pod", "Event"} else VERBS)
     ]
     with ThreadPoolExecutor(max_workers=8) as pool:
-        allowed = list(pool.map(lambda each: cluster.may(*each, namespace), asked))
+        allowed = list(pool.map(lambda each: cluster.may(each[0], each[1], each[2], namespace), asked))
     return [(verb, plural) for (verb, _, plural), may in zip(asked, allowed, strict=True) if not may]
 
 
