@@ -6,6 +6,8 @@ The rooms, in the order of imports: a room uses only rooms that stand below it (
 `client` asks the API from Python; of the other rooms it uses the names of aggregates alone (`readings.aggregates`).
 
 `local` runs the whole system on one machine: `telemetry up`.
+`deploy` installs the chart in one cluster or many; of the other rooms it uses none.
+`doctor` asks whether this machine can work with broker and database, and says how to mend what cannot.
 `exporter` shows metrics that no single process can count: queue, sources, ledger, database.
 
 `api` answers queries over HTTP.

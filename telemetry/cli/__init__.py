@@ -1,11 +1,11 @@
 """The `telemetry` command.
 
 Each subcommand is a module of its own name, imported when it is called, as an edge lacks some libraries: `up`, `simulate`,
-`record`, `ingest`, `check`, `verify`, `formats`, `status`, `sources`, `apikey`, `deadletter`, `quarantine`, `forget`,
-`rewind`, `exporter`, `systemd` and `db`. `session` gives them settings and the broker, `database` the database. `data_dir` is
-an option of all. `files` are what `ingest`, `verify` and `check` are given. `ingested` tells what `ingest` has done, by the
-ledger if `centre` reaches it. `todo` says what to do about a source. `overview`, `parts`, `mends`, `status_document`,
-`status_lines`, `source_line` and `redraw` are `status`'s. `quantities` are numbers for people.
+`record`, `ingest`, `check`, `verify`, `formats`, `status`, `sources`, `doctor`, `apikey`, `deadletter`, `quarantine`,
+`forget`, `rewind`, `exporter`, `deploy`, `systemd` and `db`. `session` gives them settings and the broker, `database` the
+database. `data_dir` is an option of all. `files` are what `ingest`, `verify` and `check` are given. `ingested` tells what
+`ingest` has done, by the ledger if `centre` reaches it. `todo` says what to do about a source. `overview`, `parts`, `mends`,
+`status_document`, `status_lines`, `source_line` and `redraw` are `status`'s. `quantities` are numbers for people.
 """
 
 from __future__ import annotations
@@ -33,12 +33,14 @@ COMMANDS = {
     "formats": "List the formats of files, and suggest how to read one.",
     "status": "Show edges, sources, queue, workers and rates.",
     "sources": "Show each source, and what to do about it.",
+    "doctor": "Check whether this machine can work with broker and database, and say how to mend it.",
     "apikey": "Create, list and revoke keys of the API.",
     "deadletter": "Look at messages that could not be stored, retry them, or drop them.",
     "quarantine": "Look at rows that could not be read, or write them to a file.",
     "forget": "Forget sources that are of no interest any more.",
     "rewind": "Set the edges back to what the ledger of a restored database holds.",
     "exporter": "Serve metrics of queue, sources, ledger and database.",
+    "deploy": "Deploy the chart to one Kubernetes cluster or many.",
     "systemd": "Write systemd units for an edge.",
     "db": "Upgrade the database's schema, or show its revision.",
 }
@@ -60,9 +62,9 @@ class Commands(click.Group):
         except ModuleNotFoundError as error:
             if (error.name or "").startswith("telemetry"):
                 raise
+            extra = {"deploy": "[deploy]", "up": "[central] or [local]"}.get(cmd_name, "[central]")
             raise click.ClickException(
-                f"`telemetry {cmd_name}` needs {error.name}; install telemetry-pipeline[central]"
-                f"{' or [local]' if cmd_name == 'up' else ''}"
+                f"`telemetry {cmd_name}` needs {error.name}; install telemetry-pipeline{extra}"
             ) from None
         command: click.Command = getattr(module, cmd_name)
         return command

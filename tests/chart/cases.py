@@ -7,7 +7,7 @@ from typing import Any
 from tests.chart.rendering import merged, values_of
 
 PASSWORD = {"postgresql": {"auth": {"password": "postgres-secret"}}}
-EDGE, CENTRE = "values-edge-cluster.yaml", "values-central-cluster.yaml"
+EDGE, CENTRE, SHARED = "values-edge-cluster.yaml", "values-central-cluster.yaml", "values-shared-cluster.yaml"
 TLS: dict[str, Any] = {
     "externalRedis": {
         "enabled": True,
@@ -44,6 +44,16 @@ CASES: dict[str, dict[str, Any]] = {
             "files": {"volume": {"nfs": {"server": "nfs", "path": "/dumps"}}},
         },
     },
+    "shared": merged(
+        values_of(SHARED),
+        {
+            "redis": {
+                "existingSecret": "broker",
+                "service": {"type": "LoadBalancer", "annotations": {"internal": "true"}},
+                "from": [{"ipBlock": {"cidr": "10.0.0.0/8"}}],
+            }
+        },
+    ),
     "centre": merged(values_of(CENTRE), PASSWORD),
     "centre-external": merged(merged(values_of(CENTRE), TLS), EXTERNAL_DATABASE),
     "centre-client-certificate": merged(

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import helm_python
 import pytest
 import yaml
 
-from tests.chart.cases import CASES, CENTRE, EDGE, PASSWORD
+from tests.chart.cases import CASES, CENTRE, EDGE, PASSWORD, SHARED
 from tests.chart.rendering import (
     CHART,
     RELEASE,
@@ -299,3 +300,26 @@ def test_helm_itself_takes_each_case(version: str, case: str, tmp_path: Path) ->
             timeout=60,
         )
         assert said.returncode == 0, said.stdout + said.stderr
+
+
+def test_a_redis_alone_serves_centre_and_edge_of_its_namespace() -> None:
+    shared = render(values_of(SHARED, sets=("redis.existingSecret=broker",)), release="telemetry-shared")
+    own = ("redis.existingSecret=broker", "redis.enabled=false")
+    centre = render(values_of(sets=("streamer.enabled=false", DATABASE, *own)), release="telemetry-central")
+    assert components(shared) == {"redis"}
+    assert "redis" not in components(centre)
+    host = urlsplit(variables(pod_of(centre, "collector")["spec"]["containers"][0])["TELEMETRY_BROKER_URL"]).hostname
+    (service,) = [each for each in shared if each["kind"] == "Service" and each["metadata"]["name"] == host]
+    assert service["spec"]["selector"].items() <= pod_of(shared, "redis")["metadata"]["labels"].items()
+
+
+@pytest.mark.parametrize(
+    ("sets", "said"),
+    [
+        (("redis.enabled=true", "externalRedis.enabled=true", "externalRedis.host=r"), "a release has one broker"),
+        (("redis.service.type=LoadBalancer",), "the Redis has no password"),
+    ],
+)
+def test_a_redis_that_contradicts_itself_or_is_open_to_all_is_refused(sets: tuple[str, ...], said: str) -> None:
+    with pytest.raises(helm_python.HelmError, match=said):
+        render(values_of(sets=(DATABASE, *sets)))

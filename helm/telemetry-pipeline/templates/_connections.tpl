@@ -63,7 +63,7 @@
 {{- include "telemetry.fullname" . }}-redis
 {{- else -}}
 {{- /* Another release of this namespace brings it, before this one or after. */ -}}
-{{- required "this release has no collectors, so it brings no Redis, and redis.serviceName names none: set redis.serviceName to that of the release that has the collectors, or externalRedis.enabled=true and externalRedis.host" .Values.redis.serviceName -}}
+{{- required "this release brings no Redis, and redis.serviceName names none: set redis.serviceName to that of the release that has one, or externalRedis.enabled=true and externalRedis.host" .Values.redis.serviceName -}}
 {{- end -}}
 {{- end -}}
 

@@ -84,7 +84,8 @@ annotations: {{- include "telemetry.words" . | nindent 2 }}
 {{- else if eq $component "postgresql" -}}
 {{- $has = and (not $values.externalPostgresql.enabled) (include "telemetry.has" (list (index . 0) "database")) -}}
 {{- else if eq $component "redis" -}}
-{{- $has = and $values.collector.enabled (not $values.externalRedis.enabled) -}}
+{{- $enabled := $values.redis.enabled | toString -}}
+{{- $has = and (not $values.externalRedis.enabled) (or (eq $enabled "true") (and (eq $enabled "auto") $values.collector.enabled)) -}}
 {{- else if eq $component "uploads" -}}
 {{- $has = and $values.uploads.enabled (include "telemetry.has" (list (index . 0) "api")) -}}
 {{- else if eq $component "smoke" -}}

@@ -10,6 +10,12 @@ What broker and database need is said where their addresses are made, in _connec
 {{- $_ := include "telemetry.database.env" . -}}
 {{- $_ := include "telemetry.database.password" . -}}
 {{- end -}}
+{{- if and .Values.externalRedis.enabled (eq (.Values.redis.enabled | toString) "true") -}}
+{{- fail "redis.enabled and externalRedis.enabled are both true, and a release has one broker: set redis.enabled=auto or externalRedis.enabled=false" -}}
+{{- end -}}
+{{- if and (ne .Values.redis.service.type "ClusterIP") (not (include "telemetry.broker.password" . | fromJson)) -}}
+{{- fail (printf "redis.service.type is %s, and the Redis has no password: set redis.existingSecret or redis.password, or leave the type ClusterIP" .Values.redis.service.type) -}}
+{{- end -}}
 {{- if and $collector.autoscaling.enabled $collector.keda.enabled -}}
 {{- fail "collector.autoscaling.enabled and collector.keda.enabled exclude each other: turn one off" -}}
 {{- end -}}

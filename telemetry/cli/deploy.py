@@ -1,0 +1,258 @@
+"""`telemetry deploy`: the chart in one cluster or many. `telemetry.deploy` does it; here are the options and the words."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from telemetry import resources
+from telemetry.deploy import gitops, overview, passwords, preflight, rehearsal, removal, rollout
+from telemetry.deploy import inventory as inventories
+from telemetry.deploy.cluster import ClusterError, contexts
+from telemetry.deploy.gitops import Repository
+from telemetry.deploy.helm import Helm, HelmError
+from telemetry.deploy.inventory import Inventory, InventoryError, Role, Site
+from telemetry.deploy.judgement import Problem
+from telemetry.deploy.passwords import PasswordError, Passwords
+from telemetry.deploy.preflight import Deployment, Ready
+
+CHART = "helm/telemetry-pipeline"
+ALL: tuple[Role, ...] = inventories.ROLES
+# The actions, and the roles that each is for.
+ACTIONS: dict[str, tuple[Role, ...]] = {
+    "deploy-edge": ("edge",),
+    "deploy-central": ("central",),
+    "deploy-shared": ("shared",),
+    "deploy-all": ALL,
+    "status": ALL,
+    "validate": ALL,
+    "cleanup": ALL,
+    "render": ALL,
+}
+FILE = click.Path(dir_okay=False, exists=True)
+
+
+@click.command()
+@click.argument("action", type=click.Choice(list(ACTIONS)))
+@click.option(
+    "--inventory", type=click.Path(dir_okay=False, exists=True, path_type=Path), help="TOML file that says all of this."
+)
+@click.option("--edge-context", "edge", multiple=True, help="Context of an edge cluster; may be given several times.")
+@click.option("--central-context", "central", help="Context of the central cluster.")
+@click.option("--shared-context", "shared", help="Context of a cluster that gets a Redis of its own, for development.")
+@click.option("--redis-host", help="The Redis, as all clusters reach it. Not needed where all is in one cluster.")
+@click.option("--redis-port", type=click.IntRange(1, 65535), help="Its port.  [default: 6380]")
+@click.option("--redis-username", help="Its user.")
+@click.option("--redis-tls/--no-redis-tls", default=None, help="Whether it is reached by TLS.  [default: TLS]")
+@click.option("--redis-ca", type=FILE, help="CA certificate that it is checked against.")
+@click.option("--redis-password", help="Its password: - asks for it, @FILE reads it.")
+@click.option("--db-host", help="The Postgres. Without it the chart brings one, for development.")
+@click.option("--db-port", type=click.IntRange(1, 65535), help="Its port.  [default: 5432]")
+@click.option("--db-password", help="Its password: - asks for it, @FILE reads it.")
+@click.option("--namespace", help="Namespace in each cluster.  [default: telemetry]")
+@click.option("--values", multiple=True, type=FILE, help="More values for the chart; may be given several times.")
+@click.option("--dry-run", is_flag=True, help="Look at everything, change nothing, say what would be done.")
+@click.option(
+    "--timeout", "timeout_s", type=click.IntRange(10), default=300, show_default=True, help="Seconds for each cluster."
+)
+@click.option("--output", type=click.Path(file_okay=False, path_type=Path), help="render: folder for the files.")
+@click.option(
+    "--form", type=click.Choice(["values", "manifests"]), default="values", show_default=True, help="render: what for."
+)
+@click.option("--repository", default="https://git.example.com/telemetry.git", help="render: where chart and files will stand.")
+@click.option("--revision", default="main", show_default=True, help="render: its branch.")
+@click.option("--path", default="deploy", show_default=True, help="render: the folder of the files in it.")
+@click.option("--yes", is_flag=True, help="cleanup: do not ask.")
+@click.option("--delete-data", is_flag=True, help="cleanup: remove volumes with their data, and the Secrets, too.")
+@click.option("--kubeconfig", type=FILE, help="kubeconfig to use.  [default: as kubectl does]")
+@click.option("--helm", "program", default="helm", show_default=True, help="The helm binary, 3.14 or later.")
+@click.option(
+    "--chart", type=click.Path(file_okay=False, exists=True, path_type=Path), help="The chart.  [default: that of the clone]"
+)
+# Not the one that commands share: whoever only deploys has no client of Redis.
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+def deploy(
+    action: str,
+    inventory: Path | None,
+    dry_run: bool,
+    timeout_s: int,
+    yes: bool,
+    delete_data: bool,
+    output: Path | None,
+    form: gitops.Form,
+    repository: str,
+    revision: str,
+    path: str,
+    kubeconfig: str | None,
+    program: str,
+    chart: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    r"""Deploy to clusters, look at them, or clean them up.
+
+    \b
+    deploy-shared, deploy-central, deploy-edge  install or upgrade these
+    deploy-all   all of them in this order, edges side by side
+    validate     look for everything that would keep a deployment from working
+    status       all clusters in one table
+    render       write values or manifests for Argo CD and Flux; asks no cluster
+    cleanup      remove the releases; data stays unless --delete-data
+
+    Passwords also come from TELEMETRY_DEPLOY_REDIS_PASSWORD and TELEMETRY_DEPLOY_DB_PASSWORD, or from the files that these
+    with _FILE at their end name. They reach the clusters as Secrets. One that was given once need not be given again.
+    """
+    if moved := passwords.moved(sys.argv[1:], os.environ):
+        os.execve(sys.executable, [sys.executable, sys.argv[0], *moved.arguments], moved.environ)  # noqa: S606 - this program again
+    try:
+        secrets = _passwords(options)
+        made = _inventory(inventory, options)
+        helm = Helm(program, chart or _own_chart(), kubeconfig)
+        deployment = Deployment(made, secrets, helm, kubeconfig)
+        sites = made.of(*ACTIONS[action])
+        if not sites:
+            roles = " or ".join(f"--{role}-context" for role in ACTIONS[action])
+            raise click.UsageError(f"{action} has no cluster: give {roles}, or an --inventory that has some")
+        if action == "render":
+            sys.exit(
+                _render(deployment, sites, output, form, Repository(repository, revision, path.strip("/")), dry_run, as_json)
+            )
+        run: Callable[..., int] = {"status": _status, "validate": _validate, "cleanup": _cleanup}.get(action, _deploy)
+        code = run(deployment, sites, dry_run=dry_run, timeout_s=timeout_s, as_json=as_json, yes=yes, data=delete_data)
+    except (InventoryError, PasswordError) as error:
+        raise click.UsageError(str(error)) from None
+    except (ClusterError, HelmError, FileNotFoundError) as error:
+        raise click.ClickException(str(error)) from None
+    sys.exit(code)
+
+
+def _own_chart() -> Path:
+    try:
+        return resources.path(CHART)
+    except FileNotFoundError:
+        raise click.UsageError(
+            "this installation has no chart: give --chart, the folder helm/telemetry-pipeline of a clone"
+        ) from None
+
+
+def _passwords(options: dict[str, Any]) -> Passwords:
+    def ask(prompt: str) -> str:
+        return str(click.prompt(prompt.rstrip(": "), hide_input=True, err=True))
+
+    found = [
+        passwords.resolved(option, options.pop(option.removeprefix("--").replace("-", "_")), os.environ, ask)
+        for option in passwords.VARIABLES
+    ]
+    return Passwords(*found)
+
+
+def _inventory(path: Path | None, options: dict[str, Any]) -> Inventory:
+    roles: tuple[Role, ...] = ("central", "shared")
+    given: dict[Role, Sequence[str]] = {role: [context] for role in roles if (context := options.pop(role))}
+    given["edge"] = options.pop("edge")
+    return inventories.merged(inventories.read(path) if path else Inventory(), given, **options)
+
+
+def _deploy(deployment: Deployment, sites: list[Site], *, dry_run: bool, timeout_s: int, as_json: bool, **_: Any) -> int:
+    say = _voice(as_json)
+    general, ready = preflight.look(deployment, sites, contexts(deployment.kubeconfig))
+    if _tell_problems(general, ready, say):
+        return _end(as_json, general, ready, [])
+    if dry_run:
+        for line in rehearsal.lines(deployment, ready, timeout_s):
+            say(line)
+        return _end(as_json, general, ready, [])
+    return _end(as_json, general, ready, rollout.deploy(deployment, sites, timeout_s, say))
+
+
+def _validate(deployment: Deployment, sites: list[Site], *, as_json: bool, **_: Any) -> int:
+    say = _voice(as_json)
+    general, ready = preflight.look(deployment, sites, contexts(deployment.kubeconfig))
+    if not _tell_problems(general, ready, say):
+        say(f"nothing keeps {len(sites)} {'site' if len(sites) == 1 else 'sites'} from being deployed")
+    return _end(as_json, general, ready, [])
+
+
+def _status(deployment: Deployment, sites: list[Site], *, as_json: bool, **_: Any) -> int:
+    found = overview.look(deployment, sites)
+    if as_json:
+        click.echo(json.dumps(overview.document(found), indent=2))
+    else:
+        for line in overview.table(found):
+            click.echo(line)
+    return 0 if all(each.is_up for each in found) else 1
+
+
+def _cleanup(
+    deployment: Deployment, sites: list[Site], *, dry_run: bool, timeout_s: int, as_json: bool, yes: bool, data: bool
+) -> int:
+    say = _voice(as_json)
+    for line in removal.planned(deployment, sites, data=data):
+        say(line)
+    if dry_run:
+        return _end(as_json, [], [], [])
+    if not yes:
+        question = "Remove all of this, WITH THE DATA?" if data else "Remove these releases? Data stays."
+        click.confirm(question, abort=True, err=as_json)
+    return _end(as_json, [], [], removal.remove(deployment, sites, timeout_s, say, data=data))
+
+
+def _render(
+    deployment: Deployment,
+    sites: list[Site],
+    output: Path | None,
+    form: gitops.Form,
+    repository: Repository,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    if output is None:
+        raise click.UsageError("render needs --output: the folder for the files")
+    if problems := inventories.checked(deployment.inventory):
+        raise click.UsageError("; ".join(problems))
+    files = gitops.written(deployment, sites, repository, form)
+    for name, text in files.items():
+        if not dry_run:
+            (output / name).parent.mkdir(parents=True, exist_ok=True)
+            (output / name).write_text(text, encoding="utf-8")
+        _voice(as_json)(f"{'would write' if dry_run else 'wrote'} {output / name}")
+    if as_json:
+        click.echo(json.dumps({"files": list(files)}, indent=2))
+    return 0
+
+
+def _voice(as_json: bool) -> Callable[[str], None]:
+    """Says lines: beside a document for programs they go to standard error."""
+    return lambda line: click.echo(line, err=as_json)
+
+
+def _tell_problems(general: list[Problem], ready: list[Ready], say: Callable[[str], None]) -> bool:
+    """Say all problems; whether there are any."""
+    found = [("", problem) for problem in general]
+    found += [(f"{rollout.label(each.site)}: ", problem) for each in ready for problem in each.problems]
+    for where, problem in found:
+        say(f"{where}{problem.says}\n    mend: {problem.mend}")
+    if found:
+        say(f"{len(found)} {'problem' if len(found) == 1 else 'problems'}; nothing was changed")
+    return bool(found)
+
+
+def _end(as_json: bool, general: list[Problem], ready: list[Ready], failed: list[Site]) -> int:
+    """The exit code, and the document for programs."""
+    problems = [{"role": None, "context": None, **problem._asdict()} for problem in general]
+    problems += [
+        {"role": each.site.role, "context": each.site.context, **problem._asdict()}
+        for each in ready
+        for problem in each.problems
+    ]
+    sound = not problems and not failed
+    if as_json:
+        failures = [{"role": site.role, "context": site.context} for site in failed]
+        click.echo(json.dumps({"ok": sound, "problems": problems, "failed": failures}, indent=2))
+    return 0 if sound else 1

@@ -1,0 +1,10 @@
+"""Deploys the chart to one cluster or many: the broker, the centre, then the edges. Of the other rooms it uses none.
+
+`inventory` is what goes where, `passwords` how passwords come in, `values` what both make for the chart.
+`cluster` asks and changes a cluster, `helm` runs the binary, `secrets` keeps passwords in clusters.
+`preflight` looks at everything before anything changes: `rendered` reads what would be installed, `facts` what a cluster
+says, `judgement` decides, with `nodes` for placement and `quotas` for room.
+`rollout` installs in order, `workloads` says what is up, `trouble` why something is not.
+`overview` shows all sites, `removal` takes them away, `rehearsal` says what a run would do.
+`gitops` writes files for tools that deploy from a repository.
+"""

@@ -1,0 +1,26 @@
+"""Says what a deployment would do, in order, and does none of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from telemetry.deploy import secrets
+from telemetry.deploy.preflight import Deployment, Ready
+from telemetry.deploy.rollout import label
+
+
+def lines(deployment: Deployment, ready: Sequence[Ready], timeout_s: int) -> Iterator[str]:
+    """What would be done at each site, in the order in which it would be."""
+    namespace = deployment.inventory.namespace
+    for each in ready:
+        where = label(each.site)
+        if each.new_namespace:
+            yield f"{where}: would make the namespace {namespace}"
+        for name, key, _ in secrets.wanted(each.site, deployment.passwords):
+            yield f"{where}: would write the Secret {name} with the key {key}"
+        done = "upgrade" if each.release else "install"
+        command = deployment.helm.upgrade(each.site.context, each.site.release, namespace, ["<values>"], timeout_s)
+        yield f"{where}: would {done} {each.site.release}: {deployment.helm.program} {' '.join(command)}"
+        counts = Counter(item["kind"] for item in each.objects)
+        yield f"{where}: it consists of {', '.join(f'{count} {kind}' for kind, count in sorted(counts.items()))}"

@@ -1,0 +1,121 @@
+"""Installs or upgrades sites: the shared one, then the centre with its migrations, then the edges side by side.
+
+Each step may be done again. A site that fails keeps what comes after it from being touched.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from threading import Event, Thread
+
+from telemetry.deploy import secrets, trouble, workloads
+from telemetry.deploy.cluster import Cluster, ClusterError
+from telemetry.deploy.helm import HelmError
+from telemetry.deploy.inventory import ROLES, Site
+from telemetry.deploy.preflight import Deployment, sources
+
+Say = Callable[[str], None]
+LOOK_EVERY_S = 3.0
+# Helm's own time limit ends it; this one ends a Helm that does not keep to it.
+GRACE_S = 30.0
+
+
+def deploy(deployment: Deployment, sites: Sequence[Site], timeout_s: int, say: Say) -> list[Site]:
+    """Bring the sites up, in order; those that failed. What stands behind a failure is left as it was."""
+    for role in ROLES:
+        of_role = [site for site in sites if site.role == role]
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            up = list(pool.map(lambda site: _one(deployment, site, timeout_s, say), of_role))
+        failed = [site for site, is_up in zip(of_role, up, strict=True) if not is_up]
+        if failed:
+            for site in sites[sites.index(of_role[-1]) + 1 :]:
+                say(f"{label(site)}: left as it was")
+            return failed
+    return []
+
+
+def label(site: Site) -> str:
+    """How a site is called on the screen."""
+    return f"{site.role} {site.context}"
+
+
+def _one(deployment: Deployment, site: Site, timeout_s: int, say: Say) -> bool:
+    namespace, begin = deployment.inventory.namespace, time.monotonic()
+    hide = deployment.passwords.hidden
+    try:
+        cluster = Cluster(site.context, deployment.kubeconfig)
+        secrets.write(cluster, namespace, site, deployment.passwords)
+        say(f"{label(site)}: helm upgrade --install {site.release}")
+        with ExitStack() as stack:
+            stack.enter_context(_watching(deployment, site, say))
+            _upgrade(deployment, site, cluster, timeout_s)
+            _wait(cluster, namespace, site.release, begin + timeout_s)
+    except (HelmError, ClusterError, TimeoutError) as error:
+        say(f"{label(site)}: FAILED: {hide(str(error))}")
+        for line in _why(deployment, site):
+            say(f"{label(site)}:   {hide(line)}")
+        return False
+    say(f"{label(site)}: ready in {time.monotonic() - begin:.0f} s")
+    return True
+
+
+def _upgrade(deployment: Deployment, site: Site, cluster: Cluster, timeout_s: int) -> None:
+    found = secrets.present(cluster, deployment.inventory.namespace)
+    with ExitStack() as stack:
+        broker_secret = secrets.has_broker_password(found, deployment.passwords)
+        files = sources(deployment, site, stack, broker_secret=broker_secret, token=secrets.token(found, site))
+        command = deployment.helm.upgrade(site.context, site.release, deployment.inventory.namespace, files, timeout_s)
+        deployment.helm.run(command, timeout_s + GRACE_S)
+
+
+def _wait(cluster: Cluster, namespace: str, release: str, until: float) -> None:
+    """Wait for what Helm 3 takes for granted: all pods of a DaemonSet, and the migration."""
+    while missing := _missing(workloads.states(cluster, namespace, release)):
+        if time.monotonic() > until:
+            raise TimeoutError(f"not ready in time: {', '.join(missing)}")
+        time.sleep(LOOK_EVERY_S)
+
+
+def _missing(states: Sequence[workloads.State]) -> list[str]:
+    return [str(state) for state in states if not state.is_up] if states else ["the cluster shows no workload of the release"]
+
+
+class _watching:  # noqa: N801 - a context manager that reads as a verb
+    """Says how many pods are ready, whenever that changes, while Helm waits."""
+
+    def __init__(self, deployment: Deployment, site: Site, say: Say) -> None:
+        self._deployment, self._site, self._say = deployment, site, say
+        self._over = Event()
+        self._thread = Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        told = ""
+        while not self._over.wait(LOOK_EVERY_S):
+            try:
+                cluster = Cluster(self._site.context, self._deployment.kubeconfig)
+                found = workloads.states(cluster, self._deployment.inventory.namespace, self._site.release)
+            except ClusterError:
+                continue
+            line = ", ".join(map(str, found))
+            if line and line != told:
+                self._say(f"{label(self._site)}: {line}")
+            told = line
+
+
+def _why(deployment: Deployment, site: Site) -> Iterator[str]:
+    try:
+        cluster = Cluster(site.context, deployment.kubeconfig)
+    except ClusterError as error:
+        yield str(error)
+        return
+    yield from trouble.told(cluster, deployment.inventory.namespace, site.release, site.release)

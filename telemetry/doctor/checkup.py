@@ -1,0 +1,101 @@
+"""Decides which checks a role needs, in which order, and which of them the others stand on.
+
+The modules of broker and database are imported by their first check: an edge has no driver for a database.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from telemetry.doctor import address, machine, reach, resolution
+from telemetry.doctor.address import Address
+from telemetry.doctor.certificates import Certificate
+from telemetry.doctor.course import Check, Course
+from telemetry.doctor.finding import Judgement
+from telemetry.settings import Settings
+
+DoctorRole = Literal["edge", "central", "api"]
+ROLES: tuple[DoctorRole, ...] = get_args(DoctorRole)
+
+
+def courses(settings: Settings, role: DoctorRole) -> list[Course]:
+    """The checks of a role."""
+    made = [Course("machine", list(_machine(settings, role))), Course("broker", list(_broker(settings, role)))]
+    if role != "edge":
+        made.append(Course("database", list(_database(settings, role))))
+    return made
+
+
+def _machine(settings: Settings, role: DoctorRole) -> Iterator[Check]:
+    yield Check("libraries", lambda: machine.libraries(role))
+    places = [Path(tempfile.gettempdir())]
+    if role == "api" and settings.uploads:
+        places.append(settings.spool_dir)
+    yield Check("disk", lambda: machine.disk(places))
+    if role != "edge":
+        yield Check("open files", machine.open_files)
+        return
+    yield Check("sources", lambda: _imported("sources").check(settings))
+    yield Check("open files", lambda: machine.open_files(len(_imported("sources").files(settings))))
+
+
+def _broker(settings: Settings, role: DoctorRole) -> Iterator[Check]:
+    yield from _network(address.broker(settings))
+    asked = _Late(lambda: _imported("broker").Broker(settings, role))
+    yield Check("credentials", asked.by("credentials"), vital=True)
+    for name in ("rights", "round_trip", "clock", "eviction"):
+        yield Check(name.replace("_", " "), asked.by(name))
+
+
+def _database(settings: Settings, role: DoctorRole) -> Iterator[Check]:
+    yield from _network(address.database(settings))
+    asked = _Late(lambda: _imported("database").Database(settings, role))
+    yield Check("credentials", asked.by("credentials"), vital=True)
+    for name in ("schema", "rights", "round_trip", "clock", "durability", "locks"):
+        yield Check(name.replace("_", " "), asked.by(name))
+
+
+def _network(addresses: list[Address]) -> Iterator[Check]:
+    """From the name to a certificate that the product accepts."""
+    named = [each for each in addresses if each.socket is None]
+    if named:
+        yield Check("name", lambda: resolution.check(named), vital=True)
+    yield Check("connection", lambda: reach.check(addresses), vital=True)
+    for each in named:
+        if each.tls is None:
+            continue
+        certificate = Certificate(each, each.tls)
+        which = f" of {each.host}" if len(named) > 1 else ""
+        yield Check(f"encryption{which}", certificate.encryption, vital=True)
+        if each.tls.checks_chain:
+            yield Check(f"chain{which}", certificate.chain)
+        if each.tls.checks_name:
+            yield Check(f"host name{which}", certificate.name)
+        if each.tls.checks_chain:
+            yield Check(f"expiry{which}", certificate.expiry)
+
+
+class _Late:
+    """A module's object that is made when its first check is asked."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._made: Any = None
+
+    def by(self, name: str) -> Callable[[], Judgement]:
+        """A question to it."""
+
+        def ask() -> Judgement:
+            self._made = self._made or self._make()
+            judgement: Judgement = getattr(self._made, name)()
+            return judgement
+
+        return ask
+
+
+def _imported(name: str) -> Any:
+    return import_module(f"telemetry.doctor.{name}")

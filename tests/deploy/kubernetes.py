@@ -1,0 +1,150 @@
+"""A server that answers like a Kubernetes API and records what it is asked: objects by their paths, lists, rights, logs."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import yaml
+
+from tests.chart.cluster import _answer
+
+Object = dict[str, Any]
+LISTS = {
+    *("nodes", "pods", "events", "secrets", "resourcequotas", "storageclasses", "persistentvolumeclaims"),
+    *("deployments", "daemonsets", "statefulsets", "jobs"),
+}
+DEFAULT = {"storageclass.kubernetes.io/is-default-class": "true"}
+
+
+def node(name: str, *, taints: tuple[str, ...] = (), **labels: str) -> Object:
+    """A node; labels have - for _."""
+    spelt = {key.replace("_", "-"): value for key, value in labels.items()}
+    spec = {"taints": [{"key": taint, "effect": "NoSchedule"} for taint in taints]}
+    return {"metadata": {"name": name, "labels": spelt | {"kubernetes.io/hostname": name}}, "spec": spec}
+
+
+class Api:
+    """What a cluster holds, and what it was asked."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, Object] = {}
+        self.asked: list[tuple[str, str]] = []
+        self.denied: set[tuple[str, str]] = set()
+        # Paths that are answered by 403, and all below them.
+        self.forbidden: tuple[str, ...] = ()
+        # Objects that are answered so, without what is below.
+        self.hidden: tuple[str, ...] = ()
+        self.logs: dict[str, str] = {}
+        self.version = "v1.36.2"
+        self.url = ""
+        self._changes = 0
+        self.put("/api/v1/nodes/gpu-1", node("gpu-1", taints=("nvidia.com/gpu",), node_type="gpu"))
+        self.put("/api/v1/nodes/cpu-1", node("cpu-1", node_type="cpu"))
+        fast = {"metadata": {"name": "fast", "annotations": DEFAULT}}
+        self.put("/apis/storage.k8s.io/v1/storageclasses/fast", fast)
+
+    def put(self, path: str, body: Object) -> Object:
+        """Keep an object under a new version."""
+        self._changes += 1
+        body["metadata"]["resourceVersion"] = str(self._changes)
+        self.objects[path] = body
+        return body
+
+    @property
+    def changes(self) -> list[tuple[str, str]]:
+        """The requests that change something."""
+        return [each for each in self.asked if each[0] != "GET" and "selfsubjectaccessreviews" not in each[1]]
+
+    def answer(self, method: str, target: str, body: Object) -> tuple[int, Any]:
+        """Status and answer."""
+        parts = urlsplit(target)
+        path, query = parts.path, parse_qs(parts.query)
+        self.asked.append((method, path))
+        if path.endswith("selfsubjectaccessreviews"):
+            wanted = body["spec"]["resourceAttributes"]
+            return 201, {"status": {"allowed": (wanted["verb"], wanted["resource"]) not in self.denied}}
+        if any(path == closed or path.startswith(f"{closed}/") for closed in self.forbidden) or path in self.hidden:
+            return 403, {"message": f"{path} is forbidden"}
+        if method == "POST":
+            return 201, self.put(f"{path}/{body['metadata']['name']}", body)
+        if path in self.objects:
+            return 200, self._changed(method, path, body)
+        if method == "GET":
+            return self._listed(path, query)
+        return 404, {"message": f"{path} not found"}
+
+    def _changed(self, method: str, path: str, body: Object) -> Object:
+        if method == "PATCH":
+            return self.put(path, self.objects[path] | {"data": self.objects[path].get("data", {}) | body["data"]})
+        return self.objects.pop(path) if method == "DELETE" else self.objects[path]
+
+    def _listed(self, path: str, query: dict[str, list[str]]) -> tuple[int, Any]:
+        if path == "/version":
+            return 200, {"gitVersion": self.version}
+        if path.endswith("/log"):
+            return 200, self.logs.get(f"{path.split('/')[-2]}/{query['container'][0]}", "")
+        status, known = _answer(path, {})
+        if status == 200:
+            return status, known
+        below = [each for place, each in self.objects.items() if place.rpartition("/")[0] == path]
+        for selector in query.get("labelSelector", []):
+            key, _, value = selector.partition("=")
+            below = [each for each in below if each["metadata"].get("labels", {}).get(key) == value]
+        return (200, {"items": below}) if path.rpartition("/")[2] in LISTS else (404, {"message": f"{path} not found"})
+
+
+@contextmanager
+def serving(api: Api) -> Iterator[None]:
+    """Answer on a port of loopback."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        # Otherwise each answer waits 40 ms for the acknowledgement of its head.
+        disable_nagle_algorithm = True
+
+        def _any(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            status, answer = api.answer(self.command, self.path, json.loads(self.rfile.read(length)) if length else {})
+            body = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _any  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    api.url = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def kubeconfig(path: Path, urls: dict[str, str]) -> Path:
+    """A kubeconfig with a context for each address."""
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": name, "cluster": {"server": url}} for name, url in urls.items()],
+        "users": [{"name": "u", "user": {"token": "t"}}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": "u"}} for name in urls],
+        "current-context": next(iter(urls)),
+    }
+    path.write_text(yaml.safe_dump(document))
+    return path
