@@ -1,12 +1,14 @@
 """Decides which checks a role needs, in which order, and which of them the others stand on.
 
-The modules of broker and database are imported by their first check: an edge has no driver for a database.
+The modules of broker and database are imported by name, and only where the role needs them: an edge has no driver for a
+database. This is done before any deadline runs, as libraries may take seconds to come from a slow disk.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -24,6 +26,10 @@ ROLES: tuple[DoctorRole, ...] = get_args(DoctorRole)
 
 def courses(settings: Settings, role: DoctorRole) -> list[Course]:
     """The checks of a role."""
+    for name in ("broker", "sources") if role == "edge" else ("broker", "database"):
+        # What is missing is told by the check that needs it.
+        with suppress(ImportError):
+            _imported(name)
     made = [Course("machine", list(_machine(settings, role))), Course("broker", list(_broker(settings, role)))]
     if role != "edge":
         made.append(Course("database", list(_database(settings, role))))

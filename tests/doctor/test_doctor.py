@@ -173,3 +173,19 @@ def test_a_command_stands_for_each_key_that_the_role_uses() -> None:
         ("HGETALL", "telemetry:acks:c/n:doctor"),
     } <= edge
     assert not [words for words in edge if "unacked.central" in words[1] and words[0] == "HSET"]
+
+
+@pytest.mark.parametrize(("role", "imported"), [("edge", False), ("central", True)])
+def test_libraries_are_imported_before_any_deadline_runs_and_only_where_they_are_needed(role: str, imported: bool) -> None:
+    code = (
+        "import sys\n"
+        "from telemetry.doctor import checkup\n"
+        "from telemetry.settings import Settings\n"
+        f"checkup.courses(Settings.load({{}}), {role!r})\n"
+        "names = ('telemetry.doctor.broker', 'telemetry.doctor.database', 'sqlalchemy')\n"
+        "print(*(name in sys.modules for name in names))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.split() == ["True", str(imported), str(imported)]
