@@ -26,7 +26,7 @@ from telemetry.doctor import address, checkup, course, report
 def doctor(role: checkup.DoctorRole | None, data_dir: Path | None, as_json: bool) -> None:
     """Check names, network, TLS, passwords, rights, clocks, schema and room, as this role needs them.
 
-    Each line is ok or comes with its mend. Nothing is changed. The checks take 15 s at most. It exits with 1 if anything failed.
+    Each line is ok or comes with its mend. Nothing is changed. The checks take 15 s at most; the exit code is 1 if one failed.
     """
     settings = load_settings(data_dir)
     role = role or settings.role
