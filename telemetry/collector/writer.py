@@ -1,4 +1,4 @@
-"""Stores batches in one transaction: ledger, samples, conflicts, quarantine, or nothing.
+"""Stores batches in one transaction: ledger, samples, conflicts, quarantine, allocations, or nothing.
 
 The SQL is `telemetry.store.write`'s. What becomes of a batch that cannot be stored is decided by `persist`.
 """
@@ -22,7 +22,8 @@ from telemetry.readings import wire
 from telemetry.readings.arrays import Float64s, Int64s
 from telemetry.settings import Settings
 from telemetry.store.partitions import PartitionError, Partitions
-from telemetry.store.write import contents, ledger, samples
+from telemetry.store.write import allocations, contents, ledger, samples
+from telemetry.store.write.allocations import Allocations
 from telemetry.store.write.conflicts import Origin
 from telemetry.store.write.ledger import Entry
 from telemetry.store.write.series_ids import SeriesIds
@@ -46,7 +47,8 @@ class BatchWriter:
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self._engine = engine
         self.source_ids = SourceIds(engine, settings.series_cache_size)
-        self._series_ids = SeriesIds(engine, settings.volatile_labels, settings.series_cache_size)
+        self._series_ids = SeriesIds(engine, settings.volatile_labels, settings.owner_labels, settings.series_cache_size)
+        self._allocations = Allocations(engine, settings.owner_labels, settings.series_cache_size)
         self._partitions = Partitions(engine)
         self._connections = 0
         event.listen(engine, "connect", self._forget)
@@ -100,6 +102,7 @@ class BatchWriter:
         resolved_at = self._connections
         source_ids = self.source_ids.resolve([(batch.edge, batch.source) for batch in batches])
         arranged = samples.arrange(self._parts(batches))
+        held = self._allocations.of([batch.readings for batch in batches])
         tables = self._prepare(_days(arranged))
         began_s = monotonic()
         with (
@@ -125,8 +128,10 @@ class BatchWriter:
             if wrong:
                 ledger.correct(connection, batches, counts, wrong)
             ledger.quarantine(connection, batches, source_ids)
+            allocations.write(connection, held)
             # Before the COMMIT, so that all the time after it counts.
             known_at_s = monotonic()
+        self._allocations.committed(held)
         stations.stored(len(batches), monotonic() - began_s)
         return _outcomes(batches, counts, known_at_s)
 
@@ -157,6 +162,7 @@ class BatchWriter:
         self._connections += 1
         self.source_ids.forget()
         self._series_ids.forget()
+        self._allocations.forget()
         self._partitions.forget()
 
 

@@ -45,20 +45,29 @@ INSERT_SERIES = text("""
     ORDER BY g.id, m.id, k.digest
     ON CONFLICT (gpu_id, metric_id, labels_digest) DO NOTHING
 """)
+# A series of before owners were taken out of the identity goes on as what it is, so that nothing of it is stored twice. It
+# comes last, and counts. See docs/decisions/0007-owners-are-intervals.md.
 SELECT_SERIES = text("""
     SELECT k.n, s.id
-    FROM json_to_recordset(CAST(:keys AS json)) AS k (n int, gpu text, metric text, digest text)
+    FROM json_to_recordset(CAST(:keys AS json)) AS k (n int, gpu text, metric text, digest text, owned text)
     JOIN gpus g ON g.identity = k.gpu JOIN metrics m ON m.name = k.metric
-    JOIN series s ON (s.gpu_id, s.metric_id, s.labels_digest) = (g.id, m.id, decode(k.digest, 'hex'))
+    JOIN series s ON (s.gpu_id, s.metric_id) = (g.id, m.id)
+        AND s.labels_digest = ANY(ARRAY[decode(k.digest, 'hex'), decode(k.owned, 'hex')])
+        AND (s.of_owner OR s.labels_digest = decode(k.digest, 'hex'))
+    ORDER BY s.of_owner
 """)
 
 
 class SeriesIds:
-    """The ids of series that one process has looked up. `volatile` names the labels that are no part of a series."""
+    """The ids of series that one process has looked up.
 
-    def __init__(self, engine: Engine, volatile: Collection[str], cache_size: int) -> None:
+    `volatile` and `owner` name labels that are no part of a series: those that may change, and those that say who used the GPU.
+    """
+
+    def __init__(self, engine: Engine, volatile: Collection[str], owner: Collection[str], cache_size: int) -> None:
         self._engine = engine
         self._volatile = frozenset(volatile)
+        self._passing = self._volatile | frozenset(owner)
         self._cache_size = cache_size
         self._cache: dict[str, int] = {}
 
@@ -91,9 +100,10 @@ class SeriesIds:
             keys = [SeriesKey.from_text(series) for series in texts]
         except ValueError as error:
             raise WireError(str(error)) from None
-        lasting = [key.lasting(self._volatile) for key in keys]
+        lasting = [key.lasting(self._passing) for key in keys]
         documents: list[dict[str, Any]] = [
             {"n": n, "gpu": key.gpu, "metric": key.metric, "digest": labels_digest(labels).hex()}
+            | {"owned": labels_digest(key.lasting(self._volatile)).hex()}
             for n, (key, labels) in enumerate(zip(keys, lasting, strict=True))
         ]
         with self._engine.begin() as connection:

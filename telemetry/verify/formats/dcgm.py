@@ -117,9 +117,8 @@ class DcgmReader(FormatReader):
         if not self._rules.source.keep_exporter:
             for name in ("pod", "namespace", "container"):
                 merged[name] = merged.pop(f"exported_{name}", "") or merged.get(name, "")
-        left_out = _REPEATED | self._rules.volatile
-        lasting = {name: value for name, value in merged.items() if value and name not in left_out}
-        return SeriesKey(gpu, metric, labels.digest(lasting)), lookup(metric).kind == "counter"
+        told = {name: value for name, value in merged.items() if value and name not in _REPEATED}
+        return self._rules.series(gpu, metric, told), lookup(metric).kind == "counter"
 
 
 def _gpu(given: dict[str, str], pairs: dict[str, str]) -> str | None:
