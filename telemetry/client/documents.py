@@ -49,16 +49,18 @@ class Reading(TypedDict):
 
 
 class Latest(TypedDict):
-    """The latest reading of a series."""
+    """The latest reading of a GPU and metric; `owner` has the labels that say who used the GPU then."""
 
     timestamp: str
     gpu: str
     host: str | None
     index: int | None
+    model: str | None
     metric: str
     value: float | None
     unit: str | None
     labels: dict[str, str]
+    owner: dict[str, str]
 
 
 class GroupAggregate(TypedDict, total=False):
@@ -72,6 +74,9 @@ class GroupAggregate(TypedDict, total=False):
     namespace: str | None
     pod: str | None
     container: str | None
+    job: str | None
+    user: str | None
+    account: str | None
     value: float | None
     readings: int
 

@@ -23,7 +23,7 @@ OWNER_LABELS = (*(label for labels in PARTS.values() for label in labels), "pod_
 
 def owner(labels: Mapping[str, str], names: Collection[str]) -> dict[str, str]:
     """Those of some labels that say who used the GPU; empty where nobody is named."""
-    return {name: value for name, value in labels.items() if name in names}
+    return {name: value for name, value in labels.items() if value and name in names}
 
 
 def parts(labels: Mapping[str, str]) -> dict[str, str | None]:

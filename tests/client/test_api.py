@@ -37,7 +37,7 @@ def test_lists_run_over_all_pages(api: Client, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("telemetry.client.session.PAGE_ROWS", 3)
     assert [gpu["id"] for gpu in api.gpus(sort="id")] == ["GPU-a0", "GPU-a1", "GPU-b0", "GPU-b1"]
     assert [gpu["id"] for gpu in api.gpus(host="b")] == ["GPU-b0", "GPU-b1"]
-    assert len(list(api.latest())) == 8
+    assert len(list(api.latest(max_age="9999d"))) == 8
     assert [host["name"] for host in api.rows("hosts")] == ["a", "b"]
     assert api.gpu("a:1")["id"] == "GPU-a1"
     monkeypatch.setattr("telemetry.client.session.PAGE_ROWS", 7)
@@ -49,7 +49,7 @@ def test_lists_run_over_all_pages(api: Client, monkeypatch: pytest.MonkeyPatch) 
 def test_a_limit_is_one_over_all_pages(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("telemetry.client.session.PAGE_ROWS", 3)
     assert len(list(api.gpus(limit=2))) == 2
-    assert len(list(api.latest(limit=5))) == 5
+    assert len(list(api.latest(limit=5, max_age="9999d"))) == 5
     assert len(list(api.readings("b:1", limit=7))) == 7
     assert [row["action"] for row in api.rows("audit", limit=1)] == []
 
@@ -69,7 +69,7 @@ def test_readings_and_lists_are_frames(api: Client) -> None:
     values = [5.0, 15.0, 25.0, 35.0, 45.0, 49.0]
     table, frame = api.arrow("a:0", **query), api.polars("a:0", **query)
     assert (frame["value"].to_list(), [*frame.columns, "labels"]) == (values, table.column_names)
-    latest = api.table("latest", metric=[UTIL], host="b")
+    latest = api.table("latest", metric=[UTIL], host="b", max_age="9999d")
     assert latest["value"].to_pylist() == [49.0, 50.0]
     groups = api.table("query", metric=UTIL, by=["host"], agg="max", start_time=T0, end_time=T0 + timedelta(minutes=1))
     assert groups["host"].to_pylist() == ["a", "b"]

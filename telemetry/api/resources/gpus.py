@@ -13,7 +13,7 @@ from telemetry.api.answers.pages import Counted, Listed, Page
 from telemetry.api.answers.tables import Table
 from telemetry.api.core import lookups
 from telemetry.api.core.parameters import Instant, Text
-from telemetry.api.core.queries import Query, Tabular
+from telemetry.api.core.queries import OfOwner, Query, Tabular
 from telemetry.api.operations import listing, operation
 from telemetry.store.read import inventory
 
@@ -36,14 +36,12 @@ class GpuMetric(BaseModel):
     last_reading: datetime | None
 
 
-class GpuQuery(Tabular):
+class GpuQuery(OfOwner, Tabular):
     """Which GPUs, in which order."""
 
     host: Text | None = Field(None, description="only those on this host")
     model: Text | None = Field(None, description="only those of this model")
     driver: Text | None = Field(None, description="only those with this driver version")
-    namespace: Text | None = Field(None, description="only those that a pod of this namespace used")
-    pod: Text | None = Field(None, description="only those that this pod used")
     seen_since: Instant | None = Field(None, description="only those with a reading since then: RFC 3339, or relative as -1h")
     sort: inventory.GpuSort = Field("host", description="what they are ordered by; - reverses the order")
 

@@ -27,6 +27,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from telemetry.store.models import Gpu, Metric, Sample, Series
 from telemetry.store.read.filters import equal
+from telemetry.store.read.owned import OwnerFilter
 
 GpuSort = Literal["host", "-host", "model", "-model", "driver", "-driver", "first_seen", "-first_seen", "id", "-id"]
 SORTS: dict[str, Any] = {
@@ -42,22 +43,29 @@ INDEX = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class GpuFilter:
-    """Some GPUs. A field that is None leaves all of them in. `seen_since`: those with a reading from then on."""
+    """Some GPUs. A field that is None leaves all of them in.
+
+    `seen_since`: those with a reading from then on; with an owner, those that it had since then, to the minute.
+    """
 
     host: str | None = None
     model: str | None = None
     driver: str | None = None
     namespace: str | None = None
     pod: str | None = None
+    user: str | None = None
+    account: str | None = None
+    job: str | None = None
     seen_since: datetime | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """Conditions on gpus."""
         own = equal((Gpu.host, self.host), (Gpu.model, self.model), (Gpu.driver_version, self.driver))
-        used_by = equal((Series.namespace, self.namespace), (Series.pod, self.pod))
-        if not used_by and self.seen_since is None:
+        owners = OwnerFilter.of(self)
+        if owners.is_open and self.seen_since is None:
             return own
-        series: Select[Any] = select(literal_column("1")).select_from(Series).where(Series.gpu_id == Gpu.id, *used_by)
+        had = owners.had(self.seen_since, None)
+        series: Select[Any] = select(literal_column("1")).select_from(Series).where(Series.gpu_id == Gpu.id, had)
         if self.seen_since is not None:
             recent = select(Sample.ts).where(Sample.series_id == Series.id, Sample.ts >= self.seen_since).limit(1).lateral()
             series = series.join(recent, true())
