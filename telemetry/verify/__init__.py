@@ -6,5 +6,6 @@ metrics and nothing else, and nothing of `telemetry.formats`, `telemetry.streame
 the grammar of `docs/RECORDS.md`.
 
 `formats` has the readers, one a format. `files` gathers in columns what the rows of a file say, `queries` is the SQL,
-`matching` and `compare` put each reading in its class, `examples` shows some of the differences.
+`matching` and `compare` put each reading in its class, `owners` compares who had the GPUs, `examples` shows some of the
+differences.
 """

@@ -14,11 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, text
 
 from telemetry.readings.arrays import Int64s
 from telemetry.readings.rows import Readings
-from telemetry.store.write.use_ids import Use, UseIds
+from telemetry.store.write.series_ids import Resolved
+from telemetry.store.write.use_ids import Use
 
 MINUTE_US = 60_000_000
 DAY_MINUTES = 1440
@@ -50,30 +51,24 @@ class Held:
 
 
 class Allocations:
-    """The allocations that one process writes."""
+    """The allocations that one process has written."""
 
-    def __init__(self, engine: Engine, names: Sequence[str], cache_size: int) -> None:
-        self._use_ids = UseIds(engine, names, cache_size)
+    def __init__(self) -> None:
+        self._uses: Sequence[Use] = ()
         self._committed: set[int] = set()
 
-    def forget(self) -> None:
-        """Empty the caches: a renewed connection may lead to a database that has other ids, or less."""
-        self._use_ids.forget()
-        self._committed = set()
-
-    def of(self, batches: Sequence[Readings]) -> Held:
-        """What the readings of some batches show that is not known to be stored. Their series have been resolved."""
-        before = self._use_ids.uses
-        uses = self._use_ids.resolve([readings.series for readings in batches])
-        if self._use_ids.uses is not before:
-            self._committed = set()
-        of = np.concatenate([use[readings.codes] for use, readings in zip(uses, batches, strict=True)])
+    def of(self, batches: Sequence[Readings], resolved: Resolved) -> Held:
+        """What the readings of some batches show that is not known to be stored."""
+        if resolved.uses is not self._uses:
+            # Other numbers, and after a renewed connection perhaps another database.
+            self._uses, self._committed = resolved.uses, set()
+        of = np.concatenate([of[readings.codes] for of, readings in zip(resolved.of, batches, strict=True)])
         minutes = np.concatenate([readings.ts_us for readings in batches]) // MINUTE_US
-        return Held([code for code in _distinct(of, minutes) if code not in self._committed], self._use_ids.uses)
+        return Held([code for code in _distinct(of, minutes) if code not in self._committed], resolved.uses)
 
     def committed(self, held: Held) -> None:
         """Remember what a transaction has stored."""
-        if held.uses is self._use_ids.uses:
+        if held.uses is self._uses:
             if len(self._committed) > REMEMBERED:
                 self._committed = set()
             self._committed.update(held.codes)

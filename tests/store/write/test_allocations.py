@@ -36,13 +36,12 @@ class Process:
 
     def __init__(self, engine: Engine, cache_size: int = 1000) -> None:
         self._engine = engine
-        self._series = SeriesIds(engine, [], NAMES, cache_size)
-        self.allocations = Allocations(engine, NAMES, cache_size)
+        self.series = SeriesIds(engine, [], NAMES, cache_size)
+        self.allocations = Allocations()
 
     def store(self, *batches: Readings, fails: bool = False) -> int:
         """Store some batches in one transaction; the number of minutes that it wrote."""
-        self._series.resolve([batch.series for batch in batches])
-        held = self.allocations.of(batches)
+        held = self.allocations.of(batches, self.series.resolve([batch.series for batch in batches]))
         with self._engine.connect() as connection, connection.begin() as transaction:
             allocations.write(connection, held)
             if fails:
@@ -113,7 +112,7 @@ def test_a_minute_that_is_stored_is_not_written_again(engine: Engine) -> None:
     assert process.store(readings((key(pod="a"), 0, 1.0), (key("DCGM_FI_DEV_POWER_USAGE", pod="a"), 1, 1.0))) == 1
     assert process.store(readings((key(pod="a"), 2, 1.0))) == 0
     assert process.store(readings((key(pod="b"), 2, 1.0), (key(pod="a"), 62, 1.0))) == 2
-    process.allocations.forget()
+    process.series.forget()
     assert process.store(readings((key(pod="a"), 2, 1.0))) == 1
 
 
