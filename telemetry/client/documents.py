@@ -6,7 +6,7 @@ from typing import Literal, TypedDict
 
 
 class Gpu(TypedDict):
-    """A GPU. Times are RFC 3339; `first_seen` is when its first reading was stored."""
+    """A GPU. Times are RFC 3339; `first_seen` is when its first reading was stored, `last_seen` is to the minute."""
 
     id: str
     uuid: str | None
@@ -16,6 +16,8 @@ class Gpu(TypedDict):
     model: str | None
     driver_version: str | None
     first_seen: str
+    last_seen: str | None
+    silent_for_s: float | None
 
 
 class Host(TypedDict):
@@ -25,6 +27,8 @@ class Host(TypedDict):
     gpus: int
     models: str | None
     first_seen: str
+    last_seen: str | None
+    silent_for_s: float | None
 
 
 class Metric(TypedDict):

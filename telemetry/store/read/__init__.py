@@ -4,7 +4,7 @@ A function here returns a statement. Its columns carry the names that readers se
 caller executes, counts, pages or streams it. So do `inventory` (GPUs, hosts, metrics), `names` (which names there
 are), `ingest` (edges, sources, batches, what could not be stored), `uploads` (how far an upload is), and the package `history`
 (readings, raw and aggregated). They share `filters` (which rows), `places` (the rows that come after a given one) and
-`owned` (whose a GPU was at a time).
+`owned` (whose a GPU was at a time); `silence` tells when a GPU was read last.
 
 Six modules take a connection and return plain values, because their answer is not the rows of one statement: `totals`
 chooses each query by the result of the one before, `gaps` compares the ledger with what edges report, `rates` divides counts by
