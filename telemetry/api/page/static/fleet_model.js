@@ -39,7 +39,7 @@ export class Fleet {
     for (const reading of items) this.#keep(reading);
   }
 
-  /** Of a GPU's series of one metric the newest counts: the others are those of pods that are gone. */
+  /** A GPU and metric may have several series, such as those of MIG instances: the newest reading counts. */
   #keep(reading) {
     const gpu = this.gpus.get(reading.gpu);
     if (!gpu) return;
@@ -48,13 +48,14 @@ export class Fleet {
     gpu.readings.set(reading.metric, reading);
     if (!gpu.seen || gpu.seen <= reading.timestamp) {
       gpu.seen = reading.timestamp;
-      gpu.owner = { namespace: reading.labels.namespace, pod: reading.labels.pod };
+      gpu.owner = { namespace: reading.owner.namespace, pod: reading.owner.pod };
     }
   }
 
   /** What a GPU is like now: its value of a metric, and all that the page tells of it. */
   look(gpu, metric) {
-    const age_s = gpu.seen ? (this.now - new Date(gpu.seen)) / 1000 : Infinity;
+    const seen = gpu.seen ?? gpu.last_seen;
+    const age_s = seen ? (this.now - new Date(seen)) / 1000 : Infinity;
     const silent = age_s > SILENT_AFTER_S;
     const reading = gpu.readings.get(metric);
     const used = gpu.readings.get(UTILISATION)?.value;
