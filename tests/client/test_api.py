@@ -98,7 +98,7 @@ def test_hosts_and_metrics_are_lists_and_wrong_names_are_told(api: Client) -> No
 
 @pytest.mark.usefixtures("fleet")
 def test_readings_come_as_they_are_stored(api: Client) -> None:
-    readings = list(api.live(seconds=1, metrics=[UTIL], host="b"))
+    readings = list(api.live(seconds=1, metrics=[UTIL], host="b", max_age="9999d"))
     assert [(reading["gpu"], reading["value"]) for reading in readings] == [("GPU-b0", 49.0), ("GPU-b1", 50.0)]
     with pytest.raises(ApiError, match="host_not_found"):
         next(api.live(host="nowhere"))
@@ -108,8 +108,9 @@ def test_readings_come_as_they_are_stored(api: Client) -> None:
 def test_readings_of_many_gpus_are_one_table(api: Client) -> None:
     long = api.fleet([UTIL, TEMPERATURE], start=T0)
     assert (long.num_rows, set(long.column_names)) == (400, {"timestamp", "gpu", "metric", "value", "unit", "pod"})
-    assert set(zip(long["metric"].to_pylist(), long["pod"].to_pylist(), strict=True)) == {(UTIL, "p"), (TEMPERATURE, "")}
-    assert api.fleet(f"{UTIL},{TEMPERATURE}", start=T0, pod="p").num_rows == 200
+    assert set(zip(long["metric"].to_pylist(), long["pod"].to_pylist(), strict=True)) == {(UTIL, "p"), (TEMPERATURE, "p")}
+    assert api.fleet(f"{UTIL},{TEMPERATURE}", start=T0, pod="p").num_rows == 400
+    assert api.fleet(UTIL, start=T0, pod="q").num_rows == 0
     assert api.fleet(UTIL, gpus="a:0,b:1", start=T0)["gpu"].unique().to_pylist() == ["GPU-a0", "GPU-b1"]
     assert api.fleet(UTIL, start=T0, model="none").num_rows == 0
     steps = api.fleet([UTIL, TEMPERATURE], start=T0, step=10, agg="max", host="a")
