@@ -17,6 +17,7 @@ from telemetry.api.core import connections, probes, problems, request_log
 from telemetry.api.guards import limits
 from telemetry.api.page import views
 from telemetry.api.resources import (
+    allocations,
     audit_log,
     batches,
     conflicts,
@@ -43,6 +44,7 @@ PREFIX = "/api/v1"
 RESOURCES = (
     gpus,
     readings,
+    allocations,
     hosts,
     metrics,
     fleet,

@@ -39,9 +39,9 @@ def verify(paths: tuple[Path, ...], allow_extra: bool, as_json: bool, data_dir: 
 
     Exits 0 if every reading is stored, a duplicate of a stored one, blank, or in quarantine, and the database has no other
     samples of the same series and span. Exits 1 otherwise: if readings are missing, dead, or in conflict with a stored
-    value, if a file was not read as no format knows its header, or if the database has more. Overlapping files have
-    readings of each other's span: give them together, or use --allow-extra. Of a directory, the files named *.csv
-    count, also packed (.gz, .zst, .xz).
+    value, if a file was not read as no format knows its header, or if the database has more. It also compares who had
+    which GPU, minute by minute. Overlapping files have readings of each other's span: give them together, or use
+    --allow-extra. Of a directory, the files named *.csv count, also packed (.gz, .zst, .xz).
     """
     try:
         outcome = examine(load_settings(data_dir), regular(paths))
@@ -83,6 +83,7 @@ def in_full(outcome: Outcome) -> dict[str, Any]:
         "reasons": outcome.reasons,
         "replayed": [str(path) for path in outcome.replayed],
         "others": list(outcome.others),
+        "owners": asdict(outcome.owners),
         "examples": examples,
     }
 
@@ -91,6 +92,8 @@ def report(outcome: Outcome, *, allow_extra: bool = False) -> str:
     """The counts as an aligned table, the first differences, and the verdict."""
     width = max(len(f"{count:,}") for count in outcome.counts.values())
     lines = [f"{name:<12}{count:>{width},}" for name, count in outcome.counts.items()]
+    if outcome.owners.minutes or outcome.owners.extra:
+        lines += ["", outcome.owners.line()]
     if outcome.examples:
         lines += ["", "differences, the first of them:", *(f"  {_shown(example)}" for example in outcome.examples)]
     if outcome.others:

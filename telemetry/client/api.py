@@ -64,7 +64,10 @@ class Client:
         self._session.close()
 
     def gpus(self, **filters: Any) -> Iterator[Gpu]:
-        """The GPUs. Filters are host, model, driver, namespace, pod and seen_since; `sort` orders them, `limit` bounds them."""
+        """The GPUs. `sort` orders them, `limit` bounds them.
+
+        Filters are host, model, driver, namespace, pod, job, user, account, seen_since and silent_for.
+        """
         return cast("Iterator[Gpu]", self._session.rows("gpus", filters))
 
     def gpu(self, name: str) -> Gpu:
@@ -72,7 +75,7 @@ class Client:
         return cast("Gpu", self._session.get(f"gpus/{part(name)}"))
 
     def hosts(self, **filters: Any) -> Iterator[Host]:
-        """The hosts by name."""
+        """The hosts by name; `silent_for` leaves those without a reading for so long."""
         return cast("Iterator[Host]", self._session.rows("hosts", filters))
 
     def metrics(self, **filters: Any) -> Iterator[Metric]:

@@ -6,7 +6,7 @@ from typing import Literal, TypedDict
 
 
 class Gpu(TypedDict):
-    """A GPU. Times are RFC 3339; `first_seen` is when its first reading was stored."""
+    """A GPU. Times are RFC 3339; `first_seen` is when its first reading was stored, `last_seen` is to the minute."""
 
     id: str
     uuid: str | None
@@ -16,6 +16,8 @@ class Gpu(TypedDict):
     model: str | None
     driver_version: str | None
     first_seen: str
+    last_seen: str | None
+    silent_for_s: float | None
 
 
 class Host(TypedDict):
@@ -25,6 +27,8 @@ class Host(TypedDict):
     gpus: int
     models: str | None
     first_seen: str
+    last_seen: str | None
+    silent_for_s: float | None
 
 
 class Metric(TypedDict):
@@ -49,16 +53,18 @@ class Reading(TypedDict):
 
 
 class Latest(TypedDict):
-    """The latest reading of a series."""
+    """The latest reading of a GPU and metric; `owner` has the labels that say who used the GPU then."""
 
     timestamp: str
     gpu: str
     host: str | None
     index: int | None
+    model: str | None
     metric: str
     value: float | None
     unit: str | None
     labels: dict[str, str]
+    owner: dict[str, str]
 
 
 class GroupAggregate(TypedDict, total=False):
@@ -72,6 +78,9 @@ class GroupAggregate(TypedDict, total=False):
     namespace: str | None
     pod: str | None
     container: str | None
+    job: str | None
+    user: str | None
+    account: str | None
     value: float | None
     readings: int
 

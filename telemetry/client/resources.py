@@ -21,7 +21,7 @@ LISTS = (
     "query",
     "sources",
 )
-OF_A_GPU = re.compile(r"gpus/.+/(telemetry|metrics)")
+OF_A_GPU = re.compile(r"gpus/.+/(telemetry|metrics|allocations)")
 
 
 def part(name: str) -> str:
@@ -40,4 +40,5 @@ def checked(resource: str) -> str:
         return resource
     near = get_close_matches(resource.lower().replace("_", "-"), LISTS, n=1)
     meant = f"did you mean {near[0]!r}? " if near else ""
-    raise ValueError(f"there is no list {resource!r}; {meant}There are {', '.join(LISTS)}, gpus/…/telemetry and gpus/…/metrics")
+    of_gpu = "gpus/…/telemetry, gpus/…/allocations and gpus/…/metrics"
+    raise ValueError(f"there is no list {resource!r}; {meant}There are {', '.join(LISTS)}, {of_gpu}")

@@ -1,4 +1,4 @@
-"""Stores batches in one transaction: ledger, samples, conflicts, quarantine, or nothing.
+"""Stores batches in one transaction: ledger, samples, conflicts, quarantine, allocations, or nothing.
 
 The SQL is `telemetry.store.write`'s. What becomes of a batch that cannot be stored is decided by `persist`.
 """
@@ -22,10 +22,11 @@ from telemetry.readings import wire
 from telemetry.readings.arrays import Float64s, Int64s
 from telemetry.settings import Settings
 from telemetry.store.partitions import PartitionError, Partitions
-from telemetry.store.write import contents, ledger, samples
+from telemetry.store.write import allocations, contents, ledger, samples
+from telemetry.store.write.allocations import Allocations
 from telemetry.store.write.conflicts import Origin
 from telemetry.store.write.ledger import Entry
-from telemetry.store.write.series_ids import SeriesIds
+from telemetry.store.write.series_ids import Resolved, SeriesIds
 from telemetry.store.write.source_ids import SourceIds
 
 # A transaction locks the partition of each day and its index, where days have their own. By default Postgres has room for some
@@ -46,7 +47,8 @@ class BatchWriter:
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self._engine = engine
         self.source_ids = SourceIds(engine, settings.series_cache_size)
-        self._series_ids = SeriesIds(engine, settings.volatile_labels, settings.series_cache_size)
+        self._series_ids = SeriesIds(engine, settings.volatile_labels, settings.owner_labels, settings.series_cache_size)
+        self._allocations = Allocations()
         self._partitions = Partitions(engine)
         self._connections = 0
         event.listen(engine, "connect", self._forget)
@@ -94,12 +96,14 @@ class BatchWriter:
             stations.refused(batch.edge, batch.batch_id)
 
     def _digest(self, batch: wire.Batch) -> int:
-        return contents.digest(*self._parts([batch])[0])
+        return contents.digest(*_parts([batch], self._resolve([batch]))[0])
 
     def _write_new(self, batches: Sequence[wire.Batch]) -> list[Outcome] | RolledBack:
         resolved_at = self._connections
         source_ids = self.source_ids.resolve([(batch.edge, batch.source) for batch in batches])
-        arranged = samples.arrange(self._parts(batches))
+        resolved = self._resolve(batches)
+        arranged = samples.arrange(_parts(batches, resolved))
+        held = self._allocations.of([batch.readings for batch in batches], resolved)
         tables = self._prepare(_days(arranged))
         began_s = monotonic()
         with (
@@ -125,18 +129,15 @@ class BatchWriter:
             if wrong:
                 ledger.correct(connection, batches, counts, wrong)
             ledger.quarantine(connection, batches, source_ids)
+            allocations.write(connection, held)
             # Before the COMMIT, so that all the time after it counts.
             known_at_s = monotonic()
+        self._allocations.committed(held)
         stations.stored(len(batches), monotonic() - began_s)
         return _outcomes(batches, counts, known_at_s)
 
-    def _parts(self, batches: Sequence[wire.Batch]) -> list[tuple[Int64s, Int64s, Float64s]]:
-        """The readings of each batch, under the ids of their series."""
-        ids = self._series_ids.resolve([batch.readings.series for batch in batches])
-        return [
-            (of[batch.readings.codes], batch.readings.ts_us, batch.readings.values)
-            for of, batch in zip(ids, batches, strict=True)
-        ]
+    def _resolve(self, batches: Sequence[wire.Batch]) -> Resolved:
+        return self._series_ids.resolve([batch.readings.series for batch in batches])
 
     def _prepare(self, days: Iterable[int]) -> dict[int, str]:
         """The partitions of some days, made where there are none. A refusal is counted.
@@ -158,6 +159,14 @@ class BatchWriter:
         self.source_ids.forget()
         self._series_ids.forget()
         self._partitions.forget()
+
+
+def _parts(batches: Sequence[wire.Batch], resolved: Resolved) -> list[tuple[Int64s, Int64s, Float64s]]:
+    """The readings of each batch, under the ids of their series."""
+    return [
+        (ids[batch.readings.codes], batch.readings.ts_us, batch.readings.values)
+        for ids, batch in zip(resolved.ids, batches, strict=True)
+    ]
 
 
 def _days(arranged: samples.Samples) -> list[int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from math import inf
 from typing import Any
 
@@ -20,7 +21,7 @@ from telemetry.exporter.families import gauge
 from telemetry.store.read import exporter
 
 LIVE_S = 300
-HORIZON_S = 86_400
+HORIZON = timedelta(days=1)
 MAX_SERIES = 200_000
 # Names come from files, whose writers must not be able to take the name of another metric.
 NAME = re.compile(r"DCGM_FI_[A-Z0-9_]+")
@@ -35,7 +36,7 @@ Labels = tuple[tuple[str, str], ...]
 def look(engine: Engine) -> Sequence[Metric]:
     """Metrics of the latest values. Raises SQLAlchemyError."""
     with engine.connect() as connection:
-        rows = exporter.latest(connection, HORIZON_S, MAX_SERIES)
+        rows = exporter.latest(connection, HORIZON, MAX_SERIES)
     return [*_values(rows), _ages(rows)]
 
 

@@ -2,9 +2,9 @@
 
 `rows` is what a batch holds, `series` what a series is called, `catalogue` the metrics we know. `digests` derives the names of
 sources and batches from bytes, `extent` is a stretch of a source, `reported` are stretches that an edge has committed or lost.
-`wire` is the message between edge and centre, `payload` the part of it that holds the readings. `names` are those of tasks,
-queues and edges, `aggregates` those of aggregates, `arrays` those of the types of arrays. `source_settings` is what an operator
-says of a file, and `mapping` what its columns mean. `nvidia_smi` is what the fields of that tool are called here, `vocabulary`
-what columns of home-made files commonly are, and `units` how one unit becomes another. `mends` are words on the reasons of the
-quarantine.
+`owners` are the labels that say who used a GPU. `wire` is the message between edge and centre, `payload` the part of it that
+holds the readings. `names` are those of tasks, queues and edges, `aggregates` those of aggregates, `arrays` those of the types
+of arrays. `source_settings` is what an operator says of a file, and `mapping` what its columns mean. `nvidia_smi` is what the
+fields of that tool are called here, `vocabulary` what columns of home-made files commonly are, and `units` how one unit becomes
+another. `mends` are words on the reasons of the quarantine.
 """

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from telemetry.readings import names
+from telemetry.readings.owners import OWNER_LABELS
 from telemetry.readings.source_settings import SourceSettings
 from telemetry.settings import load, parsers, sources_file
 from telemetry.settings.parsers import Parser, choice, flag, number
@@ -177,6 +178,12 @@ class Settings:
     series_cache_size: int = COLLECTOR(200_000, number(int, 100, 10**8), "series ids that a collector process remembers")
     volatile_labels: tuple[str, ...] = COLLECTOR(
         VOLATILE_LABELS, parsers.words, "labels that are not part of a series' identity, separated by commas"
+    )
+    owner_labels: tuple[str, ...] = COLLECTOR(
+        OWNER_LABELS,
+        parsers.words,
+        "labels that say who used a GPU, separated by commas: they make owners and allocations, and no series; a list that "
+        "is changed begins new series, under which readings that are read again are stored once more",
     )
     ack_ttl_s: int = COLLECTOR(
         86_400, number(int, 60, 10**7), "seconds after which an acknowledgement that nobody fetched expires"

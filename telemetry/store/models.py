@@ -6,7 +6,7 @@ once, in `series`, `gpus` and `metrics`. `batches` is the ledger, by which a bat
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 
 from sqlalchemy import (
@@ -23,10 +23,12 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     column,
+    false,
     func,
     table,
+    text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSTZMULTIRANGE
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 Time = DateTime(timezone=True)
@@ -79,10 +81,17 @@ class Metric(Base):
 
 
 class Series(Base):
-    """One metric of one GPU (or MIG instance) under one set of labels; `labels_digest` is of all lasting labels."""
+    """One metric of one GPU (or MIG instance) under one set of labels; `labels_digest` is of all lasting labels.
+
+    `of_owner`: made before revision 0009 under labels that name an owner; `container`, `pod` and `namespace` are of such alone.
+    """
 
     __tablename__ = "series"
-    __table_args__ = (UniqueConstraint("gpu_id", "metric_id", "labels_digest"),)
+    __table_args__ = (
+        UniqueConstraint("gpu_id", "metric_id", "labels_digest"),
+        Index("series_lasting_idx", "gpu_id", postgresql_where=text("NOT of_owner")),
+        Index("series_of_owner_idx", "gpu_id", "pod", "namespace", postgresql_where=text("of_owner")),
+    )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     gpu_id: Mapped[int] = mapped_column(ForeignKey("gpus.id"))
@@ -94,6 +103,37 @@ class Series(Base):
     namespace: Mapped[str | None]
     labels: Mapped[dict[str, Any]]
     first_seen: Mapped[datetime] = mapped_column(server_default=func.now())
+    of_owner: Mapped[bool] = mapped_column(server_default=false())
+
+
+class Owner(Base):
+    """Who used GPUs: a set of labels (none: nobody), `digest` of all of them, and the parts that people ask by."""
+
+    __tablename__ = "owners"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    digest: Mapped[bytes] = mapped_column(unique=True)
+    namespace: Mapped[str | None] = mapped_column(index=True)
+    pod: Mapped[str | None] = mapped_column(index=True)
+    container: Mapped[str | None]
+    job: Mapped[str | None] = mapped_column(index=True)
+    user: Mapped[str | None] = mapped_column(index=True)
+    account: Mapped[str | None]
+    labels: Mapped[dict[str, Any]]
+    first_seen: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Allocation(Base):
+    """When an owner had a GPU, or an `instance` of it, on a day of UTC: the minutes with a reading that names this owner."""
+
+    __tablename__ = "allocations"
+    __table_args__ = (Index(None, "day"), Index(None, "owner_id", "day"), {"postgresql_with": {"fillfactor": 80}})
+
+    gpu_id: Mapped[int] = mapped_column(ForeignKey("gpus.id"), primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    instance: Mapped[str] = mapped_column(primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("owners.id"), primary_key=True)
+    held: Mapped[Any] = mapped_column(TSTZMULTIRANGE)
 
 
 class Sample(Base):

@@ -6,6 +6,7 @@ metrics and nothing else, and nothing of `telemetry.formats`, `telemetry.streame
 the grammar of `docs/RECORDS.md`.
 
 `formats` has the readers, one a format. `contents` has the bytes of files, packed ones too, `files` gathers in columns what
-their rows say, `queries` is the SQL, `matching` and `compare` put each reading in its class, `examples` shows some of the
+their rows say, `queries` is the SQL, `matching` and `compare` put each reading in its class, `owners` compares who had the
+GPUs, `examples` shows some of the
 differences.
 """

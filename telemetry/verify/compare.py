@@ -1,6 +1,7 @@
 """Puts every reading of some files in its class, by what the database holds of them.
 
-Owns the classes and their precedence. What a reading should be comes from `files`, what is stored from `queries`.
+Owns the classes and their precedence. What a reading should be comes from `files`, what is stored from `queries`. Who had the
+GPUs is compared by `owners`.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection
 
-from telemetry.verify import queries
+from telemetry.verify import owners, queries
 from telemetry.verify.contents import opened
 from telemetry.verify.examples import AT_MOST, Example, conflicts, line_number, stranger, unfound, unread
 from telemetry.verify.files import BLANK, REASONS, VALUE, File, Longs, SeriesNumbers
 from telemetry.verify.formats.records import kept
 from telemetry.verify.matching import Doubles, Flags, Keys, within
+from telemetry.verify.owners import NO_OWNERS, Owners
+from telemetry.verify.queries import SeriesIds
 
 # Whether a time was too new was decided by the clock when it was read, and the floor may have been another one then.
 _OF_ITS_TIME = ("too_old", "too_new")
@@ -52,7 +55,7 @@ class Outcome:
     """The count of each class, some of the differences, and the files known by replays alone.
 
     `reasons` counts what is in quarantine by reason. `others` are sources of the ledger, the latest first, that may have
-    brought what is `extra`: no sample says which source it came from.
+    brought what is `extra`: no sample says which source it came from. `owners` compares who had the GPUs.
     """
 
     counts: dict[str, int]
@@ -60,11 +63,13 @@ class Outcome:
     replayed: tuple[Path, ...]
     reasons: dict[str, int]
     others: tuple[str, ...]
+    owners: Owners = NO_OWNERS
 
     def differences(self, *, allow_extra: bool = False) -> dict[str, int]:
         """The classes that make a difference, as far as there are readings of them."""
         names = [name for name in DIFFERENCES if name != "extra" or not allow_extra]
-        return {name: self.counts[name] for name in names if self.counts[name]}
+        found = {name: self.counts[name] for name in names if self.counts[name]}
+        return found | self.owners.differences(allow_extra=allow_extra)
 
     def agrees(self, *, allow_extra: bool = False) -> bool:
         """Whether files and database hold the same."""
@@ -80,11 +85,11 @@ def compare(connection: Connection, files: Sequence[File], numbers: SeriesNumber
     quarantined = np.concatenate([_quarantined(connection, file) for file in files])
     dead = np.concatenate([_dead(connection, file) for file in files])
 
-    ids = queries.series_ids(connection, list(numbers.keys))
-    series_id = np.where(series >= 0, np.append(ids, -1)[series], -1)
+    known = queries.series_ids(connection, list(numbers.keys))
+    series_id = np.where(series >= 0, np.append(known.ids, -1)[series], -1)
     rows = np.flatnonzero((reasons == VALUE) & (series_id >= 0))
     keys = Keys(series_id[rows], ts[rows])
-    extra, strangers = _extra(connection, keys, ids, numbers, ts[series >= 0])
+    extra, strangers = _extra(connection, keys, known, numbers, ts[series >= 0])
 
     classes = np.where(dead, Class.DEAD, Class.MISSING).astype(np.int8)
     classes[reasons == BLANK] = Class.BLANK
@@ -108,6 +113,7 @@ def compare(connection: Connection, files: Sequence[File], numbers: SeriesNumber
         *conflicts(files, classes == Class.CONFLICT, _stored(keys, series_id, ts, classes == Class.CONFLICT)),
         *strangers,
     )
+    there = (classes == Class.STORED) | (classes == Class.DUPLICATE) | (classes == Class.CONFLICT)
     marks = [file.fingerprint for file in files if file.fingerprint]
     return Outcome(
         counts,
@@ -115,6 +121,7 @@ def compare(connection: Connection, files: Sequence[File], numbers: SeriesNumber
         replayed=tuple(f.path for f in files if f.fingerprint and queries.only_replayed(connection, f.fingerprint)),
         reasons=_by_reason(reasons[classes == Class.QUARANTINED]),
         others=tuple(queries.other_sources(connection, marks, AT_MOST)) if extra else (),
+        owners=owners.compare(connection, list(numbers.keys), known.told, series[there], ts[there]),
     )
 
 
@@ -166,14 +173,19 @@ def _dead(connection: Connection, file: File) -> Flags:
     return within(file.starts, queries.dead_ranges(connection, file.fingerprint) if file.fingerprint else [])
 
 
-def _extra(connection: Connection, keys: Keys, ids: Longs, numbers: SeriesNumbers, times: Longs) -> tuple[int, list[Example]]:
+def _extra(
+    connection: Connection, keys: Keys, known: SeriesIds, numbers: SeriesNumbers, times: Longs
+) -> tuple[int, list[Example]]:
     """How many samples of the files' series and span no row has, and some of them."""
     count, examples = 0, list[Example]()
-    known = ids[ids >= 0]
-    if not len(known):
+    ids = np.unique(np.append(known.ids[known.ids >= 0], np.array(list(known.aliases), np.int64)))
+    if not len(ids):
         return count, examples
-    names = dict(zip(ids.tolist(), numbers.keys, strict=True))
-    for series, ts, value in queries.samples(connection, known, int(times.min()), int(times.max())):
+    names = dict(zip(known.ids.tolist(), numbers.keys, strict=True))
+    for stored, ts, value in queries.samples(connection, ids, int(times.min()), int(times.max())):
+        series = stored.copy()
+        for alias, meant in known.aliases.items():
+            series[stored == alias] = meant
         ours_not = np.flatnonzero(keys.put(series, ts, value))
         count += len(ours_not)
         for place in ours_not[: AT_MOST - len(examples)].tolist():

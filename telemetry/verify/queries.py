@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,14 @@ _POSTGRES_EPOCH_US = 946_684_800_000_000
 
 _NAMES_A_QUERY = 5_000
 _SAMPLES_A_BLOCK = 500_000
+
+
+class SeriesIds(NamedTuple):
+    """The series of some keys: the id of each, whether a series of its own tells its owner, and ids that mean another one."""
+
+    ids: Longs
+    told: npt.NDArray[np.bool_]
+    aliases: dict[int, int]
 
 
 @contextmanager
@@ -75,23 +84,55 @@ def quarantined(connection: Connection, fingerprint: str) -> Iterator[Sequence[t
         yield [(offset, bytes(digest), reason) for offset, digest, reason in rows]
 
 
-def series_ids(connection: Connection, keys: Sequence[SeriesKey]) -> Longs:
-    """The id of each series, -1 for one the database does not know."""
+def series_ids(connection: Connection, keys: Sequence[SeriesKey]) -> SeriesIds:
+    """The id of each series, -1 for one the database does not know.
+
+    A series of before owners were told apart counts for its owner's readings. One that a collector of before made after that
+    counts too, beside that of all owners.
+    """
+    ids, told, aliases = np.full(len(keys), -1, np.int64), np.zeros(len(keys), np.bool_), {}
+    known = _known(connection, sorted({key.gpu for key in keys}))
+    for place, key in enumerate(keys):
+        series, _ = known.get((key.gpu, key.metric, key.labels), (-1, False))
+        owned, of_owner = known.get((key.gpu, key.metric, key.owned), (-1, False))
+        told[place] = owned >= 0
+        if of_owner or series < 0:
+            series = owned
+        elif series != owned >= 0:
+            aliases[owned] = series
+        ids[place] = series
+    return SeriesIds(ids, told, aliases)
+
+
+def _known(connection: Connection, gpus: list[str]) -> dict[tuple[str, str, bytes], tuple[int, bool]]:
+    """The series of some GPUs by GPU, metric and digest: id, and whether it was made of an owner."""
     query = text("""
-        SELECT g.identity, m.name, s.labels_digest, s.id
+        SELECT g.identity, m.name, s.labels_digest, s.id, s.of_owner
         FROM series s JOIN gpus g ON g.id = s.gpu_id JOIN metrics m ON m.id = s.metric_id
         WHERE g.identity = ANY(:gpus)
     """)
-    places = {key: place for place, key in enumerate(keys)}
-    ids = np.full(len(keys), -1, np.int64)
-    gpus = sorted({key.gpu for key in keys})
+    known = {}
     for start in range(0, len(gpus), _NAMES_A_QUERY):
-        found = connection.execute(query, {"gpus": gpus[start : start + _NAMES_A_QUERY]})
-        for gpu, metric, digest, series_id in found:
-            place = places.get(SeriesKey(gpu, metric, bytes(digest)))
-            if place is not None:
-                ids[place] = series_id
-    return ids
+        for gpu, metric, digest, series_id, of_owner in connection.execute(
+            query, {"gpus": gpus[start : start + _NAMES_A_QUERY]}
+        ):
+            known[gpu, metric, bytes(digest)] = series_id, of_owner
+    return known
+
+
+def held(connection: Connection, gpus: Sequence[str], low: datetime, high: datetime) -> Iterator[tuple[str, str, bytes, Longs]]:
+    """GPU, instance and digest of each owner of some GPUs, and the minutes from 1970 in which it had it, of [low, high)."""
+    query = text("""
+        SELECT g.identity, a.instance, o.digest, extract(epoch FROM lower(r))::bigint, extract(epoch FROM upper(r))::bigint
+        FROM allocations a JOIN gpus g ON g.id = a.gpu_id JOIN owners o ON o.id = a.owner_id
+        CROSS JOIN LATERAL unnest(a.held * tstzmultirange(tstzrange(:low, :high))) AS r
+        WHERE g.identity = ANY(:gpus) AND a.day BETWEEN date(:low AT TIME ZONE 'UTC') AND date(:high AT TIME ZONE 'UTC')
+            AND o.labels <> '{}'
+    """)
+    for start in range(0, len(gpus), _NAMES_A_QUERY):
+        given = {"gpus": list(gpus[start : start + _NAMES_A_QUERY]), "low": low, "high": high}
+        for gpu, instance, owner, first, end in connection.execute(query, given):
+            yield gpu, instance, bytes(owner), np.arange(first // 60, -(-end // 60), dtype=np.int64)
 
 
 def samples(connection: Connection, ids: Longs, low: int, high: int) -> Iterator[tuple[Longs, Longs, npt.NDArray[np.float64]]]:
@@ -106,7 +147,7 @@ def samples(connection: Connection, ids: Longs, low: int, high: int) -> Iterator
         some = ids[start : start + _NAMES_A_QUERY].tolist()
         pending = bytearray()
         skipped = _HEADER
-        with driver.cursor() as cursor, cursor.copy(query, (some, _instant(low), _instant(high))) as copy:
+        with driver.cursor() as cursor, cursor.copy(query, (some, instant(low), instant(high))) as copy:
             for data in copy:
                 pending += data
                 if len(pending) >= skipped + _SAMPLES_A_BLOCK * SAMPLE.itemsize:
@@ -125,5 +166,6 @@ def _columns(block: bytearray, skipped: int) -> tuple[Longs, Longs, npt.NDArray[
     )
 
 
-def _instant(ts: int) -> datetime:
+def instant(ts: int) -> datetime:
+    """A time given in microseconds since 1970."""
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=ts)

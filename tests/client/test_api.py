@@ -37,7 +37,7 @@ def test_lists_run_over_all_pages(api: Client, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("telemetry.client.session.PAGE_ROWS", 3)
     assert [gpu["id"] for gpu in api.gpus(sort="id")] == ["GPU-a0", "GPU-a1", "GPU-b0", "GPU-b1"]
     assert [gpu["id"] for gpu in api.gpus(host="b")] == ["GPU-b0", "GPU-b1"]
-    assert len(list(api.latest())) == 8
+    assert len(list(api.latest(max_age="9999d"))) == 8
     assert [host["name"] for host in api.rows("hosts")] == ["a", "b"]
     assert api.gpu("a:1")["id"] == "GPU-a1"
     monkeypatch.setattr("telemetry.client.session.PAGE_ROWS", 7)
@@ -49,7 +49,7 @@ def test_lists_run_over_all_pages(api: Client, monkeypatch: pytest.MonkeyPatch) 
 def test_a_limit_is_one_over_all_pages(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("telemetry.client.session.PAGE_ROWS", 3)
     assert len(list(api.gpus(limit=2))) == 2
-    assert len(list(api.latest(limit=5))) == 5
+    assert len(list(api.latest(limit=5, max_age="9999d"))) == 5
     assert len(list(api.readings("b:1", limit=7))) == 7
     assert [row["action"] for row in api.rows("audit", limit=1)] == []
 
@@ -69,7 +69,7 @@ def test_readings_and_lists_are_frames(api: Client) -> None:
     values = [5.0, 15.0, 25.0, 35.0, 45.0, 49.0]
     table, frame = api.arrow("a:0", **query), api.polars("a:0", **query)
     assert (frame["value"].to_list(), [*frame.columns, "labels"]) == (values, table.column_names)
-    latest = api.table("latest", metric=[UTIL], host="b")
+    latest = api.table("latest", metric=[UTIL], host="b", max_age="9999d")
     assert latest["value"].to_pylist() == [49.0, 50.0]
     groups = api.table("query", metric=UTIL, by=["host"], agg="max", start_time=T0, end_time=T0 + timedelta(minutes=1))
     assert groups["host"].to_pylist() == ["a", "b"]
@@ -98,7 +98,7 @@ def test_hosts_and_metrics_are_lists_and_wrong_names_are_told(api: Client) -> No
 
 @pytest.mark.usefixtures("fleet")
 def test_readings_come_as_they_are_stored(api: Client) -> None:
-    readings = list(api.live(seconds=1, metrics=[UTIL], host="b"))
+    readings = list(api.live(seconds=1, metrics=[UTIL], host="b", max_age="9999d"))
     assert [(reading["gpu"], reading["value"]) for reading in readings] == [("GPU-b0", 49.0), ("GPU-b1", 50.0)]
     with pytest.raises(ApiError, match="host_not_found"):
         next(api.live(host="nowhere"))
@@ -108,8 +108,9 @@ def test_readings_come_as_they_are_stored(api: Client) -> None:
 def test_readings_of_many_gpus_are_one_table(api: Client) -> None:
     long = api.fleet([UTIL, TEMPERATURE], start=T0)
     assert (long.num_rows, set(long.column_names)) == (400, {"timestamp", "gpu", "metric", "value", "unit", "pod"})
-    assert set(zip(long["metric"].to_pylist(), long["pod"].to_pylist(), strict=True)) == {(UTIL, "p"), (TEMPERATURE, "")}
-    assert api.fleet(f"{UTIL},{TEMPERATURE}", start=T0, pod="p").num_rows == 200
+    assert set(zip(long["metric"].to_pylist(), long["pod"].to_pylist(), strict=True)) == {(UTIL, "p"), (TEMPERATURE, "p")}
+    assert api.fleet(f"{UTIL},{TEMPERATURE}", start=T0, pod="p").num_rows == 400
+    assert api.fleet(UTIL, start=T0, pod="q").num_rows == 0
     assert api.fleet(UTIL, gpus="a:0,b:1", start=T0)["gpu"].unique().to_pylist() == ["GPU-a0", "GPU-b1"]
     assert api.fleet(UTIL, start=T0, model="none").num_rows == 0
     steps = api.fleet([UTIL, TEMPERATURE], start=T0, step=10, agg="max", host="a")

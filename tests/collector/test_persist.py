@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
+import psycopg
 import pytest
 import redis
 from prometheus_client import generate_latest
@@ -30,7 +31,7 @@ from telemetry.readings.rows import QuarantinedRow
 from telemetry.settings import Settings
 from telemetry.store.engine import make_engine
 from telemetry.store.partitions import DAY_US, EPOCH
-from telemetry.store.write import samples
+from telemetry.store.write import allocations, samples
 from telemetry.store.write.series_ids import SeriesIds
 from tests.batches import T0_US, batch, key, now_s, readings
 from tests.faults.poisons import poisons
@@ -78,7 +79,7 @@ def test_a_database_that_was_restored_gets_no_ids_of_the_one_before(
     collector.persist(*wire.encode(batch(readings((key(), 0, 1.0)))))
     other = make_engine(settings, application="test")
     with other.begin() as connection:
-        connection.execute(text("TRUNCATE gpus, metrics, series, batches, samples, quarantine RESTART IDENTITY"))
+        connection.execute(text("TRUNCATE gpus, metrics, series, batches, samples, owners RESTART IDENTITY CASCADE"))
         connection.execute(text("SELECT setval('series_id_seq', 1)"))
         connection.execute(text(END_SESSIONS))
     other.dispose()
@@ -261,8 +262,48 @@ def test_a_batch_of_too_many_days_dies_alone(collector: Collector, query: Query,
 def test_volatile_labels_make_no_series_of_their_own(collector: Collector, query: Query) -> None:
     for n, driver in enumerate(("535", "550")):
         collector.persist(*wire.encode(batch(readings((key(DCGM_FI_DRIVER_VERSION=driver, pod="p"), n, 1.0)), f"b{n}")))
-    assert query("SELECT pod, labels FROM series") == [("p", {"pod": "p"})]
+    assert query("SELECT labels FROM series") == [({},)]
     assert query("SELECT driver_version, model, host, gpu_index FROM gpus") == [("550", "H100", "host-1", 0)]
+
+
+def test_a_fleet_makes_no_series_after_its_first_day_whatever_pods_come(collector: Collector, query: Query) -> None:
+    metrics = ("DCGM_FI_DEV_GPU_UTIL", "DCGM_FI_DEV_POWER_USAGE", "DCGM_FI_DEV_FB_USED")
+    counts = []
+    for day in range(3):
+        rows = [
+            (key(metric, f"GPU-{(pod + 7 * day) % 250}", pod=f"pod-{day}-{pod}", namespace="n"), 86_400 * day + pod, 1.0)
+            for pod in range(100)
+            for metric in metrics
+        ]
+        rows += [(key(metric, f"GPU-{gpu}"), 86_400 * day + 200, 1.0) for gpu in range(250) for metric in metrics]
+        collector.persist(*wire.encode(batch(readings(*rows), f"day-{day}")))
+        counts += query("SELECT count(*) FROM series")
+    assert counts == [(750,)] * 3
+    # A row a day for each owner of a GPU, nobody included.
+    assert query("SELECT day - min(day) OVER (), count(*) FROM allocations GROUP BY day ORDER BY day") == [
+        (day, 350) for day in range(3)
+    ]
+
+
+def test_readings_that_differ_in_their_owner_alone_are_one_sample(collector: Collector, query: Query) -> None:
+    rows = [(key(pod="a"), 0, 1.0), (key(pod="b"), 0, 1.0), (key(), 0, 1.0)]
+    outcome = collector.persist(*wire.encode(batch(readings(*rows))))
+    assert outcome.rows == {"stored": 1, "duplicate": 2, "conflict": 0, "blank": 0, "quarantined": 0}
+    assert query("SELECT count(*) FROM samples") == [(1,)]
+    assert query("SELECT pod FROM allocations JOIN owners ON id = owner_id ORDER BY pod") == [("a",), ("b",), (None,)]
+
+
+def test_a_batch_that_is_not_stored_holds_nothing(collector: Collector, query: Query, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise psycopg.errors.DeadlockDetected
+
+    with monkeypatch.context() as failing:
+        failing.setattr(allocations, "write", fail)
+        with pytest.raises(psycopg.errors.DeadlockDetected):
+            collector.persist(*wire.encode(batch(readings((key(pod="a"), 0, 1.0)))))
+    assert query("SELECT count(*) FROM allocations") == [(0,)]
+    collector.persist(*wire.encode(batch(readings((key(pod="a"), 0, 1.0)))))
+    assert query("SELECT count(*) FROM allocations") == [(1,)]
 
 
 def test_mig_instances_are_series_of_their_own(collector: Collector, query: Query) -> None:
@@ -316,7 +357,9 @@ def test_a_series_of_text_that_the_database_refuses_harms_no_other(
     parts = {"metric": "m", "gpu": "GPU-1", "label": "pod", "value": "p"} | {place: odd}
     # As escapes, which a message can carry.
     bad = json.dumps([parts["metric"], parts["gpu"], "host-1", 0, "nvidia0", "H100", {parts["label"]: parts["value"]}])
-    messages = [wire.encode(batch(readings((series, 0, 1.0)), f"b{n}")) for n, series in enumerate((key(), bad, key(pod="p")))]
+    messages = [
+        wire.encode(batch(readings((series, 0, 1.0)), f"b{n}")) for n, series in enumerate((key(), bad, key(gpu="GPU-2")))
+    ]
     outcomes = [outcome for outcome in collector.persist_all(messages) if isinstance(outcome, Outcome)]
     assert [outcome.status for outcome in outcomes] == ["stored", "dead", "stored"]
     assert query("SELECT count(*) FROM samples") == [(2,)]

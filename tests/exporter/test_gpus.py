@@ -43,7 +43,7 @@ def test_names_and_labels_of_strangers_stay_their_own_and_a_gpu_that_changed_its
     rows = [
         (key("up"), now, 0.0),
         (key("telemetry_dead_letters", gpu="GPU-9"), now, 9.0),
-        (key(pod="old"), now - 20, 5.0),
+        (key(pod="old"), now - 80, 5.0),
         (key(pod="new", __name__="up", UUID="forged", **{"1st": "x"}), now, 7.0),
         (key("DCGM_FI_DEV_GPU_TEMP", gpu="GPU-3"), now - 100, 60.0),
     ]

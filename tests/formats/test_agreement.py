@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from telemetry.formats.base import Limits
 from telemetry.readings.extent import Place
+from telemetry.readings.owners import OWNER_LABELS, owner
 from telemetry.readings.rows import Readings
 from telemetry.readings.series import SeriesKey, labels_digest
 from telemetry.settings import VOLATILE_LABELS, Settings
@@ -27,7 +28,7 @@ from tests.formats.toy_wide import ToyWide
 from tests.formats.toy_wide_reader import ToyWideReader
 from tests.strategies import mangled_files, wide_files
 
-Reading = tuple[str, str, bytes, int, float]
+Reading = tuple[str, str, bytes, bytes, int, float]
 # Readings, blank ones, rows of the quarantine, and lines that are not read: of them the streamer keeps the first.
 Rows = tuple[list[Reading], int, list[tuple[int, str]], int]
 SETTINGS = Settings()
@@ -73,9 +74,10 @@ def batches(cutter: Cutter, place: Place, limit: int) -> Iterator[CutBatch]:
 def records_of(readings: Readings) -> list[Reading]:
     """Readings as a list."""
     keys = [SeriesKey.from_text(text) for text in readings.series]
-    labels = [labels_digest(key.lasting(VOLATILE_LABELS)) for key in keys]
+    lasting = [labels_digest(key.lasting({*VOLATILE_LABELS, *OWNER_LABELS})) for key in keys]
+    owners = [labels_digest(owner(key.labels, OWNER_LABELS)) for key in keys]
     columns = zip(readings.codes.tolist(), readings.ts_us.tolist(), readings.values.tolist(), strict=True)
-    return [(keys[code].gpu, keys[code].metric, labels[code], ts, value) for code, ts, value in columns]
+    return [(keys[code].gpu, keys[code].metric, lasting[code], owners[code], ts, value) for code, ts, value in columns]
 
 
 def verified(path: Path) -> tuple[Rows, str | None]:
@@ -85,7 +87,7 @@ def verified(path: Path) -> tuple[Rows, str | None]:
     keys = list(numbers.keys)
     reasons = [files.REASONS[code] for code in found.reasons]
     readings = [
-        (keys[n].gpu, keys[n].metric, keys[n].labels, int(ts), float(value))
+        (keys[n].gpu, keys[n].metric, keys[n].labels, keys[n].owner, int(ts), float(value))
         for n, ts, value, reason in zip(found.series, found.ts, found.values, reasons, strict=True)
         if not reason
     ]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import ClassVar, Self
 
-from telemetry.verify.formats import labels
-from telemetry.verify.formats.base import FormatReader, Reading, Rules, SeriesKey
+from telemetry.verify.formats.base import FormatReader, Reading, Rules
 from telemetry.verify.formats.grammar import END, FIELD, cells, text, unquoted
 from telemetry.verify.formats.timestamps import microseconds
 from telemetry.verify.formats.values import number
@@ -35,6 +34,6 @@ class ToyWideReader(FormatReader):
             return [Reading(ts if isinstance(ts, str) else "no_gpu")]
         readings = []
         for metric, cell in zip(self._metrics, values, strict=True):
-            key, value = SeriesKey(gpu, metric, labels.digest({})), number(cell)
+            key, value = self._rules.series(gpu, metric, {}), number(cell)
             readings.append(Reading(value, key, ts) if isinstance(value, str) else Reading("", key, ts, value))
         return readings

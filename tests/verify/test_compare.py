@@ -365,6 +365,7 @@ def test_the_command(
     run = CliRunner().invoke
     agreed = run(verify, [str(file), "--json"])
     lists: dict[str, object] = {"reasons": {}, "replayed": [], "others": [], "examples": []}
+    lists["owners"] = {"minutes": 0, "missing": 0, "extra": 0}
     exact = dict.fromkeys(CLASSES, 0) | {"read": 1, "stored": 1} | lists
     assert (agreed.exit_code, json.loads(agreed.stdout)) == (0, exact)
     assert run(verify, [str(file)]).stdout.endswith("\n\nthe database holds exactly what the files say\n")

@@ -18,18 +18,19 @@ FETCH_ROWS = 2000
 # Lengths of Postgres' own text of a time: in whole seconds, and in microseconds.
 SECONDS, MICROSECONDS = len("2025-07-18 20:42:34"), len("2025-07-18 20:42:34.123456")
 PIECE_BYTES = 1 << 18
+TEXTS = frozenset({"labels", "owner"})
 
 
 def documents(rows: Sequence[Row[Any]], names: Sequence[str]) -> list[dict[str, Any]]:
-    """Rows as JSON objects with these names. A column `labels` must hold the text of JSON; it is put in as it is."""
+    """Rows as JSON objects with these names. Columns of TEXTS must hold the text of JSON; it is put in as it is."""
     if not rows:
         return []
     positions = [(name, rows[0]._fields.index(name)) for name in names]
     objects = [{name: row[position] for name, position in positions} for row in rows]
-    if "labels" in names:
+    for name in TEXTS.intersection(names):
         # To parse labels only to write them again would cost more than all the rest.
         for document in objects:
-            document["labels"] = orjson.Fragment(document["labels"])
+            document[name] = orjson.Fragment(document[name])
     return objects
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from time import monotonic, sleep
 from typing import Any
 
@@ -28,14 +28,17 @@ REFRESH_S = 30.0
 MAX_SERIES = 2000
 # How long a browser waits before it connects again.
 RETRY_MS = 2000
-LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 
 
 @dataclass
 class Watch:
-    """What a stream follows: some series, for the holder of a key (None: the API is open), by events with `names` in them."""
+    """What a stream follows: some series, from readings of a `max_age` on, by events with `names` in them.
+
+    It is for the holder of a key; None: the API is open.
+    """
 
     some: SeriesFilter
+    max_age: timedelta
     key: str | None
     names: Sequence[str]
     # By the number of the series: what a reading of it says, and when it was read last.
@@ -46,19 +49,20 @@ class Watch:
         """Ask for the series anew. False if the stream must end: its key is no longer valid, or there are too many series."""
         if self.key is not None and not apikeys.is_valid(connection, self.key):
             return False
-        rows = connection.execute(latest.series(self.some).limit(MAX_SERIES + 1)).mappings().all()
+        rows = connection.execute(latest.series(self.some, self.max_age).limit(MAX_SERIES + 1)).mappings().all()
         self.series = {row["series"]: row for row in rows}
-        self.seen = {number: self.seen.get(number, LONG_AGO) for number in self.series}
+        since = datetime.now(UTC) - self.max_age
+        self.seen = {number: self.seen.get(number, since) for number in self.series}
         return len(rows) <= MAX_SERIES
 
     def newer(self, connection: Connection) -> Iterator[bytes]:
         """An event for the latest reading of each series that has a newer one than it had."""
-        readings = {row.series: row for row in connection.execute(latest.newer(self.seen))}
+        readings = {row.series: row for row in connection.execute(latest.newer(self.seen, self.some.owners))}
         for number, series in self.series.items():
             if (reading := readings.get(number)) is not None:
                 self.seen[number] = reading.timestamp
-                values = {"timestamp": reading.timestamp, "value": reading.value, "labels": orjson.Fragment(series["labels"])}
-                document = {**series, **values}
+                texts = {name: orjson.Fragment(getattr(reading, name)) for name in ("labels", "owner")}
+                document = {**series, "timestamp": reading.timestamp, "value": reading.value, **texts}
                 data = {name: document[name] for name in self.names}
                 yield event("reading", data, f"{number}-{reading.timestamp.timestamp():.6f}")
 

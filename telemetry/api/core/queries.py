@@ -44,6 +44,16 @@ class Spanned(Query):
             raise bad_parameter("start_time", "start_time is after end_time; swap them")
 
 
+class OfOwner(Query):
+    """Whose GPUs: an owner is who used a GPU, to the minute."""
+
+    namespace: Text | None = Field(None, description="only what a pod of this namespace used")
+    pod: Text | None = Field(None, description="only what this pod used")
+    job: Text | None = Field(None, description="only what this Slurm job used")
+    user: Text | None = Field(None, description="only what this Slurm user used")
+    account: Text | None = Field(None, description="only what this Slurm account used")
+
+
 class Tabular(Query):
     """A list: one page at a time in JSON, everything at once in the other formats."""
 

@@ -12,7 +12,7 @@ from telemetry.api.answers.pages import Listed, Page
 from telemetry.api.answers.tables import Table
 from telemetry.api.core import lookups
 from telemetry.api.core.parameters import Step, Text, Whole
-from telemetry.api.core.queries import Spanned, Tabular
+from telemetry.api.core.queries import OfOwner, Spanned, Tabular
 from telemetry.api.operations import listing
 from telemetry.readings.aggregates import Aggregate, Group
 from telemetry.store.read.history import fleet
@@ -38,20 +38,21 @@ class GroupAggregate(BaseModel):
     namespace: str | None = None
     pod: str | None = None
     container: str | None = None
+    job: str | None = None
+    user: str | None = None
+    account: str | None = None
     value: float | None = Field(description="the aggregate; null where JSON cannot write it, such as NaN")
     readings: int = Field(description="how many readings it is made of")
 
 
-class FleetQuery(Spanned, Tabular):
+class FleetQuery(OfOwner, Spanned, Tabular):
     """What is aggregated over which GPUs, by what."""
 
     host: Text | None = Field(None, description="only of this host")
     model: Text | None = Field(None, description="only of GPUs of this model")
-    namespace: Text | None = Field(None, description="only of pods of this namespace")
-    pod: Text | None = Field(None, description="only of this pod")
     metric: Text = Field(description="the metric that is aggregated")
     agg: Aggregate = Field("avg", description="how readings become one value")
-    by: tuple[Group, ...] = Field((), max_length=6, description="a value for each of these; repeated, or with commas between")
+    by: tuple[Group, ...] = Field((), max_length=9, description="a value for each of these; repeated, or with commas between")
     step: Step | None = Field(None, description="a value for each step of this length; if not given, one for the whole span")
     top: Whole | None = Field(
         None, ge=1, le=1000, description="only so many groups, those with the largest value over the span"

@@ -12,8 +12,8 @@ from telemetry.api.answers.columns import row_of
 from telemetry.api.answers.pages import Counted, Listed, Page
 from telemetry.api.answers.tables import Table
 from telemetry.api.core import lookups
-from telemetry.api.core.parameters import Instant, Text
-from telemetry.api.core.queries import Query, Tabular
+from telemetry.api.core.parameters import Instant, Step, Text
+from telemetry.api.core.queries import OfOwner, Query, Tabular
 from telemetry.api.operations import listing, operation
 from telemetry.store.read import inventory
 
@@ -21,7 +21,13 @@ blueprint = Blueprint("gpus", __name__)
 
 
 class Gpu(row_of(inventory.gpu_columns())):  # type: ignore[misc]
-    """A GPU. `id` is its UUID, or host:index where a file had none. `first_seen` is when its first reading was stored."""
+    """A GPU. `id` is its UUID, or host:index where a file had none. `first_seen` is when its first reading was stored.
+
+    `last_seen` is the end of the minute of its last reading, at most now, and `silent_for_s` how many seconds ago that was.
+    """
+
+    last_seen: datetime | None
+    silent_for_s: float | None
 
 
 class GpuMetric(BaseModel):
@@ -36,15 +42,14 @@ class GpuMetric(BaseModel):
     last_reading: datetime | None
 
 
-class GpuQuery(Tabular):
+class GpuQuery(OfOwner, Tabular):
     """Which GPUs, in which order."""
 
     host: Text | None = Field(None, description="only those on this host")
     model: Text | None = Field(None, description="only those of this model")
     driver: Text | None = Field(None, description="only those with this driver version")
-    namespace: Text | None = Field(None, description="only those that a pod of this namespace used")
-    pod: Text | None = Field(None, description="only those that this pod used")
     seen_since: Instant | None = Field(None, description="only those with a reading since then: RFC 3339, or relative as -1h")
+    silent_for: Step | None = Field(None, description="only those without a reading for so long, such as 10m")
     sort: inventory.GpuSort = Field("host", description="what they are ordered by; - reverses the order")
 
 

@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from flask import Blueprint
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from telemetry.api.answers.pages import Listed, Page
 from telemetry.api.answers.tables import Table
 from telemetry.api.core import lookups
+from telemetry.api.core.parameters import Step
 from telemetry.api.core.queries import Query, Tabular
 from telemetry.api.operations import listing, operation
 from telemetry.store.read import inventory
@@ -19,18 +20,29 @@ blueprint = Blueprint("hosts", __name__)
 
 
 class Host(BaseModel):
-    """A host, with how many GPUs of which models (separated by commas), and when the first reading of one was stored."""
+    """A host, with how many GPUs of which models (separated by commas), and when the first reading of one was stored.
+
+    `last_seen` is the end of the minute of the last reading of one, at most now; `silent_for_s` how many seconds ago that was.
+    """
 
     name: str
     gpus: int
     models: str | None
     first_seen: datetime
+    last_seen: datetime | None
+    silent_for_s: float | None
 
 
-@listing(blueprint, "/hosts", Listed[Host], Tabular)
-def list_hosts(_: Tabular, page: Page) -> Table:
+class HostQuery(Tabular):
+    """Which hosts."""
+
+    silent_for: Step | None = Field(None, description="only those without a reading of any GPU for so long, such as 10m")
+
+
+@listing(blueprint, "/hosts", Listed[Host], HostQuery)
+def list_hosts(query: HostQuery, page: Page) -> Table:
     """Hosts by name."""
-    return Table(Host, inventory.hosts(), page)
+    return Table(Host, inventory.hosts(silent_for=query.silent_for), page)
 
 
 @operation(blueprint, "/hosts/<path:host>", Host, Query, codes=("host_not_found",))

@@ -1,8 +1,8 @@
-"""`/latest` and `/live`: the latest reading of each series, asked for once or pushed as it changes."""
+"""`/latest` and `/live`: what is now, asked for once or pushed as it changes."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from flask import Blueprint, g
 from pydantic import BaseModel, Field
@@ -13,39 +13,47 @@ from telemetry.api.answers.streams import Stream
 from telemetry.api.answers.tables import Table
 from telemetry.api.core import deadlines, lookups
 from telemetry.api.core.connections import connections, database
-from telemetry.api.core.parameters import Text, Whole
+from telemetry.api.core.parameters import Step, Text, Whole
 from telemetry.api.core.probes import probes
 from telemetry.api.core.problems import ProblemError
-from telemetry.api.core.queries import Query, Tabular
+from telemetry.api.core.queries import OfOwner, Tabular
 from telemetry.api.operations import listing, operation
 from telemetry.store.read.history import latest
 from telemetry.store.read.history.selection import SeriesFilter
+
+# What is older is silent.
+MAX_AGE = timedelta(minutes=10)
 
 blueprint = Blueprint("latest", __name__)
 
 
 class Latest(BaseModel):
-    """The latest reading of a series."""
+    """The latest reading of a GPU (or MIG instance, or link) and metric.
+
+    `owner` has the labels that say who used the GPU then: none if nobody did, of several owners those of one. `labels` has
+    them too.
+    """
 
     timestamp: datetime
     gpu: str
     host: str | None
     index: int | None
+    model: str | None
     metric: str
     value: float | None
     unit: str | None
     labels: dict[str, str]
+    owner: dict[str, str]
 
 
-class SeriesQuery(Query):
+class SeriesQuery(OfOwner):
     """Which series."""
 
     host: Text | None = Field(None, description="only of this host")
     model: Text | None = Field(None, description="only of GPUs of this model")
-    namespace: Text | None = Field(None, description="only of pods of this namespace")
-    pod: Text | None = Field(None, description="only of this pod")
     gpu: Text | None = Field(None, description="only of this GPU: UUID or host:index")
     metric: tuple[Text, ...] = Field((), max_length=50, description="only of these metrics; may be repeated")
+    max_age: Step | None = Field(None, description="only readings that are no older; 10m if not given")
 
     def series(self) -> SeriesFilter:
         """The filter. Raises ProblemError if there is no such GPU, host or metric."""
@@ -66,8 +74,11 @@ class LiveQuery(SeriesQuery):
 
 @listing(blueprint, "/latest", Listed[Latest], LatestQuery, codes=("gpu_not_found", "host_not_found", "metric_not_found"))
 def list_latest(query: LatestQuery, page: Page) -> Table:
-    """The latest reading of each series, by host, index and metric."""
-    return Table(Latest, latest.latest(query.series()), page)
+    """What is now: one reading of each GPU and metric, the latest, by host, index and metric.
+
+    A GPU or metric without a reading within max_age is not there.
+    """
+    return Table(Latest, latest.latest(query.series(), query.max_age or MAX_AGE), page)
 
 
 @operation(
@@ -79,8 +90,8 @@ def list_latest(query: LatestQuery, page: Page) -> Table:
     codes=("gpu_not_found", "host_not_found", "metric_not_found", "too_many_streams", "too_many_series"),
 )
 def show_live_readings(query: LiveQuery) -> Stream:
-    """Server-sent events: `reading` with the latest of each series, then with every newer one; `health` when it changes."""
-    watch = live.Watch(query.series(), g.get("key"), tuple(Latest.model_fields))
+    """Server-sent events: `reading` with what is now, then with every newer reading; `health` when it changes."""
+    watch = live.Watch(query.series(), query.max_age or MAX_AGE, g.get("key"), tuple(Latest.model_fields))
     if not watch.refresh(database()):
         detail = f"these are more than {live.MAX_SERIES} series; narrow them by gpu, host, model, namespace, pod or metric"
         raise ProblemError("too_many_series", detail)

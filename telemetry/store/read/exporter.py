@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
+
+from telemetry.store.read.history import latest as values
 
 TOTALS = text("""
     SELECT edge, coalesce(sum(batches) FILTER (WHERE status = 'stored'), 0) AS stored_batches,
@@ -35,16 +38,6 @@ PARTITIONS = text(r"""
            extract(epoch FROM max(substring(pg_get_expr(c.relpartbound, c.oid) FROM $$TO \('([^']+)'\)$$)::timestamptz)
                - clock_timestamp())::float8 AS left_s
     FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'samples'::regclass
-""")
-LATEST = text("""
-    SELECT g.*, m.name, m.kind, m.description, s.labels,
-           extract(epoch FROM clock_timestamp() - latest.ts)::float8 AS age_s, latest.value
-    FROM series s JOIN metrics m ON m.id = s.metric_id JOIN gpus g ON g.id = s.gpu_id
-    CROSS JOIN LATERAL (
-        SELECT ts, value FROM samples WHERE series_id = s.id AND ts > now() - make_interval(secs => :horizon_s)
-        ORDER BY ts DESC LIMIT 1
-    ) latest
-    ORDER BY latest.ts DESC LIMIT :limit
 """)
 
 
@@ -94,9 +87,9 @@ def partitioned(connection: Connection) -> Partitioned:
     return Partitioned(row.number, row.left_s)
 
 
-def latest(connection: Connection, horizon_s: float, limit: int) -> Sequence[Row[Any]]:
-    """The last reading within the horizon of each of at most `limit` series, the newest first.
+def latest(connection: Connection, horizon: timedelta, limit: int) -> Sequence[Row[Any]]:
+    """The last reading within the horizon of each GPU and metric, at most `limit`, the newest first.
 
     A row has every column of the GPU, name, kind and description of the metric, `labels`, `age_s` and `value`.
     """
-    return connection.execute(LATEST, {"horizon_s": horizon_s, "limit": limit}).all()
+    return connection.execute(values.exported(horizon).limit(limit)).all()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import (
@@ -27,14 +27,22 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from telemetry.store.models import Gpu, Metric, Sample, Series
 from telemetry.store.read.filters import equal
+from telemetry.store.read.owned import OwnerFilter
+from telemetry.store.read.silence import is_silent, last_seen, seconds_since
 
-GpuSort = Literal["host", "-host", "model", "-model", "driver", "-driver", "first_seen", "-first_seen", "id", "-id"]
+# fmt: off
+GpuSort = Literal[
+    "host", "-host", "model", "-model", "driver", "-driver", "id", "-id",
+    "first_seen", "-first_seen", "last_seen", "-last_seen",
+]
+# fmt: on
 SORTS: dict[str, Any] = {
     "host": Gpu.host,
     "model": Gpu.model,
     "driver": Gpu.driver_version,
     "first_seen": Gpu.first_seen,
     "id": Gpu.identity,
+    "last_seen": last_seen(),
 }
 # Up to nine digits, so that it fits the column.
 INDEX = re.compile(r"[0-9]{1,9}", re.ASCII)
@@ -42,22 +50,32 @@ INDEX = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class GpuFilter:
-    """Some GPUs. A field that is None leaves all of them in. `seen_since`: those with a reading from then on."""
+    """Some GPUs. A field that is None leaves all of them in.
+
+    `seen_since`: those with a reading from then on; with an owner, those that it had since then, to the minute. `silent_for`:
+    those without a reading for so long.
+    """
 
     host: str | None = None
     model: str | None = None
     driver: str | None = None
     namespace: str | None = None
     pod: str | None = None
+    user: str | None = None
+    account: str | None = None
+    job: str | None = None
     seen_since: datetime | None = None
+    silent_for: timedelta | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """Conditions on gpus."""
         own = equal((Gpu.host, self.host), (Gpu.model, self.model), (Gpu.driver_version, self.driver))
-        used_by = equal((Series.namespace, self.namespace), (Series.pod, self.pod))
-        if not used_by and self.seen_since is None:
+        own += is_silent(last_seen(), Gpu.first_seen, self.silent_for)
+        owners = OwnerFilter.of(self)
+        if owners.is_open and self.seen_since is None:
             return own
-        series: Select[Any] = select(literal_column("1")).select_from(Series).where(Series.gpu_id == Gpu.id, *used_by)
+        had = owners.had(self.seen_since, None)
+        series: Select[Any] = select(literal_column("1")).select_from(Series).where(Series.gpu_id == Gpu.id, had)
         if self.seen_since is not None:
             recent = select(Sample.ts).where(Sample.series_id == Series.id, Sample.ts >= self.seen_since).limit(1).lateral()
             series = series.join(recent, true())
@@ -74,7 +92,7 @@ def gpus(some: GpuFilter, sort: GpuSort = "host") -> Select[Any]:
     """GPUs in an order, ties by host, index and id."""
     column = SORTS[sort.lstrip("-")]
     first = desc(column) if sort.startswith("-") else asc(column)
-    return select(*gpu_columns()).where(*some.conditions()).order_by(first, Gpu.host, Gpu.index, Gpu.identity)
+    return select(*gpu_columns(), *_silence()).where(*some.conditions()).order_by(first, Gpu.host, Gpu.index, Gpu.identity)
 
 
 def gpus_counted(some: GpuFilter) -> Select[Any]:
@@ -87,7 +105,7 @@ def gpu(name: str) -> Select[Any]:
     host, colon, index = name.rpartition(":")
     at_index = colon and INDEX.fullmatch(index)
     seen_there = and_(Gpu.host == host, Gpu.index == int(index)) if at_index else false()
-    rows = select(Gpu.id.label("gpu_id"), *gpu_columns()).where(or_(Gpu.identity == name, seen_there))
+    rows = select(Gpu.id.label("gpu_id"), *gpu_columns(), *_silence()).where(or_(Gpu.identity == name, seen_there))
     return rows.order_by(desc(Gpu.identity == name), desc(Gpu.id)).limit(1)
 
 
@@ -118,12 +136,20 @@ def gpu_metrics(gpu_id: int) -> Select[Any]:
     )
 
 
-def hosts(name: str | None = None) -> Select[Any]:
-    """Hosts by name, or the one of a name, with how many GPUs of which models."""
-    models = func.string_agg(distinct(Gpu.model), aggregate_order_by(literal_column("', '"), Gpu.model))
-    columns: list[Any] = [Gpu.host.label("name"), func.count().label("gpus"), models.label("models")]
-    rows = select(*columns, func.min(Gpu.first_seen).label("first_seen"))
-    return rows.where(Gpu.host.is_not(None), *equal((Gpu.host, name))).group_by(Gpu.host).order_by(Gpu.host)
+def _silence() -> list[Any]:
+    seen = last_seen()
+    return [seen.label("last_seen"), seconds_since(seen).label("silent_for_s")]
+
+
+def hosts(name: str | None = None, silent_for: timedelta | None = None) -> Select[Any]:
+    """Hosts by name, or the one of a name, with how many GPUs of which models. A host is silent if all its GPUs are."""
+    gpus = select(Gpu.host, Gpu.model, Gpu.first_seen, last_seen().label("last_seen"))
+    of = gpus.where(Gpu.host.is_not(None), *equal((Gpu.host, name))).subquery().c
+    models = func.string_agg(distinct(of.model), aggregate_order_by(literal_column("', '"), of.model))
+    first, last = func.min(of.first_seen), func.max(of.last_seen)
+    columns: list[Any] = [of.host.label("name"), func.count().label("gpus"), models.label("models"), first.label("first_seen")]
+    rows = select(*columns, last.label("last_seen"), seconds_since(last).label("silent_for_s"))
+    return rows.group_by(of.host).having(and_(true(), *is_silent(last, first, silent_for))).order_by(of.host)
 
 
 def metrics(name: str | None = None) -> Select[Any]:

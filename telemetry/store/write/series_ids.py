@@ -1,4 +1,4 @@
-"""Turns series texts into series ids: a bounded cache over bulk inserts that many collectors may do at once.
+"""Turns series texts into series ids and uses: a bounded cache over bulk inserts that many collectors may do at once.
 
 New rows of `metrics`, `gpus` and `series` are committed in a short transaction of their own, each kind in sorted order, and
 cached only after it: a batch that fails later leaves no id in the cache that is not in the table.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sqlalchemy import Connection, Engine, text
@@ -17,6 +17,7 @@ from telemetry.readings.arrays import Int64s
 from telemetry.readings.catalogue import lookup
 from telemetry.readings.series import DRIVER_VERSION, MIG_INSTANCE, SeriesKey, labels_digest
 from telemetry.readings.wire import WireError
+from telemetry.store.write.use_ids import Use, UseIds
 
 INSERT_METRICS = text("""
     INSERT INTO metrics (name, unit, description, kind)
@@ -45,55 +46,83 @@ INSERT_SERIES = text("""
     ORDER BY g.id, m.id, k.digest
     ON CONFLICT (gpu_id, metric_id, labels_digest) DO NOTHING
 """)
+# A series of before owners were taken out of the identity goes on as what it is, so that nothing of it is stored twice. It
+# comes last, and counts. See docs/decisions/0007-owners-are-intervals.md.
 SELECT_SERIES = text("""
     SELECT k.n, s.id
-    FROM json_to_recordset(CAST(:keys AS json)) AS k (n int, gpu text, metric text, digest text)
+    FROM json_to_recordset(CAST(:keys AS json)) AS k (n int, gpu text, metric text, digest text, owned text)
     JOIN gpus g ON g.identity = k.gpu JOIN metrics m ON m.name = k.metric
-    JOIN series s ON (s.gpu_id, s.metric_id, s.labels_digest) = (g.id, m.id, decode(k.digest, 'hex'))
+    JOIN series s ON (s.gpu_id, s.metric_id) = (g.id, m.id)
+        AND s.labels_digest = ANY(ARRAY[decode(k.digest, 'hex'), decode(k.owned, 'hex')])
+        AND (s.of_owner OR s.labels_digest = decode(k.digest, 'hex'))
+    ORDER BY s.of_owner
 """)
 
 
-class SeriesIds:
-    """The ids of series that one process has looked up. `volatile` names the labels that are no part of a series."""
+# Ids of series, of which there are a billion at most, and uses beside each other in 63 bits.
+ID_BITS = 40
+ID_MASK = (1 << ID_BITS) - 1
 
-    def __init__(self, engine: Engine, volatile: Collection[str], cache_size: int) -> None:
+
+class Resolved(NamedTuple):
+    """For the series of each batch: their ids, and which of `uses` each is of."""
+
+    ids: list[Int64s]
+    of: list[Int64s]
+    uses: Sequence[Use]
+
+
+class SeriesIds:
+    """The ids of series that one process has looked up.
+
+    `volatile` and `owner` name labels that are no part of a series: those that may change, and those that say who used the GPU.
+    """
+
+    def __init__(self, engine: Engine, volatile: Collection[str], owner: Collection[str], cache_size: int) -> None:
         self._engine = engine
         self._volatile = frozenset(volatile)
+        self._passing = self._volatile | frozenset(owner)
+        self._use_ids = UseIds(engine, owner)
         self._cache_size = cache_size
+        # The use and the id of each text in one number: a second look at each text would cost as much as all of allocations.
         self._cache: dict[str, int] = {}
 
     def forget(self) -> None:
         """Empty the cache: a renewed connection may lead to a database that has other ids."""
         self._cache = {}
+        self._use_ids.forget()
 
-    def resolve(self, texts: Sequence[Sequence[str]]) -> list[Int64s]:
-        """The ids of the series texts of some batches, an array a batch. New series are inserted.
+    def resolve(self, texts: Sequence[Sequence[str]]) -> Resolved:
+        """The ids and uses of the series texts of some batches. New series and owners are inserted.
 
         Raises WireError for a text that does not describe a series.
         """
-        ids = [list(map(self._cache.get, batch)) for batch in texts]
-        if any(None in batch for batch in ids):
-            distinct = dict.fromkeys(series for batch in texts for series in batch)
+        both = [list(map(self._cache.get, batch)) for batch in texts]
+        if any(None in batch for batch in both):
+            distinct = list(dict.fromkeys(series for batch in texts for series in batch))
             new = [series for series in distinct if series not in self._cache]
             if len(self._cache) + len(new) > self._cache_size:
-                self._cache = {series: self._cache[series] for series in distinct if series in self._cache}
+                self.forget()
+                new = distinct
             cache = self._cache
             cache |= self._find(new)
             if self._cache is not cache:
                 # A renewed connection has emptied the cache: the ids resolved before it may be of another database.
                 return self.resolve(texts)
-            return [np.array([cache[series] for series in batch], np.int64) for batch in texts]
-        return [np.array(batch, np.int64) for batch in ids]
+            both = [[cache[series] for series in batch] for batch in texts]
+        numbers = [np.array(batch, np.int64) for batch in both]
+        return Resolved([each & ID_MASK for each in numbers], [each >> ID_BITS for each in numbers], self._use_ids.uses)
 
     def _find(self, texts: list[str]) -> dict[str, int]:
-        """The ids of series by text. New series are inserted, with their metrics and GPUs."""
+        """Use and id of series by text. New series are inserted, with their metrics and GPUs."""
         try:
             keys = [SeriesKey.from_text(series) for series in texts]
         except ValueError as error:
             raise WireError(str(error)) from None
-        lasting = [key.lasting(self._volatile) for key in keys]
+        lasting = [key.lasting(self._passing) for key in keys]
         documents: list[dict[str, Any]] = [
             {"n": n, "gpu": key.gpu, "metric": key.metric, "digest": labels_digest(labels).hex()}
+            | {"owned": labels_digest(key.lasting(self._volatile)).hex()}
             for n, (key, labels) in enumerate(zip(keys, lasting, strict=True))
         ]
         with self._engine.begin() as connection:
@@ -107,7 +136,8 @@ class SeriesIds:
                 connection.execute(INSERT_SERIES, {"keys": _json(labelled), "mig": MIG_INSTANCE})
                 # Another statement has another snapshot, which has the rows that others committed meanwhile.
                 ids |= _select_series(connection, new)
-        return {series: ids[n] for n, series in enumerate(texts)}
+        uses = self._use_ids.find(keys)
+        return {series: (uses[n] << ID_BITS) + ids[n] for n, series in enumerate(texts)}
 
 
 def _select_series(connection: Connection, documents: list[dict[str, Any]]) -> dict[int, int]:

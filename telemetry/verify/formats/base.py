@@ -16,6 +16,7 @@ from typing import ClassVar, NamedTuple, Self, TypeVar
 
 from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
 from telemetry.settings import Settings
+from telemetry.verify.formats import labels
 
 # Raw cells remembered at most; a file whose labels never repeat must not fill the memory.
 CACHE = 250_000
@@ -25,11 +26,18 @@ _V = TypeVar("_V")
 
 
 class SeriesKey(NamedTuple):
-    """What the database knows a series by."""
+    """What the database knows a series by, and who used the GPU then.
+
+    `labels` is the digest of the lasting labels, `owned` that of these and the owner's: series of before revision 0009 have it.
+    `instance` is the MIG instance, `owner` the digest of the owner's labels.
+    """
 
     gpu: str
     metric: str
     labels: bytes
+    owned: bytes
+    instance: str
+    owner: bytes
 
 
 class Reading(NamedTuple):
@@ -48,6 +56,7 @@ class Rules:
     floor: int
     ceiling: int
     volatile: frozenset[str]
+    owner: frozenset[str] = frozenset()
     # What the operator says of the file that is read.
     source: SourceSettings = NO_SETTINGS
 
@@ -58,7 +67,16 @@ class Rules:
             floor=_since_1970(settings.timestamp_floor),
             ceiling=_since_1970(now) + settings.future_limit_s * 1_000_000,
             volatile=frozenset(settings.volatile_labels),
+            owner=frozenset(settings.owner_labels),
         )
+
+    def series(self, gpu: str, metric: str, named: dict[str, str]) -> SeriesKey:
+        """The series of a GPU and a metric under the labels of a row, volatile ones and the owner's among them."""
+        owner = {name: value for name, value in named.items() if name in self.owner}
+        owned = {name: value for name, value in named.items() if name not in self.volatile}
+        lasting = {name: value for name, value in owned.items() if name not in owner}
+        marks = (labels.digest(lasting), labels.digest(owned), named.get("GPU_I_ID", ""), labels.digest(owner))
+        return SeriesKey(gpu, metric, *marks)
 
     def judged(self, ts: int | None) -> int | str:
         """A time that is believed, or the reason why it is not; None stands for a cell that is no time."""

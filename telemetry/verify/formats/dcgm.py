@@ -124,9 +124,8 @@ def identity(given: dict[str, str], rules: Rules) -> tuple[SeriesKey, bool] | st
     if not rules.source.keep_exporter:
         for name in ("pod", "namespace", "container"):
             merged[name] = merged.pop(f"exported_{name}", "") or merged.get(name, "")
-    left_out = _REPEATED | rules.volatile
-    lasting = {name: value for name, value in merged.items() if value and name not in left_out}
-    return SeriesKey(gpu, metric, labels.digest(lasting)), lookup(metric).kind == "counter"
+    told = {name: value for name, value in merged.items() if value and name not in _REPEATED}
+    return rules.series(gpu, metric, told), lookup(metric).kind == "counter"
 
 
 def _gpu(given: dict[str, str], pairs: dict[str, str]) -> str | None:

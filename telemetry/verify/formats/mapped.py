@@ -14,7 +14,6 @@ from typing import ClassVar, NamedTuple, Self
 from telemetry.readings.catalogue import lookup
 from telemetry.readings.mapping import ColumnMapping, Measured
 from telemetry.readings.units import conversion
-from telemetry.verify.formats import labels
 from telemetry.verify.formats.base import FormatReader, Reading, Rules, SeriesKey, remember
 from telemetry.verify.formats.dcgm import LONGEST_NAME, is_none, is_placeholder
 from telemetry.verify.formats.grammar import END, cells, grammar, text
@@ -115,8 +114,7 @@ class MappedReader(FormatReader):
             return "long_name"
         pairs = zip((label for label, _ in self._mapping.labels), said[len(roles) :], strict=True)
         all_labels = dict(source.labels) | {label: cell for label, cell in pairs if cell}
-        lasting = {label: cell for label, cell in all_labels.items() if label not in self._rules.volatile}
-        return SeriesKey(uuid or f"{host}:{index}", column.metric, labels.digest(lasting))
+        return self._rules.series(uuid or f"{host}:{index}", column.metric, all_labels)
 
 
 def _matches(name: str, mapping: ColumnMapping) -> list[tuple[Measured, dict[str, str]]]:

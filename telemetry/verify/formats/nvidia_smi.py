@@ -12,8 +12,7 @@ from typing import ClassVar, Self
 from zoneinfo import ZoneInfo
 
 from telemetry.readings.nvidia_smi import SAME, canonical, metric
-from telemetry.verify.formats import labels
-from telemetry.verify.formats.base import FormatReader, Reading, Rules, SeriesKey, remember
+from telemetry.verify.formats.base import FormatReader, Reading, Rules, remember
 from telemetry.verify.formats.dcgm import LONGEST_NAME, is_placeholder
 from telemetry.verify.formats.grammar import END, FIELD, cells, text
 from telemetry.verify.formats.timestamps import microseconds
@@ -68,14 +67,14 @@ class NvidiaSmiReader(FormatReader):
         gpu = self._gpu(row)
         if gpu in ("no_gpu", "long_name"):
             return [Reading(gpu)]
-        lasting = {name: value for name, value in self._labels(row).items() if name not in self._rules.volatile}
+        named = self._labels(row)
         readings = []
         for field, (place, unit) in self._first.items():
             name = metric(field)
             if name is None:
                 continue
             value = _value(row[place], unit, must=field in SAME)
-            key = SeriesKey(gpu, name, labels.digest(lasting))
+            key = self._rules.series(gpu, name, named)
             readings.append(Reading(value, key, ts) if isinstance(value, str) else Reading("", key, ts, value))
         return readings
 

@@ -23,12 +23,13 @@ def events(answer: Any) -> list[tuple[str, dict[str, Any]]]:
 
 @pytest.mark.usefixtures("fleet")
 def test_it_begins_with_what_is_there(client: FlaskClient) -> None:
-    answer = client.get("/api/v1/live?gpu=GPU-a1&seconds=1")
+    answer = client.get("/api/v1/live?max_age=9999d&gpu=GPU-a1&seconds=1")
     assert (answer.status_code, answer.mimetype) == (200, "text/event-stream")
     (first, health), *readings = events(answer)
     assert (first, health["status"]) == ("health", "ok")
     assert [(name, each["gpu"], each["value"]) for name, each in readings] == [("reading", "GPU-a1", 50.0)] * 2
-    assert [each["labels"] for _, each in readings] == [{"pod": ""}, {"pod": "p"}]
+    assert [each["labels"] for _, each in readings] == [{"pod": "p"}] * 2
+    assert [(each["model"], each["owner"]) for _, each in readings] == [("H100", {"pod": "p"})] * 2
     assert answer.text.startswith("retry: 2000\n\n")
     assert answer.text.count("\nid: ") == 2
 
@@ -46,14 +47,16 @@ def test_then_comes_what_is_newer(client: FlaskClient, engine: Engine, monkeypat
 
     monkeypatch.setattr(live, "LOOK_S", 0.3)
     monkeypatch.setattr(live, "sleep", instead_of_sleeping)
-    readings = [each for name, each in events(client.get("/api/v1/live?gpu=GPU-a1&seconds=1")) if name == "reading"]
+    readings = [
+        each for name, each in events(client.get("/api/v1/live?max_age=9999d&gpu=GPU-a1&seconds=1")) if name == "reading"
+    ]
     assert [each["value"] for each in readings] == [50.0, 50.0, 99.0]
     assert readings[-1]["timestamp"] == "2025-07-18T23:00:00Z"
 
 
 @pytest.mark.usefixtures("fleet")
 def test_a_process_carries_few_and_frees_what_ends(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = "/api/v1/live?gpu=GPU-a1&seconds=1"
+    path = "/api/v1/live?max_age=9999d&gpu=GPU-a1&seconds=1"
     running = [client.get(path) for _ in range(2)]
     refused = client.get(path)
     assert (refused.status_code, refused.get_json()["code"], refused.headers["Retry-After"]) == (503, "too_many_streams", "5")
@@ -66,7 +69,7 @@ def test_a_process_carries_few_and_frees_what_ends(client: FlaskClient, monkeypa
     again = client.get(path)
     assert again.status_code == 200
     again.close()
-    assert client.get("/api/v1/live?gpu=none").status_code == 404
+    assert client.get("/api/v1/live?max_age=9999d&gpu=none").status_code == 404
 
 
 @pytest.mark.usefixtures("fleet")
@@ -77,16 +80,16 @@ def test_a_change_of_health_is_told(client: FlaskClient, engine: Engine, monkeyp
 
     monkeypatch.setattr(live, "LOOK_S", 0.3)
     monkeypatch.setattr(live, "sleep", instead_of_sleeping)
-    told = [each for name, each in events(client.get("/api/v1/live?gpu=GPU-a1&seconds=1")) if name == "health"]
+    told = [each for name, each in events(client.get("/api/v1/live?max_age=9999d&gpu=GPU-a1&seconds=1")) if name == "health"]
     assert [(each["status"], each["database"]["status"]) for each in told] == [("ok", "ok"), ("unavailable", "not migrated")]
 
 
 @pytest.mark.usefixtures("fleet")
 def test_more_series_than_it_carries_are_refused(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "MAX_SERIES", 7)
-    refused = client.get("/api/v1/live?seconds=1")
+    refused = client.get("/api/v1/live?max_age=9999d&seconds=1")
     assert (refused.status_code, refused.get_json()["code"]) == (422, "too_many_series")
-    assert client.get("/api/v1/live?seconds=1&host=a").status_code == 200
+    assert client.get("/api/v1/live?max_age=9999d&seconds=1&host=a").status_code == 200
 
 
 @pytest.mark.usefixtures("fleet")
@@ -116,7 +119,7 @@ def test_what_came_since_is_found_with_new_series_and_a_revoked_key_ends_it(
     monkeypatch.setattr(live, "LOOK_S", 0.0)
     monkeypatch.setattr(live, "REFRESH_S", 0.0)
     monkeypatch.setattr(live, "sleep", instead_of_sleeping)
-    answer = app.test_client().get("/api/v1/live?seconds=60", headers={"X-API-Key": key})
+    answer = app.test_client().get("/api/v1/live?max_age=9999d&seconds=60", headers={"X-API-Key": key})
     found = [each["value"] for name, each in events(answer) if name == "reading"]
     assert (len(found), found[-1], looks) == (9, 7.0, 2)
     app.extensions["connections"].close()

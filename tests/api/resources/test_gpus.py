@@ -36,7 +36,7 @@ def test_gpus_are_listed_by_host_and_index(client: FlaskClient) -> None:
     found = get(client, "gpus")
     assert [(each["host"], each["index"]) for each in found["items"]] == [("a", 0), ("a", 1), ("b", 0), ("b", 1)]
     assert found["total"] == 4
-    assert {**found["items"][0], "first_seen": ""} == {
+    assert {**found["items"][0], "first_seen": "", "silent_for_s": 0.0} == {
         "id": "GPU-a0",
         "uuid": "GPU-a0",
         "host": "a",
@@ -45,6 +45,8 @@ def test_gpus_are_listed_by_host_and_index(client: FlaskClient) -> None:
         "model": "H100",
         "driver_version": None,
         "first_seen": "",
+        "last_seen": "2025-07-18T20:44:00Z",
+        "silent_for_s": 0.0,
     }
 
 

@@ -82,15 +82,15 @@ def test_two_series_of_one_metric_keep_their_order(client: FlaskClient, engine: 
     with engine.begin() as connection:
         connection.execute(
             text(
-                "WITH other AS (INSERT INTO series (gpu_id, metric_id, labels_digest, labels)"
-                " SELECT gpu_id, metric_id, 'other', '{\"pod\": \"q\"}' FROM series JOIN gpus ON gpus.id = gpu_id"
+                "WITH other AS (INSERT INTO series (gpu_id, metric_id, labels_digest, labels, pod)"
+                " SELECT gpu_id, metric_id, 'other', '{\"pod\": \"q\"}', 'q' FROM series JOIN gpus ON gpus.id = gpu_id"
                 " WHERE identity = 'GPU-a0' RETURNING id)"
                 " INSERT INTO samples SELECT id, '2025-07-18T20:42:34Z', 7 FROM other"
             )
         )
     whole = [(each["metric"], each["labels"]["pod"]) for each in get(client, "gpus/GPU-a0/telemetry", limit=4)["items"]]
     assert whole == [
-        ("DCGM_FI_DEV_GPU_TEMP", ""),
+        ("DCGM_FI_DEV_GPU_TEMP", "p"),
         ("DCGM_FI_DEV_GPU_TEMP", "q"),
         ("DCGM_FI_DEV_GPU_UTIL", "p"),
         ("DCGM_FI_DEV_GPU_UTIL", "q"),

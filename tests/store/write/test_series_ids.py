@@ -16,46 +16,65 @@ LARGEST_ID = "SELECT last_value FROM series_id_seq"
 
 
 def series_ids(engine: Engine, cache_size: int = 1000) -> SeriesIds:
-    return SeriesIds(engine, ["DCGM_FI_DRIVER_VERSION"], cache_size)
+    return SeriesIds(engine, ["DCGM_FI_DRIVER_VERSION"], ["pod"], cache_size)
 
 
 def test_another_process_finds_series_and_uses_up_no_ids(engine: Engine, query: Query) -> None:
     texts = [key(gpu=f"GPU-{n}", pod="p\u00e9 \\ \"{},'") for n in range(5)]
-    (first,) = series_ids(engine).resolve([texts])
+    (first,) = series_ids(engine).resolve([texts]).ids
     (largest,) = query(LARGEST_ID)
-    (again,) = series_ids(engine).resolve([texts[::-1]])
+    (again,) = series_ids(engine).resolve([texts[::-1]]).ids
     assert again.tolist() == first.tolist()[::-1]
     assert query(LARGEST_ID) == [largest]
 
 
 def test_new_series_are_made_beside_those_that_are_there(engine: Engine, query: Query) -> None:
-    (first,) = series_ids(engine).resolve([[key()]])
-    second, third = series_ids(engine).resolve([[key(), key("DCGM_FI_DEV_POWER_USAGE")], [key(pod="p"), key()]])
+    (first,) = series_ids(engine).resolve([[key()]]).ids
+    second, third = series_ids(engine).resolve([[key(), key("DCGM_FI_DEV_POWER_USAGE")], [key(GPU_I_ID="1"), key()]]).ids
     assert (second[0], third[1]) == (first[0], first[0])
     assert len({*second.tolist(), *third.tolist()}) == 3
-    assert query("SELECT count(*), count(pod) FROM series") == [(3, 1)]
+    assert query("SELECT count(*), count(mig_instance) FROM series") == [(3, 1)]
 
 
 def test_volatile_labels_lead_to_the_same_series(engine: Engine) -> None:
     one, other = key(DCGM_FI_DRIVER_VERSION="535"), key(DCGM_FI_DRIVER_VERSION="550")
-    (ids,) = series_ids(engine).resolve([[one, other]])
+    (ids,) = series_ids(engine).resolve([[one, other]]).ids
     assert ids[0] == ids[1]
+
+
+def test_owners_make_no_series(engine: Engine, query: Query) -> None:
+    (ids,) = series_ids(engine).resolve([[key(), *(key(pod=f"p{n}") for n in range(50))]]).ids
+    assert set(ids.tolist()) == {ids[0]}
+    assert query("SELECT count(*), count(pod), bool_or(of_owner) FROM series") == [(1, 0, False)]
+
+
+def test_a_series_that_was_made_of_an_owner_goes_on_and_no_other_does(engine: Engine, query: Query) -> None:
+    (before,) = SeriesIds(engine, [], [], 1000).resolve([[key(), key(pod="old")]]).ids
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE series SET of_owner = true WHERE pod IS NOT NULL"))
+    # As a collector of before makes it while others are of this version.
+    SeriesIds(engine, [], [], 1000).resolve([[key(pod="meanwhile")]])
+    for order in (1, -1):
+        texts = [key(), key(pod="old"), key(pod="new"), key(pod="meanwhile")][::order]
+        (ids,) = series_ids(engine).resolve([texts]).ids
+        assert ids.tolist()[::order] == [before[0], before[1], before[0], before[0]]
+    assert query("SELECT count(*) FROM series") == [(3,)]
 
 
 def test_processes_that_ask_at_once_agree(engine: Engine) -> None:
     texts = [key(gpu=f"GPU-{n}") for n in range(200)]
     with ThreadPoolExecutor(2) as pool:
-        first, second = pool.map(lambda order: series_ids(engine).resolve([texts[::order]])[0], (1, -1))
+        first, second = pool.map(lambda order: series_ids(engine).resolve([texts[::order]]).ids[0], (1, -1))
     assert first.tolist() == second.tolist()[::-1]
 
 
 def test_a_full_cache_keeps_only_what_the_batch_needs_and_resolves_all(engine: Engine) -> None:
     texts = [key(gpu=f"GPU-{n}") for n in range(5)]
     small = series_ids(engine, cache_size=3)
-    (first,) = small.resolve([texts[:3]])
-    (second,) = small.resolve([texts[2:]])
+    (first,) = small.resolve([texts[:3]]).ids
+    (second,) = small.resolve([texts[2:]]).ids
     assert second[0] == first[2]
-    assert small.resolve([texts])[0].tolist() == [*first.tolist(), *second.tolist()[1:]]
+    assert small.resolve([texts]).ids[0].tolist() == [*first.tolist(), *second.tolist()[1:]]
 
 
 def test_ids_are_looked_up_again_after_they_were_forgotten(engine: Engine) -> None:
@@ -65,7 +84,7 @@ def test_ids_are_looked_up_again_after_they_were_forgotten(engine: Engine) -> No
         connection.execute(text("TRUNCATE series RESTART IDENTITY CASCADE"))
         connection.execute(text("SELECT setval('series_id_seq', 70)"))
     ids.forget()
-    (again,) = ids.resolve([[key()]])
+    (again,) = ids.resolve([[key()]]).ids
     assert again.tolist() == [71]
 
 

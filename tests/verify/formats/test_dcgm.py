@@ -46,7 +46,7 @@ def series(**cells: str) -> SeriesKey:
 
 def labelled(**pairs: str) -> SeriesKey:
     """The series of ROW under some labels."""
-    return SeriesKey("GPU-1", ROW["metric_name"], labels.digest(pairs))
+    return Rules.of(Settings(), NOW).series("GPU-1", ROW["metric_name"], pairs)
 
 
 @given(

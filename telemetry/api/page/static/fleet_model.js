@@ -49,13 +49,13 @@ export class Fleet {
     for (const reading of items) this.#keep(reading);
   }
 
-  /** Of a GPU's series of one metric the newest counts: the others are those of pods that are gone, or of its MIG instances. */
+  /** A GPU and metric may have several series, such as those of MIG instances: that of the whole GPU counts, and the newest. */
   #keep(reading) {
     const gpu = this.gpus.get(reading.gpu);
     if (!gpu) return;
     const before = gpu.readings.get(reading.metric);
     if (!gpu.seen || gpu.seen < reading.timestamp) gpu.seen = reading.timestamp;
-    const { namespace, pod } = reading.labels;
+    const { namespace, pod } = reading.owner;
     // Two sources may tell of a GPU, of which one knows no pods.
     if (pod && (!gpu.owner.at || gpu.owner.at <= reading.timestamp)) gpu.owner = { namespace, pod, at: reading.timestamp };
     const isOfPart = MIG in reading.labels;
@@ -66,18 +66,20 @@ export class Fleet {
   /** What a GPU is like now: its value of a metric, and all that the page tells of it. */
   look(gpu, metric) {
     const age = (time) => (time ? (this.now - Date.parse(time)) / 1000 : Infinity);
-    const silent = !this.reporting.has(gpu.id) && age(gpu.seen) > SILENT_AFTER_S;
+    const seen = gpu.seen ?? gpu.last_seen;
+    const silent = !this.reporting.has(gpu.id) && age(seen) > SILENT_AFTER_S;
     const value = (name) => {
       const reading = gpu.readings.get(name);
       return reading && age(reading.timestamp) <= SILENT_AFTER_S ? reading.value : null;
     };
     const told = METRICS.flatMap((name) => (gpu.readings.has(name) ? faults(gpu.readings.get(name)) : []));
-    const held = !silent && Boolean(gpu.owner.pod) && age(gpu.owner.at) - age(gpu.seen) <= HELD_WITHIN_S;
+    const held = !silent && Boolean(gpu.owner.pod) && age(gpu.owner.at) - age(seen) <= HELD_WITHIN_S;
     const used = value(UTILISATION);
     return {
       ...gpu,
       name: gpu.host === null || gpu.index === null ? gpu.id : `${gpu.host}:${gpu.index}`,
-      age_s: age(gpu.seen),
+      seen,
+      age_s: age(seen),
       silent,
       held,
       idle: held && used !== null && used < IDLE_PERCENT,

@@ -74,8 +74,8 @@ async function read() {
   at("charts").removeAttribute("aria-busy");
   at("zoom").textContent = `${clock(from)} to ${clock(to)}${marks.length ? `; ${marks.length} XIDs, marked red` : ""}`;
   at("whole").hidden = !chosen.from;
-  const held = await holders(gpu, wanted[0]);
-  fill(at("held"), held.map(({ labels, timestamp }) => [labels.namespace ?? "–", labels.pod, clock(timestamp)]), "No pod, as far as its readings say.");
+  const held = await holders(gpu);
+  fill(at("held"), held.map(({ namespace, user, pod, job, end }) => [namespace ?? user ?? "–", pod ?? job ?? "–", clock(end)]), "No pod, as far as its readings say.");
   for (const format of ["csv", "parquet"]) at(format).href = `${path}/telemetry?${new URLSearchParams([
     ...wanted.map((metric) => ["metric", metric]), ["start_time", new Date(from).toISOString()], ["end_time", new Date(to).toISOString()], ["format", format]])}`;
 }

@@ -49,8 +49,8 @@ function add(byTime, at, value, kind, isStepped) {
   byTime.set(at, point);
 }
 
-/** Who held the GPU, by the labels of its series of a metric: the last reading of each pod, the newest first. */
-export async function holders(gpu, metric) {
-  const { items } = await all("/api/v1/latest", [["gpu", gpu], ["metric", metric]]);
-  return items.filter(({ labels }) => labels.pod).sort((a, b) => b.timestamp.localeCompare(a.timestamp));
+/** Who had the GPU, the latest first. */
+export async function holders(gpu) {
+  const { items } = await all(`/api/v1/gpus/${encodeURIComponent(gpu)}/allocations`);
+  return items;
 }

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import CTE, Select, desc, func, select
+from sqlalchemy import CTE, ColumnElement, Select, and_, desc, func, or_, select
 
 from telemetry.readings.aggregates import Aggregate, Group
 from telemetry.store.models import Gpu, Metric, Sample, Series
 from telemetry.store.read.history.aggregates import aggregated, step_start
 from telemetry.store.read.history.mig import counted_once
 from telemetry.store.read.history.selection import SeriesFilter, Span
+from telemetry.store.read.owned import OF_SERIES, PARTS, instance, names_owner, windows
 
 # The columns of groups, in the order of an answer. `index` is no group of its own, it comes with a GPU.
 COLUMNS: dict[str, Any] = {
@@ -21,14 +22,11 @@ COLUMNS: dict[str, Any] = {
     "gpu": Gpu.identity,
     "index": Gpu.index,
     "model": Gpu.model,
-    "namespace": Series.namespace,
-    "pod": Series.pod,
-    "container": Series.container,
 }
 # What is shown of a GPU where it is a group.
 OF_GPU = frozenset({"host", "index", "model"})
-# Groups that say who used a GPU.
-OWNERS = frozenset({"namespace", "pod", "container"})
+# In the order of an answer.
+NAMES = (*COLUMNS, *PARTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,17 @@ class Aggregation:
     def keys(self) -> tuple[str, ...]:
         """The columns that readings are grouped by: the groups, and with a GPU what tells which one it is."""
         names = {*self.groups, *(OF_GPU if "gpu" in self.groups else ())}
-        return tuple(name for name in COLUMNS if name in names)
+        return tuple(name for name in NAMES if name in names)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The groups that say who used a GPU."""
+        return tuple(name for name in PARTS if name in self.groups)
+
+    @property
+    def by_time(self) -> bool:
+        """Whether the owner of a sample matters, which its time tells."""
+        return bool(self.parts) or not self.filter.owners.is_open
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -62,11 +70,11 @@ def aggregate(asked: Aggregation) -> Select[Any]:
     steps = [step_start(asked.step)] if asked.step else []
     rows = select(*steps, *keys, aggregated(asked.aggregate).label("value"), func.count().label("readings"))
     if asked.top is None:
-        rows = rows.join_from(series, Sample, Sample.series_id == series.c.id)
+        rows = rows.join_from(series, Sample, _of(asked, series))
     else:
         best = _best(asked, series, asked.top)
         rows = rows.add_columns(best.c.overall).group_by(best.c.overall)
-        rows = rows.join_from(series, best, best.c.group == series.c.group).join(Sample, Sample.series_id == series.c.id)
+        rows = rows.join_from(series, best, best.c.group == series.c.group).join(Sample, _of(asked, series))
     rows = rows.where(asked.span.holds(Sample.ts)).group_by(*steps, *keys)
     # Without groups and steps there would be a row of no readings too.
     values = rows.having(func.count() > 0).subquery().c
@@ -76,20 +84,36 @@ def aggregate(asked: Aggregation) -> Select[Any]:
 
 
 def _series(asked: Aggregation) -> CTE:
-    """The series, with their group's columns and its number."""
-    keys = [COLUMNS[name] for name in asked.keys]
+    """The series, with their group's columns and its number, and in which time each is of that group, if time matters."""
+    columns, of_time, among = COLUMNS, list[Any](), select(Series.id).select_from(Series).join(Gpu).join(Metric)
+    if asked.by_time:
+        some = asked.filter.owners
+        held = windows(some, asked.span.start, asked.span.end, tuple(PARTS))
+        columns = COLUMNS | {name: func.coalesce(OF_SERIES.get(name), held.c[name]) for name in PARTS}
+        is_of = and_(held.c.gpu_id == Series.gpu_id, held.c.instance == instance(), ~names_owner())
+        among = among.outerjoin(held, is_of).where(*some.on(columns))
+        of_time = [held.c.low, held.c.high]
+    keys = [columns[name] for name in asked.keys]
     # Groups are numbered in their order. What follows then compares numbers, and null is a key like any other.
     group = func.dense_rank().over(order_by=keys or None).label("group")
     labelled = [key.label(name) for name, key in zip(asked.keys, keys, strict=True)]
-    once = counted_once(asked.filter, asked.span, instances=not OWNERS.isdisjoint(asked.groups))
-    rows = select(Series.id, *labelled, group).select_from(Series).join(Gpu).join(Metric)
-    rows = rows.where(*asked.filter.conditions(), once)
+    once = counted_once(asked.filter, asked.span, instances=bool(asked.parts))
+    rows = among.add_columns(*labelled, group, *of_time).where(*asked.filter.conditions(), once)
     return rows.cte("selected").prefix_with("MATERIALIZED")
+
+
+def _of(asked: Aggregation, series: CTE) -> ColumnElement[bool]:
+    """The condition that a sample is of a row of `_series`."""
+    same = Sample.series_id == series.c.id
+    if not asked.by_time:
+        return same
+    low, high = series.c.low, series.c.high
+    return and_(same, or_(low.is_(None), Sample.ts >= low), or_(high.is_(None), Sample.ts < high))
 
 
 def _best(asked: Aggregation, series: CTE, top: int) -> CTE:
     """The groups with the largest aggregate over the whole span, and that aggregate."""
     overall = aggregated(asked.aggregate).label("overall")
-    ranked = select(series.c.group, overall).join_from(series, Sample, Sample.series_id == series.c.id)
+    ranked = select(series.c.group, overall).join_from(series, Sample, _of(asked, series))
     ranked = ranked.where(asked.span.holds(Sample.ts)).group_by(series.c.group)
     return ranked.order_by(desc(overall), series.c.group).limit(top).cte("best").prefix_with("MATERIALIZED")

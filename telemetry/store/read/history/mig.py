@@ -11,7 +11,6 @@ from sqlalchemy import ColumnElement, exists, or_, select
 from sqlalchemy.orm import aliased
 
 from telemetry.store.models import Sample, Series
-from telemetry.store.read.filters import equal
 from telemetry.store.read.history.selection import SeriesFilter, Span
 
 
@@ -25,7 +24,7 @@ def counted_once(some: SeriesFilter, span: Span, *, instances: bool = False) -> 
     other: Any = aliased(Series)
     read = exists().where(Sample.series_id == other.id, span.holds(Sample.ts))
     same = [other.gpu_id == Series.gpu_id, other.metric_id == Series.metric_id]
-    same += equal((other.namespace, some.namespace), (other.pod, some.pod))
+    same.append(some.owners.had(span.start, span.end, other))
     if instances:
         return or_(
             Series.mig_instance.is_not(None), ~exists(select(other.id).where(*same, other.mig_instance.is_not(None), read))

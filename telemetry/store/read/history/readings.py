@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Select, Text, cast, desc, literal, select, true
+from sqlalchemy import CTE, ColumnElement, Select, Text, and_, cast, desc, func, literal, select, true
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from telemetry.readings.aggregates import Aggregate
 from telemetry.store.models import Metric, Sample, Series
@@ -14,6 +15,7 @@ from telemetry.store.read.filters import among
 from telemetry.store.read.history.aggregates import aggregated, step_start
 from telemetry.store.read.history.mig import counted_once
 from telemetry.store.read.history.selection import SeriesFilter, Span
+from telemetry.store.read.owned import holders, instance, names_owner
 from telemetry.store.read.places import Order, Place
 
 
@@ -35,6 +37,7 @@ class GpuReadings:
 def readings(asked: GpuReadings, rows_needed: int | None = None) -> Select[Any]:
     """Readings in order of time, then of metric and series; the column `series` is for the place that a page ends at.
 
+    `labels` has those of the series and of the owner at that time: of several the one that has the GPU longest from then on.
     `rows_needed` is how many rows the caller takes, those that it skips included; None means all.
     """
     series = _series(asked)
@@ -47,18 +50,40 @@ def readings(asked: GpuReadings, rows_needed: int | None = None) -> Select[Any]:
         # the same however long the history is.
         samples = samples.order_by(desc(Sample.ts) if descending else Sample.ts).limit(rows_needed)
     sample = samples.lateral()
+    columns = (
+        sample.c.ts,
+        series.c.metric,
+        sample.c.value,
+        series.c.unit,
+        series.c.said,
+        series.c.labels,
+        series.c.instance,
+        series.c.own,
+    )
+    rows = select(*columns, series.c.id).join_from(series, sample, true())
+    rows = rows.order_by(desc(sample.c.ts) if descending else sample.c.ts, series.c.metric, series.c.id)
+    page = (rows if rows_needed is None else rows.limit(rows_needed)).subquery()
+    row = page.c
+    held = holders(asked.gpu_id, asked.span.start, asked.span.end)
+    of = held.c
+    is_of = and_(
+        ~row.own, of.instance == row.instance, of.day == func.date(func.timezone("UTC", row.ts)), of.held.op("@>")(row.ts)
+    )
+    place = (desc(row.ts) if descending else row.ts, row.metric, row.id)
     return (
         select(
-            sample.c.ts.label("timestamp"),
+            row.ts.label("timestamp"),
             literal(asked.gpu, Text).label("gpu"),
-            series.c.metric,
-            sample.c.value,
-            series.c.unit,
-            series.c.labels,
-            series.c.id.label("series"),
+            row.metric,
+            row.value,
+            row.unit,
+            func.coalesce(cast(row.said.op("||")(of.labels), Text), row.labels).label("labels"),
+            row.id.label("series"),
         )
-        .join_from(series, sample, true())
-        .order_by(desc(sample.c.ts) if descending else sample.c.ts, series.c.metric, series.c.id)
+        .select_from(page)
+        .outerjoin(held, is_of)
+        .ext(distinct_on(row.ts, row.metric, row.id))
+        .order_by(*place, desc(func.upper(of.held)), desc(func.lower(of.held)), desc(of.owner_id))
     )
 
 
@@ -91,7 +116,10 @@ def steps(asked: GpuReadings, step: timedelta, aggregate: Aggregate) -> Select[A
 def _series(asked: GpuReadings, *more: ColumnElement[bool]) -> CTE:
     # Materialised, so that labels become text once for each series and not for each row.
     return (
-        select(Series.id, Metric.name.label("metric"), Metric.unit, cast(Series.labels, Text).label("labels"))
+        select(
+            *(Series.id, Metric.name.label("metric"), Metric.unit, Series.labels.label("said")),
+            *(cast(Series.labels, Text).label("labels"), instance().label("instance"), names_owner().label("own")),
+        )
         .join(Metric)
         .where(Series.gpu_id == asked.gpu_id, *among(Metric.name, asked.metrics), *more)
         .cte("selected")

@@ -8,8 +8,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, true
 
-from telemetry.store.models import Gpu, Metric, Series
+from telemetry.store.models import Gpu, Metric
 from telemetry.store.read.filters import among, equal
+from telemetry.store.read.owned import OwnerFilter
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +36,23 @@ class SeriesFilter:
     model: str | None = None
     namespace: str | None = None
     pod: str | None = None
+    user: str | None = None
+    account: str | None = None
+    job: str | None = None
     metrics: tuple[str, ...] = ()
 
+    @property
+    def owners(self) -> OwnerFilter:
+        """Whose series. Found by time, unless a series names its owner: no part of `conditions`."""
+        return OwnerFilter.of(self)
+
     def conditions(self) -> list[ColumnElement[bool]]:
-        """Conditions on gpus, series and metrics, joined."""
+        """Conditions on gpus and metrics, joined with series."""
         return [
             *equal(
                 (Gpu.id, self.gpu_id),
                 (Gpu.host, self.host),
                 (Gpu.model, self.model),
-                (Series.namespace, self.namespace),
-                (Series.pod, self.pod),
             ),
             *among(Metric.name, self.metrics),
         ]

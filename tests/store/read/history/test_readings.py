@@ -69,10 +69,10 @@ def test_steps_begin_at_multiples_of_their_length(engine: Engine, gpu_id: int) -
 
 @pytest.mark.usefixtures("fleet")
 def test_only_series_with_a_later_reading_are_newer(engine: Engine) -> None:
-    series = rows(engine, latest.latest(SeriesFilter(host="b", metrics=(UTIL,))))
+    series = rows(engine, latest.latest(SeriesFilter(host="b", metrics=(UTIL,)), timedelta(days=9999)))
     last = T0 + timedelta(seconds=49)
     numbers = [row[0] for row in series]
-    assert {row[-2] for row in series} == {last}
+    assert {row[1] for row in series} == {last}
     seen = dict(zip(numbers, (last, last - timedelta(seconds=1)), strict=True))
-    assert rows(engine, latest.newer(seen)) == [(numbers[1], last, 50.0)]
+    assert rows(engine, latest.newer(seen)) == [(numbers[1], last, 50.0, '{"pod": "p"}', '{"pod": "p"}')]
     assert rows(engine, latest.newer({})) == []

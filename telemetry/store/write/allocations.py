@@ -1,0 +1,120 @@
+"""Writes allocations: when which owner had which GPU, as the readings of some batches show it.
+
+A reading shows that its owner had the GPU in the minute that the reading lies in. So what is stored is the set of all such
+minutes, and neither the order of batches, nor their cuts, nor repetition can change it. Minutes beside each other are one
+range; gaps are stored as gaps, and bridged when somebody asks. A GPU that nobody uses is held by the owner without labels, so
+that the ranges of all owners together are the time in which a GPU was read.
+
+One statement a transaction, only for minutes that this process has not committed already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy import Connection, text
+
+from telemetry.readings.arrays import Int64s
+from telemetry.readings.rows import Readings
+from telemetry.store.write.series_ids import Resolved
+from telemetry.store.write.use_ids import Use
+
+MINUTE_US = 60_000_000
+DAY_MINUTES = 1440
+# Minutes from 1970 that fit beside the number of a use.
+MINUTE_BITS = 32
+# Pairs of use and minute that a process remembers as committed.
+REMEMBERED = 200_000
+
+# In order, so that two transactions that hold the same GPUs cannot wait for each other.
+UNITE = text("""
+    INSERT INTO allocations AS a (gpu_id, day, instance, owner_id, held)
+    SELECT gpu_id, date '1970-01-01' + day, instance, owner_id,
+           range_agg(tstzrange(to_timestamp(first_minute * 60), to_timestamp(end_minute * 60)))
+    FROM unnest(CAST(:gpu_id AS bigint[]), CAST(:day AS integer[]), CAST(:instance AS text[]), CAST(:owner_id AS bigint[]),
+                CAST(:first_minute AS bigint[]), CAST(:end_minute AS bigint[]))
+         AS k (gpu_id, day, instance, owner_id, first_minute, end_minute)
+    GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+    ON CONFLICT (gpu_id, day, instance, owner_id) DO UPDATE SET held = a.held + EXCLUDED.held
+    WHERE NOT a.held @> EXCLUDED.held
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Minutes that are new to this process, each with its use in one number; and what the uses are."""
+
+    codes: list[int]
+    uses: Sequence[Use]
+
+
+class Allocations:
+    """The allocations that one process has written."""
+
+    def __init__(self) -> None:
+        self._uses: Sequence[Use] = ()
+        self._committed: set[int] = set()
+
+    def of(self, batches: Sequence[Readings], resolved: Resolved) -> Held:
+        """What the readings of some batches show that is not known to be stored."""
+        if resolved.uses is not self._uses:
+            # Other numbers, and after a renewed connection perhaps another database.
+            self._uses, self._committed = resolved.uses, set()
+        of = np.concatenate([of[readings.codes] for of, readings in zip(resolved.of, batches, strict=True)])
+        minutes = np.concatenate([readings.ts_us for readings in batches]) // MINUTE_US
+        return Held([code for code in _distinct(of, minutes) if code not in self._committed], resolved.uses)
+
+    def committed(self, held: Held) -> None:
+        """Remember what a transaction has stored."""
+        if held.uses is self._uses:
+            if len(self._committed) > REMEMBERED:
+                self._committed = set()
+            self._committed.update(held.codes)
+
+
+def write(connection: Connection, held: Held) -> None:
+    """Add minutes to the allocations, inside the caller's transaction. Last in it: others may wait for its rows."""
+    if not held.codes:
+        return
+    runs = _runs(np.array(held.codes, np.int64))
+    of = [held.uses[use] for use, _, _ in runs]
+    connection.execute(
+        UNITE,
+        {
+            "gpu_id": [use.gpu_id for use in of],
+            "instance": [use.instance for use in of],
+            "owner_id": [use.owner_id for use in of],
+            "day": [first // DAY_MINUTES for _, first, _ in runs],
+            "first_minute": [first for _, first, _ in runs],
+            "end_minute": [end for _, _, end in runs],
+        },
+    )
+
+
+def _distinct(uses: Int64s, minutes: Int64s) -> list[int]:
+    """The distinct pairs of use and minute, each as one number, in order."""
+    if not len(uses):
+        return []
+    low = int(minutes.min())
+    wide = int(minutes.max()) - low + 1
+    cells = (int(uses.max()) + 1) * wide
+    if cells > 8 * len(uses) + (1 << 16):
+        distinct: list[int] = np.unique((uses << MINUTE_BITS) + minutes).tolist()
+        return distinct
+    # Nearly always: a table of flags, which needs no sorting.
+    there = np.zeros(cells, np.bool_)
+    there[uses * wide + (minutes - low)] = True
+    of, minute = np.divmod(np.flatnonzero(there), wide)
+    pairs: list[int] = ((of << MINUTE_BITS) + minute + low).tolist()
+    return pairs
+
+
+def _runs(codes: Int64s) -> list[tuple[int, int, int]]:
+    """Numbers of `_distinct` in order, as runs of minutes beside each other within a day: use, first minute, end."""
+    days = (codes & ((1 << MINUTE_BITS) - 1)) // DAY_MINUTES
+    begins = np.flatnonzero(np.concatenate(([True], (np.diff(codes) != 1) | (np.diff(days) != 0))))
+    lengths = np.diff(np.append(begins, len(codes)))
+    uses, firsts = codes[begins] >> MINUTE_BITS, codes[begins] & ((1 << MINUTE_BITS) - 1)
+    return list(zip(uses.tolist(), firsts.tolist(), (firsts + lengths).tolist(), strict=True))

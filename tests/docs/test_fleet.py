@@ -1,0 +1,48 @@
+"""Every call that docs/FLEET.md shows is answered, by a fleet whose readings are of now."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import redis
+from flask.testing import FlaskClient
+from sqlalchemy import Engine
+
+from telemetry.api import create_app
+from telemetry.collector.persist import Collector
+from telemetry.progress.acks import Acks
+from telemetry.progress.keys import Keys
+from telemetry.readings import wire
+from telemetry.settings import Settings
+from tests.batches import batch, key, now_s, readings
+from tests.docs.pages import ROOT
+
+CALLS = re.findall(r"(?m)^\| .* \| `(\S+)` \|$", (ROOT / "docs" / "FLEET.md").read_text(encoding="utf-8"))
+SOMEBODY = {"namespace": "research", "pod": "trainer-0", "user": "ada", "account": "physics", "hpc_job": "4711"}
+
+
+@pytest.fixture
+def client(settings: Settings, engine: Engine, redis_client: redis.Redis) -> Iterator[FlaskClient]:
+    """The API over a GPU that somebody has now and one that is silent for an hour."""
+    rows = [
+        (key(metric, gpu, **SOMEBODY), now_s() - age_s, 50.0)
+        for metric in ("DCGM_FI_DEV_GPU_TEMP", "DCGM_FI_DEV_GPU_UTIL")
+        for gpu, age_s in (("GPU-1", 5), ("GPU-2", 3600))
+    ]
+    # The only GPU of its host: so the host is silent, too.
+    rows = [(text.replace("host-1", "host-2") if "GPU-2" in text else text, second, value) for text, second, value in rows]
+    Collector(settings, engine, Acks(redis_client, Keys(settings.key_prefix), 60)).persist(*wire.encode(batch(readings(*rows))))
+    app = create_app(replace(settings, api_access="open"))
+    yield app.test_client()
+    app.extensions["connections"].close()
+
+
+def test_every_call_has_an_answer(client: FlaskClient) -> None:
+    assert len(CALLS) >= 12
+    for call in CALLS:
+        answer = client.get(f"/api/v1/{call}")
+        assert answer.status_code == 200, (call, answer.text)
+        assert answer.get_json()["items"], call
