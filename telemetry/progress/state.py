@@ -70,6 +70,7 @@ JSON_NAMES = {
     "pass_end_us": "pass_end",
     "unread_lines": "unread",
     "series_column": "unsteady",
+    "generation": "history",
 }
 
 
@@ -79,7 +80,8 @@ class SourceState(Struct, frozen=True, kw_only=True, rename=JSON_NAMES):
     `size_bytes` is the size of the file when its streamer last looked, `growth` since when it has been so large. `changed_us`
     is when that size was seen to change (broker's clock), or when the file was written before; 0 from streamers of before.
     `miss`: what a foreign file is instead. `unread_lines`: those behind headers that no format knows. `header`: the inherited
-    one, of a file that has none. `series_column`: the column that makes a new series of nearly each record.
+    one, of a file that has none. `series_column`: the column that makes a new series of nearly each record. `generation`: that
+    of the database by whose acknowledgements the window has moved on; empty where none was told.
     """
 
     version: int = VERSION
@@ -103,6 +105,7 @@ class SourceState(Struct, frozen=True, kw_only=True, rename=JSON_NAMES):
     unread_lines: int = 0
     header: str = ""
     series_column: str = ""
+    generation: str = ""
 
     @property
     def pace(self) -> Pace:

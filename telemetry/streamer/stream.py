@@ -19,10 +19,10 @@ from itertools import islice
 from msgspec.structs import replace
 
 from telemetry.monitoring.counters import stations
-from telemetry.progress.claims import Claim, Claims, Saved
+from telemetry.progress.claims import Claims
 from telemetry.progress.flight import Flight
-from telemetry.progress.growth import Note, noted
 from telemetry.progress.losses import LostRange, merged
+from telemetry.progress.rewind import forgotten_of, set_back
 from telemetry.progress.state import SourceState
 from telemetry.progress.window import MAX_FLIGHTS, NOT_KNOWN, Window
 from telemetry.readings.digests import wire_path
@@ -32,11 +32,13 @@ from telemetry.streamer.again import cut_again
 from telemetry.streamer.batching import MAX_BLOCK_BYTES, CutBatch, Cutter
 from telemetry.streamer.first_state import first_state, goes_on
 from telemetry.streamer.holes import Holes
+from telemetry.streamer.kept import Kept
 from telemetry.streamer.modes import Replay, Tail
 from telemetry.streamer.outbox import Outbox
 from telemetry.streamer.phase import CHANGED, GONE, READING, Draining, Phase
+from telemetry.streamer.proof import Forgotten, Proof
 from telemetry.streamer.source import SourceFile
-from telemetry.streamer.step import ChangedError, Done, Moment, TakenError
+from telemetry.streamer.step import ChangedError, Done, Moment
 from telemetry.streamer.tally import Tally
 from telemetry.streamer.verified import Verified
 
@@ -58,23 +60,25 @@ class Stream:
     holes: Holes
     phase: Phase = READING
     tally: Tally = field(default_factory=Tally)
+    proof: Proof = field(default_factory=Proof)
     acked_sent_s: float | None = None
-    claim: Claim = field(init=False)
     window: Window = field(init=False)
     _verified: Verified = field(init=False)
     # What does not change of the state, whatever is read.
     _base: SourceState = field(init=False)
-    _saved: SourceState | None = None
-    _growth: tuple[Note, ...] = ()
+    _kept: Kept = field(init=False)
     _taken_s: float = 0.0
     _at_end: bool = False
+    _must_hear: bool = False
+
+    def __post_init__(self) -> None:
+        self._kept = Kept(self.claims, self.source_id)
 
     def take(self, now: Callable[[], int]) -> bool:
         """Claim the source and continue where its state ends. False if another streamer holds it. `now`: the broker's clock."""
-        claim = self.claims.claim(self.source_id)
+        claim = self._kept.take()
         if claim is None:
             return False
-        self.claim = claim
         self._taken_s = clock.now().seconds
         former, is_there = claim.state, self.phase == READING
         if former is not None and goes_on(former, self.source, replays=self.mode.replays, is_there=is_there):
@@ -86,16 +90,16 @@ class Stream:
             self._begin(now_us)
             self._save(now_us)
         if is_there:
-            self._remember_header()
+            self._kept.remember_header(self.source, self.window.next.header)
         return True
 
     def idle(self) -> bool:
         """Whether everything read is acknowledged, and nothing is held back."""
-        return not self.window.flights and self.outbox.is_empty() and not self.holes.is_holding
+        return not (self.window.flights or self._must_hear) and self.outbox.is_empty() and not self.holes.is_holding
 
     def awaits(self) -> bool:
         """Whether acknowledgements may come."""
-        return bool(self.window.flights)
+        return bool(self.window.flights) or self.proof.awaits
 
     def read_up(self) -> bool:
         """Whether no complete row is left to read: all of a closed file, or of a growing one for now."""
@@ -113,34 +117,36 @@ class Stream:
         step goes on where this one stopped.
         """
         acked, now_us, anchor_us = moment.acked, moment.now_us, self.mode.reader.anchor_us
-        self._collect(acked)
+        self._collect(self.proof.settled(acked))
         self._look()
+        self._must_hear = self.proof.meet(moment.generation)
+        if forgotten := self.proof.answered(acked):
+            self._set_back(forgotten, now_us)
         again = self._cut_again(moment)
         new = self._cut_new(moment) if self.phase == READING else []
         self.outbox.add("again", again)
         self.outbox.add("first", new)
-        if acked or self._saved is None or self._saved.window != self.window:
+        if acked or self._kept.saved is None or self._kept.saved.window != self.window:
             self._save(now_us, acked)
         self.outbox.send(self.window, anchor_us, now_us)
         if not (again or acked):
             self.outbox.ask(self.window, anchor_us, now_us, self.after_s)
+        may_ask, first = len(again) < moment.copies, self._base.first_record
+        if question := self.proof.due(first, self.window.committed, self.after_s) if may_ask else None:
+            self.outbox.put(question, anchor_us, now_us)
         if isinstance(self.phase, Draining) and not self.window.flights:
             self._end(self.phase)
-        return Done(bool(acked or again or new), len(again))
+        return Done(bool(acked or again or new), len(again) + bool(question))
 
     def renew(self, now_us: int) -> None:
         """Keep the lease, and save how large the file is by now. Raises TakenError if another streamer has taken the source."""
         self._look()
-        # The whole state, as what a restart or a new mount changes of it (an inode, a setting) must be saved too.
-        if self._state(now_us) != self._saved:
-            self._save(now_us)
-        else:
-            self._check(self.claims.save(self.claim), now_us)
+        self._doubt_if(self._kept.renew(self._state(now_us)))
 
     def release(self) -> None:
         """Give the source up."""
         try:
-            self.claims.release(self.claim)
+            self._kept.release()
         finally:
             self.source.close()
 
@@ -150,19 +156,13 @@ class Stream:
             self._begin(now_us)
             self._save(now_us)
 
-    def _remember_header(self) -> None:
-        """Keep the header in force for a file that follows this one at its path without a header."""
-        header = self.source.header_for_next(self.window.next.header)
-        if header is not None and self.source.is_at_its_path():
-            self.claims.remember_header(str(self.source.path), header)
-
     def _resume(self, state: SourceState) -> None:
         self.window = state.window
         self._verified = Verified(self.source, state.prefix, state.size_bytes)
-        self._growth = state.growth
-        self._saved = state
+        self._kept.resume(state)
         self.tally.rows_read, self.tally.unread = state.rows_read, state.unread_lines
         self.mode.resume(state.pace)
+        self.proof.generation = state.generation
         # Of a file that is gone, only its state still tells what it was.
         self._base = state if self.phase == GONE else self._first_state()
         is_other = state.interpretation not in {None, self._cutter().interpretation()}
@@ -173,11 +173,9 @@ class Stream:
             self._verified.advance(at)
 
     def _begin(self, now_us: int) -> None:
-        head = self.source.head
-        self.window = Window.at(head.first)
-        self._verified = Verified.up_to(self.source, head.end)
-        self._growth = ()
-        self._saved = None
+        self.window = Window.at(self.source.head.first)
+        self._verified = Verified.up_to(self.source, self.source.head.end)
+        self._kept.forget()
         self._base = self._first_state()
         self.outbox.clear()
         self.tally.forget()
@@ -192,6 +190,24 @@ class Stream:
         sent += [] if self.acked_sent_s is None else [self.acked_sent_s]
         self.acked_sent_s = max(sent, default=None)
         self.window = self.window.acknowledge(frozenset(acked))
+
+    def _set_back(self, forgotten: Forgotten, now_us: int) -> None:
+        """Go back to what the ledger holds. Flights are published anew: some may be acknowledged for what was forgotten."""
+        held, committed = forgotten.held, self.window.committed
+        if held.end < committed:
+            log.warning("%s: the ledger holds %d of %d bytes that were committed", self.source.path, held.end, committed)
+        self.proof.generation = forgotten.generation
+        if isinstance(self.phase, Draining):
+            for start, end in forgotten_of(self.window, held):
+                self._lose(start, end, self.phase)
+            return
+        state = set_back(self._state(now_us), held)
+        self.outbox.clear()
+        if goes_on(state, self.source, replays=self.mode.replays, is_there=True):
+            self._resume(state)
+        else:
+            self._begin(now_us)
+        self._kept.saved = None
 
     def _look(self) -> None:
         """See how far the file goes now, and whether the bytes that were read are still there."""
@@ -218,7 +234,7 @@ class Stream:
     def _end(self, how: Draining) -> None:
         """Give up a source of which nothing is in flight and nothing is left to read."""
         self._lose(self.window.end, self._verified.size_bytes, how)
-        self.claims.end(self.claim)
+        self._kept.end()
         raise ChangedError(how.reason)
 
     def _cut_new(self, moment: Moment) -> list[CutBatch]:
@@ -250,49 +266,35 @@ class Stream:
             Flight.first(batch.batch_id, batch.extent, clock.now(), moment.evidence.epoch, moment.now_us)
         )
         if batch.extent.end_header != batch.extent.header:
-            self._remember_header()
+            self._kept.remember_header(self.source, self.window.next.header)
 
     def _cutter(self) -> Cutter:
         return Cutter(self.source, self.mode.reader)
 
     def _save(self, now_us: int, acked: Iterable[str] = ()) -> None:
-        state = self._state(now_us)
-        self._check(self.claims.save(self.claim, state, acked), now_us)
-        if state.series_column and not (self._saved and self._saved.series_column):
-            log.warning("%s: the column %s makes a new series of nearly each record", state.path, state.series_column)
-        self._saved = state
+        self._doubt_if(self._kept.save(self._state(now_us), acked))
 
-    def _check(self, answer: Saved, now_us: int) -> None:
-        if answer == "taken":
-            raise TakenError(self.source_id)
-        if answer == "gone":
-            # The broker lost its keys, we have not: go on from here rather than read everything again.
-            claim = self.claims.claim(self.source_id, self._state(now_us))
-            if claim is None:
-                raise TakenError(self.source_id)
-            self.claim = claim
+    def _doubt_if(self, was_lost: bool) -> None:
+        """Where the broker has lost its keys, the database may have been restored together with it."""
+        if was_lost:
+            self.proof.doubt()
 
     def _first_state(self) -> SourceState:
         return first_state(self.source, self.window, self._verified.prefix, self._cutter().interpretation())
 
     def _state(self, now_us: int) -> SourceState:
-        self._growth = noted(self._growth, self._verified.size_bytes, self.window.committed, now_us)
+        size_bytes = self._verified.size_bytes
         return replace(
             self._base,
-            size_bytes=self._verified.size_bytes,
-            growth=self._growth,
-            changed_us=self._changed_us(now_us),
+            size_bytes=size_bytes,
+            growth=self._kept.grown(size_bytes, self.window.committed, now_us),
+            changed_us=self._kept.changed_us(self.source, size_bytes, now_us),
             window=self.window,
             window_bytes=self.window_bytes,
             rows_read=self.tally.rows_read,
             unread_lines=self.tally.unread,
             series_column=self.source.series_column(),
             prefix=self._verified.prefix,
+            generation=self.proof.generation,
             **self.mode.pace()._asdict(),
         )
-
-    def _changed_us(self, now_us: int) -> int:
-        """When the file's size changed last: now, unless it is the one that was saved before."""
-        if self._saved is None:
-            return now_us - self.source.unchanged_us()
-        return self._saved.changed_us if self._saved.size_bytes == self._verified.size_bytes else now_us

@@ -5,8 +5,8 @@ caller executes, counts, pages or streams it. So do `inventory` (GPUs, hosts, me
 are), `ingest` (edges, sources, batches, what could not be stored), `uploads` (how far an upload is), and the package `history`
 (readings, raw and aggregated). They share `filters` (which rows) and `places` (the rows that come after a given one).
 
-Six modules take a connection and return plain values, because their answer is not the rows of one statement: `totals`
+Seven modules take a connection and return plain values, because their answer is not the rows of one statement: `totals`
 chooses each query by the result of the one before, `gaps` compares the ledger with what edges report, `rates` divides counts by
-seconds, `settled` tells what became of some batches, `second_looks` counts what of a source waits for a person, and `exporter`
-reads single numbers for Prometheus.
+seconds, `settled` tells what became of some batches, `held` up to where a source is stored without a gap, `second_looks` counts
+what of a source waits for a person, and `exporter` reads single numbers for Prometheus.
 """
