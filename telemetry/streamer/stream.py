@@ -250,7 +250,7 @@ class Stream:
             # It changed while it was read: there is no telling what was read.
             self.phase = CHANGED
             return []
-        new = new if self.source.final else self.holes.before(new, clock.now().seconds)
+        new = self.holes.before(new, clock.now().seconds, moment.now_us, final=self.source.final)
         for batch in new:
             room -= batch.extent.size_bytes
             self._launch(batch, moment)
