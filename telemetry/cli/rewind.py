@@ -14,7 +14,7 @@ from telemetry.progress import reading
 from telemetry.progress.keys import Keys
 from telemetry.progress.rewind import overwrite, rewound
 from telemetry.progress.state import StateError, decode
-from telemetry.store import audit_log
+from telemetry.store import audit_log, generations
 from telemetry.store.read.gaps import ledger_ranges
 
 
@@ -25,8 +25,9 @@ from telemetry.store.read.gaps import ledger_ranges
 def rewind(ctx: click.Context, as_json: bool, data_dir: Path | None) -> None:
     """Set the edges back to what the ledger holds.
 
-    Run it after Postgres was restored from a backup or failed over and has forgotten commits: edges believe those to be
-    done. Streamers may go on running; what they hold is taken from them, and they read again from where the ledger ends.
+    After most restores and failovers the edges notice by themselves what Postgres has forgotten. Run it where they cannot:
+    the files of the same server were put back, or a dump was restored into the same database. Streamers may go on running,
+    or be away; they read again from where the ledger ends.
     Running it when nothing was forgotten costs the batches in flight a second delivery, no more.
     """
     settings = load_settings(data_dir)
@@ -34,6 +35,11 @@ def rewind(ctx: click.Context, as_json: bool, data_dir: Path | None) -> None:
     unread: list[str] = []
     with connected(settings) as client, database(settings, "rewind") as engine, engine.connect() as connection:
         keys = Keys(settings.key_prefix)
+        # First, so that edges that are away, or whose broker has lost its keys, hear of it when they come back.
+        generation = generations.begin(connection, generations.COMMAND)
+        connection.commit()
+        generations.end_sessions(connection)
+        client.set(keys.generation(), generation)
         for edge in reading.edges(client, keys):
             for source_id, document in reading.documents(client, keys, edge).items():
                 if not document:

@@ -10,6 +10,7 @@ from time import monotonic
 from typing import Any
 
 from telemetry.collector import blame
+from telemetry.progress.history import QUESTION
 from telemetry.readings import wire
 
 # Header and payload as a stranger may have sent them.
@@ -30,6 +31,11 @@ class Readable:
     def is_probe(self) -> bool:
         """Whether the batch has no bytes: it is acknowledged and not stored."""
         return self.batch.start == self.batch.end
+
+    @property
+    def is_question(self) -> bool:
+        """Whether it is a probe that asks what the ledger holds of its source."""
+        return self.is_probe and self.batch.batch_id.startswith(QUESTION)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-Status = Literal["stored", "dead", "known", "known dead", "probe"]
+from telemetry.progress.acks import Held
+
+Status = Literal["stored", "dead", "known", "known dead", "probe", "held"]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of a message.
 
-    `status` is `stored` or `dead` by this message, `known` (stored) or `known dead` before it came, or `probe`. `known_at_s`
-    is this process's monotonic clock just before the database was asked or told.
+    `status` is `stored` or `dead` by this message, `known` (stored) or `known dead` before it came, `probe`, or `held`, the
+    answer to a question. `known_at_s` is this process's monotonic clock just before the database was asked or told, and
+    `generation` that of the database.
 
     `rows` counts the rows that this message settled, by class (`stored`, `duplicate`, `conflict`, `blank` and `quarantined`,
     or `dead`); it is empty unless the message settled its batch. `error` says why a batch is dead by this message.
@@ -24,6 +27,8 @@ class Outcome:
     known_at_s: float
     rows: Mapping[str, int] = field(default_factory=dict)
     error: str | None = None
+    generation: str = ""
+    held: Held | None = None
 
     @property
     def is_dead(self) -> bool:
@@ -32,8 +37,8 @@ class Outcome:
 
     @property
     def settlement(self) -> str:
-        """The label of the metrics. A batch that was already dead when it came counts as `known`."""
-        return "known" if self.status == "known dead" else self.status
+        """The label of the metrics. A batch that was already dead when it came counts as `known`, a question as a probe."""
+        return {"known dead": "known", "held": "probe"}.get(self.status, self.status)
 
     @property
     def shown_status(self) -> str:

@@ -58,6 +58,8 @@ class Collector:
                     continue
                 case Unreadable():
                     outcome = self._die(content.message, content.header, content.error)
+                case Readable(is_question=True):
+                    outcome = self._writer.held(content.batch)
                 case Readable(is_probe=True):
                     outcome = Outcome("probe", content.read_at_s)
                 case Readable():

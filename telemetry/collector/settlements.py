@@ -7,6 +7,7 @@ restored from a backup: so an outcome that is no longer fresh is never acknowled
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from time import monotonic
 
 from telemetry.collector.messages import Header
@@ -45,15 +46,21 @@ class Settlements:
             raise TimeoutError("too late to acknowledge: the ledger must be asked again")
         own = dict(self._unacknowledged)
         settled = [
-            (header, own.pop((header["edge"], header["batch_id"]), outcome))
+            # What was committed at an earlier try is true of the generation that was asked now.
+            (header, replace(own.pop((header["edge"], header["batch_id"]), outcome), generation=outcome.generation))
             for header, outcome in outcomes
             if header is not None
         ]
         with traces.span("acknowledge", batches=len(settled)):
-            now_us = self._acks.send(
-                Ack(header["edge"], header["source"]["id"], header["batch_id"], "dead" if outcome.is_dead else "stored")
-                for header, outcome in settled
-            )
+            now_us = self._acks.send(ack(header, outcome) for header, outcome in settled)
         self._unacknowledged.clear()
         for header, outcome in settled:
             stations.acknowledged(header, outcome.settlement, outcome.rows, cluster=self._cluster, acknowledged_us=now_us)
+
+
+def ack(header: Header, outcome: Outcome) -> Ack:
+    """What an edge is told of an outcome."""
+    names = (header["edge"], header["source"]["id"], header["batch_id"])
+    if outcome.held:
+        return Ack(*names, "held", outcome.generation, outcome.held)
+    return Ack(*names, "dead" if outcome.is_dead else "stored", outcome.generation)

@@ -18,9 +18,12 @@ from sqlalchemy import Connection, Engine, event
 from telemetry.collector.outcome import Outcome
 from telemetry.monitoring import traces
 from telemetry.monitoring.counters import stations
+from telemetry.progress.acks import Held
 from telemetry.readings import wire
 from telemetry.readings.arrays import Float64s, Int64s
 from telemetry.settings import Settings
+from telemetry.store import generations
+from telemetry.store.generations import History
 from telemetry.store.partitions import PartitionError, Partitions
 from telemetry.store.write import allocations, contents, ledger, samples
 from telemetry.store.write.allocations import Allocations
@@ -50,6 +53,7 @@ class BatchWriter:
         self._series_ids = SeriesIds(engine, settings.volatile_labels, settings.owner_labels, settings.series_cache_size)
         self._allocations = Allocations()
         self._partitions = Partitions(engine)
+        self._history = History()
         self._connections = 0
         event.listen(engine, "connect", self._forget)
 
@@ -80,15 +84,27 @@ class BatchWriter:
         keys = [(batch.edge, batch.batch_id) for batch in batches]
         return [firsts.pop(key, None) or outcomes[key].of_copy() for key in keys]
 
+    def held(self, question: wire.Batch) -> Outcome:
+        """What the ledger holds of the source of a question, behind the place that it names."""
+        known_at_s = monotonic()
+        with self._history.connected(self._engine) as connection:
+            place = (question.start, question.first_line)
+            found = held_sources.held(connection, question.edge, question.source, *place)
+            return Outcome("held", known_at_s, generation=generations.of(connection), held=Held(*found))
+
     def _in_ledger(self, batches: Mapping[ledger.Key, wire.Batch]) -> dict[ledger.Key, Outcome]:
         """The outcomes of the batches that the ledger has."""
         known_at_s = monotonic()
-        with self._engine.connect() as connection:
+        with self._history.connected(self._engine) as connection:
             known = ledger.known(connection, list(batches))
+            generation = generations.of(connection)
         for key, entry in known.items():
             if entry.digest is not None:
                 self._compare(batches[key], entry.digest)
-        return {key: Outcome("known dead" if entry.status == "dead" else "known", known_at_s) for key, entry in known.items()}
+        return {
+            key: Outcome("known dead" if entry.status == "dead" else "known", known_at_s, generation=generation)
+            for key, entry in known.items()
+        }
 
     def _compare(self, batch: wire.Batch, known: int) -> None:
         """Tell if a batch has other readings than those that are known under its id. They are not stored, as always."""
@@ -108,7 +124,7 @@ class BatchWriter:
         began_s = monotonic()
         with (
             traces.span("transaction", batches=len(batches)),
-            self._engine.connect() as connection,
+            self._history.connected(self._engine) as connection,
             connection.begin() as transaction,
         ):
             # A connection newer than the ids may lead to a restored database, where they mean other series or none.
@@ -131,10 +147,11 @@ class BatchWriter:
             ledger.quarantine(connection, batches, source_ids)
             allocations.write(connection, held)
             # Before the COMMIT, so that all the time after it counts.
-            known_at_s = monotonic()
+            known_at_s, generation = monotonic(), generations.of(connection)
         self._allocations.committed(held)
         stations.stored(len(batches), monotonic() - began_s)
-        return _outcomes(batches, counts, known_at_s)
+        self._history.committed(batches[0].edge, batches[0].batch_id)
+        return _outcomes(batches, counts, known_at_s, generation)
 
     def _resolve(self, batches: Sequence[wire.Batch]) -> Resolved:
         return self._series_ids.resolve([batch.readings.series for batch in batches])
@@ -179,7 +196,7 @@ def _days(arranged: samples.Samples) -> list[int]:
     return days
 
 
-def _outcomes(batches: Sequence[wire.Batch], counts: samples.Counts, known_at_s: float) -> list[Outcome]:
+def _outcomes(batches: Sequence[wire.Batch], counts: samples.Counts, known_at_s: float, generation: str) -> list[Outcome]:
     columns = zip(counts.stored.tolist(), counts.duplicate.tolist(), counts.conflict.tolist(), strict=True)
     outcomes = []
     for batch, (stored, duplicate, conflict) in zip(batches, columns, strict=True):
@@ -190,7 +207,7 @@ def _outcomes(batches: Sequence[wire.Batch], counts: samples.Counts, known_at_s:
             "blank": batch.readings.blank,
             "quarantined": len(batch.readings.quarantined),
         }
-        outcomes.append(Outcome("stored", known_at_s, rows))
+        outcomes.append(Outcome("stored", known_at_s, rows, generation=generation))
     return outcomes
 
 

@@ -39,6 +39,7 @@ def environment(given: Mapping[str, str], paths: Sequence[Path], data_dir: Path 
     environ[f"{PREFIX}SPOOL_DIR"] = str(Path(environ.get(f"{PREFIX}SPOOL_DIR", directory / "spool")).absolute())
     # The Procfile's line for uploads takes the pattern from here, as a shell could not escape the directory's name.
     environ[UPLOADS] = f"{_exact(Path(environ[f'{PREFIX}SPOOL_DIR']), 'the directory')}/*.csv"
+    environ.setdefault(f"{PREFIX}STATE_DIR", str(directory / "state"))
     # The API listens on loopback only, so nobody from another machine is let in.
     environ.setdefault(f"{PREFIX}API_ACCESS", "open")
     # Nobody else exports the GPUs of these files; boards and alerts are about them.

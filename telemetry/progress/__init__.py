@@ -3,8 +3,8 @@
 `keys` declares every key. `state` is what a streamer keeps of one source: `window` (its batches in flight: `flight`) and
 `growth` (since when it is behind) are parts of it. `evidence` decides which flights are lost. `claims` is the streamer's side:
 it takes sources and saves their states. `reading` is everybody's side, and changes nothing. `acks` is the collector's side.
-`losses` records bytes that are gone, `signs` tells which edges are silent, `rewind` sets a source back to what a restored
-database holds.
+`history` tells what a new generation of the database changes. `losses` records bytes that are gone, `signs` tells which edges
+are silent, `rewind` sets a source back to what a restored database holds.
 
 Streamer, exporter, API and commands come here; nothing here knows them, nor a database, nor a format of files.
 """

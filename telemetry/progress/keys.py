@@ -90,7 +90,8 @@ HEADER = Key(
 ACKS = Key(
     "{p}:acks:{edge}:{id}",
     "hash",
-    "batch id → `stored` or `dead`; written after the commit, removed by the streamer, expires",
+    "batch id → `stored` and the database's generation, or `dead`; question → what the ledger holds; written after the commit, "
+    "removed by the streamer, expires",
     ("collector", "streamer", "commands"),
     ("streamer",),
 )
@@ -122,6 +123,13 @@ EPOCH = Key(
     ("streamer",),
     ("streamer",),
 )
+GENERATION = Key(
+    "{p}:generation",
+    "string",
+    "mark of the database's generation; another value means that it may have forgotten commits",
+    ("collector", "commands"),
+    ("streamer",),
+)
 RATES = Key(
     "{p}:rates",
     "string",
@@ -137,7 +145,7 @@ REPLY = Key("{id}.reply.celery.pidbox", "list", "kombu: answers to a command of 
 
 DECLARED = (
     *(INGEST, TICK, UNACKED, UNACKED_INDEX, UNACKED_MUTEX),
-    *(EDGES, EXPECTED, SEEN, SOURCES, SOURCE, HEADER, ACKS, ATTEMPTS, STREAMERS, LOST, EPOCH, RATES),
+    *(EDGES, EXPECTED, SEEN, SOURCES, SOURCE, HEADER, ACKS, ATTEMPTS, STREAMERS, LOST, EPOCH, GENERATION, RATES),
     *(BINDING, BINDING_PERMANENT, BINDING_DEADLINES, REPLY),
 )
 
@@ -195,6 +203,10 @@ class Keys:
     def epoch(self) -> str:
         """The mark of the key space."""
         return self._name(EPOCH)
+
+    def generation(self) -> str:
+        """The mark of the database's generation."""
+        return self._name(GENERATION)
 
     def rates(self) -> str:
         """The prefix of the keys that count requests to the API."""

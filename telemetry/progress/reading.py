@@ -22,11 +22,15 @@ log = logging.getLogger(__name__)
 
 
 class Signals(NamedTuple):
-    """What the broker said at one moment: its mark, its clock, and by source its acknowledgements (batch id → status)."""
+    """What the broker said at one moment: its mark, its clock, and by source its acknowledgements (batch id → text).
+
+    `generation` is that of the database; empty while no collector has told it.
+    """
 
     epoch: str
     now_us: int
     acks: dict[str, dict[str, str]]
+    generation: str = ""
 
 
 def edges(client: redis.Redis, keys: Keys) -> list[str]:
@@ -70,15 +74,17 @@ def signals(client: redis.Redis, keys: Keys, edge: str, source_ids: Sequence[str
     """The broker's mark and clock, and the acknowledgements of some sources, in one round trip."""
     with client.pipeline(transaction=False) as pipeline:
         pipeline.get(keys.epoch())
+        pipeline.get(keys.generation())
         pipeline.time()
         for source_id in source_ids:
             pipeline.hgetall(keys.acks(edge, source_id))
-        mark, time, *hashes = pipeline.execute()
+        mark, generation, time, *hashes = pipeline.execute()
     acks = {
         source_id: {_plain(batch_id): _plain(status) for batch_id, status in statuses.items()}
         for source_id, statuses in zip(source_ids, hashes, strict=True)
     }
-    return Signals(_plain(mark) if mark else epoch(client, keys), broker.microseconds(*time), acks)
+    mark = _plain(mark) if mark else epoch(client, keys)
+    return Signals(mark, broker.microseconds(*time), acks, _plain(generation or ""))
 
 
 def epoch(client: redis.Redis, keys: Keys) -> str:

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 import redis
 from msgspec.structs import replace
 
+from telemetry.progress.acks import Held
 from telemetry.progress.keys import Keys
+from telemetry.progress.losses import merged
 from telemetry.progress.state import Prefix, SourceState, encode
 from telemetry.progress.window import Window
 from telemetry.readings.digests import digest
@@ -35,10 +37,21 @@ def rewound(state: SourceState, ledger: Iterable[tuple[int, int, int]]) -> Sourc
         if end > last[1]:
             last = (start, end, line)
     start, end, line = last
+    return set_back(state, Held(end, start, line, end))
+
+
+def set_back(state: SourceState, held: Held) -> SourceState:
+    """The state of a source of which the ledger holds so much, without what is in flight."""
     former = state.window
-    if end >= former.committed:
+    if held.end >= former.committed:
         return replace(state, window=Window(former.committed, former.line, header=former.header))
-    return replace(state, window=Window(start, line), prefix=Prefix(start, start, digest(b"")))
+    return replace(state, window=Window(held.start, held.line), prefix=Prefix(held.start, held.start, digest(b"")))
+
+
+def forgotten_of(window: Window, held: Held) -> list[tuple[int, int]]:
+    """The bytes that a window counts as acknowledged, and of which the ledger holds only so much."""
+    acked = ((flight.start, flight.end) for flight in window.flights if flight.acked)
+    return merged([(min(held.end, window.committed), window.committed), *acked])
 
 
 def overwrite(client: redis.Redis, keys: Keys, edge: str, source_id: str, state: SourceState) -> None:

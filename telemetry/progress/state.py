@@ -70,6 +70,7 @@ JSON_NAMES = {
     "pass_end_us": "pass_end",
     "unread_lines": "unread",
     "series_column": "unsteady",
+    "generation": "history",
 }
 
 
@@ -80,7 +81,8 @@ class SourceState(Struct, frozen=True, kw_only=True, rename=JSON_NAMES):
     is when that size was seen to change (broker's clock), or when the file was written before; 0 from streamers of before.
     `miss`: what a foreign file is instead. `unread_lines`: those behind headers that no format knows. `header`: the inherited
     one, of a file that has none. `series_column`: the column that makes a new series of nearly each record.
-    `packed`: size and time of modification (ns) of a packed file; all offsets and sizes are those of its content.
+    `packed`: size and time of modification (ns) of a packed file; all offsets and sizes are those of its content. `generation`:
+    that of the database by whose acknowledgements the window has moved on; empty where none was told.
     """
 
     version: int = VERSION
@@ -105,6 +107,7 @@ class SourceState(Struct, frozen=True, kw_only=True, rename=JSON_NAMES):
     header: str = ""
     series_column: str = ""
     packed: tuple[int, int] | None = None
+    generation: str = ""
 
     @property
     def pace(self) -> Pace:

@@ -129,6 +129,12 @@ class Settings:
         sources_file.parse,
         "TOML file that says of sources what their bytes do not: time zone, host, what columns mean; docs/CSV_FORMATS.md",
     )
+    state_dir: str | None = EDGE(
+        None,
+        parsers.optional_text,
+        "directory of each streamer's own, on a disk that outlives it: there it notes which files it has begun, so that one "
+        "that was renamed is found although the broker loses its keys at the same time",
+    )
     sources_final: bool = EDGE(
         False, flag, "sources are whole when they appear, and nothing is appended: a last line needs no line end"
     )

@@ -237,6 +237,21 @@ LEDGER = table(
 )
 
 
+class Generation(Base):
+    """A stretch of this database's history in which nothing that was committed was forgotten: see `generations`.
+
+    `mark` is random. `origin` tells server, database and timeline from others, `reason` why it began.
+    """
+
+    __tablename__ = "generations"
+
+    number: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    mark: Mapped[str]
+    origin: Mapped[str]
+    reason: Mapped[str]
+    begun_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
 class Quarantined(Base):
     """A row that cannot be read as a reading, as it stood in the file, with the reason."""
 

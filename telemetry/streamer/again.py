@@ -11,6 +11,7 @@ from typing import NamedTuple
 from telemetry.progress.flight import Clock, Flight
 from telemetry.progress.window import Window
 from telemetry.streamer.batching import CutBatch, Cutter
+from telemetry.streamer.holes import is_disputed
 from telemetry.streamer.step import Moment
 
 
@@ -29,6 +30,8 @@ def cut_again(cutter: Cutter, window: Window, suspects: Iterable[Flight], moment
         if len(batches) >= moment.copies:
             break
         batch = cutter.again(flight.extent, now_us=moment.now_us)
+        if batch and is_disputed(batch, moment.now_us):
+            continue
         if batch and batch.batch_id == flight.batch_id:
             window = window.sent_again(flight.batch_id, now, moment.evidence.epoch)
             batches.append(batch)

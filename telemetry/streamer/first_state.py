@@ -8,7 +8,6 @@ from __future__ import annotations
 from telemetry.progress.state import FirstRecord, Prefix, SourceState
 from telemetry.progress.window import NOT_KNOWN, Window
 from telemetry.streamer.source import SourceFile
-from telemetry.streamer.verified import Verified
 
 # To learn which header is in force takes a look at all of a file: of a longer one, to read it again takes no longer.
 MAX_LOOK_BYTES = 64 << 20
@@ -43,10 +42,3 @@ def first_state(source: SourceFile, window: Window, prefix: Prefix, interpretati
         anchor_us=None,
         packed=source.version,
     )
-
-
-def changed_us(saved: SourceState | None, verified: Verified, now_us: int) -> int:
-    """When the file's size changed last: now, unless it is the one that was saved before."""
-    if saved is None:
-        return now_us - verified.source.unchanged_us()
-    return saved.changed_us if saved.size_bytes == verified.size_bytes else now_us

@@ -1,14 +1,23 @@
-"""Holds back what stands at NULs that were seen a moment ago.
+"""Holds back what may be read better in a while, as what was read is not read again.
 
 Where a client of NFS writes its pages out of order, or several writers each have their place in a file, bytes that are not
-written yet read as NULs. What was read is not read again, so they wait until they are filled, or have stood there for long.
+written yet read as NULs. They wait until they are filled, or have stood there for long. And whether a reading is too new is
+judged by the broker's clock: if the edge's is far ahead of it, one of the two is wrong, and nobody here knows which.
 """
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
+from itertools import takewhile
 
+from telemetry.streamer import clock
 from telemetry.streamer.batching import CutBatch
+
+log = logging.getLogger(__name__)
+
+# Clocks agree that differ by no more.
+APART_US = 60 * 1_000_000
 
 
 @dataclass(slots=True)
@@ -19,14 +28,32 @@ class Holes:
     is_holding: bool = False
     _seen_s: dict[int, float] = field(default_factory=dict)
 
-    def before(self, batches: list[CutBatch], now_s: float) -> list[CutBatch]:
-        """The batches before the first that has NULs which may still be filled."""
+    def before(self, batches: list[CutBatch], now_s: float, now_us: int, *, final: bool) -> list[CutBatch]:
+        """The batches before the first that must wait. A file that is `final` has no NULs that may still be filled.
+
+        `now_us` is the broker's clock, by which the batches were read.
+        """
+        agreed = list(takewhile(lambda batch: not is_disputed(batch, now_us), batches))
+        was_holding, self.is_holding = self.is_holding, len(agreed) < len(batches)
+        if self.is_holding and not was_holding:
+            log.warning(
+                "the clock of this edge is %d s ahead of the broker's: rows that are too new by the broker's alone wait",
+                clock.ahead_us(now_us) // 1_000_000,
+            )
+        return agreed if final else self._filled(agreed, now_s)
+
+    def _filled(self, batches: list[CutBatch], now_s: float) -> list[CutBatch]:
         offsets = [_holes(batch) for batch in batches]
         self._seen_s = {at: self._seen_s.get(at, now_s) for of_batch in offsets for at in of_batch}
         young = (n for n, of_batch in enumerate(offsets) if any(now_s - self._seen_s[at] < self.hold_s for at in of_batch))
         first = next(young, len(batches))
-        self.is_holding = first < len(batches)
+        self.is_holding |= first < len(batches)
         return batches[:first]
+
+
+def is_disputed(batch: CutBatch, now_us: int) -> bool:
+    """Whether a batch has rows that are too new by the broker's clock, and may not be by the edge's."""
+    return clock.ahead_us(now_us) > APART_US and any(row.reason == "too_new" for row in batch.readings.quarantined)
 
 
 def _holes(batch: CutBatch) -> list[int]:

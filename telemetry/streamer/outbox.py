@@ -13,6 +13,7 @@ from typing import Any
 
 from telemetry.monitoring.counters import stations
 from telemetry.progress.evidence import PROBE, Probe
+from telemetry.progress.history import Question, Spot
 from telemetry.progress.window import Window
 from telemetry.readings import wire
 from telemetry.readings.digests import wire_path
@@ -70,9 +71,11 @@ class Outbox:
             return
         tries = self._probe.tries + 1 if self._probe else 1
         self._probe = Probe(PROBE + token_hex(16), now.seconds, tries)
-        at, line = window.committed, window.line
-        empty = CutBatch(self._probe.batch_id, Extent(at, at, line, line), Readings.of_quarantined([]))
-        self._publish([("probe", self._batch(empty, anchor_us, now_us, now_us))])
+        self._send_empty(self._probe.batch_id, Spot(window.committed, window.line), anchor_us, now_us)
+
+    def put(self, question: Question, anchor_us: int | None, now_us: int) -> None:
+        """Send a question to the centre."""
+        self._send_empty(question.batch_id, question.spot, anchor_us, now_us)
 
     def answered(self, acked: Iterable[str]) -> list[float]:
         """When the probe was sent that is among the acknowledged, if it is."""
@@ -80,6 +83,11 @@ class Outbox:
             return []
         sent_s, self._probe = self._probe.sent_s, None
         return [sent_s]
+
+    def _send_empty(self, batch_id: str, spot: Spot, anchor_us: int | None, now_us: int) -> None:
+        extent = Extent(spot.offset, spot.offset, spot.line, spot.line)
+        empty = CutBatch(batch_id, extent, Readings.of_quarantined([]))
+        self._publish([("probe", self._batch(empty, anchor_us, now_us, now_us))])
 
     def _publish(self, batches: Iterable[tuple[str, wire.Batch]]) -> None:
         taken: list[tuple[dict[str, Any], str]] = []

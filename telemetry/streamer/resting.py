@@ -50,6 +50,11 @@ class Resting:
         rest = Rest(stream.source_id, stream.source.inode(), stamp, until_s, stream.window.committed, stream.tally)
         self._rests[str(stream.source.path)] = rest
 
+    def wake_all(self) -> None:
+        """Let no file rest: the database may have forgotten what is committed of them."""
+        self._rests.clear()
+        self._settled.clear()
+
     def all(self) -> Collection[Rest]:
         """What rests."""
         return self._rests.values()

@@ -10,17 +10,21 @@ from telemetry.progress.evidence import Evidence
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What a step needs to know: the broker's clock, acknowledgements, evidence of losses, bytes and copies it may publish."""
+    """What a step needs to know: the broker's clock, acknowledgements, evidence of losses, bytes and copies it may publish.
+
+    `generation` is that of the database; empty while no collector has told it.
+    """
 
     now_us: int
     acked: dict[str, str]
     evidence: Evidence
     room_bytes: int
     copies: int
+    generation: str = ""
 
 
 class Done(NamedTuple):
-    """What a step has done: whether anything, and how many batches it published again."""
+    """What a step has done: whether anything, and how many batches it published again, a question counted as one."""
 
     anything: bool
     copies: int

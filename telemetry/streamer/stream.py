@@ -19,10 +19,10 @@ from itertools import islice
 from msgspec.structs import replace
 
 from telemetry.monitoring.counters import stations
-from telemetry.progress.claims import Claim, Claims
+from telemetry.progress.claims import Claims
 from telemetry.progress.flight import Flight
-from telemetry.progress.growth import Note, noted
 from telemetry.progress.losses import LostRange, merged
+from telemetry.progress.rewind import forgotten_of, set_back
 from telemetry.progress.state import SourceState
 from telemetry.progress.window import MAX_FLIGHTS, NOT_KNOWN, Window
 from telemetry.readings.digests import wire_path
@@ -30,12 +30,13 @@ from telemetry.readings.extent import Place
 from telemetry.streamer import clock
 from telemetry.streamer.again import cut_again
 from telemetry.streamer.batching import MAX_BLOCK_BYTES, CutBatch, Cutter
-from telemetry.streamer.first_state import changed_us, first_state, goes_on
+from telemetry.streamer.first_state import first_state, goes_on
 from telemetry.streamer.holes import Holes
+from telemetry.streamer.kept import Kept
 from telemetry.streamer.modes import Replay, Tail
 from telemetry.streamer.outbox import Outbox
 from telemetry.streamer.phase import CHANGED, GONE, READING, Draining, Phase
-from telemetry.streamer.saving import renew, save
+from telemetry.streamer.proof import Forgotten, Proof
 from telemetry.streamer.source import SourceFile
 from telemetry.streamer.step import ChangedError, Done, Moment
 from telemetry.streamer.tally import Tally
@@ -59,23 +60,25 @@ class Stream:
     holes: Holes
     phase: Phase = READING
     tally: Tally = field(default_factory=Tally)
+    proof: Proof = field(default_factory=Proof)
     acked_sent_s: float | None = None
-    claim: Claim = field(init=False)
     window: Window = field(init=False)
     _verified: Verified = field(init=False)
     # What does not change of the state, whatever is read.
     _base: SourceState = field(init=False)
-    _saved: SourceState | None = None
-    _growth: tuple[Note, ...] = ()
+    _kept: Kept = field(init=False)
     _taken_s: float = 0.0
     _at_end: bool = False
+    _must_hear: bool = False
+
+    def __post_init__(self) -> None:
+        self._kept = Kept(self.claims, self.source_id)
 
     def take(self, now: Callable[[], int]) -> bool:
         """Claim the source and continue where its state ends. False if another streamer holds it. `now`: the broker's clock."""
-        claim = self.claims.claim(self.source_id)
+        claim = self._kept.take()
         if claim is None:
             return False
-        self.claim = claim
         self._taken_s = clock.now().seconds
         former, is_there = claim.state, self.phase == READING
         if former is not None and goes_on(former, self.source, replays=self.mode.replays, is_there=is_there):
@@ -87,16 +90,16 @@ class Stream:
             self._begin(now_us)
             self._save(now_us)
         if is_there:
-            self._remember_header()
+            self._kept.remember_header(self.source, self.window.next.header)
         return True
 
     def idle(self) -> bool:
         """Whether everything read is acknowledged, and nothing is held back."""
-        return not self.window.flights and self.outbox.is_empty() and not self.holes.is_holding
+        return not (self.window.flights or self._must_hear) and self.outbox.is_empty() and not self.holes.is_holding
 
     def awaits(self) -> bool:
         """Whether acknowledgements may come."""
-        return bool(self.window.flights)
+        return bool(self.window.flights) or self.proof.awaits
 
     def read_up(self) -> bool:
         """Whether no complete row is left to read: all of a closed file, or of a growing one for now."""
@@ -116,41 +119,43 @@ class Stream:
         acked, now_us, anchor_us = moment.acked, moment.now_us, self.mode.reader.anchor_us
         if self.phase == READING and not self.source.is_ready:
             return Done(self._prepare(now_us), 0)
-        self._collect(acked)
+        self._collect(self.proof.settled(acked))
         self._look()
+        self._must_hear = self.proof.meet(moment.generation)
+        if forgotten := self.proof.answered(acked):
+            self._set_back(forgotten, now_us)
         again = self._cut_again(moment)
         new = self._cut_new(moment) if self.phase == READING else []
         self.outbox.add("again", again)
         self.outbox.add("first", new)
-        if acked or self._saved is None or self._saved.window != self.window:
+        if acked or self._kept.saved is None or self._kept.saved.window != self.window:
             self._save(now_us, acked)
         self.outbox.send(self.window, anchor_us, now_us)
         if not (again or acked):
             self.outbox.ask(self.window, anchor_us, now_us, self.after_s)
+        may_ask, first = len(again) < moment.copies, self._base.first_record
+        if question := self.proof.due(first, self.window.committed, self.after_s) if may_ask else None:
+            self.outbox.put(question, anchor_us, now_us)
         if isinstance(self.phase, Draining) and not self.window.flights:
             self._end(self.phase)
         if self.source.is_packed and self.idle() and self.read_up() and not self.mode.replays:
             self.source.settle()
-        return Done(bool(acked or again or new), len(again))
+        return Done(bool(acked or again or new), len(again) + bool(question))
 
     def forget_unread(self) -> None:
         """Remove a source of which nothing was read: its file is known by something else from now on."""
         if not self.window.flights and self.window.committed == self.source.head.end:
-            self.claims.end(self.claim)
+            self._kept.end()
 
     def renew(self, now_us: int) -> None:
         """Keep the lease, and save how large the file is by now. Raises TakenError if another streamer has taken the source."""
         self._look()
-        # The whole state, as what a restart or a new mount changes of it (an inode, a setting) must be saved too.
-        if self._state(now_us) != self._saved:
-            self._save(now_us)
-        else:
-            self.claim = renew(self.claims, self.claim, self._saved)
+        self._doubt_if(self._kept.renew(self._state(now_us)))
 
     def release(self) -> None:
         """Give the source up."""
         try:
-            self.claims.release(self.claim)
+            self._kept.release()
         finally:
             self.source.close()
 
@@ -162,24 +167,18 @@ class Stream:
 
     def _prepare(self, now_us: int) -> bool:
         """Unpack a part of a packed file. Says if anything was done."""
-        if self._saved is None or self._saved.size_bytes != self._verified.size_bytes:
+        if self._kept.saved is None or self._kept.saved.size_bytes != self._verified.size_bytes:
             self._save(now_us)
         self._look()
         return self.source.prepare()
 
-    def _remember_header(self) -> None:
-        """Keep the header in force for a file that follows this one at its path without a header."""
-        header = self.source.header_for_next(self.window.next.header)
-        if header is not None and self.source.is_at_its_path():
-            self.claims.remember_header(str(self.source.path), header)
-
     def _resume(self, state: SourceState) -> None:
         self.window = state.window
         self._verified = Verified.resumed(self.source, state)
-        self._growth = state.growth
-        self._saved = state
+        self._kept.resume(state)
         self.tally.rows_read, self.tally.unread = state.rows_read, state.unread_lines
         self.mode.resume(state.pace)
+        self.proof.generation = state.generation
         # Of a file that is gone, only its state still tells what it was.
         self._base = state if self.phase == GONE else self._first_state()
         is_other = state.interpretation not in {None, self._cutter().interpretation()}
@@ -192,8 +191,7 @@ class Stream:
     def _begin(self, now_us: int) -> None:
         self.window = Window.at(self.source.head.first)
         self._verified = Verified.up_to(self.source, self.source.head.end)
-        self._growth = ()
-        self._saved = None
+        self._kept.forget()
         self._base = self._first_state()
         self.outbox.clear()
         self.tally.forget()
@@ -208,6 +206,24 @@ class Stream:
         sent += [] if self.acked_sent_s is None else [self.acked_sent_s]
         self.acked_sent_s = max(sent, default=None)
         self.window = self.window.acknowledge(frozenset(acked))
+
+    def _set_back(self, forgotten: Forgotten, now_us: int) -> None:
+        """Go back to what the ledger holds. Flights are published anew: some may be acknowledged for what was forgotten."""
+        held, committed = forgotten.held, self.window.committed
+        if held.end < committed:
+            log.warning("%s: the ledger holds %d of %d bytes that were committed", self.source.path, held.end, committed)
+        self.proof.generation = forgotten.generation
+        if isinstance(self.phase, Draining):
+            for start, end in forgotten_of(self.window, held):
+                self._lose(start, end, self.phase)
+            return
+        state = set_back(self._state(now_us), held)
+        self.outbox.clear()
+        if goes_on(state, self.source, replays=self.mode.replays, is_there=True):
+            self._resume(state)
+        else:
+            self._begin(now_us)
+        self._kept.saved = None
 
     def _look(self) -> None:
         """See how far the file goes now, and whether the bytes that were read are still there."""
@@ -236,7 +252,7 @@ class Stream:
     def _end(self, how: Draining) -> None:
         """Give up a source of which nothing is in flight and nothing is left to read."""
         self._lose(self.window.end, self._verified.size_bytes, how)
-        self.claims.end(self.claim)
+        self._kept.end()
         raise ChangedError(how.reason)
 
     def _cut_new(self, moment: Moment) -> list[CutBatch]:
@@ -252,7 +268,7 @@ class Stream:
             # It changed while it was read: there is no telling what was read.
             self.phase = CHANGED
             return []
-        new = new if self.source.final else self.holes.before(new, clock.now().seconds)
+        new = self.holes.before(new, clock.now().seconds, moment.now_us, final=self.source.final)
         for batch in new:
             room -= batch.extent.size_bytes
             self._launch(batch, moment)
@@ -268,33 +284,35 @@ class Stream:
             Flight.first(batch.batch_id, batch.extent, clock.now(), moment.evidence.epoch, moment.now_us)
         )
         if batch.extent.end_header != batch.extent.header:
-            self._remember_header()
+            self._kept.remember_header(self.source, self.window.next.header)
 
     def _cutter(self) -> Cutter:
         return Cutter(self.source, self.mode.reader)
 
     def _save(self, now_us: int, acked: Iterable[str] = ()) -> None:
-        state = self._state(now_us)
-        self.claim = save(self.claims, self.claim, state, acked)
-        if state.series_column and not (self._saved and self._saved.series_column):
-            log.warning("%s: the column %s makes a new series of nearly each record", state.path, state.series_column)
-        self._saved = state
+        self._doubt_if(self._kept.save(self._state(now_us), acked))
+
+    def _doubt_if(self, was_lost: bool) -> None:
+        """Where the broker has lost its keys, the database may have been restored together with it."""
+        if was_lost:
+            self.proof.doubt()
 
     def _first_state(self) -> SourceState:
         return first_state(self.source, self.window, self._verified.prefix, self._cutter().interpretation())
 
     def _state(self, now_us: int) -> SourceState:
-        self._growth = noted(self._growth, self._verified.size_bytes, self.window.committed, now_us)
+        size_bytes = self._verified.size_bytes
         return replace(
             self._base,
-            size_bytes=self._verified.size_bytes,
-            growth=self._growth,
-            changed_us=changed_us(self._saved, self._verified, now_us),
+            size_bytes=size_bytes,
+            growth=self._kept.grown(size_bytes, self.window.committed, now_us),
+            changed_us=self._kept.changed_us(self.source, size_bytes, now_us),
             window=self.window,
             window_bytes=self.window_bytes,
             rows_read=self.tally.rows_read,
             unread_lines=self.tally.unread,
             series_column=self.source.series_column(),
             prefix=self._verified.prefix,
+            generation=self.proof.generation,
             **self.mode.pace()._asdict(),
         )

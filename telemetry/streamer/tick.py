@@ -6,6 +6,7 @@ Which files are open is `held`'s. What another replica holds is left to it, and 
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import socket
@@ -36,6 +37,8 @@ from telemetry.streamer.resting import Rest
 from telemetry.streamer.step import Moment
 from telemetry.streamer.stream import Stream
 
+log = logging.getLogger(__name__)
+
 MIN_BUDGET_S = 0.5
 # As far as its heartbeat says, a worker is alive between its ticks only.
 MAX_BUDGET_S = 20.0
@@ -48,6 +51,8 @@ MAX_ASKED = 16
 FRESH_S = 0.1
 # Packed files that are unpacked at a time: each takes the room of its content on the disk.
 MAX_UNPACKED = 4
+# The ledger is asked of one source so often, whatever happens: an edge that is idle learns in this way what was forgotten.
+LOOK_EVERY_S = 60.0
 
 
 class Round(NamedTuple):
@@ -79,6 +84,8 @@ class Streamer:
     _queue_watch: QueueWatch = field(init=False)
     _live: int = 1
     _renewed_s: float = field(default=-math.inf)
+    _generation: str = ""
+    _looked_s: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         settings, keys = self.settings, Keys(self.settings.key_prefix)
@@ -90,11 +97,14 @@ class Streamer:
         self.held = Held(settings, self.client, self.claims, adoption, self.publish, self.final, self.growing)
         self._membership = Membership(self.client, keys, settings.edge, settings.lease_s)
         self._queue_watch = QueueWatch(self.client, settings)
+        if self.standing and not settings.state_dir:
+            log.warning("TELEMETRY_STATE_DIR is not set: a renamed file is forgotten if the broker loses its keys just then")
 
     def tick(self, budget_s: float) -> None:
         """Work on all sources until there is nothing to do, at most about `budget_s` seconds."""
         deadline = time.monotonic() + budget_s
         names = matching(self.settings.sources)
+        names += self.held.aside(names)
         paths = self.held.resting.awake(names)
         self._renew(paths)
         self.held.discover(paths, part(len(paths), self._live), max(budget_s, MIN_BUDGET_S))
@@ -110,6 +120,7 @@ class Streamer:
                 time.sleep(min(pause_s, max(0.0, deadline - time.monotonic())))
         self.held.drop_finished()
         self.held.let_go()
+        self.held.note()
 
     def discover(self, paths: Iterable[Path | str]) -> None:
         """Open the sources at some paths that are not open yet."""
@@ -139,6 +150,7 @@ class Streamer:
         sighting = self._queue_watch.look(self.streams.values())
         signals, asked_s = self.claims.signals(self._asking(names)), time.monotonic()
         evidence, acked = Evidence(signals.epoch, *sighting), signals.acks
+        self._ask_the_ledger(signals.generation)
         progressed, rows_left, copies_left = False, False, copies
         room = self.settings.edge_bytes - sum(stream.window.span for stream in self.streams.values())
         for at, name in enumerate(names):
@@ -148,7 +160,7 @@ class Streamer:
             before = stream.window.span
             with self.held.apart(name, stream):
                 stream.begin_pass(signals.now_us)
-                done = stream.step(Moment(signals.now_us, acked.get(name, {}), evidence, room, copies_left))
+                done = stream.step(Moment(signals.now_us, acked.get(name, {}), evidence, room, copies_left, signals.generation))
                 progressed, copies_left = progressed | done.anything, copies_left - done.copies
                 rows_left |= not stream.read_up()
             room += before - (stream.window.span if name in self.streams else 0)
@@ -157,6 +169,17 @@ class Streamer:
             first = next(iter(self.streams))
             self.streams[first] = self.streams.pop(first)
         return Round(progressed, rows_left, copies - copies_left)
+
+    def _ask_the_ledger(self, generation: str) -> None:
+        """Ask of one source in turn whether the ledger holds it; of all of them in another generation of the database."""
+        if generation not in {"", self._generation}:
+            if self._generation:
+                self.held.resting.wake_all()
+            self._generation = generation
+        now_s = time.monotonic()
+        if now_s - self._looked_s >= LOOK_EVERY_S and self.streams:
+            self._looked_s = now_s
+            min(self.streams.values(), key=lambda stream: stream.proof.asked_s).proof.look()
 
     def _asking(self, names: Iterable[str]) -> list[str]:
         """The first of some sources that wait for acknowledgements, as many as are asked for together."""

@@ -18,7 +18,7 @@ import psycopg
 from telemetry.store.engine import make_engine
 from telemetry.store.upkeep.ledger_folding import fold
 from tests.faults.fault import SkipError, fault, pause, soak_fault
-from tests.faults.site import BIN, Site
+from tests.faults.site import BIN, Site, freeze, thaw
 
 SLOW_DOWN = """
     CREATE FUNCTION slow_down() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.5); RETURN NULL; END $$;
@@ -201,22 +201,57 @@ def fill_disk(site: Site, random: Random) -> None:
 
 @soak_fault
 def restore_backup(site: Site, random: Random) -> None:
-    """Postgres is restored from a backup that lacks the newest series, and `telemetry rewind` is run."""
+    """The files of Postgres are put back as they were some time ago; the newest series are not in them."""
+    back_up(site)
+    site.feed(1000, name=f"newer-{len(site.feeders)}")
+    site.wait_for_flow(5000)
+    put_back(site)
+    site.postgres.start()
+
+
+@fault
+def lose_the_centre(site: Site, random: Random) -> None:
+    """While the edge is cut off, Postgres is put back as it was some time ago, and the broker comes back empty."""
+    back_up(site)
+    site.wait_for_flow(3000)
+    for process in site.edge:
+        freeze(process)
+    put_back(site)
+    with site.client() as client:
+        client.flushall()
+    site.postgres.start()
+    pause(random)
+    for process in site.edge:
+        thaw(process)
+
+
+@fault
+def fail_over_to_a_lagging_standby(site: Site, random: Random) -> None:
+    """Postgres goes, and a standby that did not get the latest commits is promoted."""
+    back_up(site)
+    site.wait_for_flow(3000)
+    put_back(site)
+    (site.postgres.directory / "data" / "standby.signal").touch()
+    site.postgres.start()
+    with psycopg.connect(site.postgres.url, autocommit=True) as connection:
+        connection.execute("SELECT pg_promote()")
+
+
+def back_up(site: Site) -> None:
+    """Copy the files of Postgres."""
     data, backup = site.postgres.directory / "data", site.postgres.directory / "backup"
     site.postgres.stop()
     shutil.copytree(data, backup, copy_function=copy_with_owner)
     os.chown(backup, data.stat().st_uid, data.stat().st_gid)
     site.postgres.start()
-    # Series that the backup does not know: the collectors hold ids of them that it will give to others.
-    site.feed(1000, name=f"newer-{len(site.feeders)}")
-    site.wait_for_flow(5000)
+
+
+def put_back(site: Site) -> None:
+    """End Postgres and put the copy of its files in their place."""
+    data, backup = site.postgres.directory / "data", site.postgres.directory / "backup"
     site.postgres.stop()
     shutil.rmtree(data)
     backup.rename(data)
-    site.postgres.start()
-    site.wait_for_flow(500)
-    # May find nothing to set back, when the edge has not yet collected the acknowledgements of what was forgotten.
-    rewind(site)
 
 
 def rewind(site: Site) -> list[dict[str, object]]:

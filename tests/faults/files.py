@@ -6,7 +6,7 @@ import os
 from random import Random
 
 from tests.faults.fault import fault, pause
-from tests.faults.site import Site
+from tests.faults.site import Site, kill_tree
 from tests.waiting import eventually
 
 
@@ -29,6 +29,22 @@ def rotate_file_away(site: Site, random: Random) -> None:
     feeder.rename(site.place_to_keep(feeder))
     pause(random)
     feeder.finish()
+    site.feed(name=f"after-{len(site.feeders)}")
+
+
+@fault
+def lose_edge_and_broker_at_a_rotation(site: Site, random: Random) -> None:
+    """The edge and the broker lose power with a file unread; it is renamed in its directory to where no pattern leads."""
+    feeder = site.feeders[-1]
+    eventually(lambda: site.committed_bytes(feeder) > 0, 30, what="the file is open")
+    for process in site.edge:
+        kill_tree(process.pid)
+        process.wait()
+    with site.client() as client:
+        client.flushall()
+    feeder.rename(feeder.path.with_name(f"{feeder.path.name}.1"))
+    feeder.finish()
+    site.tend()
     site.feed(name=f"after-{len(site.feeders)}")
 
 

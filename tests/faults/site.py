@@ -45,7 +45,8 @@ SPEEDY = {
     "TELEMETRY_STALL_S": "6",
     "TELEMETRY_EDGE": "fault/edge",
 }
-UNSAFE_POSTGRES = {"fsync": "off", "full_page_writes": "off"}
+# A standby cannot be made of what was written with the WAL level that our server has.
+UNSAFE_POSTGRES = {"fsync": "off", "full_page_writes": "off", "wal_level": "replica"}
 EXACT_S = 60.0
 SAMPLES = "SELECT count(*) FROM samples"
 QUARANTINED = "SELECT count(*) FROM quarantine"
@@ -123,7 +124,13 @@ class Site:
 
     def _edge(self) -> dict[str, str]:
         sources = str(self.directory / "sources" / "*.csv")
-        return {"TELEMETRY_ROLE": "edge", "TELEMETRY_SOURCES": sources, **self.edge_variables}
+        state_dir = str(self.directory / "state")
+        return {
+            "TELEMETRY_ROLE": "edge",
+            "TELEMETRY_SOURCES": sources,
+            "TELEMETRY_STATE_DIR": state_dir,
+            **self.edge_variables,
+        }
 
     def tend(self) -> None:
         """Start again what has ended by itself, as a supervisor does; `tended` counts."""

@@ -35,6 +35,12 @@ def steady(value: float | str) -> str:
 
 
 SOURCE = '{edge="a/n",path="/f"}'
+WAITING = {
+    f"telemetry_source_lag_seconds{SOURCE}": steady(900),
+    f"telemetry_source_lag_rows{SOURCE}": steady(7),
+    f"telemetry_source_in_flight_bytes{SOURCE}": steady(0),
+    f"telemetry_source_committed_bytes{SOURCE}": steady(5),
+}
 LATENCY = 'cross_cluster_latency_seconds{source_cluster="a",target_cluster="c"}'
 STATUS = 'message_queue_connection_status{cluster="a",component="beat"}'
 STORED, QUARANTINED, CONFLICT = (
@@ -71,6 +77,16 @@ CASES = {
                 f"telemetry_source_committed_bytes{SOURCE}": steady(5),
                 SILENT: steady(200_000),
             },
+        ),
+    ),
+    "SourceWaits": Case(
+        WAITING,
+        (
+            WAITING | {f"telemetry_source_in_flight_bytes{SOURCE}": steady(9)},
+            WAITING | {f"telemetry_source_lag_rows{SOURCE}": steady(1)},
+            WAITING | {f"telemetry_source_lag_seconds{SOURCE}": steady(300)},
+            WAITING | {f"telemetry_source_committed_bytes{SOURCE}": "0+1x90"},
+            WAITING | {SILENT: steady(200_000)},
         ),
     ),
     "SourceForeign": Case(

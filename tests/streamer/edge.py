@@ -15,7 +15,7 @@ import redis
 
 from telemetry.celery import make_app
 from telemetry.progress import losses, reading
-from telemetry.progress.acks import Ack, Acks
+from telemetry.progress.acks import Ack, Acks, Held
 from telemetry.progress.keys import Keys
 from telemetry.progress.state import SourceState
 from telemetry.readings import wire
@@ -66,9 +66,17 @@ class Edge:
         self.published += batches
         return batches
 
-    def acknowledge(self, *batches: wire.Batch) -> None:
-        """Acknowledge batches as a collector does."""
-        Acks(self.client, self.keys, 60).send(Ack(batch.edge, batch.source.id, batch.batch_id, "stored") for batch in batches)
+    def acknowledge(self, *batches: wire.Batch, generation: str = "") -> None:
+        """Acknowledge batches as a collector does, one of before if it names no generation."""
+        Acks(self.client, self.keys, 60).send(
+            Ack(batch.edge, batch.source.id, batch.batch_id, "stored", generation) for batch in batches
+        )
+
+    def answer(self, question: wire.Batch, generation: str, held: Held) -> None:
+        """Answer a question as a collector does."""
+        Acks(self.client, self.keys, 60).send(
+            [Ack(question.edge, question.source.id, question.batch_id, "held", generation, held)]
+        )
 
     def states(self) -> list[SourceState]:
         """The states of the edge's sources, by path."""

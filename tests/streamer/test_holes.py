@@ -50,12 +50,15 @@ def test_an_old_hole_does_not_let_a_young_one_through(edge: Edge, file: Path) ->
                 )
             )
 
-        assert [batch.extent.line for batch in holes.before(cut(), 0)] == [2, 12, 22, 32][: len(holes.before(cut(), 0))]
+        def before(now_s: float) -> list[CutBatch]:
+            return holes.before(cut(), now_s, 1 << 60, final=False)
+
+        assert [batch.extent.line for batch in before(0)] == [2, 12, 22, 32][: len(before(0))]
         with_hole(file)
-        held = len(holes.before(cut(), 9))
-        assert 0 < len(holes.before(cut(), 11)) < len(cut())
-        assert len(holes.before(cut(), 11)) >= held
-        assert len(holes.before(cut(), 20)) == len(cut())
+        held = len(before(9))
+        assert 0 < len(before(11)) < len(cut())
+        assert len(before(11)) >= held
+        assert len(before(20)) == len(cut())
 
 
 def test_a_hole_that_stays_is_one_row_in_the_end(edge: Edge, file: Path) -> None:

@@ -1,0 +1,93 @@
+"""What the broker keeps of one source for its streamer: the claim on it, and the state as it was saved last.
+
+What a state says is put together in `stream`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from telemetry.progress.claims import Claim, Claims, Saved
+from telemetry.progress.growth import Note, noted
+from telemetry.progress.state import SourceState
+from telemetry.streamer.source import SourceFile
+from telemetry.streamer.step import TakenError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Kept:
+    """A source at the broker, to be taken first. `growth`: since when its file has been how large."""
+
+    claims: Claims
+    source_id: str
+    saved: SourceState | None = None
+    growth: tuple[Note, ...] = ()
+    _claim: Claim = field(init=False)
+
+    def take(self) -> Claim | None:
+        """Claim the source; None if another streamer holds it."""
+        claim = self.claims.claim(self.source_id)
+        if claim is not None:
+            self._claim = claim
+        return claim
+
+    def resume(self, state: SourceState) -> None:
+        """Go on from a state that the broker has."""
+        self.saved, self.growth = state, state.growth
+
+    def forget(self) -> None:
+        """What was saved is no longer what the source is."""
+        self.saved, self.growth = None, ()
+
+    def save(self, state: SourceState, acked: Iterable[str] = ()) -> bool:
+        """Save a state. Returns whether the broker had lost what it kept. Raises TakenError if another streamer has it."""
+        was_lost = self._was_lost(self.claims.save(self._claim, state, acked), state)
+        if state.series_column and not (self.saved and self.saved.series_column):
+            log.warning("%s: the column %s makes a new series of nearly each record", state.path, state.series_column)
+        self.saved = state
+        return was_lost
+
+    def renew(self, state: SourceState) -> bool:
+        """Keep the lease; as `save`."""
+        # The whole state, as what a restart or a new mount changes of it (an inode, a setting) must be saved too.
+        return self.save(state) if state != self.saved else self._was_lost(self.claims.save(self._claim), state)
+
+    def release(self) -> None:
+        """Give the source up."""
+        self.claims.release(self._claim)
+
+    def end(self) -> None:
+        """Remove the source."""
+        self.claims.end(self._claim)
+
+    def remember_header(self, source: SourceFile, in_force: int) -> None:
+        """Keep the header in force for a file that follows this one at its path without a header."""
+        header = source.header_for_next(in_force)
+        if header is not None and source.is_at_its_path():
+            self.claims.remember_header(str(source.path), header)
+
+    def grown(self, size_bytes: int, committed: int, now_us: int) -> tuple[Note, ...]:
+        """Note how large the file is."""
+        self.growth = noted(self.growth, size_bytes, committed, now_us)
+        return self.growth
+
+    def changed_us(self, source: SourceFile, size_bytes: int, now_us: int) -> int:
+        """When the file's size changed last: now, unless it is the one that was saved before."""
+        if self.saved is None:
+            return now_us - source.unchanged_us()
+        return self.saved.changed_us if self.saved.size_bytes == size_bytes else now_us
+
+    def _was_lost(self, answer: Saved, state: SourceState) -> bool:
+        if answer == "gone":
+            # The broker lost its keys, we have not: go on from here rather than read everything again.
+            claim = self.claims.claim(self.source_id, state)
+            if claim is None:
+                raise TakenError(self.source_id)
+            self._claim = claim
+        if answer == "taken":
+            raise TakenError(self.source_id)
+        return answer == "gone"
