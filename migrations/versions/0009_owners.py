@@ -1,6 +1,6 @@
 """Owners are intervals: who used a GPU makes no series any more, but allocations.
 
-Revision 0009, after 0007. Series that were made under labels of an owner are marked, and go on as what they are: their readings
+Revision 0009, after 0008. Series that were made under labels of an owner are marked, and go on as what they are: their readings
 are found by their old identity, and their owner is read from themselves. Nothing is written into `allocations` for the time
 before. Collectors of before may run on: they make series of owners that are new to them, and no allocations; `telemetry verify`
 finds what they stored. A reading that such a collector and one of this version both are given, in batches cut in another way,
@@ -16,7 +16,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0009"
-down_revision = "0007"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 

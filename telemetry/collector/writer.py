@@ -25,6 +25,7 @@ from telemetry.settings import Settings
 from telemetry.store import generations
 from telemetry.store.generations import History
 from telemetry.store.partitions import PartitionError, Partitions
+from telemetry.store.read import held as held_sources
 from telemetry.store.write import allocations, contents, ledger, samples
 from telemetry.store.write.allocations import Allocations
 from telemetry.store.write.conflicts import Origin
