@@ -14,7 +14,7 @@ from telemetry.formats.base import Format, Pass
 from telemetry.formats.headers import OF_TIME
 from telemetry.readings.rows import BLANK, REASON_CODE, kept
 
-CELL = re.compile(rb'(?:"[^"]*(?:""[^"]*)*"|[^",\r\n]*)(,|\Z)')
+CELL = r'(?:"[^"]*(?:""[^"]*)*"|[^"%s\r\n]*)(%s|\Z)'
 OF_TIMES = ("bad_timestamp", "ambiguous_time", "too_old", "too_new")
 # Good records are looked for among so many.
 LOOKED_AT = 500
@@ -31,8 +31,8 @@ class Blame(NamedTuple):
 def blame(known: Format, row: bytes, reason: str, good: bytes | None, how: Pass) -> Blame | None:
     """The cell that a row was turned away for, None where no single one is. `good` is a good record under the same header."""
     if reason in ("bad_quotes", "bad_text"):
-        return _at(known, *(_broken(row) if reason == "bad_quotes" else _unreadable(row)))
-    cells, _ = records.first(row, max_record=len(row) + 1, final=True)
+        return _at(known, *((_broken if reason == "bad_quotes" else _unreadable)(row, known.settings.delimiter)))
+    cells, _ = records.first(row, max_record=len(row) + 1, final=True, delimiter=known.settings.delimiter)
     if cells and reason == "bad_columns":
         number = min(len(cells), len(known.columns)) + 1
         return _at(known, number, cells[number - 1] if number <= len(cells) else b"")
@@ -44,7 +44,8 @@ def blame(known: Format, row: bytes, reason: str, good: bytes | None, how: Pass)
 
 def _by_trying(known: Format, cells: list[bytes], reason: str, good: bytes | None, how: Pass) -> list[int]:
     """The first place whose cell, taken from the good record, lets the record be read, as a list of at most one."""
-    donor, _ = records.first(good, max_record=len(good) + 1, final=True) if good else (None, 0)
+    good, delimiter = good or b"", known.settings.delimiter
+    donor, _ = records.first(good, max_record=len(good) + 1, final=True, delimiter=delimiter) if good else (None, 0)
     if not donor or len(donor) != len(cells):
         return []
     changed = (at for at, cell in enumerate(donor) if cell != cells[at])
@@ -74,28 +75,29 @@ def good_record(known: Format, block: bytes, max_record: int, how: Pass) -> byte
 
 
 def _is_turned_away(known: Format, cells: list[bytes], reason: str, how: Pass) -> bool:
-    line = b",".join(b'"' + cell.replace(b'"', b'""') + b'"' for cell in cells) + b"\n"
+    line = known.settings.delimiter.encode().join(b'"' + cell.replace(b'"', b'""') + b'"' for cell in cells) + b"\n"
     taken = known.split(line, limit=1, max_record=len(line) + 1, final=True)
     return bool(taken.malformed) or REASON_CODE[reason] in known.read(taken, line, how).reasons.tolist()
 
 
-def _broken(row: bytes) -> tuple[int, bytes]:
+def _broken(row: bytes, delimiter: str) -> tuple[int, bytes]:
     """The number of the cell at which the grammar of records breaks, and the text from there."""
     number, at = 1, 0
-    while (match := CELL.match(row, at)) and match[1]:
+    cell = re.compile((CELL % (re.escape(delimiter), re.escape(delimiter))).encode())
+    while (match := cell.match(row, at)) and match[1]:
         number, at = number + 1, match.end()
     return number, row[at:]
 
 
-def _unreadable(row: bytes) -> tuple[int, bytes]:
-    """The number of the cell that holds what is no text, about: quoted commas count. And that text."""
+def _unreadable(row: bytes, delimiter: str) -> tuple[int, bytes]:
+    """The number of the cell that holds what is no text, about: delimiters in quotes count. And that text."""
     at = row.find(b"\0")
     if at < 0:
         try:
             row.decode()
         except UnicodeDecodeError as error:
             at = error.start
-    return row.count(b",", 0, max(0, at)) + 1, row[max(0, at) :]
+    return row.count(delimiter.encode(), 0, max(0, at)) + 1, row[max(0, at) :]
 
 
 def _at(known: Format, number: int, text: bytes) -> Blame:
