@@ -63,6 +63,7 @@ export class Fleet {
     const held = !silent && Boolean(gpu.owner.pod);
     return {
       ...gpu,
+      seen,
       name: gpu.host === null || gpu.index === null ? gpu.id : `${gpu.host}:${gpu.index}`,
       age_s,
       silent,
