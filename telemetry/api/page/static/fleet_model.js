@@ -77,6 +77,7 @@ export class Fleet {
     const used = value(UTILISATION);
     return {
       ...gpu,
+      seen,
       name: gpu.host === null || gpu.index === null ? gpu.id : `${gpu.host}:${gpu.index}`,
       seen,
       age_s: age(seen),
