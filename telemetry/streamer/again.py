@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from telemetry.progress.flight import Clock, Flight
+from telemetry.progress.losses import merged
 from telemetry.progress.window import Window
 from telemetry.streamer.batching import CutBatch, Cutter
 from telemetry.streamer.holes import is_disputed
@@ -16,10 +17,10 @@ from telemetry.streamer.step import Moment
 
 
 class Again(NamedTuple):
-    """The batches to publish again, the flights whose bytes are no longer there, and the window that notes the former."""
+    """The batches to publish again, the stretches whose bytes are no longer there, and the window without those."""
 
     batches: list[CutBatch]
-    lost: list[Flight]
+    lost: list[tuple[int, int]]
     window: Window
 
 
@@ -37,4 +38,5 @@ def cut_again(cutter: Cutter, window: Window, suspects: Iterable[Flight], moment
             batches.append(batch)
         else:
             lost.append(flight)
-    return Again(batches, lost, window)
+    window = window.acknowledge(frozenset(flight.batch_id for flight in lost))
+    return Again(batches, list(merged((flight.start, flight.end) for flight in lost)), window)

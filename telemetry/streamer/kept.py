@@ -9,9 +9,12 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
 from telemetry.progress.claims import Claim, Claims, Saved
 from telemetry.progress.growth import Note, noted
 from telemetry.progress.state import SourceState
+from telemetry.progress.window import Window
 from telemetry.streamer.source import SourceFile
 from telemetry.streamer.step import TakenError
 
@@ -70,12 +73,13 @@ class Kept:
         if header is not None and source.is_at_its_path():
             self.claims.remember_header(str(source.path), header)
 
-    def grown(self, size_bytes: int, committed: int, now_us: int) -> tuple[Note, ...]:
-        """Note how large the file is."""
-        self.growth = noted(self.growth, size_bytes, committed, now_us)
-        return self.growth
+    def grown(self, base: SourceState, source: SourceFile, size_bytes: int, window: Window, now_us: int) -> SourceState:
+        """Note how large the file is, and say so in a state."""
+        self.growth = noted(self.growth, size_bytes, window.committed, now_us)
+        changed_us = self._changed_us(source, size_bytes, now_us)
+        return replace(base, size_bytes=size_bytes, growth=self.growth, changed_us=changed_us, window=window)
 
-    def changed_us(self, source: SourceFile, size_bytes: int, now_us: int) -> int:
+    def _changed_us(self, source: SourceFile, size_bytes: int, now_us: int) -> int:
         """When the file's size changed last: now, unless it is the one that was saved before."""
         if self.saved is None:
             return now_us - source.unchanged_us()

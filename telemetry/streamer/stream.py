@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from telemetry.monitoring.counters import stations
 from telemetry.progress.claims import Claims
 from telemetry.progress.flight import Flight
-from telemetry.progress.losses import LostRange, merged
+from telemetry.progress.losses import LostRange
 from telemetry.progress.rewind import forgotten_of, set_back
 from telemetry.progress.state import SourceState
 from telemetry.progress.window import MAX_FLIGHTS, NOT_KNOWN, Window
@@ -150,7 +150,8 @@ class Stream:
     def renew(self, now_us: int) -> None:
         """Keep the lease, and save how large the file is by now. Raises TakenError if another streamer has taken the source."""
         self._look()
-        self._doubt_if(self._kept.renew(self._state(now_us)))
+        if self._kept.renew(self._state(now_us)):
+            self.proof.doubt()
 
     def release(self) -> None:
         """Give the source up."""
@@ -224,6 +225,10 @@ class Stream:
         else:
             self._begin(now_us)
         self._kept.saved = None
+        if self.source.is_packed:
+            # Its content may have been let go of.
+            self._save(now_us)
+            raise ChangedError("it is read again")
 
     def _look(self) -> None:
         """See how far the file goes now, and whether the bytes that were read are still there."""
@@ -239,9 +244,8 @@ class Stream:
         again, lost, self.window = cut_again(self._cutter(), self.window, suspects, moment, now)
         if lost:
             reason = self.phase = self.phase if isinstance(self.phase, Draining) else CHANGED
-            for start, end in merged((flight.start, flight.end) for flight in lost):
+            for start, end in lost:
                 self._lose(start, end, reason)
-            self.window = self.window.acknowledge(frozenset(flight.batch_id for flight in lost))
         return again
 
     def _lose(self, start: int, end: int, how: Draining) -> None:
@@ -290,24 +294,16 @@ class Stream:
         return Cutter(self.source, self.mode.reader)
 
     def _save(self, now_us: int, acked: Iterable[str] = ()) -> None:
-        self._doubt_if(self._kept.save(self._state(now_us), acked))
-
-    def _doubt_if(self, was_lost: bool) -> None:
-        """Where the broker has lost its keys, the database may have been restored together with it."""
-        if was_lost:
+        # Where the broker has lost its keys, the database may have been restored together with it.
+        if self._kept.save(self._state(now_us), acked):
             self.proof.doubt()
 
     def _first_state(self) -> SourceState:
         return first_state(self.source, self.window, self._verified.prefix, self._cutter().interpretation())
 
     def _state(self, now_us: int) -> SourceState:
-        size_bytes = self._verified.size_bytes
         return replace(
-            self._base,
-            size_bytes=size_bytes,
-            growth=self._kept.grown(size_bytes, self.window.committed, now_us),
-            changed_us=self._kept.changed_us(self.source, size_bytes, now_us),
-            window=self.window,
+            self._kept.grown(self._base, self.source, self._verified.size_bytes, self.window, now_us),
             window_bytes=self.window_bytes,
             rows_read=self.tally.rows_read,
             unread_lines=self.tally.unread,
