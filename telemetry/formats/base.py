@@ -76,6 +76,13 @@ class Format(ABC):
         """
         return None
 
+    def repeats(self, line: bytes) -> bool | None:
+        """Whether a line says of the columns what this header says, in another way: such as a second line, of their units.
+
+        False of a line that says something else of them, behind which nothing can be read; None of any other line.
+        """
+        return None
+
     @property
     def series_column(self) -> str:
         """The column that makes a new series of nearly each record, empty if none was seen to."""

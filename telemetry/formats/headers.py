@@ -33,6 +33,8 @@ NAME = re.compile(r"[A-Za-z_#].{0,99}")
 OF_TIME = re.compile(
     r"#? *(?:[a-z]+[_. ]){0,3}(?:time|date|timestamp|datetime|ts|epoch)(?:[_. ][a-z]+){0,3}(?: *[\[(].*[\])])?", re.IGNORECASE
 )
+# What a format may find a header to be among its records.
+SUSPECT = [REASON_CODE["bad_timestamp"], REASON_CODE["bad_columns"]]
 # No header is longer.
 LONGEST = 1 << 16
 # No column is named so, and a record that was torn has such a cell.
@@ -91,6 +93,12 @@ def settle(rows: Rows, known: Format) -> Turn | None:
     """Take the headers out of the readings of a block, up to the first that changes how what follows is read: return that."""
     for start, end, line, record in _suspects(rows):
         text = rows.block[start:end]
+        repeats = known.repeats(text)
+        if repeats is not None:
+            _mark(rows, start, record, "header" if repeats else "unknown_format")
+            if not repeats:
+                return Turn(start, end, line + text.count(b"\n"))
+            continue
         header = header_in(text, known.settings)
         if header is None:
             # A line that was torn, and behind it the header of its writer that began anew.
@@ -111,7 +119,7 @@ def _suspects(rows: Rows) -> Iterator[tuple[int, int, int, int | None]]:
 
     No format takes the name of a column for a time, and a header of other columns may have more or fewer of them.
     """
-    readings = np.flatnonzero(rows.reasons == REASON_CODE["bad_timestamp"])
+    readings = np.flatnonzero(np.isin(rows.reasons, SUSPECT))
     indices = readings if rows.record_of is None else np.unique(rows.record_of[readings])
     found: list[tuple[int, int, int, int | None]] = [
         (int(rows.starts[n]), int(rows.ends[n]), int(rows.lines[n]), n) for n in indices.tolist()

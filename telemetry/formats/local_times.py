@@ -14,6 +14,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import pyarrow as pa
 
 from telemetry.formats.base import Pass
 from telemetry.formats.records import BLANKS
@@ -64,3 +65,11 @@ def judge_local(texts: Sequence[str], zone: str, how: Pass) -> tuple[Flags, Code
     flags = believed(instants, how)
     flags[reasons > 0] = reasons[reasons > 0]
     return flags, instants
+
+
+def each_local(column: pa.Array, zone: str, how: Pass) -> tuple[Flags, Codes]:
+    """As `judge_local`, of a column of cells, an entry a cell."""
+    encoded = column.dictionary_encode()
+    flags, instants = judge_local(encoded.dictionary.to_pylist(), zone, how)
+    indices = encoded.indices.to_numpy()
+    return flags[indices], instants[indices]

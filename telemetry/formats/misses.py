@@ -43,10 +43,19 @@ def miss(head: bytes, start: int, settings: SourceSettings) -> str:
         names = [cell.strip(BLANKS) for cell in text.split(separator)]
         if recognise([name.encode() for name in names], settings) or any(each.miss(names, settings) for each in FORMATS):
             return f"its columns are separated by {words}; separate them by commas"
+    # A comment may be the header that it means to be.
+    lines = [*(comment for comment in head[:start].split(b"\n") if comment.startswith(b"#")), line]
+    hint = next(filter(None, (_hint(_names(each), settings) for each in lines)), "")
+    return hint or f"no format knows its first line as a header: {_shown(text)}"
+
+
+def _hint(names: list[str], settings: SourceSettings) -> str:
+    return min((hint for each in FORMATS if (hint := each.miss(names, settings))), key=len, default="")
+
+
+def _names(line: bytes) -> list[str]:
     cells, _ = records.first(line, max_record=len(line) + 1, final=True) if line else (None, 0)
-    names = [cell.decode().strip(BLANKS) for cell in cells or []]
-    hints = [hint for each in FORMATS if (hint := each.miss(names, settings))]
-    return min(hints, key=len) if hints else f"no format knows its first line as a header: {_shown(text)}"
+    return [cell.decode(errors="replace").strip(BLANKS) for cell in cells or []]
 
 
 def _shown(text: str) -> str:

@@ -9,61 +9,42 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field, replace
-from typing import ClassVar, NamedTuple, Self
+from dataclasses import dataclass
+from typing import ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from telemetry.formats.base import Format, Pass
-from telemetry.formats.combinations import Combinations
+from telemetry.formats.base import Pass
 from telemetry.formats.dcgm_series import MAX_NAME_BYTES, named
-from telemetry.formats.local_times import judge_local
-from telemetry.formats.records import BLANKS, Records
-from telemetry.formats.rows import Rows
-from telemetry.formats.series_bound import SeriesBound
+from telemetry.formats.local_times import each_local
+from telemetry.formats.records import BLANKS
 from telemetry.formats.values import NUMBER
+from telemetry.formats.wide import BAD_VALUE, INDEX, Column, Gpu, Wide
 from telemetry.readings.arrays import Float64s
 from telemetry.readings.nvidia_smi import HEADER, SAME, canonical, metric
-from telemetry.readings.rows import BLANK, REASON_CODE, Codes, Flags
+from telemetry.readings.rows import BLANK, Codes, Flags
 from telemetry.readings.series import DRIVER_VERSION, SeriesKey
 from telemetry.readings.source_settings import SourceSettings
 
 TIME = "timestamp"
 GPU = ("uuid", "index", "pci.bus_id", "name", "driver_version")
-BAD_VALUE = REASON_CODE["bad_value"]
 # In brackets the tool says why there is no value: [N/A], [Not Supported], [Unknown Error], [GPU requires reset].
 NO_VALUE = re.compile(r"\[.*\]|n/a|", re.IGNORECASE)
 MASK = re.compile(r"0x[0-9a-f]{1,16}", re.IGNORECASE)
 STATE = re.compile(r"P(\d{1,2})", re.ASCII)
 WORDS = {"enabled": 1.0, "active": 1.0, "yes": 1.0, "disabled": 0.0, "not active": 0.0, "no": 0.0}
-INDEX = re.compile(r"\d{1,9}", re.ASCII)
-
-
-class Column(NamedTuple):
-    """A column that is read: its place in the record, its metric, the unit in its header, whether its cells must be numbers."""
-
-    place: int
-    metric: str
-    unit: str
-    is_known: bool
 
 
 @dataclass(slots=True)
-class NvidiaSmi(Format):
-    """The format under one header. Keeps the GPUs it has seen, so that each is worked out once."""
+class NvidiaSmi(Wide):
+    """The format under one header."""
 
     name: ClassVar = "nvidia-smi"
     version: ClassVar = 1
 
-    columns: list[str]
-    settings: SourceSettings
     time: int
-    of_gpu: dict[str, int]
-    values: list[Column]
-    gpus: Combinations[tuple[list[str], int]]
-    bound: SeriesBound = field(default_factory=SeriesBound)
 
     @classmethod
     def of_header(cls, names: list[str], settings: SourceSettings) -> Self | None:
@@ -77,13 +58,9 @@ class NvidiaSmi(Format):
             if (known := metric(name)) is not None
         ]
         of_gpu = {name: places[name] for name in GPU if name in places}
-
-        def meaning(cells: tuple[str, ...]) -> tuple[list[str], int]:
-            # Where nothing in the file names the GPU there is one empty cell.
-            key, reason = _gpu(dict(zip(of_gpu, cells, strict=False)), settings)
-            return [replace(key, metric=column.metric).text() if key else "" for column in columns], REASON_CODE[reason]
-
-        return cls(names, settings, places[TIME], of_gpu, columns, Combinations(meaning))
+        # Where nothing in the file names the GPU there is one empty cell.
+        gpu: Gpu = lambda cells: _gpu(dict(zip(of_gpu, cells, strict=False)), settings)  # noqa: E731
+        return cls(names, settings, columns, list(of_gpu.values()), gpu, places[TIME])
 
     @classmethod
     def miss(cls, names: list[str], settings: SourceSettings) -> str:
@@ -92,35 +69,13 @@ class NvidiaSmi(Format):
             return ""
         return f"it is of {cls.name}, and {_lacks(names, settings)}; say so in the file that TELEMETRY_SOURCE_SETTINGS names"
 
-    @property
-    def readings_a_record(self) -> int:
-        """One for each column that is a measurement."""
-        return len(self.values)
+    def times(self, cells: list[pa.Array], how: Pass) -> tuple[Flags, Codes]:
+        """By the clock of the zone that the settings name."""
+        return each_local(cells[self.time], self.settings.time_zone, how)
 
-    def read(self, taken: Records, block: bytes, how: Pass) -> Rows:
-        """Give the records of a block their meaning."""
-        width, count = len(self.values), len(taken.starts)
-        texts, codes, faults = self._series(taken, how.limits.series)
-        time = taken.columns[self.time].dictionary_encode()
-        flags, instants = judge_local(time.dictionary.to_pylist(), self.settings.time_zone, how)
-        late, ts_us = flags[time.indices.to_numpy()], instants[time.indices.to_numpy()]
-        parts = [_numbers(taken.columns[column.place], column) for column in self.values]
-        numbers, reasons = (np.stack(each, axis=1) for each in zip(*parts, strict=True))
-        whole = np.where(late > 0, late, faults)
-        reasons[whole > 0] = whole[whole > 0][:, None]
-        series = codes[:, None] * width + np.arange(width)
-        unmade = np.array([not text for text in texts], np.bool_)[series] & (reasons == 0)
-        reasons[unmade] = REASON_CODE["too_many_series"]
-        record_of, ts_us = (np.repeat(each, width) for each in (np.arange(count), ts_us))
-        places = (taken.starts, taken.ends, taken.lines, taken.malformed)
-        return Rows(block, texts, series.ravel(), reasons.ravel(), ts_us, numbers.ravel(), *places, record_of)
-
-    def _series(self, taken: Records, limit: int) -> tuple[list[str], Codes, Flags]:
-        """The texts of the series of the distinct GPUs, each record's index among these, and why a record names none."""
-        columns = [taken.columns[place] for place in self.of_gpu.values()]
-        meanings, codes = self.gpus.of(columns or [pa.array([""] * len(taken.starts))])
-        texts = [text for of_gpu, _ in meanings for text, _ in self.bound.judged([(text, 0) for text in of_gpu], limit)]
-        return texts, codes, np.array([reason for _, reason in meanings], np.uint8)[codes]
+    def numbers(self, cells: pa.Array, column: Column) -> tuple[Float64s, Flags]:
+        """The numbers of a column, and what is wrong with each."""
+        return _numbers(cells, column)
 
 
 def _places(names: list[str]) -> dict[str, int]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from telemetry.formats.base import Format
 from telemetry.formats.dcgm import Dcgm
+from telemetry.formats.nvidia_dmon import NvidiaDmon
 from telemetry.formats.nvidia_smi import NvidiaSmi
 from telemetry.formats.records import BLANKS
 from telemetry.readings.source_settings import SourceSettings
 
 # A header is offered to each in this order; the first that takes it reads the file.
-FORMATS: tuple[type[Format], ...] = (Dcgm, NvidiaSmi)
+FORMATS: tuple[type[Format], ...] = (Dcgm, NvidiaSmi, NvidiaDmon)
 
 
 def recognise(cells: list[bytes], settings: SourceSettings) -> Format | None:

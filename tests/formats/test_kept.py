@@ -26,7 +26,8 @@ DIGESTS: dict[str, str] = json.loads((KEPT / "readings.json").read_text())
 READER = Reader(1 << 16, Limits(946_684_800_000_000, 3_600_000_000))
 NOW_US = 1_752_871_380_000_000
 # What the files do not say.
-SAID = {"nvidia-smi": SourceSettings(time_zone="UTC", host="node")}
+NODE = SourceSettings(time_zone="UTC", host="node")
+SAID = {"nvidia-smi": NODE, "nvidia-smi-dmon": NODE}
 
 
 def digest_of(path: Path, limit: int) -> tuple[str, str]:

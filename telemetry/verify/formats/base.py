@@ -82,6 +82,13 @@ class FormatReader(ABC):
     def of_header(cls, names: tuple[str, ...], rules: Rules) -> Self | None:
         """The reader under a header of these names, stripped of blanks; None if the header belongs to another format."""
 
+    def repeats(self, line: bytes) -> bool | None:
+        """Whether a line says of the columns again what the header does, such as their units.
+
+        False of one that contradicts it, None of a line that is about something else.
+        """
+        return None
+
     @abstractmethod
     def read(self, pieces: tuple[bytes, ...]) -> Sequence[Reading]:
         """What a well-formed record says, by the groups of its match; the reasons tested in the order of docs/RECORDS.md."""

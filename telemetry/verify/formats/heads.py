@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from telemetry.verify.formats.base import FormatReader, Rules
 from telemetry.verify.formats.grammar import BOM, MAX_RECORD, RECORD, Bytes, cells, text, unreadable, whole
@@ -37,8 +37,10 @@ def beginning(data: Bytes) -> int:
 
 def head(data: Bytes, rules: Rules, limit: int = MAX_RECORD) -> FileHeader | None:
     """The header of a file, None if the file is foreign."""
-    match = whole(RECORD, data, _below_comments(data), limit)
+    match = whole(RECORD, data, _below_comments(data, rules), limit)
     if match is not None and not unreadable(match.group()) and (known := _known(match.group(), match.end(), rules)):
+        while known.end < len(data) and known.reader.repeats(line := _line(data, known.end)):
+            known = replace(known, end=known.end + len(line))
         return known
     given = rules.source.header.encode()
     return _known(given, beginning(data), rules) if given else None
@@ -66,12 +68,21 @@ def header(line: bytes, end: int, rules: Rules) -> FileHeader | tuple[str, ...] 
     return names if plausible and enough else None
 
 
-def _below_comments(data: Bytes) -> int:
+def _below_comments(data: Bytes, rules: Rules | None = None) -> int:
+    """Where the lines end that may stand above a header; with rules, a comment that is a header ends them."""
     start = beginning(data)
     start += len(BOM) if data[start : start + 3] == BOM else 0
     while above := _ABOVE.match(data, start):
+        line = above.group()
+        if rules and line[:1] == b"#" and RECORD.fullmatch(line) and not unreadable(line) and _known(line, start, rules):
+            break
         start = above.end()
     return start
+
+
+def _line(data: Bytes, start: int) -> bytes:
+    end = data.find(b"\n", start)
+    return data[start : end + 1] if end >= 0 else data[start : len(data)]
 
 
 def _known(record: bytes, end: int, rules: Rules) -> FileHeader | None:

@@ -1,13 +1,12 @@
 """Reads what `nvidia-smi --query-gpu` writes: a row to its readings, one a field that is a number.
 
-Owns the header, the clock on the wall, and the cells. Which field is which metric is the catalogue's.
+Owns the header and the cells. Which field is which metric is the catalogue's.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Self
 from zoneinfo import ZoneInfo
 
@@ -16,11 +15,9 @@ from telemetry.verify.formats import labels
 from telemetry.verify.formats.base import FormatReader, Reading, Rules, SeriesKey, remember
 from telemetry.verify.formats.dcgm import LONGEST_NAME, is_placeholder
 from telemetry.verify.formats.grammar import END, FIELD, cells, text
-from telemetry.verify.formats.timestamps import microseconds
+from telemetry.verify.formats.wall_clock import instant
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAME = re.compile(r"([a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*)(?: \[([^\]]+)\])?")
-_WALL = re.compile(r"(\d{4})[/-](\d\d)[/-](\d\d)[ T](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _FLAGS = {"enabled": 1, "active": 1, "yes": 1, "disabled": 0, "not active": 0, "no": 0}
 
@@ -61,7 +58,7 @@ class NvidiaSmiReader(FormatReader):
         stamp = row[self._first["timestamp"][0]]
         ts = self._times.get(stamp)
         if ts is None:
-            moment = self._moment(stamp)
+            moment = instant(stamp, self._zone)
             ts = remember(self._times, stamp, moment if isinstance(moment, str) else self._rules.judged(moment))
         if isinstance(ts, str):
             return [Reading(ts)]
@@ -103,24 +100,6 @@ class NvidiaSmiReader(FormatReader):
         if max(len(uuid.encode()), len(host.encode())) > LONGEST_NAME:
             return "long_name"
         return uuid or f"{host}:{number}"
-
-    def _moment(self, stamp: str) -> int | str | None:
-        match = _WALL.fullmatch(stamp)
-        if match is None:
-            return microseconds(stamp.encode())
-        year, month, day, clock, fraction = match.groups()
-        try:
-            wall = datetime.fromisoformat(f"{year}-{month}-{day} {clock}")
-        except ValueError:
-            return None
-        # Every instant within a day of it that the clock in this zone shows as this.
-        near = wall.replace(tzinfo=UTC)
-        offsets = {(near + timedelta(hours=h)).astimezone(self._zone).utcoffset() or timedelta(0) for h in range(-30, 31)}
-        moments = {near - offset for offset in offsets}
-        shown = [each for each in moments if each.astimezone(self._zone).replace(tzinfo=None) == wall]
-        if len(shown) != 1:
-            return "ambiguous_time" if shown else None
-        return (shown[0] - _EPOCH) // timedelta(microseconds=1) + (int(fraction[:6].ljust(6, "0")) if fraction else 0)
 
 
 def _value(cell: str, unit: str, *, must: bool) -> float | str:

@@ -45,6 +45,12 @@ def rows(data: Bytes, head: FileHeader | None, rules: Rules, limit: int = MAX_RE
         at = row.end
         if _may_be_header(data, row):
             line = data[row.start : row.end]
+            repeats = known.reader.repeats(line)
+            if repeats:
+                continue
+            if repeats is False:
+                known, at = yield from _unread(data, row.start, known, rules)
+                continue
             other = header(line, row.end, rules)
             glued = line.find(known.names[0].encode(), 1) if other is None and known.names[0] else -1
             behind = header(line[glued:], row.end, rules) if glued > 0 else None

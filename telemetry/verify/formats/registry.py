@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from telemetry.verify.formats.base import FormatReader, Rules
 from telemetry.verify.formats.dcgm import DcgmReader
+from telemetry.verify.formats.nvidia_dmon import NvidiaDmonReader
 from telemetry.verify.formats.nvidia_smi import NvidiaSmiReader
 
 # A header is offered to each in this order, the same as the streamer's.
-READERS: tuple[type[FormatReader], ...] = (DcgmReader, NvidiaSmiReader)
+READERS: tuple[type[FormatReader], ...] = (DcgmReader, NvidiaSmiReader, NvidiaDmonReader)
 
 
 def reader_of(names: tuple[str, ...], rules: Rules) -> FormatReader | None:

@@ -1,0 +1,92 @@
+"""What readers share whose rows have a column a metric: a row to its readings, one a cell.
+
+Which columns there are, which of them name the GPU and when a row is, each reader says.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from typing import NamedTuple
+
+from telemetry.verify.formats import labels
+from telemetry.verify.formats.base import FormatReader, Reading, Rules, SeriesKey, remember
+from telemetry.verify.formats.dcgm import LONGEST_NAME
+from telemetry.verify.formats.grammar import END, FIELD, cells, text
+from telemetry.verify.formats.values import number_in
+
+
+class Measured(NamedTuple):
+    """A column: where it stands, its metric, whether it must be a number, how many of its unit make one of the metric's."""
+
+    place: int
+    metric: str
+    must: bool = True
+    per: float = 1.0
+
+
+class WideReader(FormatReader):
+    """Such a format under one header of so many cells. `measured` are the columns to read."""
+
+    def __init__(self, count: int, measured: list[Measured], rules: Rules) -> None:
+        self.pattern = re.compile(rb"(?!\r?\n)((?:%b,){%d}%b)" % (FIELD, count - 1, FIELD) + END)
+        self.rules, self._measured = rules, measured
+        self._times: dict[str, int | str] = {}
+        left = {name: value for name, value in rules.source.labels if name not in rules.volatile}
+        self._labels = labels.digest(left)
+
+    @abstractmethod
+    def stamp(self, row: list[str]) -> str:
+        """The text that says when a row is."""
+
+    @abstractmethod
+    def moment(self, stamp: str) -> int | str | None:
+        """The microseconds of such a text, the reason why it has none, or None for `bad_timestamp`."""
+
+    @abstractmethod
+    def gpu(self, row: list[str]) -> str:
+        """Which GPU a row is about, or the reason why it is about none."""
+
+    def row(self, raw: bytes) -> list[str] | None:
+        """The cells of a record, None if it has another number of them."""
+        return [text(cell) for cell in cells(raw)]
+
+    def number(self, cell: str) -> float | str:
+        """The number in a cell, `blank`, or `bad_value`."""
+        return number_in(cell.encode())
+
+    def read(self, pieces: tuple[bytes, ...]) -> list[Reading]:
+        """What the row says."""
+        row = self.row(pieces[0])
+        if row is None:
+            return [Reading("bad_columns")]
+        stamp = self.stamp(row)
+        ts = self._times.get(stamp)
+        if ts is None:
+            moment = self.moment(stamp)
+            ts = remember(self._times, stamp, moment if isinstance(moment, str) else self.rules.judged(moment))
+        if isinstance(ts, str):
+            return [Reading(ts)]
+        gpu = self.gpu(row)
+        if gpu in ("no_gpu", "long_name"):
+            return [Reading(gpu)]
+        return [self._reading(row, gpu, ts, column) for column in self._measured]
+
+    def by_index(self, cell: str) -> str:
+        """The GPU with this index on the host of the settings."""
+        host = self.rules.source.host
+        if not host or not re.fullmatch(r"[0-9]{1,9}", cell):
+            return "no_gpu"
+        return "long_name" if len(host.encode()) > LONGEST_NAME else f"{host}:{int(cell)}"
+
+    def _reading(self, row: list[str], gpu: str, ts: int, column: Measured) -> Reading:
+        key = SeriesKey(gpu, column.metric, self._labels)
+        value = self.number(row[column.place])
+        if isinstance(value, str):
+            return Reading(value if column.must else "blank", key, ts)
+        return Reading("", key, ts, value / column.per)
+
+
+def words(line: str) -> list[str]:
+    """What stands between the blanks of a line."""
+    return [word for word in re.split(r"[ \t]", line) if word]

@@ -1,0 +1,58 @@
+"""Each format's kept file from an edge to the database and back to `verify`: every reading is where it belongs."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import redis
+from sqlalchemy import Engine
+
+from telemetry.cli.verify import examine
+from telemetry.collector.persist import Collector
+from telemetry.progress.acks import Acks
+from telemetry.progress.keys import Keys
+from telemetry.readings import wire
+from telemetry.settings import Settings, sources_file
+from tests.fixtures.services import Query
+from tests.formats.test_kept import FILES
+from tests.streamer.edge import Edge
+from tests.waiting import eventually
+
+# What the files do not say.
+SAID = sources_file.Rule("*", time_zone="UTC", host="node")
+
+
+@pytest.mark.parametrize("kept", FILES, ids=lambda path: path.name)
+@pytest.mark.parametrize("limit", [4, 1000])
+def test_it_is_stored_and_verified_exactly(
+    kept: Path, limit: int, settings: Settings, redis_client: redis.Redis, engine: Engine, query: Query, tmp_path: Path
+) -> None:
+    path = tmp_path / kept.name
+    shutil.copy(kept, path)
+    said = (SAID,) if kept.stem != "dcgm" else ()
+    mine = replace(settings, sources=(str(path),), source_settings=said, batch_size=limit, close_after_s=0.1)
+    edge = Edge(mine, redis_client)
+    collector = Collector(mine, engine, Acks(redis_client, Keys(mine.key_prefix), 60))
+
+    def is_committed() -> bool:
+        streamer.tick(0)
+        for batch in edge.fetch():
+            assert collector.persist(*wire.encode(batch)).status == "stored"
+        return edge.committed(path) == path.stat().st_size
+
+    with edge.streamer() as streamer:
+        eventually(is_committed)
+
+    assert {batch.source.format for batch in edge.published} == {kept.stem}
+    outcome = examine(mine, [path])
+    counts = outcome.counts
+    assert counts["stored"]
+    assert outcome.differences().keys() <= {"conflict", "unread"}, (outcome.differences(), outcome.examples)
+    (ledger,) = query("SELECT sum(stored), sum(duplicate), sum(conflict), sum(blank), sum(quarantined) FROM ledger")
+    held = [counts[name] for name in ("stored", "duplicate", "conflict", "blank", "quarantined")]
+    unread_headers = query("SELECT count(*) FROM quarantine WHERE reason = 'unknown_format'")[0][0]
+    held[-1] += unread_headers
+    assert [int(each) for each in ledger] == held
