@@ -26,6 +26,8 @@ from telemetry.readings.source_settings import SourceSettings
 MAX_SERIES = 100_000
 # The name that stands for a format in batches of a file whose header no format knows.
 UNKNOWN = "unknown"
+# Behind what a file does not say.
+SAY_SO = "; say so in the file that TELEMETRY_SOURCE_SETTINGS names"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import ClassVar, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from telemetry.formats.base import Pass
+from telemetry.formats.base import SAY_SO, Pass
 from telemetry.formats.local_times import each_local
 from telemetry.formats.records import BLANKS, Records, first
 from telemetry.formats.wide import Column, Wide, by_index, words
@@ -108,4 +108,4 @@ def _lacks(names: list[str], settings: SourceSettings) -> str:
     lacks = [] if settings.time_zone else ["its times carry no zone: time_zone"]
     if not settings.host:
         lacks.append("it does not name its host: host")
-    return ", ".join(lacks) + "; say so in the file that TELEMETRY_SOURCE_SETTINGS names" if lacks else ""
+    return ", ".join(lacks) + SAY_SO if lacks else ""

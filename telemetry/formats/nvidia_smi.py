@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from telemetry.formats.base import Pass
+from telemetry.formats.base import SAY_SO, Pass
 from telemetry.formats.dcgm_series import MAX_NAME_BYTES, named
 from telemetry.formats.local_times import each_local
 from telemetry.formats.records import BLANKS
@@ -67,7 +67,7 @@ class NvidiaSmi(Wide):
         """What the settings of the source must say beside such a header."""
         if not _is_like_it(names, settings):
             return ""
-        return f"it is of {cls.name}, and {_lacks(names, settings)}; say so in the file that TELEMETRY_SOURCE_SETTINGS names"
+        return f"it is of {cls.name}, and {_lacks(names, settings)}{SAY_SO}"
 
     def times(self, cells: list[pa.Array], how: Pass) -> tuple[Flags, Codes]:
         """By the clock of the zone that the settings name."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from telemetry.formats.base import Format
 from telemetry.formats.dcgm import Dcgm
+from telemetry.formats.dcgm_fields import DcgmFields
 from telemetry.formats.nvidia_dmon import NvidiaDmon
 from telemetry.formats.nvidia_smi import NvidiaSmi
 from telemetry.formats.records import BLANKS
 from telemetry.readings.source_settings import SourceSettings
 
 # A header is offered to each in this order; the first that takes it reads the file.
-FORMATS: tuple[type[Format], ...] = (Dcgm, NvidiaSmi, NvidiaDmon)
+FORMATS: tuple[type[Format], ...] = (Dcgm, NvidiaSmi, NvidiaDmon, DcgmFields)
 
 
 def recognise(cells: list[bytes], settings: SourceSettings) -> Format | None:

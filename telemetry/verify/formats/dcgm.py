@@ -91,12 +91,8 @@ class DcgmReader(FormatReader):
         if isinstance(series, str):
             return Reading(series)
         key, is_counter = series
-        value = number(raw)
-        if isinstance(value, str):
-            return Reading(value, key, ts)
-        if value in _SENTINELS or (not is_counter and value in _SENTINELS_32):
-            return Reading("blank", key, ts)
-        return Reading("", key, ts, value)
+        value = without_sentinels(number(raw), is_counter=is_counter)
+        return Reading(value, key, ts) if isinstance(value, str) else Reading("", key, ts, value)
 
     def _identity(self, given: dict[str, str]) -> tuple[SeriesKey, bool] | str:
         metric = given["metric_name"]
@@ -120,6 +116,11 @@ class DcgmReader(FormatReader):
         left_out = _REPEATED | self._rules.volatile
         lasting = {name: value for name, value in merged.items() if value and name not in left_out}
         return SeriesKey(gpu, metric, labels.digest(lasting)), lookup(metric).kind == "counter"
+
+
+def without_sentinels(value: float | str, *, is_counter: bool) -> float | str:
+    """A number, but `blank` for one by which DCGM says that there is none; a text as it is."""
+    return "blank" if value in _SENTINELS or (not is_counter and value in _SENTINELS_32) else value
 
 
 def _gpu(given: dict[str, str], pairs: dict[str, str]) -> str | None:

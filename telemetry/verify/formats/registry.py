@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from telemetry.verify.formats.base import FormatReader, Rules
 from telemetry.verify.formats.dcgm import DcgmReader
+from telemetry.verify.formats.dcgm_fields import DcgmFieldsReader
 from telemetry.verify.formats.nvidia_dmon import NvidiaDmonReader
 from telemetry.verify.formats.nvidia_smi import NvidiaSmiReader
 
 # A header is offered to each in this order, the same as the streamer's.
-READERS: tuple[type[FormatReader], ...] = (DcgmReader, NvidiaSmiReader, NvidiaDmonReader)
+READERS: tuple[type[FormatReader], ...] = (DcgmReader, NvidiaSmiReader, NvidiaDmonReader, DcgmFieldsReader)
 
 
 def reader_of(names: tuple[str, ...], rules: Rules) -> FormatReader | None:

@@ -74,10 +74,7 @@ class WideReader(FormatReader):
 
     def by_index(self, cell: str) -> str:
         """The GPU with this index on the host of the settings."""
-        host = self.rules.source.host
-        if not host or not re.fullmatch(r"[0-9]{1,9}", cell):
-            return "no_gpu"
-        return "long_name" if len(host.encode()) > LONGEST_NAME else f"{host}:{int(cell)}"
+        return index_on_host(cell, self.rules)
 
     def _reading(self, row: list[str], gpu: str, ts: int, column: Measured) -> Reading:
         key = SeriesKey(gpu, column.metric, self._labels)
@@ -85,6 +82,14 @@ class WideReader(FormatReader):
         if isinstance(value, str):
             return Reading(value if column.must else "blank", key, ts)
         return Reading("", key, ts, value / column.per)
+
+
+def index_on_host(cell: str, rules: Rules) -> str:
+    """The GPU with an index on the host of the settings, or `no_gpu` or `long_name`."""
+    host = rules.source.host
+    if not host or not re.fullmatch(r"[0-9]{1,9}", cell):
+        return "no_gpu"
+    return "long_name" if len(host.encode()) > LONGEST_NAME else f"{host}:{int(cell)}"
 
 
 def words(line: str) -> list[str]:
