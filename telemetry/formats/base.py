@@ -53,6 +53,8 @@ class Format(ABC):
 
     name: ClassVar[str]
     version: ClassVar[int]
+    # Whether a time may stand before its header: of other formats, a line that begins with one is no header.
+    is_stamped: ClassVar[bool] = False
 
     columns: Sequence[str]
     settings: SourceSettings

@@ -23,6 +23,7 @@ PACKED = {
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 SHOWN = 60
+IT_IS = "it is of "
 
 
 def miss(head: bytes, start: int, settings: SourceSettings) -> str:
@@ -50,7 +51,9 @@ def miss(head: bytes, start: int, settings: SourceSettings) -> str:
 
 
 def _hint(names: list[str], settings: SourceSettings) -> str:
-    return min((hint for each in FORMATS if (hint := each.miss(names, settings))), key=len, default="")
+    # That of a format which knows the header comes before that of one which only finds it near.
+    hints = [hint for each in FORMATS if (hint := each.miss(names, settings))]
+    return min(hints, key=lambda hint: (not hint.startswith(IT_IS), len(hint)), default="")
 
 
 def _names(line: bytes) -> list[str]:

@@ -113,8 +113,11 @@ class Wide(Format):
         return [replace(key, metric=column.metric).text() if key else "" for column in self.values], REASON_CODE[reason]
 
 
-def by_index(settings: SourceSettings, prefix: str = "") -> Gpu:
-    """The GPU with an index, which stands in the only cell behind a prefix, on the host of the settings."""
+def by_index(settings: SourceSettings, prefix: str = "", labels: Sequence[str] = ()) -> Gpu:
+    """The GPU with an index, which stands in the first cell behind a prefix, on the host of the settings.
+
+    The cells after it are labels of these names.
+    """
 
     def gpu(cells: tuple[str, ...]) -> tuple[SeriesKey | None, str]:
         index = cells[0].removeprefix(prefix).strip(BLANKS)
@@ -122,7 +125,8 @@ def by_index(settings: SourceSettings, prefix: str = "") -> Gpu:
             return None, "no_gpu"
         if len(settings.host.encode()) > MAX_NAME_BYTES:
             return None, "long_name"
-        return SeriesKey("", "", settings.host, int(index), "", "", dict(settings.labels)), ""
+        named = {name: cell for name, cell in zip(labels, cells[1:], strict=False) if cell}
+        return SeriesKey("", "", settings.host, int(index), "", "", dict(settings.labels) | named), ""
 
     return gpu
 

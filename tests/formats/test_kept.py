@@ -27,7 +27,7 @@ READER = Reader(1 << 16, Limits(946_684_800_000_000, 3_600_000_000))
 NOW_US = 1_752_871_380_000_000
 # What the files do not say.
 NODE = SourceSettings(time_zone="UTC", host="node")
-SAID = dict.fromkeys(("nvidia-smi", "nvidia-smi-dmon", "dcgm-fields"), NODE)
+SAID = {each.name: NODE for each in FORMATS if each.name != "dcgm"}
 
 
 def digest_of(path: Path, limit: int) -> tuple[str, str]:

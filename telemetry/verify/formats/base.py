@@ -74,6 +74,8 @@ class FormatReader(ABC):
 
     name: ClassVar[str]
     version: ClassVar[int]
+    # Whether its header may stand behind a time.
+    is_stamped: ClassVar[bool] = False
 
     pattern: re.Pattern[bytes]
 

@@ -13,6 +13,8 @@ _DATE = rb"[A-Z][a-z][a-z] [A-Z][a-z][a-z] [ 0-9][0-9] [0-9:]{8} [0-9]{4}[ \t\r]
 _ABOVE = re.compile(rb"(?:[ \t]*\r?|[#+|][^\n]*|[sS][eE][pP]=[^\n]*|%b)\n" % _DATE)
 _ONLY_ABOVE = re.compile(rb"\0*|[ \t\r]*|[#+|][^\n]*|[sS][eE][pP]=[^\n]*")
 _FIRST = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_#")
+# A header whose recorder put a time before it.
+_STAMPED = re.compile(rb"[ \t]*[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
 _TIME = re.compile(
     r"#? *([a-z]+[_. ]){0,3}(time|date|timestamp|datetime|ts|epoch)([_. ][a-z]+){0,3}( *[\[(].*[\])])?", re.IGNORECASE
 )
@@ -55,12 +57,12 @@ def header(line: bytes, end: int, rules: Rules) -> FileHeader | tuple[str, ...] 
     """What a line among the records, which ends at a place, is as a header: a known one, the names of another, or none."""
     line = line.lstrip(b"\0").removeprefix(BOM)
     bare = line.lstrip(b" \t").removeprefix(b'""').removeprefix(b",").lstrip(b" \t").removeprefix(b'"').lstrip(b" \t")
-    if bare[:1] == b"" or bare[0] not in _FIRST or len(line) > _LONGEST_LINE or b"\n" in line[:-1]:
+    if bare[:1] == b"" or not (bare[0] in _FIRST or _STAMPED.match(line)) or len(line) > _LONGEST_LINE or b"\n" in line[:-1]:
         return None
     if not RECORD.fullmatch(line) or unreadable(line):
         return None
     if known := _known(line, end, rules):
-        return known
+        return known if known.reader.is_stamped or not _STAMPED.match(line) else None
     names = _names(line)
     given = [name for name in names if name]
     plausible = all(_is_name(name) for name in given) and any(_TIME.fullmatch(name) for name in given)

@@ -19,6 +19,8 @@ from telemetry.verify.formats.heads import FileHeader, header, says_nothing
 MAX_KEPT = 65_536
 
 _EMPTY = re.compile(rb"\r?\n")
+# What a reader may take a header for.
+_OF_HEADERS = ("bad_timestamp", "bad_columns", "no_gpu")
 
 
 class Row(NamedTuple):
@@ -70,7 +72,7 @@ def rows(data: Bytes, head: FileHeader | None, rules: Rules, limit: int = MAX_RE
 
 def _may_be_header(data: Bytes, row: Row) -> bool:
     reason = row.readings[0].reason if row.readings else ""
-    return reason in ("bad_timestamp", "bad_columns") or (reason == "bad_text" and data[row.start : row.start + 1] == b"\0")
+    return reason in _OF_HEADERS or (reason == "bad_text" and data[row.start : row.start + 1] == b"\0")
 
 
 def first(data: Bytes, head: FileHeader | None, limit: int = MAX_RECORD) -> Row | None:

@@ -32,8 +32,7 @@ class WideReader(FormatReader):
         self.pattern = re.compile(rb"(?!\r?\n)((?:%b,){%d}%b)" % (FIELD, count - 1, FIELD) + END)
         self.rules, self._measured = rules, measured
         self._times: dict[str, int | str] = {}
-        left = {name: value for name, value in rules.source.labels if name not in rules.volatile}
-        self._labels = labels.digest(left)
+        self._digests: dict[str, bytes] = {}
 
     @abstractmethod
     def stamp(self, row: list[str]) -> str:
@@ -50,6 +49,18 @@ class WideReader(FormatReader):
     def row(self, raw: bytes) -> list[str] | None:
         """The cells of a record, None if it has another number of them."""
         return [text(cell) for cell in cells(raw)]
+
+    def label(self, row: list[str]) -> tuple[str, str]:
+        """The name and the text of a label that a row carries; no text where it carries none."""
+        return "", ""
+
+    def labels(self, row: list[str]) -> bytes:
+        """The digest of the labels of a row, and of those that the settings add."""
+        name, value = self.label(row)
+        if value not in self._digests:
+            given = dict(self.rules.source.labels) | ({name: value} if value else {})
+            remember(self._digests, value, labels.digest({n: v for n, v in given.items() if n not in self.rules.volatile}))
+        return self._digests[value]
 
     def number(self, cell: str) -> float | str:
         """The number in a cell, `blank`, or `bad_value`."""
@@ -77,7 +88,7 @@ class WideReader(FormatReader):
         return index_on_host(cell, self.rules)
 
     def _reading(self, row: list[str], gpu: str, ts: int, column: Measured) -> Reading:
-        key = SeriesKey(gpu, column.metric, self._labels)
+        key = SeriesKey(gpu, column.metric, self.labels(row))
         value = self.number(row[column.place])
         if isinstance(value, str):
             return Reading(value if column.must else "blank", key, ts)
