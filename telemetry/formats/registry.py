@@ -11,6 +11,7 @@ from telemetry.formats.base import Format
 from telemetry.formats.dcgm import Dcgm
 from telemetry.formats.dcgm_fields import DcgmFields
 from telemetry.formats.dcgmi_dmon import DcgmiDmon
+from telemetry.formats.hl_smi import HlSmi
 from telemetry.formats.nvidia_dmon import NvidiaDmon
 from telemetry.formats.nvidia_smi import NvidiaSmi
 from telemetry.formats.records import BLANKS
@@ -21,7 +22,7 @@ from telemetry.readings.source_settings import SourceSettings
 # A header is offered to each in this order; the first that takes it reads the file.
 FORMATS: tuple[type[Format], ...] = (
     *(Dcgm, NvidiaSmi, NvidiaDmon, DcgmFields),
-    *(DcgmiDmon, AmdSmi, RocmSmi, XpuSmi),
+    *(DcgmiDmon, AmdSmi, RocmSmi, XpuSmi, HlSmi),
 )
 
 

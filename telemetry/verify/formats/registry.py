@@ -7,6 +7,7 @@ from telemetry.verify.formats.base import FormatReader, Rules
 from telemetry.verify.formats.dcgm import DcgmReader
 from telemetry.verify.formats.dcgm_fields import DcgmFieldsReader
 from telemetry.verify.formats.dcgmi_dmon import DcgmiDmonReader
+from telemetry.verify.formats.hl_smi import HlSmiReader
 from telemetry.verify.formats.nvidia_dmon import NvidiaDmonReader
 from telemetry.verify.formats.nvidia_smi import NvidiaSmiReader
 from telemetry.verify.formats.rocm_smi import RocmSmiReader
@@ -15,7 +16,7 @@ from telemetry.verify.formats.xpu_smi import XpuSmiReader
 # A header is offered to each in this order, the same as the streamer's.
 READERS: tuple[type[FormatReader], ...] = (
     *(DcgmReader, NvidiaSmiReader, NvidiaDmonReader, DcgmFieldsReader),
-    *(DcgmiDmonReader, AmdSmiReader, RocmSmiReader, XpuSmiReader),
+    *(DcgmiDmonReader, AmdSmiReader, RocmSmiReader, XpuSmiReader, HlSmiReader),
 )
 
 
