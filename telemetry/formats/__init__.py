@@ -9,7 +9,7 @@ what the tools of these names write.
 
 Formats share the rest. `wide` is for those with a column a metric, `stamped` for those with a time before each line, `smi`
 and `smi_cells` for nvidia-smi and its like. `records` splits bytes into records, and `frames` does it faster where lines are
-like others before; `timestamps`, `local_times`, `epochs`, `values`, `dcgm_values` and `labels` read cells; `combinations`
-works out once what cells mean that come again, and `series_bound` how many series are too many; `rows` is what a format hands
-on, and makes of it the readings of a batch.
+like others before; `days`, `timestamps`, `local_times`, `epochs`, `values`, `dcgm_values` and `labels` read cells;
+`combinations` works out once what cells mean that come again, and `series_bound` how many series are too many; `rows` is what
+a format hands on, and makes of it the readings of a batch.
 """

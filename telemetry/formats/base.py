@@ -21,6 +21,7 @@ from typing import ClassVar, Self
 from telemetry.formats import records
 from telemetry.formats.records import Records
 from telemetry.formats.rows import Rows
+from telemetry.readings.rows import Codes
 from telemetry.readings.source_settings import SourceSettings
 
 MAX_SERIES = 100_000
@@ -41,11 +42,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """How the times of a block are read: which are believed, the time of reading, and what a replay adds to each."""
+    """How the times of a block are read: which are believed, the time of reading, and what a replay adds to each.
+
+    `days` are those of the records, counted from the first row of their file, for a format that asks for them.
+    """
 
     limits: Limits
     now_us: int
     shift_us: int = 0
+    days: Codes | None = None
 
 
 class Format(ABC):
@@ -91,6 +96,11 @@ class Format(ABC):
     def series_column(self) -> str:
         """The column that makes a new series of nearly each record, empty if none was seen to."""
         return ""
+
+    @property
+    def counts_days(self) -> bool:
+        """Whether its times carry no date, so that `Pass.days` must say which day a record is of; see `formats.days`."""
+        return False
 
     @property
     def readings_a_record(self) -> int:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from telemetry.formats.base import SAY_SO, Pass
+from telemetry.formats.days import dates
 from telemetry.formats.local_times import each_local
 from telemetry.formats.records import BLANKS, Records, first
 from telemetry.formats.wide import Column, Wide, by_index, words
@@ -36,7 +37,7 @@ class NvidiaDmon(Wide):
 
     @classmethod
     def of_header(cls, names: list[str], settings: SourceSettings) -> Self | None:
-        """The format under a header with a date, a time, a GPU and a measurement, if the settings say the rest."""
+        """The format under a header with a time, a GPU and a measurement, if the settings say the rest."""
         found = _names(names)
         if not _is_like_it(found) or _lacks(found, settings):
             return None
@@ -67,13 +68,22 @@ class NvidiaDmon(Wide):
             return False if GPU in found else None
         return all(unit == _unit(name) or not _unit(name) for name, unit in zip(self.names, found, strict=True))
 
+    @property
+    def counts_days(self) -> bool:
+        """Where there is no date."""
+        return DATE not in self.names
+
     def cells(self, taken: Records) -> tuple[list[pa.Array], Flags]:
         """The words of each line, where it is a table."""
         return words(taken.columns[0], len(self.names)) if len(self.columns) == 1 else Wide.cells(self, taken)
 
     def times(self, cells: list[pa.Array], how: Pass) -> tuple[Flags, Codes]:
         """Date and time by the clock of the zone that the settings name."""
-        date, time = (pc.utf8_trim(cells[self.names.index(name)], BLANKS) for name in (DATE, TIME))
+        time = pc.utf8_trim(cells[self.names.index(TIME)], BLANKS)
+        if self.counts_days:
+            date = dates(self.settings.date, len(time), how)
+            return each_local(pc.binary_join_element_wise(date, time, " "), self.settings.time_zone, how)
+        date = pc.utf8_trim(cells[self.names.index(DATE)], BLANKS)
         date = pc.replace_substring_regex(date, r"^(\d{4})(\d\d)(\d\d)$", r"\1-\2-\3")
         return each_local(pc.binary_join_element_wise(date, time, " "), self.settings.time_zone, how)
 
@@ -101,11 +111,11 @@ def _is_like_it(names: list[str]) -> bool:
 
 def _lacks(names: list[str], settings: SourceSettings) -> str:
     """What neither such a header says nor the settings do; empty if that is nothing."""
-    if TIME not in names:
+    if TIME not in names or (DATE not in names and names[0] != TIME):
         return "its rows carry no time; log with one: nvidia-smi dmon -o DT"
-    if DATE not in names:
-        return "its times carry no date; log with one: nvidia-smi dmon -o DT"
     lacks = [] if settings.time_zone else ["its times carry no zone: time_zone"]
+    if DATE not in names and not settings.date:
+        lacks.append("its times carry no date: date or date_from_path")
     if not settings.host:
         lacks.append("it does not name its host: host")
     return ", ".join(lacks) + SAY_SO if lacks else ""

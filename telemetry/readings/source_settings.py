@@ -12,8 +12,9 @@ class SourceSettings:
     """Each format takes from it what it needs.
 
     `time_zone` is the IANA name of the zone of times that carry none; `host` and `gpu_index` name the GPU where the file does
-    not; `header` is that of a file which has none; `labels` are pairs (name, value) that each series gets. With
-    `keep_exporter`, labels that name the exporter's own pod stay beside those that name the pod which used the GPU.
+    not; `date` is the day of the first row, where times carry none; `header` is that of a file which has none; `labels` are
+    pairs (name, value) that each series gets. With `keep_exporter`, labels that name the exporter's own pod stay beside those
+    that name the pod which used the GPU.
     """
 
     time_zone: str = ""
@@ -22,6 +23,7 @@ class SourceSettings:
     header: str = ""
     labels: tuple[tuple[str, str], ...] = ()
     keep_exporter: bool = False
+    date: str = ""
 
     def interpretation(self) -> str:
         """What is set, as text; empty where nothing is."""

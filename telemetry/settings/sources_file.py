@@ -7,7 +7,8 @@
 
 The first table whose `path` matches a file is its; `*` in it stands for any characters, slashes too. Which keys there are is
 said by `Rule`, and what they do by `telemetry.readings.source_settings`. `host_from_path` is a regular expression whose one
-group, found in the path, is the host. In `host`, {node} stands for the node in the edge's name.
+group, found in the path, is the host; so is `date_from_path` for the date, in eight digits with dashes or without. In `host`,
+{node} stands for the node in the edge's name.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from datetime import date
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +27,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
 
 NODE = "{node}"
+DATE = re.compile(r"\d{4}(-?)\d\d\1\d\d", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +42,16 @@ class Rule:
     header: str = ""
     labels: tuple[tuple[str, str], ...] = ()
     keep_exporter: bool = False
+    date: str = ""
+    date_from_path: str = ""
 
     def of(self, path: str, node: str) -> SourceSettings:
         """The settings of a file that matches, where the edge is of this node."""
         found = re.search(self.host_from_path, path) if self.host_from_path else None
         host = (found and found[1]) or self.host.replace(NODE, node)
-        return SourceSettings(self.time_zone, host, self.gpu_index, self.header, self.labels, self.keep_exporter)
+        dated = re.search(self.date_from_path, path) if self.date_from_path else None
+        day = _date((dated and dated[1]) or self.date)
+        return SourceSettings(self.time_zone, host, self.gpu_index, self.header, self.labels, self.keep_exporter, day)
 
 
 Rules = tuple[Rule, ...]
@@ -79,6 +86,8 @@ def _rule(table: Mapping[str, Any], where: str) -> Rule:
     known = [field.name for field in fields(Rule)]
     if unknown := [name for name in table if name not in known]:
         raise ValueError(f"{where} has an unknown key {unknown[0]!r}; the keys are {', '.join(known)}")
+    # TOML has dates of its own.
+    table = {name: value.isoformat() if isinstance(value, date) else value for name, value in table.items()}
     texts = {name: value for name, value in table.items() if name not in ("gpu_index", "labels", "keep_exporter")}
     if wrong := [name for name, value in texts.items() if not isinstance(value, str) or not value]:
         raise ValueError(f"{where}: {wrong[0]} must be a text that is not empty")
@@ -94,7 +103,10 @@ def _rule(table: Mapping[str, Any], where: str) -> Rule:
     if not isinstance(labels, dict) or not all(isinstance(value, str) and value for value in labels.values()):
         raise ValueError(f"{where}: labels must be a table of texts")
     _check_zone(texts.get("time_zone", "UTC"), where)
-    _check_pattern(texts.get("host_from_path", "()"), where)
+    for name in ("host_from_path", "date_from_path"):
+        _check_pattern(texts.get(name, "()"), name, where)
+    if "date" in texts and not _date(texts["date"]):
+        raise ValueError(f"{where}: date {texts['date']!r} is no date such as 2026-11-05")
     return Rule(**texts, gpu_index=index, labels=tuple(sorted(labels.items())), keep_exporter=keep)
 
 
@@ -105,10 +117,18 @@ def _check_zone(name: str, where: str) -> None:
         raise ValueError(f"{where}: time_zone {name!r} is no zone of the IANA database, such as Europe/Berlin or UTC") from None
 
 
-def _check_pattern(pattern: str, where: str) -> None:
+def _date(text: str) -> str:
+    """A date with its dashes, empty for a text that is none."""
+    try:
+        return date.fromisoformat(text).isoformat() if DATE.fullmatch(text) else ""
+    except ValueError:
+        return ""
+
+
+def _check_pattern(pattern: str, name: str, where: str) -> None:
     try:
         groups = re.compile(pattern).groups
     except re.error as error:
-        raise ValueError(f"{where}: host_from_path is no regular expression: {error}") from None
+        raise ValueError(f"{where}: {name} is no regular expression: {error}") from None
     if groups != 1:
-        raise ValueError(f"{where}: host_from_path must have one group (…), the host")
+        raise ValueError(f"{where}: {name} must have one group (…), what it looks for")

@@ -16,6 +16,7 @@ from typing import ClassVar, NamedTuple, Self, TypeVar
 
 from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
 from telemetry.settings import Settings
+from telemetry.verify.formats.grammar import Bytes
 
 # Raw cells remembered at most; a file whose labels never repeat must not fill the memory.
 CACHE = 250_000
@@ -90,6 +91,9 @@ class FormatReader(ABC):
         False of one that contradicts it, None of a line that is about something else.
         """
         return None
+
+    def comes_to(self, data: Bytes, at: int) -> None:  # noqa: B027 - most readers need not know
+        """Told before each record where it begins: a reader may need to know what stands before it."""
 
     @abstractmethod
     def read(self, pieces: tuple[bytes, ...]) -> Sequence[Reading]:

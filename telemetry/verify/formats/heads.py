@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 
 from telemetry.verify.formats.base import FormatReader, Rules
-from telemetry.verify.formats.grammar import BOM, MAX_RECORD, RECORD, Bytes, cells, text, unreadable, whole
+from telemetry.verify.formats.grammar import BOM, MAX_RECORD, RECORD, Bytes, beginning, cells, text, unreadable, whole
 from telemetry.verify.formats.registry import reader_of
 
 _DATE = rb"[A-Z][a-z][a-z] [A-Z][a-z][a-z] [ 0-9][0-9] [0-9:]{8} [0-9]{4}[ \t\r]*"
@@ -29,12 +29,6 @@ class FileHeader:
     end: int
     names: tuple[str, ...]
     reader: FormatReader
-
-
-def beginning(data: Bytes) -> int:
-    """Where a file begins to say something: behind the NULs that a writer leaves who does not append to a file that was cut."""
-    match = re.match(rb"\0*", data)
-    return match.end() if match and match.end() < len(data) else 0
 
 
 def head(data: Bytes, rules: Rules, limit: int = MAX_RECORD) -> FileHeader | None:

@@ -27,7 +27,8 @@ class NvidiaDmonReader(WideReader):
         measured = [Measured(place, kind.metric, name in KNOWN, kind.per) for place, name, kind in kinds]
         super().__init__(1 if is_table else len(columns), measured, rules)
         self._columns, self._is_table = columns, is_table
-        self._date, self._time, self._index = (columns.index(name) for name in ("date", "time", "gpu"))
+        self._time, self._index = columns.index("time"), columns.index("gpu")
+        self.counts_days = "date" not in columns
         self._zone = ZoneInfo(rules.source.time_zone)
 
     @classmethod
@@ -36,9 +37,11 @@ class NvidiaDmonReader(WideReader):
         columns = [word.lower() for word in _heading(list(names))]
         if not all(map(NAME.fullmatch, columns)) or len(set(columns)) < len(columns) or OF_PROCESS.intersection(columns):
             return None
-        if not {"date", "time", "gpu"}.issubset(columns) or KNOWN.keys().isdisjoint(columns):
+        if not {"time", "gpu"}.issubset(columns) or KNOWN.keys().isdisjoint(columns):
             return None
         said = rules.source
+        if "date" not in columns and not (said.date and columns[0] == "time"):
+            return None
         return cls(columns, rules, is_table=len(names) == 1) if said.time_zone and said.host else None
 
     def repeats(self, line: bytes) -> bool | None:
@@ -64,8 +67,11 @@ class NvidiaDmonReader(WideReader):
 
     def stamp(self, row: list[str]) -> str:
         """Date and time, a blank between them."""
-        date = re.fullmatch(r"([0-9]{4})([0-9]{2})([0-9]{2})", row[self._date])
-        return f"{'-'.join(date.groups()) if date else row[self._date]} {row[self._time]}"
+        if self.counts_days:
+            return f"{self.today()} {row[self._time]}"
+        day = row[self._columns.index("date")]
+        date = re.fullmatch(r"([0-9]{4})([0-9]{2})([0-9]{2})", day)
+        return f"{'-'.join(date.groups()) if date else day} {row[self._time]}"
 
     def moment(self, stamp: str) -> int | str | None:
         """By the clock of the zone that the settings name."""

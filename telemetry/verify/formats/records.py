@@ -92,6 +92,7 @@ def _row(data: Bytes, at: int, known: FileHeader, limit: int) -> Row | None:
         return _malformed(data, at, limit)
     if unreadable(match.group()):
         return _bad(at, line_end(data, at), "bad_text")
+    known.reader.comes_to(data, at)
     return Row(at, match.end(), "", match.groups(), known.reader.read(match.groups()))
 
 

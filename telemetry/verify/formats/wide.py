@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
+from datetime import date, timedelta
 from typing import NamedTuple
 
 from telemetry.verify.formats import labels
 from telemetry.verify.formats.base import FormatReader, Reading, Rules, SeriesKey, remember
+from telemetry.verify.formats.days import Days
 from telemetry.verify.formats.dcgm import LONGEST_NAME
-from telemetry.verify.formats.grammar import END, FIELD, cells, text
+from telemetry.verify.formats.grammar import END, FIELD, Bytes, beginning, cells, text
 from telemetry.verify.formats.values import number_in
 
 
@@ -28,10 +30,15 @@ class Measured(NamedTuple):
 class WideReader(FormatReader):
     """Such a format under one header of so many cells. `measured` are the columns to read."""
 
+    # Whether its times carry no date.
+    counts_days = False
+
     def __init__(self, count: int, measured: list[Measured], rules: Rules) -> None:
         self.pattern = re.compile(rb"(?!\r?\n)((?:%b,){%d}%b)" % (FIELD, count - 1, FIELD) + END)
         self.rules, self._measured = rules, measured
         self._times: dict[str, int | str] = {}
+        self._days: Days | None = None
+        self._day = 0
         self._digests: dict[str, bytes] = {}
 
     @abstractmethod
@@ -45,6 +52,16 @@ class WideReader(FormatReader):
     @abstractmethod
     def gpu(self, row: list[str]) -> str:
         """Which GPU a row is about, or the reason why it is about none."""
+
+    def comes_to(self, data: Bytes, at: int) -> None:
+        """Counts the days, where times carry none."""
+        if self.counts_days:
+            self._days = self._days or Days(beginning(data))
+            self._day = self._days.of(data, at)
+
+    def today(self) -> str:
+        """The date of the row that is read."""
+        return (date.fromisoformat(self.rules.source.date) + timedelta(days=self._day)).isoformat()
 
     def row(self, raw: bytes) -> list[str] | None:
         """The cells of a record, None if it has another number of them."""
