@@ -97,21 +97,17 @@ def settle(rows: Rows, known: Format) -> Turn | None:
     for start, end, line, record in _suspects(rows):
         text = rows.block[start:end]
         repeats = known.repeats(text)
-        if repeats is not None:
-            _mark(rows, start, record, "header" if repeats else "unknown_format")
-            if not repeats:
-                return Turn(start, end, line + text.count(b"\n"))
-            continue
-        header = header_in(text, known.settings)
-        if header is None:
+        header = None if repeats else header_in(text, known.settings)
+        if header is None and repeats is None:
             # A line that was torn, and behind it the header of its writer that began anew.
             at = text.find(known.columns[0].encode(), 1) if known.columns[0] else -1
             glued = header_in(text[at:], known.settings) if at > 0 else None
             if glued and glued.format and glued.names != list(known.columns):
                 return Turn(start + at, end, line + text.count(b"\n"))
             continue
-        same = header.names == list(known.columns)
-        _mark(rows, start, record, "header" if same or header.format else "unknown_format")
+        same = repeats or (header is not None and header.names == list(known.columns))
+        is_known = same or (header is not None and header.format is not None)
+        _mark(rows, start, record, "header" if is_known else "unknown_format")
         if not same:
             return Turn(start, end, line + text.count(b"\n"))
     return None

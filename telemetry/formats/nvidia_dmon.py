@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from telemetry.formats.base import SAY_SO, Pass
 from telemetry.formats.days import dates
 from telemetry.formats.local_times import each_local
-from telemetry.formats.records import BLANKS, Records, first
+from telemetry.formats.records import BLANKS, Records, texts
 from telemetry.formats.wide import Column, Wide, by_index, words
 from telemetry.readings.dmon import KNOWN, NAME, OF_PROCESS, UNITS, column
 from telemetry.readings.rows import Codes, Flags
@@ -58,9 +58,9 @@ class NvidiaDmon(Wide):
 
     def repeats(self, line: bytes) -> bool | None:
         """Whether a line is this header, or the one of its units, and these are what the columns are known to have."""
-        cells, _ = first(line, max_record=len(line) + 1, final=True)
-        found = _split([cell.decode(errors="replace").strip(BLANKS) for cell in cells or []])
-        if not cells or not found or (len(cells) == 1) != (len(self.columns) == 1):
+        cells = texts(line)
+        found = _split(cells)
+        if not found or (len(cells) == 1) != (len(self.columns) == 1):
             return None
         if [name.lower() for name in found] == self.names:
             return True

@@ -12,7 +12,7 @@ from typing import ClassVar
 import pyarrow as pa
 
 from telemetry.formats.base import SAY_SO, Pass
-from telemetry.formats.records import BLANKS, first
+from telemetry.formats.records import texts
 from telemetry.formats.timestamps import judge, parse_us
 from telemetry.formats.wide import Wide
 from telemetry.readings.rows import Codes, Flags
@@ -42,9 +42,8 @@ class Stamped(Wide):
 
 def cells_behind(line: bytes) -> list[str]:
     """The cells of a line behind the time in its first; none of any other line."""
-    cells, _ = first(line, max_record=len(line) + 1, final=True)
-    texts = [cell.decode(errors="replace").strip(BLANKS) for cell in cells or [b""]]
-    return texts[1:] if begins_with_time(texts) else []
+    cells = texts(line)
+    return cells[1:] if begins_with_time(cells) else []
 
 
 def begins_with_time(names: list[str]) -> bool:

@@ -30,13 +30,19 @@ class Said(NamedTuple):
     value: float
 
 
-def read(path: Path, name: str, said: SourceSettings = NODE) -> tuple[list[Said], list[tuple[int, str]], int]:
-    """The readings of a file of a format, its rows for the quarantine by line, and how many are blank: as both have them."""
+def read(path: Path, name: str, said: SourceSettings = NODE, limit: int = 40) -> tuple[list[Said], list[tuple[int, str]], int]:
+    """The readings of a file of a format, its rows for the quarantine by line, and how many are blank: as both have them.
+
+    Without a name the file may be of any format, or of none.
+    """
     source = SourceFile.open(path, max_record=READER.max_record, final=True, settings=said)
-    assert source is not None
+    if source is None:
+        assert not name
+        assert not len(files.read(path, replace(RULES, source=said), files.SeriesNumbers()).starts)
+        return [], [], 0
     with source:
-        assert source.head.format_name == name, source.head.miss
-        batches = list(Cutter(source, READER).batches(source.head.first, limit=40, room_bytes=1 << 30, now_us=0))
+        assert source.head.format_name == name or not name, source.head.miss
+        batches = list(Cutter(source, READER).batches(source.head.first, limit=limit, room_bytes=1 << 30, now_us=0))
         mark = source.head.fingerprint
     readings, quarantined = list[Said](), list[tuple[int, str]]()
     for batch in batches:

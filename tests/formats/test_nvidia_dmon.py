@@ -126,6 +126,16 @@ def test_behind_a_line_of_other_units_nothing_is_read(tmp_path: Path, form: type
     assert read(written(tmp_path / "b.txt", *(form(line) for line in (TABLE, other, ROW.format(0)))))[0] == []
 
 
+@pytest.mark.parametrize("form", [str, as_csv])
+def test_what_follows_another_selection_is_read_by_it(tmp_path: Path, form: type[str]) -> None:
+    other = ("#Date Time gpu sm", "#YYYYMMDD HH:MM:SS Idx %", " 20261105 10:00:07 3 41")
+    lines = [form(line) for line in (TABLE, UNITS, ROW.format(0), *other, TABLE, UNITS, ROW.format(1))]
+    readings, quarantined, _ = read(written(tmp_path / "a.txt", *lines))
+    assert quarantined == []
+    assert [each.value for each in readings if each.ts_us == AT_US + 7_000_000] == [41.0]
+    assert len(readings) == 13
+
+
 def test_a_torn_line_and_a_comment_are_turned_away_alone(tmp_path: Path) -> None:
     lines = (
         TABLE,

@@ -11,7 +11,7 @@ from telemetry.verify.formats.registry import reader_of
 
 _DATE = rb"[A-Z][a-z][a-z] [A-Z][a-z][a-z] [ 0-9][0-9] [0-9:]{8} [0-9]{4}[ \t\r]*"
 _ABOVE = re.compile(rb"(?:[ \t]*\r?|[#+|][^\n]*|[sS][eE][pP]=[^\n]*|%b)\n" % _DATE)
-_ONLY_ABOVE = re.compile(rb"\0*|[ \t\r]*|[#+|][^\n]*|[sS][eE][pP]=[^\n]*")
+_ONLY_ABOVE = re.compile(rb"[ \t\r]*|[#+|][^\n]*|[sS][eE][pP]=[^\n]*")
 _FIRST = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_#")
 # A header whose recorder put a time before it.
 _STAMPED = re.compile(rb"[ \t]*[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
@@ -44,7 +44,7 @@ def head(data: Bytes, rules: Rules, limit: int = MAX_RECORD) -> FileHeader | Non
 
 def says_nothing(data: Bytes) -> bool:
     """Whether a file has nothing but what may stand above a header."""
-    return _ONLY_ABOVE.fullmatch(data, _below_comments(data)) is not None
+    return bool(re.fullmatch(rb"\0*", data) or _ONLY_ABOVE.fullmatch(data, _below_comments(data)))
 
 
 def header(line: bytes, end: int, rules: Rules) -> FileHeader | tuple[str, ...] | None:

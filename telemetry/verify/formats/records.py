@@ -50,11 +50,8 @@ def rows(data: Bytes, head: FileHeader | None, rules: Rules, limit: int = MAX_RE
             repeats = known.reader.repeats(line)
             if repeats:
                 continue
-            if repeats is False:
-                known, at = yield from _unread(data, row.start, known, rules)
-                continue
             other = header(line, row.end, rules)
-            glued = line.find(known.names[0].encode(), 1) if other is None and known.names[0] else -1
+            glued = line.find(known.names[0].encode(), 1) if other is None and repeats is None and known.names[0] else -1
             behind = header(line[glued:], row.end, rules) if glued > 0 else None
             if isinstance(behind, FileHeader) and behind.names != known.names:
                 # The line was torn, and its writer began anew.
@@ -64,7 +61,7 @@ def rows(data: Bytes, head: FileHeader | None, rules: Rules, limit: int = MAX_RE
             if isinstance(other, FileHeader):
                 known = known if other.names == known.names else other
                 continue
-            if other is not None:
+            if other is not None or repeats is False:
                 known, at = yield from _unread(data, row.start, known, rules)
                 continue
         yield row
