@@ -44,8 +44,8 @@ def miss(head: bytes, start: int, settings: SourceSettings) -> str:
         names = [cell.strip(BLANKS) for cell in text.split(separator)]
         if recognise([name.encode() for name in names], settings) or any(each.miss(names, settings) for each in FORMATS):
             return f"its columns are separated by {words}; separate them by commas"
-    # A comment may be the header that it means to be.
-    lines = [*(comment for comment in head[:start].split(b"\n") if comment.startswith(b"#")), line]
+    # The header that the operator gives may lack something; a comment may be the header that it means to be.
+    lines = [settings.header.encode(), *(comment for comment in head[:start].split(b"\n") if comment.startswith(b"#")), line]
     hint = next(filter(None, (_hint(_names(each), settings) for each in lines)), "")
     return hint or f"no format knows its first line as a header: {_shown(text)}"
 

@@ -49,6 +49,23 @@ def test_a_real_recording_is_read_whole(recorded: Path, name: str, metrics: int,
     assert len(readings) + blank == metrics * rows
 
 
+BARE = "#gpu, pwr, gtemp, mtemp, sm, mem, enc, dec, jpg, ofa, mclk, pclk, pviol, tviol, fb, bar1, ccpm, sbecc, dbecc, pci, "
+BARE += "rxpci, txpci"
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "lacks"),
+    [
+        ("dmon-bare.csv", BARE, "its rows carry no time; log with one: nvidia-smi dmon -o DT"),
+        ("dmon-bare.csv", "", "no format knows its first line"),
+        ("pmon.txt", "", "it is of nvidia-smi pmon, which is about processes and not about GPUs"),
+        ("smi-apps.csv", "", "it is of nvidia-smi --query-compute-apps, which is about processes; log the GPUs"),
+    ],
+)
+def test_a_real_recording_that_cannot_be_read_says_why(recorded: Path, name: str, header: str, lacks: str) -> None:
+    assert lacks in foreign(recorded / name, SourceSettings("UTC", "node", None, header))
+
+
 # The metric, the column of NVML's recording, how many of its unit make one of the metric's, and what the tool rounds.
 TRUTH = [
     # Under load no two samples of it are the same.
