@@ -42,7 +42,14 @@ def read(path: Path, name: str, said: SourceSettings = NODE, limit: int = 40) ->
         return [], [], 0
     with source:
         assert source.head.format_name == name or not name, source.head.miss
-        batches = list(Cutter(source, READER).batches(source.head.first, limit=limit, room_bytes=1 << 30, now_us=0))
+        cutter = Cutter(source, READER)
+        batches = list(cutter.batches(source.head.first, limit=limit, room_bytes=1 << 30, now_us=0))
+        for batch in batches:
+            again = cutter.again(batch.extent, now_us=0)
+            assert again is not None
+            assert (again.batch_id, again.readings.blank) == (batch.batch_id, batch.readings.blank)
+            assert again.readings.ts_us.tolist() == batch.readings.ts_us.tolist()
+            assert again.readings.values.tolist() == batch.readings.values.tolist()
         mark = source.head.fingerprint
     readings, quarantined = list[Said](), list[tuple[int, str]]()
     for batch in batches:
