@@ -1,9 +1,9 @@
 """The `telemetry` command.
 
 Each subcommand is a module of its own name, imported when it is called, as an edge lacks some libraries: `up`, `simulate`,
-`record`, `ingest`, `verify`, `status`, `apikey`, `deadletter`, `forget`, `rewind`, `exporter`, `systemd` and `db`. `session`
-gives them settings and the broker, `database` the database. `data_dir` is an option of all. `files` are what `ingest` and
-`verify` are given. `ingested` tells what `ingest` has done, by the ledger if `centre` reaches it.
+`record`, `ingest`, `verify`, `formats`, `status`, `apikey`, `deadletter`, `forget`, `rewind`, `exporter`, `systemd` and `db`.
+`session` gives them settings and the broker, `database` the database. `data_dir` is an option of all. `files` are what
+`ingest` and `verify` are given. `ingested` tells what `ingest` has done, by the ledger if `centre` reaches it.
 `overview`, `parts`, `mends`, `status_document`, `status_lines`, `source_line` and `redraw` are `status`'s. `quantities` are
 numbers for people.
 """
@@ -29,6 +29,7 @@ COMMANDS = {
     "record": "Record the GPUs of this machine as CSV.",
     "ingest": "Stream files once, to the last row.",
     "verify": "Compare files with the database, row by row.",
+    "formats": "List the formats of files, and suggest how to read one.",
     "status": "Show edges, sources, queue, workers and rates.",
     "apikey": "Create, list and revoke keys of the API.",
     "deadletter": "Look at messages that could not be stored, retry them, or drop them.",

@@ -28,6 +28,8 @@ class AmdSmi(Stamped):
 
     name: ClassVar = "amd-smi"
     version: ClassVar = 1
+    known_by: ClassVar = "gpu and a column that only amd-smi has, such as gfx_activity"
+    needs: ClassVar = "host; a time before each line where it was not watching"
 
     time: int
 

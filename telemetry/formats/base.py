@@ -60,6 +60,9 @@ class Format(ABC):
     version: ClassVar[int]
     # Whether a time may stand before its header: of other formats, a line that begins with one is no header.
     is_stamped: ClassVar[bool] = False
+    # For people: how a file of it is recognised, and what the settings of its source must say.
+    known_by: ClassVar[str] = ""
+    needs: ClassVar[str] = "nothing"
 
     columns: Sequence[str]
     settings: SourceSettings

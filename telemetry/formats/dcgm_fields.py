@@ -34,6 +34,8 @@ class DcgmFields(Format):
 
     name: ClassVar = "dcgm-fields"
     version: ClassVar = 1
+    known_by: ClassVar = "the columns GPUId, TimeStampUs, Field and Values"
+    needs: ClassVar = "host"
 
     columns: list[str]
     settings: SourceSettings

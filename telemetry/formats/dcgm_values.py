@@ -20,6 +20,11 @@ INT64_SENTINEL = float(1 << 63)
 def parse_dcgm(column: pa.Array, counters: Bools) -> tuple[Float64s, Bools, Bools]:
     """As `values.parse_values`; `counters` are the cells of metrics that count in 64 bits."""
     numbers, blank, bad = parse_values(column)
-    blank = blank | (numbers == INT64_SENTINEL) | np.isin(numbers, FP64_SENTINELS)
-    # A counter of 64 bits passes through the numbers that mean "no value" in 32.
-    return numbers, blank | (~counters & np.isin(numbers, INT32_SENTINELS)), bad
+    return numbers, blank | sentinels(numbers, counters), bad
+
+
+def sentinels(numbers: Float64s, counters: Bools) -> Bools:
+    """Which of some numbers say "no value" in DCGM. A counter of 64 bits passes through those that say so in 32."""
+    wide = (numbers == INT64_SENTINEL) | np.isin(numbers, FP64_SENTINELS)
+    none: Bools = wide | (~counters & np.isin(numbers, INT32_SENTINELS))
+    return none

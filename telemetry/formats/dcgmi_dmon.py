@@ -31,6 +31,8 @@ class DcgmiDmon(Stamped):
 
     name: ClassVar = "dcgmi-dmon"
     version: ClassVar = 1
+    known_by: ClassVar = "#Entity and short names of DCGM's fields, as dcgmi dmon prints them"
+    needs: ClassVar = "a time before each line; host"
 
     @classmethod
     def of_header(cls, names: list[str], settings: SourceSettings) -> Self | None:

@@ -28,7 +28,7 @@ LEAST = 3
 LINE = re.compile(rb"[^\n]*\n|[^\n]+\Z")
 # Where files were joined, the mark of a second one stands before its header, and NULs where a machine lost its power.
 BEFORE = re.compile(rb"\0*(?:\xef\xbb\xbf)?")
-BEGINS = re.compile(rb'[ \t]*(?:"")?,?[ \t]*"?[ \t]*[A-Za-z_#]')
+BEGINS = re.compile(rb'[ \t]*(?:"")?[,;]?[ \t]*"?[ \t]*[A-Za-z_#]')
 STAMPED = re.compile(rb"[ \t]*\d{4}-\d\d-\d\d[Tt ]")
 NAME = re.compile(r"[A-Za-z_#].{0,99}")
 OF_TIME = re.compile(
@@ -70,7 +70,7 @@ def header_in(line: bytes, settings: SourceSettings) -> Header | None:
     line = line[BEFORE.match(line).end() :]  # type: ignore[union-attr]  # it matches the empty string
     if not (BEGINS.match(line) or STAMPED.match(line)) or b"\0" in line or len(line) > LONGEST or b"\n" in line[:-1]:
         return None
-    cells, _ = records.first(line, max_record=len(line) + 1, final=True)
+    cells, _ = records.first(line, max_record=len(line) + 1, final=True, delimiter=settings.delimiter)
     try:
         names = [cell.decode().strip(BLANKS) for cell in cells or []]
     except UnicodeDecodeError:

@@ -75,7 +75,7 @@ def identify(
     start = _below_comments(head, start, settings)
     if NO_HEADER_YET.fullmatch(head, start):
         return None if len(head) < needed_bytes(max_record) else _foreign(head, start, settings, final=final)
-    cells, length = records.first(head[start:], max_record=max_record, final=final)
+    cells, length = records.first(head[start:], max_record=max_record, final=final, delimiter=settings.delimiter)
     if length < 0:
         return None
     recognised = recognise(cells, settings) if cells is not None else None
@@ -102,7 +102,7 @@ def _below_comments(head: bytes, start: int, settings: SourceSettings) -> int:
     end = PREAMBLE.match(head, start).end()  # type: ignore[union-attr]  # it matches the empty string
     while start < end:
         line = _line(head, start)
-        cells, _ = records.first(line, max_record=len(line) + 1, final=True)
+        cells, _ = records.first(line, max_record=len(line) + 1, final=True, delimiter=settings.delimiter)
         if line.startswith(b"#") and cells and recognise(cells, settings):
             break
         start += len(line)
@@ -117,7 +117,7 @@ def _line(head: bytes, start: int) -> bytes:
 def _headless(head: bytes, inherited: bytes, max_record: int, settings: SourceSettings, *, final: bool) -> Head | None:
     """A head without a header: read by the one that the operator gives, or by the inherited one if its first records fit."""
     header = settings.header.encode() or inherited
-    cells, _ = records.first(header, max_record=len(header) + 1, final=True)
+    cells, _ = records.first(header, max_record=len(header) + 1, final=True, delimiter=settings.delimiter)
     known = recognise(cells or [], settings)
     if known is None:
         return None

@@ -25,6 +25,8 @@ class HlSmi(Smi):
 
     name: ClassVar = "hl-smi"
     version: ClassVar = 1
+    known_by: ClassVar = "timestamp and fields of hl-smi -Q with their units, such as utilization.aip [%]"
+    needs: ClassVar = "host and gpu_index where the file does not name the GPU; time_zone where its times are not in UTC"
     fields: ClassVar = VOCABULARY
     has_zone: ClassVar = True
 

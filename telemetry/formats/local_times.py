@@ -41,7 +41,7 @@ def local_us(text: str, zone: str) -> tuple[int, int]:
         known = parse_us(text)
         return (0, BAD) if known is None else (known, 0)
     minute, second, fraction = match.groups()
-    since_us, reason = _minute_us(minute, zone)
+    since_us, reason = minute_us(minute, zone)
     if reason:
         return 0, reason
     return since_us + int(second) * 1_000_000 + int((fraction or "0").ljust(6, "0")[:6]), 0
@@ -49,9 +49,11 @@ def local_us(text: str, zone: str) -> tuple[int, int]:
 
 # Of the times in a log there are many in each minute, and no zone moves its clock within one.
 @lru_cache(maxsize=16_384)
-def _minute_us(text: str, zone: str) -> tuple[int, int]:
+def minute_us(text: str, zone: str) -> tuple[int, int]:
+    """Microseconds since 1970 of a minute as MINUTE has it, and 0; or 0 and the code of the reason why it is none."""
     match = MINUTE.fullmatch(text)
-    assert match is not None, "a time has such a minute"  # noqa: S101
+    if match is None:
+        return 0, BAD
     try:
         first = datetime(*map(int, match.groups()), tzinfo=ZoneInfo(zone))  # type: ignore[misc,arg-type]
         moments = {(first.replace(fold=fold).astimezone(UTC) - EPOCH) // MICROSECOND for fold in (0, 1)}
@@ -85,7 +87,11 @@ def dated_us(text: str, zone: str) -> tuple[int, int]:
 
 def judge_local(texts: Sequence[str], zone: str, how: Pass, read_us: ReadUs = local_us) -> tuple[Flags, Codes]:
     """As `timestamps.judge`, of times by the clock of a zone."""
-    read = [read_us(text, zone) for text in texts]
+    return judged([read_us(text, zone) for text in texts], how)
+
+
+def judged(read: Sequence[tuple[int, int]], how: Pass) -> tuple[Flags, Codes]:
+    """As `timestamps.judge`, of times that are read: microseconds, or the code of a reason."""
     reasons = np.array([reason for _, reason in read], np.uint8)
     instants = np.array([us + how.shift_us if not reason else 0 for us, reason in read], np.int64)
     flags = believed(instants, how)

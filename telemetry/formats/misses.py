@@ -9,7 +9,7 @@ import codecs
 
 from telemetry.formats import records
 from telemetry.formats.records import BLANKS
-from telemetry.formats.registry import FORMATS, recognise
+from telemetry.formats.registry import kinds, recognise
 from telemetry.readings.source_settings import SourceSettings
 
 # The first bytes of packed files: RFC 1952, RFC 8878, the formats of xz and bzip2, and APPNOTE.TXT of PKWARE.
@@ -40,25 +40,33 @@ def miss(head: bytes, start: int, settings: SourceSettings) -> str:
         text = line.decode()
     except UnicodeDecodeError:
         return "its first line is not UTF-8; save it as UTF-8"
-    for separator, words in SEPARATORS.items():
+    offers = kinds(settings)
+    for separator, words in () if settings.mapping else SEPARATORS.items():
         names = [cell.strip(BLANKS) for cell in text.split(separator)]
-        if recognise([name.encode() for name in names], settings) or any(each.miss(names, settings) for each in FORMATS):
+        if recognise([name.encode() for name in names], settings) or any(each.miss(names, settings) for each in offers):
             return f"its columns are separated by {words}; separate them by commas"
-    # The header that the operator gives may lack something; a comment may be the header that it means to be.
-    lines = [settings.header.encode(), *(comment for comment in head[:start].split(b"\n") if comment.startswith(b"#")), line]
-    hint = next(filter(None, (_hint(_names(each), settings) for each in lines)), "")
-    return hint or f"no format knows its first line as a header: {_shown(text)}"
+    # The header that the operator gives may lack something; a comment may be the header that it means to be. Of a mapping,
+    # which is near to any line, no comment is asked.
+    given = [settings.header.encode()] if settings.header else []
+    comments = [each for each in head[:start].split(b"\n") if each.startswith(b"#") and not settings.mapping]
+    hint = next(filter(None, (_hint(each, settings) for each in (*given, *comments, line))), "")
+    return hint or f"no format knows its first line as a header: {_shown(text)}{_mend(text)}"
 
 
-def _hint(names: list[str], settings: SourceSettings) -> str:
-    # That of a format which knows the header comes before that of one which only finds it near.
-    hints = [hint for each in FORMATS if (hint := each.miss(names, settings))]
+def _hint(line: bytes, settings: SourceSettings) -> str:
+    """What the format says that a line is nearest to. That of a format which knows it goes before that of one which is near."""
+    length, delimiter = len(line) + 1, settings.delimiter
+    cells, _ = records.first(line, max_record=length, final=True, delimiter=delimiter) if line else (None, 0)
+    names = [cell.decode(errors="replace").strip(BLANKS) for cell in cells or []]
+    hints = [hint for each in kinds(settings) if (hint := each.miss(names, settings))]
     return min(hints, key=lambda hint: (not hint.startswith(IT_IS), len(hint)), default="")
 
 
-def _names(line: bytes) -> list[str]:
-    cells, _ = records.first(line, max_record=len(line) + 1, final=True) if line else (None, 0)
-    return [cell.decode(errors="replace").strip(BLANKS) for cell in cells or []]
+def _mend(text: str) -> str:
+    """What to do about a line that may be the header of a wide file."""
+    if not any(separator in text for separator in ",;\t"):
+        return ""
+    return "; if it is a table of measurements with their time, `telemetry formats suggest FILE` says how to read it"
 
 
 def _shown(text: str) -> str:

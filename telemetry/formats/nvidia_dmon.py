@@ -32,6 +32,8 @@ class NvidiaDmon(Wide):
 
     name: ClassVar = "nvidia-smi-dmon"
     version: ClassVar = 1
+    known_by: ClassVar = "gpu and columns of nvidia-smi dmon behind a #, as a table or as CSV"
+    needs: ClassVar = "time_zone and host; date or date_from_path where its times carry none; header if it has none"
 
     names: list[str]
 

@@ -21,6 +21,8 @@ class NvidiaSmi(Smi):
 
     name: ClassVar = "nvidia-smi"
     version: ClassVar = 1
+    known_by: ClassVar = "timestamp and fields of nvidia-smi --query-gpu with their units, such as power.draw [W]"
+    needs: ClassVar = "time_zone; host and gpu_index where the file does not name the GPU; header if it has none"
     fields: ClassVar = VOCABULARY
 
     @classmethod

@@ -16,8 +16,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import csv
 
-QUOTE, COMMA, CR, LF = b'",\r\n'
-PLAIN = re.compile(rb'[^",\r\n]*')
+QUOTE, CR, LF = b'"\r\n'
+COMMA = ","
+# A field without quotes, by what separates fields.
+PLAIN = {each: re.compile(rb'[^"%b\r\n]*' % each.encode()) for each in (COMMA, ";", "\t")}
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # What surrounds a cell without being part of it.
 BLANKS = " \t"
@@ -58,33 +60,34 @@ class Records:
         return len(self.starts) + len(self.malformed)
 
 
-def split(block: bytes, *, columns: int, limit: int, max_record: int, final: bool) -> Records:
+def split(block: bytes, *, columns: int, limit: int, max_record: int, final: bool, delimiter: str = COMMA) -> Records:
     """Take up to `limit` rows from a block that begins at the beginning of a line.
 
     `final` says that nothing follows the block, ever: then a last record needs no line end. Otherwise what is
     incomplete is left for the next block.
     """
-    return _split_clean(block, columns, limit, max_record, final) or _walk(block, columns, limit, max_record, final)
+    clean = _split_clean(block, columns, limit, max_record, delimiter, final=final)
+    return clean or _walk(block, columns, limit, max_record, delimiter, final=final)
 
 
-def first(block: bytes, *, max_record: int, final: bool) -> tuple[list[bytes] | None, int]:
+def first(block: bytes, *, max_record: int, final: bool, delimiter: str = COMMA) -> tuple[list[bytes] | None, int]:
     """The fields of the first record of a block and where it ends; None if it is malformed.
 
     An end of -1 says that the block is too short to tell.
     """
-    record = _record(block, 0, max_record, final)
+    record = _record(block, 0, max_record, delimiter, final=final)
     if isinstance(record, tuple):
         return record
     return None, -1 if record == "incomplete" else 0
 
 
 def texts(line: bytes) -> list[str]:
-    """The cells of a line without the blanks around them; none of one that is malformed or is not text."""
+    """The cells of a line that commas separate, without the blanks around them; none of one that is malformed or no text."""
     cells, _ = first(line, max_record=len(line) + 1, final=True)
     return [cell.decode().strip(BLANKS) for cell in cells] if cells and _is_clean(line) else []
 
 
-def _split_clean(block: bytes, columns: int, limit: int, max_record: int, final: bool) -> Records | None:
+def _split_clean(block: bytes, columns: int, limit: int, max_record: int, delimiter: str, *, final: bool) -> Records | None:
     """Split by NumPy and Arrow, or None when anything in the block is out of the ordinary."""
     octets = np.frombuffer(block, np.uint8)
     newlines = np.flatnonzero(octets == LF)
@@ -105,10 +108,10 @@ def _split_clean(block: bytes, columns: int, limit: int, max_record: int, final:
         or taken.count(b"\r") != taken.count(b"\r\n")
         or b"\0" in taken
         or not _is_text(taken)
-        or not _quotes_in_place(octets, quotes)
+        or not _quotes_in_place(octets, quotes, ord(delimiter))
     ):
         return None
-    table = _arrow(taken, columns)
+    table = _arrow(taken, columns, delimiter)
     if table is None or table.num_rows != len(ends):
         return None
     lines = np.searchsorted(newlines, starts)
@@ -126,7 +129,7 @@ def _is_text(block: bytes) -> bool:
     return True
 
 
-def _quotes_in_place(octets: NDArray[np.uint8], quotes: Offsets) -> bool:
+def _quotes_in_place(octets: NDArray[np.uint8], quotes: Offsets, delimiter: int) -> bool:
     """Whether every opening quote begins a field and every closing one ends it.
 
     Quotes alternate between opening and closing; a doubled quote closes and opens again.
@@ -134,18 +137,18 @@ def _quotes_in_place(octets: NDArray[np.uint8], quotes: Offsets) -> bool:
     opening, closing = quotes[::2], quotes[1::2]
     before = octets[opening - 1]
     after = octets[np.minimum(closing + 1, len(octets) - 1)]
-    opens = np.isin(before, (COMMA, LF, QUOTE)) | (opening == 0)
-    closes = np.isin(after, (COMMA, LF, CR, QUOTE))
+    opens = np.isin(before, (delimiter, LF, QUOTE)) | (opening == 0)
+    closes = np.isin(after, (delimiter, LF, CR, QUOTE))
     return bool(opens.all() and closes.all())
 
 
-def _arrow(block: bytes, columns: int) -> pa.Table | None:
+def _arrow(block: bytes, columns: int, delimiter: str) -> pa.Table | None:
     names = [str(n) for n in range(columns)]
     try:
         return csv.read_csv(
             pa.BufferReader(block),
             csv.ReadOptions(column_names=names, use_threads=False, block_size=max(len(block) + 1, 1 << 12)),
-            csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
+            csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=False),
             csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False, check_utf8=False),
         )
     except pa.ArrowInvalid:
@@ -166,13 +169,13 @@ class _Walk:
         return len(self.rows) + len(self.malformed)
 
 
-def _walk(block: bytes, columns: int, limit: int, max_record: int, final: bool) -> Records:
+def _walk(block: bytes, columns: int, limit: int, max_record: int, delimiter: str, *, final: bool) -> Records:
     at, line, walk, overlong = 0, 0, _Walk(), False
     while at < len(block) and len(walk) < limit:
         if block.startswith((b"\n", b"\r\n"), at):
             at, line = block.index(b"\n", at) + 1, line + 1
             continue
-        record = _record(block, at, max_record, final)
+        record = _record(block, at, max_record, delimiter, final=final)
         if record == "incomplete":
             break
         if isinstance(record, tuple):
@@ -211,10 +214,10 @@ def _is_clean(record: bytes) -> bool:
     return b"\0" not in record and _is_text(record)
 
 
-def _record(block: bytes, start: int, max_record: int, final: bool) -> tuple[list[bytes], int] | str:
+def _record(block: bytes, start: int, max_record: int, delimiter: str, *, final: bool) -> tuple[list[bytes], int] | str:
     """The fields of the record at `start` and where it ends; or `incomplete`, or the reason why no record begins there."""
     cells: list[bytes] = []
-    at = start
+    at, plain, separator = start, PLAIN[delimiter], delimiter.encode()
     window = block if len(block) <= start + max_record else block[: start + max_record]
     cut = len(window) < len(block)
     short = "too_long" if cut or len(block) - start > max_record else "bad_quotes" if final else "incomplete"
@@ -226,7 +229,7 @@ def _record(block: bytes, start: int, max_record: int, final: bool) -> tuple[lis
             cells.append(window[at + 1 : closing].replace(b'""', b'"'))
             at = closing + 1
         else:
-            match = PLAIN.match(window, at)
+            match = plain.match(window, at)
             assert match is not None, "the pattern matches the empty string"  # noqa: S101
             cells.append(match.group())
             at = match.end()
@@ -238,7 +241,7 @@ def _record(block: bytes, start: int, max_record: int, final: bool) -> tuple[lis
             return cells, window.index(b"\n", at) + 1
         if window.startswith(b"\r", at) and at + 1 == len(window) and (cut or not final):
             return "too_long" if cut else short
-        if not window.startswith(b",", at):
+        if not window.startswith(separator, at):
             return "bad_quotes"
         at += 1
 

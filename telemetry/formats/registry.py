@@ -12,6 +12,8 @@ from telemetry.formats.dcgm import Dcgm
 from telemetry.formats.dcgm_fields import DcgmFields
 from telemetry.formats.dcgmi_dmon import DcgmiDmon
 from telemetry.formats.hl_smi import HlSmi
+from telemetry.formats.labelled import Labelled
+from telemetry.formats.mapped import Mapped
 from telemetry.formats.nvidia_dmon import NvidiaDmon
 from telemetry.formats.nvidia_smi import NvidiaSmi
 from telemetry.formats.records import BLANKS
@@ -23,7 +25,13 @@ from telemetry.readings.source_settings import SourceSettings
 FORMATS: tuple[type[Format], ...] = (
     *(Dcgm, NvidiaSmi, NvidiaDmon, DcgmFields),
     *(DcgmiDmon, AmdSmi, RocmSmi, XpuSmi, HlSmi),
+    *(Labelled, Mapped),
 )
+
+
+def kinds(settings: SourceSettings) -> tuple[type[Format], ...]:
+    """The formats that may read a source. What an operator says of a file goes before what it looks like."""
+    return (Mapped,) if settings.mapping else FORMATS
 
 
 def recognise(cells: list[bytes], settings: SourceSettings) -> Format | None:
@@ -34,5 +42,5 @@ def recognise(cells: list[bytes], settings: SourceSettings) -> Format | None:
         return None
     if "\0" in "".join(names):
         return None
-    offers = (each.of_header(names, settings) for each in FORMATS)
+    offers = (each.of_header(names, settings) for each in kinds(settings))
     return next((offer for offer in offers if offer is not None), None)

@@ -29,6 +29,8 @@ class RocmSmi(Stamped):
 
     name: ClassVar = "rocm-smi"
     version: ClassVar = 1
+    known_by: ClassVar = "device and columns of rocm-smi --csv, such as GPU use (%)"
+    needs: ClassVar = "a time before each line; host"
 
     @classmethod
     def of_header(cls, names: list[str], settings: SourceSettings) -> Self | None:

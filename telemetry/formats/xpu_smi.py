@@ -31,6 +31,8 @@ class XpuSmi(Stamped):
 
     name: ClassVar = "xpu-smi"
     version: ClassVar = 1
+    known_by: ClassVar = "DeviceId and columns of xpu-smi dump, such as GPU Utilization (%)"
+    needs: ClassVar = "host; a time before each line, or time_zone and date or date_from_path"
 
     @classmethod
     def of_header(cls, names: list[str], settings: SourceSettings) -> Self | None:

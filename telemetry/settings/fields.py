@@ -126,7 +126,7 @@ class Settings:
     source_settings: sources_file.Rules = EDGE(
         (),
         sources_file.parse,
-        "TOML file that says of sources what their bytes do not, such as their time zone; docs/CSV_FORMATS.md",
+        "TOML file that says of sources what their bytes do not: time zone, host, what columns mean; docs/CSV_FORMATS.md",
     )
     sources_final: bool = EDGE(
         False, flag, "sources are whole when they appear, and nothing is appended: a last line needs no line end"

@@ -6,9 +6,10 @@
     host = "node-7"
 
 The first table whose `path` matches a file is its; `*` in it stands for any characters, slashes too. Which keys there are is
-said by `Rule`, and what they do by `telemetry.readings.source_settings`. `host_from_path` is a regular expression whose one
-group, found in the path, is the host; so is `date_from_path` for the date, in eight digits with dashes or without. In `host`,
-{node} stands for the node in the edge's name.
+said by `Rule` and, of a wide file, by `mappings`; what they do is said by `telemetry.readings.source_settings`.
+`host_from_path` is a regular expression whose one group, found in the path, is the host; so is `date_from_path` for the date,
+in eight digits with dashes or without. In `host`, {node} stands for the node in the edge's name. A mistake is told with its
+line.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from datetime import date
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -24,10 +25,17 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from telemetry.readings.mapping import ColumnMapping
 from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
+from telemetry.settings import mappings
+from telemetry.settings.times import Times, since_in_path, times
+from telemetry.settings.toml_lines import MistakeError, line_of
 
 NODE = "{node}"
 DATE = re.compile(r"\d{4}(-?)\d\d\1\d\d", re.ASCII)
+PATTERNS = ("host_from_path", "date_from_path")
+TEXTS = ("path", "time_zone", "host", "date", *PATTERNS, "header")
+KEYS = (*TEXTS, "gpu_index", "labels", "keep_exporter", *mappings.KEYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,8 @@ class Rule:
     keep_exporter: bool = False
     date: str = ""
     date_from_path: str = ""
+    mapping: ColumnMapping | None = None
+    times: Times | None = None
 
     def of(self, path: str, node: str) -> SourceSettings:
         """The settings of a file that matches, where the edge is of this node."""
@@ -51,7 +61,11 @@ class Rule:
         host = (found and found[1]) or self.host.replace(NODE, node)
         dated = re.search(self.date_from_path, path) if self.date_from_path else None
         day = _date((dated and dated[1]) or self.date)
-        return SourceSettings(self.time_zone, host, self.gpu_index, self.header, self.labels, self.keep_exporter, day)
+        mapping = self.mapping
+        if mapping and self.times and self.times.since_from_path:
+            mapping = replace(mapping, since_us=since_in_path(self.times, path, self.time_zone))
+        said = (self.time_zone, host, self.gpu_index, self.header, self.labels, self.keep_exporter, mapping)
+        return SourceSettings(*said, date=day)
 
 
 Rules = tuple[Rule, ...]
@@ -69,7 +83,8 @@ def parse(raw: str) -> Rules:
         return ()
     path = Path(raw.strip()).expanduser()
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        document = tomllib.loads(text)
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -77,44 +92,54 @@ def parse(raw: str) -> Rules:
     tables = document.pop("source", [])
     if document or not isinstance(tables, list):
         raise ValueError(f"{path} may have tables [[source]] alone, not {', '.join(document) or 'one named source'}")
-    return tuple(_rule(table, f"{path}: source {number}") for number, table in enumerate(tables, 1))
+    rules = []
+    for number, table in enumerate(tables, 1):
+        try:
+            rules.append(_rule(table))
+        except MistakeError as mistake:
+            raise ValueError(f"{path}, line {line_of(text, number, mistake.keys)}, source {number}: {mistake}") from None
+    return tuple(rules)
 
 
-def _rule(table: Mapping[str, Any], where: str) -> Rule:
+def _rule(table: Mapping[str, Any]) -> Rule:
     if not isinstance(table, dict):
-        raise ValueError(f"{where} must be a table [[source]]")  # noqa: TRY004 - parsers raise ValueError
-    known = [field.name for field in fields(Rule)]
-    if unknown := [name for name in table if name not in known]:
-        raise ValueError(f"{where} has an unknown key {unknown[0]!r}; the keys are {', '.join(known)}")
+        raise MistakeError("it must be a table [[source]]")
+    if unknown := [name for name in table if name not in KEYS]:
+        raise MistakeError(f"unknown key {unknown[0]!r}; the keys are {', '.join(KEYS)}", unknown[0])
+    texts = {name: table[name] for name in TEXTS if name in table}
     # TOML has dates of its own.
-    table = {name: value.isoformat() if isinstance(value, date) else value for name, value in table.items()}
-    texts = {name: value for name, value in table.items() if name not in ("gpu_index", "labels", "keep_exporter")}
+    texts = {name: value.isoformat() if isinstance(value, date) else value for name, value in texts.items()}
     if wrong := [name for name, value in texts.items() if not isinstance(value, str) or not value]:
-        raise ValueError(f"{where}: {wrong[0]} must be a text that is not empty")
+        raise MistakeError(f"{wrong[0]} must be a text that is not empty", wrong[0])
     if "path" not in table:
-        raise ValueError(f"{where} has no path, the pattern of the files it is about")
+        raise MistakeError("it has no path, the pattern of the files it is about")
     index = table.get("gpu_index")
     if index is not None and (not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < 10**9):
-        raise ValueError(f"{where}: gpu_index must be a whole number from 0 on")
+        raise MistakeError("gpu_index must be a whole number from 0 on", "gpu_index")
     keep = table.get("keep_exporter", False)
     if keep is not True and keep is not False:
-        raise ValueError(f"{where}: keep_exporter must be true or false")
+        raise MistakeError("keep_exporter must be true or false", "keep_exporter")
     labels = table.get("labels", {})
     if not isinstance(labels, dict) or not all(isinstance(value, str) and value for value in labels.values()):
-        raise ValueError(f"{where}: labels must be a table of texts")
-    _check_zone(texts.get("time_zone", "UTC"), where)
-    for name in ("host_from_path", "date_from_path"):
-        _check_pattern(texts.get(name, "()"), name, where)
+        raise MistakeError("labels must be a table of texts", "labels")
+    zone = texts.get("time_zone", "")
+    _check_zone(zone or "UTC")
+    for name in PATTERNS:
+        _check_pattern(texts.get(name, "()"), name)
     if "date" in texts and not _date(texts["date"]):
-        raise ValueError(f"{where}: date {texts['date']!r} is no date such as 2026-11-05")
-    return Rule(**texts, gpu_index=index, labels=tuple(sorted(labels.items())), keep_exporter=keep)
+        raise MistakeError(f"date {texts['date']!r} is no date such as 2026-11-05", "date")
+    said = times(table, zone)
+    mapping = mappings.column_mapping(table, said)
+    return Rule(**texts, gpu_index=index, labels=tuple(sorted(labels.items())), keep_exporter=keep, mapping=mapping, times=said)
 
 
-def _check_zone(name: str, where: str) -> None:
+def _check_zone(name: str) -> None:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"{where}: time_zone {name!r} is no zone of the IANA database, such as Europe/Berlin or UTC") from None
+        raise MistakeError(
+            f"time_zone {name!r} is no zone of the IANA database, such as Europe/Berlin or UTC", "time_zone"
+        ) from None
 
 
 def _date(text: str) -> str:
@@ -125,10 +150,10 @@ def _date(text: str) -> str:
         return ""
 
 
-def _check_pattern(pattern: str, name: str, where: str) -> None:
+def _check_pattern(pattern: str, name: str) -> None:
     try:
         groups = re.compile(pattern).groups
     except re.error as error:
-        raise ValueError(f"{where}: {name} is no regular expression: {error}") from None
+        raise MistakeError(f"{name} is no regular expression: {error}", name) from None
     if groups != 1:
-        raise ValueError(f"{where}: {name} must have one group (…), what it looks for")
+        raise MistakeError(f"{name} must have one group (…), what it looks for", name)

@@ -85,10 +85,16 @@ def test_of_two_files_of_the_same_bytes_one_is_known(
     assert [classes[name] for name in ("rows", *CLASSES)] == [12, 6, 6, 0, 0, 0, 0]
 
 
+MEND = "; if it is a table of measurements with their time, `telemetry formats suggest FILE` says how to read it"
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        ("time, index\n1, 0\n2, 0\n", "no format knows its first line as a header: 'time, index'"),
+        (
+            "time, index\n1, 0\n2, 0\n",
+            f"no format knows its first line as a header: 'time, index'{MEND}",
+        ),
         ("\0x\n\n", "no format knows its first line as a header: 'x'"),
         (
             "Timestamp;metric_name;uuid;value\n",

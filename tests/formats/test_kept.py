@@ -14,6 +14,7 @@ import pytest
 
 from telemetry.formats.base import Limits
 from telemetry.formats.registry import FORMATS
+from telemetry.readings.mapping import ColumnMapping, Measured
 from telemetry.readings.rows import Readings
 from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
 from telemetry.streamer.batching import Cutter, Reader
@@ -27,7 +28,25 @@ READER = Reader(1 << 16, Limits(946_684_800_000_000, 3_600_000_000))
 NOW_US = 1_752_871_380_000_000
 # What the files do not say.
 NODE = SourceSettings(time_zone="UTC", host="node")
-SAID = {each.name: NODE for each in FORMATS if each.name != "dcgm"}
+MAPPING = ColumnMapping(
+    ("Datum", "Uhrzeit"),
+    "%d.%m.%Y %H:%M:%S",
+    (
+        Measured("Auslastung", "DCGM_FI_DEV_GPU_UTIL", "%"),
+        Measured("Leistung (mW)", "DCGM_FI_DEV_POWER_USAGE", "mW"),
+        Measured("gpu{index}_used", "DCGM_FI_DEV_FB_USED", "MiB"),
+    ),
+    gpu=(("index", "GPU"),),
+    labels=(("job", "job"),),
+    delimiter=";",
+    decimal=",",
+    thousands=".",
+    none=("-1",),
+    ignore=("Notiz",),
+)
+SAID = {each.name: NODE for each in FORMATS if each.name != "dcgm"} | {
+    "mapped": SourceSettings(time_zone="Europe/Berlin", host="node", mapping=MAPPING)
+}
 
 
 def digest_of(path: Path, limit: int) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,12 +11,10 @@ from hypothesis import given, note
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
-from telemetry.readings.source_settings import SourceSettings
 from tests.formats import reading
-from tests.formats.test_kept import FILES
+from tests.formats.test_kept import FILES, NODE, SAID
 from tests.strategies import mangled
 
-SAID = SourceSettings("UTC", "node", date="2026-11-05")
 DATELESS = b"#Time gpu pwr\n 23:59:58 3 301\n 00:00:01 3 302\n#Time gpu pwr sm\n 00:00:02 3 1 2\n"
 KEPT = {path.stem: path.read_bytes() for path in FILES} | {"dateless": DATELESS}
 
@@ -30,4 +29,4 @@ def test_streamer_and_verify_agree(name: str, data: st.DataObject, limit: int) -
     with TemporaryDirectory() as folder:
         path = Path(folder, "a.csv")
         path.write_bytes(content)
-        reading.read(path, "", SAID, limit)
+        reading.read(path, "", replace(SAID.get(name, NODE), date="2026-11-05"), limit)

@@ -26,10 +26,10 @@ def bad(found: records.Records) -> list[tuple[int, int, str]]:
 @given(mangled_files(), st.integers(1, 20), st.booleans())
 def test_a_clean_block_is_split_as_the_walk_splits_it(block: bytes, limit: int, final: bool) -> None:
     block = block.removeprefix(HEADER)
-    clean = records._split_clean(block, COLUMNS, limit, 1000, final)
+    clean = records._split_clean(block, COLUMNS, limit, 1000, ",", final=final)
     if clean is not None:
         # It may stop early, before what has to be walked.
-        walked = records._walk(block, COLUMNS, clean.rows, 1000, final)
+        walked = records._walk(block, COLUMNS, clean.rows, 1000, ",", final=final)
         assert rows(clean) == rows(walked)
         assert [list(each) for each in (clean.starts, clean.ends, clean.lines)] == [
             list(each) for each in (walked.starts, walked.ends, walked.lines)
@@ -39,7 +39,7 @@ def test_a_clean_block_is_split_as_the_walk_splits_it(block: bytes, limit: int, 
 
 def test_a_clean_block_takes_the_fast_way() -> None:
     block = b'"a","b"\r\n' * 3 + b'c,"d ""e""\nf"\n'
-    assert records._split_clean(block, 2, 10, 64, False) is not None
+    assert records._split_clean(block, 2, 10, 64, ",", final=False) is not None
 
 
 @given(st.binary(max_size=200) | mangled_files())

@@ -56,11 +56,11 @@ def test_a_date_stands_in_a_table_or_in_the_path(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("[[source]]", "source 1 has no path, the pattern of the files it is about"),
+        ("[[source]]", "source 1: it has no path, the pattern of the files it is about"),
         ("[[source]]\npath = ''", "source 1: path must be a text that is not empty"),
         (
             "[[source]]\npath = '*'\n[[source]]\npath = '*'\nzone = 'UTC'",
-            "source 2 has an unknown key 'zone'; the keys are path, ",
+            "sources.toml, line 5, source 2: unknown key 'zone'; the keys are path, ",
         ),
         ("[[source]]\npath = '*'\ntime_zone = 'CET/Berlin'", "time_zone 'CET/Berlin' is no zone of the IANA database"),
         ("[[source]]\npath = '*'\ntime_zone = '../etc/passwd'", "is no zone of the IANA database"),

@@ -82,3 +82,43 @@ def test_the_address_is_the_view(page: Page, address: str) -> None:
     page.reload()
     expect(cells).to_have_count(2)
     expect(page.get_by_label("Colour")).to_have_value("DCGM_FI_DEV_GPU_TEMP")
+
+
+def test_highest_first_sorts_with_a_silent_gpu_among_them(page: Page, address: str) -> None:
+    page.goto(f"{address}#sort=high")
+    cells = page.locator(".cell")
+    expect(cells).to_have_count(4)
+    names = [str(cell.get_attribute("aria-label")).split(" · ")[0] for cell in cells.all()]
+    assert names == ["a:0", "b:0", "a:1", "b:1"]
+
+
+def test_a_gpu_that_reports_only_other_metrics_is_not_silent(page: Page, address: str, store: Store) -> None:
+    store("POWER_USAGE", "c", 0, 70.0)
+    page.goto(address)
+    expect(page.locator("#numbers > div").first).to_contain_text("4 of 5")
+    expect(page.locator("#attention tbody")).not_to_contain_text("c:0")
+
+
+def test_silence_is_graver_than_an_old_error_of_an_application(page: Page, address: str, store: Store) -> None:
+    store("XID_ERRORS", "b", 1, 13.0, 3600)
+    page.goto(address)
+    expect(page.locator("#attention tbody tr").nth(1)).to_contain_text("b:1silent")
+
+
+def test_a_gpu_is_shown_as_a_whole_and_not_as_one_of_its_instances(page: Page, address: str, store: Store) -> None:
+    store("GPU_UTIL", "c", 0, 95.0, 5)
+    for instance, value in (("1", 1.0), ("2", 2.0)):
+        store("GPU_UTIL", "c", 0, value, 5, GPU_I_ID=instance)
+    page.goto(address)
+    expect(page.get_by_role("link", name=re.compile("^c:0 · "))).to_have_attribute("aria-label", re.compile("gpu util 95 %"))
+    page.goto(f"{address}/gpus/GPU-c-0#span=15m")
+    expect(page.locator("canvas").first).to_have_attribute("aria-label", re.compile("95 % to 95 %"))
+
+
+def test_what_has_the_focus_keeps_it_while_data_flows(page: Page, address: str, store: Store) -> None:
+    page.goto(address)
+    link = page.locator("#attention a").first
+    link.focus()
+    store("GPU_UTIL", "a", 0, 3.0)
+    expect(page.get_by_role("link", name=re.compile("^a:0 · "))).to_have_class("cell c0")
+    expect(link).to_be_focused()

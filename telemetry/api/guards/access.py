@@ -31,9 +31,10 @@ def require(scope: Scope | None) -> None:
     """Let the request pass if its key has a scope (None: anybody may pass). Raises ProblemError."""
     if scope is None:
         return
-    text = _sent_key()
+    is_open = connections().settings.api_access == "open" and is_local()
+    text = _sent_key(with_cookie=not is_open)
     if text is None:
-        if connections().settings.api_access == "open" and is_local():
+        if is_open:
             return
         raise ProblemError("unauthorized", "send an API key as Authorization: Bearer KEY; telemetry apikey create makes one")
     key = apikeys.verify(database(), text)
@@ -90,15 +91,19 @@ def _digest(key: str) -> bytes:
     return sha256(key.encode(errors="replace")).digest()
 
 
-def _sent_key() -> str | None:
+def _sent_key(*, with_cookie: bool = True) -> str | None:
+    """The key that was sent. The cookie of another system on this machine's name says nothing where no key is asked for."""
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return key.strip()
-    return request.headers.get("X-API-Key") or _key_of_page()
+    return request.headers.get("X-API-Key") or (_key_of_page() if with_cookie else None)
 
 
 def _key_of_page() -> str | None:
     """The key in the cookie. What changes something must come from a page of this very address, as a browser says in Origin."""
-    if request.method in SAFE_METHODS or urlsplit(request.headers.get("Origin", "")).netloc == request.host:
-        return request.cookies.get(COOKIE)
-    return None
+    return request.cookies.get(COOKIE) if request.method in SAFE_METHODS or is_own_page() else None
+
+
+def is_own_page() -> bool:
+    """Whether a browser says that the request comes from a page of this very address."""
+    return urlsplit(request.headers.get("Origin", "")).netloc == request.host

@@ -51,8 +51,8 @@ def log_in() -> Response | tuple[str, int]:
     """Keep a valid key."""
     then = request.form.get("then", "/")
     begun = session.begin(request.form.get("key", "").strip(), then)
-    if begun is None:
-        return render_template("login.html", then=session.own_path(then), refused=session.REFUSED), 403
+    if isinstance(begun, str):
+        return render_template("login.html", then=session.own_path(then), refused=begun), 403
     return begun
 
 

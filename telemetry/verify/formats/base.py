@@ -79,6 +79,8 @@ class FormatReader(ABC):
     is_stamped: ClassVar[bool] = False
 
     pattern: re.Pattern[bytes]
+    # What separates the fields of its records.
+    delimiter: str = ","
 
     @classmethod
     @abstractmethod

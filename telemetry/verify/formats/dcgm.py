@@ -87,40 +87,47 @@ class DcgmReader(FormatReader):
             return Reading(ts)
         series = self._series.get(rest)
         if series is None:
-            series = remember(self._series, rest, self._identity(self.cells(*rest)))
+            series = remember(self._series, rest, identity(self.cells(*rest), self._rules))
         if isinstance(series, str):
             return Reading(series)
         key, is_counter = series
         value = without_sentinels(number(raw), is_counter=is_counter)
         return Reading(value, key, ts) if isinstance(value, str) else Reading("", key, ts, value)
 
-    def _identity(self, given: dict[str, str]) -> tuple[SeriesKey, bool] | str:
-        metric = given["metric_name"]
-        if not metric:
-            return "no_metric"
-        pairs = labels.parse(given.get("labels_raw", ""))
-        gpu = _gpu(given, pairs or {})
-        if gpu is None:
-            return "no_gpu"
-        names = (metric, _named(given, pairs or {}, "uuid", "UUID"), _named(given, pairs or {}, "Hostname", "Hostname"))
-        if max(len(name.encode()) for name in names) > LONGEST_NAME:
-            return "long_name"
-        if pairs is None:
-            return "bad_labels"
-        named = {name: cell for name, cell in given.items() if not _ROW_NUMBERS.fullmatch(name)}
-        columns = {name: cell for name, cell in named.items() if name in _PLACES or name not in _KNOWN}
-        merged = dict(self._rules.source.labels) | pairs | {name: cell for name, cell in columns.items() if cell}
-        if not self._rules.source.keep_exporter:
-            for name in ("pod", "namespace", "container"):
-                merged[name] = merged.pop(f"exported_{name}", "") or merged.get(name, "")
-        left_out = _REPEATED | self._rules.volatile
-        lasting = {name: value for name, value in merged.items() if value and name not in left_out}
-        return SeriesKey(gpu, metric, labels.digest(lasting)), lookup(metric).kind == "counter"
+
+def is_none(value: float, *, is_counter: bool) -> bool:
+    """Whether a number says that there is no value."""
+    return value in _SENTINELS or (not is_counter and value in _SENTINELS_32)
+
+
+def identity(given: dict[str, str], rules: Rules) -> tuple[SeriesKey, bool] | str:
+    """The series that cells name, by column, and whether it counts; or the reason why they name none."""
+    metric = given["metric_name"]
+    if not metric:
+        return "no_metric"
+    pairs = labels.parse(given.get("labels_raw", ""))
+    gpu = _gpu(given, pairs or {})
+    if gpu is None:
+        return "no_gpu"
+    names = (metric, _named(given, pairs or {}, "uuid", "UUID"), _named(given, pairs or {}, "Hostname", "Hostname"))
+    if max(len(name.encode()) for name in names) > LONGEST_NAME:
+        return "long_name"
+    if pairs is None:
+        return "bad_labels"
+    named = {name: cell for name, cell in given.items() if not _ROW_NUMBERS.fullmatch(name)}
+    columns = {name: cell for name, cell in named.items() if name in _PLACES or name not in _KNOWN}
+    merged = dict(rules.source.labels) | pairs | {name: cell for name, cell in columns.items() if cell}
+    if not rules.source.keep_exporter:
+        for name in ("pod", "namespace", "container"):
+            merged[name] = merged.pop(f"exported_{name}", "") or merged.get(name, "")
+    left_out = _REPEATED | rules.volatile
+    lasting = {name: value for name, value in merged.items() if value and name not in left_out}
+    return SeriesKey(gpu, metric, labels.digest(lasting)), lookup(metric).kind == "counter"
 
 
 def without_sentinels(value: float | str, *, is_counter: bool) -> float | str:
     """A number, but `blank` for one by which DCGM says that there is none; a text as it is."""
-    return "blank" if value in _SENTINELS or (not is_counter and value in _SENTINELS_32) else value
+    return "blank" if not isinstance(value, str) and is_none(value, is_counter=is_counter) else value
 
 
 def _gpu(given: dict[str, str], pairs: dict[str, str]) -> str | None:

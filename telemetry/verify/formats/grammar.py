@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from mmap import mmap
+from typing import NamedTuple
 
 Bytes = bytes | mmap
 
@@ -11,16 +13,36 @@ MAX_RECORD = 65_536
 BOM = b"\xef\xbb\xbf"
 
 # Atomic, so that a line without an end is given up after one pass over it.
-FIELD = rb'(?>"[^"]*+(?:""[^"]*+)*+"|[^",\r\n]*+)'
+_FIELD = rb'(?>"[^"]*+(?:""[^"]*+)*+"|[^"%b\r\n]*+)'
+FIELD = _FIELD % b","
 END = rb"(?:\r?\n|\Z)"
-RECORD = re.compile(rb"(?:%b,)*+%b%b" % (FIELD, FIELD, END))
-CUT_OFF = re.compile(rb'(?:%b,)*+(?:"[^"]*+(?:""[^"]*+)*+|%b\r?)\Z' % (FIELD, FIELD))
-_LEADING = re.compile(rb"(%b)," % FIELD)
 
 
-def cells(record: bytes) -> list[bytes]:
+class Grammar(NamedTuple):
+    """The patterns of files whose fields one character separates: a field, a record, one that is cut off, a field before it."""
+
+    field: bytes
+    record: re.Pattern[bytes]
+    cut_off: re.Pattern[bytes]
+    leading: re.Pattern[bytes]
+
+
+@cache
+def grammar(delimiter: str) -> Grammar:
+    """The patterns by the character that separates fields."""
+    mark = delimiter.encode()
+    field = _FIELD % mark
+    return Grammar(
+        field,
+        re.compile(rb"(?:%b%b)*+%b%b" % (field, mark, field, END)),
+        re.compile(rb'(?:%b%b)*+(?:"[^"]*+(?:""[^"]*+)*+|%b\r?)\Z' % (field, mark, field)),
+        re.compile(rb"(%b)%b" % (field, mark)),
+    )
+
+
+def cells(record: bytes, delimiter: str = ",") -> list[bytes]:
     """The raw cells of a record without its line end."""
-    return _LEADING.findall(record + b",")
+    return grammar(delimiter).leading.findall(record + delimiter.encode())
 
 
 def text(cell: bytes) -> str:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 
 from telemetry.verify.formats.base import FormatReader, Rules
-from telemetry.verify.formats.grammar import BOM, MAX_RECORD, RECORD, Bytes, beginning, cells, text, unreadable, whole
+from telemetry.verify.formats.grammar import BOM, MAX_RECORD, Bytes, beginning, cells, grammar, text, unreadable, whole
 from telemetry.verify.formats.registry import reader_of
 
 _DATE = rb"[A-Z][a-z][a-z] [A-Z][a-z][a-z] [ 0-9][0-9] [0-9:]{8} [0-9]{4}[ \t\r]*"
@@ -33,7 +33,7 @@ class FileHeader:
 
 def head(data: Bytes, rules: Rules, limit: int = MAX_RECORD) -> FileHeader | None:
     """The header of a file, None if the file is foreign."""
-    match = whole(RECORD, data, _below_comments(data, rules), limit)
+    match = whole(grammar(rules.source.delimiter).record, data, _below_comments(data, rules), limit)
     if match is not None and not unreadable(match.group()) and (known := _known(match.group(), match.end(), rules)):
         while known.end < len(data) and known.reader.repeats(line := _line(data, known.end)):
             known = replace(known, end=known.end + len(line))
@@ -50,14 +50,16 @@ def says_nothing(data: Bytes) -> bool:
 def header(line: bytes, end: int, rules: Rules) -> FileHeader | tuple[str, ...] | None:
     """What a line among the records, which ends at a place, is as a header: a known one, the names of another, or none."""
     line = line.lstrip(b"\0").removeprefix(BOM)
-    bare = line.lstrip(b" \t").removeprefix(b'""').removeprefix(b",").lstrip(b" \t").removeprefix(b'"').lstrip(b" \t")
+    bare = line.lstrip(b" \t").removeprefix(b'""')
+    bare = bare[1:] if bare[:1] in (b",", b";") else bare
+    bare = bare.lstrip(b" \t").removeprefix(b'"').lstrip(b" \t")
     if bare[:1] == b"" or not (bare[0] in _FIRST or _STAMPED.match(line)) or len(line) > _LONGEST_LINE or b"\n" in line[:-1]:
         return None
-    if not RECORD.fullmatch(line) or unreadable(line):
+    if not grammar(rules.source.delimiter).record.fullmatch(line) or unreadable(line):
         return None
     if known := _known(line, end, rules):
         return known if known.reader.is_stamped or not _STAMPED.match(line) else None
-    names = _names(line)
+    names = _names(line, rules)
     given = [name for name in names if name]
     plausible = all(_is_name(name) for name in given) and any(_TIME.fullmatch(name) for name in given)
     enough = len(given) >= max(_FEWEST, len(names) - 1) and len(set(given)) == len(given)
@@ -70,7 +72,8 @@ def _below_comments(data: Bytes, rules: Rules | None = None) -> int:
     start += len(BOM) if data[start : start + 3] == BOM else 0
     while above := _ABOVE.match(data, start):
         line = above.group()
-        if rules and line[:1] == b"#" and RECORD.fullmatch(line) and not unreadable(line) and _known(line, start, rules):
+        is_record = rules and line[:1] == b"#" and grammar(rules.source.delimiter).record.fullmatch(line)
+        if rules and is_record and not unreadable(line) and _known(line, start, rules):
             break
         start = above.end()
     return start
@@ -82,13 +85,14 @@ def _line(data: Bytes, start: int) -> bytes:
 
 
 def _known(record: bytes, end: int, rules: Rules) -> FileHeader | None:
-    names = _names(record)
+    names = _names(record, rules)
     reader = reader_of(names, rules)
     return FileHeader(end, names, reader) if reader else None
 
 
-def _names(record: bytes) -> tuple[str, ...]:
-    return tuple(text(cell) for cell in cells(record.removesuffix(b"\n").removesuffix(b"\r")))
+def _names(record: bytes, rules: Rules) -> tuple[str, ...]:
+    raw = cells(record.removesuffix(b"\n").removesuffix(b"\r"), rules.source.delimiter)
+    return tuple(text(cell) for cell in raw)
 
 
 def _is_name(name: str) -> bool:

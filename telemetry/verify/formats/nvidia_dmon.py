@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from telemetry.readings.dmon import KNOWN, NAME, OF_PROCESS, UNITS, column
 from telemetry.verify.formats.base import Rules
-from telemetry.verify.formats.grammar import RECORD, cells, text, unreadable
+from telemetry.verify.formats.grammar import cells, grammar, text, unreadable
 from telemetry.verify.formats.wall_clock import instant
 from telemetry.verify.formats.wide import Measured, WideReader, words
 
@@ -46,7 +46,7 @@ class NvidiaDmonReader(WideReader):
 
     def repeats(self, line: bytes) -> bool | None:
         """Whether a line behind a `#` has the units of these columns; False if it has others, or is a header of others."""
-        if not RECORD.fullmatch(line) or unreadable(line):
+        if not grammar(self.delimiter).record.fullmatch(line) or unreadable(line):
             return None
         row = [text(cell) for cell in cells(line.removesuffix(b"\n").removesuffix(b"\r"))]
         found = _heading(row)

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from telemetry.verify.formats.base import Reading, Rules
-from telemetry.verify.formats.grammar import CUT_OFF, MAX_RECORD, RECORD, Bytes, unreadable, whole
+from telemetry.verify.formats.grammar import MAX_RECORD, Bytes, grammar, unreadable, whole
 from telemetry.verify.formats.heads import FileHeader, header, says_nothing
 
 # Whatever the longest record is set to: what a row is known by must not change with a setting.
@@ -86,7 +86,7 @@ def _row(data: Bytes, at: int, known: FileHeader, limit: int) -> Row | None:
     """The row at an offset, None for an empty line."""
     match = whole(known.reader.pattern, data, at, limit)
     if match is None:
-        return _malformed(data, at, limit)
+        return _malformed(data, at, limit, known.reader.delimiter)
     if unreadable(match.group()):
         return _bad(at, line_end(data, at), "bad_text")
     known.reader.comes_to(data, at)
@@ -127,14 +127,14 @@ def line_end(data: Bytes, at: int) -> int:
     return len(data) if newline < 0 else newline + 1
 
 
-def _malformed(data: Bytes, at: int, limit: int) -> Row | None:
+def _malformed(data: Bytes, at: int, limit: int, delimiter: str) -> Row | None:
     """The first physical line of bytes that are no record under the header; None for an empty line."""
     if _EMPTY.match(data, at):
         return None
     end = line_end(data, at)
     if end - at > limit:
         return _bad(at, end, "too_long")
-    if whole(RECORD, data, at, limit):
+    if whole(grammar(delimiter).record, data, at, limit):
         return _bad(at, end, "bad_columns")
-    cut_off = at + limit < len(data) and CUT_OFF.match(data, at, at + limit)
+    cut_off = at + limit < len(data) and grammar(delimiter).cut_off.match(data, at, at + limit)
     return _bad(at, end, "too_long" if cut_off else "bad_quotes")

@@ -8,6 +8,8 @@ from telemetry.verify.formats.dcgm import DcgmReader
 from telemetry.verify.formats.dcgm_fields import DcgmFieldsReader
 from telemetry.verify.formats.dcgmi_dmon import DcgmiDmonReader
 from telemetry.verify.formats.hl_smi import HlSmiReader
+from telemetry.verify.formats.labelled import LabelledReader
+from telemetry.verify.formats.mapped import MappedReader
 from telemetry.verify.formats.nvidia_dmon import NvidiaDmonReader
 from telemetry.verify.formats.nvidia_smi import NvidiaSmiReader
 from telemetry.verify.formats.rocm_smi import RocmSmiReader
@@ -17,12 +19,13 @@ from telemetry.verify.formats.xpu_smi import XpuSmiReader
 READERS: tuple[type[FormatReader], ...] = (
     *(DcgmReader, NvidiaSmiReader, NvidiaDmonReader, DcgmFieldsReader),
     *(DcgmiDmonReader, AmdSmiReader, RocmSmiReader, XpuSmiReader, HlSmiReader),
+    *(LabelledReader, MappedReader),
 )
 
 
 def reader_of(names: tuple[str, ...], rules: Rules) -> FormatReader | None:
-    """The reader under a header of these names, None if it belongs to no format."""
-    for kind in READERS:
+    """The reader under a header of these names, None if it belongs to no format. A source with a mapping has no other."""
+    for kind in (MappedReader,) if rules.source.mapping else READERS:
         if (reader := kind.of_header(names, rules)) is not None:
             return reader
     return None

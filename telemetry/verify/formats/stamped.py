@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import ClassVar
 
-from telemetry.verify.formats.grammar import RECORD, cells, text, unreadable
+from telemetry.verify.formats.grammar import cells, grammar, text, unreadable
 from telemetry.verify.formats.timestamps import microseconds
 from telemetry.verify.formats.wide import WideReader
 
@@ -21,7 +21,7 @@ class StampedReader(WideReader):
 
     def repeats(self, line: bytes) -> bool | None:
         """Whether a line is the header behind another time, or an empty one behind a time."""
-        if not RECORD.fullmatch(line) or unreadable(line):
+        if not grammar(self.delimiter).record.fullmatch(line) or unreadable(line):
             return None
         row = [text(cell) for cell in cells(line.removesuffix(b"\n").removesuffix(b"\r"))]
         return True if is_time(row[0]) and (row[1:] == [""] or self.is_header(row[1:])) else None

@@ -33,12 +33,14 @@ def test_the_cookie_is_kept_from_scripts_and_from_other_sites(settings: Settings
         key = apikeys.create(connection, "person", ("read",), None, "a test")
     app = create_app(replace(settings, api_access="keys"))
     with app.test_client() as client:
-        answer = client.post("/login", data={"key": f" {key}\n", "then": "/pipeline"}, base_url="https://centre")
+        own = {"base_url": "https://centre", "headers": {"Origin": "https://centre"}}
+        answer = client.post("/login", data={"key": f" {key}\n", "then": "/pipeline"}, **own)
         assert (answer.status_code, answer.headers["Location"]) == (303, "/pipeline")
         cookie = answer.headers["Set-Cookie"]
         assert {"HttpOnly", "SameSite=Strict", "Secure", "Path=/"} <= set(cookie.split("; "))
-        refused = client.post("/login", data={"key": key[:-1]}, base_url="https://centre")
-        assert (refused.status_code, refused.headers.get("Set-Cookie")) == (403, None)
+        for sent, more in ((key[:-1], own), (key, own | {"headers": {"Origin": "https://evil"}})):
+            refused = client.post("/login", data={"key": sent}, **more)
+            assert (refused.status_code, refused.headers.get("Set-Cookie")) == (403, None)
     app.extensions["connections"].close()
 
 
@@ -50,10 +52,16 @@ def test_the_cookie_reads_and_changes_only_from_a_page_of_its_own(closed: FlaskC
 
 
 @pytest.mark.parametrize(
-    "then", ["//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", "evil", "/a\nb", ""]
+    "then", ["//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", "evil", "/a\nb", "", "//[x"]
 )
 def test_a_login_goes_on_only_within_the_site(then: str) -> None:
     assert own_path(then) == "/"
+
+
+def test_a_cookie_of_another_system_locks_nobody_out_of_an_open_one(client: FlaskClient) -> None:
+    client.set_cookie(COOKIE, "tk_of_another_system")
+    assert client.get("/api/v1/stats").status_code == 200
+    assert client.get("/api/v1/stats", headers={"X-API-Key": "tk_wrong_key"}).status_code == 401
 
 
 def test_a_login_goes_on_to_the_view_that_was_asked_for() -> None:

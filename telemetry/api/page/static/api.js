@@ -1,6 +1,7 @@
 // Questions to the API, as anyone may ask them, and its errors in words. Nothing is drawn here.
 
 const LIMIT = 1000;
+const PATIENCE_MS = 10000;
 
 /** An answer that says what is wrong; `status` is 0 where there was no answer at all. */
 export class Problem extends Error {
@@ -11,11 +12,14 @@ export class Problem extends Error {
 }
 
 /** The document at a path, and the time by the server's clock, which the browser's own need not agree with. */
-export async function get(path, parameters = []) {
+export async function get(path, parameters = [], patienceMs = PATIENCE_MS) {
   const query = new URLSearchParams(parameters).toString();
   let response;
   try {
-    response = await fetch(query ? `${path}?${query}` : path, { headers: { Accept: "application/json" } });
+    response = await fetch(query ? `${path}?${query}` : path, {
+      headers: { Accept: "application/json" },
+      signal: AbortSignal.timeout(patienceMs),
+    });
   } catch {
     throw new Problem(0, "The API does not answer.");
   }
@@ -37,6 +41,7 @@ export async function all(path, parameters = []) {
   for (let offset = 0; ;) {
     const page = [...parameters, ["limit", LIMIT], ["offset", offset]];
     const { document, now } = await get(path, page);
+    if (!Array.isArray(document.items)) throw new Problem(0, "What answers at this address is not the API.");
     items.push(...document.items);
     if (document.next_offset === null) return { items, now };
     offset = document.next_offset;

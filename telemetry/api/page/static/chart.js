@@ -6,7 +6,25 @@ import { clock, number, quantity } from "./words.js";
 const HEIGHT = 150;
 const LEFT = 48;
 const BOTTOM = 20;
-const STEPS_S = [1, 5, 15, 60, 300, 900, 3600, 10800, 21600, 43200, 86400, 604800];
+const STEPS_S = [1, 5, 15, 60, 300, 900, 3600, 10800, 21600, 43200, 86400, 172800, 604800];
+const DAY_S = 86400;
+
+// A pause is two and a half times as long as what usually lies between two points.
+function gap(points) {
+  const distances = points.slice(1).map(({ at }, number) => at - points[number].at).sort((a, b) => a - b);
+  return distances.length ? 2.5 * distances[Math.floor(distances.length / 2)] : 0;
+}
+
+// Times on the axis: whole steps of the reader's own clock, whose days may have another length.
+function* ticks(from, to, step_s) {
+  const at = new Date(from);
+  at.setHours(0, 0, 0, 0);
+  while (at < to) {
+    if (at >= from) yield at.getTime();
+    if (step_s >= DAY_S) at.setDate(at.getDate() + step_s / DAY_S);
+    else at.setTime(at.getTime() + step_s * 1000);
+  }
+}
 
 /** A chart of a metric. `onZoom(from, to)` is called with the span that was dragged over. */
 export class Chart {
@@ -24,16 +42,19 @@ export class Chart {
     new ResizeObserver(() => this.#paint()).observe(this.canvas);
   }
 
-  /** Show points [{at, value, low, high}] (ms, ordered) between two times; a pause longer than `gapMs` is left open. */
-  show(points, from, to, gapMs, marks = []) {
-    Object.assign(this, { from, to, gapMs, marks });
+  /** Show points [{at, value, low, high}] (ms, ordered) between two times. A pause is left open. */
+  show(points, from, to, marks = []) {
+    Object.assign(this, { from, to, marks });
     this.#points = points;
+    this.gapMs = gap(points);
     const known = points.filter(({ value }) => value !== null);
     const last = known.at(-1);
     const low = known.reduce((least, { low, value }) => Math.min(least, low ?? value), Infinity);
     const high = known.reduce((most, { high, value }) => Math.max(most, high ?? value), -Infinity);
     this.low = known.length ? Math.min(0, low) : 0;
-    this.high = known.length && high > this.low ? high * 1.05 : this.low + 1;
+    // A counter has come far from 0, where its line would be flat.
+    if (low > 0 && high - low < high / 1000) this.low = low;
+    this.high = known.length && high > this.low ? high + (high - this.low) * 0.05 : this.low + 1;
     const about = last ? `${quantity(low, this.unit)} to ${quantity(high, this.unit)}, last ${quantity(last.value, this.unit)}` : "no readings in this span";
     this.canvas.setAttribute("aria-label", `${this.title}: ${about}`);
     this.about = last ? `last ${quantity(last.value, this.unit)} at ${clock(last.at)}` : "no readings in this span";
@@ -43,6 +64,7 @@ export class Chart {
   #listen(onZoom) {
     const timeAt = (event) => this.from + ((event.offsetX - LEFT) / (this.canvas.clientWidth - LEFT)) * (this.to - this.from);
     this.canvas.addEventListener("pointerdown", (event) => {
+      if (event.button) return;
       this.#drag = timeAt(event);
       this.canvas.setPointerCapture(event.pointerId);
     });
@@ -50,9 +72,11 @@ export class Chart {
     this.canvas.addEventListener("pointerleave", () => this.#point(null));
     this.canvas.addEventListener("pointerup", (event) => {
       const [from, to] = [this.#drag, timeAt(event)].sort((a, b) => a - b);
+      const dragged = this.#drag !== null;
       this.#drag = null;
-      if ((to - from) / (this.to - this.from) > 0.01) onZoom(from, to);
+      if (dragged && (to - from) / (this.to - this.from) > 0.01) onZoom(from, to);
     });
+    this.canvas.addEventListener("pointercancel", () => (this.#drag = null));
     this.canvas.addEventListener("keydown", (event) => {
       const steps = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
       if (!steps || !this.#points.length) return;
@@ -110,10 +134,9 @@ export class Chart {
     }
     pen.textAlign = "center";
     const step = STEPS_S.find((each) => (this.to - this.from) / 1000 / each <= width / 110) ?? STEPS_S.at(-1);
-    const zone = new Date(this.from).getTimezoneOffset() * 60000;
-    for (let at = Math.ceil((this.from - zone) / step / 1000) * step * 1000 + zone; at < this.to; at += step * 1000) {
+    for (const at of ticks(this.from, this.to, step)) {
       const [date, time] = [new Date(at).toLocaleDateString("en-CA").slice(5), new Date(at).toLocaleTimeString("en-GB")];
-      const text = step >= 86400 ? date : time.slice(0, step < 60 ? 8 : 5);
+      const text = step >= DAY_S ? date : time.slice(0, step < 60 ? 8 : 5);
       if (x(at) > LEFT + 20 && x(at) < width - 20) pen.fillText(text, x(at), HEIGHT - 5);
     }
   }

@@ -20,7 +20,16 @@ export function fill(table, rows, empty) {
   const body = table.tBodies[0];
   const columns = table.tHead.rows[0].cells.length;
   const made = rows.map((cells) => element("tr", {}, ...cells.map((cell) => element("td", {}, cell))));
-  body.replaceChildren(...(made.length ? made : [element("tr", {}, element("td", { colspan: columns, class: "quiet" }, empty))]));
+  const next = made.length ? made : [element("tr", {}, element("td", { colspan: columns, class: "quiet" }, empty))];
+  // Rows stay where they are, and only cells that say something else are changed: what has the focus keeps it.
+  next.forEach((row, place) => {
+    const old = body.rows[place];
+    if (!old || old.cells.length !== row.cells.length) old ? old.replaceWith(row) : body.append(row);
+    else [...row.cells].forEach((cell, column) => {
+      if (old.cells[column].innerHTML !== cell.innerHTML) old.cells[column].replaceWith(cell);
+    });
+  });
+  while (body.rows.length > next.length) body.rows[next.length].remove();
 }
 
 /** Fill a list of numbers: what is counted, the number, and how it is reckoned. */

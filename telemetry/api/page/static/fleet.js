@@ -32,7 +32,7 @@ function drawNumbers(looks) {
   const well = reporting.filter((gpu) => !gpu.ill);
   const held = looks.filter((gpu) => gpu.held);
   const idle = held.filter((gpu) => gpu.idle);
-  const ages = reporting.map((gpu) => gpu.age_s).sort((a, b) => a - b);
+  const ages = reporting.map((gpu) => gpu.age_s).filter(Number.isFinite).sort((a, b) => a - b);
   const ill = looks.filter((gpu) => gpu.ill);
   const share = looks.length ? `${number((100 * well.length) / looks.length)} %` : "–";
   figures(at("numbers"), [
@@ -40,7 +40,7 @@ function drawNumbers(looks) {
       reporting.length < looks.length ? "warn" : ""],
     ["Well", share, "reporting without a fault ÷ all known GPUs", well.length < looks.length ? "warn" : ""],
     ["Held", number(held.length), `by a pod; ${number(idle.length)} of them idle (utilisation below 5 %)`],
-    ["Fresh", ages.length ? duration(ages[Math.floor(ages.length * 0.95)]) : "–", "age of the last reading, of 95 % of those that report"],
+    ["Fresh", ages.length ? duration(ages[Math.floor(ages.length * 0.95)]) : "–", "age of the last reading that this page asked for, of 95 % of the GPUs"],
     ["Faults", number(ill.length), "GPUs whose last readings tell of a fault", ill.length ? "bad" : ""],
   ]);
   at("freshness").textContent = ages.length ? `newest reading ${duration(ages[0])} ago` : "";
@@ -48,7 +48,8 @@ function drawNumbers(looks) {
 
 function drawAttention(looks) {
   const silence = (gpu) => ({ rank: 2, what: "silent", mend: "Look whether its node and exporter run.", at: gpu.seen, value: null });
-  const rows = looks.flatMap((gpu) => [...gpu.faults, ...(gpu.silent ? [silence(gpu)] : [])].slice(0, 1).map((fault) => ({ gpu, fault })));
+  const gravest = (gpu) => [...gpu.faults, ...(gpu.silent ? [silence(gpu)] : [])].sort((a, b) => a.rank - b.rank)[0];
+  const rows = looks.map((gpu) => ({ gpu, fault: gravest(gpu) })).filter(({ fault }) => fault);
   rows.sort((a, b) => a.fault.rank - b.fault.rank);
   fill(at("attention"), rows.slice(0, SHOWN).map(({ gpu, fault }) => [
     element("a", { href: `/gpus/${encodeURIComponent(gpu.id)}` }, gpu.name),

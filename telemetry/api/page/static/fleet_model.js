@@ -6,11 +6,16 @@ import { METRICS, faults, isOfGpu } from "./faults.js";
 export const SILENT_AFTER_S = 600;
 export const UTILISATION = "DCGM_FI_DEV_GPU_UTIL";
 const IDLE_PERCENT = 5;
+// Readings of one scrape may have different times.
+const HELD_WITHIN_S = 120;
+// A label of the readings of a MIG instance.
+const MIG = "GPU_I_ID";
 
 /** The fleet. `gpus` is by id, in the order host, index. */
 export class Fleet {
   gpus = new Map();
   metrics = [];
+  reporting = new Set();
   now = new Date();
 
   #stock = null;
@@ -22,9 +27,14 @@ export class Fleet {
   }
 
   async #take() {
-    const [{ items: gpus, now }, { items: metrics }] = await Promise.all([all("/api/v1/gpus"), all("/api/v1/metrics")]);
+    const recently = [["seen_since", `-${SILENT_AFTER_S}s`]];
+    const [{ items: gpus, now }, { items: reporting }, { items: metrics }] = await Promise.all([
+      all("/api/v1/gpus"), all("/api/v1/gpus", recently), all("/api/v1/metrics"),
+    ]);
     this.metrics = metrics;
     this.now = now;
+    // Of a GPU without the metrics that are asked for here, only this tells that it reports.
+    this.reporting = new Set(reporting.map(({ id }) => id));
     const old = this.gpus;
     this.gpus = new Map(gpus.map((gpu) => [gpu.id, { readings: new Map(), owner: {}, ...old.get(gpu.id), ...gpu }]));
   }
@@ -39,36 +49,40 @@ export class Fleet {
     for (const reading of items) this.#keep(reading);
   }
 
-  /** Of a GPU's series of one metric the newest counts: the others are those of pods that are gone. */
+  /** Of a GPU's series of one metric the newest counts: the others are those of pods that are gone, or of its MIG instances. */
   #keep(reading) {
     const gpu = this.gpus.get(reading.gpu);
     if (!gpu) return;
     const before = gpu.readings.get(reading.metric);
-    if (before && before.timestamp > reading.timestamp) return;
+    if (!gpu.seen || gpu.seen < reading.timestamp) gpu.seen = reading.timestamp;
+    const { namespace, pod } = reading.labels;
+    // Two sources may tell of a GPU, of which one knows no pods.
+    if (pod && (!gpu.owner.at || gpu.owner.at <= reading.timestamp)) gpu.owner = { namespace, pod, at: reading.timestamp };
+    const isOfPart = MIG in reading.labels;
+    if (before && (before.timestamp > reading.timestamp || (isOfPart && !(MIG in before.labels)))) return;
     gpu.readings.set(reading.metric, reading);
-    if (!gpu.seen || gpu.seen <= reading.timestamp) {
-      gpu.seen = reading.timestamp;
-      gpu.owner = { namespace: reading.labels.namespace, pod: reading.labels.pod };
-    }
   }
 
   /** What a GPU is like now: its value of a metric, and all that the page tells of it. */
   look(gpu, metric) {
-    const age_s = gpu.seen ? (this.now - new Date(gpu.seen)) / 1000 : Infinity;
-    const silent = age_s > SILENT_AFTER_S;
-    const reading = gpu.readings.get(metric);
-    const used = gpu.readings.get(UTILISATION)?.value;
+    const age = (time) => (time ? (this.now - Date.parse(time)) / 1000 : Infinity);
+    const silent = !this.reporting.has(gpu.id) && age(gpu.seen) > SILENT_AFTER_S;
+    const value = (name) => {
+      const reading = gpu.readings.get(name);
+      return reading && age(reading.timestamp) <= SILENT_AFTER_S ? reading.value : null;
+    };
     const told = METRICS.flatMap((name) => (gpu.readings.has(name) ? faults(gpu.readings.get(name)) : []));
-    const held = !silent && Boolean(gpu.owner.pod);
+    const held = !silent && Boolean(gpu.owner.pod) && age(gpu.owner.at) - age(gpu.seen) <= HELD_WITHIN_S;
+    const used = value(UTILISATION);
     return {
       ...gpu,
       name: gpu.host === null || gpu.index === null ? gpu.id : `${gpu.host}:${gpu.index}`,
-      age_s,
+      age_s: age(gpu.seen),
       silent,
       held,
-      idle: held && used !== undefined && used < IDLE_PERCENT,
-      value: silent ? null : (reading?.value ?? null),
-      unit: reading?.unit,
+      idle: held && used !== null && used < IDLE_PERCENT,
+      value: value(metric),
+      unit: gpu.readings.get(metric)?.unit,
       faults: told.sort((a, b) => a.rank - b.rank),
       ill: told.some(isOfGpu),
     };

@@ -12,6 +12,10 @@ const XID = "DCGM_FI_DEV_XID_ERRORS";
 const FIRST = ["GPU_UTIL", "FB_USED", "GPU_TEMP", "POWER_USAGE"].map((name) => `DCGM_FI_DEV_${name}`);
 const USUAL = { span: "1h", metrics: "", from: "", to: "" };
 const READ_MS = 5000;
+// The last time that a date can have.
+const END_MS = 8.64e15;
+// As many as one question may name, and the XIDs beside them.
+const MOST = 40;
 
 const gpu = at("name").dataset.gpu;
 const path = `/api/v1/gpus/${encodeURIComponent(gpu)}`;
@@ -19,11 +23,14 @@ const form = at("range");
 const charts = new Map();
 let chosen = choices(USUAL);
 let metrics = [];
+// How far the server's clock is before the browser's.
+let skewMs = 0;
 
 async function learn() {
   const [{ document: facts }, { items, now }] = await Promise.all([get(path), all(`${path}/metrics`)]);
   metrics = items;
-  at("name").textContent = facts.host === null ? facts.id : `${facts.host}:${facts.index}`;
+  at("name").textContent = facts.host === null || facts.index === null ? facts.id : `${facts.host}:${facts.index}`;
+  skewMs = now - Date.now();
   const newest = items.reduce((last, { last_reading }) => (last_reading > last ? last_reading : last), "");
   const told = [["Model", facts.model], ["UUID", facts.uuid], ["Driver", facts.driver_version], ["Last reading", ago(newest || null, now)]];
   at("facts").replaceChildren(...told.filter(([, value]) => value).map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
@@ -34,20 +41,21 @@ function asked() {
   const names = metrics.map(({ name }) => name);
   const wanted = chosen.metrics ? chosen.metrics.split(",") : FIRST;
   const known = wanted.filter((name) => names.includes(name));
-  return known.length ? known : names.slice(0, 4);
+  return known.length ? known.slice(0, MOST) : names.slice(0, 4);
 }
 
 function offer() {
   const wanted = asked();
-  at("metrics").replaceChildren(...metrics.map(({ name, description }) => element("label", { class: "choice", title: description ?? name },
+  if (at("metrics").children.length !== metrics.length) at("metrics").replaceChildren(...metrics.map(({ name, description }) => element("label", { class: "choice", title: description ?? name },
     element("input", { type: "checkbox", name: "metric", value: name, checked: wanted.includes(name) }), ` ${short(name)}`)));
   for (const radio of form.span) radio.checked = !chosen.from && radio.value === chosen.span;
 }
 
 function span() {
-  if (chosen.from) return [Number(chosen.from), Number(chosen.to)];
-  const now = Date.now();
-  return [now - lengthMs(chosen.span), now];
+  const [from, to] = [Number(chosen.from), Number(chosen.to)];
+  if (from > 0 && to > from && to < END_MS) return [from, to];
+  const now = Date.now() + skewMs;
+  return [now - (lengthMs(chosen.span) || lengthMs(USUAL.span)), now];
 }
 
 async function read() {
@@ -55,10 +63,14 @@ async function read() {
   const wanted = asked();
   const [from, to] = span();
   const known = metrics.map(({ name }) => name);
-  const { points, gapMs } = await history(gpu, [...new Set([...wanted, ...(known.includes(XID) ? [XID] : [])])], from, to);
+  const points = await history(gpu, [...new Set([...wanted, ...(known.includes(XID) ? [XID] : [])])], from, to);
   const marks = changes(points.get(XID) ?? []);
-  at("charts").replaceChildren(...wanted.map((metric) => chart(metric).place));
-  for (const metric of wanted) chart(metric).show(points.get(metric), from, to, gapMs, marks);
+  const places = wanted.map((metric) => chart(metric).place);
+  // A chart that stays keeps the focus.
+  if (places.some((place, number) => at("charts").children[number] !== place) || at("charts").children.length !== places.length) {
+    at("charts").replaceChildren(...places);
+  }
+  for (const metric of wanted) chart(metric).show(points.get(metric), from, to, marks);
   at("charts").removeAttribute("aria-busy");
   at("zoom").textContent = `${clock(from)} to ${clock(to)}${marks.length ? `; ${marks.length} XIDs, marked red` : ""}`;
   at("whole").hidden = !chosen.from;
@@ -70,7 +82,7 @@ async function read() {
 
 // The gauge holds the last XID, so an error shows as a change to another one.
 function changes(points) {
-  return points.filter(({ value }, index) => index > 0 && value && value !== points[index - 1].value);
+  return points.filter(({ high, value }, index) => index > 0 && (high ?? value) && (high ?? value) !== (points[index - 1].high ?? points[index - 1].value));
 }
 
 function chart(metric) {

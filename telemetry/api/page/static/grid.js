@@ -23,7 +23,10 @@ export class Grid {
   /** Draw some GPUs: coloured by their value within a span, in the order that was chosen. */
   draw(gpus, span, { metric, sort }, now) {
     for (const gpu of gpus) this.#paint(gpu, span, metric, now);
-    const ordered = sort === "host" ? gpus : [...gpus].sort((a, b) => (sort === "high" ? -1 : 1) * ((a.value ?? NaN) - (b.value ?? NaN)) || 0);
+    // Where there is no value there is none to compare: those come last.
+    const last = sort === "high" ? -Infinity : Infinity;
+    const compare = (a, b) => (sort === "high" ? (b.value ?? last) - (a.value ?? last) : (a.value ?? last) - (b.value ?? last)) || 0;
+    const ordered = sort === "host" ? gpus : [...gpus].sort(compare);
     const order = sort + ordered.map(({ id }) => id).join();
     if (order === this.#order) return;
     this.#order = order;

@@ -13,7 +13,7 @@ export function lengthMs(name) {
   return parseInt(name, 10) * { m: 60000, h: 3600000, d: 86400000 }[name.at(-1)];
 }
 
-/** Points by metric, [{at, value, low, high}], and the gap in ms beyond which a line is left open. */
+/** Points by metric, [{at, value, low, high}] by time. */
 export async function history(gpu, metrics, from, to) {
   const span_s = (to - from) / 1000;
   const step = span_s <= RAW_S ? null : STEPS_S.find((each) => span_s / each <= POINTS) ?? STEPS_S.at(-1);
@@ -25,10 +25,17 @@ export async function history(gpu, metrics, from, to) {
   const asked = await Promise.all((step ? ["avg", "min", "max"] : [null]).map(ask));
   const points = new Map(metrics.map((metric) => [metric, new Map()]));
   asked.forEach((rows, kind) => {
-    for (const { metric, timestamp, value } of rows) add(points.get(metric), Date.parse(timestamp), value, kind, step !== null);
+    for (const { metric, timestamp, value } of whole(rows)) add(points.get(metric), Date.parse(timestamp), value, kind, step !== null);
   });
   const ordered = new Map([...points].map(([metric, byTime]) => [metric, [...byTime.values()].sort((a, b) => a.at - b.at)]));
-  return { points: ordered, gapMs: step ? step * 2500 : 60000 };
+  return ordered;
+}
+
+// Where a GPU has readings of its own, those of its MIG instances are left out.
+function whole(rows) {
+  const isOfPart = ({ labels }) => "GPU_I_ID" in (labels ?? {});
+  const own = new Set(rows.filter((row) => !isOfPart(row)).map(({ metric, timestamp }) => `${metric} ${timestamp}`));
+  return rows.filter((row) => !isOfPart(row) || !own.has(`${row.metric} ${row.timestamp}`));
 }
 
 // Several series of one metric have a point of one time, if pods took turns within a step.

@@ -5,14 +5,17 @@ import { at } from "./draw.js";
 import { clock } from "./words.js";
 
 const HEALTH_MS = 2000;
+const HEALTH_PATIENCE_MS = 4000;
 const since = new Map();
 
 /** Do something now and every `everyMs` while the page is visible. Returns a function that does it at once. */
 export function repeat(everyMs, work) {
   let timer = null;
   let running = false;
+  let again = false;
   async function run() {
     clearTimeout(timer);
+    again = running;
     if (running) return;
     running = true;
     try {
@@ -22,7 +25,8 @@ export function repeat(everyMs, work) {
       report(work, error.message);
     } finally {
       running = false;
-      if (!document.hidden) timer = setTimeout(run, everyMs);
+      if (again) run();
+      else if (!document.hidden) timer = setTimeout(run, everyMs);
     }
   }
   document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : run()));
@@ -33,7 +37,7 @@ export function repeat(everyMs, work) {
 /** Watch the servers, too. */
 export function watchHealth(show = () => {}) {
   repeat(HEALTH_MS, async () => {
-    const { document: health } = await get("/health");
+    const { document: health } = await get("/health", [], HEALTH_PATIENCE_MS);
     for (const part of ["database", "broker"]) {
       const { status, mend } = health[part];
       report(part, status === "ok" ? null : `The ${part} is ${status}${mend ? `: ${mend}` : ""}`);

@@ -16,6 +16,7 @@ export function ago(time, now) {
 /** A number with as many digits as a person reads. */
 export function number(value) {
   if (value === null || value === undefined) return "–";
+  if (Math.abs(value) >= 1e7) return value.toLocaleString("en", { notation: "compact", maximumFractionDigits: 3 });
   const digits = Math.abs(value) >= 100 || Number.isInteger(value) ? 0 : Math.abs(value) >= 10 ? 1 : 2;
   return value.toLocaleString("en", { maximumFractionDigits: digits });
 }

@@ -1,0 +1,166 @@
+"""Wide files by a mapping: home-made CSV of which the settings of the source say what each column means.
+
+docs/CSV_FORMATS.md is the specification. Here a block becomes readings; whether a header fits is `mapped_columns`, times are
+`moments`, and cells as numbers `mapped_values`. A source with a mapping is read by this format alone, or not at all.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from telemetry.formats import records
+from telemetry.formats.base import Format, Pass
+from telemetry.formats.combinations import Combinations
+from telemetry.formats.dcgm_series import MAX_NAME_BYTES, named
+from telemetry.formats.dcgm_values import sentinels
+from telemetry.formats.mapped_columns import Columns, Value, fitted
+from telemetry.formats.mapped_values import Spelling, numbers
+from telemetry.formats.moments import judge_moments
+from telemetry.formats.records import BLANKS, Records
+from telemetry.formats.rows import Rows
+from telemetry.formats.series_bound import SeriesBound
+from telemetry.readings.arrays import Float64s
+from telemetry.readings.catalogue import lookup
+from telemetry.readings.mapping import ColumnMapping
+from telemetry.readings.rows import BLANK, REASON_CODE, Codes, Flags
+from telemetry.readings.series import SeriesKey
+from telemetry.readings.source_settings import SourceSettings
+from telemetry.readings.units import SAME
+
+# The index of a GPU as scripts write it: 0, gpu0, GPU 0, cuda:0, card0.
+INDEX = re.compile(r"(?:[A-Za-z]+[ _:-]?)?(\d{1,9})", re.ASCII)
+TOO_MANY = REASON_CODE["too_many_series"]
+
+
+@dataclass(slots=True)
+class Mapped(Format):
+    """The mapping of a source under one header that fits it. Keeps the GPUs it has seen, so that each is worked out once."""
+
+    name: ClassVar = "mapped"
+    version: ClassVar = 1
+    known_by: ClassVar = "the columns that the mapping of its source names"
+    needs: ClassVar = "time, metrics, and what names the GPU; `telemetry formats suggest FILE` writes a beginning"
+
+    columns: list[str]
+    settings: SourceSettings
+    mapping: ColumnMapping
+    fit: Columns
+    spellings: list[Spelling]
+    gpus: Combinations[list[tuple[str, int]]]
+    bound: SeriesBound = field(default_factory=SeriesBound)
+
+    @classmethod
+    def of_header(cls, names: list[str], settings: SourceSettings) -> Self | None:
+        """The mapping under a header that fits it; None where the source has none, or the header does not fit."""
+        mapping, fit = settings.mapping, fitted(names, settings)
+        if mapping is None or isinstance(fit, str):
+            return None
+
+        def meaning(cells: tuple[str, ...]) -> list[tuple[str, int]]:
+            # Where nothing in the file names the GPU there is one empty cell.
+            said = dict(zip(fit.gpu, cells, strict=False))
+            labels = {label: cell for label, cell in zip(fit.labels, cells[len(fit.gpu) :], strict=False) if cell}
+            return [_series(value, said, labels, settings, mapping) for value in fit.values]
+
+        spellings = [Spelling.of(value.unit, mapping) for value in fit.values]
+        return cls(names, settings, mapping, fit, spellings, Combinations(meaning))
+
+    @classmethod
+    def miss(cls, names: list[str], settings: SourceSettings) -> str:
+        """Why a header does not fit the mapping of its source."""
+        why = fitted(names, settings) if settings.mapping else None
+        if not isinstance(why, str):
+            return ""
+        alone = f"; {settings.delimiter!r} separates nothing in it: say delimiter" if len(names) == 1 else ""
+        return f"the mapping of its source in TELEMETRY_SOURCE_SETTINGS does not fit: {why}{alone}"
+
+    @property
+    def readings_a_record(self) -> int:
+        """One for each column of values."""
+        return len(self.fit.values)
+
+    @property
+    def series_column(self) -> str:
+        """The column that makes a new series of nearly each record, empty if none was seen to."""
+        return self.bound.column
+
+    def used(self) -> SourceSettings:
+        """All but what belongs to other formats, and a zone that no time is read by."""
+        zone = self.settings.time_zone if self.mapping.needs_zone else ""
+        return replace(self.settings, time_zone=zone, keep_exporter=False, date="")
+
+    def split(self, block: bytes, *, limit: int, max_record: int, final: bool) -> Records:
+        """The records at the beginning of a block, by the mapping's delimiter."""
+        width, delimiter = len(self.columns), self.mapping.delimiter
+        return records.split(block, columns=width, limit=limit, max_record=max_record, final=final, delimiter=delimiter)
+
+    def read(self, taken: Records, block: bytes, how: Pass) -> Rows:
+        """Give the records of a block their meaning."""
+        width, count = self.readings_a_record, len(taken.starts)
+        texts, faults, codes = self._series(taken, how.limits.series)
+        time = self._times(taken)
+        flags, instants = judge_moments(time.dictionary.to_pylist(), self.mapping, self.settings.time_zone, how)
+        late, ts_us = flags[time.indices.to_numpy()], instants[time.indices.to_numpy()]
+        parts = [
+            _measured(taken.columns[value.place], value, spelling)
+            for value, spelling in zip(self.fit.values, self.spellings, strict=True)
+        ]
+        values, reasons = (np.stack(each, axis=1) for each in zip(*parts, strict=True))
+        series = codes[:, None] * width + np.arange(width)
+        fault = faults[series]
+        # Of what there are too many, only those count that would be stored.
+        reasons = np.where((fault > 0) & ((fault != TOO_MANY) | (reasons == 0)), fault, reasons)
+        reasons[late > 0] = late[late > 0][:, None]
+        record_of, ts_us = (np.repeat(each, width) for each in (np.arange(count), ts_us))
+        places = (taken.starts, taken.ends, taken.lines, taken.malformed)
+        return Rows(block, texts, series.ravel(), reasons.ravel(), ts_us, values.ravel(), *places, record_of)
+
+    def _times(self, taken: Records) -> pa.DictionaryArray:
+        """The cells of the time, those of several columns joined by a blank."""
+        columns = [taken.columns[place] for place in self.fit.time]
+        if len(columns) > 1:
+            columns = [pc.binary_join_element_wise(*(pc.utf8_trim(column, BLANKS) for column in columns), " ")]
+        return columns[0].dictionary_encode()
+
+    def _series(self, taken: Records, limit: int) -> tuple[list[str], Flags, Codes]:
+        """The texts of the series of the distinct GPUs, why each is none, and each record's index among the GPUs."""
+        columns = [taken.columns[place] for place in (*self.fit.gpu.values(), *self.fit.labels.values())]
+        meanings, codes = self.gpus.of(columns or [pa.array([""] * len(taken.starts))])
+        judged = [each for of_gpu in meanings for each in self.bound.judged(of_gpu, limit)]
+        # Of many GPUs there are many series, rightly.
+        labels, distinct = [self.columns[place] for place in self.fit.labels.values()], self.gpus.distinct[len(self.fit.gpu) :]
+        self.bound.blame(labels, distinct[: len(labels)], [of_gpu[0][0] for of_gpu in meanings])
+        return [text for text, _ in judged], np.array([reason for _, reason in judged], np.uint8), codes
+
+
+def _measured(cells: pa.Array, value: Value, spelling: Spelling) -> tuple[Float64s, Flags]:
+    """The numbers of a column and what is wrong with each. A field of DCGM may hold what says "no value" there."""
+    values, reasons = numbers(cells, spelling, value.conversion)
+    if value.conversion == SAME and value.metric.startswith("DCGM_FI_"):
+        counters = np.full(len(values), lookup(value.metric).kind == "counter")
+        reasons[(reasons == 0) & sentinels(values, counters)] = BLANK
+    return values, reasons
+
+
+def _series(
+    value: Value, said: dict[str, str], labels: dict[str, str], settings: SourceSettings, mapping: ColumnMapping
+) -> tuple[str, int]:
+    """The text of the series of a column in a record, and 0; or "" and the code of the reason why there is none."""
+    said = said | dict(value.of)
+    uuid, host = named(said.get("uuid")) or mapping.uuid, named(said.get("host")) or settings.host
+    bus, model = named(said.get("pci")), named(said.get("model")) or mapping.model
+    match = INDEX.fullmatch(said.get("index", ""))
+    number = int(match[1]) if match else None if "index" in said else settings.gpu_index
+    if not uuid and bus and number is None and host:
+        uuid = f"{host}:{bus}"
+    if not uuid and (not host or number is None):
+        return "", REASON_CODE["no_gpu"]
+    if any(len(name.encode()) > MAX_NAME_BYTES for name in (uuid, host)):
+        return "", REASON_CODE["long_name"]
+    return SeriesKey(value.metric, uuid, host, number, "", model, dict(settings.labels) | labels).text(), 0

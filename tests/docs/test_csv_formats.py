@@ -1,0 +1,53 @@
+"""The examples of docs/CSV_FORMATS.md: each file is read as the page says, by settings as short as the page says."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from telemetry.formats.registry import FORMATS
+from telemetry.settings import Settings
+from telemetry.settings.sources_file import KEYS
+from tests.formats.both import both
+
+PAGE = (Path(__file__).parents[2] / "docs" / "CSV_FORMATS.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"\*\*([^*\n]+)\*\*[^\n]*\n\n```csv\n(.*?)```\n\n```toml\n(.*?)```\n\n```text\n(.*?)```", PAGE, re.DOTALL)
+MOST_LINES = 12
+# Where the paths of the examples lead, so that each says what its pattern looks for.
+PATH = "/logs/node-7/run-20261105-100000.csv"
+
+
+@pytest.mark.parametrize(("title", "content", "said", "says"), EXAMPLES, ids=[title for title, *_ in EXAMPLES])
+def test_an_example_is_read_as_the_page_says(tmp_path: Path, title: str, content: str, said: str, says: str) -> None:
+    assert len(said.splitlines()) <= MOST_LINES, title
+    file, sources = tmp_path / "a.csv", tmp_path / "sources.toml"
+    file.write_text(content)
+    sources.write_text(re.sub(r"(?m)^path = .*$", 'path = "*"', said))
+    whole = both(file, Settings.load({"TELEMETRY_SOURCE_SETTINGS": str(sources)}).of_source(PATH))
+    assert whole.format == "mapped", whole.miss
+    assert [f"{shown(each.ts_us)} {each.gpu} {each.metric} {each.value:g}" for each in whole.readings] == says.splitlines()
+    assert whole.quarantined == []
+
+
+def shown(ts_us: int) -> str:
+    """A time as the page has it."""
+    text = datetime.fromtimestamp(ts_us // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    fraction = f".{ts_us % 1_000_000:06}".rstrip("0.")
+    return f"{text}{fraction}Z"
+
+
+def test_the_examples_are_those_that_people_have() -> None:
+    assert len(EXAMPLES) >= 13
+
+
+def test_each_key_of_a_source_stands_on_the_page() -> None:
+    for key in KEYS:
+        assert f"`{key}`" in PAGE, f"docs/CSV_FORMATS.md does not explain {key}"
+
+
+def test_each_format_stands_on_the_page() -> None:
+    for each in FORMATS:
+        assert f"| `{each.name}` |" in PAGE, f"docs/CSV_FORMATS.md does not list {each.name}"
