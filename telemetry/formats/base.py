@@ -21,11 +21,14 @@ from typing import ClassVar, Self
 from telemetry.formats import records
 from telemetry.formats.records import Records
 from telemetry.formats.rows import Rows
+from telemetry.readings.rows import Codes
 from telemetry.readings.source_settings import SourceSettings
 
 MAX_SERIES = 100_000
 # The name that stands for a format in batches of a file whose header no format knows.
 UNKNOWN = "unknown"
+# Behind what a file does not say.
+SAY_SO = "; say so in the file that TELEMETRY_SOURCE_SETTINGS names"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +42,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """How the times of a block are read: which are believed, the time of reading, and what a replay adds to each."""
+    """How the times of a block are read: which are believed, the time of reading, and what a replay adds to each.
+
+    `days` are those of the records, counted from the first row of their file, for a format that asks for them.
+    """
 
     limits: Limits
     now_us: int
     shift_us: int = 0
+    days: Codes | None = None
 
 
 class Format(ABC):
@@ -51,6 +58,8 @@ class Format(ABC):
 
     name: ClassVar[str]
     version: ClassVar[int]
+    # Whether a time may stand before its header: of other formats, a line that begins with one is no header.
+    is_stamped: ClassVar[bool] = False
     # For people: how a file of it is recognised, and what the settings of its source must say.
     known_by: ClassVar[str] = ""
     needs: ClassVar[str] = "nothing"
@@ -79,10 +88,22 @@ class Format(ABC):
         """
         return None
 
+    def repeats(self, line: bytes) -> bool | None:
+        """Whether a line says of the columns what this header says, in another way: such as a second line, of their units.
+
+        False of a line that says something else of them, behind which nothing can be read; None of any other line.
+        """
+        return None
+
     @property
     def series_column(self) -> str:
         """The column that makes a new series of nearly each record, empty if none was seen to."""
         return ""
+
+    @property
+    def counts_days(self) -> bool:
+        """Whether its times carry no date, so that `Pass.days` must say which day a record is of; see `formats.days`."""
+        return False
 
     @property
     def readings_a_record(self) -> int:

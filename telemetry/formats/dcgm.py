@@ -1,7 +1,8 @@
 """The dcgm format: the CSV that a dcgm-exporter's metrics are dumped to, one reading a record.
 
-docs/RECORDS.md is the specification. Here stand the header, a block as readings, and DCGM's "no value"; which cells name a
-series is `dcgm_series`. Everything is computed a column at a time; only distinct cells are looked at one by one.
+docs/RECORDS.md is the specification. Here stand the header and a block as readings; which cells name a series is
+`dcgm_series`, and which numbers say "no value" `dcgm_values`. Everything is computed a column at a time; only distinct cells
+are looked at one by one.
 """
 
 from __future__ import annotations
@@ -16,23 +17,17 @@ from numpy.typing import NDArray
 from telemetry.formats.base import Format, Pass
 from telemetry.formats.combinations import Combinations
 from telemetry.formats.dcgm_series import DEVICE, HOST, INDEX, METRIC, OF_GPU, UUID, named_series
+from telemetry.formats.dcgm_values import parse_dcgm
 from telemetry.formats.frames import MAX_FRAMES, Cells, Frames
 from telemetry.formats.records import BLANKS, Records
 from telemetry.formats.rows import Rows
 from telemetry.formats.series_bound import SeriesBound
 from telemetry.formats.timestamps import judge
-from telemetry.formats.values import parse_values
-from telemetry.readings.arrays import Bools, Float64s
 from telemetry.readings.catalogue import lookup
 from telemetry.readings.rows import BLANK, REASON_CODE, Codes, Flags
 from telemetry.readings.source_settings import SourceSettings
 
 TIMESTAMP, VALUE = "timestamp", "value"
-
-# DCGM's BLANK, NOT_FOUND, NOT_SUPPORTED and NOT_PERMISSIONED (dcgm_structs.h). The 64-bit four are one double.
-INT32_SENTINELS = 2_147_483_632 + np.arange(4, dtype=np.float64)
-FP64_SENTINELS = 140_737_488_355_328 + np.arange(4, dtype=np.float64)
-INT64_SENTINEL = float(1 << 63)
 
 
 OF_RIGHT = {METRIC, UUID, HOST, INDEX, DEVICE}
@@ -159,13 +154,6 @@ def _counters(metrics: pa.Array) -> NDArray[np.bool_]:
     return counters
 
 
-def sentinels(numbers: Float64s, counters: Bools) -> Bools:
-    """Which of some numbers say "no value" in DCGM. A counter of 64 bits passes through those that say so in 32."""
-    wide = (numbers == INT64_SENTINEL) | np.isin(numbers, FP64_SENTINELS)
-    none: Bools = wide | (~counters & np.isin(numbers, INT32_SENTINELS))
-    return none
-
-
 def _judge(
     reasons: Flags, times: Cells, values: pa.Array, counters: NDArray[np.bool_], how: Pass
 ) -> tuple[Codes, NDArray[np.float64]]:
@@ -173,8 +161,7 @@ def _judge(
     flags, instants = judge(times.texts, how)
     late = flags[times.codes]
     reasons[late > 0] = late[late > 0]
-    numbers, blank, bad = parse_values(values)
-    blank |= sentinels(numbers, counters)
+    numbers, blank, bad = parse_dcgm(values, counters)
     reasons[(reasons == 0) & blank] = BLANK
     reasons[(reasons == 0) & bad] = REASON_CODE["bad_value"]
     return instants[times.codes], numbers

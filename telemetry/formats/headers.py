@@ -29,10 +29,13 @@ LINE = re.compile(rb"[^\n]*\n|[^\n]+\Z")
 # Where files were joined, the mark of a second one stands before its header, and NULs where a machine lost its power.
 BEFORE = re.compile(rb"\0*(?:\xef\xbb\xbf)?")
 BEGINS = re.compile(rb'[ \t]*(?:"")?[,;]?[ \t]*"?[ \t]*[A-Za-z_#]')
+STAMPED = re.compile(rb"[ \t]*\d{4}-\d\d-\d\d[Tt ]")
 NAME = re.compile(r"[A-Za-z_#].{0,99}")
 OF_TIME = re.compile(
     r"#? *(?:[a-z]+[_. ]){0,3}(?:time|date|timestamp|datetime|ts|epoch)(?:[_. ][a-z]+){0,3}(?: *[\[(].*[\])])?", re.IGNORECASE
 )
+# What a format may find a header to be among its records.
+SUSPECT = [REASON_CODE[reason] for reason in ("bad_timestamp", "bad_columns", "no_gpu")]
 # No header is longer.
 LONGEST = 1 << 16
 # No column is named so, and a record that was torn has such a cell.
@@ -65,7 +68,7 @@ class Turn(NamedTuple):
 def header_in(line: bytes, settings: SourceSettings) -> Header | None:
     """What a physical line says as a header; None if it is none."""
     line = line[BEFORE.match(line).end() :]  # type: ignore[union-attr]  # it matches the empty string
-    if not BEGINS.match(line) or b"\0" in line or len(line) > LONGEST or b"\n" in line[:-1]:
+    if not (BEGINS.match(line) or STAMPED.match(line)) or b"\0" in line or len(line) > LONGEST or b"\n" in line[:-1]:
         return None
     cells, _ = records.first(line, max_record=len(line) + 1, final=True, delimiter=settings.delimiter)
     try:
@@ -73,6 +76,8 @@ def header_in(line: bytes, settings: SourceSettings) -> Header | None:
     except UnicodeDecodeError:
         return None
     known = recognise(cells or [], settings)
+    if known and not known.is_stamped and STAMPED.match(line):
+        return None
     return Header(names, known) if known or _is_like_a_header(names) else None
 
 
@@ -91,16 +96,18 @@ def settle(rows: Rows, known: Format) -> Turn | None:
     """Take the headers out of the readings of a block, up to the first that changes how what follows is read: return that."""
     for start, end, line, record in _suspects(rows):
         text = rows.block[start:end]
-        header = header_in(text, known.settings)
-        if header is None:
+        repeats = known.repeats(text)
+        header = None if repeats else header_in(text, known.settings)
+        if header is None and repeats is None:
             # A line that was torn, and behind it the header of its writer that began anew.
             at = text.find(known.columns[0].encode(), 1) if known.columns[0] else -1
             glued = header_in(text[at:], known.settings) if at > 0 else None
             if glued and glued.format and glued.names != list(known.columns):
                 return Turn(start + at, end, line + text.count(b"\n"))
             continue
-        same = header.names == list(known.columns)
-        _mark(rows, start, record, "header" if same or header.format else "unknown_format")
+        same = repeats or (header is not None and header.names == list(known.columns))
+        is_known = same or (header is not None and header.format is not None)
+        _mark(rows, start, record, "header" if is_known else "unknown_format")
         if not same:
             return Turn(start, end, line + text.count(b"\n"))
     return None
@@ -109,9 +116,9 @@ def settle(rows: Rows, known: Format) -> Turn | None:
 def _suspects(rows: Rows) -> Iterator[tuple[int, int, int, int | None]]:
     """The lines that may be headers, in order: start, end, line, and the index of the record, None for a malformed line.
 
-    No format takes the name of a column for a time, and a header of other columns may have more or fewer of them.
+    No format takes the name of a column for a time or for a GPU, and a header of other columns may have more or fewer of them.
     """
-    readings = np.flatnonzero(rows.reasons == REASON_CODE["bad_timestamp"])
+    readings = np.flatnonzero(np.isin(rows.reasons, SUSPECT))
     indices = readings if rows.record_of is None else np.unique(rows.record_of[readings])
     found: list[tuple[int, int, int, int | None]] = [
         (int(rows.starts[n]), int(rows.ends[n]), int(rows.lines[n]), n) for n in indices.tolist()

@@ -27,7 +27,7 @@ ANY_TIME = Pass(Limits(-(1 << 60), 1 << 60), 0)
 class Head:
     """The head of a source: records begin at `end`, behind `lines` lines; bytes up to `length` make the fingerprint.
 
-    `header` is the header record as it stands there. Of a file without one it is the `inherited` header that its records are
+    `header` is the header as it stands there. Of a file without one it is the `inherited` header that its records are
     read by. Without a format the file is foreign: its first physical line is its only row, and `miss` says what it is instead.
     All offsets count the `nuls` before the head.
     """
@@ -72,7 +72,7 @@ def identify(
     the operator gives goes before.
     """
     start = len(records.BYTE_ORDER_MARK) if head.startswith(records.BYTE_ORDER_MARK) else 0
-    start += len(PREAMBLE.match(head, start)[0])  # type: ignore[index]  # it matches the empty string
+    start = _below_comments(head, start, settings)
     if NO_HEADER_YET.fullmatch(head, start):
         return None if len(head) < needed_bytes(max_record) else _foreign(head, start, settings, final=final)
     cells, length = records.first(head[start:], max_record=max_record, final=final, delimiter=settings.delimiter)
@@ -82,7 +82,10 @@ def identify(
     if recognised is None:
         found = _headless(head, inherited, max_record, settings, final=final)
         return found or _foreign(head, start, settings, final=final)
-    end = at = start + length
+    end = start + length
+    while (line := _line(head, end)) and recognised.repeats(line):
+        end += len(line)
+    at = end
     while head.startswith((b"\n", b"\r\n"), at):
         at = head.index(b"\n", at) + 1
     rest = head[at:]
@@ -92,6 +95,23 @@ def identify(
     length = min(one.end or len(rest), MAX_KEPT_BYTES) if one.malformed or one.overlong else one.end
     name = fingerprint(head[:end], rest[:length])
     return Head(recognised, end, head.count(b"\n", 0, end), at + length, name, head[start:end])
+
+
+def _below_comments(head: bytes, start: int, settings: SourceSettings) -> int:
+    """Where the header begins: below all that may stand above one, or at the first comment that is itself a header."""
+    end = PREAMBLE.match(head, start).end()  # type: ignore[union-attr]  # it matches the empty string
+    while start < end:
+        line = _line(head, start)
+        cells, _ = records.first(line, max_record=len(line) + 1, final=True, delimiter=settings.delimiter)
+        if line.startswith(b"#") and cells and recognise(cells, settings):
+            break
+        start += len(line)
+    return start
+
+
+def _line(head: bytes, start: int) -> bytes:
+    """The physical line that begins at an offset, as far as it is there."""
+    return head[start : head.find(b"\n", start) + 1 or len(head)]
 
 
 def _headless(head: bytes, inherited: bytes, max_record: int, settings: SourceSettings, *, final: bool) -> Head | None:

@@ -14,8 +14,8 @@ import numpy as np
 
 from telemetry.formats import labels
 from telemetry.formats.base import Format, Pass
-from telemetry.formats.dcgm import sentinels
 from telemetry.formats.dcgm_series import HOST, INDEX, LABELS, METRIC, UUID, named, named_series
+from telemetry.formats.dcgm_values import sentinels
 from telemetry.formats.local_times import BAD, judged, local_us
 from telemetry.formats.mapped_values import Spelling, numbers
 from telemetry.formats.moments import number_us

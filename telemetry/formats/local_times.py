@@ -1,5 +1,7 @@
 """Times as tools write them by the clock on the wall: `2026/11/05 10:00:00.123`, and the zone that the operator names.
 
+Or as `date` writes them, `Thu Nov  5 10:00:00 CET 2026`, where the name of the zone must be the one that the clock has then.
+
 A time that comes twice, as at the end of summer time, says nothing sure and is not guessed; nor is one that never was. A time
 with a zone of its own is read by that. Another reading of a time is a change of meaning: raise the versions as
 `telemetry.formats.base` says.
@@ -8,12 +10,13 @@ with a zone of its own is read by that. Another reading of a time is a change of
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import pyarrow as pa
 
 from telemetry.formats.base import Pass
 from telemetry.formats.records import BLANKS
@@ -22,8 +25,13 @@ from telemetry.readings.rows import REASON_CODE, Codes, Flags
 
 LOCAL = re.compile(r"(\d{4}[/-]\d\d[/-]\d\d[T ]\d\d:\d\d):([0-5]\d)(?:\.(\d{1,9}))?", re.ASCII)
 MINUTE = re.compile(r"(\d{4})[/-](\d\d)[/-](\d\d)[T ](\d\d):(\d\d)", re.ASCII)
+DATED = re.compile(r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) {1,2}(\d{1,2}) (\d\d:\d\d):([0-5]\d) ([A-Z0-9+-]{1,6}) (\d{4})", re.ASCII)
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+IN_UTC = ("UTC", "GMT")
 AMBIGUOUS = REASON_CODE["ambiguous_time"]
 BAD = REASON_CODE["bad_timestamp"]
+# Given a text and a zone: microseconds and 0, or 0 and the code of a reason.
+ReadUs = Callable[[str, str], tuple[int, int]]
 
 
 def local_us(text: str, zone: str) -> tuple[int, int]:
@@ -58,9 +66,28 @@ def minute_us(text: str, zone: str) -> tuple[int, int]:
     return 0, AMBIGUOUS if was else BAD
 
 
-def judge_local(texts: Sequence[str], zone: str, how: Pass) -> tuple[Flags, Codes]:
+def dated_us(text: str, zone: str) -> tuple[int, int]:
+    """As `local_us`, of a time as `date` writes it."""
+    match = DATED.fullmatch(text.strip(BLANKS))
+    if match is None or match[1] not in MONTHS:
+        return local_us(text, zone) if zone or parse_us(text) is not None else (0, BAD)
+    month, day, minute, second, name, year = match.groups()
+    try:
+        clock = datetime(int(year), MONTHS.index(month) + 1, int(day), int(minute[:2]), int(minute[3:]), int(second))  # noqa: DTZ001
+    except ValueError:
+        return 0, BAD
+    if name in IN_UTC:
+        return (clock.replace(tzinfo=UTC) - EPOCH) // MICROSECOND, 0
+    folds = [clock.replace(tzinfo=ZoneInfo(zone), fold=fold).astimezone(UTC) for fold in (0, 1)] if zone else []
+    shown = [(each, each.astimezone(ZoneInfo(zone))) for each in folds]
+    shown = [(each, was) for each, was in shown if was.tzname() == name and was.replace(tzinfo=None, fold=0) == clock]
+    moments = {(each - EPOCH) // MICROSECOND for each, _ in shown}
+    return (moments.pop(), 0) if len(moments) == 1 else (0, BAD)
+
+
+def judge_local(texts: Sequence[str], zone: str, how: Pass, read_us: ReadUs = local_us) -> tuple[Flags, Codes]:
     """As `timestamps.judge`, of times by the clock of a zone."""
-    return judged([local_us(text, zone) for text in texts], how)
+    return judged([read_us(text, zone) for text in texts], how)
 
 
 def judged(read: Sequence[tuple[int, int]], how: Pass) -> tuple[Flags, Codes]:
@@ -70,3 +97,20 @@ def judged(read: Sequence[tuple[int, int]], how: Pass) -> tuple[Flags, Codes]:
     flags = believed(instants, how)
     flags[reasons > 0] = reasons[reasons > 0]
     return flags, instants
+
+
+def each_local(column: pa.Array, zone: str, how: Pass) -> tuple[Flags, Codes]:
+    """As `judge_local`, of a column of cells, an entry a cell."""
+    return _each(column, zone, how, local_us)
+
+
+def each_dated(column: pa.Array, zone: str, how: Pass) -> tuple[Flags, Codes]:
+    """As `each_local`, of times as `date` writes them."""
+    return _each(column, zone, how, dated_us)
+
+
+def _each(column: pa.Array, zone: str, how: Pass, read_us: ReadUs) -> tuple[Flags, Codes]:
+    encoded = column.dictionary_encode()
+    flags, instants = judge_local(encoded.dictionary.to_pylist(), zone, how, read_us)
+    indices = encoded.indices.to_numpy()
+    return flags[indices], instants[indices]

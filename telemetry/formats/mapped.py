@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 from telemetry.formats import records
 from telemetry.formats.base import Format, Pass
 from telemetry.formats.combinations import Combinations
-from telemetry.formats.dcgm import sentinels
 from telemetry.formats.dcgm_series import MAX_NAME_BYTES, named
+from telemetry.formats.dcgm_values import sentinels
 from telemetry.formats.mapped_columns import Columns, Value, fitted
 from telemetry.formats.mapped_values import Spelling, numbers
 from telemetry.formats.moments import judge_moments
@@ -93,7 +93,7 @@ class Mapped(Format):
     def used(self) -> SourceSettings:
         """All but what belongs to other formats, and a zone that no time is read by."""
         zone = self.settings.time_zone if self.mapping.needs_zone else ""
-        return replace(self.settings, time_zone=zone, keep_exporter=False)
+        return replace(self.settings, time_zone=zone, keep_exporter=False, date="")
 
     def split(self, block: bytes, *, limit: int, max_record: int, final: bool) -> Records:
         """The records at the beginning of a block, by the mapping's delimiter."""

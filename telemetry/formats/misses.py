@@ -17,6 +17,7 @@ PACKED = {
 }
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 SHOWN = 60
+IT_IS = "it is of "
 
 
 def miss(head: bytes, start: int, settings: SourceSettings) -> str:
@@ -36,11 +37,21 @@ def miss(head: bytes, start: int, settings: SourceSettings) -> str:
         names = [cell.strip(BLANKS) for cell in text.split(separator)]
         if recognise([name.encode() for name in names], settings) or any(each.miss(names, settings) for each in offers):
             return f"its columns are separated by {words}; separate them by commas"
+    # The header that the operator gives may lack something; a comment may be the header that it means to be. Of a mapping,
+    # which is near to any line, no comment is asked.
+    given = [settings.header.encode()] if settings.header else []
+    comments = [each for each in head[:start].split(b"\n") if each.startswith(b"#") and not settings.mapping]
+    hint = next(filter(None, (_hint(each, settings) for each in (*given, *comments, line))), "")
+    return hint or f"no format knows its first line as a header: {_shown(text)}{_mend(text)}"
+
+
+def _hint(line: bytes, settings: SourceSettings) -> str:
+    """What the format says that a line is nearest to. That of a format which knows it goes before that of one which is near."""
     length, delimiter = len(line) + 1, settings.delimiter
     cells, _ = records.first(line, max_record=length, final=True, delimiter=delimiter) if line else (None, 0)
-    names = [cell.decode().strip(BLANKS) for cell in cells or []]
-    hints = [hint for each in offers if (hint := each.miss(names, settings))]
-    return min(hints, key=len) if hints else f"no format knows its first line as a header: {_shown(text)}{_mend(text)}"
+    names = [cell.decode(errors="replace").strip(BLANKS) for cell in cells or []]
+    hints = [hint for each in kinds(settings) if (hint := each.miss(names, settings))]
+    return min(hints, key=lambda hint: (not hint.startswith(IT_IS), len(hint)), default="")
 
 
 def _mend(text: str) -> str:

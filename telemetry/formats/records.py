@@ -81,6 +81,12 @@ def first(block: bytes, *, max_record: int, final: bool, delimiter: str = COMMA)
     return None, -1 if record == "incomplete" else 0
 
 
+def texts(line: bytes) -> list[str]:
+    """The cells of a line that commas separate, without the blanks around them; none of one that is malformed or no text."""
+    cells, _ = first(line, max_record=len(line) + 1, final=True)
+    return [cell.decode().strip(BLANKS) for cell in cells] if cells and _is_clean(line) else []
+
+
 def _split_clean(block: bytes, columns: int, limit: int, max_record: int, delimiter: str, *, final: bool) -> Records | None:
     """Split by NumPy and Arrow, or None when anything in the block is out of the ordinary."""
     octets = np.frombuffer(block, np.uint8)

@@ -6,16 +6,27 @@ written separately; a test holds the two lists together.
 
 from __future__ import annotations
 
+from telemetry.formats.amd_smi import AmdSmi
 from telemetry.formats.base import Format
 from telemetry.formats.dcgm import Dcgm
+from telemetry.formats.dcgm_fields import DcgmFields
+from telemetry.formats.dcgmi_dmon import DcgmiDmon
+from telemetry.formats.hl_smi import HlSmi
 from telemetry.formats.labelled import Labelled
 from telemetry.formats.mapped import Mapped
+from telemetry.formats.nvidia_dmon import NvidiaDmon
 from telemetry.formats.nvidia_smi import NvidiaSmi
 from telemetry.formats.records import BLANKS
+from telemetry.formats.rocm_smi import RocmSmi
+from telemetry.formats.xpu_smi import XpuSmi
 from telemetry.readings.source_settings import SourceSettings
 
 # A header is offered to each in this order; the first that takes it reads the file.
-FORMATS: tuple[type[Format], ...] = (Dcgm, NvidiaSmi, Labelled, Mapped)
+FORMATS: tuple[type[Format], ...] = (
+    *(Dcgm, NvidiaSmi, NvidiaDmon, DcgmFields),
+    *(DcgmiDmon, AmdSmi, RocmSmi, XpuSmi, HlSmi),
+    *(Labelled, Mapped),
+)
 
 
 def kinds(settings: SourceSettings) -> tuple[type[Format], ...]:

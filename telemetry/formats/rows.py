@@ -66,7 +66,7 @@ class Rows:
         # Hashed rather than sorted: half the time.
         encoded = pa.array(self.codes[picked][good]).dictionary_encode()
         bad = np.flatnonzero((reasons > 0) & (reasons != BLANK) & (reasons != HEADER)) + (picked.start or 0)
-        headers = int((reasons == HEADER).sum())
+        headers = self._records_of(np.flatnonzero(reasons == HEADER) + (picked.start or 0))
         return Readings(
             series=[self.texts[n] for n in encoded.dictionary.to_pylist()],
             codes=encoded.indices.to_numpy().astype(np.int64),
@@ -76,6 +76,10 @@ class Rows:
             quarantined=self._quarantined(offset, line, bad),
             records=len(self.starts[records]) - headers + len(self.malformed),
         )
+
+    def _records_of(self, readings: Codes) -> int:
+        """How many records some readings stand in."""
+        return len(readings if self.record_of is None else np.unique(self.record_of[readings]))
 
     def _picked(self, records: slice) -> slice:
         """The readings of some consecutive records."""

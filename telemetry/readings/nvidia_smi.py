@@ -7,15 +7,8 @@ as one of DCGM's is a metric of its own: `NVIDIA_SMI_` and its name. Texts that 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
-
-class SmiField(NamedTuple):
-    """A metric, and the unit that stands in the header behind its field; "" for a field whose header has none."""
-
-    metric: str
-    unit: str
-
+from telemetry.readings.smi_fields import SmiField, SmiVocabulary
 
 SAME = {
     "utilization.gpu": SmiField("DCGM_FI_DEV_GPU_UTIL", "%"),
@@ -69,7 +62,8 @@ TEXTS = re.compile(
     r"count|serial|vbios_version|hostname|pci\..*|inforom\..*|platform\..*|fabric\..*|compute_cap|compute_mode|addressing_mode"
     r"|driver_model\..*|gom\..*|gpu_recovery_action|display_mode|vgpu_.*"
 )
-HEADER = re.compile(r"([a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*)(?: \[([^\]]+)\])?")
+# Of `--query-compute-apps`, which is about processes.
+OF_PROCESS = frozenset({"pid", "used_gpu_memory"})
 
 
 def canonical(field: str) -> str:
@@ -85,3 +79,6 @@ def metric(field: str) -> str | None:
     if field in NAMES or TEXTS.fullmatch(field):
         return None
     return "NVIDIA_SMI_" + re.sub(r"[^A-Z0-9]", "_", field.upper())
+
+
+VOCABULARY = SmiVocabulary(SAME, canonical, metric)

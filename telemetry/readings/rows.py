@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 REASONS = (
     *("", "bad_timestamp", "ambiguous_time", "too_old", "too_new", "no_metric", "no_gpu", "long_name", "bad_labels"),
-    *("too_many_series", "blank", "bad_value", "header", "unknown_format"),
+    *("too_many_series", "blank", "bad_value", "header", "unknown_format", "bad_columns"),
 )
 REASON_CODE = {reason: code for code, reason in enumerate(REASONS)}
 BLANK = REASON_CODE["blank"]

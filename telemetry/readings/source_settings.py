@@ -15,9 +15,9 @@ class SourceSettings:
     """Each format takes from it what it needs.
 
     `time_zone` is the IANA name of the zone of times that carry none; `host` and `gpu_index` name the GPU where the file does
-    not; `header` is that of a file which has none; `labels` are pairs (name, value) that each series gets. With
-    `keep_exporter`, labels that name the exporter's own pod stay beside those that name the pod which used the GPU. A source
-    with a `mapping` is read by that, and by nothing else.
+    not; `date` is the day of the first row, where times carry none; `header` is that of a file which has none; `labels` are
+    pairs (name, value) that each series gets. With `keep_exporter`, labels that name the exporter's own pod stay beside those
+    that name the pod which used the GPU. A source with a `mapping` is read by that, and by nothing else.
     """
 
     time_zone: str = ""
@@ -27,6 +27,7 @@ class SourceSettings:
     labels: tuple[tuple[str, str], ...] = ()
     keep_exporter: bool = False
     mapping: ColumnMapping | None = None
+    date: str = ""
 
     @property
     def delimiter(self) -> str:

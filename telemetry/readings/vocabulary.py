@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from telemetry.readings import nvidia_smi
 from telemetry.readings.catalogue import KNOWN, lookup
+from telemetry.readings.smi_fields import HEADER
 from telemetry.readings.units import conversion, named
 
 UNIT_AT_END = re.compile(
@@ -71,7 +72,7 @@ class Word(NamedTuple):
 
 def meaning(column: str) -> Word | None:
     """What the name of a column commonly means; None for a name that is in nobody's list."""
-    match = nvidia_smi.HEADER.fullmatch(column)
+    match = HEADER.fullmatch(column)
     field = nvidia_smi.SAME.get(nvidia_smi.canonical(match[1])) if match and "." in column else None
     exact = column if column in KNOWN else field.metric if field else ""
     if exact:

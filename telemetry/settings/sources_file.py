@@ -7,8 +7,9 @@
 
 The first table whose `path` matches a file is its; `*` in it stands for any characters, slashes too. Which keys there are is
 said by `Rule` and, of a wide file, by `mappings`; what they do is said by `telemetry.readings.source_settings`.
-`host_from_path` is a regular expression whose one group, found in the path, is the host. In `host`, {node} stands for the node
-in the edge's name. A mistake is told with its line.
+`host_from_path` is a regular expression whose one group, found in the path, is the host; so is `date_from_path` for the date,
+in eight digits with dashes or without. In `host`, {node} stands for the node in the edge's name. A mistake is told with its
+line.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
@@ -30,7 +32,9 @@ from telemetry.settings.times import Times, since_in_path, times
 from telemetry.settings.toml_lines import MistakeError, line_of
 
 NODE = "{node}"
-TEXTS = ("path", "time_zone", "host", "host_from_path", "header")
+DATE = re.compile(r"\d{4}(-?)\d\d\1\d\d", re.ASCII)
+PATTERNS = ("host_from_path", "date_from_path")
+TEXTS = ("path", "time_zone", "host", "date", *PATTERNS, "header")
 KEYS = (*TEXTS, "gpu_index", "labels", "keep_exporter", *mappings.KEYS)
 
 
@@ -46,6 +50,8 @@ class Rule:
     header: str = ""
     labels: tuple[tuple[str, str], ...] = ()
     keep_exporter: bool = False
+    date: str = ""
+    date_from_path: str = ""
     mapping: ColumnMapping | None = None
     times: Times | None = None
 
@@ -53,10 +59,13 @@ class Rule:
         """The settings of a file that matches, where the edge is of this node."""
         found = re.search(self.host_from_path, path) if self.host_from_path else None
         host = (found and found[1]) or self.host.replace(NODE, node)
+        dated = re.search(self.date_from_path, path) if self.date_from_path else None
+        day = _date((dated and dated[1]) or self.date)
         mapping = self.mapping
         if mapping and self.times and self.times.since_from_path:
             mapping = replace(mapping, since_us=since_in_path(self.times, path, self.time_zone))
-        return SourceSettings(self.time_zone, host, self.gpu_index, self.header, self.labels, self.keep_exporter, mapping)
+        said = (self.time_zone, host, self.gpu_index, self.header, self.labels, self.keep_exporter, mapping)
+        return SourceSettings(*said, date=day)
 
 
 Rules = tuple[Rule, ...]
@@ -98,6 +107,8 @@ def _rule(table: Mapping[str, Any]) -> Rule:
     if unknown := [name for name in table if name not in KEYS]:
         raise MistakeError(f"unknown key {unknown[0]!r}; the keys are {', '.join(KEYS)}", unknown[0])
     texts = {name: table[name] for name in TEXTS if name in table}
+    # TOML has dates of its own.
+    texts = {name: value.isoformat() if isinstance(value, date) else value for name, value in texts.items()}
     if wrong := [name for name, value in texts.items() if not isinstance(value, str) or not value]:
         raise MistakeError(f"{wrong[0]} must be a text that is not empty", wrong[0])
     if "path" not in table:
@@ -113,7 +124,10 @@ def _rule(table: Mapping[str, Any]) -> Rule:
         raise MistakeError("labels must be a table of texts", "labels")
     zone = texts.get("time_zone", "")
     _check_zone(zone or "UTC")
-    _check_pattern(texts.get("host_from_path", "()"))
+    for name in PATTERNS:
+        _check_pattern(texts.get(name, "()"), name)
+    if "date" in texts and not _date(texts["date"]):
+        raise MistakeError(f"date {texts['date']!r} is no date such as 2026-11-05", "date")
     said = times(table, zone)
     mapping = mappings.column_mapping(table, said)
     return Rule(**texts, gpu_index=index, labels=tuple(sorted(labels.items())), keep_exporter=keep, mapping=mapping, times=said)
@@ -128,10 +142,18 @@ def _check_zone(name: str) -> None:
         ) from None
 
 
-def _check_pattern(pattern: str) -> None:
+def _date(text: str) -> str:
+    """A date with its dashes, empty for a text that is none."""
+    try:
+        return date.fromisoformat(text).isoformat() if DATE.fullmatch(text) else ""
+    except ValueError:
+        return ""
+
+
+def _check_pattern(pattern: str, name: str) -> None:
     try:
         groups = re.compile(pattern).groups
     except re.error as error:
-        raise MistakeError(f"host_from_path is no regular expression: {error}", "host_from_path") from None
+        raise MistakeError(f"{name} is no regular expression: {error}", name) from None
     if groups != 1:
-        raise MistakeError("host_from_path must have one group (…), the host", "host_from_path")
+        raise MistakeError(f"{name} must have one group (…), what it looks for", name)

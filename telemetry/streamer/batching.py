@@ -164,7 +164,10 @@ class Cutter:
                 return None
             size = min(size * 4, size + MAX_BLOCK_BYTES)
         content = block[: taken.end]
-        rows = known.read(taken, content, self.reader.reading(now_us))
+        how = self.reader.reading(now_us)
+        if known.counts_days:
+            how = replace(how, days=source.midnights(start + taken.end).at(start + taken.starts))
+        rows = known.read(taken, content, how)
         turn = settle(rows, known)
         end, end_line, end_header = taken.end, taken.end_line, header
         if turn:

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from telemetry.formats.base import Format
+from telemetry.formats.days import Midnights
 from telemetry.formats.headers import header_in
 from telemetry.formats.heads import Head, identify, needed_bytes
 from telemetry.progress.state import Inode, Prefix
@@ -68,6 +69,7 @@ class SourceFile:
         # Of a packed file, damaged or not.
         self.version = version
         self._sections = {0: Section(head.format, head.mark)}
+        self._midnights = Midnights(head.nuls)
         self._head_digest = self._digest_of_head()
         self._seen = self.stamp()
         self._since_s = time.monotonic()
@@ -232,6 +234,15 @@ class SourceFile:
         """The column that makes a new series of nearly each record, empty if none was seen to."""
         formats = (section.format for section in self._sections.values())
         return next((known.series_column for known in formats if known and known.series_column), "")
+
+    def midnights(self, end: int) -> Midnights:
+        """Where the days of its times begin, of all lines before an offset at which one begins."""
+        while self._midnights.reached < end:
+            at = self._midnights.reached
+            self._midnights.go_on(self.read(at, min(SCAN_BYTES, end - at)))
+            if self._midnights.reached == at:
+                break
+        return self._midnights
 
     def line_end(self, start: int) -> int | None:
         """Where the physical line at `start` ends; None if it is still being written."""

@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from telemetry.verify.contents import opened
 from telemetry.verify.formats.base import Reading, Rules, SeriesKey
-from telemetry.verify.formats.grammar import MAX_RECORD, Bytes
-from telemetry.verify.formats.heads import FileHeader, beginning, head
+from telemetry.verify.formats.grammar import MAX_RECORD, Bytes, beginning
+from telemetry.verify.formats.heads import FileHeader, head
 from telemetry.verify.formats.records import MAX_KEPT, Row, first, kept, line_end, rows
 
 Longs = npt.NDArray[np.int64]

@@ -1,4 +1,4 @@
-"""Files as people have them who log GPUs: shapes that no format knows yet, and what `telemetry ingest` says of each.
+"""Files as people have them who log GPUs: shapes that are not read as they stand, for want of settings or of a format.
 
 The names of columns and the form of the cells are those of the tools named; the values are made up.
 """

@@ -27,6 +27,7 @@ DIGESTS: dict[str, str] = json.loads((KEPT / "readings.json").read_text())
 READER = Reader(1 << 16, Limits(946_684_800_000_000, 3_600_000_000))
 NOW_US = 1_752_871_380_000_000
 # What the files do not say.
+NODE = SourceSettings(time_zone="UTC", host="node")
 MAPPING = ColumnMapping(
     ("Datum", "Uhrzeit"),
     "%d.%m.%Y %H:%M:%S",
@@ -43,10 +44,8 @@ MAPPING = ColumnMapping(
     none=("-1",),
     ignore=("Notiz",),
 )
-SAID = {
-    "nvidia-smi": SourceSettings(time_zone="UTC", host="node"),
-    "labelled": SourceSettings(time_zone="UTC", host="node"),
-    "mapped": SourceSettings(time_zone="Europe/Berlin", host="node", mapping=MAPPING),
+SAID = {each.name: NODE for each in FORMATS if each.name != "dcgm"} | {
+    "mapped": SourceSettings(time_zone="Europe/Berlin", host="node", mapping=MAPPING)
 }
 
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import csv
-import os
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -16,77 +13,16 @@ from hypothesis import given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
-from telemetry.formats.base import Limits
-from telemetry.readings.series import SeriesKey
 from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
-from telemetry.settings import Settings
-from telemetry.streamer.batching import Cutter, Reader
-from telemetry.streamer.source import SourceFile
-from telemetry.verify import files
-from telemetry.verify.formats.base import Rules
+from tests.formats import reading
+from tests.formats.reading import NODE, Said, foreign, written
 
 UUID = "GPU-0f3c1a52-6b7e-4d18-9a3c-2e5b7d9f1c04"
-NODE = SourceSettings(time_zone="UTC", host="node")
-RULES = Rules.of(Settings(), datetime(2027, 1, 1, tzinfo=UTC))
-READER = Reader(1 << 16, Limits(RULES.floor, 1 << 60))
-
-
-class Said(NamedTuple):
-    """A reading: GPU, metric, microseconds, value."""
-
-    gpu: str
-    metric: str
-    ts_us: int
-    value: float
 
 
 def read(path: Path, said: SourceSettings = NODE) -> tuple[list[Said], list[tuple[int, str]], int]:
-    """The readings of a file, its rows for the quarantine by line, and how many are blank: as both have them."""
-    source = SourceFile.open(path, max_record=READER.max_record, final=True, settings=said)
-    assert source is not None
-    with source:
-        assert source.head.format_name == "nvidia-smi", source.head.miss
-        batches = list(Cutter(source, READER).batches(source.head.first, limit=40, room_bytes=1 << 30, now_us=0))
-        mark = source.head.fingerprint
-    readings, quarantined = list[Said](), list[tuple[int, str]]()
-    for batch in batches:
-        keys = [SeriesKey.from_text(text) for text in batch.readings.series]
-        columns = zip(batch.readings.codes, batch.readings.ts_us, batch.readings.values, strict=True)
-        readings += [Said(keys[n].gpu, keys[n].metric, int(ts), float(value)) for n, ts, value in columns]
-        quarantined += [(row.line, row.reason) for row in batch.readings.quarantined]
-    verified(path, said, mark, readings, len(quarantined))
-    return readings, quarantined, sum(batch.readings.blank for batch in batches)
-
-
-def verified(path: Path, said: SourceSettings, mark: str, readings: list[Said], bad: int) -> None:
-    """`verify` makes the same of it."""
-    numbers = files.SeriesNumbers()
-    found = files.read(path, replace(RULES, source=said), numbers)
-    keys = list(numbers.keys)
-    reasons = [files.REASONS[code] for code in found.reasons]
-    good = [
-        Said(keys[n].gpu, keys[n].metric, int(ts), float(value))
-        for n, ts, value, reason in zip(found.series, found.ts, found.values, reasons, strict=True)
-        if not reason
-    ]
-    assert good == readings
-    assert (found.fingerprint, sum(reason not in {"", "blank"} for reason in reasons)) == (mark, bad)
-
-
-def written(path: Path, *lines: str) -> Path:
-    """A file of these lines."""
-    path.write_text("".join(f"{line}\n" for line in lines))
-    return path
-
-
-@pytest.fixture
-def recorded() -> Path:
-    """The folder of the recording of a real H200."""
-    folder = Path(os.environ.get("TELEMETRY_REAL_DATA", "none"), "nvidia-smi-h200")
-    if not folder.is_dir():
-        assert not os.environ.get("CI"), "TELEMETRY_REAL_DATA must name the folder of the recordings"
-        pytest.skip("TELEMETRY_REAL_DATA does not name the folder of a recording")
-    return folder
+    """As `reading.read`, of this format."""
+    return reading.read(path, "nvidia-smi", said)
 
 
 FIELDS = "timestamp,index,uuid,name,utilization.gpu,utilization.memory,memory.used,memory.total,temperature.gpu,"
@@ -121,10 +57,10 @@ def test_its_values_are_those_of_the_driver(recorded: Path) -> None:
     close = dict.fromkeys(factors, 0)
     of = {name: [r for r in readings if r.metric == f"DCGM_FI_DEV_{name}"] for name in factors}
     for name, (column, factor) in factors.items():
-        for reading in of[name]:
-            near = sorted(truth, key=lambda row: abs(row["t"] * 1e6 - reading.ts_us))[:3]
+        for each in of[name]:
+            near = sorted(truth, key=lambda row: abs(row["t"] * 1e6 - each.ts_us))[:3]
             low, high = (pick(row[column] / factor for row in near) for pick in (min, max))
-            close[name] += low - 1 <= reading.value <= high + 1
+            close[name] += low - 1 <= each.value <= high + 1
     assert all(close[name] >= 0.8 * len(of[name]) for name in factors), close
 
 
@@ -181,16 +117,12 @@ def test_who_it_is_of(tmp_path: Path, header: str, row: str, said: SourceSetting
         ("timestamp, utilization.gpu [%]", NODE, "it does not name its GPU: gpu_index"),
         ("timestamp, index, utilization.gpu", NODE, "no format knows"),
         ("index, utilization.gpu [%]", NODE, "no format knows"),
+        ("timestamp, gpu_uuid, pid, process_name, used_gpu_memory [MiB]", NODE, "it is of nvidia-smi --query-compute-apps"),
     ],
 )
 def test_what_it_does_not_say_is_not_guessed(tmp_path: Path, header: str, said: SourceSettings, lacks: str) -> None:
     path = written(tmp_path / "a.csv", header, ROW)
-    source = SourceFile.open(path, max_record=1 << 16, final=True, settings=said)
-    assert source is not None
-    with source:
-        assert source.head.format is None
-        assert lacks in source.head.miss
-    assert files.read(path, replace(RULES, source=said), files.SeriesNumbers()).is_foreign
+    assert lacks in foreign(path, said)
 
 
 @pytest.mark.parametrize(

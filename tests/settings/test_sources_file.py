@@ -44,6 +44,15 @@ def test_the_first_pattern_that_matches_says_it(tmp_path: Path) -> None:
     assert Settings().of_source("/logs/a.csv") == NO_SETTINGS
 
 
+def test_a_date_stands_in_a_table_or_in_the_path(tmp_path: Path) -> None:
+    for given in ("'2026-11-05'", "'20261105'", "2026-11-05"):
+        settings = load(tmp_path / "a.toml", f"[[source]]\npath = '*'\ndate = {given}")
+        assert settings.of_source("/logs/a.csv") == SourceSettings(date="2026-11-05")
+    settings = load(tmp_path / "b.toml", "[[source]]\npath = '*'\ndate_from_path = 'dmon-([0-9-]+)'")
+    for name, day in (("dmon-20261105.txt", "2026-11-05"), ("dmon-2026-11-05.txt", "2026-11-05"), ("dmon-20261399", "")):
+        assert settings.of_source(f"/logs/{name}") == SourceSettings(date=day)
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -60,6 +69,9 @@ def test_the_first_pattern_that_matches_says_it(tmp_path: Path) -> None:
         ("[[source]]\npath = '*'\ngpu_index = true", "gpu_index must be a whole number from 0 on"),
         ("[[source]]\npath = '*'\nhost_from_path = '('", "host_from_path is no regular expression"),
         ("[[source]]\npath = '*'\nhost_from_path = 'a'", "host_from_path must have one group"),
+        ("[[source]]\npath = '*'\ndate_from_path = 'a'", "date_from_path must have one group"),
+        ("[[source]]\npath = '*'\ndate = '5 Nov'", "date '5 Nov' is no date such as 2026-11-05"),
+        ("[[source]]\npath = '*'\ndate = 2026-11-05T10:00:00", "is no date such as"),
         ("[[source]]\npath = '*'\nlabels = ['a']", "labels must be a table of texts"),
         ("[source]\npath = '*'", "may have tables [[source]] alone"),
         ("[[sources]]\npath = '*'", "may have tables [[source]] alone, not sources"),

@@ -17,6 +17,7 @@ from typing import ClassVar, NamedTuple, Self, TypeVar
 from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
 from telemetry.settings import Settings
 from telemetry.verify.formats import labels
+from telemetry.verify.formats.grammar import Bytes
 
 # Raw cells remembered at most; a file whose labels never repeat must not fill the memory.
 CACHE = 250_000
@@ -92,6 +93,8 @@ class FormatReader(ABC):
 
     name: ClassVar[str]
     version: ClassVar[int]
+    # Whether its header may stand behind a time.
+    is_stamped: ClassVar[bool] = False
 
     pattern: re.Pattern[bytes]
     # What separates the fields of its records.
@@ -101,6 +104,16 @@ class FormatReader(ABC):
     @abstractmethod
     def of_header(cls, names: tuple[str, ...], rules: Rules) -> Self | None:
         """The reader under a header of these names, stripped of blanks; None if the header belongs to another format."""
+
+    def repeats(self, line: bytes) -> bool | None:
+        """Whether a line says of the columns again what the header does, such as their units.
+
+        False of one that contradicts it, None of a line that is about something else.
+        """
+        return None
+
+    def comes_to(self, data: Bytes, at: int) -> None:  # noqa: B027 - most readers need not know
+        """Told before each record where it begins: a reader may need to know what stands before it."""
 
     @abstractmethod
     def read(self, pieces: tuple[bytes, ...]) -> Sequence[Reading]:

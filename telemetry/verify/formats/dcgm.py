@@ -91,12 +91,8 @@ class DcgmReader(FormatReader):
         if isinstance(series, str):
             return Reading(series)
         key, is_counter = series
-        value = number(raw)
-        if isinstance(value, str):
-            return Reading(value, key, ts)
-        if is_none(value, is_counter=is_counter):
-            return Reading("blank", key, ts)
-        return Reading("", key, ts, value)
+        value = without_sentinels(number(raw), is_counter=is_counter)
+        return Reading(value, key, ts) if isinstance(value, str) else Reading("", key, ts, value)
 
 
 def is_none(value: float, *, is_counter: bool) -> bool:
@@ -126,6 +122,11 @@ def identity(given: dict[str, str], rules: Rules) -> tuple[SeriesKey, bool] | st
             merged[name] = merged.pop(f"exported_{name}", "") or merged.get(name, "")
     told = {name: value for name, value in merged.items() if value and name not in _REPEATED}
     return rules.series(gpu, metric, told), lookup(metric).kind == "counter"
+
+
+def without_sentinels(value: float | str, *, is_counter: bool) -> float | str:
+    """A number, but `blank` for one by which DCGM says that there is none; a text as it is."""
+    return "blank" if not isinstance(value, str) and is_none(value, is_counter=is_counter) else value
 
 
 def _gpu(given: dict[str, str], pairs: dict[str, str]) -> str | None:

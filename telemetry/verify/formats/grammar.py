@@ -72,3 +72,9 @@ def unreadable(record: bytes) -> bool:
     except UnicodeDecodeError:
         return True
     return False
+
+
+def beginning(data: Bytes) -> int:
+    """Where a file begins to say something: behind the NULs that a writer leaves who does not append to a file that was cut."""
+    match = re.match(rb"\0*", data)
+    return match.end() if match and match.end() < len(data) else 0

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from telemetry.verify.formats.base import FormatReader, Rules
-from telemetry.verify.formats.grammar import BOM, MAX_RECORD, Bytes, cells, grammar, text, unreadable, whole
+from telemetry.verify.formats.grammar import BOM, MAX_RECORD, Bytes, beginning, cells, grammar, text, unreadable, whole
 from telemetry.verify.formats.registry import reader_of
 
 _DATE = rb"[A-Z][a-z][a-z] [A-Z][a-z][a-z] [ 0-9][0-9] [0-9:]{8} [0-9]{4}[ \t\r]*"
 _ABOVE = re.compile(rb"(?:[ \t]*\r?|[#+|][^\n]*|[sS][eE][pP]=[^\n]*|%b)\n" % _DATE)
-_ONLY_ABOVE = re.compile(rb"\0*|[ \t\r]*|[#+|][^\n]*|[sS][eE][pP]=[^\n]*")
+_ONLY_ABOVE = re.compile(rb"[ \t\r]*|[#+|][^\n]*|[sS][eE][pP]=[^\n]*")
 _FIRST = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_#")
+# A header whose recorder put a time before it.
+_STAMPED = re.compile(rb"[ \t]*[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
 _TIME = re.compile(
     r"#? *([a-z]+[_. ]){0,3}(time|date|timestamp|datetime|ts|epoch)([_. ][a-z]+){0,3}( *[\[(].*[\])])?", re.IGNORECASE
 )
@@ -29,16 +31,12 @@ class FileHeader:
     reader: FormatReader
 
 
-def beginning(data: Bytes) -> int:
-    """Where a file begins to say something: behind the NULs that a writer leaves who does not append to a file that was cut."""
-    match = re.match(rb"\0*", data)
-    return match.end() if match and match.end() < len(data) else 0
-
-
 def head(data: Bytes, rules: Rules, limit: int = MAX_RECORD) -> FileHeader | None:
     """The header of a file, None if the file is foreign."""
-    match = whole(grammar(rules.source.delimiter).record, data, _below_comments(data), limit)
+    match = whole(grammar(rules.source.delimiter).record, data, _below_comments(data, rules), limit)
     if match is not None and not unreadable(match.group()) and (known := _known(match.group(), match.end(), rules)):
+        while known.end < len(data) and known.reader.repeats(line := _line(data, known.end)):
+            known = replace(known, end=known.end + len(line))
         return known
     given = rules.source.header.encode()
     return _known(given, beginning(data), rules) if given else None
@@ -46,7 +44,7 @@ def head(data: Bytes, rules: Rules, limit: int = MAX_RECORD) -> FileHeader | Non
 
 def says_nothing(data: Bytes) -> bool:
     """Whether a file has nothing but what may stand above a header."""
-    return _ONLY_ABOVE.fullmatch(data, _below_comments(data)) is not None
+    return bool(re.fullmatch(rb"\0*", data) or _ONLY_ABOVE.fullmatch(data, _below_comments(data)))
 
 
 def header(line: bytes, end: int, rules: Rules) -> FileHeader | tuple[str, ...] | None:
@@ -55,12 +53,12 @@ def header(line: bytes, end: int, rules: Rules) -> FileHeader | tuple[str, ...] 
     bare = line.lstrip(b" \t").removeprefix(b'""')
     bare = bare[1:] if bare[:1] in (b",", b";") else bare
     bare = bare.lstrip(b" \t").removeprefix(b'"').lstrip(b" \t")
-    if bare[:1] == b"" or bare[0] not in _FIRST or len(line) > _LONGEST_LINE or b"\n" in line[:-1]:
+    if bare[:1] == b"" or not (bare[0] in _FIRST or _STAMPED.match(line)) or len(line) > _LONGEST_LINE or b"\n" in line[:-1]:
         return None
     if not grammar(rules.source.delimiter).record.fullmatch(line) or unreadable(line):
         return None
     if known := _known(line, end, rules):
-        return known
+        return known if known.reader.is_stamped or not _STAMPED.match(line) else None
     names = _names(line, rules)
     given = [name for name in names if name]
     plausible = all(_is_name(name) for name in given) and any(_TIME.fullmatch(name) for name in given)
@@ -68,12 +66,22 @@ def header(line: bytes, end: int, rules: Rules) -> FileHeader | tuple[str, ...] 
     return names if plausible and enough else None
 
 
-def _below_comments(data: Bytes) -> int:
+def _below_comments(data: Bytes, rules: Rules | None = None) -> int:
+    """Where the lines end that may stand above a header; with rules, a comment that is a header ends them."""
     start = beginning(data)
     start += len(BOM) if data[start : start + 3] == BOM else 0
     while above := _ABOVE.match(data, start):
+        line = above.group()
+        is_record = rules and line[:1] == b"#" and grammar(rules.source.delimiter).record.fullmatch(line)
+        if rules and is_record and not unreadable(line) and _known(line, start, rules):
+            break
         start = above.end()
     return start
+
+
+def _line(data: Bytes, start: int) -> bytes:
+    end = data.find(b"\n", start)
+    return data[start : end + 1] if end >= 0 else data[start : len(data)]
 
 
 def _known(record: bytes, end: int, rules: Rules) -> FileHeader | None:

@@ -1,55 +1,55 @@
-"""Reads what `nvidia-smi --query-gpu` writes: a row to its readings, one a field that is a number.
+"""Reads what `nvidia-smi --query-gpu` and its like write: a row to its readings, one a field that is a number.
 
-Owns the header, the clock on the wall, and the cells. Which field is which metric is the catalogue's.
+Owns the header and the cells. Which field is which metric is the catalogue's.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Self
 from zoneinfo import ZoneInfo
 
-from telemetry.readings.nvidia_smi import SAME, canonical, metric
+from telemetry.readings.hl_smi import is_of_hl_smi
+from telemetry.readings.nvidia_smi import VOCABULARY
+from telemetry.readings.smi_fields import SmiVocabulary
 from telemetry.verify.formats.base import FormatReader, Reading, Rules, remember
 from telemetry.verify.formats.dcgm import LONGEST_NAME, is_placeholder
 from telemetry.verify.formats.grammar import END, FIELD, cells, text
-from telemetry.verify.formats.timestamps import microseconds
+from telemetry.verify.formats.wall_clock import instant
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAME = re.compile(r"([a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*)(?: \[([^\]]+)\])?")
-_WALL = re.compile(r"(\d{4})[/-](\d\d)[/-](\d\d)[ T](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _FLAGS = {"enabled": 1, "active": 1, "yes": 1, "disabled": 0, "not active": 0, "no": 0}
 
 
-class NvidiaSmiReader(FormatReader):
-    """The format under one header."""
+class SmiReader(FormatReader):
+    """What nvidia-smi and its like write, under one header."""
 
-    name: ClassVar = "nvidia-smi"
-    version: ClassVar = 1
+    fields: ClassVar[SmiVocabulary]
+    # Whether the tool writes the zone of its times.
+    has_zone: ClassVar[bool] = False
 
     def __init__(self, names: tuple[str, ...], rules: Rules) -> None:
         self.pattern = re.compile(rb"((?:%b,){%d}%b)" % (FIELD, len(names) - 1, FIELD) + END)
-        self._rules, self._zone = rules, ZoneInfo(rules.source.time_zone)
+        self._rules, self._zone = rules, ZoneInfo(rules.source.time_zone) if rules.source.time_zone else None
         self._first: dict[str, tuple[int, str]] = {}
         for place, name in enumerate(names):
             match = _NAME.fullmatch(name)
             if match is not None:
-                self._first.setdefault(canonical(match[1]), (place, match[2] or ""))
+                self._first.setdefault(self.fields.canonical(match[1]), (place, match[2] or ""))
         self._times: dict[str, int | str] = {}
 
     @classmethod
     def of_header(cls, names: tuple[str, ...], rules: Rules) -> Self | None:
         """The reader under a header with a time and a field that is measured, if the settings say what it does not."""
         found = [_NAME.fullmatch(name) for name in names]
-        fields = {canonical(match[1]): match[2] or "" for match in reversed(found) if match}
-        known = [name for name in fields if name in SAME]
-        if None in found or "timestamp" not in fields or not known or not rules.source.time_zone:
+        fields = {cls.fields.canonical(match[1]): match[2] or "" for match in reversed(found) if match}
+        known = [name for name in fields if name in cls.fields.same]
+        if None in found or "timestamp" not in fields or not known or not (cls.has_zone or rules.source.time_zone):
             return None
         asked = rules.source.header and tuple(name.strip(" \t") for name in rules.source.header.split(",")) == names
-        if any(fields[name] != SAME[name].unit and not (asked and not fields[name]) for name in known):
+        if any(fields[name] != cls.fields.same[name].unit and not (asked and not fields[name]) for name in known):
             return None
         by_place = "index" in fields or "pci.bus_id" in fields or rules.source.gpu_index is not None
         return cls(names, rules) if "uuid" in fields or (rules.source.host and by_place) else None
@@ -60,7 +60,7 @@ class NvidiaSmiReader(FormatReader):
         stamp = row[self._first["timestamp"][0]]
         ts = self._times.get(stamp)
         if ts is None:
-            moment = self._moment(stamp)
+            moment = self.moment(stamp, self._zone)
             ts = remember(self._times, stamp, moment if isinstance(moment, str) else self._rules.judged(moment))
         if isinstance(ts, str):
             return [Reading(ts)]
@@ -70,13 +70,17 @@ class NvidiaSmiReader(FormatReader):
         named = self._labels(row)
         readings = []
         for field, (place, unit) in self._first.items():
-            name = metric(field)
+            name = self.fields.metric(field)
             if name is None:
                 continue
-            value = _value(row[place], unit, must=field in SAME)
+            value = _value(row[place], unit, must=field in self.fields.same)
             key = self._rules.series(gpu, name, named)
             readings.append(Reading(value, key, ts) if isinstance(value, str) else Reading("", key, ts, value))
         return readings
+
+    def moment(self, stamp: str, zone: ZoneInfo | None) -> int | str | None:
+        """The microseconds of a time, the reason why it has none, or None for `bad_timestamp`."""
+        return instant(stamp, zone) if zone else None
 
     def _cell(self, row: list[str], field: str) -> str:
         return row[self._first[field][0]] if field in self._first else ""
@@ -103,24 +107,6 @@ class NvidiaSmiReader(FormatReader):
             return "long_name"
         return uuid or f"{host}:{number}"
 
-    def _moment(self, stamp: str) -> int | str | None:
-        match = _WALL.fullmatch(stamp)
-        if match is None:
-            return microseconds(stamp.encode())
-        year, month, day, clock, fraction = match.groups()
-        try:
-            wall = datetime.fromisoformat(f"{year}-{month}-{day} {clock}")
-        except ValueError:
-            return None
-        # Every instant within a day of it that the clock in this zone shows as this.
-        near = wall.replace(tzinfo=UTC)
-        offsets = {(near + timedelta(hours=h)).astimezone(self._zone).utcoffset() or timedelta(0) for h in range(-30, 31)}
-        moments = {near - offset for offset in offsets}
-        shown = [each for each in moments if each.astimezone(self._zone).replace(tzinfo=None) == wall]
-        if len(shown) != 1:
-            return "ambiguous_time" if shown else None
-        return (shown[0] - _EPOCH) // timedelta(microseconds=1) + (int(fraction[:6].ljust(6, "0")) if fraction else 0)
-
 
 def _value(cell: str, unit: str, *, must: bool) -> float | str:
     """The number in a cell, or `blank` or `bad_value`."""
@@ -135,3 +121,16 @@ def _value(cell: str, unit: str, *, must: bool) -> float | str:
         return float(cell[1:])
     flag = _FLAGS.get(cell.lower())
     return float(flag) if flag is not None else "bad_value" if must else "blank"
+
+
+class NvidiaSmiReader(SmiReader):
+    """What nvidia-smi writes."""
+
+    name: ClassVar = "nvidia-smi"
+    version: ClassVar = 1
+    fields: ClassVar = VOCABULARY
+
+    @classmethod
+    def of_header(cls, names: tuple[str, ...], rules: Rules) -> Self | None:
+        """The reader, unless the header is of hl-smi."""
+        return None if is_of_hl_smi(list(names)) else super().of_header(names, rules)

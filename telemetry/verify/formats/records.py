@@ -19,6 +19,8 @@ from telemetry.verify.formats.heads import FileHeader, header, says_nothing
 MAX_KEPT = 65_536
 
 _EMPTY = re.compile(rb"\r?\n")
+# What a reader may take a header for.
+_OF_HEADERS = ("bad_timestamp", "bad_columns", "no_gpu")
 
 
 class Row(NamedTuple):
@@ -45,8 +47,11 @@ def rows(data: Bytes, head: FileHeader | None, rules: Rules, limit: int = MAX_RE
         at = row.end
         if _may_be_header(data, row):
             line = data[row.start : row.end]
+            repeats = known.reader.repeats(line)
+            if repeats:
+                continue
             other = header(line, row.end, rules)
-            glued = line.find(known.names[0].encode(), 1) if other is None and known.names[0] else -1
+            glued = line.find(known.names[0].encode(), 1) if other is None and repeats is None and known.names[0] else -1
             behind = header(line[glued:], row.end, rules) if glued > 0 else None
             if isinstance(behind, FileHeader) and behind.names != known.names:
                 # The line was torn, and its writer began anew.
@@ -56,7 +61,7 @@ def rows(data: Bytes, head: FileHeader | None, rules: Rules, limit: int = MAX_RE
             if isinstance(other, FileHeader):
                 known = known if other.names == known.names else other
                 continue
-            if other is not None:
+            if other is not None or repeats is False:
                 known, at = yield from _unread(data, row.start, known, rules)
                 continue
         yield row
@@ -64,7 +69,7 @@ def rows(data: Bytes, head: FileHeader | None, rules: Rules, limit: int = MAX_RE
 
 def _may_be_header(data: Bytes, row: Row) -> bool:
     reason = row.readings[0].reason if row.readings else ""
-    return reason in ("bad_timestamp", "bad_columns") or (reason == "bad_text" and data[row.start : row.start + 1] == b"\0")
+    return reason in _OF_HEADERS or (reason == "bad_text" and data[row.start : row.start + 1] == b"\0")
 
 
 def first(data: Bytes, head: FileHeader | None, limit: int = MAX_RECORD) -> Row | None:
@@ -84,6 +89,7 @@ def _row(data: Bytes, at: int, known: FileHeader, limit: int) -> Row | None:
         return _malformed(data, at, limit, known.reader.delimiter)
     if unreadable(match.group()):
         return _bad(at, line_end(data, at), "bad_text")
+    known.reader.comes_to(data, at)
     return Row(at, match.end(), "", match.groups(), known.reader.read(match.groups()))
 
 

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from telemetry.verify.formats.amd_smi import AmdSmiReader
 from telemetry.verify.formats.base import FormatReader, Rules
 from telemetry.verify.formats.dcgm import DcgmReader
+from telemetry.verify.formats.dcgm_fields import DcgmFieldsReader
+from telemetry.verify.formats.dcgmi_dmon import DcgmiDmonReader
+from telemetry.verify.formats.hl_smi import HlSmiReader
 from telemetry.verify.formats.labelled import LabelledReader
 from telemetry.verify.formats.mapped import MappedReader
+from telemetry.verify.formats.nvidia_dmon import NvidiaDmonReader
 from telemetry.verify.formats.nvidia_smi import NvidiaSmiReader
+from telemetry.verify.formats.rocm_smi import RocmSmiReader
+from telemetry.verify.formats.xpu_smi import XpuSmiReader
 
 # A header is offered to each in this order, the same as the streamer's.
-READERS: tuple[type[FormatReader], ...] = (DcgmReader, NvidiaSmiReader, LabelledReader, MappedReader)
+READERS: tuple[type[FormatReader], ...] = (
+    *(DcgmReader, NvidiaSmiReader, NvidiaDmonReader, DcgmFieldsReader),
+    *(DcgmiDmonReader, AmdSmiReader, RocmSmiReader, XpuSmiReader, HlSmiReader),
+    *(LabelledReader, MappedReader),
+)
 
 
 def reader_of(names: tuple[str, ...], rules: Rules) -> FormatReader | None:

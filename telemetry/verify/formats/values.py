@@ -15,7 +15,11 @@ _NO_VALUE = frozenset(
 
 def number(cell: bytes) -> float | str:
     """The number in a raw value cell, or `blank` or `bad_value`."""
-    bare = unquoted(cell).strip(b" \t")
+    return number_in(unquoted(cell).strip(b" \t"))
+
+
+def number_in(bare: bytes) -> float | str:
+    """The number in a cell that has shed its quotes and blanks, or `blank` or `bad_value`."""
     if not _NUMBER.fullmatch(bare):
         return "blank" if bare.strip(b"[]").lower() in _NO_VALUE else "bad_value"
     value = float(bare)

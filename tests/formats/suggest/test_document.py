@@ -103,6 +103,11 @@ SHAPES: dict[str, tuple[str, set[str], set[tuple[str, str]]]] = {
         {"time_zone", "host"},
         {("n:0", "DEV_POWER_USAGE")},
     ),
+    "fields of DCGM": (
+        "GPUId,TimeStampUs,Field,Values\n0,1793836800000000,power_usage_instant,301.2\n",
+        {"host"},
+        {("n:0", "DEV_POWER_USAGE_INSTANT")},
+    ),
     "Grafana": (
         'Time,"DCGM_FI_DEV_GPU_TEMP{gpu=""0""}"\n2026-11-05 10:00:00,62\n',
         {"time_zone", "host"},
@@ -247,13 +252,13 @@ def test_a_file_that_needs_nothing_is_said_to_need_nothing() -> None:
         *(
             (FOREIGN[name], f"each of its records is of the metric that its column {column!r} names")
             for name, column in (
-                ("DCGM by job", "field"),
                 ("an agent's export", "metric_name"),
                 ("names of Prometheus", "__name__"),
                 ("epoch seconds, names of its own", "name"),
                 ("semicolons", "metric_name"),
             )
         ),
+        ("gpu,time,field,value\n0,1793872800,power,301.2\n", "of the metric that its column 'field' names"),
         (FOREIGN["codecarbon"], "its records are of whole runs, as codecarbon sums them up (column 'emissions')"),
         (
             "timestamp, gpu_uuid, pid, used_gpu_memory [MiB]\n2026/11/05 10:00:00, GPU-1, 7, 512 MiB\n",

@@ -1,0 +1,91 @@
+"""Reads what `nvidia-smi dmon` writes, the table and the CSV: a row to its readings, one a column.
+
+Owns the header, its second line, and how date and time stand apart. Which column is which metric is the catalogue's.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar, Self
+from zoneinfo import ZoneInfo
+
+from telemetry.readings.dmon import KNOWN, NAME, OF_PROCESS, UNITS, column
+from telemetry.verify.formats.base import Rules
+from telemetry.verify.formats.grammar import cells, grammar, text, unreadable
+from telemetry.verify.formats.wall_clock import instant
+from telemetry.verify.formats.wide import Measured, WideReader, words
+
+
+class NvidiaDmonReader(WideReader):
+    """The format under one header."""
+
+    name: ClassVar = "nvidia-smi-dmon"
+    version: ClassVar = 1
+
+    def __init__(self, columns: list[str], rules: Rules, *, is_table: bool) -> None:
+        kinds = [(place, name, column(name)) for place, name in enumerate(columns) if name not in UNITS]
+        measured = [Measured(place, kind.metric, name in KNOWN, kind.per) for place, name, kind in kinds]
+        super().__init__(1 if is_table else len(columns), measured, rules)
+        self._columns, self._is_table = columns, is_table
+        self._time, self._index = columns.index("time"), columns.index("gpu")
+        self.counts_days = "date" not in columns
+        self._zone = ZoneInfo(rules.source.time_zone)
+
+    @classmethod
+    def of_header(cls, names: tuple[str, ...], rules: Rules) -> Self | None:
+        """The reader under a header with date, time, GPU and a measurement, if zone and host are known."""
+        columns = [word.lower() for word in _heading(list(names))]
+        if not all(map(NAME.fullmatch, columns)) or len(set(columns)) < len(columns) or OF_PROCESS.intersection(columns):
+            return None
+        if not {"time", "gpu"}.issubset(columns) or KNOWN.keys().isdisjoint(columns):
+            return None
+        said = rules.source
+        if "date" not in columns and not (said.date and columns[0] == "time"):
+            return None
+        return cls(columns, rules, is_table=len(names) == 1) if said.time_zone and said.host else None
+
+    def repeats(self, line: bytes) -> bool | None:
+        """Whether a line behind a `#` has the units of these columns; False if it has others, or is a header of others."""
+        if not grammar(self.delimiter).record.fullmatch(line) or unreadable(line):
+            return None
+        row = [text(cell) for cell in cells(line.removesuffix(b"\n").removesuffix(b"\r"))]
+        found = _heading(row)
+        if not found or self._is_table != (len(row) == 1):
+            return None
+        if [word.lower() for word in found] == self._columns:
+            return True
+        if len(found) == len(self._columns):
+            expected = [UNITS.get(name) or column(name).unit for name in self._columns]
+            return all(unit in (word, "") for unit, word in zip(expected, found, strict=True))
+        return False if "gpu" in [word.lower() for word in found] else None
+
+    def row(self, raw: bytes) -> list[str] | None:
+        """The cells, or the words of a table's only one; None if they are more or fewer than the columns."""
+        found = [text(cell) for cell in cells(raw)]
+        found = words(found[0]) if self._is_table else found
+        return found if len(found) == len(self._columns) else None
+
+    def stamp(self, row: list[str]) -> str:
+        """Date and time, a blank between them."""
+        if self.counts_days:
+            return f"{self.today()} {row[self._time]}"
+        day = row[self._columns.index("date")]
+        date = re.fullmatch(r"([0-9]{4})([0-9]{2})([0-9]{2})", day)
+        return f"{'-'.join(date.groups()) if date else day} {row[self._time]}"
+
+    def moment(self, stamp: str) -> int | str | None:
+        """By the clock of the zone that the settings name."""
+        return instant(stamp, self._zone)
+
+    def gpu(self, row: list[str]) -> str:
+        """By the index of the GPU on its host."""
+        return self.by_index(row[self._index])
+
+
+def _heading(row: list[str]) -> list[str]:
+    """The words of a line that begins with `#`, without it; empty for another line."""
+    found = words(row[0]) if len(row) == 1 else row
+    if not found or not found[0].startswith("#"):
+        return []
+    begin = found[0][1:].strip(" \t")
+    return ([begin] if begin else []) + [word for word in found[1:] if word]
