@@ -3,14 +3,15 @@
 `tasks` is the Celery face and `schedule` beat's. `tick` does one tick over all sources: `matching` finds files, `membership`
 tells how many of them are this replica's, `queue_watch` gathers the evidence of losses. `held` has the files that are open:
 `adoption` makes streams of them, `orphans` finds sources whose file is gone, `deferred` holds paths left alone for a while,
-`resting` those whose file was let go of until it changes. `begun` notes on disk which files are open.
+`resting` those whose file was let go of until it changes. `begun` notes on disk which files are open, `renamed` looks for them
+after a restart.
 
 `stream` is one source: `source` reads its file through `contents`, which unpacks what `packing` knows, or `utf16`;
 `whereabouts` tells whether a file is where it was. `first_state` is what is known of a source at first, `verified` knows
 whether the bytes that were read are still there, `modes` choose what is read next, `holes` what of it waits, `batching` cuts
-batches out of it, `again` those that are lost on their way, `outbox` and `publish` send them, `tally` counts. `kept` is what
-the broker keeps of it, `proof` knows whether the database still holds it. `phase` is what a stream is at, `step` what it is
-given and does at one time. `clock` is the machine's monotonic clock.
+batches out of it: in `next_batches` those that come next, in `again` those that are lost on their way. `outbox` and `publish`
+send them, `tally` counts. `kept` is what the broker keeps of it, `proof` knows whether the database still holds it. `phase` is
+what a stream is at, `step` what it is given and does at one time. `clock` is the machine's monotonic clock.
 
 `dry_run` reads a file as all of this does, and publishes nothing.
 

@@ -2,7 +2,7 @@
 
 A file that was renamed to where no pattern leads is known by its open descriptor and by the broker's keys alone. So the set of
 open files is written down when it changes, with the inodes, by which such a file is found beside its former name. What is done
-with a file that was found is decided in `held`.
+with a file that was found is decided in `renamed`.
 """
 
 from __future__ import annotations

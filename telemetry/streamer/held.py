@@ -14,7 +14,6 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 
 import redis
 from kombu.exceptions import OperationalError
@@ -24,12 +23,13 @@ from telemetry.progress.claims import Claims
 from telemetry.progress.reading import decoded
 from telemetry.settings import Settings
 from telemetry.streamer.adoption import Adoption, Known
-from telemetry.streamer.begun import Begun, Entry, found
+from telemetry.streamer.begun import Begun
 from telemetry.streamer.deferred import Deferred
 from telemetry.streamer.orphans import Orphans
 from telemetry.streamer.outbox import Publish
 from telemetry.streamer.packing import DamagedError
 from telemetry.streamer.phase import READING
+from telemetry.streamer.renamed import Renamed
 from telemetry.streamer.resting import Resting, is_whole, quiet_s, restful
 from telemetry.streamer.source import SourceFile
 from telemetry.streamer.step import ChangedError, TakenError
@@ -58,10 +58,7 @@ class Held:
     resting: Resting = field(default_factory=Resting)
     deferred: Deferred = field(default_factory=Deferred)
     begun: Begun = field(init=False)
-    # Files that were begun before this process and not looked for yet, and those found where no pattern leads.
-    _missed: list[Entry] = field(init=False)
-    _aside: set[str] = field(default_factory=set)
-    _made_s: float = field(default_factory=time.monotonic)
+    renamed: Renamed = field(init=False)
     _orphans: Orphans = field(init=False)
     _swept_s: float = field(default=-math.inf)
     # Paths that there was no descriptor or no time for, the one that waits longest first.
@@ -73,32 +70,11 @@ class Held:
         settings = self.settings
         self._orphans = Orphans(max(settings.close_after_s, 2 * settings.lease_s), settings)
         self.begun = Begun(settings)
-        self._missed = self.begun.read()
-
-    def aside(self, names: Collection[str]) -> list[str]:
-        """The files that were begun before this process and that are not among these names, as they were renamed."""
-        if self._missed:
-            known = {state.fingerprint for state in self.claims.sources().values()}
-            self._missed = [entry for entry in self._missed if not self._is_settled(entry, names, known)]
-        return sorted(self._aside)
-
-    def _is_settled(self, entry: Entry, names: Collection[str], known: Collection[str]) -> bool:
-        """Whether it is known what became of a file that was begun. What the broker still knows of is left to `orphans`."""
-        path = found(entry, self.settings)
-        if path is None:
-            waits = time.monotonic() - self._made_s < self._orphans.grace_s or not Path(entry.path).parent.is_dir()
-            if waits and entry.fingerprint not in known:
-                return False
-            if entry.fingerprint not in known:
-                self.adoption.lose(entry.lost)
-        elif path not in names:
-            log.info("%s was begun as %s, and is read on", path, entry.path)
-            self._aside.add(path)
-        return True
+        self.renamed = Renamed(settings, self.claims, self._orphans.grace_s, self.adoption.lose, self.begun.read())
 
     def note(self) -> None:
         """Write down which files are begun."""
-        self.begun.keep(self.streams.values(), self._missed)
+        self.begun.keep(self.streams.values(), self.renamed.missed)
 
     def discover(self, paths: Collection[str], limit: float = math.inf, budget_s: float = math.inf) -> None:
         """Open what is not open yet, for about `budget_s`; beyond `limit` sources only what nobody takes for a lease."""
@@ -205,7 +181,7 @@ class Held:
                     # What is packed is whole.
                     if not stream.source.is_at_its_path() and stream.read_up() and stream.idle():
                         self.drop(name)
-                elif stream.source.is_at_its_path() and str(stream.source.path) not in self._aside:
+                elif stream.source.is_at_its_path() and str(stream.source.path) not in self.renamed.paths:
                     stream.source.final = self._is_closed(str(stream.source.path))
                 elif stream.source.quiet_s() < self.settings.close_after_s:
                     continue
@@ -213,7 +189,7 @@ class Held:
                     # A last line without an end is complete now: the next tick reads it.
                     stream.source.final = True
                 elif stream.read_up() and stream.idle():
-                    self._aside.discard(str(stream.source.path))
+                    self.renamed.paths.discard(str(stream.source.path))
                     self.drop(name)
 
     @contextmanager

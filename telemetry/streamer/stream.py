@@ -3,9 +3,7 @@
 A step collects acknowledgements, moves the committed offset, cuts new batches, saves the window, and only then publishes:
 what is on the wire is always in the window, so a streamer killed anywhere publishes the same batches again or none.
 
-A stream is `Reading` until the bytes that were read are no longer there. Then it is `Draining`: nothing more is read, and the
-batches in flight are waited for. Batches that must be published again but can no longer be read are lost, and so are bytes that
-were seen but never read. When nothing is in flight any more the source ends, to be opened anew.
+What a stream does whose bytes are gone is told in `phase`. New batches are cut in `next_batches`, lost ones in `again`.
 """
 
 from __future__ import annotations
@@ -14,26 +12,24 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from dataclasses import replace as with_fields
-from itertools import islice
 
 from msgspec.structs import replace
 
 from telemetry.monitoring.counters import stations
 from telemetry.progress.claims import Claims
-from telemetry.progress.flight import Flight
 from telemetry.progress.losses import LostRange
 from telemetry.progress.rewind import forgotten_of, set_back
 from telemetry.progress.state import SourceState
-from telemetry.progress.window import MAX_FLIGHTS, NOT_KNOWN, Window
+from telemetry.progress.window import Window
 from telemetry.readings.digests import wire_path
-from telemetry.readings.extent import Place
 from telemetry.streamer import clock
 from telemetry.streamer.again import cut_again
-from telemetry.streamer.batching import MAX_BLOCK_BYTES, CutBatch, Cutter
-from telemetry.streamer.first_state import first_state, goes_on
+from telemetry.streamer.batching import CutBatch, Cutter
+from telemetry.streamer.first_state import first_state, goes_on, read_otherwise
 from telemetry.streamer.holes import Holes
 from telemetry.streamer.kept import Kept
 from telemetry.streamer.modes import Replay, Tail
+from telemetry.streamer.next_batches import cut_next, flight_of
 from telemetry.streamer.outbox import Outbox
 from telemetry.streamer.phase import CHANGED, GONE, READING, Draining, Phase
 from telemetry.streamer.proof import Forgotten, Proof
@@ -182,12 +178,9 @@ class Stream:
         self.proof.generation = state.generation
         # Of a file that is gone, only its state still tells what it was.
         self._base = state if self.phase == GONE else self._first_state()
-        is_other = state.interpretation not in {None, self._cutter().interpretation()}
-        at, line, header = self.window.committed, self.window.line, self.window.header
-        if (is_other or header == NOT_KNOWN) and self.phase == READING and self._verified.is_intact():
-            # Its flights cannot be cut again; read otherwise, they are other batches.
-            self.window = Window.at(Place(at, line, self._cutter().header_at(at) if header == NOT_KNOWN else header))
-            self._verified.advance(at)
+        if self.phase == READING and (window := read_otherwise(state, self._cutter(), self._verified)):
+            self.window = window
+            self._verified.advance(window.committed)
 
     def _begin(self, now_us: int) -> None:
         self.window = Window.at(self.source.head.first)
@@ -215,8 +208,7 @@ class Stream:
             log.warning("%s: the ledger holds %d of %d bytes that were committed", self.source.path, held.end, committed)
         self.proof.generation = forgotten.generation
         if isinstance(self.phase, Draining):
-            for start, end in forgotten_of(self.window, held):
-                self._lose(start, end, self.phase)
+            self._lose(forgotten_of(self.window, held), self.phase)
             return
         state = set_back(self._state(now_us), held)
         self.outbox.clear()
@@ -244,49 +236,38 @@ class Stream:
         again, lost, self.window = cut_again(self._cutter(), self.window, suspects, moment, now)
         if lost:
             reason = self.phase = self.phase if isinstance(self.phase, Draining) else CHANGED
-            for start, end in lost:
-                self._lose(start, end, reason)
+            self._lose(lost, reason)
         return again
 
-    def _lose(self, start: int, end: int, how: Draining) -> None:
-        # What a replay shows is no record of anything, and of a foreign file there was nothing to read.
-        if end > start and not self.mode.replays and not self._base.foreign:
-            self.lose(LostRange(wire_path(self.source.path), self.source.head.fingerprint, start, end, how.reason))
+    def _lose(self, stretches: Iterable[tuple[int, int]], how: Draining) -> None:
+        for start, end in stretches:
+            # What a replay shows is no record of anything, and of a foreign file there was nothing to read.
+            if end > start and not self.mode.replays and not self._base.foreign:
+                self.lose(LostRange(wire_path(self.source.path), self.source.head.fingerprint, start, end, how.reason))
 
     def _end(self, how: Draining) -> None:
         """Give up a source of which nothing is in flight and nothing is left to read."""
-        self._lose(self.window.end, self._verified.size_bytes, how)
+        self._lose([(self.window.end, self._verified.size_bytes)], how)
         self._kept.end()
         raise ChangedError(how.reason)
 
     def _cut_new(self, moment: Moment) -> list[CutBatch]:
         self._at_end = False
-        # A block a step, however wide the window: the centre is to have something to do while the next one is read.
-        room = min(self.window_bytes - self.window.span, moment.room_bytes, MAX_BLOCK_BYTES)
-        flights = MAX_FLIGHTS - len(self.window.flights)
-        unread_bytes = self._verified.size_bytes - self.window.end
-        if not unread_bytes or room <= 0 or flights <= 0:
-            return []
-        new = list(islice(self.mode.coming(self.window, unread_bytes, room, moment.now_us), flights))
-        if not self._verified.is_intact():
-            # It changed while it was read: there is no telling what was read.
+        new = cut_next(self.mode, self.window, self._verified, self.holes, moment, self.window_bytes)
+        if new is None:
             self.phase = CHANGED
             return []
-        new = self.holes.before(new, clock.now().seconds, moment.now_us, final=self.source.final)
-        for batch in new:
-            room -= batch.extent.size_bytes
+        for batch in new.batches:
             self._launch(batch, moment)
-        self._at_end = room > 0 and len(new) < flights and not self.mode.holds_back
-        if new:
+        self._at_end = new.is_all
+        if new.batches:
             self._verified.advance(self.window.end)
-        return new
+        return new.batches
 
     def _launch(self, batch: CutBatch, moment: Moment) -> None:
         self.tally.read(batch.batch_id, batch.readings, batch.unread)
         stations.read(batch.readings.rows)
-        self.window = self.window.publish(
-            Flight.first(batch.batch_id, batch.extent, clock.now(), moment.evidence.epoch, moment.now_us)
-        )
+        self.window = self.window.publish(flight_of(batch, moment))
         if batch.extent.end_header != batch.extent.header:
             self._kept.remember_header(self.source, self.window.next.header)
 

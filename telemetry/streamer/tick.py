@@ -104,7 +104,7 @@ class Streamer:
         """Work on all sources until there is nothing to do, at most about `budget_s` seconds."""
         deadline = time.monotonic() + budget_s
         names = matching(self.settings.sources)
-        names += self.held.aside(names)
+        names += self.held.renamed.beside(names)
         paths = self.held.resting.awake(names)
         self._renew(paths)
         self.held.discover(paths, part(len(paths), self._live), max(budget_s, MIN_BUDGET_S))

@@ -75,7 +75,7 @@ def test_a_dead_centre_stops_the_edge_at_the_window_and_nothing_is_copied(edge: 
 
 
 def test_a_wide_window_is_filled_block_by_block(edge: Edge, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("telemetry.streamer.stream.MAX_BLOCK_BYTES", 1 << 14)
+    monkeypatch.setattr("telemetry.streamer.next_batches.MAX_BLOCK_BYTES", 1 << 14)
     file.write_text(HEADER + rows(0, 1000))
     with edge.streamer() as streamer:
         streamer.tick(0)
