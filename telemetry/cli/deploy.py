@@ -95,7 +95,7 @@ def deploy(
     as_json: bool,
     **options: Any,
 ) -> None:
-    r"""Deploy to clusters, look at them, or clean them up.
+    """Deploy to clusters, look at them, or clean them up.
 
     \b
     deploy-shared, deploy-central, deploy-edge  install or upgrade these
@@ -107,7 +107,7 @@ def deploy(
 
     Passwords also come from TELEMETRY_DEPLOY_REDIS_PASSWORD and TELEMETRY_DEPLOY_DB_PASSWORD, or from the files that these
     with _FILE at their end name. They reach the clusters as Secrets. One that was given once need not be given again.
-    """
+    """  # noqa: D301 - click wants the character itself
     if moved := passwords.moved(sys.argv[1:], os.environ):
         os.execve(sys.executable, [sys.executable, sys.argv[0], *moved.arguments], moved.environ)  # noqa: S606 - this program again
     try:

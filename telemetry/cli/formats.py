@@ -14,6 +14,7 @@ from telemetry.cli.session import json_option
 from telemetry.formats.registry import FORMATS
 from telemetry.formats.suggest.document import document
 from telemetry.formats.suggest.table import NoSuggestionError
+from telemetry.verify.contents import opened
 
 HEAD_BYTES = 1 << 18
 
@@ -46,8 +47,8 @@ def suggest(file: Path, *, as_json: bool) -> None:
     the reason if no settings can make it readable.
     """
     try:
-        with file.open("rb") as stream:
-            head = stream.read(HEAD_BYTES)
+        with opened(file) as content:
+            head = bytes(content[:HEAD_BYTES])
         # A last line may be cut off.
         whole = head if len(head) < HEAD_BYTES else head[: head.rfind(b"\n") + 1]
         draft = document(whole, str(file.resolve()))

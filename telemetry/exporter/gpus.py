@@ -18,7 +18,7 @@ from prometheus_client.metrics_core import Metric
 from sqlalchemy import Engine, Row
 
 from telemetry.exporter.families import gauge
-from telemetry.store.read import exporter
+from telemetry.store.read.history import latest
 
 LIVE_S = 300
 HORIZON = timedelta(days=1)
@@ -36,7 +36,7 @@ Labels = tuple[tuple[str, str], ...]
 def look(engine: Engine) -> Sequence[Metric]:
     """Metrics of the latest values. Raises SQLAlchemyError."""
     with engine.connect() as connection:
-        rows = exporter.latest(connection, HORIZON, MAX_SERIES)
+        rows = connection.execute(latest.exported(HORIZON).limit(MAX_SERIES)).all()
     return [*_values(rows), _ages(rows)]
 
 

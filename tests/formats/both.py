@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from telemetry.formats.base import Limits
+from telemetry.readings.owners import OWNER_LABELS
 from telemetry.readings.series import SeriesKey, labels_digest
 from telemetry.readings.source_settings import SourceSettings
 from telemetry.settings import VOLATILE_LABELS, Settings
@@ -57,7 +58,7 @@ def both(path: Path, said: SourceSettings, limit: int = 40) -> Whole:
         for code, ts, value in zip(batch.readings.codes, batch.readings.ts_us, batch.readings.values, strict=True):
             key = keys[code]
             readings.append(Said(key.gpu, key.metric, int(ts), float(value)))
-            digests.append(labels_digest(key.lasting(VOLATILE_LABELS)))
+            digests.append(labels_digest(key.lasting({*VOLATILE_LABELS, *OWNER_LABELS})))
         quarantined += [(row.offset, row.reason) for row in batch.readings.quarantined]
     blank = sum(batch.readings.blank for batch in batches)
     _verified(path, said, source.head.fingerprint, (readings, digests, quarantined, blank))

@@ -49,6 +49,8 @@ def test_nobody_else_takes_a_setting_from_the_environment() -> None:
         "client/api.py",
         # The environment that processes are started with, and the settings that a running `up` adds to it.
         *("cli/up.py", "cli/session.py", "cli/mends.py", "local/announcement.py", "local/servers/server.py"),
+        # Passwords for clusters, and the environment of helm.
+        *("cli/deploy.py", "deploy/helm.py"),
         # Whether a terminal is to have colours.
         "cli/redraw.py",
     }

@@ -7,12 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
-
-from telemetry.store.read.history import latest as values
 
 TOTALS = text("""
     SELECT edge, coalesce(sum(batches) FILTER (WHERE status = 'stored'), 0) AS stored_batches,
@@ -85,11 +82,3 @@ def partitioned(connection: Connection) -> Partitioned:
     """The partitions of `samples`."""
     row = connection.execute(PARTITIONS).one()
     return Partitioned(row.number, row.left_s)
-
-
-def latest(connection: Connection, horizon: timedelta, limit: int) -> Sequence[Row[Any]]:
-    """The last reading within the horizon of each GPU and metric, at most `limit`, the newest first.
-
-    A row has every column of the GPU, name, kind and description of the metric, `labels`, `age_s` and `value`.
-    """
-    return connection.execute(values.exported(horizon).limit(limit)).all()

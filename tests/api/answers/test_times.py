@@ -19,6 +19,7 @@ TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9
 UTIL = "DCGM_FI_DEV_GPU_UTIL"
 # What a list must be asked for besides its path, and other questions that take other ways through the code.
 QUESTIONS: dict[str, list[dict[str, str]]] = {
+    "/api/v1/latest": [{"max_age": "3650d"}],
     "/api/v1/query": [
         {"metric": UTIL, "start_time": "2025-07-18", "step": "1h"},
         {"metric": UTIL, "start_time": "2025-07-18", "step": "10s", "by": "gpu", "top": "2"},
