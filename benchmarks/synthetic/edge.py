@@ -69,6 +69,7 @@ class Edge:
             ("LPUSH", queue, tick),
             ("BLMPOP", 1, 1, queue, "RIGHT", "COUNT", 1),
             ("GET", keys.epoch()),
+            ("GET", keys.generation()),
             ("TIME",),
         )
 
