@@ -251,7 +251,9 @@ def test_servers_of_the_environment_are_used(up: Callable[..., Up], bare: Path, 
     running = up("--procfile", str(bare), environ=environ)
     running.says("one is here")
     assert sorted(path.name for path in running.data_dir.iterdir()) == ["lock", "log", "prometheus.yml", announcement.NAME]
-    assert running.environment() == environ | {"TELEMETRY_DATA_DIR": str(running.data_dir), "TELEMETRY_EXPORTER_GPUS": "true"}
+    own = {"TELEMETRY_DATA_DIR": running.data_dir, "TELEMETRY_STATE_DIR": running.data_dir / "state"}
+    told = environ | {"TELEMETRY_EXPORTER_GPUS": "true"} | {name: str(path) for name, path in own.items()}
+    assert running.environment() == told
     with psycopg.connect(environ["TELEMETRY_DATABASE_URL"]) as connection:
         assert connection.execute("SELECT count(*) FROM batches").fetchone() == (0,)
     assert running.interrupt() == 0
@@ -262,7 +264,8 @@ def test_other_commands_find_it(up: Callable[..., Up], bare: Path) -> None:
     running.says("one is here")
     assert running.environment()["TELEMETRY_KEY_PREFIX"] == "mine"
     told = announcement.environment(running.data_dir, {"TELEMETRY_DATABASE_URL_FILE": "x", "TELEMETRY_KEY_PREFIX": "other"})
-    assert set(told) == {"TELEMETRY_BROKER_URL", "TELEMETRY_DATA_DIR", "TELEMETRY_EXPORTER_GPUS", "TELEMETRY_SPOOL_DIR"}
+    directories = {f"TELEMETRY_{name}_DIR" for name in ("DATA", "SPOOL", "STATE")}
+    assert set(told) == directories | {"TELEMETRY_BROKER_URL", "TELEMETRY_EXPORTER_GPUS"}
     running.process.kill()
     running.process.wait(10)
     assert (running.data_dir / announcement.NAME).exists()
