@@ -34,8 +34,8 @@ export async function history(gpu, metrics, from, to) {
 // Where a GPU has readings of its own, those of its MIG instances are left out.
 function whole(rows) {
   const isOfPart = ({ labels }) => "GPU_I_ID" in (labels ?? {});
-  const own = new Set(rows.filter((row) => !isOfPart(row)).map(({ metric, timestamp }) => `${metric} ${timestamp}`));
-  return rows.filter((row) => !isOfPart(row) || !own.has(`${row.metric} ${row.timestamp}`));
+  const own = new Set(rows.filter((row) => !isOfPart(row)).map(({ metric }) => metric));
+  return rows.filter((row) => !isOfPart(row) || !own.has(row.metric));
 }
 
 // Several series of one metric have a point of one time, if pods took turns within a step.
