@@ -58,8 +58,8 @@ export class Fleet {
     const { namespace, pod } = reading.owner;
     // Two sources may tell of a GPU, of which one knows no pods.
     if (pod && (!gpu.owner.at || gpu.owner.at <= reading.timestamp)) gpu.owner = { namespace, pod, at: reading.timestamp };
-    const isOfPart = MIG in reading.labels;
-    if (before && (before.timestamp > reading.timestamp || (isOfPart && !(MIG in before.labels)))) return;
+    const isOfPart = ({ labels }) => MIG in labels;
+    if (before && (isOfPart(before) === isOfPart(reading) ? before.timestamp > reading.timestamp : isOfPart(reading))) return;
     gpu.readings.set(reading.metric, reading);
   }
 
