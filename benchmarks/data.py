@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow import csv
 
-from telemetry.simulate.rows import HEADER
+from telemetry.readings.dump import HEADER
 from telemetry.simulate.simulation import Simulation
 from telemetry.simulate.timeline import SECOND, Timeline
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from selectors import EVENT_READ
@@ -39,7 +38,7 @@ class Front(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
             self.nr_conns += 1
             conn = TConn(self.cfg, client, address, listener.getsockname())
             conn.head = bytearray()
-            self._await_head(conn, self.on_pending_socket_readable)
+            self._await_head(conn)
 
     def on_client_socket_readable(self, conn: Any, client: socket.socket) -> None:
         """The first bytes of a further request of a connection."""
@@ -49,7 +48,7 @@ class Front(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
             self.enqueue_req(conn)
             return
         conn.head = bytearray()
-        self._await_head(conn, self.on_pending_socket_readable)
+        self._await_head(conn)
         self.on_pending_socket_readable(conn, client)
 
     def on_pending_socket_readable(self, conn: Any, client: socket.socket) -> None:
@@ -80,12 +79,12 @@ class Front(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         self.nr_conns -= 1
         conn.close()
 
-    def _await_head(self, conn: Any, readable: Callable[[Any, socket.socket], None]) -> None:
+    def _await_head(self, conn: Any) -> None:
         conn.sock.setblocking(False)
         # The loop closes connections whose time has passed.
         conn.timeout = time.monotonic() + deadlines.HEAD_S
         self.pending_conns.append(conn)
-        self.poller.register(conn.sock, EVENT_READ, partial(readable, conn))
+        self.poller.register(conn.sock, EVENT_READ, partial(self.on_pending_socket_readable, conn))
 
     def _hand_over(self, conn: Any) -> None:
         conn.data_ready = True

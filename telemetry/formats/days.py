@@ -7,6 +7,7 @@ days are counted is a change of meaning: raise the versions as `telemetry.format
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
@@ -18,6 +19,7 @@ from telemetry.readings.rows import Codes
 
 CLOCK = re.compile(rb"^[ \t]*([0-2]\d):([0-5]\d):([0-5]\d)", re.MULTILINE)
 HALF_A_DAY_S = 43_200
+SCAN_BYTES = 1 << 20
 DAY = timedelta(days=1)
 
 
@@ -42,6 +44,11 @@ class Midnights:
                 self.days.append(self.days[-1] + (1 if ahead_s < 0 else -1))
             self.last_s = now_s
         self.reached += len(block)
+
+    def reach(self, end: int, read: Callable[[int, int], bytes]) -> None:
+        """Count in all lines before an offset at which one begins; `read` gives bytes by offset and length."""
+        while self.reached < end and (block := read(self.reached, min(SCAN_BYTES, end - self.reached))):
+            self.go_on(block)
 
     def at(self, offsets: Codes) -> Codes:
         """The days of lines that begin at some offsets, counted from the first row."""

@@ -2,5 +2,6 @@
 
 `taken` is what was read of a GPU at one time, and its line. `nvml` reads the driver, `scrape` a Prometheus endpoint, `jobs`
 which Slurm job has which GPU. `files` are the files, which are rotated and bounded. `recording` does it at an interval.
-Nothing is made up: what cannot be read is a gap. Of the rest of the project only `telemetry.redaction` is used.
+Nothing is made up: what cannot be read is a gap. Of the rest of the project `telemetry.redaction`
+and `telemetry.readings.dump` are used.
 """

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from telemetry.record.taken import HEADER
+from telemetry.readings.dump import HEADER
 
 log = logging.getLogger(__name__)
 

@@ -9,11 +9,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-COLUMNS = (
-    *("timestamp", "metric_name", "gpu_id", "device", "uuid", "modelName", "Hostname"),
-    *("container", "pod", "namespace", "value", "labels_raw"),
-)
-HEADER = (",".join(COLUMNS) + "\n").encode()
 NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 
 

@@ -9,7 +9,7 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-from telemetry.simulate.rows import HEADER
+from telemetry.readings.dump import HEADER
 
 # More than the longest row has.
 TAIL_BYTES = 1 << 16

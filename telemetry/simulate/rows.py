@@ -15,7 +15,6 @@ from telemetry.readings.catalogue import lookup
 from telemetry.simulate.fleet import Host
 from telemetry.simulate.jobs import Job
 
-HEADER = b"timestamp,metric_name,gpu_id,device,uuid,modelName,Hostname,container,pod,namespace,value,labels_raw\n"
 # Units in which the exporter shows fractions. %g drops trailing zeros, as Prometheus does.
 FRACTIONS = frozenset({"W", "ratio"})
 TIME_MARK = b"\x00"

@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,7 @@ from telemetry.streamer.packing import PIECE_BYTES, DamagedError, Unpacking, pac
 STEP_BYTES = 32 << 20
 # As much is left free where files are unpacked.
 SPARE_BYTES = 128 << 20
+SCAN_BYTES = 1 << 20
 NO_ROOM = "make room there, or set TMPDIR to a directory that has it"
 
 
@@ -260,3 +261,14 @@ def _read(fd: int, start: int, length: int) -> bytes:
         parts.append(part)
         start, length = start + len(part), length - len(part)
     return b"".join(parts)
+
+
+def leading_nuls(read: Callable[[int, int], bytes]) -> int:
+    """How many NULs content begins with, read by offset and length."""
+    at = 0
+    while part := read(at, SCAN_BYTES if at else 1):
+        rest = part.lstrip(b"\0")
+        at += len(part) - len(rest)
+        if rest:
+            return at
+    return at

@@ -20,12 +20,11 @@ from telemetry.formats.heads import Head, identify, needed_bytes
 from telemetry.progress.state import Inode, Prefix
 from telemetry.readings.digests import digest
 from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
-from telemetry.streamer.contents import Bench, Plain, Unpacked, Version, content_of, version_of
+from telemetry.streamer.contents import SCAN_BYTES, Bench, Plain, Unpacked, Version, content_of, leading_nuls, version_of
 from telemetry.streamer.utf16 import Utf16, decoded
 
 Content = Plain | Unpacked | Utf16
 
-SCAN_BYTES = 1 << 20
 PREFIX_BYTES = 4096
 
 
@@ -237,11 +236,7 @@ class SourceFile:
 
     def midnights(self, end: int) -> Midnights:
         """Where the days of its times begin, of all lines before an offset at which one begins."""
-        while self._midnights.reached < end:
-            at = self._midnights.reached
-            self._midnights.go_on(self.read(at, min(SCAN_BYTES, end - at)))
-            if self._midnights.reached == at:
-                break
+        self._midnights.reach(end, self.read)
         return self._midnights
 
     def line_end(self, start: int) -> int | None:
@@ -285,23 +280,13 @@ class SourceFile:
 
 def _head(content: Content, max_record: int, settings: SourceSettings, inherited: bytes, *, final: bool) -> Head | None:
     """The head of a file. What a writer that does not append leaves where a file was cut, NULs, stands before it."""
-    length, nuls = needed_bytes(max_record), _leading_nuls(content)
+    length, nuls = needed_bytes(max_record), leading_nuls(content.read)
     data = content.read(nuls, length)
     is_all = final and len(data) < length
     head = identify(data, max_record=max_record, final=is_all, settings=settings, inherited=inherited)
     if not head or not nuls:
         return head
     return replace(head, end=head.end + nuls if head.format else 0, length=head.length + nuls, nuls=nuls)
-
-
-def _leading_nuls(content: Content) -> int:
-    at = 0
-    while part := content.read(at, SCAN_BYTES if at else 1):
-        rest = part.lstrip(b"\0")
-        at += len(part) - len(rest)
-        if rest:
-            return at
-    return at
 
 
 def _inode(status: os.stat_result) -> Inode:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from telemetry.simulate.rows import HEADER
+from telemetry.readings.dump import HEADER
 from tests.waiting import eventually
 
 COMMAND = (sys.executable, "-c", "from telemetry.cli.simulate import simulate; simulate(prog_name='simulate')")

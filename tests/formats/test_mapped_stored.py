@@ -12,9 +12,9 @@ from telemetry.cli.verify import examine
 from telemetry.collector.persist import Collector
 from telemetry.progress.acks import Acks
 from telemetry.progress.keys import Keys
-from telemetry.readings import wire
 from telemetry.settings import Settings, sources_file
 from tests.fixtures.services import Query
+from tests.formats.passing import passed_on
 from tests.streamer.edge import Edge, append
 from tests.waiting import eventually
 
@@ -62,16 +62,10 @@ def test_it_is_stored_and_verified_exactly(
     edge = Edge(mine, redis_client)
     collector = Collector(mine, engine, Acks(redis_client, Keys(settings.key_prefix), 60))
 
-    def is_committed() -> bool:
-        streamer.tick(0)
-        for batch in edge.fetch():
-            assert collector.persist(*wire.encode(batch)).status == "stored"
-        return edge.committed(path) == path.stat().st_size
-
     with edge.streamer() as streamer:
-        eventually(is_committed)
+        eventually(lambda: passed_on(edge, streamer, collector, path))
         append(path, "".join(map(row, range(30, 90))))
-        eventually(is_committed)
+        eventually(lambda: passed_on(edge, streamer, collector, path))
     expected = dict(zip(CLASSES, map(sum, zip(*ODD.values(), strict=True)), strict=True))
     expected["stored"] += 90 * 2
     counts = examine(mine, [path]).counts

@@ -14,11 +14,11 @@ from telemetry.cli.verify import examine
 from telemetry.collector.persist import Collector
 from telemetry.progress.acks import Acks
 from telemetry.progress.keys import Keys
-from telemetry.readings import wire
 from telemetry.readings.source_settings import NO_SETTINGS
 from telemetry.settings import Settings, sources_file
 from telemetry.verify.compare import Outcome
 from tests.fixtures.services import Query
+from tests.formats.passing import passed_on
 from tests.formats.test_kept import FILES, SAID
 from tests.streamer.edge import Edge
 from tests.waiting import eventually
@@ -33,14 +33,8 @@ def stored(path: Path, settings: Settings, client: redis.Redis, engine: Engine) 
     edge = Edge(mine, client)
     collector = Collector(mine, engine, Acks(client, Keys(mine.key_prefix), 60))
 
-    def is_committed() -> bool:
-        streamer.tick(0)
-        for batch in edge.fetch():
-            assert collector.persist(*wire.encode(batch)).status == "stored"
-        return edge.committed(path) == path.stat().st_size
-
     with edge.streamer() as streamer:
-        eventually(is_committed)
+        eventually(lambda: passed_on(edge, streamer, collector, path))
     outcome = examine(mine, [path])
     assert outcome.differences().keys() <= {"conflict", "unread"}, (outcome.differences(), outcome.examples)
     return edge, outcome

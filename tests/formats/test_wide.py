@@ -14,9 +14,9 @@ from telemetry.cli.verify import examine
 from telemetry.collector.persist import Collector
 from telemetry.progress.acks import Acks
 from telemetry.progress.keys import Keys
-from telemetry.readings import wire
 from telemetry.settings import Settings
 from tests.fixtures.services import Query
+from tests.formats.passing import passed_on
 from tests.formats.registered import registered
 from tests.formats.toy_wide import ToyWide
 from tests.formats.toy_wide_reader import ToyWideReader
@@ -61,16 +61,10 @@ def test_a_wide_file_is_stored_and_verified_exactly(
     edge = Edge(mine, redis_client)
     collector = Collector(mine, engine, Acks(redis_client, Keys(mine.key_prefix), 60))
 
-    def is_committed() -> bool:
-        streamer.tick(0)
-        for batch in edge.fetch():
-            assert collector.persist(*wire.encode(batch)).status == "stored"
-        return edge.committed(path) == path.stat().st_size
-
     with edge.streamer() as streamer:
-        eventually(is_committed)
+        eventually(lambda: passed_on(edge, streamer, collector, path))
         append(path, "".join(map(row, range(20, 40))))
-        eventually(is_committed)
+        eventually(lambda: passed_on(edge, streamer, collector, path))
 
     # A batch of 10 readings at most has 3 of these records.
     assert [batch.readings.records for batch in edge.published[:3]] == [3, 3, 3]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from telemetry.readings.dump import HEADER
 from telemetry.record.files import Files, FullError
-from telemetry.record.taken import HEADER
 
 LINE = b"x" * 99 + b"\n"
 

@@ -9,7 +9,6 @@ import pytest
 from telemetry.record import scrape, taken
 from telemetry.record.scrape import Scrape
 from telemetry.record.taken import Gpu, SourceError, Taken
-from telemetry.simulate import rows
 from tests.ports import free_port
 from tests.record.endpoint import TEXT, endpoint
 
@@ -27,10 +26,6 @@ def test_each_sample_that_names_a_gpu_becomes_a_line() -> None:
         ["DCGM_FI_DEV_POWER_USAGE", "0", "401.337"],
         ["DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION", "0", "7138486613300"],
     ]
-
-
-def test_the_header_is_that_of_a_dump() -> None:
-    assert taken.HEADER == rows.HEADER
 
 
 def test_other_exporters_names_are_known_and_a_sample_keeps_its_own_time() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from telemetry.readings.dump import HEADER
 from telemetry.simulate.output import OutputError, create, resume
-from telemetry.simulate.rows import HEADER
 
 ROW = b'"2025-07-18T20:42:34Z","M"\n'
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 
-from telemetry.simulate.rows import HEADER
+from telemetry.readings.dump import HEADER
 from telemetry.simulate.simulation import Simulation
 from telemetry.simulate.timeline import SECOND, Timeline
 
