@@ -55,9 +55,7 @@ def _findings(settings: Settings, files: Sequence[Path]) -> list[Findings]:
         dry_run = DryRun(settings, time.time_ns() // 1000, bar.update)
         try:
             return [dry_run.read(path) for path in files]
-        except OSError as error:
-            raise click.ClickException(f"a file cannot be read: {error}") from None
-        except UnpackError as error:
+        except (OSError, UnpackError) as error:
             raise click.ClickException(f"a file cannot be read: {error}") from None
 
 
