@@ -1,7 +1,8 @@
 """The system without what makes it safe: a Celery app that trusts the broker and stores whatever comes.
 
-The streamer believes a batch to be stored once it is published, the collector acknowledges before it stores, and neither the
-ledger nor a key keeps a row from being stored again. Only `test_weakened` uses it: to show that the faults would be seen.
+The streamer believes a batch to be stored once it is published and never asks what the ledger holds, the collector acknowledges
+before it stores, and neither the ledger nor a key keeps a row from being stored again. Only `test_weakened` uses it: to show
+that the faults would be seen.
 """
 
 from __future__ import annotations
@@ -31,9 +32,10 @@ app.conf.task_acks_late = False
 
 
 def weaken_edge() -> None:
-    """Take each batch that is published as stored."""
+    """Take each batch that is published as stored, and ask for no proof of it."""
     from telemetry.streamer import publish, tasks  # noqa: PLC0415
     from telemetry.streamer.outbox import Publish  # noqa: PLC0415
+    from telemetry.streamer.proof import Proof  # noqa: PLC0415
 
     acks = Acks(broker.connect(settings), Keys(settings.key_prefix), settings.ack_ttl_s)
     make = publish.publisher
@@ -49,6 +51,8 @@ def weaken_edge() -> None:
         return trusting
 
     vars(tasks)["publisher"] = publisher
+    Proof.meet = lambda *_: False  # type: ignore[method-assign]
+    Proof.due = lambda *_: None  # type: ignore[method-assign]
 
 
 def weaken_centre() -> None:
