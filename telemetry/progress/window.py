@@ -92,6 +92,10 @@ class Window(Struct, frozen=True):
         """
         return [flight for flight in self.flights if is_lost(flight, evidence, now, after_s)]
 
+    def was_swallowed(self, epoch: str) -> bool:
+        """Whether a flight is to be published again because another broker than that of `epoch` got it."""
+        return any(not flight.acked and flight.epoch != epoch for flight in self.flights)
+
     def overdue(self, now: Clock, after_s: float) -> bool:
         """Whether a flight is old enough to send a probe after it."""
         return any(not flight.acked and is_old(flight, now, after_s) for flight in self.flights)

@@ -24,7 +24,7 @@ class Moment:
 
 
 class Done(NamedTuple):
-    """What a step has done: whether anything, and how many batches it published again, a question counted as one."""
+    """What a step has done: whether anything, and how many copies it published, a question counted as one."""
 
     anything: bool
     copies: int

@@ -120,7 +120,7 @@ class Stream:
         self._must_hear = self.proof.meet(moment.generation)
         if forgotten := self.proof.answered(acked):
             self._set_back(forgotten, now_us)
-        again = self._cut_again(moment)
+        again, copies = self._cut_again(moment)
         new = self._cut_new(moment) if self.phase == READING else []
         self.outbox.add("again", again)
         self.outbox.add("first", new)
@@ -129,14 +129,14 @@ class Stream:
         self.outbox.send(self.window, anchor_us, now_us)
         if not (again or acked):
             self.outbox.ask(self.window, anchor_us, now_us, self.after_s)
-        may_ask, first = len(again) < moment.copies, self._base.first_record
+        may_ask, first = copies < moment.copies, self._base.first_record
         if question := self.proof.due(first, self.window.committed, self.after_s) if may_ask else None:
             self.outbox.put(question, anchor_us, now_us)
         if isinstance(self.phase, Draining) and not self.window.flights:
             self._end(self.phase)
         if self.source.is_packed and self.idle() and self.read_up() and not self.mode.replays:
             self.source.settle()
-        return Done(bool(acked or again or new), len(again) + bool(question))
+        return Done(bool(acked or again or new), copies + bool(question))
 
     def forget_unread(self) -> None:
         """Remove a source of which nothing was read: its file is known by something else from now on."""
@@ -229,15 +229,15 @@ class Stream:
         if self.phase == READING and self.source.is_ready and not self._verified.look():
             self.phase = CHANGED
 
-    def _cut_again(self, moment: Moment) -> list[CutBatch]:
-        """Cut again what must be published again; a batch whose bytes are no longer there is lost."""
+    def _cut_again(self, moment: Moment) -> tuple[list[CutBatch], int]:
+        """Cut again what must be published again, and count copies; a batch whose bytes are no longer there is lost."""
         now, evidence = clock.now(), with_fields(moment.evidence, taken_s=self._taken_s)
         suspects = self.window.suspects(evidence, now, self.after_s)
-        again, lost, self.window = cut_again(self._cutter(), self.window, suspects, moment, now)
+        again, copies, lost, self.window = cut_again(self._cutter(), self.window, suspects, moment, now)
         if lost:
             reason = self.phase = self.phase if isinstance(self.phase, Draining) else CHANGED
             self._lose(lost, reason)
-        return again
+        return again, copies
 
     def _lose(self, stretches: Iterable[tuple[int, int]], how: Draining) -> None:
         for start, end in stretches:

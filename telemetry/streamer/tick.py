@@ -56,7 +56,7 @@ LOOK_EVERY_S = 60.0
 
 
 class Round(NamedTuple):
-    """What one step of each source came to: whether anything was done, whether rows are left to read, the copies published."""
+    """What one step of each source came to: whether anything was done, whether rows are left to publish, how many copies."""
 
     progressed: bool
     rows_left: bool
@@ -162,7 +162,7 @@ class Streamer:
                 stream.begin_pass(signals.now_us)
                 done = stream.step(Moment(signals.now_us, acked.get(name, {}), evidence, room, copies_left, signals.generation))
                 progressed, copies_left = progressed | done.anything, copies_left - done.copies
-                rows_left |= not stream.read_up()
+                rows_left |= not stream.read_up() or stream.window.was_swallowed(evidence.epoch)
             room += before - (stream.window.span if name in self.streams else 0)
         # The next round begins with another source, so that none starves when the edge's budget is short.
         if len(self.streams) > 1:

@@ -21,6 +21,7 @@ from telemetry.progress.reading import Signals
 from telemetry.progress.state import Inode, encode
 from telemetry.progress.window import MAX_FLIGHTS
 from telemetry.readings import wire
+from telemetry.streamer.again import MAX_IN_A_STEP
 from telemetry.streamer.queue_watch import EMPTY_S
 from telemetry.streamer.tick import MAX_ASKED, MAX_COPIES, budget_s
 from tests.scrape import parse, total
@@ -301,6 +302,18 @@ def test_copies_are_few_a_tick_and_only_once_the_queue_was_empty_for_long(edge: 
         assert eventually(come_again) == MAX_COPIES
         assert time.monotonic() - begun >= EMPTY_S
         assert eventually(come_again) == len(lost) - MAX_COPIES
+
+
+def test_what_another_broker_swallowed_is_published_again_in_one_tick(edge: Edge, folder: Path) -> None:
+    for n in range(4):
+        folder.joinpath(f"{n}.csv").write_text(HEADER + rows(0, 200).replace("GPU-1", f"GPU-{n}"))
+    with edge.streamer(batch_size=2) as streamer:
+        streamer.tick(0)
+        swallowed = {batch.batch_id for batch in edge.fetch() if batch.end > batch.start}
+        assert len(swallowed) > 4 * MAX_IN_A_STEP
+        edge.client.set(edge.keys.epoch(), "another")
+        streamer.tick(10)
+        assert {batch.batch_id for batch in edge.fetch() if batch.end > batch.start} == swallowed
 
 
 def test_a_window_has_only_so_many_batches(edge: Edge, file: Path) -> None:
