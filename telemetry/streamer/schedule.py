@@ -32,6 +32,7 @@ class TickScheduler(beat.Scheduler):
         self._client = broker.connect(settings)
         self._membership = Membership(self._client, Keys(settings.key_prefix), settings.edge, settings.lease_s)
         super().__init__(app, *args, **options)
+        self._is_closed = False
         self._port = BeatPort(settings)
         # Celery makes a lazy scheduler first, for its banner.
         if not options.get("lazy"):
@@ -39,9 +40,20 @@ class TickScheduler(beat.Scheduler):
 
     def tick(self, *args: Any, **options: Any) -> float:
         """Publish what is due. Returns the seconds until the next turn. It waits here while the broker is away."""
+        if self._is_closed:
+            raise SystemExit
         self._port.turned()
         wait_s: float = super().tick(*args, **options)
         return wait_s
+
+    def close(self) -> None:
+        """Release the connection. Beat is told to end: no tick comes after this.
+
+        Celery's handler of SIGTERM closes the scheduler and then raises SystemExit. Where redis-py waits for an answer, the
+        closed buffer raises another error in its place, and beat would go on as if nobody had said anything.
+        """
+        self._is_closed = True
+        super().close()
 
     def adjust(self, n: Any, drift: float = -EARLY_S) -> Any:
         """How long to sleep of the seconds until an entry is due: all but the last moment, then exactly that.

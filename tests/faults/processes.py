@@ -11,7 +11,7 @@ from telemetry.collector.attempts import MAX_ATTEMPTS
 from tests.faults.brokers import queued
 from tests.faults.clocks import SITECUSTOMIZE
 from tests.faults.fault import fault, pause, soak_fault
-from tests.faults.site import Site, children, freeze, kill_tree, thaw
+from tests.faults.site import EXACT_S, Site, children, freeze, kill_tree, thaw
 from tests.waiting import eventually
 
 HOLD_TRANSACTIONS = """
@@ -172,7 +172,7 @@ def freeze_streamer(site: Site, random: Random) -> None:
     pause(random)
     site.edge.remove(other)
     other.terminate()
-    other.wait()
+    other.wait(EXACT_S)
 
 
 @fault
@@ -186,9 +186,9 @@ def roll_everything(site: Site, random: Random) -> None:
         each.terminate()
     for each in site.edge:
         each.terminate()
-        each.wait()
+        each.wait(EXACT_S)
     site.edge.clear()
     site.start_beat()
     site.start_streamer()
     for each in old:
-        each.wait()
+        each.wait(EXACT_S)

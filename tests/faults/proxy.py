@@ -54,6 +54,8 @@ class Proxy:
         self._delay_s = 0.0
         self._bytes_per_s = float("inf")
         self.port = 0
+        # Taken in silence, and led nowhere.
+        self.swallowed_bytes = 0
         self.listen()
 
     def listen(self) -> None:
@@ -135,7 +137,9 @@ class Proxy:
         with suppress(OSError):
             while chunk := source.recv(CHUNK_BYTES):
                 self._hold(len(chunk))
-                if not link.silent and sink is not None:
+                if link.silent or sink is None:
+                    self.swallowed_bytes += len(chunk)
+                else:
                     sink.sendall(chunk)
         if not link.silent:
             with self._lock:
