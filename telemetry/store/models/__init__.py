@@ -1,7 +1,7 @@
 """The tables. Alembic's migrations create them; a test compares the two.
 
-`base` is what they share. `samples` are the readings and what describes them, `owners` who used the GPUs, `ledger` the batches
-that were stored, `unstored` what came and is no sample, `api` what people and the API change. To import this package is to
+`base` is what they share. `samples` are the readings and what describes them, `sealed` those of days that are over, `owners` who used the GPUs,
+`ledger` the batches that were stored, `unstored` what came and is no sample, `api` what people and the API change. To import this package is to
 have all tables in the metadata of `Base`. What is asked of them and written to them is `telemetry.store`'s.
 """
 
@@ -10,6 +10,7 @@ from telemetry.store.models.base import Base, Time
 from telemetry.store.models.ledger import LEDGER, Batch, Generation, LedgerRange, Source
 from telemetry.store.models.owners import Allocation, Owner
 from telemetry.store.models.samples import Gpu, Metric, Sample, Series
+from telemetry.store.models.sealed import Late, Sealed, SealedSpan, SealedTimes, Sealing
 from telemetry.store.models.unstored import Conflict, DeadLetter, Quarantined
 
 __all__ = [
@@ -24,10 +25,15 @@ __all__ = [
     "Generation",
     "Gpu",
     "LedgerRange",
+    "Late",
     "Metric",
     "Owner",
     "Quarantined",
     "Sample",
+    "Sealed",
+    "SealedSpan",
+    "SealedTimes",
+    "Sealing",
     "Series",
     "Source",
     "Time",
