@@ -134,6 +134,13 @@ def upgrade() -> None:
         sa.Column("value", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("series_id", "ts", name=op.f("late_pkey")),
     )
+    op.create_table(
+        "partition_sizes",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("partition_sizes_pkey")),
+    )
     op.execute(SAMPLES_OF)
     op.execute(STORED_SAMPLES)
     op.execute(outermost("samples_first", "ASC"))
@@ -155,5 +162,5 @@ def downgrade() -> None:
     op.execute("DROP FUNCTION samples_of(bigint, timestamptz, timestamptz)")
     for name in ("samples_first", "samples_last"):
         op.execute(f"DROP FUNCTION {name}(bigint, timestamptz, timestamptz, integer)")
-    for name in ("late", "sealing", "sealed", "sealed_times", "sealed_spans"):
+    for name in ("partition_sizes", "late", "sealing", "sealed", "sealed_times", "sealed_spans"):
         op.drop_table(name)

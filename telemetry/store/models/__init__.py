@@ -10,7 +10,7 @@ from telemetry.store.models.base import Base, Time
 from telemetry.store.models.ledger import LEDGER, Batch, Generation, LedgerRange, Source
 from telemetry.store.models.owners import Allocation, Owner
 from telemetry.store.models.samples import Gpu, Metric, Sample, Series
-from telemetry.store.models.sealed import Late, Sealed, SealedSpan, SealedTimes, Sealing
+from telemetry.store.models.sealed import Late, PartitionSize, Sealed, SealedSpan, SealedTimes, Sealing
 from telemetry.store.models.unstored import Conflict, DeadLetter, Quarantined
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Late",
     "Metric",
     "Owner",
+    "PartitionSize",
     "Quarantined",
     "Sample",
     "Sealed",

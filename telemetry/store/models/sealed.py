@@ -77,3 +77,13 @@ class Late(Base):
     series_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     ts: Mapped[datetime] = mapped_column(primary_key=True)
     value: Mapped[float]
+
+
+class PartitionSize(Base):
+    """How large a partition was when it was looked at last, and since when: one that does not grow is quiet."""
+
+    __tablename__ = "partition_sizes"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    since: Mapped[datetime]

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from telemetry.readings import wire
 from telemetry.readings.digests import digest
 from telemetry.store.models import Batch, Quarantined
-from telemetry.store.partitions import ATTACHED
+from telemetry.store.partitions import ATTACHED, LATE
 from telemetry.store.write.samples import Counts, Samples
 
 Key = tuple[str, str]
@@ -82,7 +82,10 @@ def enter(
     arranged: Samples,
     tables: Collection[str],
 ) -> Entry:
-    """Enter batches as stored, in the order of their keys, if `tables` are partitions; they stay so for the transaction."""
+    """Enter batches as stored, in the order of their keys, if `tables` are partitions; they stay so for the transaction.
+
+    The lock that keeps them so also keeps days from being sealed meanwhile: `write.late` relies on it.
+    """
     counts = arranged.expected
     order = sorted(range(len(batches)), key=lambda n: (batches[n].edge, batches[n].batch_id))
     chosen = [batches[n] for n in order]
@@ -104,7 +107,7 @@ def enter(
         "read_at": [batch.read_at_us for batch in chosen],
         "published_at": [batch.published_at_us for batch in chosen],
         "digest": [arranged.digests[n] for n in order],
-        "tables": sorted(set(tables)),
+        "tables": sorted(set(tables) - {LATE}),
     }
     are_attached, entered = connection.execute(ENTER, columns).one()
     if not are_attached:

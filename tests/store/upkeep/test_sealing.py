@@ -1,0 +1,162 @@
+"""Days are sealed in steps that can be cut off anywhere, and what comes late is judged by what is sealed."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+import sqlalchemy.exc
+from sqlalchemy import Engine, text
+
+from telemetry.collector.writer import BatchWriter
+from telemetry.settings import Settings
+from telemetry.store.upkeep import chores, sealing
+from telemetry.store.upkeep.chores import SEALING
+from tests.batches import T0_US, batch, key, readings
+from tests.fixtures.services import Query
+
+DAY_S = 86_400
+CLASSES = ("stored", "duplicate", "conflict")
+NAMES = {key(metric, gpu): (metric, gpu) for metric in ("m1", "m2") for gpu in ("GPU-1", "GPU-2")}
+SERIES = list(NAMES)
+Row = tuple[str, int, float]
+STORED = """
+    SELECT m.name, g.identity, extract(epoch FROM r.ts)::bigint, r.value
+    FROM stored_samples('-infinity', 'infinity') r JOIN series s ON s.id = r.series_id
+    JOIN metrics m ON m.id = s.metric_id JOIN gpus g ON g.id = s.gpu_id
+"""
+
+
+@pytest.fixture
+def sealer(settings: Settings) -> Settings:
+    """Settings by which every day that is over is sealed."""
+    return replace(settings, seal_after_days=1)
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sealing, "QUIET_S", 0.0)
+
+
+class Store:
+    """A database that batches are written to, and what should be in it."""
+
+    def __init__(self, settings: Settings, engine: Engine) -> None:
+        self.writer = BatchWriter(settings, engine)
+        self.expected: dict[tuple[str, int], float] = {}
+        self._number = 0
+
+    def write(self, *rows: Row) -> None:
+        """Write a batch, and compare the classes of its rows with what they should be."""
+        classes: Counter[str] = Counter()
+        for series, second, value in rows:
+            is_new = (series, second) not in self.expected
+            known = self.expected.setdefault((series, second), value)
+            classes["stored" if is_new else "duplicate" if known == value else "conflict"] += 1
+        self._number += 1
+        (outcome,) = self.writer.write([batch(readings(*rows), f"b{self._number}")])
+        assert outcome.rows == {"blank": 0, "quarantined": 0} | {name: classes[name] for name in CLASSES}
+
+
+def rows(store: Store) -> list[tuple[str, str, int, float]]:
+    """What should be stored, as STORED says it."""
+    return sorted((*NAMES[series], T0_US // 1_000_000 + second, value) for (series, second), value in store.expected.items())
+
+
+def seal_all(engine: Engine, settings: Settings, limit: int = SEALING.max_rows) -> int:
+    """Do steps until none is left; how many."""
+    steps = 0
+    while chores.run(engine, settings, SEALING, limit):
+        steps += 1
+    return steps
+
+
+def test_a_day_is_sealed_and_its_partition_goes(engine: Engine, sealer: Settings, query: Query) -> None:
+    store = Store(sealer, engine)
+    store.write(*((series, second, second / 7 if second % 5 == 0 else float(second)) for series in SERIES for second in range(50)))
+    assert seal_all(engine, sealer) == 3
+    assert sorted(query(STORED)) == rows(store)
+    assert query("SELECT count(*) FROM samples") == [(0,)]
+    assert query("SELECT count(*), sum(n) FROM sealed") == [(4, 200)]
+    # All four series were read at the same times.
+    assert query("SELECT count(*) FROM sealed_times") == [(1,)]
+    assert query("SELECT samples, frozen FROM sealed_spans WHERE sealed_at IS NOT NULL") == [(200, None)]
+    assert query("SELECT count(*) FROM sealing") == [(0,)]
+
+
+def test_nothing_is_sealed_unless_that_is_set_and_nothing_that_is_not_quiet(
+    engine: Engine, settings: Settings, sealer: Settings, query: Query, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(settings, engine)
+    store.write((SERIES[0], 0, 1.0))
+    assert seal_all(engine, settings) == 0
+    monkeypatch.setattr(sealing, "QUIET_S", 3600.0)
+    assert seal_all(engine, sealer) == 0
+    now_s = int(datetime.now(UTC).timestamp()) - T0_US // 1_000_000
+    store.write((SERIES[0], now_s, 1.0))
+    monkeypatch.setattr(sealing, "QUIET_S", 0.0)
+    assert seal_all(engine, sealer) > 0
+    assert query("SELECT count(*) FROM samples") == [(1,)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_classes_and_samples_are_right_whatever_comes_when(engine: Engine, sealer: Settings, query: Query, seed: int) -> None:
+    """Batches of early, late, repeated and conflicting readings of several days, between steps of sealing, some cut off."""
+    chance = random.Random(seed)
+    store = Store(sealer, engine)
+    other = BatchWriter(sealer, engine)
+    for turn in range(40):
+        store.writer, other = other, store.writer
+        count = chance.randint(1, 12)
+        store.write(
+            *(
+                (chance.choice(SERIES), chance.randint(0, 3) * DAY_S + chance.randint(0, 9), float(chance.choice([1, 1, 1, 2])))
+                for _ in range(count)
+            )
+        )
+        for _ in range(chance.randint(0, 2)):
+            with engine.begin() as connection:
+                sealing.step(connection, sealer, chance.choice([1, 1000]))
+                if chance.random() < 0.3:
+                    connection.rollback()
+        if turn % 10 == 9:
+            assert sorted(query(STORED)) == rows(store)
+    seal_all(engine, sealer)
+    assert sorted(query(STORED)) == rows(store)
+    assert query("SELECT count(*) FROM late") == [(0,)]
+    assert query("SELECT sum(samples) FROM sealed_spans") == [(len(store.expected),)]
+    unused = "SELECT count(*) FROM sealed_times t WHERE NOT EXISTS (SELECT FROM sealed s WHERE s.times_id = t.id AND s.day = t.day)"
+    assert query(unused) == [(0,)]
+
+
+def test_one_late_reading_leaves_other_series_alone(engine: Engine, sealer: Settings, query: Query) -> None:
+    store = Store(sealer, engine)
+    store.write(*((series, second, 1.0) for series in SERIES for second in range(9)))
+    seal_all(engine, sealer)
+    before = dict(query("SELECT series_id, xmin::text FROM sealed"))
+    store.write((SERIES[0], 100, 2.0))
+    assert query("SELECT count(*) FROM late") == [(1,)]
+    assert sorted(query(STORED)) == rows(store)
+    seal_all(engine, sealer)
+    after = dict(query("SELECT series_id, xmin::text FROM sealed"))
+    assert sum(before[series] != after[series] for series in before) == 1
+    assert sorted(query(STORED)) == rows(store)
+
+
+def test_a_partition_whose_samples_are_not_all_sealed_stays(engine: Engine, sealer: Settings, query: Query) -> None:
+    store = Store(sealer, engine)
+    store.write(*((series, 1, 1.0) for series in SERIES))
+    for _ in range(2):
+        assert chores.run(engine, sealer, SEALING, SEALING.max_rows)
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM sealing WHERE series_id = (SELECT min(series_id) FROM sealing)"))
+    with pytest.raises(sqlalchemy.exc.SQLAlchemyError, match="4 samples, 3 are sealed"):
+        chores.run(engine, sealer, SEALING, SEALING.max_rows)
+    assert sorted(query(STORED)) == rows(store)
+    with engine.begin() as connection:
+        connection.execute(text("TRUNCATE sealing"))
+    seal_all(engine, sealer)
+    assert sorted(query(STORED)) == rows(store)
