@@ -39,10 +39,10 @@ TIMES = "BETWEEN since AND until"
 
 SAMPLES_OF = f"""
     CREATE FUNCTION samples_of(series bigint, since timestamptz, until timestamptz)
-    RETURNS TABLE (ts timestamptz, value double precision) LANGUAGE sql STABLE ROWS 1000 AS $$
-        SELECT r.ts, r.value FROM samples r WHERE r.series_id = series AND r.ts {TIMES}
-        UNION ALL SELECT l.ts, l.value FROM late l WHERE l.series_id = series AND l.ts {TIMES}
-        UNION ALL SELECT n.ts, {VALUE} FROM sealed s {UNPACKED}
+    RETURNS TABLE (series_id bigint, ts timestamptz, value double precision) LANGUAGE sql STABLE ROWS 1000 AS $$
+        SELECT r.series_id, r.ts, r.value FROM samples r WHERE r.series_id = series AND r.ts {TIMES}
+        UNION ALL SELECT l.series_id, l.ts, l.value FROM late l WHERE l.series_id = series AND l.ts {TIMES}
+        UNION ALL SELECT s.series_id, n.ts, {VALUE} FROM sealed s {UNPACKED}
         WHERE s.series_id = series AND s.day {DAYS} AND n.ts {TIMES}
     $$
 """  # noqa: S608 - parts of above
@@ -61,13 +61,15 @@ def outermost(name: str, order: str) -> str:
     enough = f"sum(w.n) OVER (ORDER BY w.day {order}) - w.n < most + first_value(w.n) OVER (ORDER BY w.day {order})"
     return f"""
         CREATE FUNCTION {name}(series bigint, since timestamptz, until timestamptz, most integer)
-        RETURNS TABLE (ts timestamptz, value double precision) LANGUAGE sql STABLE ROWS 1 AS $$
-            SELECT u.ts, u.value FROM (
-                (SELECT r.ts, r.value FROM samples r WHERE r.series_id = series AND r.ts {TIMES} ORDER BY r.ts {order} LIMIT most)
+        RETURNS TABLE (series_id bigint, ts timestamptz, value double precision) LANGUAGE sql STABLE ROWS 1 AS $$
+            SELECT u.series_id, u.ts, u.value FROM (
+                (SELECT r.series_id, r.ts, r.value FROM samples r WHERE r.series_id = series AND r.ts {TIMES}
+                 ORDER BY r.ts {order} LIMIT most)
                 UNION ALL
-                (SELECT l.ts, l.value FROM late l WHERE l.series_id = series AND l.ts {TIMES} ORDER BY l.ts {order} LIMIT most)
+                (SELECT l.series_id, l.ts, l.value FROM late l WHERE l.series_id = series AND l.ts {TIMES}
+                 ORDER BY l.ts {order} LIMIT most)
                 UNION ALL
-                (SELECT n.ts, {VALUE} FROM (
+                (SELECT s.series_id, n.ts, {VALUE} FROM (
                     SELECT w.*, {enough} AS needed FROM sealed w WHERE w.series_id = series AND w.day {DAYS}
                  ) s {UNPACKED} WHERE s.needed AND n.ts {TIMES} ORDER BY n.ts {order} LIMIT most)
             ) u ORDER BY u.ts {order} LIMIT most
@@ -148,7 +150,7 @@ def upgrade() -> None:
     op.execute("CREATE VIEW readings AS " + readings("stored_samples('-infinity', 'infinity')"))
     op.execute(f"""
         CREATE FUNCTION readings(since timestamptz, until timestamptz) RETURNS SETOF readings LANGUAGE sql STABLE AS $$
-            {readings('stored_samples(since, until)')}
+            {readings("stored_samples(since, until)")}
         $$
     """)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import sqlalchemy.exc
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Engine, event
 
 from telemetry.collector.outcome import Outcome
 from telemetry.monitoring import traces

@@ -1,7 +1,7 @@
 """How the values of a series become arrays of plain SQL types, and back, bit for bit. Pure.
 
 Most values are decimals with few digits. So they stand as whole numbers, cut into planes of 16 bits: a value is
-`(low + 65536 * middle + 4294967296 * high) / divisor`, where the divisor is a power of ten and a plane that is null counts as 0.
+`(low + 65536 * middle + 4294967296 * high) / divisor`. The divisor is a power of ten, and a plane that is null counts as 0.
 Noise is in the low plane, so that the others compress well. Where that is not exact for every value, they stand as floats.
 The tables are in `telemetry.store.models.sealed`, and what reads them in SQL in the database's functions.
 """

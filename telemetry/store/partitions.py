@@ -112,7 +112,10 @@ class Partitions:
 def _make(connection: Connection, days: Iterable[int]) -> Iterator[tuple[int, str]]:
     """The tables of some days, as far as they exist or can be made in one transaction."""
     today = connection.scalar(TODAY, {"key": PARTITION_LOCK}) or 0
-    existing = [*(Span(LATE, *row) for row in connection.execute(SEALED)), *(Span(*row) for row in connection.execute(EXISTING))]
+    existing = [
+        *(Span(LATE, *row) for row in connection.execute(SEALED)),
+        *(Span(*row) for row in connection.execute(EXISTING)),
+    ]
     made = 0
     for day in days:
         if made == SLICE:

@@ -22,8 +22,8 @@ from telemetry.readings.arrays import Float64s, Int64s
 from telemetry.store.packing import COLUMNS, Packed, pack, unpack
 
 DAY_US = 86_400_000_000
-# PostgreSQL counts timestamps in microseconds, and dates in days, from 2000-01-01. Its binary formats: manual, chapter COPY, and
-# array_send() in src/backend/utils/adt/arrayfuncs.c.
+# PostgreSQL counts timestamps in microseconds, and dates in days, from 2000-01-01. Its binary formats: manual, chapter COPY,
+# and array_send() in src/backend/utils/adt/arrayfuncs.c.
 EPOCH = date(2000, 1, 1)
 EPOCH_US = 946_684_800_000_000
 EPOCH_DAY = EPOCH_US // DAY_US

@@ -12,7 +12,9 @@ from telemetry.store.packing import pack, unpack
 
 ODD = [0.0, -0.0, 5e-324, -5e-324, 2.0**53, -(2.0**53), 2.0**53 + 2, 1.7976931348623157e308, 0.1, 79.079, -1e-6, 65536.0]
 DECIMALS = st.builds(lambda whole, digits: whole / 10.0**digits, st.integers(-(2**53), 2**53), st.integers(0, 7))
-VALUES = st.lists(st.one_of(st.floats(), DECIMALS, st.sampled_from(ODD), st.integers(-9, 9).map(float)), min_size=1, max_size=30)
+VALUES = st.lists(
+    st.one_of(st.floats(), DECIMALS, st.sampled_from(ODD), st.integers(-9, 9).map(float)), min_size=1, max_size=30
+)
 
 
 def bits(values: Float64s) -> bytes:

@@ -1,8 +1,9 @@
 """The tables. Alembic's migrations create them; a test compares the two.
 
-`base` is what they share. `samples` are the readings and what describes them, `sealed` those of days that are over, `owners` who used the GPUs,
-`ledger` the batches that were stored, `unstored` what came and is no sample, `api` what people and the API change. To import this package is to
-have all tables in the metadata of `Base`. What is asked of them and written to them is `telemetry.store`'s.
+`base` is what they share. `samples` are the readings and what describes them, `sealed` those of days that are over, `owners`
+who used the GPUs, `ledger` the batches that were stored, `unstored` what came and is no sample, `api` what people and the API
+change. To import this package is to have all tables in the metadata of `Base`. What is asked of them and written to them is
+`telemetry.store`'s.
 """
 
 from telemetry.store.models.api import ApiKey, AuditEntry, Upload
@@ -24,8 +25,8 @@ __all__ = [
     "DeadLetter",
     "Generation",
     "Gpu",
-    "LedgerRange",
     "Late",
+    "LedgerRange",
     "Metric",
     "Owner",
     "PartitionSize",

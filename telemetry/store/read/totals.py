@@ -25,6 +25,14 @@ PARTITIONS = text("""
     WHERE inhparent = 'samples'::regclass ORDER BY pg_get_expr(relpartbound, oid)
 """)
 
+# Of spans that are not finished the partition has the samples.
+SEALED = text("SELECT coalesce(sum(samples), 0) + (SELECT count(*) FROM late) FROM sealed_spans")
+SEALED_BOUNDS = text("""
+    SELECT (SELECT min(times[1]) FROM sealed_times WHERE day = (SELECT min(day) FROM sealed)),
+           (SELECT max(times[cardinality(times)]) FROM sealed_times WHERE day = (SELECT max(day) FROM sealed)),
+           (SELECT min(ts) FROM late), (SELECT max(ts) FROM late)
+""")
+
 
 def revision(connection: Connection, timeout_s: float) -> str | None:
     """The revision of the database's schema. Raises ProgrammingError if it was never migrated."""
@@ -57,16 +65,19 @@ def stats(connection: Connection) -> dict[str, Any]:
 
 def _samples(connection: Connection) -> tuple[int, bool]:
     """How many samples there are, and whether that is a count or an estimate."""
-    estimate = int(connection.scalar(ESTIMATE) or 0)
+    estimate, sealed = int(connection.scalar(ESTIMATE) or 0), int(connection.scalar(SEALED) or 0)
     if estimate > EXACT_COUNT_ROWS:
-        return estimate, False
-    return int(connection.scalar(select(func.count()).select_from(Sample)) or 0), True
+        return estimate + sealed, False
+    return int(connection.scalar(select(func.count()).select_from(Sample)) or 0) + sealed, True
 
 
 def _bounds(connection: Connection) -> tuple[datetime | None, datetime | None]:
-    """The first and the last time of a sample, each from the outermost partition that has one."""
+    """The first and the last time of a sample: of the outermost partition that has one, of sealed days, and of late ones."""
     names = connection.scalars(PARTITIONS).all()
-    return _outermost(connection, names, "ASC"), _outermost(connection, names[::-1], "DESC")
+    first, last, first_late, last_late = connection.execute(SEALED_BOUNDS).one()
+    earliest = (_outermost(connection, names, "ASC"), first, first_late)
+    latest = (_outermost(connection, names[::-1], "DESC"), last, last_late)
+    return min(filter(None, earliest), default=None), max(filter(None, latest), default=None)
 
 
 def _outermost(connection: Connection, partitions: Sequence[str], direction: Literal["ASC", "DESC"]) -> datetime | None:

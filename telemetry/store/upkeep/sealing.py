@@ -1,10 +1,10 @@
 """Seals days that are over and quiet: their samples become arrays, and the partition that had them goes.
 
 A partition is sealed in steps, each a transaction that can be cut off at any point. It is *frozen*: the days are entered in
-`sealed_spans`, so that nobody makes a partition for them again, and the partition gets another name, so that nobody writes to it
-under the one he remembers. Then its samples go into the table `sealing`, some series at a time, where no reader sees them. At last
-they move to `sealed`, and the partition is dropped, in one transaction. What comes for these days from the first step on is
-`telemetry.store.write.late`'s, and merged by `merging`. The lock that keeps a second sealer away is that of `chores`.
+`sealed_spans`, so that nobody makes a partition for them again, and the partition gets another name, so that nobody writes to
+it under the one he remembers. Then its samples go into the table `sealing`, some series at a time, where no reader sees them.
+At last they move to `sealed`, and the partition is dropped, in one transaction. What comes for these days from the first step
+on is `telemetry.store.write.late`'s, and merged by `merging`. The lock that keeps a second sealer away is that of `chores`.
 Why so: docs/decisions/0008-sealed-days.md.
 """
 
@@ -72,14 +72,14 @@ def step(connection: Connection, settings: Settings, limit: int) -> int:
     """
     if not settings.seal_after_days:
         return 0
-    if seal_further(connection, limit) or merging.merge(connection, limit):
+    if seal_further(connection) or merging.merge(connection, limit):
         return limit
     ended = _today(connection) - settings.seal_after_days
     return limit if any(freeze(connection, name, limit) for name in _quiet(connection, ended)) else 0
 
 
-def seal_further(connection: Connection, limit: int) -> bool:
-    """Seal the next samples of the partition that is frozen, about `limit`, or finish it. False if none is."""
+def seal_further(connection: Connection) -> bool:
+    """Seal the next series of the partition that is frozen, up to a bound, or finish it. False if none is."""
     span = connection.execute(UNFINISHED).first()
     if span is None:
         return False

@@ -1,8 +1,8 @@
 """Samples of days that are sealed: compared with what is there before they are stored or counted, then stored as rows again.
 
-The rows are those that `samples` left in the temporary table `staging`. What is there is in the arrays, in the partition of a day
-that is just being sealed, or in `late` itself. All runs inside the caller's transaction, which has entered its batches in the
-ledger: its lock on `samples` keeps days from being sealed meanwhile, and the lock on `late` keeps rows of it from being merged.
+The rows are those that `samples` left in the temporary table `staging`. What is there is in the arrays, in the partition of a
+day that is just being sealed, or in `late` itself. All runs inside the caller's transaction, which has entered its batches in
+the ledger: its lock on `samples` keeps days from being sealed meanwhile, and the lock on `late` keeps rows from being merged.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import psycopg
 
 from telemetry.readings.arrays import Bools, Int64s
 from telemetry.store import sealed_rows
-from telemetry.store.sealed_rows import DAY_US, SealedRow
+from telemetry.store.sealed_rows import SealedRow
 
 # The table of what is stored under the keys of staged rows.
 STORED = "stored"

@@ -1,8 +1,8 @@
 """Writes samples: binary COPY built by NumPy, straight into the partition of its time.
 
 Where a key is stored already, the rows of that partition go through a staging table instead, and are counted as duplicates or
-conflicts by what is stored; those in conflict are kept by `conflicts`. Samples of sealed days are `late`'s. Partitions are made by `telemetry.store.partitions`,
-ids come from `series_ids`.
+conflicts by what is stored; those in conflict are kept by `conflicts`. Samples of sealed days are `late`'s. Partitions are made
+by `telemetry.store.partitions`, ids come from `series_ids`.
 """
 
 from __future__ import annotations

@@ -28,6 +28,10 @@ STORED = """
     FROM stored_samples('-infinity', 'infinity') r JOIN series s ON s.id = r.series_id
     JOIN metrics m ON m.id = s.metric_id JOIN gpus g ON g.id = s.gpu_id
 """
+UNUSED = """
+    SELECT count(*) FROM sealed_times t
+    WHERE NOT EXISTS (SELECT FROM sealed s WHERE (s.day, s.times_id) = (t.day, t.id))
+"""
 
 
 @pytest.fixture
@@ -76,7 +80,9 @@ def seal_all(engine: Engine, settings: Settings, limit: int = SEALING.max_rows) 
 
 def test_a_day_is_sealed_and_its_partition_goes(engine: Engine, sealer: Settings, query: Query) -> None:
     store = Store(sealer, engine)
-    store.write(*((series, second, second / 7 if second % 5 == 0 else float(second)) for series in SERIES for second in range(50)))
+    store.write(
+        *((series, second, second / 7 if second % 5 == 0 else float(second)) for series in SERIES for second in range(50))
+    )
     assert seal_all(engine, sealer) == 3
     assert sorted(query(STORED)) == rows(store)
     assert query("SELECT count(*) FROM samples") == [(0,)]
@@ -105,7 +111,7 @@ def test_nothing_is_sealed_unless_that_is_set_and_nothing_that_is_not_quiet(
 @pytest.mark.parametrize("seed", range(3))
 def test_classes_and_samples_are_right_whatever_comes_when(engine: Engine, sealer: Settings, query: Query, seed: int) -> None:
     """Batches of early, late, repeated and conflicting readings of several days, between steps of sealing, some cut off."""
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311 - to be repeated
     store = Store(sealer, engine)
     other = BatchWriter(sealer, engine)
     for turn in range(40):
@@ -128,8 +134,7 @@ def test_classes_and_samples_are_right_whatever_comes_when(engine: Engine, seale
     assert sorted(query(STORED)) == rows(store)
     assert query("SELECT count(*) FROM late") == [(0,)]
     assert query("SELECT sum(samples) FROM sealed_spans") == [(len(store.expected),)]
-    unused = "SELECT count(*) FROM sealed_times t WHERE NOT EXISTS (SELECT FROM sealed s WHERE s.times_id = t.id AND s.day = t.day)"
-    assert query(unused) == [(0,)]
+    assert query(UNUSED) == [(0,)]
 
 
 def test_one_late_reading_leaves_other_series_alone(engine: Engine, sealer: Settings, query: Query) -> None:

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Select, and_, desc, func, or_, select
+from sqlalchemy import CTE, ColumnElement, Select, TableValuedAlias, and_, desc, func, or_, select, true
 
 from telemetry.readings.aggregates import Aggregate, Group
-from telemetry.store.models import Gpu, Metric, Sample, Series
+from telemetry.store.models import Gpu, Metric, Series
 from telemetry.store.read.history.aggregates import aggregated, step_start
 from telemetry.store.read.history.mig import counted_once
 from telemetry.store.read.history.selection import SeriesFilter, Span
+from telemetry.store.read.history.stored import samples_of
 from telemetry.store.read.owned import OF_SERIES, PARTS, instance, names_owner, windows
 
 # The columns of groups, in the order of an answer. `index` is no group of its own, it comes with a GPU.
@@ -67,15 +68,16 @@ def aggregate(asked: Aggregation) -> Select[Any]:
     names = asked.keys
     series = _series(asked)
     keys = [series.c[name] for name in names]
-    steps = [step_start(asked.step)] if asked.step else []
-    rows = select(*steps, *keys, aggregated(asked.aggregate).label("value"), func.count().label("readings"))
+    sample = samples_of(series.c.id, asked.span)
+    steps = [step_start(asked.step, sample.c)] if asked.step else []
+    rows = select(*steps, *keys, aggregated(asked.aggregate, sample.c).label("value"), func.count().label("readings"))
     if asked.top is None:
-        rows = rows.join_from(series, Sample, _of(asked, series))
+        rows = rows.join_from(series, sample, _of(asked, series, sample))
     else:
         best = _best(asked, series, asked.top)
         rows = rows.add_columns(best.c.overall).group_by(best.c.overall)
-        rows = rows.join_from(series, best, best.c.group == series.c.group).join(Sample, _of(asked, series))
-    rows = rows.where(asked.span.holds(Sample.ts)).group_by(*steps, *keys)
+        rows = rows.join_from(series, best, best.c.group == series.c.group).join(sample, _of(asked, series, sample))
+    rows = rows.group_by(*steps, *keys)
     # Without groups and steps there would be a row of no readings too.
     values = rows.having(func.count() > 0).subquery().c
     by_rank = [] if asked.top is None else [desc(values.overall)]
@@ -102,18 +104,17 @@ def _series(asked: Aggregation) -> CTE:
     return rows.cte("selected").prefix_with("MATERIALIZED")
 
 
-def _of(asked: Aggregation, series: CTE) -> ColumnElement[bool]:
-    """The condition that a sample is of a row of `_series`."""
-    same = Sample.series_id == series.c.id
+def _of(asked: Aggregation, series: CTE, sample: TableValuedAlias) -> ColumnElement[bool]:
+    """The condition that a sample of the series in a row of `_series` is of that row."""
     if not asked.by_time:
-        return same
-    low, high = series.c.low, series.c.high
-    return and_(same, or_(low.is_(None), Sample.ts >= low), or_(high.is_(None), Sample.ts < high))
+        return true()
+    low, high, ts = series.c.low, series.c.high, sample.c.ts
+    return and_(or_(low.is_(None), ts >= low), or_(high.is_(None), ts < high))
 
 
 def _best(asked: Aggregation, series: CTE, top: int) -> CTE:
     """The groups with the largest aggregate over the whole span, and that aggregate."""
-    overall = aggregated(asked.aggregate).label("overall")
-    ranked = select(series.c.group, overall).join_from(series, Sample, _of(asked, series))
-    ranked = ranked.where(asked.span.holds(Sample.ts)).group_by(series.c.group)
+    sample = samples_of(series.c.id, asked.span)
+    overall = aggregated(asked.aggregate, sample.c).label("overall")
+    ranked = select(series.c.group, overall).join_from(series, sample, _of(asked, series, sample)).group_by(series.c.group)
     return ranked.order_by(desc(overall), series.c.group).limit(top).cte("best").prefix_with("MATERIALIZED")

@@ -10,11 +10,12 @@ from sqlalchemy import CTE, ColumnElement, Select, Text, and_, cast, desc, func,
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from telemetry.readings.aggregates import Aggregate
-from telemetry.store.models import Metric, Sample, Series
+from telemetry.store.models import Metric, Series
 from telemetry.store.read.filters import among
 from telemetry.store.read.history.aggregates import aggregated, step_start
 from telemetry.store.read.history.mig import counted_once
 from telemetry.store.read.history.selection import SeriesFilter, Span
+from telemetry.store.read.history.stored import outermost, samples_of
 from telemetry.store.read.owned import holders, instance, names_owner
 from telemetry.store.read.places import Order, Place
 
@@ -33,6 +34,14 @@ class GpuReadings:
     order: Order = "asc"
     after: Place | None = None
 
+    @property
+    def rest(self) -> Span:
+        """The span as far as it is not before the place."""
+        if self.after is None:
+            return self.span
+        ends = {"start" if self.order == "asc" else "end": self.after.time}
+        return self.span.within(Span(**ends))
+
 
 def readings(asked: GpuReadings, rows_needed: int | None = None) -> Select[Any]:
     """Readings in order of time, then of metric and series; the column `series` is for the place that a page ends at.
@@ -42,14 +51,14 @@ def readings(asked: GpuReadings, rows_needed: int | None = None) -> Select[Any]:
     """
     series = _series(asked)
     descending = asked.order == "desc"
-    samples = select(Sample.ts, Sample.value).where(Sample.series_id == series.c.id, asked.span.holds(Sample.ts))
-    if asked.after:
-        samples = samples.where(asked.after.passed_by(Sample.ts, [series.c.metric, series.c.id], asked.order))
-    if rows_needed is not None:
-        # No series gives more rows than are needed, and they are read off the primary key (series_id, ts). So a page costs
-        # the same however long the history is.
-        samples = samples.order_by(desc(Sample.ts) if descending else Sample.ts).limit(rows_needed)
-    sample = samples.lateral()
+    if rows_needed is None:
+        sample = samples_of(series.c.id, asked.rest)
+    else:
+        # No series gives more rows than are needed, beside one at the place itself, and they are read off the primary key. So
+        # a page costs the same however long the history is.
+        most = rows_needed + (asked.after is not None)
+        sample = outermost(series.c.id, "last" if descending else "first", asked.rest, most)
+    passed = asked.after.passed_by(sample.c.ts, [series.c.metric, series.c.id], asked.order) if asked.after else true()
     columns = (
         sample.c.ts,
         series.c.metric,
@@ -60,7 +69,7 @@ def readings(asked: GpuReadings, rows_needed: int | None = None) -> Select[Any]:
         series.c.instance,
         series.c.own,
     )
-    rows = select(*columns, series.c.id).join_from(series, sample, true())
+    rows = select(*columns, series.c.id).join_from(series, sample, true()).where(passed)
     rows = rows.order_by(desc(sample.c.ts) if descending else sample.c.ts, series.c.metric, series.c.id)
     page = (rows if rows_needed is None else rows.limit(rows_needed)).subquery()
     row = page.c
@@ -90,11 +99,11 @@ def readings(asked: GpuReadings, rows_needed: int | None = None) -> Select[Any]:
 def steps(asked: GpuReadings, step: timedelta, aggregate: Aggregate) -> Select[Any]:
     """One row for each step and metric that has readings, aggregated over all series of the metric (MIG: see `mig`)."""
     series = _series(asked, counted_once(SeriesFilter(), asked.span))
-    start = step_start(step)
+    sample = samples_of(series.c.id, asked.span)
+    start = step_start(step, sample.c)
     aggregates = (
-        select(start, series.c.metric, aggregated(aggregate).label("value"), series.c.unit)
-        .join_from(series, Sample, Sample.series_id == series.c.id)
-        .where(asked.span.holds(Sample.ts))
+        select(start, series.c.metric, aggregated(aggregate, sample.c).label("value"), series.c.unit)
+        .join_from(series, sample, true())
         .group_by(start, series.c.metric, series.c.unit)
         .subquery()
     )
