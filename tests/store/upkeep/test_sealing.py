@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy.exc
 from sqlalchemy import Engine, text
 
 from telemetry.collector.writer import BatchWriter
 from telemetry.settings import Settings
+from telemetry.store.engine import make_engine
 from telemetry.store.upkeep import chores, sealing
 from telemetry.store.upkeep.chores import SEALING
 from tests.batches import T0_US, batch, key, readings
@@ -165,3 +171,56 @@ def test_a_partition_whose_samples_are_not_all_sealed_stays(engine: Engine, seal
         connection.execute(text("TRUNCATE sealing"))
     seal_all(engine, sealer)
     assert sorted(query(STORED)) == rows(store)
+
+
+def test_collectors_that_write_while_days_are_sealed_lose_and_double_nothing(
+    engine: Engine, sealer: Settings, query: Query
+) -> None:
+    """Three writers bring the same readings, some with other values, while a sealer works as fast as it can."""
+    chance = random.Random(7)  # noqa: S311 - to be repeated
+    readings_of = [(series, day * DAY_S + second) for series in SERIES for day in (0, 1, 40) for second in range(60)]
+    counted: Counter[str] = Counter()
+    done = threading.Event()
+
+    def write(number: int) -> Counter[str]:
+        rows_of = [(*key_, float(chance.choice([1, 1, 2]))) for key_ in chance.sample(readings_of, len(readings_of))]
+        made = make_engine(sealer, application="test")
+        writer, classes = BatchWriter(sealer, made), Counter[str]()
+        for start in range(0, len(rows_of), 30):
+            one = batch(readings(*rows_of[start : start + 30]), f"w{number}-{start}")
+            (outcome,) = retried(lambda one=one: writer.write([one]))
+            classes.update(outcome.rows)
+        made.dispose()
+        return classes
+
+    def seal() -> int:
+        steps = 0
+        while not done.is_set() or steps == 0:
+            steps += bool(retried(lambda: chores.run(engine, sealer, SEALING, 50)))
+        return steps
+
+    with ThreadPoolExecutor(4) as pool:
+        sealing_ = pool.submit(seal)
+        for classes in [future.result() for future in [pool.submit(write, number) for number in range(3)]]:
+            counted.update(classes)
+        done.set()
+        assert sealing_.result() > 3
+    seal_all(engine, sealer)
+    assert counted["stored"] == len(readings_of)
+    assert sum(counted.values()) == 3 * len(readings_of)
+    assert query("SELECT count(*), count(DISTINCT (series_id, ts)) FROM stored_samples('-infinity', 'infinity')") == [
+        (len(readings_of), len(readings_of))
+    ]
+    differing = "SELECT count(*) FROM conflicts c JOIN stored_samples('-infinity', 'infinity') r USING (series_id, ts)"
+    assert query(f"{differing} WHERE c.stored <> r.value") == [(0,)]
+
+
+def retried(work: Callable[[], Any]) -> Any:
+    """Do a piece of work, again if a lock was not free, as collectors and chores do."""
+    while True:
+        try:
+            return work()
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.UndefinedTable, sqlalchemy.exc.DBAPIError) as error:
+            cause = getattr(error, "orig", error)
+            if not isinstance(cause, (psycopg.errors.LockNotAvailable, psycopg.errors.UndefinedTable)):
+                raise
