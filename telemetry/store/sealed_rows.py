@@ -91,7 +91,7 @@ def copied(connection: psycopg.Connection, query: str) -> Samples:
 def ordered(samples: Samples) -> Samples:
     """In (series, ts) order, and of each key the first."""
     order = np.lexsort((samples.ts_us, samples.series))
-    series, ts_us, values = (column[order] for column in samples)
+    series, ts_us, values = samples.series[order], samples.ts_us[order], samples.values[order]
     first = np.ones(len(series), np.bool_)
     first[1:] = (series[1:] != series[:-1]) | (ts_us[1:] != ts_us[:-1])
     return Samples(series[first], ts_us[first], values[first])

@@ -114,16 +114,12 @@ def gpu(name: str) -> Select[Any]:
 def gpu_metrics(gpu_id: int) -> Select[Any]:
     """The metrics of a GPU, by name, with the times of the first and the last reading."""
     first, last = outermost(Series.id, "first").alias("first"), outermost(Series.id, "last").alias("last")
+    columns: list[Any] = [
+        *(Metric.name, Metric.unit, Metric.description, Metric.kind, func.count().label("series")),
+        *(func.min(first.c.ts).label("first_reading"), func.max(last.c.ts).label("last_reading")),
+    ]
     return (
-        select(
-            Metric.name,
-            Metric.unit,
-            Metric.description,
-            Metric.kind,
-            func.count().label("series"),
-            func.min(first.c.ts).label("first_reading"),
-            func.max(last.c.ts).label("last_reading"),
-        )
+        select(*columns)
         .select_from(Series)
         .join(Metric)
         .outerjoin(first, true())

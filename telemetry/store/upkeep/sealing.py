@@ -74,8 +74,24 @@ def step(connection: Connection, settings: Settings, limit: int) -> int:
         return 0
     if seal_further(connection) or merging.merge(connection, limit):
         return limit
-    ended = _today(connection) - settings.seal_after_days
-    return limit if any(freeze(connection, name, limit) for name in _quiet(connection, ended)) else 0
+    names = _quiet(connection, today(connection) - settings.seal_after_days)
+    return limit if any(freeze(connection, name, limit) for name in names) else 0
+
+
+def step_at_once(connection: Connection, before: int, limit: int) -> int:
+    """The same by hand: of all partitions whose days are before one, counted from 1970, quiet or not."""
+    if seal_further(connection) or merging.merge(connection, limit):
+        return limit
+    return limit if any(freeze(connection, name, limit) for name in ended(connection, before)) else 0
+
+
+def is_left(connection: Connection, before: int) -> bool:
+    """Whether there is a sample before a day that is not in an array."""
+    begun = "SELECT EXISTS (SELECT FROM sealed_spans WHERE sealed_at IS NULL) OR EXISTS (SELECT FROM late)"
+    if connection.scalar(text(begun)):
+        return True
+    exists = "SELECT EXISTS (SELECT FROM {})"
+    return any(connection.scalar(text(exists.format(name))) for name in ended(connection, before))
 
 
 def seal_further(connection: Connection) -> bool:
@@ -136,7 +152,8 @@ def _quiet(connection: Connection, before: int) -> list[str]:
     return [name for name in names if name in quiet]
 
 
-def _today(connection: Connection) -> int:
+def today(connection: Connection) -> int:
+    """The day by the database's clock, counted from 1970."""
     return int(connection.scalar(TODAY) or 0)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -34,6 +35,7 @@ STORED = """
     FROM stored_samples('-infinity', 'infinity') r JOIN series s ON s.id = r.series_id
     JOIN metrics m ON m.id = s.metric_id JOIN gpus g ON g.id = s.gpu_id
 """
+VERSIONS = "SELECT series_id, xmin::text FROM sealed"
 UNUSED = """
     SELECT count(*) FROM sealed_times t
     WHERE NOT EXISTS (SELECT FROM sealed s WHERE (s.day, s.times_id) = (t.day, t.id))
@@ -147,12 +149,12 @@ def test_one_late_reading_leaves_other_series_alone(engine: Engine, sealer: Sett
     store = Store(sealer, engine)
     store.write(*((series, second, 1.0) for series in SERIES for second in range(9)))
     seal_all(engine, sealer)
-    before = dict(query("SELECT series_id, xmin::text FROM sealed"))
+    before: dict[int, str] = dict(query(VERSIONS))
     store.write((SERIES[0], 100, 2.0))
     assert query("SELECT count(*) FROM late") == [(1,)]
     assert sorted(query(STORED)) == rows(store)
     seal_all(engine, sealer)
-    after = dict(query("SELECT series_id, xmin::text FROM sealed"))
+    after: dict[int, str] = dict(query(VERSIONS))
     assert sum(before[series] != after[series] for series in before) == 1
     assert sorted(query(STORED)) == rows(store)
 
@@ -188,7 +190,7 @@ def test_collectors_that_write_while_days_are_sealed_lose_and_double_nothing(
         writer, classes = BatchWriter(sealer, made), Counter[str]()
         for start in range(0, len(rows_of), 30):
             one = batch(readings(*rows_of[start : start + 30]), f"w{number}-{start}")
-            (outcome,) = retried(lambda one=one: writer.write([one]))
+            (outcome,) = retried(partial(writer.write, [one]))
             classes.update(outcome.rows)
         made.dispose()
         return classes
