@@ -77,12 +77,13 @@ def outermost(name: str, order: str) -> str:
     """  # noqa: S608 - parts of above
 
 
-def readings(samples: str) -> str:
-    """What people ask: samples with all that tells what they are."""
+def readings(since: str, until: str) -> str:
+    """What people ask: samples of a span with all that tells what they are. Series by series, so that others are not read."""
     return f"""
         SELECT r.ts AS "time", m.name AS metric, m.unit, g.identity AS gpu, g.host, g.gpu_index AS "index", g.model,
                s.labels, o.labels AS owner, r.value, s.id AS series
-        FROM {samples} r JOIN series s ON s.id = r.series_id JOIN metrics m ON m.id = s.metric_id JOIN gpus g ON g.id = s.gpu_id
+        FROM series s JOIN metrics m ON m.id = s.metric_id JOIN gpus g ON g.id = s.gpu_id
+        CROSS JOIN LATERAL samples_of(s.id, {since}, {until}) r
         LEFT JOIN LATERAL (
             SELECT w.labels FROM allocations a JOIN owners w ON w.id = a.owner_id
             WHERE a.gpu_id = s.gpu_id AND a.instance = coalesce(s.mig_instance, '') AND NOT s.of_owner
@@ -147,10 +148,10 @@ def upgrade() -> None:
     op.execute(STORED_SAMPLES)
     op.execute(outermost("samples_first", "ASC"))
     op.execute(outermost("samples_last", "DESC"))
-    op.execute("CREATE VIEW readings AS " + readings("stored_samples('-infinity', 'infinity')"))
+    op.execute("CREATE VIEW readings AS " + readings("'-infinity'", "'infinity'"))
     op.execute(f"""
         CREATE FUNCTION readings(since timestamptz, until timestamptz) RETURNS SETOF readings LANGUAGE sql STABLE AS $$
-            {readings("stored_samples(since, until)")}
+            {readings("since", "until")}
         $$
     """)
 
