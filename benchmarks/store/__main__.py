@@ -46,7 +46,7 @@ def main(gpus: int, layout_gpus: int, url: str | None, json_path: Path | None) -
                 f" a day of a series {row.read_ms:6.2f} ms"
             )
         settings = Settings.load({"TELEMETRY_DATABASE_URL": database})
-        engine = make_engine(settings, application="bench")
+        engine = make_engine(settings, application="bench", pool_size=1)
         migrate.upgrade(engine)
         figures = days.run(engine, settings, gpus)
         engine.dispose()

@@ -30,10 +30,14 @@ COMPRESS = """
 """
 VALUE = (
     "coalesce(n.plain, (coalesce(n.low, 0)::bigint + coalesce(n.middle, 0)::bigint * 65536"
-    " + coalesce(n.high, 0)::bigint * 4294967296) / s.divisor)"
+    " + coalesce(n.high, 0)::bigint * 4294967296) / n.divisor)"
 )
-NUMBERS = "unnest(t.times, s.low, s.middle, s.high, s.floats) AS n (ts, low, middle, high, plain)"
-UNPACKED = f"JOIN sealed_times t ON (t.day, t.id) = (s.day, s.times_id) CROSS JOIN LATERAL {NUMBERS}"
+# In the list of columns unnest takes half the time that it takes in FROM, where its rows are kept before they are read.
+UNPACKED = """
+    SELECT s.series_id, s.divisor, unnest(t.times) AS ts, unnest(s.low) AS low, unnest(s.middle) AS middle,
+           unnest(s.high) AS high, unnest(s.floats) AS plain
+    FROM {sealed} s JOIN sealed_times t ON (t.day, t.id) = (s.day, s.times_id) WHERE {conditions}
+"""
 DAYS = "BETWEEN (since AT TIME ZONE 'UTC')::date AND (until AT TIME ZONE 'UTC')::date"
 TIMES = "BETWEEN since AND until"
 
@@ -42,8 +46,8 @@ SAMPLES_OF = f"""
     RETURNS TABLE (series_id bigint, ts timestamptz, value double precision) LANGUAGE sql STABLE ROWS 1000 AS $$
         SELECT r.series_id, r.ts, r.value FROM samples r WHERE r.series_id = series AND r.ts {TIMES}
         UNION ALL SELECT l.series_id, l.ts, l.value FROM late l WHERE l.series_id = series AND l.ts {TIMES}
-        UNION ALL SELECT s.series_id, n.ts, {VALUE} FROM sealed s {UNPACKED}
-        WHERE s.series_id = series AND s.day {DAYS} AND n.ts {TIMES}
+        UNION ALL SELECT n.series_id, n.ts, {VALUE}
+        FROM ({UNPACKED.format(sealed="sealed", conditions=f"s.series_id = series AND s.day {DAYS}")}) n WHERE n.ts {TIMES}
     $$
 """  # noqa: S608 - parts of above
 STORED_SAMPLES = f"""
@@ -51,7 +55,8 @@ STORED_SAMPLES = f"""
     RETURNS TABLE (series_id bigint, ts timestamptz, value double precision) LANGUAGE sql STABLE AS $$
         SELECT r.series_id, r.ts, r.value FROM samples r WHERE r.ts {TIMES}
         UNION ALL SELECT l.series_id, l.ts, l.value FROM late l WHERE l.ts {TIMES}
-        UNION ALL SELECT s.series_id, n.ts, {VALUE} FROM sealed s {UNPACKED} WHERE s.day {DAYS} AND n.ts {TIMES}
+        UNION ALL SELECT n.series_id, n.ts, {VALUE}
+        FROM ({UNPACKED.format(sealed="sealed", conditions=f"s.day {DAYS}")}) n WHERE n.ts {TIMES}
     $$
 """  # noqa: S608 - parts of above
 
@@ -59,6 +64,7 @@ STORED_SAMPLES = f"""
 def outermost(name: str, order: str) -> str:
     """The function that gives the first or the last samples of a series: of sealed days, as few as have so many."""
     enough = f"sum(w.n) OVER (ORDER BY w.day {order}) - w.n < most + first_value(w.n) OVER (ORDER BY w.day {order})"
+    days = f"SELECT w.*, {enough} AS needed FROM sealed w WHERE w.series_id = series AND w.day {DAYS}"  # noqa: S608 - above
     return f"""
         CREATE FUNCTION {name}(series bigint, since timestamptz, until timestamptz, most integer)
         RETURNS TABLE (series_id bigint, ts timestamptz, value double precision) LANGUAGE sql STABLE ROWS 1 AS $$
@@ -69,9 +75,8 @@ def outermost(name: str, order: str) -> str:
                 (SELECT l.series_id, l.ts, l.value FROM late l WHERE l.series_id = series AND l.ts {TIMES}
                  ORDER BY l.ts {order} LIMIT most)
                 UNION ALL
-                (SELECT s.series_id, n.ts, {VALUE} FROM (
-                    SELECT w.*, {enough} AS needed FROM sealed w WHERE w.series_id = series AND w.day {DAYS}
-                 ) s {UNPACKED} WHERE s.needed AND n.ts {TIMES} ORDER BY n.ts {order} LIMIT most)
+                (SELECT n.series_id, n.ts, {VALUE} FROM ({UNPACKED.format(sealed=f"({days})", conditions="s.needed")}) n
+                 WHERE n.ts {TIMES} ORDER BY n.ts {order} LIMIT most)
             ) u ORDER BY u.ts {order} LIMIT most
         $$
     """  # noqa: S608 - parts of above
