@@ -28,6 +28,8 @@ from tests.store.upkeep.test_sealing import seal_all
 DAY_S = 86_400
 T0 = datetime.fromtimestamp(T0_US / 1e6, UTC)
 NAMES = ("power", "temp")
+# Of whole numbers, of decimals, and of floats that are none.
+DIGITS = (0, 3, 16, 16)
 VALUES = np.random.default_rng(1)
 Answers = dict[str, Any]
 
@@ -39,7 +41,7 @@ def days(engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch) ->
     writer = BatchWriter(settings, engine)
     for day in range(4):
         rows = [
-            (key(metric, gpu, pod="p"), day * DAY_S + 1000 * second + place, round(float(value), 3 * place))
+            (key(metric, gpu, pod="p"), day * DAY_S + 1000 * second + place, round(float(value), DIGITS[place]))
             for place, (metric, gpu) in enumerate((metric, gpu) for metric in NAMES for gpu in ("GPU-1", "GPU-2"))
             for second, value in enumerate(VALUES.normal(50, 20, 20))
         ]
