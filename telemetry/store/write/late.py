@@ -23,11 +23,9 @@ ROWS_AT_ONCE = 200
 CREATE = """
     CREATE TEMP TABLE IF NOT EXISTS stored (series_id bigint, ts timestamptz, value double precision) ON COMMIT DELETE ROWS
 """
-# Of a day that is being sealed. Of others no partition is left, so that the times prune all of them.
-FIND_FROZEN = """
-    INSERT INTO stored SELECT r.series_id, r.ts, r.value FROM samples r JOIN staging s USING (series_id, ts)
-    WHERE r.ts BETWEEN %s AND %s
-"""
+# The partition of days that are just being sealed, by its name: whoever detaches it hides it, and it will be sealed.
+FROZEN = "SELECT frozen FROM sealed_spans WHERE sealed_at IS NULL"
+FIND_FROZEN = "INSERT INTO stored SELECT r.series_id, r.ts, r.value FROM {} r JOIN staging s USING (series_id, ts)"
 INSERT = """
     WITH new AS (
         INSERT INTO late SELECT series_id, ts, value FROM staging s
@@ -49,8 +47,8 @@ def insert_staged(connection: psycopg.Connection, series: Int64s, ts_us: Int64s)
     connection.execute("TRUNCATE stored")
     for sealed in _sealed(connection, series, ts_us):
         _keep(connection, sealed, ts_us[series == sealed.series])
-    low, high = (sealed_rows.time_of(int(at)) for at in (ts_us.min(), ts_us.max()))
-    connection.execute(FIND_FROZEN, (low, high))
+    for (frozen,) in connection.execute(FROZEN).fetchall():
+        connection.execute(FIND_FROZEN.format(frozen).encode())
     connection.execute(INSERT)
 
 
