@@ -119,10 +119,13 @@ def _work(engine: Engine, settings: Settings, before: int) -> None:
                 return
             deadline_s = time.monotonic() + PATIENCE_S
         except (OperationalError, psycopg.errors.LockNotAvailable) as error:
-            cause = error.orig if isinstance(error, OperationalError) else error
-            if not isinstance(cause, psycopg.errors.LockNotAvailable) or time.monotonic() > deadline_s:
+            if not isinstance(getattr(error, "orig", error), psycopg.errors.LockNotAvailable):
                 raise
+            if time.monotonic() > deadline_s:
+                raise click.ClickException(f"others kept their locks for {PATIENCE_S:g} s: run it again later") from None
             time.sleep(RETRY_S)
+        except (sealing.SealingError, psycopg.Error) as error:
+            raise click.ClickException(str(error).partition("\n")[0]) from None
 
 
 def _sealed(engine: Engine) -> int:

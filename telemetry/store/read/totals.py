@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import BigInteger, Connection, cast, func, select, text
+from sqlalchemy.exc import ProgrammingError
 
-from telemetry.store.models import LEDGER, DeadLetter, Gpu, Metric, Quarantined, Sample, Series
+from telemetry.store.models import LEDGER, DeadLetter, Gpu, Metric, Quarantined, Series
 
 # Above this many rows the planner's estimate is given instead of a count, which would read everything.
 EXACT_COUNT_ROWS = 1_000_000
@@ -26,7 +27,9 @@ PARTITIONS = text("""
 """)
 
 # Of spans that are not finished the partition has the samples.
-SEALED = text("SELECT coalesce(sum(samples), 0) + (SELECT count(*) FROM late) FROM sealed_spans")
+SEALED = "(SELECT coalesce(sum(samples), 0) FROM sealed_spans) + (SELECT count(*) FROM late)"
+# In one statement, as a day may be sealed between two.
+COUNT = text(f"SELECT (SELECT count(*) FROM samples) + {SEALED}")  # noqa: S608 - the text above
 SEALED_BOUNDS = text("""
     SELECT (SELECT min(times[1]) FROM sealed_times WHERE day = (SELECT min(day) FROM sealed)),
            (SELECT max(times[cardinality(times)]) FROM sealed_times WHERE day = (SELECT max(day) FROM sealed)),
@@ -65,14 +68,22 @@ def stats(connection: Connection) -> dict[str, Any]:
 
 def _samples(connection: Connection) -> tuple[int, bool]:
     """How many samples there are, and whether that is a count or an estimate."""
-    estimate, sealed = int(connection.scalar(ESTIMATE) or 0), int(connection.scalar(SEALED) or 0)
+    estimate = int(connection.scalar(ESTIMATE) or 0)
     if estimate > EXACT_COUNT_ROWS:
-        return estimate + sealed, False
-    return int(connection.scalar(select(func.count()).select_from(Sample)) or 0) + sealed, True
+        return estimate + int(connection.scalar(text(f"SELECT {SEALED}")) or 0), False
+    return int(connection.scalar(COUNT) or 0), True
 
 
 def _bounds(connection: Connection) -> tuple[datetime | None, datetime | None]:
     """The first and the last time of a sample: of the outermost partition that has one, of sealed days, and of late ones."""
+    try:
+        return _bounds_now(connection)
+    except ProgrammingError:
+        # A partition was sealed after it was listed.
+        return _bounds_now(connection)
+
+
+def _bounds_now(connection: Connection) -> tuple[datetime | None, datetime | None]:
     names = connection.scalars(PARTITIONS).all()
     first, last, first_late, last_late = connection.execute(SEALED_BOUNDS).one()
     earliest = (_outermost(connection, names, "ASC"), first, first_late)

@@ -25,11 +25,12 @@ from telemetry.store.partitions import EXISTING, PARTITION_LOCK, SEALED
 from telemetry.store.upkeep import merging
 
 # Samples of one step, which have some 100 bytes of memory each.
-MAX_SAMPLES = 500_000
+MAX_SAMPLES = 250_000
 # What nothing was written to for so long is quiet.
 QUIET_S = 3600.0
 # Readers and collectors wait behind whoever waits for a lock that keeps them out.
 LOCK_TIMEOUT = text("SET LOCAL lock_timeout = '500ms'")
+STATEMENT_TIMEOUT = text("SET LOCAL statement_timeout = '30s'")
 # A partition that is larger than when it was last looked at is not quiet.
 LOOK = text("""
     INSERT INTO partition_sizes AS before SELECT name, pg_relation_size(name::regclass), clock_timestamp()
@@ -101,6 +102,8 @@ def seal_further(connection: Connection) -> bool:
     span = connection.execute(UNFINISHED).first()
     if span is None:
         return False
+    # What a step has to do was decided when the partition was frozen: less will not do.
+    connection.execute(STATEMENT_TIMEOUT)
     done = int(connection.scalar(text("SELECT coalesce(max(series_id), 0) FROM sealing")) or 0)
     if connection.scalar(text(f"SELECT EXISTS (SELECT FROM {span.frozen} WHERE series_id > {done})")):  # noqa: S608 - a name
         _seal(connection, span, done)
@@ -170,7 +173,6 @@ def _seal(connection: Connection, span: Row[Any], done: int) -> None:
 
 def _finish(connection: Connection, span: Row[Any]) -> None:
     """Put the arrays in the place of the partition."""
-    connection.execute(text("SET LOCAL statement_timeout = '60s'"))
     sealed = connection.scalar(text("SELECT sum(n) FROM sealing"))
     held = connection.scalar(text(f"SELECT count(*) FROM {span.frozen}"))  # noqa: S608 - a name
     if sealed != held:
