@@ -34,6 +34,7 @@ def steady(value: float | str) -> str:
     return f"{value}x{MINUTES}"
 
 
+REDIS = 'up{job="redis-exporter",cluster="shared"}'
 SOURCE = '{edge="a/n",path="/f"}'
 WAITING = {
     f"telemetry_source_lag_seconds{SOURCE}": steady(900),
@@ -67,6 +68,10 @@ CASES = {
         ),
     ),
     "RedisConnectionLost": Case({STATUS: steady(0)}, ({STATUS: steady(1)}, {STATUS: "1x86 0 0 1"})),
+    "RedisDown": Case(
+        {'redis_up{job="redis-exporter",cluster="shared"}': steady(0), REDIS: steady(1)},
+        ({REDIS: steady(1)}, {REDIS: "1x86 0 0 1"}, {'up{job="api"}': steady(0)}),
+    ),
     "SourceStalled": Case(
         {f"telemetry_source_in_flight_bytes{SOURCE}": steady(9), f"telemetry_source_committed_bytes{SOURCE}": steady(5)},
         (

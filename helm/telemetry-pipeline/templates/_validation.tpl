@@ -26,7 +26,7 @@ What broker and database need is said where their addresses are made, in _connec
 {{- end -}}
 {{- end -}}
 {{- range $path := list "streamer.resources" "streamer.beatResources" "collector.resources" "api.resources" "uploads.resources" "uploads.beatResources"
-      "flower.resources" "exporter.resources" "migrations.resources" "redis.resources" "postgresql.resources" -}}
+      "flower.resources" "exporter.resources" "migrations.resources" "redis.resources" "redis.exporter.resources" "postgresql.resources" -}}
 {{- $parts := splitList "." $path -}}
 {{- $resources := get (get $.Values (first $parts)) (last $parts) -}}
 {{- range $name, $request := $resources.requests -}}
