@@ -51,7 +51,9 @@ CASES: dict[str, dict[str, Any]] = {
                 "existingSecret": "broker",
                 "service": {"type": "LoadBalancer", "annotations": {"internal": "true"}},
                 "from": [{"ipBlock": {"cidr": "10.0.0.0/8"}}],
-            }
+                "tls": {"existingSecret": "redis-tls"},
+            },
+            "metrics": {"podMonitor": {"enabled": True}},
         },
     ),
     "centre": merged(values_of(CENTRE), PASSWORD),

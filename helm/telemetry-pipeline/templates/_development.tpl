@@ -72,6 +72,13 @@
     - {{ .port | quote }}
   ports:
     - {name: redis-exporter, containerPort: {{ .port }}}
+  startupProbe:
+    tcpSocket: {port: {{ .port }}}
+    periodSeconds: 2
+    failureThreshold: 60
+  livenessProbe:
+    tcpSocket: {port: {{ .port }}}
+    periodSeconds: 30
   readinessProbe:
     tcpSocket: {port: {{ .port }}}
     periodSeconds: 15
