@@ -117,9 +117,8 @@ def _secrets(facts: Facts, objects: Sequence[Object], made: Sequence[str]) -> It
         if name in made:
             continue
         if name not in facts.secrets:
-            yield Problem(
-                f"there is no Secret {name}", f"make it, with the keys {', '.join(sorted(keys))}, or give the password"
-            )
+            instead = ", or give the password" if any(key.endswith("password") for key in keys) else ""
+            yield Problem(f"there is no Secret {name}", f"make it, with the keys {', '.join(sorted(keys))}{instead}")
         elif missing := keys - set(facts.secrets[name].get("data") or {}):
             yield Problem(f"the Secret {name} lacks {', '.join(sorted(missing))}", "add the keys, or name those that it has")
 

@@ -10,11 +10,11 @@ import pytest
 import yaml
 
 from tests.deploy.conftest import Stage
-from tests.deploy.kubernetes import node
+from tests.deploy.kubernetes import NAMESPACE, node
 
 EDGE = ("--edge-context", "gpu-1", "--redis-host", "redis.internal")
 CENTRE = ("--central-context", "main", "--redis-host", "redis.internal")
-NAMESPACE = "/api/v1/namespaces/telemetry"
+
 PASSWORD = {"TELEMETRY_DEPLOY_DB_PASSWORD": "word"}
 
 

@@ -13,7 +13,7 @@ import pytest
 from telemetry.cli.deploy import ACTIONS, deploy
 from tests.chart.rendering import render, values_of
 from tests.deploy.conftest import Stage, staged
-from tests.deploy.kubernetes import node
+from tests.deploy.kubernetes import NAMESPACE, node
 from tests.docs.pages import ROOT
 
 PAGE = (ROOT / "docs" / "CROSS_CLUSTER_DEPLOYMENT.md").read_text(encoding="utf-8")
@@ -43,6 +43,8 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
                 placed = node(f"{kind}-z", node_type=kind)
                 placed["metadata"]["labels"]["topology.kubernetes.io/zone"] = zone
                 api.put(f"/api/v1/nodes/{kind}-z", placed)
+        certificate = {"metadata": {"name": "redis-tls"}, "data": {"tls.crt": "YQ==", "tls.key": "YQ=="}}
+        stage.clusters["main"].put(f"{NAMESPACE}/secrets/redis-tls", certificate)
         yield stage
 
 
