@@ -98,6 +98,13 @@ def test_the_centre_needs_a_password_or_a_secret(stage: Stage) -> None:
     assert "was not made by this tool" in problems(stage, *CENTRE)[0]
 
 
+def test_pods_need_the_account_that_they_run_as(stage: Stage, tmp_path: Path) -> None:
+    account = values(tmp_path, {"serviceAccount": {"create": False, "name": "gpu"}})
+    assert problems(stage, *EDGE, *account) == ["there is no ServiceAccount gpu"]
+    stage.clusters["gpu-1"].put(f"{NAMESPACE}/serviceaccounts/gpu", {"metadata": {"name": "gpu"}})
+    assert problems(stage, *EDGE, *account) == []
+
+
 def test_a_deployment_that_was_cut_off_is_told(stage: Stage) -> None:
     release = {"name": "telemetry-edge", "status": "pending-upgrade", "chart": "telemetry-pipeline-0.1.0"}
     (stage.folder / "releases-gpu-1.json").write_text(json.dumps([release]))
