@@ -293,13 +293,13 @@ def test_a_server_that_freezes_is_told_of_once(up: Callable[..., Up], bare: Path
     for mark, name, directory in (("bin/postgres", "PostgreSQL", "postgres"), ("valkey-server", "Valkey", "valkey")):
         frozen = running.find(mark)
         frozen.suspend()
-        running.says(f"{name} does not answer for 1", 30)
+        running.says(f"{name} has not answered for 1", 30)
         told = telemetry(running, "status")
         assert told.returncode == 1
         assert f"Its log is {running.data_dir}/{directory}/log\n" in told.stdout
         frozen.resume()
         running.says(f"{name} answers again", 20)
-        assert running.output().count(f"{name} does not answer") == 1
+        assert running.output().count(f"{name} has not answered") == 1
     assert running.interrupt() == 0
 
 
