@@ -51,7 +51,7 @@ WHOSE = ("namespace", "user", "pod", "hpc_job")
 def gpus(host: str | None, watch: bool, as_json: bool, data_dir: Path | None) -> None:
     """Show each GPU: utilization, temperature, power, memory in use, whose it is, and when it was read last.
 
-    Values are those of the last 10 minutes. A GPU without any is silent; it stands in the list without values.
+    Values are those of the last 10 minutes. A GPU of which nothing was read in that time is SILENT.
     """
     settings = load_settings(data_dir)
 
@@ -80,9 +80,9 @@ def looked(engine: Engine, host: str | None) -> list[dict[str, Any]]:
     ages: dict[str, float] = {}
     values: dict[str, dict[str, float]] = {}
     owners: dict[str, dict[str, str]] = {}
-    for row in now:
-        age_s = max(0.0, (at - row.timestamp).total_seconds())
-        ages[row.gpu] = min(age_s, ages.get(row.gpu, age_s))
+    # The newest is the last, and stays.
+    for row in sorted(now, key=lambda row: row.timestamp):
+        ages[row.gpu] = max(0.0, (at - row.timestamp).total_seconds())
         owners[row.gpu] = json.loads(row.owner) or owners.get(row.gpu, {})
         # An instance of MIG is a part of a GPU: its readings are not those of the whole.
         if MIG_INSTANCE not in json.loads(row.labels):
