@@ -35,10 +35,14 @@ def psql(data_dir: Path | None, arguments: tuple[str, ...]) -> None:
 
 
 def connection(settings: Settings) -> tuple[str, dict[str, str]]:
-    """How libpq is told of the database: a connection string without a password, and variables with it."""
+    """How libpq is told of the database: a connection string without a password, and variables with it.
+
+    The password of a key for TLS has no variable: psql asks for it.
+    """
     url = make_url(settings.database_url)
-    query = {name: str(value) for name, value in url.query.items()}
-    password = url.password or query.pop("password", None)
+    query = {name: value if isinstance(value, str) else ",".join(value) for name, value in url.query.items()}
+    query.pop("sslpassword", None)
+    password = query.pop("password", None) or url.password
     named = {"host": url.host, "port": url.port, "user": url.username, "dbname": url.database, **query}
     conninfo = make_conninfo("", **{name: value for name, value in named.items() if value is not None})
     return conninfo, {"PGPASSWORD": str(password)} if password else {}

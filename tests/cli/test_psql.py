@@ -18,6 +18,12 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
     [
         ("postgresql://u:p%40ss@db:5433/t?sslmode=require", "host=db port=5433 user=u dbname=t sslmode=require", "p@ss"),
         ("postgresql://u@/t?host=/run/my pg&password=hidden", "user=u dbname=t host='/run/my pg'", "hidden"),
+        (
+            "postgresql://u:p@db/t?sslpassword=k&password=q&target_session_attrs=any",
+            "host=db user=u dbname=t target_session_attrs=any",
+            "q",
+        ),
+        ("postgresql://u@/t?host=a&host=b", "host=a,b user=u dbname=t", None),
         ("postgresql://db/t", "host=db dbname=t", None),
     ],
 )
