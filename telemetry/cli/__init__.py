@@ -1,9 +1,9 @@
 """The `telemetry` command.
 
 Each subcommand is a module of its own name, imported when it is called, as an edge lacks some libraries: `up`, `simulate`,
-`record`, `ingest`, `check`, `verify`, `formats`, `status`, `sources`, `doctor`, `apikey`, `deadletter`, `quarantine`,
-`forget`, `rewind`, `exporter`, `deploy`, `systemd` and `db`. `session` gives them settings and the broker, `database` the
-database. `data_dir` is an option of all. `files` are what `ingest`, `verify` and `check` are given. `ingested` tells what
+`record`, `ingest`, `check`, `verify`, `formats`, `status`, `gpus`, `sources`, `doctor`, `apikey`, `deadletter`, `quarantine`,
+`forget`, `rewind`, `exporter`, `deploy`, `systemd`, `psql` and `db`. `session` gives them settings and the broker, `database`
+the database. `data_dir` is an option of all. `files` are what `ingest`, `verify` and `check` are given. `ingested` tells what
 `ingest` has done, by the ledger if `centre` reaches it. `todo` says what to do about a source. `overview`, `parts`, `mends`,
 `status_document`, `status_lines`, `source_line` and `redraw` are `status`'s. `quantities` are numbers for people.
 """
@@ -32,6 +32,7 @@ COMMANDS = {
     "verify": "Compare files with the database, row by row.",
     "formats": "List the formats of files, and suggest how to read one.",
     "status": "Show edges, sources, queue, workers and rates.",
+    "gpus": "Show each GPU, and what was read of it last.",
     "sources": "Show each source, and what to do about it.",
     "doctor": "Check whether this machine can work with broker and database, and say how to mend it.",
     "apikey": "Create, list and revoke keys of the API.",
@@ -42,6 +43,7 @@ COMMANDS = {
     "exporter": "Serve metrics of queue, sources, ledger and database.",
     "deploy": "Deploy the chart to one Kubernetes cluster or many.",
     "systemd": "Write systemd units for an edge.",
+    "psql": "Open a session of psql in the database.",
     "db": "Upgrade the database's schema, or show its revision.",
 }
 

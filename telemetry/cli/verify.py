@@ -91,7 +91,8 @@ def in_full(outcome: Outcome) -> dict[str, Any]:
 def report(outcome: Outcome, *, allow_extra: bool = False) -> str:
     """The counts as an aligned table, the first differences, and the verdict."""
     width = max(len(f"{count:,}") for count in outcome.counts.values())
-    lines = [f"{name:<12}{count:>{width},}" for name, count in outcome.counts.items()]
+    # What is unread is in the sum, too.
+    lines = [f"{'in files' if name == 'read' else name:<12}{count:>{width},}" for name, count in outcome.counts.items()]
     if outcome.owners.minutes or outcome.owners.extra:
         lines += ["", outcome.owners.line()]
     if outcome.examples:

@@ -145,9 +145,10 @@ def test_workers_are_shown_with_their_edge() -> None:
             "27 MB of 27 MB committed  safe to delete, 3 in quarantine, 1,200 in conflict",
         ),
         (
-            {"foreign": True, "miss": "it is UTF-16; save it as UTF-8", "committed": 0},
+            # Its first line went to quarantine, so the edge counts it as committed.
+            {"foreign": True, "miss": "it is UTF-16; save it as UTF-8", "committed": 55},
             Standing.BAD,
-            "0 bytes of 27 MB committed  FOREIGN: it is UTF-16; save it as UTF-8",
+            "27 MB, none of it read  FOREIGN: it is UTF-16; save it as UTF-8",
         ),
         ({"dead_letters": 1}, Standing.BAD, "27 MB of 27 MB committed  1 DEAD letter"),
     ],
