@@ -27,7 +27,7 @@ class AmdSmi(Stamped):
     """The format under one header; `time` is the place of the tool's own time, -1 where it was not watching."""
 
     name: ClassVar = "amd-smi"
-    version: ClassVar = 1
+    version: ClassVar = 2
     known_by: ClassVar = "gpu and a column that only amd-smi has, such as gfx_activity"
     needs: ClassVar = "host; a time before each line where it was not watching"
 

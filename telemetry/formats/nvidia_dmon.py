@@ -31,7 +31,7 @@ class NvidiaDmon(Wide):
     """The format under one header; `names` are those of the columns, of which a table's header is one cell."""
 
     name: ClassVar = "nvidia-smi-dmon"
-    version: ClassVar = 1
+    version: ClassVar = 2
     known_by: ClassVar = "gpu and columns of nvidia-smi dmon behind a #, as a table or as CSV"
     needs: ClassVar = "time_zone and host; date or date_from_path where its times carry none; header if it has none"
 

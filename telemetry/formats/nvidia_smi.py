@@ -20,7 +20,7 @@ class NvidiaSmi(Smi):
     """The format under one header."""
 
     name: ClassVar = "nvidia-smi"
-    version: ClassVar = 1
+    version: ClassVar = 2
     known_by: ClassVar = "timestamp and fields of nvidia-smi --query-gpu with their units, such as power.draw [W]"
     needs: ClassVar = "time_zone; host and gpu_index where the file does not name the GPU; header if it has none"
     fields: ClassVar = VOCABULARY

@@ -20,7 +20,7 @@ class AmdSmiReader(StampedReader):
     """The format under one header."""
 
     name: ClassVar = "amd-smi"
-    version: ClassVar = 1
+    version: ClassVar = 2
 
     def __init__(self, names: tuple[str, ...], rules: Rules) -> None:
         known = amd_smi(list(names))

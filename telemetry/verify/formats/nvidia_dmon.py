@@ -20,7 +20,7 @@ class NvidiaDmonReader(WideReader):
     """The format under one header."""
 
     name: ClassVar = "nvidia-smi-dmon"
-    version: ClassVar = 1
+    version: ClassVar = 2
 
     def __init__(self, columns: list[str], rules: Rules, *, is_table: bool) -> None:
         kinds = [(place, name, column(name)) for place, name in enumerate(columns) if name not in UNITS]

@@ -15,7 +15,7 @@ from telemetry.readings.nvidia_smi import VOCABULARY
 from telemetry.readings.smi_fields import SmiVocabulary
 from telemetry.verify.formats.base import FormatReader, Reading, Rules, remember
 from telemetry.verify.formats.dcgm import LONGEST_NAME, is_placeholder
-from telemetry.verify.formats.grammar import END, FIELD, cells, text
+from telemetry.verify.formats.grammar import FIELD, cells, grammar, text
 from telemetry.verify.formats.wall_clock import instant
 
 _NAME = re.compile(r"([a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*)(?: \[([^\]]+)\])?")
@@ -31,7 +31,7 @@ class SmiReader(FormatReader):
     has_zone: ClassVar[bool] = False
 
     def __init__(self, names: tuple[str, ...], rules: Rules) -> None:
-        self.pattern = re.compile(rb"((?:%b,){%d}%b)" % (FIELD, len(names) - 1, FIELD) + END)
+        self.pattern = re.compile(rb"((?:%b,){%d}%b)" % (FIELD, len(names) - 1, FIELD) + grammar(",").end)
         self._rules, self._zone = rules, ZoneInfo(rules.source.time_zone) if rules.source.time_zone else None
         self._first: dict[str, tuple[int, str]] = {}
         for place, name in enumerate(names):
@@ -127,7 +127,7 @@ class NvidiaSmiReader(SmiReader):
     """What nvidia-smi writes."""
 
     name: ClassVar = "nvidia-smi"
-    version: ClassVar = 1
+    version: ClassVar = 2
     fields: ClassVar = VOCABULARY
 
     @classmethod

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from telemetry.verify.formats.base import FormatReader, Reading, Rules, SeriesKey, remember
 from telemetry.verify.formats.days import Days
 from telemetry.verify.formats.dcgm import LONGEST_NAME
-from telemetry.verify.formats.grammar import END, FIELD, Bytes, beginning, cells, text
+from telemetry.verify.formats.grammar import FIELD, Bytes, beginning, cells, grammar, text
 from telemetry.verify.formats.values import number_in
 
 
@@ -33,7 +33,7 @@ class WideReader(FormatReader):
     counts_days = False
 
     def __init__(self, count: int, measured: list[Measured], rules: Rules) -> None:
-        self.pattern = re.compile(rb"(?!\r?\n)((?:%b,){%d}%b)" % (FIELD, count - 1, FIELD) + END)
+        self.pattern = re.compile(rb"(?!\r?\n)((?:%b,){%d}%b)" % (FIELD, count - 1, FIELD) + grammar(",").end)
         self.rules, self._measured = rules, measured
         self._times: dict[str, int | str] = {}
         self._days: Days | None = None

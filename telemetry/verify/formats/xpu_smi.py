@@ -22,7 +22,7 @@ class XpuSmiReader(StampedReader):
     """The format under one header."""
 
     name: ClassVar = "xpu-smi"
-    version: ClassVar = 1
+    version: ClassVar = 2
 
     def __init__(self, names: tuple[str, ...], rules: Rules) -> None:
         kinds = [(place, name, XPU_SMI.get(name) or own("XPU_SMI_", name)) for place, name in enumerate(names)]

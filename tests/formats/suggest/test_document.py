@@ -267,7 +267,7 @@ def test_a_file_that_needs_nothing_is_said_to_need_nothing() -> None:
         ("2026/11/05 10:00:00.123, 0, NVIDIA H200, 0, 0\n", "its first line has no names of columns"),
         ("a,time,a\n1,2,3\n", "two of its columns are called 'a'"),
         ("time,util\n", "it has no records under its first line yet"),
-        ("time,util\n1793872800,1,\n", "no line under its first has 2 fields, as many as that has names"),
+        ("time,util\n1793872800,1,2\n", "no line under its first has 2 fields, as many as that has names"),
         ("hello\n", "it is no table of records: no format knows its first line as a header: 'hello'"),
         (b"BZh9\x00", "it is packed with bzip2"),
         ("time,gpu\n1793872800,0\n", "it has no column that is measured"),
