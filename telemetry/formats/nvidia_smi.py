@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from telemetry.formats.smi import Smi
 from telemetry.readings.hl_smi import is_of_hl_smi
-from telemetry.readings.nvidia_smi import OF_PROCESS, VOCABULARY
+from telemetry.readings.nvidia_smi import VOCABULARY
 from telemetry.readings.source_settings import SourceSettings
 
 
@@ -29,10 +29,3 @@ class NvidiaSmi(Smi):
     def is_like_it(cls, names: list[str], settings: SourceSettings) -> bool:
         """Whether a header is of this tool and not of hl-smi, whatever the settings lack."""
         return not is_of_hl_smi(names) and super(NvidiaSmi, cls).is_like_it(names, settings)
-
-    @classmethod
-    def miss(cls, names: list[str], settings: SourceSettings) -> str:
-        """What the settings of the source must say beside such a header; or that it is about processes."""
-        if {name.partition(" ")[0] for name in names} >= OF_PROCESS:
-            return "it is of nvidia-smi --query-compute-apps, which is about processes; log the GPUs: nvidia-smi --query-gpu=…"
-        return super(NvidiaSmi, cls).miss(names, settings)

@@ -11,10 +11,15 @@ from telemetry.formats.base import Format
 from telemetry.formats.dcgm import Dcgm
 from telemetry.formats.dcgm_fields import DcgmFields
 from telemetry.formats.dcgmi_dmon import DcgmiDmon
+from telemetry.formats.fleetint import FleetInt
+from telemetry.formats.fleetint_events import FleetIntEvents
 from telemetry.formats.hl_smi import HlSmi
+from telemetry.formats.kempnerpulse import KempnerPulse
 from telemetry.formats.labelled import Labelled
 from telemetry.formats.mapped import Mapped
+from telemetry.formats.nvidia_apps import NvidiaApps
 from telemetry.formats.nvidia_dmon import NvidiaDmon
+from telemetry.formats.nvidia_pmon import NvidiaPmon
 from telemetry.formats.nvidia_smi import NvidiaSmi
 from telemetry.formats.records import BLANKS, decoded, is_text
 from telemetry.formats.rocm_smi import RocmSmi
@@ -25,6 +30,7 @@ from telemetry.readings.source_settings import SourceSettings
 FORMATS: tuple[type[Format], ...] = (
     *(Dcgm, NvidiaSmi, NvidiaDmon, DcgmFields),
     *(DcgmiDmon, AmdSmi, RocmSmi, XpuSmi, HlSmi),
+    *(NvidiaApps, NvidiaPmon, KempnerPulse, FleetInt, FleetIntEvents),
     *(Labelled, Mapped),
 )
 
