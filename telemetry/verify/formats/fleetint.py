@@ -110,7 +110,7 @@ def _gpu(message: str, host: str) -> str:
     """The one GPU that a message names, by UUID or else by its address on a host; empty where it names none."""
     uuids = {*_UUID.findall(message)}
     if len(uuids) == 1:
-        return next(iter(uuids))
+        return str(next(iter(uuids)))
     places = {match.upper() for match in _PLACE.findall(message)}
     return f"{host}:0000{places.pop()}.0" if host and len(places) == 1 else ""
 
