@@ -31,6 +31,12 @@ EXTERNAL_DATABASE: dict[str, Any] = {
 CASES: dict[str, dict[str, Any]] = {
     "defaults": PASSWORD,
     "edge": values_of(EDGE),
+    "edge-records": merged(
+        values_of(EDGE), {"streamer": {"record": {"enabled": True, "scrape": "http://$(HOST_IP):9400/metrics"}}}
+    ),
+    "edge-records-driver": merged(
+        values_of(EDGE), {"streamer": {"record": {"enabled": True, "volume": {"hostPath": {"path": "/var/spool/gpus"}}}}}
+    ),
     "edge-tls": merged(values_of(EDGE), TLS),
     "edge-deployment": {
         "collector": {"enabled": False},
