@@ -2,10 +2,10 @@
 
 Each subcommand is a module of its own name, imported when it is called, as an edge lacks some libraries: `up`, `simulate`,
 `record`, `ingest`, `check`, `verify`, `formats`, `status`, `sources`, `doctor`, `apikey`, `deadletter`, `quarantine`,
-`forget`, `rewind`, `exporter`, `deploy`, `systemd` and `db`. `session` gives them settings and the broker, `database` the
-database. `data_dir` is an option of all. `files` are what `ingest`, `verify` and `check` are given. `ingested` tells what
-`ingest` has done, by the ledger if `centre` reaches it. `todo` says what to do about a source. `overview`, `parts`, `mends`,
-`status_document`, `status_lines`, `source_line` and `redraw` are `status`'s. `quantities` are numbers for people.
+`forget`, `rewind`, `exporter`, `deploy`, `systemd`, and `db` with `rules`. `session` gives them settings and the broker,
+`database` the database. `data_dir` is an option of all. `files` are what `ingest`, `verify` and `check` are given. `ingested`
+tells what `ingest` has done, by the ledger if `centre` reaches it. `todo` says what to do about a source. `overview`, `parts`,
+`mends`, `status_document`, `status_lines`, `source_line` and `redraw` are `status`'s. `quantities` are numbers for people.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ COMMANDS = {
     "exporter": "Serve metrics of queue, sources, ledger and database.",
     "deploy": "Deploy the chart to one Kubernetes cluster or many.",
     "systemd": "Write systemd units for an edge.",
-    "db": "Upgrade the database's schema, or show its revision.",
+    "db": "Upgrade the database's schema, or change what makes a series.",
 }
 
 
