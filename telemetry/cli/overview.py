@@ -14,7 +14,7 @@ from telemetry.celery import make_app
 from telemetry.cli.database import database
 from telemetry.cli.parts import Part, Question
 from telemetry.cli.session import connected
-from telemetry.progress import losses, reading
+from telemetry.progress import losses, machines, reading
 from telemetry.progress.keys import Keys
 from telemetry.progress.losses import Loss
 from telemetry.progress.signs import Sign, signs
@@ -42,6 +42,7 @@ class Progress:
     states: States
     lost: list[Loss]
     signs: dict[str, Sign]
+    second_machines: dict[str, list[str]]
     queue: dict[str, int]
     warnings: list[str]
     now_us: int
@@ -81,11 +82,12 @@ def look(settings: Settings) -> Overview:
 def _progress(settings: Settings) -> Progress:
     keys = Keys(settings.key_prefix)
     with connected(settings, retries=0) as client:
-        advice = broker.eviction_advice(client)
+        advice, expected = broker.eviction_advice(client), signs(client, keys)
         return Progress(
             states=reading.sources_by_edge(client, keys),
             lost=losses.of_all_edges(client, keys),
-            signs=signs(client, keys),
+            signs=expected,
+            second_machines=machines.refused(client, keys, expected),
             queue=_queue(client, settings),
             warnings=[advice] if advice else [],
             now_us=broker.now_us(client),

@@ -32,7 +32,7 @@ QUIET = {
 }
 GROWING = {**QUIET, "growing": True, "safe_to_delete": False}
 EDGE = {"edge": "a/n", "sources": 1, "lag_bytes": 0, "in_flight": 0, "dead_letters": 0}
-EDGE |= {"workers": ["streamer@h"], "last_seen": "2026-11-28T11:59:59+00:00", "silent_s": 0.0}
+EDGE |= {"workers": ["streamer@h"], "last_seen": "2026-11-28T11:59:59+00:00", "silent_s": 0.0, "refused_machines": []}
 WELL: dict[str, Any] = {
     "parts": {"broker": {"status": "ok", "warnings": []}, "database": {"status": "ok", "warnings": []}},
     "queue": {"waiting": 0, "unacked": 0},

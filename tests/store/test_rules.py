@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -41,7 +41,7 @@ def collectors(settings: Settings, engine: Engine, redis_client: redis.Redis) ->
     return made
 
 
-def store(collector: Collector, name: str, *rows: tuple[str, int, float]) -> dict[str, int]:
+def store(collector: Collector, name: str, *rows: tuple[str, int, float]) -> Mapping[str, int]:
     """Store readings as an edge would send them."""
     return collector.persist(*wire.encode(batch(readings(*rows), name))).rows
 
