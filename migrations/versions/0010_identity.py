@@ -16,6 +16,16 @@ branch_labels = None
 depends_on = None
 
 
+# By the identity that readings have: the GPU whose series they are, and what is behind the digest of their labels there. That
+# is nothing, but where a GPU without a UUID was joined to one with a UUID: both may have a series of the same labels.
+SERIES_GPUS = """
+    CREATE VIEW series_gpus AS
+    SELECT g.identity, coalesce(j.joined_id, g.id) AS gpu_id,
+           CASE WHEN j.gpu_id IS NULL THEN ''::bytea ELSE int8send(j.gpu_id) END AS told_as
+    FROM gpus g LEFT JOIN gpu_joins j ON j.gpu_id = g.id
+"""
+
+
 def upgrade() -> None:
     op.create_table(
         "label_rules",
@@ -46,6 +56,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["joined_id"], ["gpus.id"], name=op.f("gpu_joins_joined_id_fkey")),
     )
     op.create_index(op.f("gpu_joins_joined_id_idx"), "gpu_joins", ["joined_id"])
+    op.execute(SERIES_GPUS)
 
 
 # Series of GPUs that were joined go back to the name under which they were made: `telemetry.store.upkeep.joining`.
@@ -58,6 +69,7 @@ PART = """
 
 def downgrade() -> None:
     op.execute(PART)
+    op.execute("DROP VIEW series_gpus")
     op.drop_table("gpu_joins")
     op.drop_table("gpu_places")
     op.drop_table("label_rules")

@@ -25,6 +25,7 @@ from telemetry.store import durability, lock_table
 from telemetry.store.read.exporter import commit_age_s
 from telemetry.store.read.gaps import Gap, gaps
 from telemetry.store.read.rates import Flow, flow, rows_per_s
+from telemetry.store.read.same_names import same_names
 from telemetry.store.read.second_looks import Letters, SecondLook, dead_letters, second_looks
 
 States = dict[str, dict[str, SourceState]]
@@ -33,6 +34,7 @@ Workers = dict[str, str | None]
 
 FLOW_S = 60
 PING_S = 0.5
+MAX_SAME_NAMES = 5
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,8 @@ def _ledger(settings: Settings, progress: Progress | None) -> Ledger:
         if progress is not None:
             held, given_up = reading.committed(progress.states), losses.given_up(progress.lost)
             found = gaps(connection, settings.gap_alert_s, held, given_up)
-        advice = (durability.look(connection).advice, lock_table.look(connection).advice)
+        advice = [durability.look(connection).advice, lock_table.look(connection).advice]
+        advice += [same.advice for same in same_names(connection)[:MAX_SAME_NAMES]]
         return Ledger(
             flow=flow(connection, FLOW_S),
             rates=rows_per_s(connection, FLOW_S),

@@ -139,8 +139,9 @@ def series_ids(connection: Connection, keys: Sequence[SeriesKey]) -> SeriesIds:
 def _known(connection: Connection, gpus: list[str]) -> dict[tuple[str, str, bytes], tuple[int, bool]]:
     """The series of some GPUs by GPU, metric and digest: id, and whether it was made of an owner."""
     query = text("""
-        SELECT g.identity, m.name, s.labels_digest, s.id, s.of_owner
-        FROM series s JOIN gpus g ON g.id = s.gpu_id JOIN metrics m ON m.id = s.metric_id
+        SELECT g.identity, m.name, substr(s.labels_digest, 1, 16), s.id, s.of_owner
+        FROM series_gpus g JOIN series s ON s.gpu_id = g.gpu_id AND substr(s.labels_digest, 17) = g.told_as
+        JOIN metrics m ON m.id = s.metric_id
         WHERE g.identity = ANY(:gpus)
     """)
     known = {}
@@ -156,7 +157,7 @@ def held(connection: Connection, gpus: Sequence[str], low: datetime, high: datet
     """GPU, instance and digest of each owner of some GPUs, and the minutes from 1970 in which it had it, of [low, high)."""
     query = text("""
         SELECT g.identity, a.instance, o.digest, extract(epoch FROM lower(r))::bigint, extract(epoch FROM upper(r))::bigint
-        FROM allocations a JOIN gpus g ON g.id = a.gpu_id JOIN owners o ON o.id = a.owner_id
+        FROM allocations a JOIN series_gpus g ON g.gpu_id = a.gpu_id JOIN owners o ON o.id = a.owner_id
         CROSS JOIN LATERAL unnest(a.held * tstzmultirange(tstzrange(:low, :high))) AS r
         WHERE g.identity = ANY(:gpus) AND a.day BETWEEN date(:low AT TIME ZONE 'UTC') AND date(:high AT TIME ZONE 'UTC')
             AND o.labels <> '{}'

@@ -22,6 +22,8 @@ from telemetry.readings.series import DRIVER_VERSION, MIG_INSTANCE, SeriesKey, l
 from telemetry.readings.wire import WireError
 from telemetry.store import rules
 from telemetry.store.rules import Rule
+from telemetry.store.write import gpu_places
+from telemetry.store.write.gpu_places import Told
 from telemetry.store.write.stretches import Asked, Stretch, of_readings, stretches
 from telemetry.store.write.use_ids import Use, UseIds
 
@@ -45,11 +47,11 @@ INSERT_GPUS = text("""
 """)
 INSERT_SERIES = text("""
     INSERT INTO series (gpu_id, metric_id, labels_digest, mig_instance, container, pod, namespace, labels)
-    SELECT g.id, m.id, decode(k.digest, 'hex'), k.labels ->> :mig, k.labels ->> 'container', k.labels ->> 'pod',
-           k.labels ->> 'namespace', k.labels
+    SELECT g.gpu_id, m.id, decode(k.digest, 'hex') || g.told_as,
+           k.labels ->> :mig, k.labels ->> 'container', k.labels ->> 'pod', k.labels ->> 'namespace', k.labels
     FROM json_to_recordset(CAST(:keys AS json)) AS k (gpu text, metric text, digest text, labels jsonb)
-    JOIN gpus g ON g.identity = k.gpu JOIN metrics m ON m.name = k.metric
-    ORDER BY g.id, m.id, k.digest
+    JOIN series_gpus g ON g.identity = k.gpu JOIN metrics m ON m.name = k.metric
+    ORDER BY 1, 2, 3
     ON CONFLICT (gpu_id, metric_id, labels_digest) DO NOTHING
 """)
 # A series of before owners were taken out of the identity goes on as what it is, so that nothing of it is stored twice. It
@@ -57,10 +59,10 @@ INSERT_SERIES = text("""
 SELECT_SERIES = text("""
     SELECT k.n, s.id
     FROM json_to_recordset(CAST(:keys AS json)) AS k (n int, gpu text, metric text, digest text, owned text)
-    JOIN gpus g ON g.identity = k.gpu JOIN metrics m ON m.name = k.metric
-    JOIN series s ON (s.gpu_id, s.metric_id) = (g.id, m.id)
-        AND s.labels_digest = ANY(ARRAY[decode(k.digest, 'hex'), decode(k.owned, 'hex')])
-        AND (s.of_owner OR s.labels_digest = decode(k.digest, 'hex'))
+    JOIN series_gpus g ON g.identity = k.gpu JOIN metrics m ON m.name = k.metric
+    JOIN series s ON (s.gpu_id, s.metric_id) = (g.gpu_id, m.id)
+        AND s.labels_digest = ANY(ARRAY[decode(k.digest, 'hex') || g.told_as, decode(k.owned, 'hex') || g.told_as])
+        AND (s.of_owner OR s.labels_digest = decode(k.digest, 'hex') || g.told_as)
     ORDER BY s.of_owner
 """)
 
@@ -152,15 +154,18 @@ class SeriesIds:
         except ValueError as error:
             raise WireError(str(error)) from None
         lasting = [key.lasting(one.rule.passing) for key, one in zip(keys, asked, strict=True)]
-        documents: list[dict[str, Any]] = [
-            {"n": n, "gpu": key.gpu, "metric": key.metric, "digest": labels_digest(labels).hex()}
-            | {"owned": labels_digest(key.lasting(one.rule.volatile)).hex()}
-            for n, (key, one, labels) in enumerate(zip(keys, asked, lasting, strict=True))
-        ]
+        told = [Told(one.edge, one.fingerprint, key) for key, one in zip(keys, asked, strict=True)]
         with self._engine.begin() as connection:
+            gpus = gpu_places.identities(connection, told)
+            documents: list[dict[str, Any]] = [
+                {"n": n, "gpu": gpu, "metric": key.metric, "digest": labels_digest(labels).hex()}
+                | {"owned": labels_digest(key.lasting(one.rule.volatile)).hex()}
+                for n, (gpu, key, one, labels) in enumerate(zip(gpus, keys, asked, lasting, strict=True))
+            ]
             ids = _select_series(connection, documents)
             # Also for series that exist: a volatile label may say something new about the GPU.
-            _insert_gpus(connection, keys)
+            _insert_gpus(connection, dict(zip(gpus, keys, strict=True)))
+            gpu_places.insert(connection, zip(told, gpus, strict=True))
             # Seldom: each process asks for each series once, and inserting rows that exist would cost more than all the rest.
             if new := [document for n, document in enumerate(documents) if n not in ids]:
                 _insert_metrics(connection, [keys[document["n"]] for document in new])
@@ -170,7 +175,7 @@ class SeriesIds:
                 ids |= _select_series(connection, new)
         owners = [owner(key.labels, one.rule.owner) for key, one in zip(keys, asked, strict=True)]
         instances = [key.labels.get(MIG_INSTANCE, "") for key in keys]
-        uses = self._use_ids.find([key.gpu for key in keys], instances, owners)
+        uses = self._use_ids.find(gpus, instances, owners)
         return [(use << ID_BITS) + ids[n] for n, use in enumerate(uses)]
 
 
@@ -188,19 +193,18 @@ def _insert_metrics(connection: Connection, keys: list[SeriesKey]) -> None:
     connection.execute(INSERT_METRICS, {column: [getattr(metric, column) for metric in metrics] for column in columns})
 
 
-def _insert_gpus(connection: Connection, keys: list[SeriesKey]) -> None:
-    # The last key of each GPU: later readings know more.
-    by_identity = {key.gpu: key for key in keys}
-    gpus = [by_identity[identity] for identity in sorted(by_identity)]
+def _insert_gpus(connection: Connection, gpus: dict[str, SeriesKey]) -> None:
+    """Make GPUs by identity, or renew what is known of them; their rows are locked from here on."""
+    order = sorted(gpus.items())
     connection.execute(
         INSERT_GPUS,
         {
-            "identity": [key.gpu for key in gpus],
-            "uuid": [key.uuid or None for key in gpus],
-            "host": [key.host or None for key in gpus],
-            "index": [key.index for key in gpus],
-            "device": [key.device or None for key in gpus],
-            "model": [key.model or None for key in gpus],
-            "driver": [key.labels.get(DRIVER_VERSION) for key in gpus],
+            "identity": [identity for identity, _ in order],
+            "uuid": [key.uuid or None for _, key in order],
+            "host": [key.host or None for _, key in order],
+            "index": [key.index for _, key in order],
+            "device": [key.device or None for _, key in order],
+            "model": [key.model or None for _, key in order],
+            "driver": [key.labels.get(DRIVER_VERSION) for _, key in order],
         },
     )

@@ -24,7 +24,7 @@ INSERT_OWNERS = text("""
     ON CONFLICT (digest) DO NOTHING
 """)
 SELECT_OWNERS = text("SELECT encode(digest, 'hex'), id FROM owners WHERE digest = ANY(CAST(:digests AS bytea[]))")
-SELECT_GPUS = text("SELECT identity, id FROM gpus WHERE identity = ANY(CAST(:gpus AS text[]))")
+SELECT_GPUS = text("SELECT identity, gpu_id FROM series_gpus WHERE identity = ANY(CAST(:gpus AS text[]))")
 
 
 class Use(NamedTuple):
