@@ -189,7 +189,9 @@ class Settings:
     )
     series_cache_size: int = COLLECTOR(200_000, number(int, 100, 10**8), "series ids that a collector process remembers")
     volatile_labels: tuple[str, ...] = COLLECTOR(
-        VOLATILE_LABELS, parsers.words, "labels that are not part of a series' identity, separated by commas"
+        VOLATILE_LABELS,
+        parsers.words,
+        "labels that are not part of a series' identity, separated by commas; to change them: `telemetry db rules change`",
     )
     owner_labels: tuple[str, ...] = COLLECTOR(
         OWNER_LABELS,
