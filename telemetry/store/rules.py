@@ -19,8 +19,7 @@ from telemetry.readings.arrays import Int64s
 from telemetry.settings import Settings
 
 ALWAYS_US = int(np.iinfo(np.int64).min)
-COMMAND = "telemetry db rules"
-CHANGE = f"{COMMAND} change"
+COMMAND = "telemetry db rules change"
 
 LOCK_KEY = 7_402_113_999
 FIRST = text("SELECT pg_advisory_xact_lock(:key)")
@@ -95,7 +94,7 @@ def check(connection: Connection, settings: Rule) -> None:
     latest = load(connection, settings)[-1]
     if differences := settings.differences(latest):
         raise OtherRulesError(
-            f"{'; '.join(differences)}: set it back, or run {CHANGE} with these settings, so that readings keep their series"
+            f"{'; '.join(differences)}: set it back, or run {COMMAND} with these settings, so that readings keep their series"
         )
 
 
