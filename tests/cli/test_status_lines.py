@@ -107,11 +107,16 @@ def test_many_of_a_kind_are_cut_unless_all_are_asked_for() -> None:
         ),
         # A streamer of the version before does not say when it was there.
         ({"silent_s": 5.0, "last_seen": None}, "edge      a/n: 1 source, 0 bytes behind  SILENT for 5 s", "red"),
+        (
+            {"refused_machines": ["clone"]},
+            "MACHINE   a/n: clone is called so too, and reads nothing: give it a TELEMETRY_EDGE of its own",
+            "red",
+        ),
         # By then it counts as removed.
         ({"silent_s": 260_000.0, "last_seen": None}, "edge      a/n: 1 source, 0 bytes behind  SILENT for 3 days", None),
     ],
 )
-def test_an_edge_that_is_silent_is_called_so(more: dict[str, Any], line: str, colour: str | None) -> None:
+def test_what_is_wrong_with_an_edge_is_told(more: dict[str, Any], line: str, colour: str | None) -> None:
     assert (line, colour) in [tuple(one) for one in lines({**WELL, "edges": [{**EDGE, **more}]}, NOW, everything=False)]
 
 
