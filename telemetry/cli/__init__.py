@@ -2,7 +2,7 @@
 
 Each subcommand is a module of its own name, imported when it is called, as an edge lacks some libraries: `up`, `simulate`,
 `record`, `ingest`, `check`, `verify`, `formats`, `status`, `gpus`, `sources`, `doctor`, `apikey`, `deadletter`, `quarantine`,
-`forget`, `rewind`, `exporter`, `deploy`, `systemd`, `psql` and `db`. `session` gives them settings and the broker, `database`
+`forget`, `rewind`, `exporter`, `deploy`, `systemd`, `psql`, and `db` with `rules`. `session` gives them settings and the broker, `database`
 the database. `data_dir` is an option of all. `files` are what `ingest`, `verify` and `check` are given. `ingested` tells what
 `ingest` has done, by the ledger if `centre` reaches it. `todo` says what to do about a source. `overview`, `parts`, `mends`,
 `status_document`, `status_lines`, `source_line` and `redraw` are `status`'s. `quantities` are numbers for people.
@@ -44,7 +44,7 @@ COMMANDS = {
     "deploy": "Deploy the chart to one Kubernetes cluster or many.",
     "systemd": "Write systemd units for an edge.",
     "psql": "Open a session of psql in the database.",
-    "db": "Upgrade the database's schema, or show its revision.",
+    "db": "Upgrade the database's schema, or change what makes a series.",
 }
 
 

@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 
 from telemetry.cli.data_dir import data_dir_option
 from telemetry.cli.database import with_database
+from telemetry.cli.rules import rules
 from telemetry.cli.session import json_option
 from telemetry.store import durability, lock_table, migrate
 
@@ -25,7 +26,10 @@ RETRY_S = 1.0
 @click.group()
 @data_dir_option(expose_value=False)
 def db() -> None:
-    """Upgrade the database's schema, or show its revision."""
+    """Upgrade the database's schema, show its revision, or change the labels that are no part of a series."""
+
+
+db.add_command(rules)
 
 
 @db.command()

@@ -102,6 +102,13 @@ CASES = {
         ),
     ),
     "EdgeSilent": Case({SILENT: "0+60x90"}, ({SILENT: steady(200)}, {SILENT: steady(200_000)})),
+    "SecondMachine": Case(
+        {'telemetry_edge_refused_machines{edge="a/n"}': steady(1)},
+        ({'telemetry_edge_refused_machines{edge="a/n"}': steady(0)},),
+    ),
+    "SameGpuName": Case(
+        {'telemetry_edge_same_gpu_names{edge="a/n"}': steady(1)}, ({'telemetry_edge_same_gpu_names{edge="a/n"}': steady(0)},)
+    ),
     "LedgerGap": Case({'telemetry_ledger_gaps{edge="a/n"}': steady(1)}, ({'telemetry_ledger_gaps{edge="a/n"}': steady(0)},)),
     "EdgeLost": Case({LOST: "0x10 700x80"}, ({LOST: steady(700)}, {LOST: "700x20 600x70"}, {LOST: "_x20 700x70"})),
     "NothingCommitted": Case(

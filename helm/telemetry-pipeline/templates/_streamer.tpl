@@ -7,6 +7,9 @@
 {{- if include "telemetry.streamer.shared" . }}
 - name: TELEMETRY_EDGE
   value: {{ printf "%s/%s" (include "telemetry.clusterName" .) (include "telemetry.fullname" .) | quote }}
+# Its pods share their files, whatever node they are on.
+- name: TELEMETRY_MACHINE_ID
+  value: {{ printf "%s/%s" .Release.Namespace (include "telemetry.fullname" .) | quote }}
 {{- else }}
 - name: EDGE_NODE
   valueFrom: {fieldRef: {fieldPath: {{ ternary "spec.nodeName" "metadata.name" (ne (include "telemetry.streamer.ofNode" .) "") }}}}
@@ -87,6 +90,7 @@
 
 {{- define "telemetry.uploads.env" -}}
 - {name: TELEMETRY_EDGE, value: central/uploads}
+- {name: TELEMETRY_MACHINE_ID, value: {{ printf "%s/%s" .Release.Namespace (include "telemetry.fullname" .) | quote }}}
 - {name: TELEMETRY_SOURCES, value: "{{ include "telemetry.uploads.path" . }}/*.csv"}
 - {name: TELEMETRY_SOURCES_FINAL, value: "true"}
 {{- end -}}
