@@ -44,6 +44,7 @@ lint: $(INSTALLED) ## check style, format, types and the order of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/hadolint docker/Dockerfile
+	$(BIN)/zizmor --offline --quiet .github/workflows
 
 lock: $(INSTALLED) ## pin the dependencies of setup.cfg anew
 	$(BIN)/pip install --quiet uv

@@ -52,6 +52,12 @@ GOALS = (
     Goal("end to end, 5,000-row messages ÷ raw binary COPY", "large.rows_per_s", 0.5, "copy.rows_per_s"),
     Goal("end to end, 5,000-row messages ÷ COPY text and SQL normalise", "large.rows_per_s", 1.8, "text.rows_per_s"),
     Goal("end to end, 5,000-row messages ÷ Celery and ORM", "large.rows_per_s", 15, "orm.rows_per_s"),
+    Goal(
+        "logs of nvidia-smi: read at the edge ÷ raw binary COPY of the same readings",
+        "smi.reading_rows_per_s",
+        1.0,
+        "smi.copy_rows_per_s",
+    ),
     Goal("end to end, 100-row messages ÷ Celery and ORM", "small.rows_per_s", 6, "orm.rows_per_s"),
     Goal("100-row messages/s ÷ no-op tasks/s", "messages.messages_per_s", 0.5, "messages.noop_messages_per_s"),
     Goal("fleet for ten minutes: rows acknowledged ÷ rows due", "fleet.acknowledged_share", 0.99, given=FLEET),

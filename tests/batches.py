@@ -34,6 +34,11 @@ def readings(*rows: tuple[str, int, float], quarantined: tuple[QuarantinedRow, .
     )
 
 
+def of_texts(*texts: str) -> wire.Batch:
+    """A batch with a reading of each series."""
+    return batch(replace(readings(*((text, 0, 1.0) for text in texts)), series=list(texts), codes=np.arange(len(texts))))
+
+
 def batch(content: Readings, batch_id: str = "b1", **changes: Any) -> wire.Batch:
     """A batch with this content."""
     source = wire.Source("source-1", "/data/a.csv", "fingerprint-1", "dcgm", None)

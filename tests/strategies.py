@@ -83,6 +83,10 @@ SPLINTERS = st.sampled_from(
         b'"\n',
         b"x" * 300,
         b"\xff\xd8\xff\xe0JFIF",
+        # Degrees and micro in Latin-1, and a comma at the end of a record.
+        b" \xb0C",
+        b"\xb5s",
+        b",\n",
         b" ",
     ]
 )

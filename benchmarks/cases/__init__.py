@@ -19,6 +19,7 @@ from benchmarks.cases import (
     metrics,
     orm,
     outage,
+    smi,
 )
 
 
@@ -35,6 +36,7 @@ CASES = {
     "copy": Case("raw binary COPY into the indexed partition", copy_binary.run),
     "large": Case("end to end, 5,000-row messages", end_to_end.large),
     "text": Case("COPY of the text, then one SQL normalise", copy_text.run),
+    "smi": Case("logs of nvidia-smi end to end, and COPY of the same readings", smi.run),
     "small": Case("end to end, 100-row messages", end_to_end.small),
     "orm": Case("Celery and ORM, 100 rows a task", orm.run),
     "always": Case("end to end, 5,000-row messages, AOF always", end_to_end.always),

@@ -25,10 +25,14 @@ ROW = np.dtype([("n", ">i2"), ("a", ">i4"), ("series", ">i8"), ("b", ">i4"), ("t
 
 def run(bench: Bench) -> dict[str, float]:
     """Both ways, each into an empty partition."""
-    samples = data.arrays(bench.whole)
+    return dict(zip(("rows_per_s", "committed_rows_per_s"), rates(bench, data.arrays(bench.whole)), strict=True))
+
+
+def rates(bench: Bench, samples: data.Arrays) -> tuple[float, float]:
+    """Rows a second of one COPY of all, and of one COPY and one commit a chunk."""
     day = int(samples.ts_us[0]) // DAY_US
     chunks = [_encode(samples, begin) for begin in range(0, len(samples.series), CHUNK)]
-    rates = []
+    found = []
     for copy in (_copy_once, _copy_each):
         with bench.site() as site:
             engine = site.engine()
@@ -37,8 +41,8 @@ def run(bench: Bench) -> dict[str, float]:
             with site.database() as connection:
                 begun = time.perf_counter()
                 copy(connection, f"COPY {table} FROM STDIN (FORMAT binary)".encode(), chunks)
-                rates.append(len(samples.series) / (time.perf_counter() - begun))
-    return dict(zip(("rows_per_s", "committed_rows_per_s"), rates, strict=True))
+                found.append(len(samples.series) / (time.perf_counter() - begun))
+    return found[0], found[1]
 
 
 def _encode(samples: data.Arrays, begin: int) -> bytes:

@@ -1,12 +1,12 @@
 """The `telemetry` command.
 
 Each subcommand is a module of its own name, imported when it is called, as an edge lacks some libraries: `up`, `simulate`,
-`record`, `ingest`, `check`, `verify`, `formats`, `status`, `sources`, `doctor`, `apikey`, `deadletter`, `quarantine`,
-`forget`, `rewind`, `exporter`, `deploy`, `systemd` and `db`. `session` gives them settings and the broker, `database` the
-database. `data_dir` is an option of all. `files` are what `ingest`, `verify` and `check` are given. `ingested` tells what
-`ingest` has done, by the ledger if `centre` reaches it. `todo` says what to do about a source. `overview`, `parts`, `mends`,
-`status_document`, `status_lines`, `source_line` and `redraw` are `status`'s, `sealed_days` is `db`'s. `quantities` are numbers
-for people.
+`record`, `ingest`, `check`, `verify`, `formats`, `status`, `gpus`, `sources`, `doctor`, `apikey`, `deadletter`, `quarantine`,
+`forget`, `rewind`, `exporter`, `deploy`, `systemd`, `psql`, and `db` with `rules`. `session` gives them settings and the
+broker, `database` the database. `data_dir` is an option of all. `files` are what `ingest`, `verify` and `check` are given.
+`ingested` tells what `ingest` has done, by the ledger if `centre` reaches it. `todo` says what to do about a source.
+`overview`, `parts`, `mends`, `status_document`, `status_lines`, `source_line` and `redraw` are `status`'s, `sealed_days` is
+`db`'s. `quantities` are numbers for people.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ COMMANDS = {
     "verify": "Compare files with the database, row by row.",
     "formats": "List the formats of files, and suggest how to read one.",
     "status": "Show edges, sources, queue, workers and rates.",
+    "gpus": "Show each GPU, and what was read of it last.",
     "sources": "Show each source, and what to do about it.",
     "doctor": "Check whether this machine can work with broker and database, and say how to mend it.",
     "apikey": "Create, list and revoke keys of the API.",
@@ -43,7 +44,8 @@ COMMANDS = {
     "exporter": "Serve metrics of queue, sources, ledger and database.",
     "deploy": "Deploy the chart to one Kubernetes cluster or many.",
     "systemd": "Write systemd units for an edge.",
-    "db": "Upgrade the database's schema, or show its revision.",
+    "psql": "Open a session of psql in the database.",
+    "db": "Upgrade the database's schema, or change what makes a series.",
 }
 
 

@@ -17,6 +17,7 @@ from sqlalchemy.exc import OperationalError
 from telemetry.cli import sealed_days
 from telemetry.cli.data_dir import data_dir_option
 from telemetry.cli.database import with_database
+from telemetry.cli.rules import rules
 from telemetry.cli.session import json_option
 from telemetry.store import durability, lock_table, migrate
 
@@ -26,10 +27,10 @@ RETRY_S = 1.0
 @click.group()
 @data_dir_option(expose_value=False)
 def db() -> None:
-    """Upgrade the database's schema, seal its days, or show how it is."""
+    """Upgrade the database's schema, change which labels make a series, seal days, or show how it is."""
 
 
-for _command in sealed_days.COMMANDS:
+for _command in (rules, *sealed_days.COMMANDS):
     db.add_command(_command)
 
 

@@ -91,14 +91,23 @@ def _is_nameless_pipe(path: Path, mode: int) -> bool:
 
 def _inside(directory: Path) -> Iterable[Path]:
     """The files of a directory that are named as CSV, packed or not, as `telemetry up --csv` takes them."""
-    entries = sorted(directory.iterdir())
-    files = dict.fromkeys(path for path in entries if path.name.endswith(CSV_ENDINGS) and path.is_file())
-    if others := [path.name for path in entries if path not in files]:
+    tell_passed_over(directory)
+    files = [path for path in sorted(directory.iterdir()) if _is_taken(path)]
+    if not files:
+        raise click.UsageError(f"{directory} has no file named *{SUFFIX}, packed or not")
+    return files
+
+
+def tell_passed_over(directory: Path) -> None:
+    """Say on standard error what in a directory is no file that is named as CSV, if there is anything."""
+    others = [path.name for path in sorted(directory.iterdir()) if not _is_taken(path)]
+    if others:
         shown = ", ".join(others[:NAMED]) + (", …" if len(others) > NAMED else "")
         click.echo(
             f"{directory}: passed over what is no file named *{SUFFIX} or *{SUFFIX}.gz, .zst, .xz: {shown} ({len(others):,})",
             err=True,
         )
-    if not files:
-        raise click.UsageError(f"{directory} has no file named *{SUFFIX}, packed or not")
-    return files
+
+
+def _is_taken(path: Path) -> bool:
+    return path.name.endswith(CSV_ENDINGS) and path.is_file()

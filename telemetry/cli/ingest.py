@@ -21,6 +21,7 @@ from telemetry.cli.files import Spool, paths_argument, regular
 from telemetry.cli.ingested import NO_COUNTS, Ingested, Ledger, Published, Unread, outcome
 from telemetry.cli.session import connected, data_dir_option, json_option, load_settings
 from telemetry.readings.digests import source_id
+from telemetry.readings.names import INGEST
 from telemetry.settings import Settings
 from telemetry.streamer.adoption import former
 from telemetry.streamer.batching import TYPICAL_ROW_BYTES
@@ -85,7 +86,7 @@ def ingest(
     """  # noqa: D301  # click's \b, which keeps the line apart
     settings = load_settings(data_dir)
     _prepare_for_bulk()
-    edge = f"ingest/{settings.edge.partition('/')[2]}"
+    edge = f"{INGEST}/{settings.edge.partition('/')[2]}"
     settings = replace(settings, edge=edge, sources=(), loop_mode=False, batch_size=batch_size, catch_up_size=1)
     # Several batches must be under way, however large they are. A file is what it is by itself, whatever came from its path.
     settings = replace(

@@ -14,7 +14,7 @@ from telemetry.celery import make_app
 from telemetry.cli.database import database
 from telemetry.cli.parts import Part, Question
 from telemetry.cli.session import connected
-from telemetry.progress import losses, reading
+from telemetry.progress import losses, machines, reading
 from telemetry.progress.keys import Keys
 from telemetry.progress.losses import Loss
 from telemetry.progress.signs import Sign, signs
@@ -25,6 +25,7 @@ from telemetry.store import durability, lock_table
 from telemetry.store.read.exporter import commit_age_s
 from telemetry.store.read.gaps import Gap, gaps
 from telemetry.store.read.rates import Flow, flow, rows_per_s
+from telemetry.store.read.same_names import same_names
 from telemetry.store.read.second_looks import Letters, SecondLook, dead_letters, second_looks
 
 States = dict[str, dict[str, SourceState]]
@@ -33,6 +34,7 @@ Workers = dict[str, str | None]
 
 FLOW_S = 60
 PING_S = 0.5
+MAX_SAME_NAMES = 5
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Progress:
     states: States
     lost: list[Loss]
     signs: dict[str, Sign]
+    second_machines: dict[str, list[str]]
     queue: dict[str, int]
     warnings: list[str]
     now_us: int
@@ -81,11 +84,12 @@ def look(settings: Settings) -> Overview:
 def _progress(settings: Settings) -> Progress:
     keys = Keys(settings.key_prefix)
     with connected(settings, retries=0) as client:
-        advice = broker.eviction_advice(client)
+        advice, expected = broker.eviction_advice(client), signs(client, keys)
         return Progress(
             states=reading.sources_by_edge(client, keys),
             lost=losses.of_all_edges(client, keys),
-            signs=signs(client, keys),
+            signs=expected,
+            second_machines=machines.refused(client, keys, expected),
             queue=_queue(client, settings),
             warnings=[advice] if advice else [],
             now_us=broker.now_us(client),
@@ -98,7 +102,8 @@ def _ledger(settings: Settings, progress: Progress | None) -> Ledger:
         if progress is not None:
             held, given_up = reading.committed(progress.states), losses.given_up(progress.lost)
             found = gaps(connection, settings.gap_alert_s, held, given_up)
-        advice = (durability.look(connection).advice, lock_table.look(connection).advice)
+        advice = [durability.look(connection).advice, lock_table.look(connection).advice]
+        advice += [same.advice for same in same_names(connection)[:MAX_SAME_NAMES]]
         return Ledger(
             flow=flow(connection, FLOW_S),
             rates=rows_per_s(connection, FLOW_S),

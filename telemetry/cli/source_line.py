@@ -38,7 +38,9 @@ def source_line(source: Mapping[str, Any]) -> str:
 
 
 def progress(source: Mapping[str, Any]) -> str:
-    """How far it is committed."""
+    """How far it is committed. Of a foreign file nothing is, although the edge has told the centre of it."""
+    if source["foreign"]:
+        return f"{size(source['size'])}, none of it read"
     words = [f"{size(source['committed'])} of {size(source['size'])} committed"]
     if source["lag_bytes"] and not source["replayed"]:
         words.append(f"{size(source['lag_bytes'])} behind")

@@ -110,6 +110,7 @@ def _edges(
             "dead_letters": sum(number for (edge, _), number in letters.items() if edge == name),
             "workers": None if workers is None else sorted(worker for worker, edge in workers.items() if edge == name),
             **_sign(progress.signs.get(name), progress.now_us),
+            "refused_machines": progress.second_machines.get(name, []),
         }
         for name, rows in of_edge.items()
     ]

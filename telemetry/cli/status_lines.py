@@ -91,9 +91,14 @@ def _dead_letters(number: int | None) -> Iterator[Line]:
 
 
 def _edges(edges: Iterable[Mapping[str, Any]], now: datetime) -> tuple[list[Line], list[Line]]:
-    """Those that are silent, and the others, which include those that count as removed."""
+    """What is wrong with edges, and the others, which include those that count as removed."""
     silent, others = [], []
     for edge in edges:
+        for machine in edge["refused_machines"]:
+            text = (
+                f"MACHINE   {edge['edge']}: {machine} is called so too, and reads nothing: give it a TELEMETRY_EDGE of its own"
+            )
+            silent.append(Line(text, BAD))
         text = f"edge      {edge['edge']}: {counted(edge['sources'], 'source')}, {size(edge['lag_bytes'])} behind"
         silent_s = edge["silent_s"] or 0
         if not silent_s:

@@ -1,7 +1,7 @@
-"""`telemetry systemd`: units for streamer and beat of an edge without Kubernetes.
+"""`telemetry systemd`: units for streamer and beat of an edge without Kubernetes, and for what records its GPUs.
 
-The units run `celery` from the directory of the present interpreter. Settings and secrets stay in an environment file that the
-administrator owns.
+The units run `celery` and `telemetry` from the directory of the present interpreter. Settings and secrets stay in an
+environment file that the administrator owns.
 """
 
 from __future__ import annotations
@@ -50,6 +50,35 @@ LimitNOFILE={descriptors}
 [Install]
 WantedBy=multi-user.target
 """
+# What reads NVIDIA's driver needs its devices.
+RECORD = """\
+[Unit]
+Description=GPU telemetry: record
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+Type=exec
+User={user}
+ExecStart={telemetry} record {directory}{scrape}
+Restart=always
+RestartSec=5
+WorkingDirectory=/
+NoNewPrivileges=yes
+ProtectSystem=strict
+ReadWritePaths={directory}
+ProtectHome=read-only
+PrivateTmp=yes
+PrivateDevices={no_devices}
+ProtectKernelTunables=yes
+ProtectControlGroups=yes
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+CapabilityBoundingSet=
+MemoryMax=128M
+
+[Install]
+WantedBy=multi-user.target
+"""
 
 
 @click.command()
@@ -68,9 +97,21 @@ WantedBy=multi-user.target
     help="File of TELEMETRY_… settings; readable by its owner only, as it may hold passwords.",
 )
 @click.option("--user", default="telemetry", show_default=True, help="User that the processes run as.")
-def systemd(directory: Path, environment: Path, user: str) -> None:
+@click.option(
+    "--record",
+    "recorded",
+    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    help="Write a unit of `telemetry record` too, which records the GPUs in this directory of the user's.",
+)
+@click.option("--scrape", metavar="URL", help="The endpoint that it reads instead of NVIDIA's driver.")
+def systemd(directory: Path, environment: Path, user: str, recorded: Path | None, scrape: str | None) -> None:
     """Write systemd units for the streamer and beat of this edge, and say what to do next."""
-    for name, text in units(environment, user).items():
+    if scrape and not recorded:
+        raise click.UsageError("--scrape is of --record: say the directory to record in")
+    written = units(environment, user)
+    if recorded:
+        written["telemetry-record.service"] = record_unit(user, recorded.absolute(), scrape or "")
+    for name, text in written.items():
         try:
             (directory / name).write_text(text, encoding="utf-8")
         except OSError as error:
@@ -81,7 +122,17 @@ def systemd(directory: Path, environment: Path, user: str) -> None:
     click.echo(
         f"next: put TELEMETRY_BROKER_URL, TELEMETRY_EDGE and TELEMETRY_SOURCES into {environment}, then\n"
         "  systemctl daemon-reload && systemctl enable --now telemetry-streamer telemetry-beat"
+        + (f" telemetry-record\nwith TELEMETRY_SOURCES={recorded.absolute()}/gpus-*.csv" if recorded else "")
     )
+
+
+def record_unit(user: str, directory: Path, scrape: str) -> str:
+    """The unit of what records the GPUs, of the driver or of an endpoint."""
+    telemetry = Path(sysconfig.get_path("scripts")) / "telemetry"
+    # To systemd a % begins a specifier.
+    option = f" --scrape {scrape}".replace("%", "%%") if scrape else ""
+    no_devices = "yes" if scrape else "no"
+    return RECORD.format(user=user, telemetry=telemetry, directory=directory, scrape=option, no_devices=no_devices)
 
 
 def units(environment: Path, user: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ import click
 
 from telemetry import lock, resources
 from telemetry.cli.data_dir import data_dir_option
+from telemetry.cli.files import tell_passed_over
 from telemetry.local import announcement, environment, ports, scraping
 from telemetry.local.interrupts import Interrupts
 from telemetry.local.log_files import LogFiles
@@ -51,6 +52,8 @@ def up(paths: tuple[Path, ...], replay: bool, data_dir: Path | None, port: int |
     with ExitStack() as stack, _errors_in_one_line():
         interrupts = stack.enter_context(Interrupts())
         environ = environment.environment(os.environ, paths, data_dir, replay=replay)
+        for directory in filter(Path.is_dir, paths):
+            tell_passed_over(directory)
         commands = read_procfile(procfile or resources.path("Procfile"))
         directory = Path(environ["TELEMETRY_DATA_DIR"])
         stack.enter_context(_locked(directory))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,21 +58,26 @@ def verify(paths: tuple[Path, ...], allow_extra: bool, as_json: bool, data_dir: 
 
 def examine(settings: Settings, paths: Sequence[Path]) -> Outcome:
     """Read the files, then compare them with the database at one moment."""
-    rules, numbers, limit = Rules.of(settings, datetime.now(UTC)), files.SeriesNumbers(), settings.max_record_bytes
     total = sum(path.stat().st_size for path in paths)
-    with click.progressbar(length=total, label="reading", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
-        tables = [
-            files.read(
-                path, replace(rules, source=settings.of_source(str(path.resolve()))), numbers, limit=limit, progress=bar.update
-            )
-            for path in paths
-        ]
     engine = make_engine(settings, application="verify")
     try:
+        with engine.connect() as connection:
+            rules = Rules.of(settings, datetime.now(UTC), queries.passing(connection))
+        with click.progressbar(length=total, label="reading", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
+            tables, numbers = _read(settings, paths, rules, bar.update)
         with queries.snapshot(engine) as connection:
-            return compare(connection, tables, numbers)
+            return compare(connection, tables, numbers, rules)
     finally:
         engine.dispose()
+
+
+def _read(
+    settings: Settings, paths: Sequence[Path], rules: Rules, progress: Callable[[int], None]
+) -> tuple[list[files.File], files.SeriesNumbers]:
+    numbers, limit = files.SeriesNumbers(), settings.max_record_bytes
+    of_each = [replace(rules, source=settings.of_source(str(path.resolve()))) for path in paths]
+    read = [files.read(path, its, numbers, limit=limit, progress=progress) for path, its in zip(paths, of_each, strict=True)]
+    return read, numbers
 
 
 def in_full(outcome: Outcome) -> dict[str, Any]:
@@ -91,7 +96,8 @@ def in_full(outcome: Outcome) -> dict[str, Any]:
 def report(outcome: Outcome, *, allow_extra: bool = False) -> str:
     """The counts as an aligned table, the first differences, and the verdict."""
     width = max(len(f"{count:,}") for count in outcome.counts.values())
-    lines = [f"{name:<12}{count:>{width},}" for name, count in outcome.counts.items()]
+    # What is unread is in the sum, too.
+    lines = [f"{'in files' if name == 'read' else name:<12}{count:>{width},}" for name, count in outcome.counts.items()]
     if outcome.owners.minutes or outcome.owners.extra:
         lines += ["", outcome.owners.line()]
     if outcome.examples:

@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from mmap import mmap
+from typing import Any
 
 import redis
 from celery.exceptions import Reject, SoftTimeLimitExceeded
+from celery.signals import worker_init
 from celery.utils.log import get_task_logger
 from kombu.serialization import loads, prepare_accept_content
 from sqlalchemy import Engine
@@ -34,9 +36,10 @@ from telemetry.progress.acks import Acks
 from telemetry.progress.keys import Keys
 from telemetry.readings.names import PERSIST
 from telemetry.readings.wire import NewerVersionError, WireError
-from telemetry.store import durability
+from telemetry.store import durability, rules
 from telemetry.store.engine import make_engine
 from telemetry.store.partitions import PartitionError
+from telemetry.store.rules import OtherRulesError, Rule
 
 log = get_task_logger(__name__)
 app, settings = process_app(), process_settings()
@@ -95,6 +98,20 @@ def persist(bodies: Sequence[Body], *, alone: str | None = None, parents: Sequen
         work(messages, alone)
     warn_of_unsafe_settings()
     upkeep().tend(time.monotonic() - begun_s)
+
+
+@worker_init.connect
+def refuse_other_rules(**_: Any) -> None:
+    """End a collector that is set to other labels than the database has, with one line, before it takes a message."""
+    own = make_engine(settings, application="collector")
+    try:
+        # A database that is away is waited for. Whatever this process is set to, it goes by the rules of the database.
+        with suppress(SQLAlchemyError), own.begin() as connection:
+            rules.check(connection, Rule.of(settings))
+    except OtherRulesError as error:
+        raise SystemExit(f"telemetry: {error}") from None
+    finally:
+        own.dispose()
 
 
 def warn_of_unsafe_settings() -> None:

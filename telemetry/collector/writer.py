@@ -26,6 +26,7 @@ from telemetry.store.engine import driver
 from telemetry.store.generations import History
 from telemetry.store.partitions import PartitionError, Partitions
 from telemetry.store.read import held as held_sources
+from telemetry.store.rules import Rule
 from telemetry.store.write import allocations, contents, ledger, samples
 from telemetry.store.write.allocations import Allocations
 from telemetry.store.write.conflicts import Origin
@@ -51,7 +52,7 @@ class BatchWriter:
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self._engine = engine
         self.source_ids = SourceIds(engine, settings.series_cache_size)
-        self._series_ids = SeriesIds(engine, settings.volatile_labels, settings.owner_labels, settings.series_cache_size)
+        self._series_ids = SeriesIds(engine, Rule.of(settings), settings.series_cache_size)
         self._allocations = Allocations()
         self._partitions = Partitions(engine)
         self._history = History()
@@ -113,12 +114,12 @@ class BatchWriter:
             stations.refused(batch.edge, batch.batch_id)
 
     def _digest(self, batch: wire.Batch) -> int:
-        return contents.digest(*_parts([batch], self._resolve([batch]))[0])
+        return contents.digest(*_parts([batch], self._series_ids.resolve([batch]))[0])
 
     def _write_new(self, batches: Sequence[wire.Batch]) -> list[Outcome] | RolledBack:
         resolved_at = self._connections
         source_ids = self.source_ids.resolve([(batch.edge, batch.source) for batch in batches])
-        resolved = self._resolve(batches)
+        resolved = self._series_ids.resolve(batches)
         arranged = samples.arrange(_parts(batches, resolved))
         held = self._allocations.of([batch.readings for batch in batches], resolved)
         tables = self._prepare(_days(arranged))
@@ -132,13 +133,14 @@ class BatchWriter:
             if resolved_at != self._connections:
                 transaction.rollback()
                 return RolledBack.OUTDATED
-            match ledger.enter(connection, batches, source_ids, arranged, tables.values()):
+            match ledger.enter(connection, batches, source_ids, arranged, tables.values(), resolved.rule):
                 case Entry.KNOWN:
                     transaction.rollback()
                     return RolledBack.IN_LEDGER
-                case Entry.DETACHED:
+                case Entry.OUTDATED:
                     transaction.rollback()
                     self._partitions.forget()
+                    self._series_ids.forget()
                     return RolledBack.OUTDATED
             origins = [Origin(source, batch.batch_id) for source, batch in zip(source_ids, batches, strict=True)]
             counts = samples.write(driver(connection), arranged, tables, origins)
@@ -153,9 +155,6 @@ class BatchWriter:
         stations.stored(len(batches), monotonic() - began_s)
         self._history.committed(batches[0].edge, batches[0].batch_id)
         return _outcomes(batches, counts, known_at_s, generation)
-
-    def _resolve(self, batches: Sequence[wire.Batch]) -> Resolved:
-        return self._series_ids.resolve([batch.readings.series for batch in batches])
 
     def _prepare(self, days: Iterable[int]) -> dict[int, str]:
         """The partitions of some days, made where there are none. A refusal is counted.
@@ -181,10 +180,7 @@ class BatchWriter:
 
 def _parts(batches: Sequence[wire.Batch], resolved: Resolved) -> list[tuple[Int64s, Int64s, Float64s]]:
     """The readings of each batch, under the ids of their series."""
-    return [
-        (ids[batch.readings.codes], batch.readings.ts_us, batch.readings.values)
-        for ids, batch in zip(resolved.ids, batches, strict=True)
-    ]
+    return [(ids, batch.readings.ts_us, batch.readings.values) for ids, batch in zip(resolved.ids, batches, strict=True)]
 
 
 def _days(arranged: samples.Samples) -> list[int]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from telemetry.deploy.cluster import CORE, Cluster, ForbiddenError, path_of
-from telemetry.deploy.rendered import Object, kinds
+from telemetry.deploy.rendered import Object, accounts, kinds
 
 # What Helm does with each kind; it waits by watching, and keeps its releases in Secrets that it updates.
 VERBS = ("get", "list", "watch", "create", "update", "patch", "delete")
@@ -25,6 +25,8 @@ class Facts:
     classes: list[Object] | None
     quotas: list[Object]
     secrets: dict[str, Object]
+    # Names of the ServiceAccounts that are there, of those that pods run as.
+    accounts: frozenset[str] = frozenset()
     # Verb and kind that the user may not use.
     denied: list[tuple[str, str]] = field(default_factory=list)
     # What stands where the release would put its own, and whose it is.
@@ -51,9 +53,20 @@ def gather(cluster: Cluster, namespace: str, release: str, objects: Sequence[Obj
         classes=_listed(cluster, "/apis/storage.k8s.io/v1/storageclasses"),
         quotas=_listed(cluster, path_of(CORE, "resourcequotas", namespace)) or [],
         secrets={name: secret for name, secret in secrets.items() if secret is not None},
+        accounts=frozenset(
+            name for name in accounts(objects) if _may_be(cluster, path_of(CORE, "serviceaccounts", namespace, name))
+        ),
         denied=denied,
         taken=_taken(cluster, namespace, release, [each for each in objects if each["apiVersion"] in groups]),
     )
+
+
+def _may_be(cluster: Cluster, path: str) -> bool:
+    """Whether an object is there, or this user may not know."""
+    try:
+        return cluster.get(path) is not None
+    except ForbiddenError:
+        return True
 
 
 def _listed(cluster: Cluster, path: str) -> list[Any] | None:

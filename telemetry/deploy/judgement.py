@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from telemetry.deploy import nodes, quotas
 from telemetry.deploy.facts import Facts
 from telemetry.deploy.helm import numbers
-from telemetry.deploy.rendered import Object, claims, kinds, reads_the_node, secrets, workloads
+from telemetry.deploy.rendered import Object, accounts, claims, kinds, reads_the_node, secrets, workloads
 
 MIN_VERSION = (1, 29)
 POD_SECURITY = "pod-security.kubernetes.io/enforce"
@@ -41,6 +41,7 @@ def judge(
         *_nodes(facts, objects),
         *_classes(facts, objects),
         *_secrets(facts, objects, made),
+        *_accounts(facts, objects),
         *_quotas(facts, objects, new=release is None),
         *_names(facts),
         *_release(release),
@@ -117,11 +118,15 @@ def _secrets(facts: Facts, objects: Sequence[Object], made: Sequence[str]) -> It
         if name in made:
             continue
         if name not in facts.secrets:
-            yield Problem(
-                f"there is no Secret {name}", f"make it, with the keys {', '.join(sorted(keys))}, or give the password"
-            )
+            instead = ", or give the password" if any(key.endswith("password") for key in keys) else ""
+            yield Problem(f"there is no Secret {name}", f"make it, with the keys {', '.join(sorted(keys))}{instead}")
         elif missing := keys - set(facts.secrets[name].get("data") or {}):
             yield Problem(f"the Secret {name} lacks {', '.join(sorted(missing))}", "add the keys, or name those that it has")
+
+
+def _accounts(facts: Facts, objects: Sequence[Object]) -> Iterator[Problem]:
+    for name in sorted(accounts(objects) - facts.accounts):
+        yield Problem(f"there is no ServiceAccount {name}", "make it, or set serviceAccount.create=true")
 
 
 def _quotas(facts: Facts, objects: Sequence[Object], *, new: bool) -> Iterator[Problem]:

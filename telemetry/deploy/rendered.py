@@ -80,6 +80,12 @@ def secrets(objects: Sequence[Object]) -> dict[str, set[str]]:
     return found
 
 
+def accounts(objects: Sequence[Object]) -> set[str]:
+    """The ServiceAccounts that pods run as and that the release does not make. Each namespace has `default`."""
+    own = {each["metadata"]["name"] for each in objects if each["kind"] == "ServiceAccount"}
+    return {workload.pod["spec"].get("serviceAccountName", "default") for workload in workloads(objects)} - own - {"default"}
+
+
 def reads_the_node(objects: Sequence[Object]) -> list[str]:
     """The workloads that mount a directory of their node, which Pod Security forbids below `privileged`."""
     return [

@@ -16,7 +16,7 @@ from prometheus_client.metrics_core import Metric
 
 from telemetry import broker
 from telemetry.exporter.families import by_edge, edge_labels, gauge, single
-from telemetry.progress import losses, reading
+from telemetry.progress import losses, machines, reading
 from telemetry.progress.keys import Keys
 from telemetry.progress.signs import signs
 from telemetry.progress.state import SourceState
@@ -172,6 +172,9 @@ def _silence(client: redis.Redis, keys: Keys, silent: Mapping[str, float]) -> It
         for edge in silent:
             pipeline.llen(keys.tick(edge))
         ticks = dict(zip(silent, pipeline.execute(), strict=True))
+    refused = machines.refused(client, keys, silent)
+    text = "Machines that are refused, as they have the name of an edge that another one streams for."
+    yield by_edge("telemetry_edge_refused_machines", text, {edge: float(len(refused.get(edge, []))) for edge in silent})
     text = "For how long a streamer of an edge is overdue with a sign of life, by the interval of its own ticks."
     yield by_edge("telemetry_edge_silent_seconds", text, silent)
     yield by_edge("telemetry_tick_queue_messages", "Ticks of an edge that no streamer has taken.", ticks)

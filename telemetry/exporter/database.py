@@ -24,6 +24,7 @@ from telemetry.readings.reported import Committed, Lost
 from telemetry.settings import Settings
 from telemetry.store.read import exporter
 from telemetry.store.read.gaps import Gap, gaps
+from telemetry.store.read.same_names import same_names
 
 log = logging.getLogger(__name__)
 
@@ -35,12 +36,16 @@ def look(engine: Engine, settings: Settings) -> Sequence[Metric]:
         dead_letters = exporter.dead_letters(connection)
         size, tables = exporter.sizes(connection)
         partitions = exporter.partitioned(connection)
+        names = Counter(same.edge for same in same_names(connection))
+        edges = exporter.edges(connection, MAX_EDGES)
     metrics = [
         single("telemetry_database_size_bytes", "Size of the database.", size),
         keyed("telemetry_table_size_bytes", "Size of a table with its indexes and partitions.", "table", tables),
         single("telemetry_partitions", "Partitions of the samples.", partitions.number),
         single("telemetry_dead_letters", "Messages that could not be stored and wait for a person.", dead_letters),
     ]
+    text = "GPUs without a UUID whose host and index another edge of the cluster tells of, too, in the last two days."
+    metrics.append(by_edge("telemetry_edge_same_gpu_names", text, {edge: float(names[edge]) for edge in edges}))
     if settings.database_capacity_bytes:
         text = "Bytes the database may take, as the settings say."
         metrics.append(single("telemetry_database_capacity_bytes", text, settings.database_capacity_bytes))

@@ -48,7 +48,8 @@ class Dcgm(Format):
 
     name: ClassVar = "dcgm"
     # Raised whenever the same bytes are read differently, here or in a module this reads with: see `base`.
-    version: ClassVar = 3
+    version: ClassVar = 4
+    has_fast_way: ClassVar = True
     known_by: ClassVar = "the columns timestamp, metric_name, value, and uuid or Hostname with gpu_id"
 
     columns: list[str]

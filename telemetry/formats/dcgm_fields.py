@@ -33,7 +33,7 @@ class DcgmFields(Format):
     """The format under one header."""
 
     name: ClassVar = "dcgm-fields"
-    version: ClassVar = 1
+    version: ClassVar = 2
     known_by: ClassVar = "the columns GPUId, TimeStampUs, Field and Values"
     needs: ClassVar = "host"
 

@@ -30,7 +30,7 @@ class DcgmiDmon(Stamped):
     """The format under one header: a cell with the time, and one with the line of the table."""
 
     name: ClassVar = "dcgmi-dmon"
-    version: ClassVar = 1
+    version: ClassVar = 2
     known_by: ClassVar = "#Entity and short names of DCGM's fields, as dcgmi dmon prints them"
     needs: ClassVar = "a time before each line; host"
 

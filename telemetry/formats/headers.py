@@ -17,8 +17,8 @@ import numpy as np
 
 from telemetry.formats import records
 from telemetry.formats.base import Format
-from telemetry.formats.records import BLANKS, Malformed
-from telemetry.formats.registry import recognise
+from telemetry.formats.records import Malformed
+from telemetry.formats.registry import names_in, recognise
 from telemetry.formats.rows import Rows
 from telemetry.readings.rows import HEADER, REASON_CODE
 from telemetry.readings.source_settings import SourceSettings
@@ -71,9 +71,8 @@ def header_in(line: bytes, settings: SourceSettings) -> Header | None:
     if not (BEGINS.match(line) or STAMPED.match(line)) or b"\0" in line or len(line) > LONGEST or b"\n" in line[:-1]:
         return None
     cells, _ = records.first(line, max_record=len(line) + 1, final=True, delimiter=settings.delimiter)
-    try:
-        names = [cell.decode().strip(BLANKS) for cell in cells or []]
-    except UnicodeDecodeError:
+    names = names_in(cells or [], settings)
+    if names is None:
         return None
     known = recognise(cells or [], settings)
     if known and not known.is_stamped and STAMPED.match(line):

@@ -24,7 +24,7 @@ class HlSmi(Smi):
     """The format under one header."""
 
     name: ClassVar = "hl-smi"
-    version: ClassVar = 1
+    version: ClassVar = 2
     known_by: ClassVar = "timestamp and fields of hl-smi -Q with their units, such as utilization.aip [%]"
     needs: ClassVar = "host and gpu_index where the file does not name the GPU; time_zone where its times are not in UTC"
     fields: ClassVar = VOCABULARY

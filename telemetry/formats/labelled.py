@@ -45,7 +45,7 @@ class Labelled(Format):
     """The format under one header, which names all its series."""
 
     name: ClassVar = "labelled"
-    version: ClassVar = 1
+    version: ClassVar = 2
     known_by: ClassVar = 'Time, then columns such as DCGM_FI_DEV_GPU_TEMP{gpu="0",Hostname="n1"}: Prometheus and Grafana'
     needs: ClassVar = "time_zone; host and gpu_index where the labels do not name the GPU"
 

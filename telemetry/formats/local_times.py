@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from telemetry.formats.base import Pass
 from telemetry.formats.records import BLANKS
@@ -24,6 +25,8 @@ from telemetry.formats.timestamps import EPOCH, MICROSECOND, believed, parse_us
 from telemetry.readings.rows import REASON_CODE, Codes, Flags
 
 LOCAL = re.compile(r"(\d{4}[/-]\d\d[/-]\d\d[T ]\d\d:\d\d):([0-5]\d)(?:\.(\d{1,9}))?", re.ASCII)
+# The same for Arrow, of nvidia-smi: three digits of a fraction.
+ALIKE = r"^[0-9]{4}[/-][0-9]{2}[/-][0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-5][0-9]\.[0-9]{3}$"
 MINUTE = re.compile(r"(\d{4})[/-](\d\d)[/-](\d\d)[T ](\d\d):(\d\d)", re.ASCII)
 DATED = re.compile(r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) {1,2}(\d{1,2}) (\d\d:\d\d):([0-5]\d) ([A-Z0-9+-]{1,6}) (\d{4})", re.ASCII)
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -101,12 +104,29 @@ def judged(read: Sequence[tuple[int, int]], how: Pass) -> tuple[Flags, Codes]:
 
 def each_local(column: pa.Array, zone: str, how: Pass) -> tuple[Flags, Codes]:
     """As `judge_local`, of a column of cells, an entry a cell."""
-    return _each(column, zone, how, local_us)
+    return _each_alike(column, zone, how) or _each(column, zone, how, local_us)
 
 
 def each_dated(column: pa.Array, zone: str, how: Pass) -> tuple[Flags, Codes]:
     """As `each_local`, of times as `date` writes them."""
     return _each(column, zone, how, dated_us)
+
+
+def _each_alike(column: pa.Array, zone: str, how: Pass) -> tuple[Flags, Codes] | None:
+    """As `each_local`, of times that all stand there as nvidia-smi writes them, and in minutes that there are; else None."""
+    cells = pc.utf8_trim(column, BLANKS)
+    if not len(cells) or not pc.all(pc.match_substring_regex(cells, ALIKE)).as_py():
+        return None
+    minutes = pc.utf8_slice_codeunits(cells, 0, 16).dictionary_encode()
+    known = [minute_us(text, zone) for text in minutes.dictionary.to_pylist()]
+    if any(reason for _, reason in known):
+        return None
+    seconds, thousandths = (
+        pc.cast(pc.utf8_slice_codeunits(cells, start, stop), pa.int64()).to_numpy() for start, stop in ((17, 19), (20, 23))
+    )
+    since_us = np.array([us for us, _ in known], np.int64)[minutes.indices.to_numpy()]
+    instants = since_us + seconds * 1_000_000 + thousandths * 1_000 + how.shift_us
+    return believed(instants, how), instants
 
 
 def _each(column: pa.Array, zone: str, how: Pass, read_us: ReadUs) -> tuple[Flags, Codes]:

@@ -43,7 +43,7 @@ class Mapped(Format):
     """The mapping of a source under one header that fits it. Keeps the GPUs it has seen, so that each is worked out once."""
 
     name: ClassVar = "mapped"
-    version: ClassVar = 1
+    version: ClassVar = 2
     known_by: ClassVar = "the columns that the mapping of its source names"
     needs: ClassVar = "time, metrics, and what names the GPU; `telemetry formats suggest FILE` writes a beginning"
 

@@ -28,10 +28,9 @@ def miss(head: bytes, start: int, settings: SourceSettings) -> str:
     line = head[start:].partition(b"\n")[0].rstrip(b"\r")
     if b"\0" in line:
         return "its first line holds NUL bytes; it is no text, or it is UTF-16 without its mark: save it as UTF-8"
-    try:
-        text = line.decode()
-    except UnicodeDecodeError:
+    if not records.is_text(line):
         return "its first line is not UTF-8, or it is UTF-16 with more than ASCII; save it as UTF-8"
+    text = records.decoded(line)
     offers = kinds(settings)
     for separator, words in () if settings.mapping else SEPARATORS.items():
         names = [cell.strip(BLANKS) for cell in text.split(separator)]

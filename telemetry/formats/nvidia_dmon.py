@@ -31,7 +31,7 @@ class NvidiaDmon(Wide):
     """The format under one header; `names` are those of the columns, of which a table's header is one cell."""
 
     name: ClassVar = "nvidia-smi-dmon"
-    version: ClassVar = 1
+    version: ClassVar = 2
     known_by: ClassVar = "gpu and columns of nvidia-smi dmon behind a #, as a table or as CSV"
     needs: ClassVar = "time_zone and host; date or date_from_path where its times carry none; header if it has none"
 
@@ -40,8 +40,8 @@ class NvidiaDmon(Wide):
     @classmethod
     def of_header(cls, names: list[str], settings: SourceSettings) -> Self | None:
         """The format under a header with a time, a GPU and a measurement, if the settings say the rest."""
-        found = _names(names)
-        if not _is_like_it(found) or _lacks(found, settings):
+        found = names_in(names)
+        if not _is_like_it(found) or lacks(found, settings):
             return None
         columns = []
         for place, name in enumerate(found):
@@ -53,10 +53,8 @@ class NvidiaDmon(Wide):
     @classmethod
     def miss(cls, names: list[str], settings: SourceSettings) -> str:
         """What such a header lacks, or the settings beside it."""
-        found = _names(names)
-        if GPU in found and OF_PROCESS & set(found):
-            return "it is of nvidia-smi pmon, which is about processes and not about GPUs; log the GPUs: nvidia-smi dmon -o DT"
-        return f"it is of nvidia-smi dmon, and {_lacks(found, settings)}" if _is_like_it(found) else ""
+        found = names_in(names)
+        return f"it is of nvidia-smi dmon, and {lacks(found, settings)}" if _is_like_it(found) else ""
 
     def repeats(self, line: bytes) -> bool | None:
         """Whether a line is this header, or the one of its units, and these are what the columns are known to have."""
@@ -68,7 +66,11 @@ class NvidiaDmon(Wide):
             return True
         if len(found) != len(self.names):
             return False if GPU in found else None
-        return all(unit == _unit(name) or not _unit(name) for name, unit in zip(self.names, found, strict=True))
+        return all(self.unit(name) in (unit, "") for name, unit in zip(self.names, found, strict=True))
+
+    def unit(self, name: str) -> str:
+        """What the line of units says under a column; empty where it may say anything."""
+        return UNITS.get(name) or column(name).unit
 
     @property
     def counts_days(self) -> bool:
@@ -98,12 +100,9 @@ def _split(cells: list[str]) -> list[str]:
     return [word for word in [found[0][1:].strip(BLANKS), *found[1:]] if word]
 
 
-def _names(cells: list[str]) -> list[str]:
+def names_in(cells: list[str]) -> list[str]:
+    """The names behind the `#` of a header, in small letters."""
     return [word.lower() for word in _split(cells)]
-
-
-def _unit(name: str) -> str:
-    return UNITS.get(name) or column(name).unit
 
 
 def _is_like_it(names: list[str]) -> bool:
@@ -111,13 +110,13 @@ def _is_like_it(names: list[str]) -> bool:
     return is_named and GPU in names and not OF_PROCESS & set(names) and bool(KNOWN.keys() & set(names))
 
 
-def _lacks(names: list[str], settings: SourceSettings) -> str:
+def lacks(names: list[str], settings: SourceSettings, tool: str = "dmon") -> str:
     """What neither such a header says nor the settings do; empty if that is nothing."""
     if TIME not in names or (DATE not in names and names[0] != TIME):
-        return "its rows carry no time; log with one: nvidia-smi dmon -o DT"
-    lacks = [] if settings.time_zone else ["its times carry no zone: time_zone"]
+        return f"its rows carry no time; log with one: nvidia-smi {tool} -o DT"
+    needs = [] if settings.time_zone else ["its times carry no zone: time_zone"]
     if DATE not in names and not settings.date:
-        lacks.append("its times carry no date: date or date_from_path")
+        needs.append("its times carry no date: date or date_from_path")
     if not settings.host:
-        lacks.append("it does not name its host: host")
-    return ", ".join(lacks) + SAY_SO if lacks else ""
+        needs.append("it does not name its host: host")
+    return ", ".join(needs) + SAY_SO if needs else ""

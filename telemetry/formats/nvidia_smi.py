@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from telemetry.formats.smi import Smi
 from telemetry.readings.hl_smi import is_of_hl_smi
-from telemetry.readings.nvidia_smi import OF_PROCESS, VOCABULARY
+from telemetry.readings.nvidia_smi import VOCABULARY
 from telemetry.readings.source_settings import SourceSettings
 
 
@@ -20,7 +20,7 @@ class NvidiaSmi(Smi):
     """The format under one header."""
 
     name: ClassVar = "nvidia-smi"
-    version: ClassVar = 1
+    version: ClassVar = 2
     known_by: ClassVar = "timestamp and fields of nvidia-smi --query-gpu with their units, such as power.draw [W]"
     needs: ClassVar = "time_zone; host and gpu_index where the file does not name the GPU; header if it has none"
     fields: ClassVar = VOCABULARY
@@ -29,10 +29,3 @@ class NvidiaSmi(Smi):
     def is_like_it(cls, names: list[str], settings: SourceSettings) -> bool:
         """Whether a header is of this tool and not of hl-smi, whatever the settings lack."""
         return not is_of_hl_smi(names) and super(NvidiaSmi, cls).is_like_it(names, settings)
-
-    @classmethod
-    def miss(cls, names: list[str], settings: SourceSettings) -> str:
-        """What the settings of the source must say beside such a header; or that it is about processes."""
-        if {name.partition(" ")[0] for name in names} >= OF_PROCESS:
-            return "it is of nvidia-smi --query-compute-apps, which is about processes; log the GPUs: nvidia-smi --query-gpu=…"
-        return super(NvidiaSmi, cls).miss(names, settings)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow import csv
 
@@ -23,6 +24,8 @@ PLAIN = {each: re.compile(rb'[^"%b\r\n]*' % each.encode()) for each in (COMMA, "
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # What surrounds a cell without being part of it.
 BLANKS = " \t"
+# In Latin-1, the signs of degrees and of micro where they can only be of a unit: `[°C]`, `62 °C`, `(µs)`.
+UNIT_SIGN = re.compile(rb'(?<![^ \t\d\[(_/,;"])(?:\xb0[CFK]?|\xb5[sAVWJ])(?![A-Za-z0-9\x80-\xff])')
 
 Offsets = NDArray[np.int64]
 
@@ -64,10 +67,25 @@ def split(block: bytes, *, columns: int, limit: int, max_record: int, final: boo
     """Take up to `limit` rows from a block that begins at the beginning of a line.
 
     `final` says that nothing follows the block, ever: then a last record needs no line end. Otherwise what is
-    incomplete is left for the next block.
+    incomplete is left for the next block. A record may have one more field than there are columns if that is blank: what
+    stands behind a comma at its end.
     """
     clean = _split_clean(block, columns, limit, max_record, delimiter, final=final)
     return clean or _walk(block, columns, limit, max_record, delimiter, final=final)
+
+
+def lines(block: bytes, *, columns: int, max_record: int) -> Records:
+    """Records at the beginning of a block that are lines without quotes, as `split` has them; none where one is not clean.
+
+    Where something in a block is out of the ordinary, less of it is tried.
+    """
+    for part in (1, 8, 64):
+        tried = block[: block.rfind(b"\n", 0, len(block) // part) + 1]
+        clean = b'"' not in tried and _split_clean(tried, columns, len(tried), max_record, COMMA, final=False)
+        if clean:
+            return clean
+    nothing = np.zeros(0, np.int64)
+    return Records([pa.array([], pa.string())] * columns, nothing, nothing, nothing, [], 0, 0)
 
 
 def first(block: bytes, *, max_record: int, final: bool, delimiter: str = COMMA) -> tuple[list[bytes] | None, int]:
@@ -84,7 +102,26 @@ def first(block: bytes, *, max_record: int, final: bool, delimiter: str = COMMA)
 def texts(line: bytes) -> list[str]:
     """The cells of a line that commas separate, without the blanks around them; none of one that is malformed or no text."""
     cells, _ = first(line, max_record=len(line) + 1, final=True)
-    return [cell.decode().strip(BLANKS) for cell in cells] if cells and _is_clean(line) else []
+    return [decoded(cell).strip(BLANKS) for cell in cells] if cells and _is_clean(line) else []
+
+
+def is_text(octets: bytes) -> bool:
+    """Whether bytes are UTF-8, or would be but for signs of units in Latin-1."""
+    if octets.isascii():
+        return True
+    try:
+        octets.decode()
+    except UnicodeDecodeError:
+        return UNIT_SIGN.sub(b"", octets).isascii()
+    return True
+
+
+def decoded(octets: bytes) -> str:
+    """The text of bytes of which `is_text` is true, or of a cell of them."""
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        return octets.decode("latin-1")
 
 
 def _split_clean(block: bytes, columns: int, limit: int, max_record: int, delimiter: str, *, final: bool) -> Records | None:
@@ -107,11 +144,11 @@ def _split_clean(block: bytes, columns: int, limit: int, max_record: int, delimi
         or (octets[starts] == CR).any()
         or taken.count(b"\r") != taken.count(b"\r\n")
         or b"\0" in taken
-        or not _is_text(taken)
+        or not _is_utf8(taken)
         or not _quotes_in_place(octets, quotes, ord(delimiter))
     ):
         return None
-    table = _arrow(taken, columns, delimiter)
+    table = _arrow(taken, columns, delimiter) or _without_last(_arrow(taken, columns + 1, delimiter))
     if table is None or table.num_rows != len(ends):
         return None
     lines = np.searchsorted(newlines, starts)
@@ -119,14 +156,12 @@ def _split_clean(block: bytes, columns: int, limit: int, max_record: int, delimi
     return Records([column.combine_chunks() for column in table.columns], starts, ends, lines, [], len(taken), end_line)
 
 
-def _is_text(block: bytes) -> bool:
-    if block.isascii():
-        return True
+def _is_utf8(block: bytes) -> bool:
+    # Where signs of units are in Latin-1, a record at a time is looked at.
     try:
-        block.decode()
+        return block.isascii() or bool(block.decode())
     except UnicodeDecodeError:
         return False
-    return True
 
 
 def _quotes_in_place(octets: NDArray[np.uint8], quotes: Offsets, delimiter: int) -> bool:
@@ -155,6 +190,13 @@ def _arrow(block: bytes, columns: int, delimiter: str) -> pa.Table | None:
         return None
 
 
+def _without_last(table: pa.Table | None) -> pa.Table | None:
+    """A table without its last column if that is blank, None if it is not."""
+    if table is None or pc.any(pc.not_equal(pc.utf8_trim(table.columns[-1], BLANKS), "")).as_py():
+        return None
+    return table.select(range(table.num_columns - 1))
+
+
 @dataclass(slots=True)
 class _Walk:
     """What the walk has found so far."""
@@ -180,6 +222,8 @@ def _walk(block: bytes, columns: int, limit: int, max_record: int, delimiter: st
             break
         if isinstance(record, tuple):
             cells, end = record
+            if len(cells) == columns + 1 and not cells[-1].strip(b" \t"):
+                cells.pop()
             reason = "bad_columns" if len(cells) != columns else "" if _is_clean(block[at:end]) else "bad_text"
             if not reason:
                 walk.rows.append(cells)
@@ -199,7 +243,7 @@ def _walk(block: bytes, columns: int, limit: int, max_record: int, delimiter: st
         walk.malformed.append(Malformed(at, end, line, reason))
         at, line = end, line + 1
     return Records(
-        [pa.array([row[n].decode() for row in walk.rows], pa.string()) for n in range(columns)],
+        [pa.array([decoded(row[n]) for row in walk.rows], pa.string()) for n in range(columns)],
         np.array(walk.starts, np.int64),
         np.array(walk.ends, np.int64),
         np.array(walk.lines, np.int64),
@@ -211,7 +255,7 @@ def _walk(block: bytes, columns: int, limit: int, max_record: int, delimiter: st
 
 
 def _is_clean(record: bytes) -> bool:
-    return b"\0" not in record and _is_text(record)
+    return b"\0" not in record and is_text(record)
 
 
 def _record(block: bytes, start: int, max_record: int, delimiter: str, *, final: bool) -> tuple[list[bytes], int] | str:

@@ -28,7 +28,7 @@ class RocmSmi(Stamped):
     """The format under one header."""
 
     name: ClassVar = "rocm-smi"
-    version: ClassVar = 1
+    version: ClassVar = 2
     known_by: ClassVar = "device and columns of rocm-smi --csv, such as GPU use (%)"
     needs: ClassVar = "a time before each line; host"
 

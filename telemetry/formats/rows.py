@@ -55,6 +55,14 @@ class Rows:
             record_of=None if self.record_of is None else self.record_of[picked],
         )
 
+    def without(self, reason: int) -> Rows:
+        """What of it has another reason than this one; each record must have such a reading."""
+        keep = self.reasons != reason
+        record_of = self.record_of[keep] if self.record_of is not None else None
+        codes, reasons = self.codes[keep], self.reasons[keep]
+        ts_us, values = self.ts_us[keep], self.values[keep]
+        return replace(self, codes=codes, reasons=reasons, ts_us=ts_us, values=values, record_of=record_of)
+
     def readings(self, offset: int, line: int, records: slice = slice(None)) -> Readings:
         """What a batch of some of the records holds; `offset` and `line` (from 1) are where the block begins in its source.
 

@@ -7,15 +7,18 @@ metric, and how its time is read. Another reading of a header is a change of mea
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import pyarrow as pa
 
+from telemetry.formats import records
 from telemetry.formats.base import SAY_SO, Pass
 from telemetry.formats.dcgm_series import MAX_NAME_BYTES, named
 from telemetry.formats.local_times import each_local
 from telemetry.formats.records import BLANKS
+from telemetry.formats.rows import Rows
 from telemetry.formats.smi_cells import smi_numbers
 from telemetry.formats.wide import INDEX, Column, Gpu, Wide
 from telemetry.readings.arrays import Float64s
@@ -36,13 +39,15 @@ class Smi(Wide):
     # Whether the tool writes the zone of its times.
     has_zone: ClassVar[bool] = False
 
+    has_fast_way: ClassVar = True
+
     time: int
 
     @classmethod
     def of_header(cls, names: list[str], settings: SourceSettings) -> Self | None:
         """The format under a header with a time and a measurement, if the settings say what the file does not."""
         fields, places = cls.fields, places_of(names, cls.fields)
-        if not cls.is_like_it(names, settings) or _lacks(places, settings, has_zone=cls.has_zone):
+        if not cls.is_like_it(names, settings) or lacks(places, settings, has_zone=cls.has_zone):
             return None
         columns = [
             Column(place, known, _unit(names[place]), name in fields.same)
@@ -51,7 +56,7 @@ class Smi(Wide):
         ]
         of_gpu = {name: places[name] for name in GPU if name in places}
         # Where nothing in the file names the GPU there is one empty cell.
-        gpu: Gpu = lambda cells: _gpu(dict(zip(of_gpu, cells, strict=False)), settings)  # noqa: E731
+        gpu: Gpu = lambda cells: gpu_of(dict(zip(of_gpu, cells, strict=False)), settings)  # noqa: E731
         return cls(names, settings, columns, list(of_gpu.values()), gpu, places[TIME])
 
     @classmethod
@@ -59,12 +64,17 @@ class Smi(Wide):
         """What the settings of the source must say beside such a header."""
         if not cls.is_like_it(names, settings):
             return ""
-        return f"it is of {cls.name}, and {_lacks(places_of(names, cls.fields), settings, has_zone=cls.has_zone)}{SAY_SO}"
+        return f"it is of {cls.name}, and {lacks(places_of(names, cls.fields), settings, has_zone=cls.has_zone)}{SAY_SO}"
 
     @classmethod
     def is_like_it(cls, names: list[str], settings: SourceSettings) -> bool:
         """Whether a header is of this tool, whatever the settings lack."""
         return _is_like_it(names, settings, cls.fields)
+
+    def read_lines(self, block: bytes, max_record: int, how: Pass) -> Rows:
+        """The records at the beginning of a block that are lines; many of them at once cost less than each batch alone."""
+        taken = records.lines(block, columns=len(self.columns), max_record=max_record)
+        return self.read(taken, block[: taken.end], how)
 
     def times(self, cells: list[pa.Array], how: Pass) -> tuple[Flags, Codes]:
         """By the clock of the zone that the settings name."""
@@ -100,18 +110,18 @@ def _is_like_it(names: list[str], settings: SourceSettings, fields: SmiVocabular
     return TIME in places and bool(known) and has_units
 
 
-def _lacks(places: dict[str, int], settings: SourceSettings, *, has_zone: bool) -> str:
+def lacks(places: Mapping[str, int], settings: SourceSettings, *, has_zone: bool) -> str:
     """What neither such a header says nor the settings do; empty if that is nothing."""
-    lacks = [] if has_zone or settings.time_zone else ["its times carry no zone: time_zone"]
+    needs = [] if has_zone or settings.time_zone else ["its times carry no zone: time_zone"]
     if "uuid" not in places:
         if not settings.host:
-            lacks.append("it does not name its host: host")
+            needs.append("it does not name its host: host")
         if not {"index", "pci.bus_id"} & places.keys() and settings.gpu_index is None:
-            lacks.append("it does not name its GPU: gpu_index")
-    return ", ".join(lacks)
+            needs.append("it does not name its GPU: gpu_index")
+    return ", ".join(needs)
 
 
-def _gpu(cells: dict[str, str], settings: SourceSettings) -> tuple[SeriesKey | None, str]:
+def gpu_of(cells: dict[str, str], settings: SourceSettings) -> tuple[SeriesKey | None, str]:
     """The GPU that a record's cells name, as a series without a metric; or None and the reason why they name none."""
     uuid, index, bus = named(cells.get("uuid")), cells.get("index", ""), named(cells.get("pci.bus_id"))
     number = int(index) if INDEX.fullmatch(index) else None if "index" in cells else settings.gpu_index

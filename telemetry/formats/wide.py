@@ -40,7 +40,8 @@ Gpu = Callable[[tuple[str, ...]], tuple[SeriesKey | None, str]]
 class Column(NamedTuple):
     """A column that is read: its place in the record, its metric, the unit of its cells.
 
-    So many of that unit make one of the metric's: `per`. A cell of a column that is known must be a number.
+    So many of that unit make one of the metric's: `per`. A cell of a column that is known must be a number. `labels` are those
+    of this column's series alone.
     """
 
     place: int
@@ -48,6 +49,7 @@ class Column(NamedTuple):
     unit: str = ""
     is_known: bool = True
     per: float = 1.0
+    labels: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(slots=True)
@@ -110,7 +112,10 @@ class Wide(Format):
 
     def _series_of(self, cells: tuple[str, ...]) -> tuple[list[str], int]:
         key, reason = self.gpu(cells)
-        return [replace(key, metric=column.metric).text() if key else "" for column in self.values], REASON_CODE[reason]
+        if key is None:
+            return [""] * len(self.values), REASON_CODE[reason]
+        keys = [replace(key, metric=column.metric, labels=key.labels | dict(column.labels)) for column in self.values]
+        return [each.text() for each in keys], 0
 
 
 def by_index(settings: SourceSettings, prefix: str = "", labels: Sequence[str] = ()) -> Gpu:

@@ -30,7 +30,7 @@ class XpuSmi(Stamped):
     """The format under one header."""
 
     name: ClassVar = "xpu-smi"
-    version: ClassVar = 1
+    version: ClassVar = 2
     known_by: ClassVar = "DeviceId and columns of xpu-smi dump, such as GPU Utilization (%)"
     needs: ClassVar = "host; a time before each line, or time_zone and date or date_from_path"
 

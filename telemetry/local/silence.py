@@ -36,7 +36,7 @@ class Silence:
         if not self._told and silent_s > self._patience_s:
             self._told = True
             supervisor.say(
-                f"{self._server.name} does not answer for {silent_s:.0f} s: process {pid} is frozen or overloaded. "
+                f"{self._server.name} has not answered for {silent_s:.0f} s: process {pid} is frozen or overloaded. "
                 f"Its log is {self._server.log}"
             )
         elif self._told and silent_s < self._patience_s:

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import make_url
-
 from telemetry.settings import Settings
 
 
@@ -21,9 +19,6 @@ class Welcome:
 
 def welcome(settings: Settings, urls: Mapping[str, str], scraping: Path, logs: Path) -> Welcome:
     """Both of them, without passwords."""
-    url = make_url(settings.database_url)
-    place = {"host": url.query.get("host", url.host), "port": url.port, "user": url.username, "dbname": url.database}
-    psql = " ".join(f"{name}={value}" for name, value in place.items() if value)
     sources = ", ".join(settings.sources) or "none: give --csv, or upload a file"
     access = "no key is asked for" if settings.api_access == "open" else "asks for a key: telemetry apikey create"
     block = f"""
@@ -33,7 +28,7 @@ def welcome(settings: Settings, urls: Mapping[str, str], scraping: Path, logs: P
     API docs     {urls["api"]}/api/v1/docs
     GPUs         {urls["api"]}/api/v1/gpus
     Flower       {urls["flower"]}/
-    database     psql "{psql}"
+    database     telemetry psql --data-dir {settings.data_dir}
     sources      {sources}{" (replay)" if settings.loop_mode else ""}
     metrics      prometheus --config.file={scraping}
     state        {settings.data_dir}

@@ -109,6 +109,20 @@ STREAMERS = Key(
     ("streamer",),
     ("streamer", "beat"),
 )
+MACHINE = Key(
+    "{p}:machine:{edge}",
+    "hash",
+    "the machine that streams for an edge: `id`, `name`, `until_ms`; expires with its lease",
+    ("streamer",),
+    ("streamer",),
+)
+SECOND_MACHINES = Key(
+    "{p}:machines:{edge}",
+    "zset",
+    "machines that have the name of an edge and are refused → when each asked last, in ms; expires",
+    ("streamer",),
+    ("exporter", "commands"),
+)
 LOST = Key(
     "{p}:lost:{edge}",
     "zset",
@@ -145,7 +159,23 @@ REPLY = Key("{id}.reply.celery.pidbox", "list", "kombu: answers to a command of 
 
 DECLARED = (
     *(INGEST, TICK, UNACKED, UNACKED_INDEX, UNACKED_MUTEX),
-    *(EDGES, EXPECTED, SEEN, SOURCES, SOURCE, HEADER, ACKS, ATTEMPTS, STREAMERS, LOST, EPOCH, GENERATION, RATES),
+    *(
+        EDGES,
+        EXPECTED,
+        SEEN,
+        SOURCES,
+        SOURCE,
+        HEADER,
+        ACKS,
+        ATTEMPTS,
+        STREAMERS,
+        MACHINE,
+        SECOND_MACHINES,
+        LOST,
+        EPOCH,
+        GENERATION,
+        RATES,
+    ),
     *(BINDING, BINDING_PERMANENT, BINDING_DEADLINES, REPLY),
 )
 
@@ -195,6 +225,14 @@ class Keys:
     def streamers(self, edge: str) -> str:
         """An edge's live streamers."""
         return self._name(STREAMERS, edge=edge)
+
+    def machine(self, edge: str) -> str:
+        """The machine that streams for an edge."""
+        return self._name(MACHINE, edge=edge)
+
+    def second_machines(self, edge: str) -> str:
+        """Machines that an edge's name is refused to."""
+        return self._name(SECOND_MACHINES, edge=edge)
 
     def lost(self, edge: str) -> str:
         """An edge's lost ranges."""

@@ -104,12 +104,21 @@ _COUNTERS: tuple[tuple[str, str | None, str], ...] = (
     ("DEV_NVLINK_RECOVERY_ERROR_COUNT_TOTAL", None, "NVLink recoveries from an error"),
 )
 
+# Metrics of tools that are no fields of DCGM. Sources: the help of nvidia-smi, driver 580, for both.
+_OF_TOOLS = (
+    ("NVIDIA_SMI_PROCESS_MEMORY_USED", "MiB", "Framebuffer memory that one process holds"),
+    ("NVIDIA_SMI_PROCESS_SM", "%", "Share of time in which the multiprocessors ran one process"),
+    ("NVIDIA_SMI_PROCESS_MEM", "%", "Share of time in which device memory was read or written for one process"),
+)
+
 
 def _metrics() -> Iterator[Metric]:
     for field, unit, description in _GAUGES:
         yield Metric(f"DCGM_FI_{field}", unit, description, "gauge")
     for field, unit, description in _COUNTERS:
         yield Metric(f"DCGM_FI_{field}", unit, description, "counter")
+    for name, unit, description in _OF_TOOLS:
+        yield Metric(name, unit, description, "gauge")
 
 
 KNOWN: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric in _metrics()})

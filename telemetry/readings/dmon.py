@@ -56,6 +56,20 @@ NAME = re.compile(r"[a-z][a-z0-9_]*")
 OF_PROCESS = frozenset({"pid", "type", "command"})
 
 
+# What each process has of a GPU, by the columns of pmon; one that nobody listed is `NVIDIA_SMI_PROCESS_` and its name.
+PROCESS_KNOWN = {
+    **{name: DmonColumn(f"NVIDIA_SMI_PROCESS_{name.upper()}", "%") for name in ("sm", "mem", "enc", "dec", "jpg", "ofa")},
+    "fb": DmonColumn("NVIDIA_SMI_PROCESS_MEMORY_USED", "MB"),
+    "ccpm": DmonColumn("NVIDIA_SMI_PROCESS_CCPM", "MB"),
+}
+PROCESS_UNITS = UNITS | {"pid": "#", "type": "C/G", "command": "name"}
+
+
+def process_column(name: str) -> DmonColumn:
+    """As `column`, of pmon."""
+    return PROCESS_KNOWN.get(name) or DmonColumn("NVIDIA_SMI_PROCESS_" + re.sub(r"[^A-Z0-9]", "_", name.upper()), "")
+
+
 def column(name: str) -> DmonColumn:
     """What a column is by its name; of one that nobody listed, a metric of its own, of any unit."""
     return KNOWN.get(name) or DmonColumn("NVIDIA_SMI_DMON_" + re.sub(r"[^A-Z0-9]", "_", name.upper()), "")

@@ -18,6 +18,9 @@ MAX_MESSAGE_BYTES = 48 << 20
 CHARACTERS = "-_./"
 # Characters of the name of an edge.
 MAX_EDGE = 255
+# The cluster in the names of `telemetry ingest`'s edges, and the edge that reads what was sent to the API.
+INGEST = "ingest"
+UPLOADS = "central/uploads"
 # The files of a directory that are named so are taken for CSV, packed or not.
 CSV_ENDINGS = (".csv", ".csv.gz", ".csv.zst", ".csv.xz")
 
@@ -52,6 +55,11 @@ class Edge:
     def cluster(self) -> str:
         """The part before the first slash; the whole name where there is none."""
         return self.name.partition("/")[0]
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether it reads files that were brought from elsewhere."""
+        return self.cluster == INGEST or self.name == UPLOADS
 
     @property
     def node(self) -> str:

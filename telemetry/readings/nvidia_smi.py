@@ -62,14 +62,22 @@ TEXTS = re.compile(
     r"count|serial|vbios_version|hostname|pci\..*|inforom\..*|platform\..*|fabric\..*|compute_cap|compute_mode|addressing_mode"
     r"|driver_model\..*|gom\..*|gpu_recovery_action|display_mode|vgpu_.*"
 )
-# Of `--query-compute-apps`, which is about processes.
+# Of `--query-compute-apps`, which is about processes: its fields, which of them must be there, and as they may be asked for.
 OF_PROCESS = frozenset({"pid", "used_gpu_memory"})
+APPS = frozenset({"timestamp", "name", "pci.bus_id", "gpu_serial", "uuid", "process_name", *OF_PROCESS})
+ASKED_OF_PROCESS = {"used_memory": "used_gpu_memory"}
+PROCESS_MEMORY = "NVIDIA_SMI_PROCESS_MEMORY_USED"
 
 
 def canonical(field: str) -> str:
     """The name under which a field is printed today."""
     now = field.replace("clocks_throttle_reasons.", "clocks_event_reasons.", 1)
     return RENAMED.get(now, now)
+
+
+def of_process(field: str) -> str:
+    """The name of a field of `--query-compute-apps`, in the words of `--query-gpu` where both have it."""
+    return canonical(ASKED_OF_PROCESS.get(field, field))
 
 
 def metric(field: str) -> str | None:

@@ -135,6 +135,12 @@ class Settings:
         "directory of each streamer's own, on a disk that outlives it: there it notes which files it has begun, so that one "
         "that was renamed is found although the broker loses its keys at the same time",
     )
+    machine_id: str | None = EDGE(
+        None,
+        parsers.optional_text,
+        "what tells this machine from others that are given the same edge name: of such only one streams; the same on all "
+        "machines that share the files of an edge. Default: by /etc/machine-id and the kernel's boot",
+    )
     sources_final: bool = EDGE(
         False, flag, "sources are whole when they appear, and nothing is appended: a last line needs no line end"
     )
@@ -183,7 +189,9 @@ class Settings:
     )
     series_cache_size: int = COLLECTOR(200_000, number(int, 100, 10**8), "series ids that a collector process remembers")
     volatile_labels: tuple[str, ...] = COLLECTOR(
-        VOLATILE_LABELS, parsers.words, "labels that are not part of a series' identity, separated by commas"
+        VOLATILE_LABELS,
+        parsers.words,
+        "labels that are not part of a series' identity, separated by commas; to change them: `telemetry db rules change`",
     )
     owner_labels: tuple[str, ...] = COLLECTOR(
         OWNER_LABELS,

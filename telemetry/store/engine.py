@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, create_engine
 from telemetry.settings import Settings
 
 
-def make_engine(settings: Settings, *, application: str, pool_size: int = 2) -> Engine:
+def make_engine(settings: Settings, *, application: str, pool_size: int = 2, connect_timeout_s: int = 5) -> Engine:
     """An engine for one process; connects at first use. `application` shows in pg_stat_activity."""
     options = {
         "lock_timeout": f"{settings.lock_timeout_s}s",
@@ -28,7 +28,7 @@ def make_engine(settings: Settings, *, application: str, pool_size: int = 2) -> 
         hide_parameters=True,
         connect_args={
             "application_name": f"telemetry-{application}",
-            "connect_timeout": 5,
+            "connect_timeout": connect_timeout_s,
             # For a network that drops packets: without these a dead peer is noticed only after hours.
             "keepalives_idle": 15,
             "keepalives_interval": 5,

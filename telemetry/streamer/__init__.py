@@ -1,10 +1,10 @@
 """The edge's worker: finds sources, reads what is complete, publishes batches, keeps the window.
 
 `tasks` is the Celery face and `schedule` beat's. `tick` does one tick over all sources: `matching` finds files, `membership`
-tells how many of them are this replica's, `queue_watch` gathers the evidence of losses. `held` has the files that are open:
-`adoption` makes streams of them, `orphans` finds sources whose file is gone, `deferred` holds paths left alone for a while,
-`resting` those whose file was let go of until it changes. `begun` notes on disk which files are open, `renamed` looks for them
-after a restart.
+tells how many of them are this replica's, `machine` whether it may stream for the edge at all, `queue_watch` gathers the
+evidence of losses. `held` has the files that are open: `adoption` makes streams of them, `orphans` finds sources whose file is
+gone, `deferred` holds paths left alone for a while, `resting` those whose file was let go of until it changes. `begun` notes on
+disk which files are open, `renamed` looks for them after a restart.
 
 `stream` is one source: `source` reads its file through `contents`, which unpacks what `packing` knows, or `utf16`;
 `whereabouts` tells whether a file is where it was. `first_state` is what is known of a source at first, `verified` knows

@@ -180,12 +180,10 @@ class Cutter:
         """The batches in one block, as far as it can be read line by line."""
         start, line, header = place
         known = self.source.section(header).format
-        if known is None:
+        if known is None or not known.has_fast_way:
             return
         block = self.source.read(start, size)
         rows = known.read_lines(block, self.reader.max_record, self.reader.reading(now_us))
-        if rows is None:
-            return
         turn = settle(rows, known)
         if turn:
             self.source.turned(header)

@@ -25,10 +25,12 @@ from telemetry.progress.claims import Claims
 from telemetry.progress.evidence import Evidence
 from telemetry.progress.keys import Keys
 from telemetry.progress.losses import Losses
+from telemetry.progress.machines import Machines
 from telemetry.settings import Settings
 from telemetry.streamer.adoption import Adoption
 from telemetry.streamer.contents import Bench
 from telemetry.streamer.held import Held
+from telemetry.streamer.machine import Machine
 from telemetry.streamer.matching import matching
 from telemetry.streamer.membership import Membership, part
 from telemetry.streamer.outbox import Publish
@@ -67,7 +69,8 @@ class Round(NamedTuple):
 class Streamer:
     """The sources one streamer process works on. `final` says that no file will grow but those in `growing`, as in `ingest`.
 
-    `standing` says that a person should be told when no streamer of this edge ticks any more.
+    `standing` says that a person should be told when no streamer of this edge ticks any more, and that no other machine may
+    stream as this edge.
     """
 
     settings: Settings
@@ -82,6 +85,7 @@ class Streamer:
     bench: Bench = field(init=False)
     _membership: Membership = field(init=False)
     _queue_watch: QueueWatch = field(init=False)
+    _machine: Machine | None = field(init=False)
     _live: int = 1
     _renewed_s: float = field(default=-math.inf)
     _generation: str = ""
@@ -97,11 +101,18 @@ class Streamer:
         self.held = Held(settings, self.client, self.claims, adoption, self.publish, self.final, self.growing)
         self._membership = Membership(self.client, keys, settings.edge, settings.lease_s)
         self._queue_watch = QueueWatch(self.client, settings)
+        machines = Machines(self.client, keys, settings.edge, settings.lease_s)
+        self._machine = Machine(settings, machines) if self.standing else None
         if self.standing and not settings.state_dir:
             log.warning("TELEMETRY_STATE_DIR is not set: a renamed file is forgotten if the broker loses its keys just then")
 
     def tick(self, budget_s: float) -> None:
         """Work on all sources until there is nothing to do, at most about `budget_s` seconds."""
+        if self._machine is not None and not self._machine.streams():
+            # Its files may have been read by the other one meanwhile.
+            self.held.resting.wake_all()
+            self.close()
+            return
         deadline = time.monotonic() + budget_s
         names = matching(self.settings.sources)
         names += self.held.renamed.beside(names)

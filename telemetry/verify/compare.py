@@ -17,10 +17,11 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection
 
-from telemetry.verify import owners, queries
+from telemetry.verify import identity, owners, queries
 from telemetry.verify.contents import opened
 from telemetry.verify.examples import AT_MOST, Example, conflicts, line_number, stranger, unfound, unread
 from telemetry.verify.files import BLANK, REASONS, VALUE, File, Longs, SeriesNumbers
+from telemetry.verify.formats.base import Rules
 from telemetry.verify.formats.records import kept
 from telemetry.verify.matching import Doubles, Flags, Keys, within
 from telemetry.verify.owners import NO_OWNERS, Owners
@@ -76,20 +77,20 @@ class Outcome:
         return not (self.differences(allow_extra=allow_extra) or self.replayed)
 
 
-def compare(connection: Connection, files: Sequence[File], numbers: SeriesNumbers) -> Outcome:
+def compare(connection: Connection, files: Sequence[File], numbers: SeriesNumbers, rules: Rules) -> Outcome:
     """Every reading of the files against the database. A line under a header that no format knows is unread."""
     reasons = np.concatenate([file.reasons for file in files])
-    series = np.concatenate([file.series for file in files])
+    named, series = identity.keys(connection, files, numbers, rules)
     ts = np.concatenate([file.ts for file in files])
     values = np.concatenate([file.values for file in files])
     quarantined = np.concatenate([_quarantined(connection, file) for file in files])
     dead = np.concatenate([_dead(connection, file) for file in files])
 
-    known = queries.series_ids(connection, list(numbers.keys))
+    known = queries.series_ids(connection, named)
     series_id = np.where(series >= 0, np.append(known.ids, -1)[series], -1)
     rows = np.flatnonzero((reasons == VALUE) & (series_id >= 0))
     keys = Keys(series_id[rows], ts[rows])
-    extra, strangers = _extra(connection, keys, known, numbers, ts[series >= 0])
+    extra, strangers = _extra(connection, keys, known, ts[series >= 0])
 
     classes = np.where(dead, Class.DEAD, Class.MISSING).astype(np.int8)
     classes[reasons == BLANK] = Class.BLANK
@@ -121,7 +122,7 @@ def compare(connection: Connection, files: Sequence[File], numbers: SeriesNumber
         replayed=tuple(f.path for f in files if f.fingerprint and queries.only_replayed(connection, f.fingerprint)),
         reasons=_by_reason(reasons[classes == Class.QUARANTINED]),
         others=tuple(queries.other_sources(connection, marks, AT_MOST)) if extra else (),
-        owners=owners.compare(connection, list(numbers.keys), known.told, series[there], ts[there]),
+        owners=owners.compare(connection, named, known.told, series[there], ts[there]),
     )
 
 
@@ -173,15 +174,12 @@ def _dead(connection: Connection, file: File) -> Flags:
     return within(file.starts, queries.dead_ranges(connection, file.fingerprint) if file.fingerprint else [])
 
 
-def _extra(
-    connection: Connection, keys: Keys, known: SeriesIds, numbers: SeriesNumbers, times: Longs
-) -> tuple[int, list[Example]]:
-    """How many samples of the files' series and span no row has, and some of them."""
+def _extra(connection: Connection, keys: Keys, known: SeriesIds, times: Longs) -> tuple[int, list[Example]]:
+    """How many samples of the files' GPUs, metrics and span no row has, under whatever labels, and some of them."""
     count, examples = 0, list[Example]()
-    ids = np.unique(np.append(known.ids[known.ids >= 0], np.array(list(known.aliases), np.int64)))
-    if not len(ids):
+    if not known.all or not len(times):
         return count, examples
-    names = dict(zip(known.ids.tolist(), numbers.keys, strict=True))
+    ids = np.array(sorted(known.all), np.int64)
     for stored, ts, value in queries.samples(connection, ids, int(times.min()), int(times.max())):
         series = stored.copy()
         for alias, meant in known.aliases.items():
@@ -189,5 +187,5 @@ def _extra(
         ours_not = np.flatnonzero(keys.put(series, ts, value))
         count += len(ours_not)
         for place in ours_not[: AT_MOST - len(examples)].tolist():
-            examples.append(stranger(names[int(series[place])], int(ts[place]), float(value[place])))
+            examples.append(stranger(*known.all[int(stored[place])], int(ts[place]), float(value[place])))
     return count, examples

@@ -10,7 +10,6 @@ import numpy as np
 
 from telemetry.verify.contents import damage, opened
 from telemetry.verify.files import REASONS, File
-from telemetry.verify.formats.base import SeriesKey
 from telemetry.verify.formats.grammar import Bytes
 from telemetry.verify.formats.records import kept
 from telemetry.verify.matching import Doubles, Flags
@@ -28,10 +27,10 @@ class Example:
     text: str
 
 
-def stranger(key: SeriesKey, ts: int, value: float) -> Example:
+def stranger(gpu: str, metric: str, ts: int, value: float) -> Example:
     """A sample of the database that no row has."""
     moment = str(np.datetime64(ts, "us"))
-    return Example(None, 0, "extra: no row has it", f"{key.metric} of {key.gpu} at {moment}Z = {value:.17g}")
+    return Example(None, 0, "extra: no row has it", f"{metric} of {gpu} at {moment}Z = {value:.17g}")
 
 
 def unfound(files: Sequence[File], missing: Flags, dead: Flags) -> list[Example]:

@@ -14,7 +14,7 @@ import psycopg
 from sqlalchemy import Connection, Engine, text
 
 from telemetry.verify.files import Longs
-from telemetry.verify.formats.base import SeriesKey
+from telemetry.verify.formats.base import Passing, SeriesKey
 
 # A row of COPY BINARY: the number of fields, then each field's length and bytes, none of them null.
 SAMPLE = np.dtype(
@@ -29,11 +29,15 @@ _SAMPLES_A_BLOCK = 500_000
 
 
 class SeriesIds(NamedTuple):
-    """The series of some keys: the id of each, whether a series of its own tells its owner, and ids that mean another one."""
+    """The series of some keys: the id of each, whether a series of its own tells its owner, and ids that mean another one.
+
+    `all`: GPU and metric of every series that there is of the GPUs and metrics of the keys, by id.
+    """
 
     ids: Longs
     told: npt.NDArray[np.bool_]
     aliases: dict[int, int]
+    all: dict[int, tuple[str, str]]
 
 
 @contextmanager
@@ -47,6 +51,32 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
         # Before the snapshot: a day that is sealed after it would be gone from its partition, and not yet be in the arrays.
         connection.execute(text("LOCK TABLE ONLY samples IN ACCESS SHARE MODE"))
         yield connection
+
+
+def passing(connection: Connection) -> list[Passing]:
+    """The rules of labels, the earliest first; none if no collector has written one down."""
+    query = """
+        SELECT coalesce((extract(epoch FROM since) * 1000000)::bigint, -9223372036854775808), volatile, owner
+        FROM label_rules ORDER BY 1
+    """
+    return [Passing(since, frozenset(volatile), frozenset(owner)) for since, volatile, owner in connection.execute(text(query))]
+
+
+def gpus_of(
+    connection: Connection, fingerprints: Sequence[str | None], names: Sequence[str]
+) -> dict[tuple[str | None, str], str]:
+    """What the database calls GPUs without a UUID, by the file that tells of them and the name there, `host:index`."""
+    query = text("""
+        SELECT s.fingerprint, p.place, g.identity
+        FROM sources s JOIN gpu_places p ON p.edge = s.edge JOIN gpus g ON g.id = p.gpu_id
+        WHERE s.fingerprint = ANY(:fingerprints) AND p.place = ANY(:names) AND g.uuid IS NULL
+    """)
+    found = {}
+    for start in range(0, len(names), _NAMES_A_QUERY):
+        given = {"fingerprints": list(filter(None, fingerprints)), "names": list(names[start : start + _NAMES_A_QUERY])}
+        for fingerprint, name, identity in connection.execute(query, given):
+            found[fingerprint, name] = identity
+    return found
 
 
 def only_replayed(connection: Connection, fingerprint: str) -> bool:
@@ -103,14 +133,17 @@ def series_ids(connection: Connection, keys: Sequence[SeriesKey]) -> SeriesIds:
         elif series != owned >= 0:
             aliases[owned] = series
         ids[place] = series
-    return SeriesIds(ids, told, aliases)
+    wanted = {(key.gpu, key.metric) for key in keys}
+    of_all = {series: (gpu, metric) for (gpu, metric, _), (series, _) in known.items() if (gpu, metric) in wanted}
+    return SeriesIds(ids, told, aliases, of_all)
 
 
 def _known(connection: Connection, gpus: list[str]) -> dict[tuple[str, str, bytes], tuple[int, bool]]:
     """The series of some GPUs by GPU, metric and digest: id, and whether it was made of an owner."""
     query = text("""
-        SELECT g.identity, m.name, s.labels_digest, s.id, s.of_owner
-        FROM series s JOIN gpus g ON g.id = s.gpu_id JOIN metrics m ON m.id = s.metric_id
+        SELECT g.identity, m.name, substr(s.labels_digest, 1, 16), s.id, s.of_owner
+        FROM series_gpus g JOIN series s ON s.gpu_id = g.gpu_id AND substr(s.labels_digest, 17) = g.told_as
+        JOIN metrics m ON m.id = s.metric_id
         WHERE g.identity = ANY(:gpus)
     """)
     known = {}
@@ -126,7 +159,7 @@ def held(connection: Connection, gpus: Sequence[str], low: datetime, high: datet
     """GPU, instance and digest of each owner of some GPUs, and the minutes from 1970 in which it had it, of [low, high)."""
     query = text("""
         SELECT g.identity, a.instance, o.digest, extract(epoch FROM lower(r))::bigint, extract(epoch FROM upper(r))::bigint
-        FROM allocations a JOIN gpus g ON g.id = a.gpu_id JOIN owners o ON o.id = a.owner_id
+        FROM allocations a JOIN series_gpus g ON g.gpu_id = a.gpu_id JOIN owners o ON o.id = a.owner_id
         CROSS JOIN LATERAL unnest(a.held * tstzmultirange(tstzrange(:low, :high))) AS r
         WHERE g.identity = ANY(:gpus) AND a.day BETWEEN date(:low AT TIME ZONE 'UTC') AND date(:high AT TIME ZONE 'UTC')
             AND o.labels <> '{}'

@@ -15,7 +15,7 @@ from benchmarks.cases import CASES
 ROOT = Path(__file__).parents[2]
 # Apart, so that they can run side by side.
 SOME = (
-    ("copy", "text", "orm", "large", "fleet"),
+    ("copy", "text", "orm", "large", "fleet", "smi"),
     ("small", "always", "messages", "latency"),
     ("history", "edge", "outage"),
     ("api", "metrics"),

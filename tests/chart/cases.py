@@ -31,6 +31,12 @@ EXTERNAL_DATABASE: dict[str, Any] = {
 CASES: dict[str, dict[str, Any]] = {
     "defaults": PASSWORD,
     "edge": values_of(EDGE),
+    "edge-records": merged(
+        values_of(EDGE), {"streamer": {"record": {"enabled": True, "scrape": "http://$(HOST_IP):9400/metrics"}}}
+    ),
+    "edge-records-driver": merged(
+        values_of(EDGE), {"streamer": {"record": {"enabled": True, "volume": {"hostPath": {"path": "/var/spool/gpus"}}}}}
+    ),
     "edge-tls": merged(values_of(EDGE), TLS),
     "edge-deployment": {
         "collector": {"enabled": False},
@@ -51,7 +57,9 @@ CASES: dict[str, dict[str, Any]] = {
                 "existingSecret": "broker",
                 "service": {"type": "LoadBalancer", "annotations": {"internal": "true"}},
                 "from": [{"ipBlock": {"cidr": "10.0.0.0/8"}}],
-            }
+                "tls": {"existingSecret": "redis-tls"},
+            },
+            "metrics": {"podMonitor": {"enabled": True}},
         },
     ),
     "centre": merged(values_of(CENTRE), PASSWORD),

@@ -200,6 +200,11 @@ def test_a_misspelt_key_is_named_with_its_path(path: str) -> None:
         ({"streamer": {"files": {"hostPath": "relative"}}, **PASSWORD}, "streamer/files/hostPath"),
         ({"streamer": {"files": {"mountPath": "data"}}, **PASSWORD}, "streamer/files/mountPath"),
         ({"streamer": {"files": {"patterns": ["/data/*.csv"]}}, **PASSWORD}, "streamer/files/patterns/0"),
+        ({"streamer": {"record": {"scrape": "node:9400"}}, **PASSWORD}, "streamer/record/scrape"),
+        (
+            {"streamer": {"record": {"enabled": True}, "files": {"existingClaim": "dumps"}}, **PASSWORD},
+            "replicas that share streamer.files are one edge",
+        ),
         ({"image": {"tag": "0.1 0"}, **PASSWORD}, "image/tag"),
         ({"image": {"edgeDigest": "sha256:1"}, **PASSWORD}, "image/edgeDigest"),
         ({"fullnameOverride": "A b", **PASSWORD}, "fullnameOverride"),

@@ -111,6 +111,22 @@ def test_no_help_shows_how_it_was_written(command: str) -> None:
     assert "\b" not in result.output
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_tab_completes_commands(shell: str) -> None:
+    environ = os.environ | {"_TELEMETRY_COMPLETE": f"{shell}_source"}
+    done = subprocess.run([TELEMETRY], env=environ, capture_output=True, text=True, check=False)
+    assert (done.returncode, "_TELEMETRY_COMPLETE" in done.stdout) == (0, True), done.stderr
+    words = {"COMP_WORDS": "telemetry quar", "COMP_CWORD": "1" if shell != "fish" else "quar"}
+    done = subprocess.run(
+        [TELEMETRY],
+        env=environ | words | {"_TELEMETRY_COMPLETE": f"{shell}_complete"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "quarantine" in done.stdout
+
+
 def test_the_help_comes_at_once() -> None:
     def cpu_s() -> float:
         used = resource.getrusage(resource.RUSAGE_CHILDREN)

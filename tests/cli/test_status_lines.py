@@ -32,7 +32,7 @@ QUIET = {
 }
 GROWING = {**QUIET, "growing": True, "safe_to_delete": False}
 EDGE = {"edge": "a/n", "sources": 1, "lag_bytes": 0, "in_flight": 0, "dead_letters": 0}
-EDGE |= {"workers": ["streamer@h"], "last_seen": "2026-11-28T11:59:59+00:00", "silent_s": 0.0}
+EDGE |= {"workers": ["streamer@h"], "last_seen": "2026-11-28T11:59:59+00:00", "silent_s": 0.0, "refused_machines": []}
 WELL: dict[str, Any] = {
     "parts": {"broker": {"status": "ok", "warnings": []}, "database": {"status": "ok", "warnings": []}},
     "queue": {"waiting": 0, "unacked": 0},
@@ -107,11 +107,16 @@ def test_many_of_a_kind_are_cut_unless_all_are_asked_for() -> None:
         ),
         # A streamer of the version before does not say when it was there.
         ({"silent_s": 5.0, "last_seen": None}, "edge      a/n: 1 source, 0 bytes behind  SILENT for 5 s", "red"),
+        (
+            {"refused_machines": ["clone"]},
+            "MACHINE   a/n: clone is called so too, and reads nothing: give it a TELEMETRY_EDGE of its own",
+            "red",
+        ),
         # By then it counts as removed.
         ({"silent_s": 260_000.0, "last_seen": None}, "edge      a/n: 1 source, 0 bytes behind  SILENT for 3 days", None),
     ],
 )
-def test_an_edge_that_is_silent_is_called_so(more: dict[str, Any], line: str, colour: str | None) -> None:
+def test_what_is_wrong_with_an_edge_is_told(more: dict[str, Any], line: str, colour: str | None) -> None:
     assert (line, colour) in [tuple(one) for one in lines({**WELL, "edges": [{**EDGE, **more}]}, NOW, everything=False)]
 
 
@@ -145,9 +150,10 @@ def test_workers_are_shown_with_their_edge() -> None:
             "27 MB of 27 MB committed  safe to delete, 3 in quarantine, 1,200 in conflict",
         ),
         (
-            {"foreign": True, "miss": "it is UTF-16; save it as UTF-8", "committed": 0},
+            # Its first line went to quarantine, so the edge counts it as committed.
+            {"foreign": True, "miss": "it is UTF-16; save it as UTF-8", "committed": 55},
             Standing.BAD,
-            "0 bytes of 27 MB committed  FOREIGN: it is UTF-16; save it as UTF-8",
+            "27 MB, none of it read  FOREIGN: it is UTF-16; save it as UTF-8",
         ),
         ({"dead_letters": 1}, Standing.BAD, "27 MB of 27 MB committed  1 DEAD letter"),
     ],

@@ -8,6 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from telemetry.cli import main
+from telemetry.cli.systemd import record_unit
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="this machine has no systemd to ask")
@@ -28,3 +32,20 @@ def test_a_directory_that_is_not_there_is_named(
     done = telemetry("systemd", "--directory", tmp_path / "none")
     assert done.returncode == 2
     assert "none" in done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="this machine has no systemd to ask")
+def test_systemd_takes_the_unit_that_records(tmp_path: Path) -> None:
+    url = "http://127.0.0.1:9400/metrics?a=%20b"
+    done = CliRunner().invoke(main, ["systemd", "--directory", str(tmp_path), "--record", str(tmp_path), "--scrape", url])
+    assert done.exit_code == 0, done.output
+    unit = tmp_path / "telemetry-record.service"
+    checked = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False, timeout=60)
+    assert not [line for line in checked.stderr.splitlines() if "telemetry-" in line]
+    assert f"record {tmp_path} --scrape http://127.0.0.1:9400/metrics?a=%%20b\n" in unit.read_text()
+    assert f"TELEMETRY_SOURCES={tmp_path}/gpus-*.csv" in done.output
+
+
+def test_the_driver_needs_its_devices(tmp_path: Path) -> None:
+    assert "PrivateDevices=no\n" in record_unit("telemetry", tmp_path, "")
+    assert "PrivateDevices=yes\n" in record_unit("telemetry", tmp_path, "http://127.0.0.1:9400/metrics")

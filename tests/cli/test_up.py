@@ -175,7 +175,7 @@ def test_the_whole_system(up: Callable[..., Up], sample: Path) -> None:
         f"web and API  http://127.0.0.1:{first.port}/",
         f"GPUs         http://127.0.0.1:{first.port}/api/v1/gpus",
         f"Flower       http://127.0.0.1:{first.flower_port}/",
-        f'database     psql "host={first.data_dir}/postgres/run user=telemetry dbname=telemetry"',
+        f"database     telemetry psql --data-dir {first.data_dir}",
         f"sources      {sample}",
         f"state        {first.data_dir}",
         f"logs         {first.data_dir}/log, one file a process",
@@ -259,9 +259,12 @@ def test_servers_of_the_environment_are_used(up: Callable[..., Up], bare: Path, 
     assert running.interrupt() == 0
 
 
-def test_other_commands_find_it(up: Callable[..., Up], bare: Path) -> None:
-    running = up("--procfile", str(bare), environ={"TELEMETRY_KEY_PREFIX": "mine"})
+def test_other_commands_find_it(up: Callable[..., Up], bare: Path, tmp_path: Path) -> None:
+    (tmp_path / "dumps" / "older").mkdir(parents=True)
+    (tmp_path / "dumps" / "a.CSV").touch()
+    running = up("--procfile", str(bare), "--csv", str(tmp_path / "dumps"), environ={"TELEMETRY_KEY_PREFIX": "mine"})
     running.says("one is here")
+    assert running.output().count(": a.CSV, older (2)\n") == 1
     assert running.environment()["TELEMETRY_KEY_PREFIX"] == "mine"
     told = announcement.environment(running.data_dir, {"TELEMETRY_DATABASE_URL_FILE": "x", "TELEMETRY_KEY_PREFIX": "other"})
     directories = {f"TELEMETRY_{name}_DIR" for name in ("DATA", "SPOOL", "STATE")}
@@ -290,13 +293,13 @@ def test_a_server_that_freezes_is_told_of_once(up: Callable[..., Up], bare: Path
     for mark, name, directory in (("bin/postgres", "PostgreSQL", "postgres"), ("valkey-server", "Valkey", "valkey")):
         frozen = running.find(mark)
         frozen.suspend()
-        running.says(f"{name} does not answer for 1", 30)
+        running.says(f"{name} has not answered for 1", 30)
         told = telemetry(running, "status")
         assert told.returncode == 1
         assert f"Its log is {running.data_dir}/{directory}/log\n" in told.stdout
         frozen.resume()
         running.says(f"{name} answers again", 20)
-        assert running.output().count(f"{name} does not answer") == 1
+        assert running.output().count(f"{name} has not answered") == 1
     assert running.interrupt() == 0
 
 

@@ -22,6 +22,9 @@ LISTS = {
 }
 DEFAULT = {"storageclass.kubernetes.io/is-default-class": "true"}
 
+# Where objects of the namespace that the tests deploy to stand.
+NAMESPACE = "/api/v1/namespaces/telemetry"
+
 
 def node(name: str, *, taints: tuple[str, ...] = (), **labels: str) -> Object:
     """A node; labels have - for _."""

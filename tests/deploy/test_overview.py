@@ -8,10 +8,11 @@ import subprocess
 import pytest
 
 from tests.deploy.conftest import Stage
+from tests.deploy.kubernetes import NAMESPACE
 
 BOTH = ("--edge-context", "gpu-1", "--central-context", "main", "--redis-host", "redis.internal")
 GIVEN = {"TELEMETRY_DEPLOY_REDIS_PASSWORD": "one", "TELEMETRY_DEPLOY_DB_PASSWORD": "two"}
-NAMESPACE = "/api/v1/namespaces/telemetry"
+
 CLAIM = f"{NAMESPACE}/persistentvolumeclaims/data"
 
 

@@ -10,11 +10,11 @@ import pytest
 import yaml
 
 from tests.deploy.conftest import Stage
-from tests.deploy.kubernetes import node
+from tests.deploy.kubernetes import NAMESPACE, node
 
 EDGE = ("--edge-context", "gpu-1", "--redis-host", "redis.internal")
 CENTRE = ("--central-context", "main", "--redis-host", "redis.internal")
-NAMESPACE = "/api/v1/namespaces/telemetry"
+
 PASSWORD = {"TELEMETRY_DEPLOY_DB_PASSWORD": "word"}
 
 
@@ -96,6 +96,13 @@ def test_the_centre_needs_a_password_or_a_secret(stage: Stage) -> None:
     stage.clusters["main"].put(f"{NAMESPACE}/secrets/telemetry-database", {"metadata": {"name": "d"}, "data": {"password": ""}})
     assert stage.run("validate", *CENTRE).returncode == 0
     assert "was not made by this tool" in problems(stage, *CENTRE)[0]
+
+
+def test_pods_need_the_account_that_they_run_as(stage: Stage, tmp_path: Path) -> None:
+    account = values(tmp_path, {"serviceAccount": {"create": False, "name": "gpu"}})
+    assert problems(stage, *EDGE, *account) == ["there is no ServiceAccount gpu"]
+    stage.clusters["gpu-1"].put(f"{NAMESPACE}/serviceaccounts/gpu", {"metadata": {"name": "gpu"}})
+    assert problems(stage, *EDGE, *account) == []
 
 
 def test_a_deployment_that_was_cut_off_is_told(stage: Stage) -> None:

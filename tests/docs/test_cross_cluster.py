@@ -13,7 +13,7 @@ import pytest
 from telemetry.cli.deploy import ACTIONS, deploy
 from tests.chart.rendering import render, values_of
 from tests.deploy.conftest import Stage, staged
-from tests.deploy.kubernetes import node
+from tests.deploy.kubernetes import NAMESPACE, node
 from tests.docs.pages import ROOT
 
 PAGE = (ROOT / "docs" / "CROSS_CLUSTER_DEPLOYMENT.md").read_text(encoding="utf-8")
@@ -26,14 +26,13 @@ def blocks(language: str) -> list[str]:
 
 LINES = [line for block in blocks("sh") for line in block.replace("\\\n", " ").splitlines()]
 COMMANDS = [line for line in LINES if line.startswith(FRONT)]
-EXECS = [line for line in LINES if line.startswith("kubectl")]
+EXECS = [line for line in LINES if line.startswith("kubectl") and " exec " in line]
 
 
 @pytest.fixture
 def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     """Clusters with nodes in two zones, and the files that the page names, with what it writes into them."""
-    (toml,), (zones,) = blocks("toml"), blocks("yaml")
-    shared = "redis: {service: {type: LoadBalancer}, from: [{ipBlock: {cidr: 10.0.0.0/8}}]}\n"
+    (toml,), (zones, shared) = blocks("toml"), blocks("yaml")
     files = {"fleet.toml": toml, "zones.yaml": zones, "shared.yaml": shared, "ca.crt": "a certificate"}
     for name, text in {**files, "redis-password": "one", "postgres-password": "two"}.items():
         (tmp_path / name).write_text(text)
@@ -44,6 +43,8 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
                 placed = node(f"{kind}-z", node_type=kind)
                 placed["metadata"]["labels"]["topology.kubernetes.io/zone"] = zone
                 api.put(f"/api/v1/nodes/{kind}-z", placed)
+        certificate = {"metadata": {"name": "redis-tls"}, "data": {"tls.crt": "YQ==", "tls.key": "YQ=="}}
+        stage.clusters["main"].put(f"{NAMESPACE}/secrets/redis-tls", certificate)
         yield stage
 
 

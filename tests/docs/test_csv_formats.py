@@ -12,19 +12,30 @@ from telemetry.formats.registry import FORMATS
 from telemetry.settings import Settings
 from telemetry.settings.sources_file import KEYS
 from tests.formats.both import both
+from tests.formats.reading import NODE
 
 PAGE = (Path(__file__).parents[2] / "docs" / "CSV_FORMATS.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"\*\*([^*\n]+)\*\*[^\n]*\n\n```csv\n(.*?)```\n\n```toml\n(.*?)```\n\n```text\n(.*?)```", PAGE, re.DOTALL)
+OF_FORMATS = dict(re.findall(r"Example of `([a-z-]+)`:\n\n```(?:csv|text)\n(.*?)```", PAGE, re.DOTALL))
 MOST_LINES = 12
 # Where the paths of the examples lead, so that each says what its pattern looks for.
 PATH = "/logs/node-7/run-20261105-100000.csv"
+
+
+@pytest.mark.parametrize("name", [each.name for each in FORMATS if each.name != "mapped"])
+def test_each_format_has_an_example_that_it_reads(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text(OF_FORMATS[name])
+    whole = both(file, NODE)
+    assert (whole.format, whole.quarantined) == (name, []), whole.miss
+    assert {each.ts_us // 1_000_000 for each in whole.readings} == {1_793_872_800}
 
 
 @pytest.mark.parametrize(("title", "content", "said", "says"), EXAMPLES, ids=[title for title, *_ in EXAMPLES])
 def test_an_example_is_read_as_the_page_says(tmp_path: Path, title: str, content: str, said: str, says: str) -> None:
     assert len(said.splitlines()) <= MOST_LINES, title
     file, sources = tmp_path / "a.csv", tmp_path / "sources.toml"
-    file.write_text(content)
+    file.write_bytes(content.encode("latin-1"))
     sources.write_text(re.sub(r"(?m)^path = .*$", 'path = "*"', said))
     whole = both(file, Settings.load({"TELEMETRY_SOURCE_SETTINGS": str(sources)}).of_source(PATH))
     assert whole.format == "mapped", whole.miss

@@ -41,7 +41,6 @@ FOREIGN: dict[str, str | bytes] = {
     "GPU-Z": "        Date        , GPU Clock [MHz] , GPU Temperature [°C] ,\n2026-11-05 10:00:00 , 210.0 , 62.0 ,\n".encode(
         "latin-1"
     ),
-    "an agent's export": "timestamp,component,metric_name,value,labels\n2026-11-05T10:00:00Z,gpu,power,301,{}\n",
     "codecarbon": "timestamp,project_name,duration,emissions,gpu_power\n2026-11-05T10:00:00,p,1.0,0.1,301.2\n",
     "names of Prometheus": "timestamp,__name__,UUID,gpu,value\n2026-11-05T10:00:00Z,DCGM_FI_DEV_GPU_TEMP,GPU-1,0,62\n",
     "semicolons": LONG.replace(",", ";") + READING.replace(",", ";"),
@@ -51,6 +50,11 @@ FOREIGN: dict[str, str | bytes] = {
 }
 # With the readings in them, and the lines that are not read.
 PARTLY: dict[str, tuple[str | bytes, int, int]] = {
+    "an agent's export, of the machine": (
+        "timestamp,component,metric_name,value,labels\n2026-11-05T10:00:00Z,cpu,load,301,{}\n",
+        0,
+        0,
+    ),
     "below a comment": ("# by cron\n\n" + LONG + READING, 1, 0),
     "packed": (gzip.compress((LONG + READING).replace(":00Z", ":02Z").encode(), mtime=0), 1, 0),
     "quoted, with CRLF": ((LONG + READING).replace("\n", "\r\n"), 1, 0),

@@ -24,9 +24,9 @@ MONITOR += "vram_used,pcie_replay"
 AT_US = 1_793_872_800_000_000
 
 
-def read(path: Path, said: SourceSettings = NODE) -> tuple[list[Said], list[tuple[int, str]], int]:
+def read(path: Path, said: SourceSettings = NODE, limit: int = 40) -> tuple[list[Said], list[tuple[int, str]], int]:
     """As `reading.read`, of this format."""
-    return reading.read(path, "amd-smi", said)
+    return reading.read(path, "amd-smi", said, limit)
 
 
 def test_the_columns_of_metric(tmp_path: Path) -> None:
@@ -36,14 +36,15 @@ def test_the_columns_of_metric(tmp_path: Path) -> None:
     assert [(each.gpu, each.metric, each.value) for each in readings if each.ts_us == AT_US] == [
         ("node:3", "DCGM_FI_DEV_GPU_UTIL", 92.0),
         ("node:3", "DCGM_FI_DEV_MEM_COPY_UTIL", 25.0),
+        ("node:3", "AMD_SMI_VCN_ACTIVITY", 7.0),
         ("node:3", "DCGM_FI_DEV_POWER_USAGE", 301.0),
         ("node:3", "AMD_SMI_GFX_0_CLK", 1404.0),
         ("node:3", "AMD_SMI_HOTSPOT", 44.0),
         ("node:3", "DCGM_FI_DEV_MEMORY_TEMP", 24.0),
         ("node:3", "DCGM_FI_DEV_FB_USED", 25073.0),
     ]
-    # An edge that is not available, a word and a list of engines, in each row.
-    assert (quarantined, blank, len(readings)) == ([], 6, 14)
+    # An edge that is not available, a word and one of two engines, in each row.
+    assert (quarantined, blank, len(readings)) == ([], 6, 16)
 
 
 def test_the_columns_of_monitor(tmp_path: Path) -> None:
@@ -61,6 +62,16 @@ def test_the_columns_of_monitor(tmp_path: Path) -> None:
         ("DCGM_FI_DEV_PCIE_REPLAY_COUNTER", 1.0),
     ]
     assert {each.ts_us for each in readings} == {AT_US + 250_000}
+
+
+def test_each_engine_of_a_list_is_a_series_of_its_own(tmp_path: Path) -> None:
+    lists = ("[5]", "N/A", "\"[1, 'N/A', 3]\"", "7", "[]")
+    rows = (f"{1793872800 + n},3,92,25,{cell},301,0,1404,36,44,24,25073" for n, cell in enumerate(lists))
+    readings, quarantined, blank = read(written(tmp_path / "a.csv", METRIC, *rows), limit=3)
+    vcn = [(each.ts_us - AT_US, each.value) for each in readings if each.metric == "AMD_SMI_VCN_ACTIVITY"]
+    assert vcn == [(0, 5.0), (2_000_000, 1.0), (2_000_000, 3.0), (3_000_000, 7.0)]
+    # No value at all, no value of an engine, no engine.
+    assert (quarantined, blank) == ([], 3)
 
 
 def test_partitions_of_a_gpu_are_series_of_their_own(tmp_path: Path) -> None:
@@ -92,7 +103,8 @@ def test_what_it_does_not_say_is_not_guessed(tmp_path: Path, header: str, said: 
 
 
 NAME = st.sampled_from(["xcp", "gfx_activity", "mem", "hotspot", "mem_clock", "new", "used_vram", "edge"])
-CELL = st.sampled_from(["0", "92", "N/A", "", "ENABLED", '"[0, 1]"', "1e400", " 7 ", "é", "0x1"])
+CELL = st.sampled_from(["0", "92", "N/A", "", "ENABLED", "1e400", " 7 ", "é", "0x1"])
+LIST = st.sampled_from(['"[0, 1]"', "[7]", "[]", '"[1, [2, 3]]"', "\"['N/A', 7, x]\"", "[N/A]"])
 TIME = st.sampled_from(["1793872800", "1793872800.1234567", "x", "1", "9" * 13, "9" * 20, "2026-11-05T10:00:00Z", ""])
 STAMP = st.sampled_from(["2026-11-05T10:00:00Z", "2026-11-05 10:00:01+0100", "10:00", "timestamp"])
 
@@ -103,7 +115,7 @@ def test_streamer_and_verify_agree(data: st.DataObject, is_stamped: bool, more: 
     names = [*data.draw(st.permutations(["gpu", "socket_power", *([] if is_stamped else ["timestamp"]), *more]))]
     lines = [",".join(["2026-11-05T10:00:00Z", *names] if is_stamped else names)]
     for _ in range(data.draw(st.integers(1, 6))):
-        cells = [data.draw(TIME if name == "timestamp" else CELL) for name in names]
+        cells = [data.draw(TIME if name == "timestamp" else CELL | LIST) for name in names]
         row = ",".join([data.draw(STAMP), *cells] if is_stamped else cells)
         odd = [lines[0], "", "2026-11-05T10:00:09Z, ", row + ",1"] if len(lines) > 1 else [row]
         lines.append(data.draw(st.sampled_from([row, row, row, *odd])))

@@ -117,7 +117,6 @@ def test_who_it_is_of(tmp_path: Path, header: str, row: str, said: SourceSetting
         ("timestamp, utilization.gpu [%]", NODE, "it does not name its GPU: gpu_index"),
         ("timestamp, index, utilization.gpu", NODE, "no format knows"),
         ("index, utilization.gpu [%]", NODE, "no format knows"),
-        ("timestamp, gpu_uuid, pid, process_name, used_gpu_memory [MiB]", NODE, "it is of nvidia-smi --query-compute-apps"),
     ],
 )
 def test_what_it_does_not_say_is_not_guessed(tmp_path: Path, header: str, said: SourceSettings, lacks: str) -> None:

@@ -94,3 +94,20 @@ def test_a_line_that_does_not_end_in_the_block_is_overlong() -> None:
 def test_no_more_rows_than_asked_for() -> None:
     found = split(b"1,2\n\n3\n4,5\n", limit=2)
     assert (rows(found), bad(found), found.end) == ([("1", "2")], [(5, 2, "bad_columns")], 7)
+
+
+def test_a_comma_at_the_end_of_a_record_is_no_field() -> None:
+    blocks = (b'a,b,\nc,d, \ne,f,""\n', b"a,b\nc,d,\ne,f\n")
+    assert [rows(split(block)) for block in blocks] == [[("a", "b"), ("c", "d"), ("e", "f")]] * 2
+    assert bad(split(b"a,b,c\nd,e,,\n")) == [(0, 0, "bad_columns"), (6, 1, "bad_columns")]
+    assert records._split_clean(b"a,b,\nc,d,\n", 2, 10, 64, ",", final=False) is not None
+
+
+def test_signs_of_units_may_be_latin_1_and_nothing_else() -> None:
+    good = "62 °C,[°C]\n5 µs,62°\n".encode("latin-1")
+    assert rows(split(good)) == [("62 °C", "[°C]"), ("5 µs", "62°")]
+    assert rows(split("62 °C,é\n".encode())) == [("62 °C", "é")]
+    for text in ("é", "Büro", "a°", "°n", "62 °Cé", "µ"):
+        assert bad(split(f"{text},x\n".encode("latin-1"))) == [(0, 0, "bad_text")], text
+    # Neither the one nor the other.
+    assert bad(split("é,".encode() + b"62 \xb0C\n")) == [(0, 0, "bad_text")]

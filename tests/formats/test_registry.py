@@ -47,12 +47,12 @@ def test_a_batch_is_named_by_its_format_and_by_what_the_settings_say_of_its_sour
     assert bare is not None
     assert told is not None
     # An edge that is upgraded in the middle of a file must find its batches, unless the version was raised.
-    assert bare.interpretation(LIMITS) == "dcgm/3;floor=1;future=2;series=100000"
+    assert bare.interpretation(LIMITS) == "dcgm/4;floor=1;future=2;series=100000"
     # What the format does not ask for is no part of it.
     more = ';source={"labels":[["site","a"]]}'
     assert told.interpretation(LIMITS) == bare.interpretation(LIMITS) + more
     path = tmp_path / "a.csv"
-    for text, says in ((HEADER + b"1\n", "dcgm/3;floor=1;future=2;series=100000;record=1000"), (b"a,b\n1\n", "unknown")):
+    for text, says in ((HEADER + b"1\n", "dcgm/4;floor=1;future=2;series=100000;record=1000"), (b"a,b\n1\n", "unknown")):
         path.write_bytes(text)
         source = SourceFile.open(path, max_record=1000, final=True)
         assert source is not None

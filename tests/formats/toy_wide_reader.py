@@ -6,7 +6,7 @@ import re
 from typing import ClassVar, Self
 
 from telemetry.verify.formats.base import FormatReader, Reading, Rules
-from telemetry.verify.formats.grammar import END, FIELD, cells, text, unquoted
+from telemetry.verify.formats.grammar import FIELD, cells, grammar, text, unquoted
 from telemetry.verify.formats.timestamps import microseconds
 from telemetry.verify.formats.values import number
 
@@ -18,7 +18,7 @@ class ToyWideReader(FormatReader):
     version: ClassVar = 1
 
     def __init__(self, names: tuple[str, ...], rules: Rules) -> None:
-        self.pattern = re.compile(rb"(%b),(%b)((?:,%b){%d})" % (FIELD, FIELD, FIELD, len(names) - 2) + END)
+        self.pattern = re.compile(rb"(%b),(%b)((?:,%b){%d})" % (FIELD, FIELD, FIELD, len(names) - 2) + grammar(",").end)
         self._metrics, self._rules = names[2:], rules
 
     @classmethod

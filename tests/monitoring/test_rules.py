@@ -34,6 +34,7 @@ def steady(value: float | str) -> str:
     return f"{value}x{MINUTES}"
 
 
+REDIS = 'up{job="redis-exporter",cluster="shared"}'
 SOURCE = '{edge="a/n",path="/f"}'
 WAITING = {
     f"telemetry_source_lag_seconds{SOURCE}": steady(900),
@@ -67,6 +68,10 @@ CASES = {
         ),
     ),
     "RedisConnectionLost": Case({STATUS: steady(0)}, ({STATUS: steady(1)}, {STATUS: "1x86 0 0 1"})),
+    "RedisDown": Case(
+        {'redis_up{job="redis-exporter",cluster="shared"}': steady(0), REDIS: steady(1)},
+        ({REDIS: steady(1)}, {REDIS: "1x86 0 0 1"}, {'up{job="api"}': steady(0)}),
+    ),
     "SourceStalled": Case(
         {f"telemetry_source_in_flight_bytes{SOURCE}": steady(9), f"telemetry_source_committed_bytes{SOURCE}": steady(5)},
         (
@@ -97,6 +102,13 @@ CASES = {
         ),
     ),
     "EdgeSilent": Case({SILENT: "0+60x90"}, ({SILENT: steady(200)}, {SILENT: steady(200_000)})),
+    "SecondMachine": Case(
+        {'telemetry_edge_refused_machines{edge="a/n"}': steady(1)},
+        ({'telemetry_edge_refused_machines{edge="a/n"}': steady(0)},),
+    ),
+    "SameGpuName": Case(
+        {'telemetry_edge_same_gpu_names{edge="a/n"}': steady(1)}, ({'telemetry_edge_same_gpu_names{edge="a/n"}': steady(0)},)
+    ),
     "LedgerGap": Case({'telemetry_ledger_gaps{edge="a/n"}': steady(1)}, ({'telemetry_ledger_gaps{edge="a/n"}': steady(0)},)),
     "EdgeLost": Case({LOST: "0x10 700x80"}, ({LOST: steady(700)}, {LOST: "700x20 600x70"}, {LOST: "_x20 700x70"})),
     "NothingCommitted": Case(

@@ -75,13 +75,13 @@ def test_ids_are_those_that_edges_have_in_their_windows(tmp_path: Path) -> None:
     """An edge that is upgraded in the middle of a file must find the batches it has published, unless a version was raised."""
     limits = Limits(946_684_800_000_000, 3_600_000_000)
     known = {
-        None: ["13a0fb4c0900f1c796c776300094d347", "9831e5db963bf75a6d809745b95062c2"],
-        5: ["f7a14f6389939e7e9222e0e2ebf5329c", "fcee17eb2e4e9f502c7adf1bae4f8823"],
+        None: ["faaf6ac34b6d077e1a22d5122b754e5c", "e7e16a5bae97fddcd4f2dde8578b5995"],
+        5: ["fe1ae210ed0d4a7bd5ffa4f436d2cbd8", "46b4af99b491942ab6863d48f2a5ea17"],
     }
     with opened(tmp_path / "a.csv", HEADER + "".join(map(row, range(3)))) as source:
         for anchor_us, ids in known.items():
             cutter = Cutter(source, Reader(1 << 16, limits, anchor_us))
-            assert cutter.interpretation() == "dcgm/3;floor=946684800000000;future=3600000000;series=100000;record=65536"
+            assert cutter.interpretation() == "dcgm/4;floor=946684800000000;future=3600000000;series=100000;record=65536"
             batches = cutter.batches(source.head.first, limit=2, room_bytes=1 << 30, now_us=1_752_871_380_000_000)
             assert [batch.batch_id for batch in batches] == ids
 

@@ -192,8 +192,14 @@ def test_files_are_taken_together(store: Store, settings: Settings, tmp_path: Pa
         store.sample(second, 1, gpu)
     store.sample(0, 30)
     store.sample(1, 1, "GPU-3")
-    store.sample(1, 1, "GPU-1", pod="other")
     assert counts(examine(settings, paths)) == {"read": 5, "stored": 4, "duplicate": 1}
+
+
+def test_what_is_stored_once_more_under_other_labels_is_extra(store: Store, settings: Settings, file: Path) -> None:
+    written(file)
+    store.sample(0, 30)
+    store.sample(0, 30, release="a")
+    assert counts(examine(settings, [file])) == {"read": 1, "stored": 1, "extra": 1}
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ from telemetry.progress.acks import Acks
 from telemetry.progress.keys import Keys
 from telemetry.readings import wire
 from telemetry.settings import Settings
-from telemetry.store.write.series_ids import SeriesIds
 from telemetry.verify.owners import Owners
 from tests.batches import T0_US, batch, key, readings
+from tests.before import series_of_before
 
 T0 = datetime.fromtimestamp(T0_US / 1_000_000, UTC)
 TEMP = "DCGM_FI_DEV_GPU_TEMP"
@@ -98,7 +98,7 @@ def test_an_owner_of_a_reading_that_is_not_stored_is_not_asked_for(
 def test_what_was_stored_before_owners_were_told_apart_agrees(
     collector: Collector, engine: Engine, settings: Settings, file: Path
 ) -> None:
-    SeriesIds(engine, [], [], 100).resolve([[key(TEMP, pod="a"), key(TEMP)]])
+    series_of_before(engine, key(TEMP, pod="a"), key(TEMP))
     execute(engine, "UPDATE series SET of_owner = pod IS NOT NULL")
     store(collector, *ROWS)
     # Nothing was written into allocations then.
@@ -113,7 +113,7 @@ def test_what_a_collector_of_before_stored_meanwhile_agrees(
     collector: Collector, engine: Engine, settings: Settings, file: Path
 ) -> None:
     store(collector, *ROWS)
-    SeriesIds(engine, [], [], 100).resolve([[key(TEMP, pod="a")]])
+    series_of_before(engine, key(TEMP, pod="a"))
     execute(
         engine,
         """

@@ -25,11 +25,18 @@
       if [ -e /run/secrets/redis/password ]; then
         printf 'requirepass "%s"\n' "$(sed 's/[\\"]/\\&/g' /run/secrets/redis/password)" >> /tmp/redis.conf
       fi
+      if [ -e /run/secrets/redis-tls/tls.crt ]; then
+        printf 'tls-port 6380\ntls-auth-clients no\ntls-cert-file %s/tls.crt\ntls-key-file %s/tls.key\n' \
+          /run/secrets/redis-tls /run/secrets/redis-tls >> /tmp/redis.conf
+      fi
       exec redis-server /tmp/redis.conf
     - {{ .Values.redis.maxmemory | quote }}
     - {{ ternary "yes" "no" .Values.redis.persistence.enabled | quote }}
   ports:
     - {name: redis, containerPort: 6379}
+    {{- if .Values.redis.tls.existingSecret }}
+    - {name: redis-tls, containerPort: 6380}
+    {{- end }}
   startupProbe:
     tcpSocket: {port: 6379}
     periodSeconds: 2
@@ -48,6 +55,41 @@
     {{- if $password }}
     - {name: password, mountPath: /run/secrets/redis, readOnly: true}
     {{- end }}
+    {{- if .Values.redis.tls.existingSecret }}
+    - {name: tls, mountPath: /run/secrets/redis-tls, readOnly: true}
+    {{- end }}
+{{- with .Values.redis.exporter }}
+{{- if .enabled }}
+- name: exporter
+  image: {{ .image | quote }}
+  imagePullPolicy: {{ $.Values.image.pullPolicy }}
+  command:
+    - sh
+    - -c
+    - |
+      if [ -e /run/secrets/redis/password ]; then REDIS_PASSWORD=$(cat /run/secrets/redis/password); export REDIS_PASSWORD; fi
+      exec /redis_exporter --redis.addr=redis://127.0.0.1:6379 --web.listen-address=":$0"
+    - {{ .port | quote }}
+  ports:
+    - {name: redis-exporter, containerPort: {{ .port }}}
+  startupProbe:
+    tcpSocket: {port: {{ .port }}}
+    periodSeconds: 2
+    failureThreshold: 60
+  livenessProbe:
+    tcpSocket: {port: {{ .port }}}
+    periodSeconds: 30
+  readinessProbe:
+    tcpSocket: {port: {{ .port }}}
+    periodSeconds: 15
+  resources: {{- toYaml .resources | nindent 4 }}
+  securityContext: {{- toYaml $.Values.containerSecurityContext | nindent 4 }}
+  {{- if $password }}
+  volumeMounts:
+    - {name: password, mountPath: /run/secrets/redis, readOnly: true}
+  {{- end }}
+{{- end }}
+{{- end }}
 {{- end -}}
 
 {{- define "telemetry.redis.volumes" -}}
@@ -61,6 +103,13 @@
     secretName: {{ .name }}
     defaultMode: 0440
     items: [{key: {{ .key | quote }}, path: password}]
+{{- end }}
+{{- with .Values.redis.tls.existingSecret }}
+- name: tls
+  secret:
+    secretName: {{ . }}
+    defaultMode: 0440
+    items: [{key: tls.crt, path: tls.crt}, {key: tls.key, path: tls.key}]
 {{- end }}
 {{- end -}}
 

@@ -110,6 +110,13 @@ spec:
   {{- with .restartPolicy }}
   restartPolicy: {{ . }}
   {{- end }}
+  {{- if eq .component "streamer" }}
+  {{- with $root.Values.streamer.record }}
+  {{- if and .enabled (not .scrape) .runtimeClassName }}
+  runtimeClassName: {{ .runtimeClassName }}
+  {{- end }}
+  {{- end }}
+  {{- end }}
   {{- with $root.Values.image.pullSecrets }}
   imagePullSecrets: {{- toYaml . | nindent 4 }}
   {{- end }}

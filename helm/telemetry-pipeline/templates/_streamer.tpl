@@ -7,6 +7,9 @@
 {{- if include "telemetry.streamer.shared" . }}
 - name: TELEMETRY_EDGE
   value: {{ printf "%s/%s" (include "telemetry.clusterName" .) (include "telemetry.fullname" .) | quote }}
+# Its pods share their files, whatever node they are on.
+- name: TELEMETRY_MACHINE_ID
+  value: {{ printf "%s/%s" .Release.Namespace (include "telemetry.fullname" .) | quote }}
 {{- else }}
 - name: EDGE_NODE
   valueFrom: {fieldRef: {fieldPath: {{ ternary "spec.nodeName" "metadata.name" (ne (include "telemetry.streamer.ofNode" .) "") }}}}
@@ -14,7 +17,7 @@
   value: {{ include "telemetry.clusterName" . }}/$(EDGE_NODE)
 {{- end }}
 - name: TELEMETRY_SOURCES
-  value: {{ join "," $patterns | quote }}
+  value: {{ join "," (ternary (append $patterns (printf "%s/gpus-*.csv" (include "telemetry.record.path" .))) $patterns $streamer.record.enabled) | quote }}
 - name: TELEMETRY_BATCH_SIZE
   value: {{ int $streamer.config.batchSize | quote }}
 - name: TELEMETRY_STREAM_INTERVAL_S
@@ -29,10 +32,46 @@
 {{- if .Values.streamer.files.settings }}
 - {name: settings, mountPath: /etc/telemetry, readOnly: true}
 {{- end }}
+{{- if .Values.streamer.record.enabled }}
+- {name: recorded, mountPath: {{ include "telemetry.record.path" . }}, readOnly: true}
+{{- end }}
+{{- end -}}
+
+{{- define "telemetry.record.path" -}}/recorded{{- end -}}
+
+{{/* What writes files for the streamer beside it. It has nothing of the broker's. */}}
+{{- define "telemetry.record" -}}
+{{- $record := .Values.streamer.record -}}
+{{- $command := list "telemetry" "record" (include "telemetry.record.path" .) "--host" "$(HOST)" "--interval" (toString $record.interval)
+      "--keep-mib" (toString (int $record.keepMib)) -}}
+{{- if $record.scrape -}}{{- $command = concat $command (list "--scrape" $record.scrape) -}}{{- end -}}
+- name: record
+  image: {{ include "telemetry.image" (list . "edge") | quote }}
+  imagePullPolicy: {{ .Values.image.pullPolicy }}
+  command: {{- toYaml $command | nindent 4 }}
+  env:
+    - {name: HOST, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
+    {{- if $record.scrape }}
+    - {name: HOST_IP, valueFrom: {fieldRef: {fieldPath: status.hostIP}}}
+    {{- else }}
+    - {name: NVIDIA_VISIBLE_DEVICES, value: all}
+    - {name: NVIDIA_DRIVER_CAPABILITIES, value: utility}
+    {{- end }}
+  resources: {{- toYaml $record.resources | nindent 4 }}
+  securityContext: {{- toYaml .Values.containerSecurityContext | nindent 4 }}
+  volumeMounts:
+    - {name: tmp, mountPath: /tmp}
+    - {name: recorded, mountPath: {{ include "telemetry.record.path" . }}}
 {{- end -}}
 
 {{- define "telemetry.streamer.volume" -}}
 {{- $files := .Values.streamer.files -}}
+{{- with .Values.streamer.record -}}
+{{- if .enabled }}
+- name: recorded
+  {{- toYaml (default (dict "emptyDir" (dict "sizeLimit" (printf "%dMi" (add .keepMib 128)))) .volume) | nindent 2 }}
+{{ end -}}
+{{- end -}}
 {{- if $files.settings }}
 - name: settings
   configMap: {name: {{ include "telemetry.fullname" . }}-files}
@@ -51,6 +90,7 @@
 
 {{- define "telemetry.uploads.env" -}}
 - {name: TELEMETRY_EDGE, value: central/uploads}
+- {name: TELEMETRY_MACHINE_ID, value: {{ printf "%s/%s" .Release.Namespace (include "telemetry.fullname" .) | quote }}}
 - {name: TELEMETRY_SOURCES, value: "{{ include "telemetry.uploads.path" . }}/*.csv"}
 - {name: TELEMETRY_SOURCES_FINAL, value: "true"}
 {{- end -}}

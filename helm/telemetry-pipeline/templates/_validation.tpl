@@ -25,8 +25,11 @@ What broker and database need is said where their addresses are made, in _connec
 {{- fail (printf "collector.%s.minReplicas is %v, above collector.%s.maxReplicas, which is %v: lower the one or raise the other" . $scaling.minReplicas . $scaling.maxReplicas) -}}
 {{- end -}}
 {{- end -}}
+{{- if and .Values.streamer.record.enabled (include "telemetry.streamer.shared" .) -}}
+{{- fail "streamer.record writes files that only its own pod reads, and replicas that share streamer.files are one edge: use files of the node, or record in a release of its own" -}}
+{{- end -}}
 {{- range $path := list "streamer.resources" "streamer.beatResources" "collector.resources" "api.resources" "uploads.resources" "uploads.beatResources"
-      "flower.resources" "exporter.resources" "migrations.resources" "redis.resources" "postgresql.resources" -}}
+      "flower.resources" "exporter.resources" "migrations.resources" "redis.resources" "redis.exporter.resources" "postgresql.resources" -}}
 {{- $parts := splitList "." $path -}}
 {{- $resources := get (get $.Values (first $parts)) (last $parts) -}}
 {{- range $name, $request := $resources.requests -}}

@@ -55,7 +55,7 @@ DATABASE_DETAILS = {
     "or ask for min, max, last or a percentile instead",
     "query_too_large": "the query is larger than the database can process at once; ask for a shorter time or fewer groups",
     "database_exhausted": "the database is out of memory, disk or connections at the moment; try again later",
-    "database_unavailable": "the database cannot be reached at the moment; try again later",
+    "database_unavailable": "the database cannot be reached, or does not answer, at the moment; try again later",
 }
 
 

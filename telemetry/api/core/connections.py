@@ -5,6 +5,7 @@ A request borrows one database connection at its first use of `database()`. `tel
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from typing import cast
@@ -27,12 +28,21 @@ class Connections:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = replace(settings, statement_timeout_s=deadlines.QUERY_S, lock_timeout_s=deadlines.LOCK_S)
+        # Whether the database answers nobody; the probes say it.
+        self.is_frozen: Callable[[], bool] = lambda: False
 
     @cached_property
     def engine(self) -> Engine:
         """The database."""
-        engine = make_engine(self.settings, application="api", pool_size=POOL_SIZE)
-        silence_timeout.install(engine)
+        engine = make_engine(self.settings, application="api", pool_size=POOL_SIZE, connect_timeout_s=deadlines.CONNECT_S)
+        silence_timeout.install(engine, self.is_frozen, deadlines.SILENCE_S)
+        return engine
+
+    @cached_property
+    def probing_engine(self) -> Engine:
+        """The database by a connection that nothing else uses, so that what it says is of the server and not of the pool."""
+        engine = make_engine(self.settings, application="api", pool_size=1, connect_timeout_s=deadlines.CONNECT_S)
+        silence_timeout.install(engine, lambda: False, deadlines.FROZEN_S)
         return engine
 
     @cached_property
@@ -49,6 +59,8 @@ class Connections:
         """Close what was connected."""
         if "engine" in self.__dict__:
             self.engine.dispose()
+        if "probing_engine" in self.__dict__:
+            self.probing_engine.dispose()
         if "broker" in self.__dict__:
             self.broker.close()
         if "hasty_broker" in self.__dict__:

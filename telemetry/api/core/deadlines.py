@@ -1,7 +1,9 @@
 """How long the API waits, in seconds. The whole policy is here; each wait happens in the module that does the waiting.
 
 Postgres enforces the limits on a query and a lock. A frozen server enforces nothing, so the connection itself gives up when
-no byte has come for SILENCE_S; that is longer than QUERY_S, so that Postgres answers first where it can.
+no byte has come for SILENCE_S; that is longer than QUERY_S, so that Postgres answers first where it can. Whether a server is
+frozen is known sooner: a query that waits for DOUBT_S has the server asked by a connection of its own, and where that gets no
+answer either, the query ends within 5 s.
 An export must begin within QUERY_S too. After its first row each side may pause for STALL_S.
 """
 
@@ -17,6 +19,14 @@ BROKER_S = 2
 HASTE_S = 0.25
 # A database connection on which nothing arrives.
 SILENCE_S = 17.0
+# A query without an answer, until the server is asked whether it answers anyone.
+DOUBT_S = 1.0
+# That question, until it is asked again.
+ASK_AGAIN_S = 0.5
+# That question, until the server counts as frozen.
+FROZEN_S = 2.5
+# A new connection to the database.
+CONNECT_S = 3
 # A server that may be frozen, asked to cancel a query.
 CANCEL_S = 1.0
 # A probe of the database or the broker: /health answers within this time, whatever hangs.

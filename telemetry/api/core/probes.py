@@ -16,6 +16,7 @@ from threading import Lock, Thread
 from time import monotonic
 from typing import Any, cast
 
+import psycopg
 import redis
 import sqlalchemy.exc
 from flask import Flask, current_app
@@ -27,16 +28,17 @@ from telemetry.store.read import totals
 
 # `status`: ok, unreachable, not answering, or not migrated. Unless it is ok, `since` and `mend`. Of the database `revision`.
 State = dict[str, Any]
+SILENT = "not answering"
 LOOK = "it is frozen or overloaded, or the network drops packets: look at its machine, and start it again if it stays so"
 MENDS = {
     "database": {
         "unreachable": "see whether it runs, and whether TELEMETRY_DATABASE_URL of the API is right; its log says more",
-        "not answering": LOOK,
+        SILENT: LOOK,
         "not migrated": "run: telemetry db upgrade",
     },
     "broker": {
         "unreachable": "see whether it runs, and whether TELEMETRY_BROKER_URL of the API is right; runbook RedisConnectionLost",
-        "not answering": f"{LOOK}; runbook RedisConnectionLost",
+        SILENT: f"{LOOK}; runbook RedisConnectionLost",
     },
 }
 
@@ -50,15 +52,34 @@ class Probe:
         self._lock = Lock()
         self._asked: Future[State] | None = None
         self._asked_at = self._failing_since = ""
+        self._asked_s = monotonic()
+        # When the server last left a question without an answer.
+        self._silent_s: float | None = None
 
     def begin(self) -> Future[State]:
         """Ask. Requests that come at the same time share one question."""
         with self._lock:
             if self._asked is None or self._asked.done():
                 self._asked, self._asked_at = Future(), datetime.now(UTC).isoformat(timespec="seconds")
+                self._asked_s = monotonic()
                 # A daemon thread: one that hangs must not keep the process from ending.
                 Thread(target=self._run, args=[self._asked], name="probe", daemon=True).start()
             return self._asked
+
+    def is_silent(self) -> bool:
+        """Whether the server answers nobody, as far as is known now: a question of a moment ago got no answer.
+
+        For queries that wait: they ask often, and the server is asked no more than each ASK_AGAIN_S.
+        """
+        now_s = monotonic()
+        with self._lock:
+            asked, age_s = self._asked, now_s - self._asked_s
+        if asked is None or (asked.done() and age_s > deadlines.ASK_AGAIN_S):
+            self.begin()
+        elif not asked.done() and age_s > deadlines.FROZEN_S:
+            return True
+        # Until the next answer, as the question that would bring it waits for the server too.
+        return self._silent_s is not None and now_s - self._silent_s < deadlines.CONNECT_S + deadlines.ASK_AGAIN_S
 
     def state(self) -> State:
         """The state, within PROBE_S."""
@@ -69,7 +90,7 @@ class Probe:
         try:
             state = asked.result(max(0.0, deadline - monotonic()))
         except TimeoutError:
-            state = {"status": "not answering"}
+            state = {"status": SILENT}
         with self._lock:
             self._failing_since = "" if state["status"] == "ok" else self._failing_since or self._asked_at
             if not self._failing_since:
@@ -79,7 +100,9 @@ class Probe:
 
     def _run(self, asked: Future[State]) -> None:
         try:
-            asked.set_result(self._ask())
+            state = self._ask()
+            self._silent_s = monotonic() if state["status"] == SILENT else None
+            asked.set_result(state)
         except Exception as error:  # noqa: BLE001 - raised again where the answer is awaited
             asked.set_exception(error)
 
@@ -102,7 +125,9 @@ class Probes:
 
 def install(app: Flask) -> None:
     """Give an application its probes."""
-    app.extensions["probes"] = Probes(app.extensions["connections"])
+    connections: Connections = app.extensions["connections"]
+    app.extensions["probes"] = made = Probes(connections)
+    connections.is_frozen = made.database.is_silent
 
 
 def probes() -> Probes:
@@ -112,10 +137,13 @@ def probes() -> Probes:
 
 def _database(connections: Connections) -> State:
     try:
-        with connections.engine.connect() as connection:
+        with connections.probing_engine.connect() as connection:
             revision = totals.revision(connection, deadlines.PROBE_S)
     except sqlalchemy.exc.ProgrammingError:
         return {"status": "not migrated"}
+    except sqlalchemy.exc.OperationalError as error:
+        is_silent = isinstance(error.orig, psycopg.errors.ConnectionTimeout | psycopg.errors.QueryCanceled)
+        return {"status": SILENT if is_silent else "unreachable"}
     except sqlalchemy.exc.SQLAlchemyError:
         return {"status": "unreachable"}
     if not migrate.serves(revision):

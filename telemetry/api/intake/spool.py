@@ -17,9 +17,10 @@ from typing import IO
 from telemetry.api.core.problems import ProblemError
 from telemetry.api.intake.unpacking import unpacked
 from telemetry.formats.heads import Head, identify, needed_bytes
+from telemetry.readings.names import UPLOADS
 from telemetry.settings import Settings
 
-EDGE = "central/uploads"
+EDGE = UPLOADS
 # How much of an upload is written between two looks at the size of the whole directory.
 LOOK_BYTES = 8 << 20
 UNFINISHED = ".part"

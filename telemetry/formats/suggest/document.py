@@ -8,9 +8,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from telemetry.formats.registry import FORMATS
+from telemetry.formats.base import Format
+from telemetry.formats.heads import identify
 from telemetry.formats.suggest.columns import Found, found_columns
-from telemetry.formats.suggest.table import NoSuggestionError, Table, table
+from telemetry.formats.suggest.table import LIMIT, NoSuggestionError, Table, table
 from telemetry.formats.suggest.times import found_times
 from telemetry.readings.catalogue import lookup
 from telemetry.readings.mapping import ColumnMapping
@@ -20,6 +21,7 @@ ASKED = {
     "time_zone": ("Area/City", "In which zone was its clock? Its times do not say it"),
     "host": ("", "Of which host is it? host_from_path takes it from the path"),
     "gpu_index": (0, "Which GPU is it of? The file does not say it"),
+    "date": ("2000-01-01", "Of which day is its first row? Its times do not say it; date_from_path takes it from the path"),
 }
 COMMA = re.compile(r"\d,\d", re.ASCII)
 # Three digits behind a comma: thousands, or thousandths.
@@ -29,7 +31,7 @@ NOT_OF_GPUS = {"pid": "processes", "process_name": "processes", "emissions": "wh
 # Columns of files with one reading a record.
 VALUE, NAMING = {"value", "values"}, {"metric_name", "metric", "__name__", "field", "name", "measurement"}
 # What a format may need: all that could be said.
-ALL_SAID = SourceSettings("UTC", "host", 0)
+ALL_SAID = SourceSettings("UTC", "host", 0, date="2000-01-01")
 
 
 @dataclass(slots=True)
@@ -61,16 +63,12 @@ class Document:
 
 def document(head: bytes, path: str) -> Document:
     """How a file that begins so and stands at a path may be read. Raises NoSuggestionError."""
-    sample = table(head)
     draft = Document(["[[source]]", f"path = {quoted(glob.escape(path))}"])
-    for kind in FORMATS:
-        if kind.of_header(sample.names, ALL_SAID) and sample.delimiter == ",":
-            lacks = [key for key in ASKED if not kind.of_header(sample.names, _without(key))]
-            if not lacks:
-                return Document([f"# It is of the format {kind.name}, and says all by itself: it needs no settings."])
-            for key in lacks:
-                draft.ask_for(key)
-            return draft
+    if found := identify(head, max_record=LIMIT, final=True, settings=ALL_SAID):
+        known = found.format
+        if known and not found.is_inherited:
+            return _of_format(known, draft)
+    sample = table(head)
     _refuse(sample.names)
     times = found_times(sample)
     columns = found_columns(sample, times.columns)
@@ -80,6 +78,17 @@ def document(head: bytes, path: str) -> Document:
     _times(draft, times.columns, times.forms)
     _columns(draft, sample, columns)
     _metrics(draft, columns)
+    return draft
+
+
+def _of_format(known: Format, draft: Document) -> Document:
+    """What a file of a format must be helped with."""
+    names = [*known.columns]
+    lacks = [key for key in ASKED if not known.of_header(names, _without(key))]
+    if not lacks:
+        return Document([f"# It is of the format {known.name}, and says all by itself: it needs no settings."])
+    for key in lacks:
+        draft.ask_for(key)
     return draft
 
 

@@ -73,10 +73,9 @@ def _cut(data: bytes, delimiter: str) -> Table | None:
     cells, end = records.first(data, max_record=LIMIT, final=True, delimiter=delimiter)
     if not cells or len(cells) == 1 or end <= 0:
         return None
-    try:
-        names = [cell.decode().strip(BLANKS) for cell in cells]
-    except UnicodeDecodeError:
+    if not records.is_text(b",".join(cells)):
         return None
+    names = [records.decoded(cell).strip(BLANKS) for cell in cells]
     taken = records.split(data[end:], columns=len(names), limit=ROWS, max_record=LIMIT, final=True, delimiter=delimiter)
     columns = [[cell.strip(BLANKS) for cell in column.to_pylist()] for column in taken.columns]
     # A header that comes again is no record.

@@ -27,6 +27,8 @@ log = logging.getLogger("telemetry.trail")
 SLOW_S = 1.0
 # A process tells of one unusual batch of each kind in this time.
 NOTICE_S = 10.0
+# What a line says of a batch or of some of its rows, where the name that is counted does not say it to everybody.
+WORDS = {"slow": "stored late", "known": "came again, and is stored already", "quarantined": "put in quarantine"}
 
 
 @cache
@@ -116,14 +118,18 @@ def acknowledged(
     if settlement == "stored":
         pair.latency.observe(latency_s)
         ring().add(source, latency_s)
-    level = notices().level(_unusual(settlement, rows, latency_s), time.monotonic())
+    unusual = _unusual(settlement, rows, latency_s)
+    level = notices().level(unusual, time.monotonic())
     if log.isEnabledFor(level):
         # What became of most rows is said by the settlement already.
         classes = ", ".join(
-            f"{number} {'rows' if row_class == settlement else row_class}" for row_class, number in rows.items() if number
+            f"{number} {'rows' if row_class == settlement else WORDS.get(row_class, row_class)}"
+            for row_class, number in rows.items()
+            if number
         )
+        head = WORDS.get("slow" if unusual == "slow" else settlement, settlement)
         with logs.about(edge=header["edge"], batch=header["batch_id"]):
-            log.log(level, "%s: %s, %.1f ms after its publication", settlement, classes or "no rows", 1000 * latency_s)
+            log.log(level, "%s: %s, %.1f ms after they were sent", head, classes or "no rows", 1000 * latency_s)
 
 
 def _unusual(settlement: str, rows: Mapping[str, int], latency_s: float) -> str | None:

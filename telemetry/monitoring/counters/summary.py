@@ -51,12 +51,16 @@ def sentence(passed: Settled, seconds: float, median_s: float | None, waiting: i
     if not (passed.rows or passed.batches or waiting):
         return None
     rows = passed.rows
-    parts = [f"{rows['stored']:,} rows stored in {seconds:.0f} s ({rows['stored'] / seconds:,.0f} rows/s)"]
+    parts = [f"{_counted(rows['stored'], 'row', 'rows')} stored in {seconds:.0f} s ({rows['stored'] / seconds:,.0f} rows/s)"]
     if median_s is not None:
-        parts.append(f"{1000 * median_s:,.0f} ms median")
-    parts.append("the broker does not answer" if waiting is None else f"{waiting:,} waiting")
-    parts.append(f"{rows['quarantined']:,} in quarantine")
+        parts.append(f"{1000 * median_s:,.0f} ms after they were sent (median)")
+    parts.append("the broker does not answer" if waiting is None else f"{_counted(waiting, 'batch', 'batches')} waiting")
+    parts.append(f"{_counted(rows['quarantined'], 'row', 'rows')} put in quarantine")
     parts += [f"{rows[name]:,} {words}" for name, words in (("conflict", "in conflict"), ("dead", "dead")) if rows[name]]
     if passed.batches["known"]:
-        parts.append(f"{passed.batches['known']:,} batches came again")
+        parts.append(f"{_counted(passed.batches['known'], 'batch', 'batches')} came again")
     return ", ".join(parts)
+
+
+def _counted(number: int, one: str, more: str) -> str:
+    return f"{number:,} {one if number == 1 else more}"

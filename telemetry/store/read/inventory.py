@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
-from telemetry.store.models import Gpu, Metric, Series
+from telemetry.store.models import Gpu, GpuJoin, Metric, Series
 from telemetry.store.read.filters import equal
 from telemetry.store.read.history.selection import Span
 from telemetry.store.read.history.stored import outermost
@@ -71,7 +71,7 @@ class GpuFilter:
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """Conditions on gpus."""
-        own = equal((Gpu.host, self.host), (Gpu.model, self.model), (Gpu.driver_version, self.driver))
+        own = [not_joined(), *equal((Gpu.host, self.host), (Gpu.model, self.model), (Gpu.driver_version, self.driver))]
         own += is_silent(last_seen(), Gpu.first_seen, self.silent_for)
         owners = OwnerFilter.of(self)
         if owners.is_open and self.seen_since is None:
@@ -82,6 +82,11 @@ class GpuFilter:
             recent = outermost(Series.id, "last", Span(start=self.seen_since))
             series = series.join(recent, true())
         return [*own, exists(series)]
+
+
+def not_joined() -> ColumnElement[bool]:
+    """The condition that a GPU is none that is known to be another one, with a UUID."""
+    return ~exists().where(GpuJoin.gpu_id == Gpu.id)
 
 
 def gpu_columns() -> list[Any]:
@@ -107,7 +112,9 @@ def gpu(name: str) -> Select[Any]:
     host, colon, index = name.rpartition(":")
     at_index = colon and INDEX.fullmatch(index)
     seen_there = and_(Gpu.host == host, Gpu.index == int(index)) if at_index else false()
-    rows = select(Gpu.id.label("gpu_id"), *gpu_columns(), *_silence()).where(or_(Gpu.identity == name, seen_there))
+    rows = select(Gpu.id.label("gpu_id"), *gpu_columns(), *_silence()).where(
+        not_joined(), or_(Gpu.identity == name, seen_there)
+    )
     return rows.order_by(desc(Gpu.identity == name), desc(Gpu.id)).limit(1)
 
 
@@ -138,7 +145,7 @@ def _silence() -> list[Any]:
 def hosts(name: str | None = None, silent_for: timedelta | None = None) -> Select[Any]:
     """Hosts by name, or the one of a name, with how many GPUs of which models. A host is silent if all its GPUs are."""
     gpus = select(Gpu.host, Gpu.model, Gpu.first_seen, last_seen().label("last_seen"))
-    of = gpus.where(Gpu.host.is_not(None), *equal((Gpu.host, name))).subquery().c
+    of = gpus.where(not_joined(), Gpu.host.is_not(None), *equal((Gpu.host, name))).subquery().c
     models = func.string_agg(distinct(of.model), aggregate_order_by(literal_column("', '"), of.model))
     first, last = func.min(of.first_seen), func.max(of.last_seen)
     columns: list[Any] = [of.host.label("name"), func.count().label("gpus"), models.label("models"), first.label("first_seen")]

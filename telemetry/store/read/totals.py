@@ -10,6 +10,7 @@ from sqlalchemy import BigInteger, Connection, cast, func, select, text
 from sqlalchemy.exc import ProgrammingError
 
 from telemetry.store.models import LEDGER, DeadLetter, Gpu, Metric, Quarantined, Series
+from telemetry.store.read.inventory import GpuFilter, gpus_counted
 
 # Above this many rows the planner's estimate is given instead of a count, which would read everything.
 EXACT_COUNT_ROWS = 1_000_000
@@ -52,7 +53,7 @@ def stats(connection: Connection) -> dict[str, Any]:
     samples, exact = _samples(connection)
     earliest, latest = _bounds(connection)
     return {
-        "gpus": connection.scalar(select(func.count()).select_from(Gpu)),
+        "gpus": connection.scalar(gpus_counted(GpuFilter())),
         "hosts": connection.scalar(select(func.count(Gpu.host.distinct()))),
         "metrics": connection.scalar(select(func.count()).select_from(Metric)),
         "series": connection.scalar(select(func.count()).select_from(Series)),

@@ -1,6 +1,6 @@
 """What keeps the database small and quick: work that is done now and then, beside the batches.
 
-`chores` lists the pieces of work and runs one of them under its lock; `ledger_folding` is the first, `sealing` makes arrays of
-days that are over, and `merging` brings into them what came late. When a chore is due is decided by who runs it:
-`telemetry.collector.upkeep`.
+`chores` lists the pieces of work and runs one of them under its lock: `ledger_folding`, `joining` (of GPUs), and `sealing`,
+which makes arrays of days that are over, with `merging`, which brings into them what came late. When a chore is due is decided
+by who runs it: `telemetry.collector.upkeep`.
 """

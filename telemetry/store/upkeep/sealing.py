@@ -5,7 +5,7 @@ A partition is sealed in steps, each a transaction that can be cut off at any po
 it under the one he remembers. Then its samples go into the table `sealing`, some series at a time, where no reader sees them.
 At last they move to `sealed`, and the partition is dropped, in one transaction. What comes for these days from the first step
 on is `telemetry.store.write.late`'s, and merged by `merging`. The lock that keeps a second sealer away is that of `chores`.
-Why so: docs/decisions/0008-sealed-days.md.
+Why so: docs/decisions/0010-sealed-days.md.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What the collector writes while it stores a batch.
 
-`series_ids`, `source_ids` and `use_ids` turn what a batch names into ids, in short transactions of their own. `ledger` enters
-the batch, with the digest of its readings that `contents` makes, `samples` copies them, `conflicts` keeps those whose key has
+`series_ids`, `source_ids` and `use_ids` turn what a batch names into ids, in short transactions of their own; `stretches` tells
+which rules of labels hold for which of its readings, `gpu_places` which GPU is meant by host and index. `ledger` enters the
+batch, with the digest of its readings that `contents` makes, `samples` copies them, `conflicts` keeps those whose key has
 another value, `late` compares and keeps those of sealed days, `allocations` says who had the GPUs; all work in the caller's
 transaction.
 """

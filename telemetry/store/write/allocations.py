@@ -62,7 +62,7 @@ class Allocations:
         if resolved.uses is not self._uses:
             # Other numbers, and after a renewed connection perhaps another database.
             self._uses, self._committed = resolved.uses, set()
-        of = np.concatenate([of[readings.codes] for of, readings in zip(resolved.of, batches, strict=True)])
+        of = np.concatenate(resolved.of)
         minutes = np.concatenate([readings.ts_us for readings in batches]) // MINUTE_US
         return Held([code for code in _distinct(of, minutes) if code not in self._committed], resolved.uses)
 

@@ -24,9 +24,13 @@ KNOWN = text("""
     SELECT edge, batch_id, status, digest FROM batches
     JOIN unnest(CAST(:edge AS text[]), CAST(:batch_id AS text[])) AS k (edge, batch_id) USING (edge, batch_id)
 """)
-# Whether the partitions that the caller is about to write to are still attached is asked here: it costs no round trip.
+# Whether the partitions that the caller is about to write to are still attached, and its rule of labels is still the latest,
+# is asked here: it costs no round trip.
 ENTER = text(f"""
-    WITH attached AS ({ATTACHED}), entered AS (
+    WITH attached AS ({ATTACHED}), asked AS (
+        SELECT (SELECT number FROM attached) = cardinality(CAST(:tables AS text[]))
+           AND (SELECT max(number) FROM label_rules) = :rule AS holds
+    ), entered AS (
         INSERT INTO batches (edge, batch_id, source_id, status, anchor, start_offset, end_offset, first_line, records, rows,
                              stored, duplicate, conflict, blank, quarantined, read_at, published_at, digest)
         SELECT edge, batch_id, source_id, 'stored', anchor, start_offset, end_offset, first_line, records, n,
@@ -40,10 +44,10 @@ ENTER = text(f"""
                     CAST(:digest AS bigint[]))
              AS k (edge, batch_id, source_id, anchor, start_offset, end_offset, first_line, records, n, stored, duplicate,
                    conflict, blank, quarantined, read_at, published_at, digest)
-        WHERE (SELECT number FROM attached) = cardinality(CAST(:tables AS text[]))
+        WHERE (SELECT holds FROM asked)
         ON CONFLICT DO NOTHING RETURNING batch_id
     )
-    SELECT (SELECT number FROM attached) = cardinality(CAST(:tables AS text[])), (SELECT count(*) FROM entered)
+    SELECT (SELECT holds FROM asked), (SELECT count(*) FROM entered)
 """)  # noqa: S608 - the text stands in `partitions`
 CORRECT = text("""
     UPDATE batches b SET stored = k.stored, duplicate = k.duplicate, conflict = k.conflict
@@ -72,7 +76,7 @@ class Entry(Enum):
 
     ENTERED = auto()
     KNOWN = auto()  # One of them is in the ledger already.
-    DETACHED = auto()  # One of the tables is no partition any more. Nothing was entered.
+    OUTDATED = auto()  # One of the tables is no partition any more, or another rule holds. Nothing was entered.
 
 
 def enter(
@@ -81,10 +85,12 @@ def enter(
     source_ids: Sequence[int],
     arranged: Samples,
     tables: Collection[str],
+    rule: int,
 ) -> Entry:
-    """Enter batches as stored, in the order of their keys, if `tables` are partitions; they stay so for the transaction.
+    """Enter batches as stored, in the order of their keys, if `tables` are partitions and `rule` is the latest one.
 
-    The lock that keeps them so also keeps days from being sealed meanwhile: `write.late` relies on it.
+    They stay so for the transaction. The lock that keeps partitions so also keeps days from being sealed meanwhile:
+    `write.late` relies on it.
     """
     counts = arranged.expected
     order = sorted(range(len(batches)), key=lambda n: (batches[n].edge, batches[n].batch_id))
@@ -109,9 +115,9 @@ def enter(
         "digest": [arranged.digests[n] for n in order],
         "tables": sorted(set(tables) - {LATE}),
     }
-    are_attached, entered = connection.execute(ENTER, columns).one()
-    if not are_attached:
-        return Entry.DETACHED
+    holds, entered = connection.execute(ENTER, {**columns, "rule": rule}).one()
+    if not holds:
+        return Entry.OUTDATED
     return Entry.ENTERED if entered == len(batches) else Entry.KNOWN
 
 

@@ -7,16 +7,24 @@ cached only after it: a batch that fails later leaves no id in the cache that is
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 from sqlalchemy import Connection, Engine, text
 
+from telemetry.readings import wire
 from telemetry.readings.arrays import Int64s
 from telemetry.readings.catalogue import lookup
+from telemetry.readings.owners import owner
 from telemetry.readings.series import DRIVER_VERSION, MIG_INSTANCE, SeriesKey, labels_digest
 from telemetry.readings.wire import WireError
+from telemetry.store import rules
+from telemetry.store.rules import Rule
+from telemetry.store.write import gpu_places
+from telemetry.store.write.gpu_places import Told
+from telemetry.store.write.stretches import Asked, Stretch, of_readings, stretches
 from telemetry.store.write.use_ids import Use, UseIds
 
 INSERT_METRICS = text("""
@@ -39,11 +47,11 @@ INSERT_GPUS = text("""
 """)
 INSERT_SERIES = text("""
     INSERT INTO series (gpu_id, metric_id, labels_digest, mig_instance, container, pod, namespace, labels)
-    SELECT g.id, m.id, decode(k.digest, 'hex'), k.labels ->> :mig, k.labels ->> 'container', k.labels ->> 'pod',
-           k.labels ->> 'namespace', k.labels
+    SELECT g.gpu_id, m.id, decode(k.digest, 'hex') || g.told_as,
+           k.labels ->> :mig, k.labels ->> 'container', k.labels ->> 'pod', k.labels ->> 'namespace', k.labels
     FROM json_to_recordset(CAST(:keys AS json)) AS k (gpu text, metric text, digest text, labels jsonb)
-    JOIN gpus g ON g.identity = k.gpu JOIN metrics m ON m.name = k.metric
-    ORDER BY g.id, m.id, k.digest
+    JOIN series_gpus g ON g.identity = k.gpu JOIN metrics m ON m.name = k.metric
+    ORDER BY 1, 2, 3
     ON CONFLICT (gpu_id, metric_id, labels_digest) DO NOTHING
 """)
 # A series of before owners were taken out of the identity goes on as what it is, so that nothing of it is stored twice. It
@@ -51,10 +59,10 @@ INSERT_SERIES = text("""
 SELECT_SERIES = text("""
     SELECT k.n, s.id
     FROM json_to_recordset(CAST(:keys AS json)) AS k (n int, gpu text, metric text, digest text, owned text)
-    JOIN gpus g ON g.identity = k.gpu JOIN metrics m ON m.name = k.metric
-    JOIN series s ON (s.gpu_id, s.metric_id) = (g.id, m.id)
-        AND s.labels_digest = ANY(ARRAY[decode(k.digest, 'hex'), decode(k.owned, 'hex')])
-        AND (s.of_owner OR s.labels_digest = decode(k.digest, 'hex'))
+    JOIN series_gpus g ON g.identity = k.gpu JOIN metrics m ON m.name = k.metric
+    JOIN series s ON (s.gpu_id, s.metric_id) = (g.gpu_id, m.id)
+        AND s.labels_digest = ANY(ARRAY[decode(k.digest, 'hex') || g.told_as, decode(k.owned, 'hex') || g.told_as])
+        AND (s.of_owner OR s.labels_digest = decode(k.digest, 'hex') || g.told_as)
     ORDER BY s.of_owner
 """)
 
@@ -65,70 +73,99 @@ ID_MASK = (1 << ID_BITS) - 1
 
 
 class Resolved(NamedTuple):
-    """For the series of each batch: their ids, and which of `uses` each is of."""
+    """For the readings of each batch: the ids of their series, and which of `uses` each is of. `rule`: the latest one known."""
 
     ids: list[Int64s]
     of: list[Int64s]
     uses: Sequence[Use]
+    rule: int
 
 
 class SeriesIds:
-    """The ids of series that one process has looked up.
+    """The ids of series that one process has looked up. `settings` are written down where the database has no rule yet."""
 
-    `volatile` and `owner` name labels that are no part of a series: those that may change, and those that say who used the GPU.
-    """
-
-    def __init__(self, engine: Engine, volatile: Collection[str], owner: Collection[str], cache_size: int) -> None:
+    def __init__(self, engine: Engine, settings: Rule, cache_size: int) -> None:
         self._engine = engine
-        self._volatile = frozenset(volatile)
-        self._passing = self._volatile | frozenset(owner)
-        self._use_ids = UseIds(engine, owner)
+        self._settings = settings
+        self._use_ids = UseIds(engine)
         self._cache_size = cache_size
-        # The use and the id of each text in one number: a second look at each text would cost as much as all of allocations.
-        self._cache: dict[str, int] = {}
+        self.forget()
 
     def forget(self) -> None:
         """Empty the cache: a renewed connection may lead to a database that has other ids."""
-        self._cache = {}
+        # By edge and rule the use and the id of each text in one number: a second look at each text would cost as much as all
+        # of allocations.
+        self._cache: dict[tuple[str, int], dict[str, int]] = {}
+        self._rules: list[Rule] = []
         self._use_ids.forget()
 
-    def resolve(self, texts: Sequence[Sequence[str]]) -> Resolved:
-        """The ids and uses of the series texts of some batches. New series and owners are inserted.
+    def resolve(self, batches: Sequence[wire.Batch]) -> Resolved:
+        """The ids and uses of the readings of some batches. New series and owners are inserted.
 
         Raises WireError for a text that does not describe a series.
         """
-        both = [list(map(self._cache.get, batch)) for batch in texts]
-        if any(None in batch for batch in both):
-            distinct = list(dict.fromkeys(series for batch in texts for series in batch))
-            new = [series for series in distinct if series not in self._cache]
-            if len(self._cache) + len(new) > self._cache_size:
+        known = self._known_rules()
+        cache = self._cache
+        parts = [stretches(batch, known) for batch in batches]
+        if new := self._unknown(parts):
+            if sum(map(len, cache.values())) + len(new) > self._cache_size:
                 self.forget()
-                new = distinct
-            cache = self._cache
-            cache |= self._find(new)
+                self._rules, cache = known, self._cache
+                new = self._unknown(parts)
+            for asked, number in zip(new, self._find(new), strict=True):
+                cache.setdefault((asked.edge, asked.rule.number), {})[asked.text] = number
             if self._cache is not cache:
                 # A renewed connection has emptied the cache: the ids resolved before it may be of another database.
-                return self.resolve(texts)
-            both = [[cache[series] for series in batch] for batch in texts]
-        numbers = [np.array(batch, np.int64) for batch in both]
-        return Resolved([each & ID_MASK for each in numbers], [each >> ID_BITS for each in numbers], self._use_ids.uses)
+                return self.resolve(batches)
+        numbers = [[self._numbers(stretch) for stretch in of_batch] for of_batch in parts]
+        ids = [[each & ID_MASK for each in of_batch] for of_batch in numbers]
+        uses = [[each >> ID_BITS for each in of_batch] for of_batch in numbers]
+        return Resolved(
+            [of_readings(*each) for each in zip(batches, parts, ids, strict=True)],
+            [of_readings(*each) for each in zip(batches, parts, uses, strict=True)],
+            self._use_ids.uses,
+            known[-1].number,
+        )
 
-    def _find(self, texts: list[str]) -> dict[str, int]:
-        """Use and id of series by text. New series are inserted, with their metrics and GPUs."""
+    def _unknown(self, parts: Iterable[Iterable[Stretch]]) -> list[Asked]:
+        """What of some batches is not in the cache, each once."""
+        new: dict[tuple[str, int, str], Asked] = {}
+        for stretch in chain.from_iterable(parts):
+            cache = self._cache.get(stretch.key, {})
+            if None in map(cache.get, stretch.texts):
+                new |= {(*stretch.key, asked.text): asked for asked in stretch.asked if asked.text not in cache}
+        return list(new.values())
+
+    def _numbers(self, stretch: Stretch) -> Int64s:
+        cache = self._cache.get(stretch.key, {})
+        return np.array([cache[text] for text in stretch.texts], np.int64)
+
+    def _known_rules(self) -> list[Rule]:
+        if not self._rules:
+            with self._engine.begin() as connection:
+                known = rules.load(connection, self._settings)
+            self._rules = known
+        return self._rules
+
+    def _find(self, asked: Sequence[Asked]) -> list[int]:
+        """Use and id of some series in one number each. New series are inserted, with their metrics and GPUs."""
         try:
-            keys = [SeriesKey.from_text(series) for series in texts]
+            keys = [SeriesKey.from_text(one.text) for one in asked]
         except ValueError as error:
             raise WireError(str(error)) from None
-        lasting = [key.lasting(self._passing) for key in keys]
-        documents: list[dict[str, Any]] = [
-            {"n": n, "gpu": key.gpu, "metric": key.metric, "digest": labels_digest(labels).hex()}
-            | {"owned": labels_digest(key.lasting(self._volatile)).hex()}
-            for n, (key, labels) in enumerate(zip(keys, lasting, strict=True))
-        ]
+        lasting = [key.lasting(one.rule.passing) for key, one in zip(keys, asked, strict=True)]
+        told = [Told(one.edge, one.fingerprint, key) for key, one in zip(keys, asked, strict=True)]
         with self._engine.begin() as connection:
+            gpus = gpu_places.identities(connection, told)
+            documents: list[dict[str, Any]] = [
+                {"n": n, "gpu": gpu, "metric": key.metric, "digest": labels_digest(labels).hex()}
+                | {"owned": labels_digest(key.lasting(one.rule.volatile)).hex()}
+                for n, (gpu, key, one, labels) in enumerate(zip(gpus, keys, asked, lasting, strict=True))
+            ]
             ids = _select_series(connection, documents)
             # Also for series that exist: a volatile label may say something new about the GPU.
-            _insert_gpus(connection, keys)
+            _insert_gpus(connection, dict(zip(gpus, keys, strict=True)))
+            gpu_places.insert(connection, zip(told, gpus, strict=True))
             # Seldom: each process asks for each series once, and inserting rows that exist would cost more than all the rest.
             if new := [document for n, document in enumerate(documents) if n not in ids]:
                 _insert_metrics(connection, [keys[document["n"]] for document in new])
@@ -136,8 +173,10 @@ class SeriesIds:
                 connection.execute(INSERT_SERIES, {"keys": _json(labelled), "mig": MIG_INSTANCE})
                 # Another statement has another snapshot, which has the rows that others committed meanwhile.
                 ids |= _select_series(connection, new)
-        uses = self._use_ids.find(keys)
-        return {series: (uses[n] << ID_BITS) + ids[n] for n, series in enumerate(texts)}
+        owners = [owner(key.labels, one.rule.owner) for key, one in zip(keys, asked, strict=True)]
+        instances = [key.labels.get(MIG_INSTANCE, "") for key in keys]
+        uses = self._use_ids.find(gpus, instances, owners)
+        return [(use << ID_BITS) + ids[n] for n, use in enumerate(uses)]
 
 
 def _select_series(connection: Connection, documents: list[dict[str, Any]]) -> dict[int, int]:
@@ -154,19 +193,18 @@ def _insert_metrics(connection: Connection, keys: list[SeriesKey]) -> None:
     connection.execute(INSERT_METRICS, {column: [getattr(metric, column) for metric in metrics] for column in columns})
 
 
-def _insert_gpus(connection: Connection, keys: list[SeriesKey]) -> None:
-    # The last key of each GPU: later readings know more.
-    by_identity = {key.gpu: key for key in keys}
-    gpus = [by_identity[identity] for identity in sorted(by_identity)]
+def _insert_gpus(connection: Connection, gpus: dict[str, SeriesKey]) -> None:
+    """Make GPUs by identity, or renew what is known of them; their rows are locked from here on."""
+    order = sorted(gpus.items())
     connection.execute(
         INSERT_GPUS,
         {
-            "identity": [key.gpu for key in gpus],
-            "uuid": [key.uuid or None for key in gpus],
-            "host": [key.host or None for key in gpus],
-            "index": [key.index for key in gpus],
-            "device": [key.device or None for key in gpus],
-            "model": [key.model or None for key in gpus],
-            "driver": [key.labels.get(DRIVER_VERSION) for key in gpus],
+            "identity": [identity for identity, _ in order],
+            "uuid": [key.uuid or None for _, key in order],
+            "host": [key.host or None for _, key in order],
+            "index": [key.index for _, key in order],
+            "device": [key.device or None for _, key in order],
+            "model": [key.model or None for _, key in order],
+            "driver": [key.labels.get(DRIVER_VERSION) for _, key in order],
         },
     )

@@ -7,13 +7,13 @@ remembers the use of each series text. An owner without labels stands for nobody
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, TextClause, text
 
 from telemetry.readings import owners
-from telemetry.readings.series import MIG_INSTANCE, SeriesKey, labels_digest
+from telemetry.readings.series import labels_digest
 
 INSERT_OWNERS = text("""
     INSERT INTO owners (digest, namespace, pod, container, job, "user", account, labels)
@@ -24,7 +24,7 @@ INSERT_OWNERS = text("""
     ON CONFLICT (digest) DO NOTHING
 """)
 SELECT_OWNERS = text("SELECT encode(digest, 'hex'), id FROM owners WHERE digest = ANY(CAST(:digests AS bytea[]))")
-SELECT_GPUS = text("SELECT identity, id FROM gpus WHERE identity = ANY(CAST(:gpus AS text[]))")
+SELECT_GPUS = text("SELECT identity, gpu_id FROM series_gpus WHERE identity = ANY(CAST(:gpus AS text[]))")
 
 
 class Use(NamedTuple):
@@ -36,11 +36,10 @@ class Use(NamedTuple):
 
 
 class UseIds:
-    """The uses that one process has met. `names` are the labels that say who uses a GPU."""
+    """The uses that one process has met."""
 
-    def __init__(self, engine: Engine, names: Collection[str]) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._names = frozenset(names)
         self.forget()
 
     def forget(self) -> None:
@@ -48,16 +47,15 @@ class UseIds:
         self.uses: list[Use] = []
         self._numbers: dict[Use, int] = {}
 
-    def find(self, keys: Sequence[SeriesKey]) -> list[int]:
-        """The use that each series is of, as its place in `uses`. Their GPUs are in the database."""
-        labels = [owners.owner(key.labels, self._names) for key in keys]
+    def find(self, gpus: Sequence[str], instances: Sequence[str], labels: Sequence[dict[str, str]]) -> list[int]:
+        """The uses of GPUs that are in the database, by instance and labels of the owner; each as its place in `uses`."""
         digests = [labels_digest(of).hex() for of in labels]
         with self._engine.begin() as connection:
-            gpu_ids = _numbers(connection, SELECT_GPUS, {"gpus": sorted({key.gpu for key in keys})})
+            gpu_ids = _numbers(connection, SELECT_GPUS, {"gpus": sorted(set(gpus))})
             owner_ids = _owner_ids(connection, dict(zip(digests, labels, strict=True)))
         uses = [
-            Use(gpu_ids[key.gpu], key.labels.get(MIG_INSTANCE, ""), owner_ids[digest])
-            for key, digest in zip(keys, digests, strict=True)
+            Use(gpu_ids[gpu], instance, owner_ids[digest])
+            for gpu, instance, digest in zip(gpus, instances, digests, strict=True)
         ]
         for use in uses:
             if self._numbers.setdefault(use, len(self.uses)) == len(self.uses):

@@ -9,7 +9,7 @@ import re
 from typing import ClassVar, Self
 
 from telemetry.readings.other_vendors import OF_AMD_SMI, amd_smi, own
-from telemetry.verify.formats.base import Rules
+from telemetry.verify.formats.base import Reading, Rules
 from telemetry.verify.formats.stamped import StampedReader, is_time
 from telemetry.verify.formats.wide import Measured
 
@@ -20,7 +20,7 @@ class AmdSmiReader(StampedReader):
     """The format under one header."""
 
     name: ClassVar = "amd-smi"
-    version: ClassVar = 1
+    version: ClassVar = 2
 
     def __init__(self, names: tuple[str, ...], rules: Rules) -> None:
         known = amd_smi(list(names))
@@ -60,6 +60,19 @@ class AmdSmiReader(StampedReader):
         """By the index of the GPU on its host."""
         return self.by_index(row[self._names.index("gpu")])
 
-    def label(self, row: list[str]) -> tuple[str, str]:
+    def labels(self, row: list[str]) -> dict[str, str]:
         """The partition of the GPU."""
-        return "xcp", row[self._names.index("xcp")] if "xcp" in self._names else ""
+        return {"xcp": row[self._names.index("xcp")]} if "xcp" in self._names else {}
+
+    def readings(self, cell: str, gpu: str, ts: int, column: Measured, labels: tuple[tuple[str, str], ...]) -> list[Reading]:
+        """That of a cell, or those of a list in it, one an engine."""
+        engines = re.fullmatch(r"\[(.*)\]", cell, re.DOTALL)
+        if engines is None or not engines[1].strip(" \t"):
+            return super().readings(cell, gpu, ts, column, labels)
+        found = []
+        for number, engine in enumerate(engines[1].split(",")):
+            bare = engine.strip(" \t")
+            quoted = re.fullmatch(r"'(.*)'|\"(.*)\"", bare, re.DOTALL)
+            own = (*labels, ("engine", str(number)))
+            found += super().readings(quoted[1] or quoted[2] or "" if quoted else bare, gpu, ts, column, own)
+        return found

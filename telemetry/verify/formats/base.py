@@ -21,24 +21,53 @@ from telemetry.verify.formats.grammar import Bytes
 
 # Raw cells remembered at most; a file whose labels never repeat must not fill the memory.
 CACHE = 250_000
+_EVER = -(1 << 63)
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 
 
-class SeriesKey(NamedTuple):
-    """What the database knows a series by, and who used the GPU then.
+class Names(NamedTuple):
+    """What one rule makes of the labels of a row.
 
     `labels` is the digest of the lasting labels, `owned` that of these and the owner's: series of before revision 0009 have it.
-    `instance` is the MIG instance, `owner` the digest of the owner's labels.
+    `owner` is the digest of the owner's labels.
+    """
+
+    labels: bytes
+    owned: bytes
+    owner: bytes
+
+
+class SeriesKey(NamedTuple):
+    """What the database knows a series by, and who used the GPU then, under each rule of labels.
+
+    `instance` is the MIG instance. GPUs without a UUID are called `host:index`, until `identity` knows who told of them.
     """
 
     gpu: str
     metric: str
-    labels: bytes
-    owned: bytes
     instance: str
-    owner: bytes
+    names: tuple[Names, ...]
+
+    def under(self, rule: int) -> SeriesKey:
+        """What it is under one of the rules."""
+        return self._replace(names=(self.names[rule],))
+
+    @property
+    def labels(self) -> bytes:
+        """The digest of the lasting labels under the latest rule."""
+        return self.names[-1].labels
+
+    @property
+    def owned(self) -> bytes:
+        """That of these and the owner's."""
+        return self.names[-1].owned
+
+    @property
+    def owner(self) -> bytes:
+        """That of the owner's labels."""
+        return self.names[-1].owner
 
 
 class Reading(NamedTuple):
@@ -50,34 +79,45 @@ class Reading(NamedTuple):
     value: float = math.nan
 
 
+class Passing(NamedTuple):
+    """Labels that are no part of a series from a time on: volatile ones, and those that say who used the GPU."""
+
+    since: int
+    volatile: frozenset[str]
+    owner: frozenset[str]
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the settings say of the rows to accept, in microseconds since 1970, and of the file they stand in."""
+    """What the settings say of the rows to accept, in microseconds since 1970, and of the file they stand in.
+
+    `passing` has the rules of labels, the earliest first.
+    """
 
     floor: int
     ceiling: int
-    volatile: frozenset[str]
-    owner: frozenset[str] = frozenset()
+    passing: tuple[Passing, ...]
     # What the operator says of the file that is read.
     source: SourceSettings = NO_SETTINGS
 
     @classmethod
-    def of(cls, settings: Settings, now: datetime) -> Rules:
-        """The rules in force at a time of reading."""
+    def of(cls, settings: Settings, now: datetime, passing: Sequence[Passing] = ()) -> Rules:
+        """The rules in force at a time of reading. Labels are judged by the settings where the database has no rule of them."""
+        set_now = Passing(_EVER, frozenset(settings.volatile_labels), frozenset(settings.owner_labels))
         return cls(
             floor=_since_1970(settings.timestamp_floor),
             ceiling=_since_1970(now) + settings.future_limit_s * 1_000_000,
-            volatile=frozenset(settings.volatile_labels),
-            owner=frozenset(settings.owner_labels),
+            passing=tuple(passing) or (set_now,),
         )
+
+    @property
+    def since(self) -> list[int]:
+        """When each rule of labels begins to hold."""
+        return [rule.since for rule in self.passing]
 
     def series(self, gpu: str, metric: str, named: dict[str, str]) -> SeriesKey:
         """The series of a GPU and a metric under the labels of a row, volatile ones and the owner's among them."""
-        owner = {name: value for name, value in named.items() if name in self.owner}
-        owned = {name: value for name, value in named.items() if name not in self.volatile}
-        lasting = {name: value for name, value in owned.items() if name not in owner}
-        marks = (labels.digest(lasting), labels.digest(owned), named.get("GPU_I_ID", ""), labels.digest(owner))
-        return SeriesKey(gpu, metric, *marks)
+        return SeriesKey(gpu, metric, named.get("GPU_I_ID", ""), tuple(_names(named, rule) for rule in self.passing))
 
     def judged(self, ts: int | None) -> int | str:
         """A time that is believed, or the reason why it is not; None stands for a cell that is no time."""
@@ -126,6 +166,13 @@ def remember(cache: dict[_K, _V], key: _K, value: _V) -> _V:
         cache.clear()
     cache[key] = value
     return value
+
+
+def _names(named: dict[str, str], rule: Passing) -> Names:
+    owner = {name: value for name, value in named.items() if name in rule.owner}
+    owned = {name: value for name, value in named.items() if name not in rule.volatile}
+    lasting = {name: value for name, value in owned.items() if name not in owner}
+    return Names(labels.digest(lasting), labels.digest(owned), labels.digest(owner))
 
 
 def _since_1970(moment: datetime) -> int:

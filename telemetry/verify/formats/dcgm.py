@@ -11,7 +11,7 @@ from typing import ClassVar, Self
 from telemetry.readings.catalogue import lookup
 from telemetry.verify.formats import labels, timestamps
 from telemetry.verify.formats.base import FormatReader, Reading, Rules, SeriesKey, remember
-from telemetry.verify.formats.grammar import END, FIELD, cells, text, unquoted
+from telemetry.verify.formats.grammar import FIELD, cells, grammar, text, unquoted
 from telemetry.verify.formats.values import number
 
 LONGEST_NAME = 1024
@@ -40,7 +40,7 @@ class DcgmReader(FormatReader):
     """The dcgm format under one header. Cells that repeat from row to row are understood once."""
 
     name: ClassVar = "dcgm"
-    version: ClassVar = 3
+    version: ClassVar = 4
 
     def __init__(self, names: tuple[str, ...], rules: Rules) -> None:
         low, high = sorted((names.index("timestamp"), names.index("value")))
@@ -51,7 +51,7 @@ class DcgmReader(FormatReader):
             *(FIELD, runs[1], FIELD),
             *(FIELD, runs[2]),
         )
-        self.pattern = re.compile(fields + END)
+        self.pattern = re.compile(fields + grammar(",").end)
         self._stamp_first = names[low] == "timestamp"
         self._others = [name for name in names if name not in ("timestamp", "value")]
         self._rules = rules

@@ -12,7 +12,7 @@ from telemetry.readings.catalogue import lookup
 from telemetry.readings.dcgm_fields import BY_TAG, of_tag
 from telemetry.verify.formats.base import FormatReader, Reading, Rules
 from telemetry.verify.formats.dcgm import LONGEST_NAME, without_sentinels
-from telemetry.verify.formats.grammar import END, FIELD, cells, text
+from telemetry.verify.formats.grammar import FIELD, cells, grammar, text
 from telemetry.verify.formats.values import number
 from telemetry.verify.formats.wide import index_on_host
 
@@ -23,10 +23,10 @@ class DcgmFieldsReader(FormatReader):
     """The format under one header."""
 
     name: ClassVar = "dcgm-fields"
-    version: ClassVar = 1
+    version: ClassVar = 2
 
     def __init__(self, names: tuple[str, ...], rules: Rules) -> None:
-        self.pattern = re.compile(rb"(%b,%b,%b,%b)" % ((FIELD,) * 4) + END)
+        self.pattern = re.compile(rb"(%b,%b,%b,%b)" % ((FIELD,) * 4) + grammar(",").end)
         self._places = {name: names.index(name) for name in _COLUMNS}
         self._rules = rules
 

@@ -19,7 +19,7 @@ class DcgmiDmonReader(StampedReader):
     """The format under one header."""
 
     name: ClassVar = "dcgmi-dmon"
-    version: ClassVar = 1
+    version: ClassVar = 2
 
     def __init__(self, fields: list[str], rules: Rules) -> None:
         super().__init__(

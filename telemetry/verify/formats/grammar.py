@@ -16,15 +16,22 @@ BOM = b"\xef\xbb\xbf"
 _FIELD = rb'(?>"[^"]*+(?:""[^"]*+)*+"|[^"%b\r\n]*+)'
 FIELD = _FIELD % b","
 END = rb"(?:\r?\n|\Z)"
+# Signs of degrees and of micro as Latin-1 has them, at the places of units.
+_OF_UNITS = re.compile(rb'(?:^|(?<=[ \t0-9\[(_/,;"]))(?:\xb0[CFK]?|\xb5[AJVWs])(?=$|[^0-9A-Za-z\x80-\xff])')
 
 
 class Grammar(NamedTuple):
-    """The patterns of files whose fields one character separates: a field, a record, one that is cut off, a field before it."""
+    """The patterns of files whose fields one character separates.
+
+    A field, a record, one that is cut off, a field before the character, and how a record ends: perhaps with one more of these
+    characters.
+    """
 
     field: bytes
     record: re.Pattern[bytes]
     cut_off: re.Pattern[bytes]
     leading: re.Pattern[bytes]
+    end: bytes
 
 
 @cache
@@ -37,6 +44,7 @@ def grammar(delimiter: str) -> Grammar:
         re.compile(rb"(?:%b%b)*+%b%b" % (field, mark, field, END)),
         re.compile(rb'(?:%b%b)*+(?:"[^"]*+(?:""[^"]*+)*+|%b\r?)\Z' % (field, mark, field)),
         re.compile(rb"(%b)%b" % (field, mark)),
+        rb'(?:%b(?:[ \t]*|"[ \t]*"))?' % mark + END,
     )
 
 
@@ -47,7 +55,12 @@ def cells(record: bytes, delimiter: str = ",") -> list[bytes]:
 
 def text(cell: bytes) -> str:
     """A raw cell without its quotes and the blanks around it."""
-    return unquoted(cell).decode().strip(" \t")
+    bare = unquoted(cell)
+    try:
+        whole_text = bare.decode()
+    except UnicodeDecodeError:
+        whole_text = bare.decode("latin-1")
+    return whole_text.strip(" \t")
 
 
 def unquoted(cell: bytes) -> bytes:
@@ -64,13 +77,13 @@ def whole(pattern: re.Pattern[bytes], data: Bytes, at: int, limit: int) -> re.Ma
 
 
 def unreadable(record: bytes) -> bool:
-    """Whether a record is not text: it holds a NUL byte, or bytes that are not UTF-8."""
+    """Whether a record is not text: it holds a NUL byte, or bytes that are neither UTF-8 nor, in Latin-1, of a unit."""
     if b"\0" in record:
         return True
     try:
         record.decode()
     except UnicodeDecodeError:
-        return True
+        return not all(byte < 128 for byte in _OF_UNITS.sub(b"", record))  # noqa: PLR2004 - ASCII
     return False
 
 

@@ -92,7 +92,9 @@ def _known(record: bytes, end: int, rules: Rules) -> FileHeader | None:
 
 def _names(record: bytes, rules: Rules) -> tuple[str, ...]:
     raw = cells(record.removesuffix(b"\n").removesuffix(b"\r"), rules.source.delimiter)
-    return tuple(text(cell) for cell in raw)
+    names = tuple(text(cell) for cell in raw)
+    # Behind a comma at the end stands no name; a mapping counts it.
+    return names if rules.source.mapping or len(names) == 1 or names[-1] else names[:-1]
 
 
 def _is_name(name: str) -> bool:

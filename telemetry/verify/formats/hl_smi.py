@@ -22,7 +22,7 @@ class HlSmiReader(SmiReader):
     """What hl-smi writes."""
 
     name: ClassVar = "hl-smi"
-    version: ClassVar = 1
+    version: ClassVar = 2
     fields: ClassVar = VOCABULARY
     has_zone: ClassVar = True
 

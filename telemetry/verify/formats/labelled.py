@@ -15,7 +15,7 @@ from telemetry.readings.mapping import LOCAL, ColumnMapping
 from telemetry.verify.formats import labels
 from telemetry.verify.formats.base import FormatReader, Reading, Rules, SeriesKey, remember
 from telemetry.verify.formats.dcgm import identity, is_none, is_placeholder
-from telemetry.verify.formats.grammar import END, FIELD, cells, text
+from telemetry.verify.formats.grammar import FIELD, cells, grammar, text
 from telemetry.verify.formats.mapped_numbers import Numbers
 from telemetry.verify.formats.mapped_times import Clock
 
@@ -27,10 +27,10 @@ class LabelledReader(FormatReader):
     """The format under one header."""
 
     name: ClassVar = "labelled"
-    version: ClassVar = 1
+    version: ClassVar = 2
 
     def __init__(self, series: list[tuple[SeriesKey, bool]], rules: Rules) -> None:
-        self.pattern = re.compile(rb"((?:%b,){%d}%b)" % (FIELD, len(series), FIELD) + END)
+        self.pattern = re.compile(rb"((?:%b,){%d}%b)" % (FIELD, len(series), FIELD) + grammar(",").end)
         self._series, self._rules = series, rules
         clock = ColumnMapping((), LOCAL, ())
         self._clocks = [Clock(replace(clock, form=form), rules) for form in (LOCAL, "epoch_s", "epoch_ms")]

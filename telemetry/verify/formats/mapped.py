@@ -16,7 +16,7 @@ from telemetry.readings.mapping import ColumnMapping, Measured
 from telemetry.readings.units import conversion
 from telemetry.verify.formats.base import FormatReader, Reading, Rules, SeriesKey, remember
 from telemetry.verify.formats.dcgm import LONGEST_NAME, is_none, is_placeholder
-from telemetry.verify.formats.grammar import END, cells, grammar, text
+from telemetry.verify.formats.grammar import cells, grammar, text
 from telemetry.verify.formats.mapped_numbers import Numbers
 from telemetry.verify.formats.mapped_times import Clock
 
@@ -40,12 +40,12 @@ class MappedReader(FormatReader):
     """The mapping of a source under one header."""
 
     name: ClassVar = "mapped"
-    version: ClassVar = 1
+    version: ClassVar = 2
 
     def __init__(self, names: tuple[str, ...], columns: list[_Column], mapping: ColumnMapping, rules: Rules) -> None:
         self.delimiter = mapping.delimiter
-        field, mark = grammar(mapping.delimiter).field, mapping.delimiter.encode()
-        self.pattern = re.compile(rb"((?:%b%b){%d}%b)" % (field, mark, len(names) - 1, field) + END)
+        own, mark = grammar(mapping.delimiter), mapping.delimiter.encode()
+        self.pattern = re.compile(rb"((?:%b%b){%d}%b)" % (own.field, mark, len(names) - 1, own.field) + own.end)
         self._columns, self._mapping, self._rules = columns, mapping, rules
         self._places = {name: place for place, name in enumerate(names)}
         self._clock = Clock(mapping, rules)

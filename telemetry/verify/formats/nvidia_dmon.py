@@ -9,7 +9,8 @@ import re
 from typing import ClassVar, Self
 from zoneinfo import ZoneInfo
 
-from telemetry.readings.dmon import KNOWN, NAME, OF_PROCESS, UNITS, column
+from telemetry.readings import dmon
+from telemetry.readings.dmon import NAME, OF_PROCESS, DmonColumn
 from telemetry.verify.formats.base import Rules
 from telemetry.verify.formats.grammar import cells, grammar, text, unreadable
 from telemetry.verify.formats.wall_clock import instant
@@ -20,11 +21,14 @@ class NvidiaDmonReader(WideReader):
     """The format under one header."""
 
     name: ClassVar = "nvidia-smi-dmon"
-    version: ClassVar = 1
+    version: ClassVar = 2
+    # The columns that are known, and what stands in the second line under those that are no measurement.
+    known: ClassVar[dict[str, DmonColumn]] = dmon.KNOWN
+    naming: ClassVar[dict[str, str]] = dmon.UNITS
 
     def __init__(self, columns: list[str], rules: Rules, *, is_table: bool) -> None:
-        kinds = [(place, name, column(name)) for place, name in enumerate(columns) if name not in UNITS]
-        measured = [Measured(place, kind.metric, name in KNOWN, kind.per) for place, name, kind in kinds]
+        kinds = [(place, name, self.kind(name)) for place, name in enumerate(columns) if name not in self.naming]
+        measured = [Measured(place, kind.metric, name in self.known, kind.per) for place, name, kind in kinds]
         super().__init__(1 if is_table else len(columns), measured, rules)
         self._columns, self._is_table = columns, is_table
         self._time, self._index = columns.index("time"), columns.index("gpu")
@@ -35,14 +39,23 @@ class NvidiaDmonReader(WideReader):
     def of_header(cls, names: tuple[str, ...], rules: Rules) -> Self | None:
         """The reader under a header with date, time, GPU and a measurement, if zone and host are known."""
         columns = [word.lower() for word in _heading(list(names))]
-        if not all(map(NAME.fullmatch, columns)) or len(set(columns)) < len(columns) or OF_PROCESS.intersection(columns):
+        if not all(map(NAME.fullmatch, columns)) or len(set(columns)) < len(columns) or not cls.is_of_it(columns):
             return None
-        if not {"time", "gpu"}.issubset(columns) or KNOWN.keys().isdisjoint(columns):
+        if not {"time", "gpu"}.issubset(columns) or cls.known.keys().isdisjoint(columns):
             return None
         said = rules.source
         if "date" not in columns and not (said.date and columns[0] == "time"):
             return None
         return cls(columns, rules, is_table=len(names) == 1) if said.time_zone and said.host else None
+
+    @classmethod
+    def is_of_it(cls, columns: list[str]) -> bool:
+        """Whether it is not about processes."""
+        return OF_PROCESS.isdisjoint(columns)
+
+    def kind(self, name: str) -> DmonColumn:
+        """What a column is."""
+        return dmon.column(name)
 
     def repeats(self, line: bytes) -> bool | None:
         """Whether a line behind a `#` has the units of these columns; False if it has others, or is a header of others."""
@@ -55,7 +68,7 @@ class NvidiaDmonReader(WideReader):
         if [word.lower() for word in found] == self._columns:
             return True
         if len(found) == len(self._columns):
-            expected = [UNITS.get(name) or column(name).unit for name in self._columns]
+            expected = [self.naming.get(name) or self.kind(name).unit for name in self._columns]
             return all(unit in (word, "") for unit, word in zip(expected, found, strict=True))
         return False if "gpu" in [word.lower() for word in found] else None
 

@@ -15,7 +15,7 @@ from telemetry.readings.nvidia_smi import VOCABULARY
 from telemetry.readings.smi_fields import SmiVocabulary
 from telemetry.verify.formats.base import FormatReader, Reading, Rules, remember
 from telemetry.verify.formats.dcgm import LONGEST_NAME, is_placeholder
-from telemetry.verify.formats.grammar import END, FIELD, cells, text
+from telemetry.verify.formats.grammar import FIELD, cells, grammar, text
 from telemetry.verify.formats.wall_clock import instant
 
 _NAME = re.compile(r"([a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*)(?: \[([^\]]+)\])?")
@@ -31,7 +31,7 @@ class SmiReader(FormatReader):
     has_zone: ClassVar[bool] = False
 
     def __init__(self, names: tuple[str, ...], rules: Rules) -> None:
-        self.pattern = re.compile(rb"((?:%b,){%d}%b)" % (FIELD, len(names) - 1, FIELD) + END)
+        self.pattern = re.compile(rb"((?:%b,){%d}%b)" % (FIELD, len(names) - 1, FIELD) + grammar(",").end)
         self._rules, self._zone = rules, ZoneInfo(rules.source.time_zone) if rules.source.time_zone else None
         self._first: dict[str, tuple[int, str]] = {}
         for place, name in enumerate(names):
@@ -73,7 +73,7 @@ class SmiReader(FormatReader):
             name = self.fields.metric(field)
             if name is None:
                 continue
-            value = _value(row[place], unit, must=field in self.fields.same)
+            value = value_in(row[place], unit, must=field in self.fields.same)
             key = self._rules.series(gpu, name, named)
             readings.append(Reading(value, key, ts) if isinstance(value, str) else Reading("", key, ts, value))
         return readings
@@ -94,21 +94,27 @@ class SmiReader(FormatReader):
         return dict(self._rules.source.labels) | ({"DCGM_FI_DRIVER_VERSION": driver} if driver else {})
 
     def _gpu(self, row: list[str]) -> str:
-        uuid, bus, host = self._named(row, "uuid"), self._named(row, "pci.bus_id"), self._rules.source.host
         index = self._cell(row, "index")
         number = int(index) if re.fullmatch(r"[0-9]{1,9}", index) else None
         if "index" not in self._first:
             number = self._rules.source.gpu_index
-        if not uuid and host and bus and number is None:
-            uuid = f"{host}:{bus}"
-        if not uuid and (not host or number is None):
-            return "no_gpu"
-        if max(len(uuid.encode()), len(host.encode())) > LONGEST_NAME:
-            return "long_name"
-        return uuid or f"{host}:{number}"
+        return gpu_named(self._cell(row, "uuid"), self._cell(row, "pci.bus_id"), number, self._rules)
 
 
-def _value(cell: str, unit: str, *, must: bool) -> float | str:
+def gpu_named(uuid: str, bus: str, index: int | None, rules: Rules) -> str:
+    """The GPU by its UUID, its index or its address, on the host of the settings; or the reason why none is named."""
+    host = rules.source.host
+    uuid, bus = ("" if not cell or is_placeholder(cell) else cell for cell in (uuid, bus))
+    if not uuid and host and bus and index is None:
+        uuid = f"{host}:{bus}"
+    if not uuid and (not host or index is None):
+        return "no_gpu"
+    if max(len(uuid.encode()), len(host.encode())) > LONGEST_NAME:
+        return "long_name"
+    return uuid or f"{host}:{index}"
+
+
+def value_in(cell: str, unit: str, *, must: bool) -> float | str:
     """The number in a cell, or `blank` or `bad_value`."""
     if cell.lower() in ("", "n/a") or (cell[0] == "[" and cell[-1] == "]"):
         return "blank"
@@ -127,7 +133,7 @@ class NvidiaSmiReader(SmiReader):
     """What nvidia-smi writes."""
 
     name: ClassVar = "nvidia-smi"
-    version: ClassVar = 1
+    version: ClassVar = 2
     fields: ClassVar = VOCABULARY
 
     @classmethod

@@ -7,10 +7,14 @@ from telemetry.verify.formats.base import FormatReader, Rules
 from telemetry.verify.formats.dcgm import DcgmReader
 from telemetry.verify.formats.dcgm_fields import DcgmFieldsReader
 from telemetry.verify.formats.dcgmi_dmon import DcgmiDmonReader
+from telemetry.verify.formats.fleetint import FleetIntEventsReader, FleetIntReader
 from telemetry.verify.formats.hl_smi import HlSmiReader
+from telemetry.verify.formats.kempnerpulse import KempnerPulseReader
 from telemetry.verify.formats.labelled import LabelledReader
 from telemetry.verify.formats.mapped import MappedReader
+from telemetry.verify.formats.nvidia_apps import NvidiaAppsReader
 from telemetry.verify.formats.nvidia_dmon import NvidiaDmonReader
+from telemetry.verify.formats.nvidia_pmon import NvidiaPmonReader
 from telemetry.verify.formats.nvidia_smi import NvidiaSmiReader
 from telemetry.verify.formats.rocm_smi import RocmSmiReader
 from telemetry.verify.formats.xpu_smi import XpuSmiReader
@@ -19,6 +23,7 @@ from telemetry.verify.formats.xpu_smi import XpuSmiReader
 READERS: tuple[type[FormatReader], ...] = (
     *(DcgmReader, NvidiaSmiReader, NvidiaDmonReader, DcgmFieldsReader),
     *(DcgmiDmonReader, AmdSmiReader, RocmSmiReader, XpuSmiReader, HlSmiReader),
+    *(NvidiaAppsReader, NvidiaPmonReader, KempnerPulseReader, FleetIntReader, FleetIntEventsReader),
     *(LabelledReader, MappedReader),
 )
 

@@ -18,7 +18,7 @@ class RocmSmiReader(StampedReader):
     """The format under one header."""
 
     name: ClassVar = "rocm-smi"
-    version: ClassVar = 1
+    version: ClassVar = 2
 
     def __init__(self, names: tuple[str, ...], rules: Rules) -> None:
         kinds = [(place, name, ROCM_SMI.get(name) or own("ROCM_SMI_", name)) for place, name in enumerate(names)]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from telemetry.verify.formats.base import FormatReader, Reading, Rules, SeriesKey, remember
 from telemetry.verify.formats.days import Days
 from telemetry.verify.formats.dcgm import LONGEST_NAME
-from telemetry.verify.formats.grammar import END, FIELD, Bytes, beginning, cells, text
+from telemetry.verify.formats.grammar import FIELD, Bytes, beginning, cells, grammar, text
 from telemetry.verify.formats.values import number_in
 
 
@@ -33,12 +33,12 @@ class WideReader(FormatReader):
     counts_days = False
 
     def __init__(self, count: int, measured: list[Measured], rules: Rules) -> None:
-        self.pattern = re.compile(rb"(?!\r?\n)((?:%b,){%d}%b)" % (FIELD, count - 1, FIELD) + END)
+        self.pattern = re.compile(rb"(?!\r?\n)((?:%b,){%d}%b)" % (FIELD, count - 1, FIELD) + grammar(",").end)
         self.rules, self._measured = rules, measured
         self._times: dict[str, int | str] = {}
         self._days: Days | None = None
         self._day = 0
-        self._keys: dict[tuple[str, str, str], SeriesKey] = {}
+        self._keys: dict[tuple[str, str, tuple[tuple[str, str], ...]], SeriesKey] = {}
 
     @abstractmethod
     def stamp(self, row: list[str]) -> str:
@@ -66,17 +66,16 @@ class WideReader(FormatReader):
         """The cells of a record, None if it has another number of them."""
         return [text(cell) for cell in cells(raw)]
 
-    def label(self, row: list[str]) -> tuple[str, str]:
-        """The name and the text of a label that a row carries; no text where it carries none."""
-        return "", ""
+    def labels(self, row: list[str]) -> dict[str, str]:
+        """The labels that a row carries; those without a text are none."""
+        return {}
 
-    def series(self, gpu: str, metric: str, row: list[str]) -> SeriesKey:
-        """The series of a GPU and a metric under the labels of a row, and those that the settings add."""
-        name, value = self.label(row)
-        known = self._keys.get((gpu, metric, value))
+    def series(self, gpu: str, metric: str, *labels: tuple[str, str]) -> SeriesKey:
+        """The series of a GPU and a metric under some labels, and those that the settings add."""
+        known = self._keys.get((gpu, metric, labels))
         if known is None:
-            named = dict(self.rules.source.labels) | ({name: value} if value else {})
-            known = remember(self._keys, (gpu, metric, value), self.rules.series(gpu, metric, named))
+            named = dict(self.rules.source.labels) | {name: value for name, value in labels if value}
+            known = remember(self._keys, (gpu, metric, labels), self.rules.series(gpu, metric, named))
         return known
 
     def number(self, cell: str) -> float | str:
@@ -98,18 +97,20 @@ class WideReader(FormatReader):
         gpu = self.gpu(row)
         if gpu in ("no_gpu", "long_name"):
             return [Reading(gpu)]
-        return [self._reading(row, gpu, ts, column) for column in self._measured]
+        labels = tuple(self.labels(row).items())
+        return [each for column in self._measured for each in self.readings(row[column.place], gpu, ts, column, labels)]
 
     def by_index(self, cell: str) -> str:
         """The GPU with this index on the host of the settings."""
         return index_on_host(cell, self.rules)
 
-    def _reading(self, row: list[str], gpu: str, ts: int, column: Measured) -> Reading:
-        key = self.series(gpu, column.metric, row)
-        value = self.number(row[column.place])
+    def readings(self, cell: str, gpu: str, ts: int, column: Measured, labels: tuple[tuple[str, str], ...]) -> list[Reading]:
+        """What a cell of a column says: one reading, unless a format has more in it."""
+        key = self.series(gpu, column.metric, *labels)
+        value = self.number(cell)
         if isinstance(value, str):
-            return Reading(value if column.must else "blank", key, ts)
-        return Reading("", key, ts, value / column.per)
+            return [Reading(value if column.must else "blank", key, ts)]
+        return [Reading("", key, ts, value / column.per)]
 
 
 def index_on_host(cell: str, rules: Rules) -> str:

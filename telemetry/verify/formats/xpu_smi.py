@@ -22,7 +22,7 @@ class XpuSmiReader(StampedReader):
     """The format under one header."""
 
     name: ClassVar = "xpu-smi"
-    version: ClassVar = 1
+    version: ClassVar = 2
 
     def __init__(self, names: tuple[str, ...], rules: Rules) -> None:
         kinds = [(place, name, XPU_SMI.get(name) or own("XPU_SMI_", name)) for place, name in enumerate(names)]
@@ -55,6 +55,6 @@ class XpuSmiReader(StampedReader):
         """By the number of the device on its host."""
         return self.by_index(row[self._names.index("DeviceId")])
 
-    def label(self, row: list[str]) -> tuple[str, str]:
+    def labels(self, row: list[str]) -> dict[str, str]:
         """The tile of the device, where each has its row."""
-        return "tile", row[self._names.index("TileId")] if "TileId" in self._names else ""
+        return {"tile": row[self._names.index("TileId")]} if "TileId" in self._names else {}

@@ -38,6 +38,28 @@ def test_an_error_is_raised_where_the_answer_is_awaited() -> None:
         Probe(ask).state()
 
 
+def test_a_query_that_waits_learns_that_the_server_answers_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, wait_s in (("ASK_AGAIN_S", 0.0), ("FROZEN_S", 0.05), ("CONNECT_S", 0.2)):
+        monkeypatch.setattr(deadlines, name, wait_s)
+    states, released = iter(["ok", "not answering", "ok"]), threading.Event()
+    released.set()
+
+    def ask() -> State:
+        released.wait(20)
+        return {"status": next(states)}
+
+    probe = Probe(ask)
+    assert not probe.is_silent()
+    probe.begin().result(20)
+    released.clear()
+    # It begins a question, which gets no answer.
+    eventually(probe.is_silent, 10, every_s=0.01)
+    released.set()
+    # That it got none is believed for a while, and until the next one is answered.
+    eventually(lambda: probe.begin().result(20) == {"status": "ok"}, 10)
+    assert not probe.is_silent()
+
+
 def test_both_servers_are_asked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deadlines, "PROBE_S", 0.2)
     connections = Connections(Settings.load({}))

@@ -19,7 +19,6 @@ import pytest
 from flask.testing import FlaskClient
 
 from telemetry.api import create_app
-from telemetry.api.core import deadlines
 from telemetry.local.servers import Postgres, Valkey
 from telemetry.local.servers.server import Server
 from telemetry.settings import Settings
@@ -101,11 +100,8 @@ def send(server: Server, sign: signal.Signals) -> None:
 
 
 @pytest.mark.parametrize("frozen", ["database", "broker"])
-def test_a_part_that_hangs_does_not_hang_the_answer(
-    own: tuple[Postgres, Valkey], frozen: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_part_that_hangs_does_not_hang_the_answer(own: tuple[Postgres, Valkey], frozen: str) -> None:
     postgres, valkey = own
-    monkeypatch.setattr(deadlines, "SILENCE_S", 1.0)
     told = {"TELEMETRY_DATABASE_URL": postgres.url, "TELEMETRY_BROKER_URL": valkey.url, "TELEMETRY_API_ACCESS": "open"}
     app = create_app(Settings.load(told))
     client = app.test_client()
@@ -120,7 +116,7 @@ def test_a_part_that_hangs_does_not_hang_the_answer(
             for _ in range(2):
                 begun = time.monotonic()
                 assert client.get("/api/v1/stats").status_code == 503
-                assert time.monotonic() - begun < 10
+                assert time.monotonic() - begun < 5
         for _ in range(2):
             begun = time.monotonic()
             answer = client.get("/health")

@@ -66,7 +66,18 @@ SHAPES: dict[str, tuple[str, set[str], set[tuple[str, str]]]] = {
         PULSE + "1793872800.12,0,H100,92,512,80.5,75.2,40.1,\n",
         {"host"},
         {("n:0", f"DEV_{name}") for name in ("GPU_UTIL", "FB_USED")}
-        | {("n:0", f"PROF_{name}") for name in ("SM_ACTIVE", "PIPE_TENSOR_ACTIVE")},
+        | {("n:0", f"PROF_{name}") for name in ("SM_ACTIVE", "PIPE_TENSOR_ACTIVE")}
+        | {("n:0", "KEMPNERPULSE_REAL_UTIL_PCT")},
+    ),
+    "dmon as CSV": (
+        "#Date, Time, gpu, pwr\n#YYYYMMDD, HH:MM:SS, Idx, W\n 20261105, 10:00:00, 0, 301\n",
+        {"time_zone", "host"},
+        {("n:0", "DEV_POWER_USAGE")},
+    ),
+    "dmon as a table, without a date": (
+        "#Time        gpu    pwr\n#HH:MM:SS     Idx      W\n 10:00:00     0      301\n",
+        {"time_zone", "host", "date"},
+        {("n:0", "DEV_POWER_USAGE")},
     ),
     "a column a GPU": (
         "time,machineId,gpu0_util,gpu1_util\n2026-11-05T10:00:00Z,m1,92,93\n",
@@ -246,13 +257,12 @@ def test_a_file_that_needs_nothing_is_said_to_need_nothing() -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (FOREIGN["xpu-smi"], "times of day, and nothing says the day"),
+        ("time,gpu,power\n10:00:00,0,301\n", "times of day, and nothing says the day"),
         (FOREIGN["rocm-smi"], "it has no column with a time"),
         (FOREIGN["nvidia-smi without a header"], "its first line has no names of columns: say them with header"),
         *(
             (FOREIGN[name], f"each of its records is of the metric that its column {column!r} names")
             for name, column in (
-                ("an agent's export", "metric_name"),
                 ("names of Prometheus", "__name__"),
                 ("epoch seconds, names of its own", "name"),
                 ("semicolons", "metric_name"),
@@ -261,13 +271,13 @@ def test_a_file_that_needs_nothing_is_said_to_need_nothing() -> None:
         ("gpu,time,field,value\n0,1793872800,power,301.2\n", "of the metric that its column 'field' names"),
         (FOREIGN["codecarbon"], "its records are of whole runs, as codecarbon sums them up (column 'emissions')"),
         (
-            "timestamp, gpu_uuid, pid, used_gpu_memory [MiB]\n2026/11/05 10:00:00, GPU-1, 7, 512 MiB\n",
+            "time, gpu_uuid, pid, used_memory\n2026/11/05 10:00:00, GPU-1, 7, 512 MiB\n",
             "its records are of processes",
         ),
         ("2026/11/05 10:00:00.123, 0, NVIDIA H200, 0, 0\n", "its first line has no names of columns"),
         ("a,time,a\n1,2,3\n", "two of its columns are called 'a'"),
         ("time,util\n", "it has no records under its first line yet"),
-        ("time,util\n1793872800,1,\n", "no line under its first has 2 fields, as many as that has names"),
+        ("time,util\n1793872800,1,2\n", "no line under its first has 2 fields, as many as that has names"),
         ("hello\n", "it is no table of records: no format knows its first line as a header: 'hello'"),
         (b"BZh9\x00", "it is packed with bzip2"),
         ("time,gpu\n1793872800,0\n", "it has no column that is measured"),

@@ -71,10 +71,15 @@ USUAL = {"stored": 100}
 @pytest.mark.parametrize(
     ("settlement", "rows", "acknowledged_us", "message"),
     [
-        ("stored", USUAL, 2_000_000, "stored: 100 rows, 2000.0 ms after its publication"),
-        ("stored", {"stored": 98, "quarantined": 2}, 32_100, "stored: 98 rows, 2 quarantined, 32.1 ms after its publication"),
-        ("known", {}, 32_100, "known: no rows, 32.1 ms after its publication"),
-        ("dead", {"dead": 100}, 32_100, "dead: 100 rows, 32.1 ms after its publication"),
+        ("stored", USUAL, 2_000_000, "stored late: 100 rows, 2000.0 ms after they were sent"),
+        (
+            "stored",
+            {"stored": 98, "quarantined": 2},
+            32_100,
+            "stored: 98 rows, 2 put in quarantine, 32.1 ms after they were sent",
+        ),
+        ("known", {}, 32_100, "came again, and is stored already: no rows, 32.1 ms after they were sent"),
+        ("dead", {"dead": 100}, 32_100, "dead: 100 rows, 32.1 ms after they were sent"),
     ],
 )
 def test_an_unusual_batch_is_told_at_once_and_its_like_later(

@@ -18,9 +18,9 @@ from telemetry.settings import Settings
 from telemetry.store.read import inventory
 from telemetry.store.read.history import fleet, latest, readings
 from telemetry.store.read.history.selection import SeriesFilter, Span
-from telemetry.store.write.series_ids import SeriesIds
 from tests.batches import batch, key, now_s
 from tests.batches import readings as rows_of
+from tests.before import series_of_before
 from tests.fixtures.fleet import T0
 from tests.fixtures.services import Query
 
@@ -124,7 +124,7 @@ def test_now_is_one_value_a_gpu_and_metric_within_the_age(collector: Collector, 
 
 def test_series_of_before_go_on_and_the_newest_of_two_is_shown(collector: Collector, engine: Engine, query: Query) -> None:
     at = now_s()
-    SeriesIds(engine, [], [], 100).resolve([[key(UTIL, **A), key(UTIL, **B), key(UTIL, "GPU-2", hpc_job="7")]])
+    series_of_before(engine, key(UTIL, **A), key(UTIL, **B), key(UTIL, "GPU-2", hpc_job="7"))
     with engine.begin() as connection:
         connection.execute(text("UPDATE series SET of_owner = true"))
     store(collector, [(key(UTIL, **A), at - 200, 1.0), (key(UTIL, "GPU-2", hpc_job="7"), at, 7.0)])

@@ -13,10 +13,11 @@ from hypothesis import HealthCheck, given, settings, strategies
 from sqlalchemy import Engine, text
 
 from telemetry.readings.rows import Readings
+from telemetry.store.rules import Rule
 from telemetry.store.write import allocations
 from telemetry.store.write.allocations import MINUTE_US, Allocations
 from telemetry.store.write.series_ids import SeriesIds
-from tests.batches import T0_US, key, readings
+from tests.batches import T0_US, batch, key, readings
 from tests.fixtures.services import Query
 
 NAMES = ("pod", "namespace")
@@ -36,12 +37,12 @@ class Process:
 
     def __init__(self, engine: Engine, cache_size: int = 1000) -> None:
         self._engine = engine
-        self.series = SeriesIds(engine, [], NAMES, cache_size)
+        self.series = SeriesIds(engine, Rule(frozenset(), frozenset(NAMES)), cache_size)
         self.allocations = Allocations()
 
     def store(self, *batches: Readings, fails: bool = False) -> int:
         """Store some batches in one transaction; the number of minutes that it wrote."""
-        held = self.allocations.of(batches, self.series.resolve([batch.series for batch in batches]))
+        held = self.allocations.of(batches, self.series.resolve([batch(content) for content in batches]))
         with self._engine.connect() as connection, connection.begin() as transaction:
             allocations.write(connection, held)
             if fails:

@@ -8,29 +8,41 @@ import pytest
 from sqlalchemy import Engine, text
 
 from telemetry.readings.wire import WireError
+from telemetry.store.rules import Rule
 from telemetry.store.write.series_ids import SeriesIds
-from tests.batches import key
+from tests.batches import key, of_texts
+from tests.before import series_of_before
 from tests.fixtures.services import Query
 
 LARGEST_ID = "SELECT last_value FROM series_id_seq"
 
 
+RULE = Rule(frozenset({"DCGM_FI_DRIVER_VERSION"}), frozenset({"pod"}))
+
+
 def series_ids(engine: Engine, cache_size: int = 1000) -> SeriesIds:
-    return SeriesIds(engine, ["DCGM_FI_DRIVER_VERSION"], ["pod"], cache_size)
+    return SeriesIds(engine, RULE, cache_size)
+
+
+def ids_of(series_ids: SeriesIds, *texts: str) -> list[int]:
+    """The ids of the series of a batch."""
+    (ids,) = series_ids.resolve([of_texts(*texts)]).ids
+    return list(ids.tolist())
 
 
 def test_another_process_finds_series_and_uses_up_no_ids(engine: Engine, query: Query) -> None:
     texts = [key(gpu=f"GPU-{n}", pod="p\u00e9 \\ \"{},'") for n in range(5)]
-    (first,) = series_ids(engine).resolve([texts]).ids
+    first = ids_of(series_ids(engine), *texts)
     (largest,) = query(LARGEST_ID)
-    (again,) = series_ids(engine).resolve([texts[::-1]]).ids
-    assert again.tolist() == first.tolist()[::-1]
+    again = ids_of(series_ids(engine), *texts[::-1])
+    assert again == first[::-1]
     assert query(LARGEST_ID) == [largest]
 
 
 def test_new_series_are_made_beside_those_that_are_there(engine: Engine, query: Query) -> None:
-    (first,) = series_ids(engine).resolve([[key()]]).ids
-    second, third = series_ids(engine).resolve([[key(), key("DCGM_FI_DEV_POWER_USAGE")], [key(GPU_I_ID="1"), key()]]).ids
+    first = ids_of(series_ids(engine), key())
+    batches = [of_texts(key(), key("DCGM_FI_DEV_POWER_USAGE")), of_texts(key(GPU_I_ID="1"), key())]
+    second, third = series_ids(engine).resolve(batches).ids
     assert (second[0], third[1]) == (first[0], first[0])
     assert len({*second.tolist(), *third.tolist()}) == 3
     assert query("SELECT count(*), count(mig_instance) FROM series") == [(3, 1)]
@@ -38,57 +50,55 @@ def test_new_series_are_made_beside_those_that_are_there(engine: Engine, query: 
 
 def test_volatile_labels_lead_to_the_same_series(engine: Engine) -> None:
     one, other = key(DCGM_FI_DRIVER_VERSION="535"), key(DCGM_FI_DRIVER_VERSION="550")
-    (ids,) = series_ids(engine).resolve([[one, other]]).ids
+    ids = ids_of(series_ids(engine), one, other)
     assert ids[0] == ids[1]
 
 
 def test_owners_make_no_series(engine: Engine, query: Query) -> None:
-    (ids,) = series_ids(engine).resolve([[key(), *(key(pod=f"p{n}") for n in range(50))]]).ids
-    assert set(ids.tolist()) == {ids[0]}
+    ids = ids_of(series_ids(engine), key(), *(key(pod=f"p{n}") for n in range(50)))
+    assert set(ids) == {ids[0]}
     assert query("SELECT count(*), count(pod), bool_or(of_owner) FROM series") == [(1, 0, False)]
 
 
 def test_a_series_that_was_made_of_an_owner_goes_on_and_no_other_does(engine: Engine, query: Query) -> None:
-    (before,) = SeriesIds(engine, [], [], 1000).resolve([[key(), key(pod="old")]]).ids
+    before = series_of_before(engine, key(), key(pod="old"))
     with engine.begin() as connection:
         connection.execute(text("UPDATE series SET of_owner = true WHERE pod IS NOT NULL"))
     # As a collector of before makes it while others are of this version.
-    SeriesIds(engine, [], [], 1000).resolve([[key(pod="meanwhile")]])
+    series_of_before(engine, key(pod="meanwhile"))
     for order in (1, -1):
         texts = [key(), key(pod="old"), key(pod="new"), key(pod="meanwhile")][::order]
-        (ids,) = series_ids(engine).resolve([texts]).ids
-        assert ids.tolist()[::order] == [before[0], before[1], before[0], before[0]]
+        ids = ids_of(series_ids(engine), *texts)
+        assert ids[::order] == [before[0], before[1], before[0], before[0]]
     assert query("SELECT count(*) FROM series") == [(3,)]
 
 
 def test_processes_that_ask_at_once_agree(engine: Engine) -> None:
     texts = [key(gpu=f"GPU-{n}") for n in range(200)]
     with ThreadPoolExecutor(2) as pool:
-        first, second = pool.map(lambda order: series_ids(engine).resolve([texts[::order]]).ids[0], (1, -1))
-    assert first.tolist() == second.tolist()[::-1]
+        first, second = pool.map(lambda order: ids_of(series_ids(engine), *texts[::order]), (1, -1))
+    assert first == second[::-1]
 
 
 def test_a_full_cache_keeps_only_what_the_batch_needs_and_resolves_all(engine: Engine) -> None:
     texts = [key(gpu=f"GPU-{n}") for n in range(5)]
     small = series_ids(engine, cache_size=3)
-    (first,) = small.resolve([texts[:3]]).ids
-    (second,) = small.resolve([texts[2:]]).ids
+    first, second = ids_of(small, *texts[:3]), ids_of(small, *texts[2:])
     assert second[0] == first[2]
-    assert small.resolve([texts]).ids[0].tolist() == [*first.tolist(), *second.tolist()[1:]]
+    assert ids_of(small, *texts) == [*first, *second[1:]]
 
 
 def test_ids_are_looked_up_again_after_they_were_forgotten(engine: Engine) -> None:
     ids = series_ids(engine)
-    ids.resolve([[key()]])
+    ids_of(ids, key())
     with engine.begin() as connection:
         connection.execute(text("TRUNCATE series RESTART IDENTITY CASCADE"))
         connection.execute(text("SELECT setval('series_id_seq', 70)"))
     ids.forget()
-    (again,) = ids.resolve([[key()]]).ids
-    assert again.tolist() == [71]
+    assert ids_of(ids, key()) == [71]
 
 
 def test_a_text_that_is_not_a_series_is_refused(engine: Engine, query: Query) -> None:
     with pytest.raises(WireError):
-        series_ids(engine).resolve([[key(), "not a series"]])
+        ids_of(series_ids(engine), key(), "not a series")
     assert query("SELECT count(*) FROM series") == [(0,)]

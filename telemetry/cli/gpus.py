@@ -1,0 +1,132 @@
+"""`telemetry gpus`: each GPU with what was read of it last, one look or one after the other.
+
+What is now is asked of `telemetry.store.read`; here stands how it is shown.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+from sqlalchemy import Engine
+
+from telemetry.cli.database import database
+from telemetry.cli.quantities import counted, duration, size
+from telemetry.cli.redraw import colour_allowed, painted, redraw
+from telemetry.cli.session import data_dir_option, json_option, load_settings
+from telemetry.cli.status_lines import WARNING, Line
+from telemetry.readings.series import MIG_INSTANCE
+from telemetry.store.read import inventory
+from telemetry.store.read.history import latest
+from telemetry.store.read.history.selection import SeriesFilter
+from telemetry.store.read.inventory import GpuFilter
+
+# What is older is silent, as in the API.
+MAX_AGE = timedelta(minutes=10)
+MIB = 1 << 20
+# The columns: what each shows of which metric, and how.
+SHOWN: dict[str, tuple[str, Callable[[float], str]]] = {
+    "util": ("DCGM_FI_DEV_GPU_UTIL", lambda value: f"{value:.0f} %"),
+    "temp": ("DCGM_FI_DEV_GPU_TEMP", lambda value: f"{value:.0f} °C"),
+    "power": ("DCGM_FI_DEV_POWER_USAGE", lambda value: f"{value:.0f} W"),
+    "memory": ("DCGM_FI_DEV_FB_USED", lambda value: size(value * MIB)),
+}
+METRICS = tuple(metric for metric, _ in SHOWN.values())
+HEAD = ("host", "GPU", "model", *SHOWN, "owner", "last read")
+NUMBERS = {"GPU", *SHOWN}
+# Of an owner's labels, those that tell most.
+WHOSE = ("namespace", "user", "pod", "hpc_job")
+
+
+@click.command()
+@click.option("--host", help="Only the GPUs of this host.")
+@click.option("--watch", is_flag=True, help="Look again every 2 s, until Ctrl-C.")
+@json_option
+@data_dir_option
+def gpus(host: str | None, watch: bool, as_json: bool, data_dir: Path | None) -> None:
+    """Show each GPU: utilization, temperature, power, memory in use, whose it is, and when it was read last.
+
+    Values are those of the last 10 minutes. A GPU of which nothing was read in that time is SILENT.
+    """
+    settings = load_settings(data_dir)
+
+    with database(settings, "gpus") as engine:
+
+        def look() -> list[Line]:
+            seen = looked(engine, host)
+            return [Line(json.dumps(seen))] if as_json else lines(seen)
+
+        if watch:
+            redraw(look, 2.0, in_place=sys.stdout.isatty() and not as_json)
+            return
+        for line in look():
+            click.echo(painted(line), color=colour_allowed())
+
+
+def looked(engine: Engine, host: str | None) -> list[dict[str, Any]]:
+    """Each GPU with its values by metric, None where there is none, the labels of its owner, and the age of its last reading.
+
+    The age is exact where it has a value; of any other metric it is known to the minute.
+    """
+    with engine.connect() as connection:
+        rows = connection.execute(inventory.gpus(GpuFilter(host=host))).mappings().all()
+        now = connection.execute(latest.latest(SeriesFilter(host=host, metrics=METRICS), MAX_AGE)).all()
+    at = datetime.now(UTC)
+    ages: dict[str, float] = {}
+    values: dict[str, dict[str, float]] = {}
+    owners: dict[str, dict[str, str]] = {}
+    # The newest is the last, and stays.
+    for row in sorted(now, key=lambda row: row.timestamp):
+        ages[row.gpu] = max(0.0, (at - row.timestamp).total_seconds())
+        owners[row.gpu] = json.loads(row.owner) or owners.get(row.gpu, {})
+        # An instance of MIG is a part of a GPU: its readings are not those of the whole.
+        if MIG_INSTANCE not in json.loads(row.labels):
+            values.setdefault(row.gpu, {})[row.metric] = row.value
+    return [
+        {
+            **{name: row[name] for name in ("id", "host", "index", "model")},
+            "silent_for_s": ages.get(row["id"], row["silent_for_s"]),
+            "values": dict.fromkeys(METRICS) | values.get(row["id"], {}),
+            "owner": owners.get(row["id"], {}),
+        }
+        for row in rows
+    ]
+
+
+def lines(seen: Sequence[Mapping[str, Any]]) -> list[Line]:
+    """A table with a line a GPU, and how many are silent."""
+    silent = [gpu for gpu in seen if _is_silent(gpu)]
+    total = Line(counted(len(seen), "GPU") + (f", {len(silent):,} silent" if silent else ""))
+    if not seen:
+        return [total]
+    rows = [HEAD, *map(_cells, seen)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    colours = [None, *(WARNING if _is_silent(gpu) else None for gpu in seen)]
+    return [*(Line(_aligned(row, widths), colour) for row, colour in zip(rows, colours, strict=True)), total]
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+    """Cells in their columns, numbers at the right."""
+    padded = [
+        cell.rjust(width) if name in NUMBERS else cell.ljust(width) for name, cell, width in zip(HEAD, row, widths, strict=True)
+    ]
+    return "  ".join(padded).rstrip()
+
+
+def _cells(gpu: Mapping[str, Any]) -> tuple[str, ...]:
+    values = (gpu["values"].get(metric) for metric in METRICS)
+    numbers = ["-" if value is None else text(value) for value, (_, text) in zip(values, SHOWN.values(), strict=True)]
+    owner = "/".join(gpu["owner"][name] for name in WHOSE if name in gpu["owner"])
+    index = "?" if gpu["index"] is None else str(gpu["index"])
+    name = gpu["host"] or gpu["id"]
+    age = "never" if gpu["silent_for_s"] is None else f"{duration(gpu['silent_for_s'])} ago"
+    return name, index, gpu["model"] or "-", *numbers, owner or "-", f"{age}{'  SILENT' if _is_silent(gpu) else ''}"
+
+
+def _is_silent(gpu: Mapping[str, Any]) -> bool:
+    return gpu["silent_for_s"] is None or gpu["silent_for_s"] > MAX_AGE.total_seconds()
