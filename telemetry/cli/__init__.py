@@ -2,8 +2,8 @@
 
 Each subcommand is a module of its own name, imported when it is called, as an edge lacks some libraries: `up`, `simulate`,
 `record`, `ingest`, `check`, `verify`, `formats`, `status`, `sources`, `doctor`, `apikey`, `deadletter`, `quarantine`,
-`forget`, `rewind`, `exporter`, `deploy`, `systemd` and `db`. `session` gives them settings and the broker, `database` the
-database. `data_dir` is an option of all. `files` are what `ingest`, `verify` and `check` are given. `ingested` tells what
+`forget`, `rewind`, `audit`, `exporter`, `deploy`, `systemd` and `db`. `session` gives them settings and the broker, `database`
+the database. `data_dir` is an option of all. `files` are what `ingest`, `verify` and `check` are given. `ingested` tells what
 `ingest` has done, by the ledger if `centre` reaches it. `todo` says what to do about a source. `overview`, `parts`, `mends`,
 `status_document`, `status_lines`, `source_line` and `redraw` are `status`'s. `quantities` are numbers for people.
 """
@@ -39,6 +39,7 @@ COMMANDS = {
     "quarantine": "Look at rows that could not be read, or write them to a file.",
     "forget": "Forget sources that are of no interest any more.",
     "rewind": "Set the edges back to what the ledger of a restored database holds.",
+    "audit": "Show whether samples are gone that were stored, or accept that they are.",
     "exporter": "Serve metrics of queue, sources, ledger and database.",
     "deploy": "Deploy the chart to one Kubernetes cluster or many.",
     "systemd": "Write systemd units for an edge.",

@@ -77,7 +77,7 @@ SOURCE = Key(
     "{p}:source:{edge}:{id}",
     "hash",
     "one source: `token` (fencing), `owner`, `lease_until_ms`, `state` (JSON: telemetry/progress/state.py)",
-    ("streamer", "commands"),
+    ("streamer", "exporter", "commands"),
     ("streamer", "API", "exporter", "commands"),
 )
 HEADER = Key(
@@ -92,7 +92,7 @@ ACKS = Key(
     "hash",
     "batch id → `stored` and the database's generation, or `dead`; question → what the ledger holds; written after the commit, "
     "removed by the streamer, expires",
-    ("collector", "streamer", "commands"),
+    ("collector", "streamer", "exporter", "commands"),
     ("streamer",),
 )
 ATTEMPTS = Key(

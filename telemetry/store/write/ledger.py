@@ -42,6 +42,10 @@ ENTER = text(f"""
                    conflict, blank, quarantined, read_at, published_at, digest)
         WHERE (SELECT number FROM attached) = cardinality(CAST(:tables AS text[]))
         ON CONFLICT DO NOTHING RETURNING batch_id
+    ), tallied AS (
+        INSERT INTO tallies
+        SELECT * FROM unnest(CAST(:hours AS integer[]), CAST(:samples AS bigint[]))
+        WHERE (SELECT number FROM attached) = cardinality(CAST(:tables AS text[]))
     )
     SELECT (SELECT number FROM attached) = cardinality(CAST(:tables AS text[])), (SELECT count(*) FROM entered)
 """)  # noqa: S608 - the text stands in `partitions`
@@ -104,6 +108,8 @@ def enter(
         "read_at": [batch.read_at_us for batch in chosen],
         "published_at": [batch.published_at_us for batch in chosen],
         "digest": [arranged.digests[n] for n in order],
+        "hours": arranged.tally.hours,
+        "samples": arranged.tally.samples,
         "tables": sorted(set(tables)),
     }
     are_attached, entered = connection.execute(ENTER, columns).one()
