@@ -36,7 +36,7 @@ COMMANDS = {
     "doctor": "Check whether this machine can work with broker and database, and say how to mend it.",
     "apikey": "Create, list and revoke keys of the API.",
     "deadletter": "Look at messages that could not be stored, retry them, or drop them.",
-    "quarantine": "Look at rows that could not be read, or write them to a file.",
+    "quarantine": "Look at rows that could not be read, write them to a file, or read them again.",
     "forget": "Forget sources that are of no interest any more.",
     "rewind": "Set the edges back to what the ledger of a restored database holds.",
     "audit": "Show whether samples are gone that were stored, or accept that they are.",

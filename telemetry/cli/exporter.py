@@ -11,7 +11,7 @@ import click
 
 from telemetry import broker
 from telemetry.cli.session import data_dir_option, load_settings
-from telemetry.exporter import audits, database, gpus
+from telemetry.exporter import audits, clocks, database, gpus
 from telemetry.exporter import broker as queue
 from telemetry.exporter.look import Look, Looks
 from telemetry.monitoring import logs
@@ -67,13 +67,14 @@ def exporter(port: int | None, data_dir: Path | None) -> None:
 
 def looks_at(settings: Settings) -> list[Look]:
     """The looks at each part of the system."""
-    engine = make_engine(settings, application="exporter", pool_size=5)
+    engine = make_engine(settings, application="exporter", pool_size=6)
     client = broker.connect(settings)
     every_s = settings.exporter_interval_s
     looks = [
         Look("broker", every_s, lambda: queue.look(client, settings)),
         Look("database", every_s, lambda: database.look(engine, settings)),
         Look("ledger", AUDIT_EVERY * every_s, lambda: database.ledger(engine)),
+        Look("clocks", every_s, lambda: clocks.look(engine, client, settings)),
         Look("gaps", AUDIT_EVERY * every_s, audits.GapAudit(engine, settings, client), AUDIT_PAUSE),
         Look("samples", AUDIT_EVERY * every_s, audits.SampleLook(engine, settings, client), AUDIT_PAUSE),
     ]

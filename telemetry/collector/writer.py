@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum, auto
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import psycopg
@@ -21,15 +21,17 @@ from telemetry.monitoring.counters import stations
 from telemetry.progress.acks import Held
 from telemetry.readings import wire
 from telemetry.readings.arrays import Float64s, Int64s
+from telemetry.readings.rows import Readings
 from telemetry.settings import Settings
 from telemetry.store import generations
 from telemetry.store.generations import History
 from telemetry.store.partitions import PartitionError, Partitions
 from telemetry.store.read import held as held_sources
-from telemetry.store.write import allocations, contents, ledger, samples
+from telemetry.store.write import allocations, contents, ledger, release, samples
 from telemetry.store.write.allocations import Allocations
 from telemetry.store.write.conflicts import Origin
 from telemetry.store.write.ledger import Entry
+from telemetry.store.write.release import Released
 from telemetry.store.write.series_ids import Resolved, SeriesIds
 from telemetry.store.write.source_ids import SourceIds
 
@@ -43,6 +45,15 @@ class RolledBack(Enum):
 
     IN_LEDGER = auto()  # One of the batches is in the ledger already.
     OUTDATED = auto()  # What this process knew of the database does not hold: it must be asked again.
+
+
+class Releasable(NamedTuple):
+    """A quarantined row that is readings by now: its id, where it comes from, its byte offset, and what it says."""
+
+    id: int
+    origin: Origin
+    offset: int
+    readings: Readings
 
 
 class BatchWriter:
@@ -113,14 +124,15 @@ class BatchWriter:
             stations.refused(batch.edge, batch.batch_id)
 
     def _digest(self, batch: wire.Batch) -> int:
-        return contents.digest(*_parts([batch], self._resolve([batch]))[0])
+        return contents.digest(*_parts([batch.readings], self._resolve([batch.readings]))[0])
 
     def _write_new(self, batches: Sequence[wire.Batch]) -> list[Outcome] | RolledBack:
         resolved_at = self._connections
         source_ids = self.source_ids.resolve([(batch.edge, batch.source) for batch in batches])
-        resolved = self._resolve(batches)
-        arranged = samples.arrange(_parts(batches, resolved))
-        held = self._allocations.of([batch.readings for batch in batches], resolved)
+        content = [batch.readings for batch in batches]
+        resolved = self._resolve(content)
+        arranged = samples.arrange(_parts(content, resolved))
+        held = self._allocations.of(content, resolved)
         tables = self._prepare(_days(arranged))
         began_s = monotonic()
         with (
@@ -154,8 +166,44 @@ class BatchWriter:
         self._history.committed(batches[0].edge, batches[0].batch_id)
         return _outcomes(batches, counts, known_at_s, generation)
 
-    def _resolve(self, batches: Sequence[wire.Batch]) -> Resolved:
-        return self._series_ids.resolve([batch.readings.series for batch in batches])
+    def release(self, rows: Sequence[Releasable]) -> list[Released] | None:
+        """Store the readings of rows that leave quarantine, in one transaction. Returns what became of each.
+
+        None if one of them is not in quarantine any more; then nothing is stored. Raises what `write` raises.
+        """
+        while (released := self._release(rows)) is RolledBack.OUTDATED:
+            continue
+        return None if isinstance(released, RolledBack) else released
+
+    def _release(self, rows: Sequence[Releasable]) -> list[Released] | RolledBack:
+        resolved_at, content = self._connections, [row.readings for row in rows]
+        resolved = self._resolve(content)
+        arranged = samples.arrange(_parts(content, resolved))
+        held = self._allocations.of(content, resolved)
+        tables = self._prepare(_days(arranged))
+        with self._engine.connect() as connection, connection.begin() as transaction:
+            # The tallies are entered, and no batch.
+            is_attached = ledger.enter(connection, [], [], arranged, tables.values()) is not Entry.DETACHED
+            if resolved_at != self._connections or not is_attached:
+                transaction.rollback()
+                self._partitions.forget()
+                return RolledBack.OUTDATED
+            if not release.leave(connection, [row.id for row in rows]):
+                transaction.rollback()
+                return RolledBack.IN_LEDGER
+            counts = samples.write(_driver(connection), arranged, tables, [row.origin for row in rows])
+            numbers = zip(counts.stored.tolist(), counts.duplicate.tolist(), counts.conflict.tolist(), strict=True)
+            released = [
+                Released(row.origin.source_id, row.offset, *classes, row.readings.blank)
+                for row, classes in zip(rows, numbers, strict=True)
+            ]
+            release.recount(connection, released)
+            allocations.write(connection, held)
+        self._allocations.committed(held)
+        return released
+
+    def _resolve(self, content: Sequence[Readings]) -> Resolved:
+        return self._series_ids.resolve([readings.series for readings in content])
 
     def _prepare(self, days: Iterable[int]) -> dict[int, str]:
         """The partitions of some days, made where there are none. A refusal is counted.
@@ -179,12 +227,9 @@ class BatchWriter:
         self._partitions.forget()
 
 
-def _parts(batches: Sequence[wire.Batch], resolved: Resolved) -> list[tuple[Int64s, Int64s, Float64s]]:
+def _parts(content: Sequence[Readings], resolved: Resolved) -> list[tuple[Int64s, Int64s, Float64s]]:
     """The readings of each batch, under the ids of their series."""
-    return [
-        (ids[batch.readings.codes], batch.readings.ts_us, batch.readings.values)
-        for ids, batch in zip(resolved.ids, batches, strict=True)
-    ]
+    return [(ids[readings.codes], readings.ts_us, readings.values) for ids, readings in zip(resolved.ids, content, strict=True)]
 
 
 def _days(arranged: samples.Samples) -> list[int]:

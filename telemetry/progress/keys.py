@@ -130,6 +130,13 @@ GENERATION = Key(
     ("collector", "commands"),
     ("streamer",),
 )
+DATABASE_CLOCK = Key(
+    "{p}:database_clock",
+    "string",
+    "by how many µs the database's clock is ahead of the broker's; expires",
+    ("exporter",),
+    ("streamer",),
+)
 RATES = Key(
     "{p}:rates",
     "string",
@@ -145,7 +152,8 @@ REPLY = Key("{id}.reply.celery.pidbox", "list", "kombu: answers to a command of 
 
 DECLARED = (
     *(INGEST, TICK, UNACKED, UNACKED_INDEX, UNACKED_MUTEX),
-    *(EDGES, EXPECTED, SEEN, SOURCES, SOURCE, HEADER, ACKS, ATTEMPTS, STREAMERS, LOST, EPOCH, GENERATION, RATES),
+    *(EDGES, EXPECTED, SEEN, SOURCES, SOURCE, HEADER, ACKS, ATTEMPTS, STREAMERS, LOST),
+    *(EPOCH, GENERATION, DATABASE_CLOCK, RATES),
     *(BINDING, BINDING_PERMANENT, BINDING_DEADLINES, REPLY),
 )
 
@@ -207,6 +215,10 @@ class Keys:
     def generation(self) -> str:
         """The mark of the database's generation."""
         return self._name(GENERATION)
+
+    def database_clock(self) -> str:
+        """How far the database's clock is ahead of the broker's."""
+        return self._name(DATABASE_CLOCK)
 
     def rates(self) -> str:
         """The prefix of the keys that count requests to the API."""

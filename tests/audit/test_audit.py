@@ -3,81 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import redis
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
 from telemetry.audit.samples import Round, SampleAudit, differences
-from telemetry.collector.persist import Collector
 from telemetry.exporter.audits import GapAudit, SampleLook
 from telemetry.progress.acks import Ack, Acks
 from telemetry.progress.keys import Keys
-from telemetry.readings import wire
 from telemetry.settings import Settings
 from telemetry.store.partitions import Span
 from telemetry.store.read import counted
 from telemetry.store.read.counted import EVERY, Hour
 from telemetry.store.upkeep import ledger_folding, tally_folding
-from telemetry.streamer.tick import Streamer
 from tests.scrape import total, values
-from tests.streamer.edge import HEADER, Edge, append, rows
+from tests.sites import Site, site_of
+from tests.streamer.edge import HEADER, append, rows
 from tests.waiting import eventually
 
 Query = Callable[[str], list[tuple[object, ...]]]
 NUMBER = 600
 
 
-@dataclass
-class Site:
-    """A file whose rows are stored, and what streams and stores it."""
-
-    path: Path
-    edge: Edge
-    streamer: Streamer
-    collector: Collector
-    engine: Engine
-    settings: Settings
-    client: redis.Redis
-
-    def go_on(self) -> None:
-        """Tick once, and store what was published."""
-        self.streamer.tick(0)
-        for batch in self.edge.fetch():
-            self.collector.persist(*wire.encode(batch))
-
-    def is_whole(self) -> bool:
-        """Whether, after a tick, everything is committed and there once."""
-        self.go_on()
-        return self.edge.committed(self.path) == self.path.stat().st_size and self.number() == NUMBER
-
-    def number(self) -> int:
-        with self.engine.connect() as connection:
-            return int(connection.scalar(text("SELECT count(*) FROM samples")) or 0)
-
-    def run(self, statement: str) -> int:
-        with self.engine.begin() as connection:
-            return connection.execute(text(statement)).rowcount
-
-    def look(self) -> SampleLook:
-        return SampleLook(self.engine, self.settings, self.client)
-
-    def gap_audit(self) -> GapAudit:
-        return GapAudit(self.engine, replace(self.settings, gap_alert_s=0), self.client)
-
-
 @pytest.fixture
 def site(settings: Settings, engine: Engine, redis_client: redis.Redis, tmp_path: Path) -> Iterator[Site]:
     path = tmp_path / "dump.csv"
     append(path, HEADER + rows(0, NUMBER))
-    edge = Edge(replace(settings, sources=(str(path),), batch_size=50, catch_up_size=50, lease_s=1), redis_client)
-    store = Collector(settings, engine, Acks(redis_client, Keys(settings.key_prefix), 60))
-    with edge.streamer() as streamer:
-        made = Site(path, edge, streamer, store, engine, settings, redis_client)
-        eventually(made.is_whole)
+    with site_of(path, settings, engine, redis_client) as made:
+        eventually(lambda: is_whole(made))
         yield made
+
+
+def is_whole(site: Site) -> bool:
+    """Whether, after a tick, everything is committed and there once."""
+    return site.is_committed() and site.number() == NUMBER
+
+
+def look_at(site: Site) -> SampleLook:
+    return SampleLook(site.engine, site.settings, site.client)
+
+
+def gap_audit(site: Site) -> GapAudit:
+    return GapAudit(site.engine, replace(site.settings, gap_alert_s=0), site.client)
 
 
 def missing(look: SampleLook) -> float | None:
@@ -85,7 +55,7 @@ def missing(look: SampleLook) -> float | None:
 
 
 def test_nothing_is_missing_of_what_is_whole(site: Site) -> None:
-    look, gaps = site.look(), site.gap_audit()
+    look, gaps = look_at(site), gap_audit(site)
     for _ in range(3):
         assert missing(look) == 0
         assert total(values(gaps()), "telemetry_ledger_gaps") == 0
@@ -95,7 +65,7 @@ def test_nothing_is_missing_of_what_is_whole(site: Site) -> None:
 
 @pytest.mark.parametrize("is_folded", [False, True])
 def test_samples_that_were_deleted_come_back(site: Site, is_folded: bool, caplog: pytest.LogCaptureFixture) -> None:
-    look = site.look()
+    look = look_at(site)
     if is_folded:
         site.run("UPDATE batches SET committed_at = committed_at - interval '3 days'")
         with site.engine.begin() as connection:
@@ -105,14 +75,14 @@ def test_samples_that_were_deleted_come_back(site: Site, is_folded: bool, caplog
     assert site.run("DELETE FROM samples WHERE value BETWEEN 101 AND 130") == 30
     assert missing(look) == 30
     assert "30 samples of samples_" in caplog.text
-    eventually(site.is_whole)
+    eventually(lambda: is_whole(site))
     assert missing(look) == 0
     assert site.run("DELETE FROM shortfalls WHERE missing = restored AND settled_at IS NOT NULL") == 1
     assert missing(look) == 0
 
 
 def test_samples_that_nobody_brought_are_told_and_taken_for_the_figure(site: Site, caplog: pytest.LogCaptureFixture) -> None:
-    look = site.look()
+    look = look_at(site)
     site.run("INSERT INTO samples SELECT series_id, ts + interval '1 microsecond', value FROM samples WHERE value < 7")
     assert missing(look) == 0
     assert "7 samples of samples_202507 were stored past the ledger" in caplog.text
@@ -123,7 +93,7 @@ def test_samples_that_nobody_brought_are_told_and_taken_for_the_figure(site: Sit
 def test_a_partition_that_is_older_than_the_tallies_is_counted_first(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     site.run("DELETE FROM tallies")
     site.run("DELETE FROM counted_partitions")
-    look = site.look()
+    look = look_at(site)
     assert missing(look) == 0
     assert "past the ledger" not in caplog.text
     site.run("DELETE FROM samples WHERE value = 100")
@@ -131,7 +101,7 @@ def test_a_partition_that_is_older_than_the_tallies_is_counted_first(site: Site,
 
 
 def test_what_an_operator_drops_is_not_missing(site: Site) -> None:
-    look = site.look()
+    look = look_at(site)
     assert missing(look) == 0
     site.run("DROP TABLE samples_202507")
     assert missing(look) == 0
@@ -169,7 +139,7 @@ def test_a_large_partition_is_counted_in_pieces(site: Site, monkeypatch: pytest.
 
 
 def test_what_is_deleted_while_others_come_back_comes_back_too(site: Site) -> None:
-    look = site.look()
+    look = look_at(site)
     site.run("DELETE FROM samples WHERE value BETWEEN 101 AND 130")
     assert missing(look) == 30
     site.go_on()
@@ -183,7 +153,7 @@ def test_what_is_deleted_while_others_come_back_comes_back_too(site: Site) -> No
 
 
 def test_samples_whose_file_is_gone_are_told_of_until_a_person_accepts_it(site: Site) -> None:
-    look = site.look()
+    look = look_at(site)
     site.path.unlink()
     site.streamer.close()
     site.client.delete(*site.client.keys(f"{site.settings.key_prefix}:source*"))
@@ -194,7 +164,7 @@ def test_samples_whose_file_is_gone_are_told_of_until_a_person_accepts_it(site: 
 
 @pytest.mark.parametrize("how", ["a row of the ledger is removed", "an acknowledgement is forged"])
 def test_bytes_that_the_ledger_lacks_are_read_again(site: Site, how: str) -> None:
-    audit = site.gap_audit()
+    audit = gap_audit(site)
     if "removed" in how:
         # The first: a question begins behind it, as it was held before.
         assert site.run("DELETE FROM batches WHERE start_offset = (SELECT min(start_offset) FROM batches)") == 1
@@ -218,7 +188,7 @@ def test_bytes_that_the_ledger_lacks_are_read_again(site: Site, how: str) -> Non
         return is_committed and site.number() == expected and total(values(audit()), "telemetry_ledger_gaps") == 0
 
     eventually(is_healed)
-    assert missing(site.look()) == 0
+    assert missing(look_at(site)) == 0
 
 
 def test_an_hour_that_is_written_to_while_it_is_counted_says_nothing() -> None:

@@ -19,7 +19,8 @@ from sqlalchemy import Engine, text
 
 from telemetry.celery import make_app
 from telemetry.collector.persist import Collector
-from telemetry.exporter import audits, broker
+from telemetry.exporter import audits, broker, clocks
+from telemetry.progress import reading
 from telemetry.progress.acks import Acks
 from telemetry.progress.keys import Keys
 from telemetry.readings import wire
@@ -269,3 +270,14 @@ def test_it_goes_on_without_the_database(start_exporter: Callable[..., int], dat
         assert answer(port, "/live")[0] == 200
         server.execute(f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS true'.encode())
     eventually(lambda: answer(port, "/ready")[0] == 200, 30)
+
+
+def test_edges_are_told_how_far_the_databases_clock_is_ahead(
+    settings: Settings, engine: Engine, redis_client: redis.Redis
+) -> None:
+    shown = values(clocks.look(engine, redis_client, settings))
+    assert abs(total(shown, "telemetry_database_ahead_seconds") or 0) < 1
+    keys = Keys(settings.key_prefix)
+    told = reading.signals(redis_client, keys, settings.edge, []).database_ahead_us
+    assert told == int(redis_client.get(keys.database_clock()) or 0)
+    assert redis_client.pttl(keys.database_clock()) > 0

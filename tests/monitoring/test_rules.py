@@ -98,6 +98,10 @@ CASES = {
     ),
     "EdgeSilent": Case({SILENT: "0+60x90"}, ({SILENT: steady(200)}, {SILENT: steady(200_000)})),
     "LedgerGap": Case({'telemetry_ledger_gaps{edge="a/n"}': steady(1)}, ({'telemetry_ledger_gaps{edge="a/n"}': steady(0)},)),
+    "ClocksApart": Case(
+        {"telemetry_database_ahead_seconds": steady(-61)},
+        ({"telemetry_database_ahead_seconds": steady(59)}, {"telemetry_database_ahead_seconds": "0x88 90"}),
+    ),
     "SamplesMissing": Case(
         {"telemetry_missing_samples": steady(3)},
         ({"telemetry_missing_samples": steady(0)}, {"telemetry_missing_samples": "_x90"}),
