@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 
 from sqlalchemy import Engine
@@ -21,11 +21,19 @@ log = logging.getLogger(__name__)
 
 # A source that takes longer, or whose edge is away, is waited for no more.
 PATIENCE = timedelta(minutes=10)
+# What an edge said of a source sooner after it was asked may be of before.
+SETTLING = timedelta(seconds=5)
 
 
 def is_read_again(stretch: Stretch, states: States) -> bool:
     """Whether all of a stretch is committed again, or its files are gone."""
     return all(state.window.committed >= stretch.end for _, state in of_files(states, stretch.edge, stretch.fingerprint))
+
+
+def is_back(stretch: Stretch, states: States, now: datetime) -> bool:
+    """Whether an edge says that all of a stretch is committed again."""
+    files = of_files(states, stretch.edge, stretch.fingerprint)
+    return now - stretch.since > SETTLING and any(state.window.committed >= stretch.end for _, state in files)
 
 
 def can_be_read(stretch: Stretch, states: States) -> bool:
@@ -40,21 +48,24 @@ def next_ones(asked: Sequence[Stretch], candidates: Iterable[Stretch], states: S
     return list(islice((stretch for stretch in candidates if can_be_read(stretch, states)), max(1, len(asked))))
 
 
-def heal(engine: Engine, rereading: Rereading, states: States) -> Open | None:
+def heal(engine: Engine, rereading: Rereading, states: States, now: datetime) -> Open | None:
     """Settle the shortfall if all came back, else have more sources read again. Returns what is left of it.
 
-    `states`: what the edges say of their sources. Raises SQLAlchemyError and RedisError.
+    `states`: what the edges said of their sources after `now`, a time of the database. Raises SQLAlchemyError and RedisError.
     """
     with engine.begin() as connection:
         shortfall = shortfalls.unsettled(connection)
         if shortfall is None or not shortfalls.locked(connection):
             return shortfall
-        if shortfall.restored >= shortfall.missing:
+        asked, candidates = shortfalls.rereads(connection), shortfalls.candidates(connection, shortfall)
+        # What a batch stores beside what was there before cannot be told apart, so fewer may be counted than came back. But
+        # where all was read again that may have brought a sample, none is missing.
+        is_all_back = bool(asked) and not candidates and all(is_back(stretch, states, now) for stretch in asked)
+        if shortfall.restored >= shortfall.missing or (is_all_back and not shortfalls.has_replays(connection, shortfall)):
             log.info("%d samples that were gone are there again", shortfall.missing)
-            shortfalls.settle(connection, shortfall)
+            shortfalls.settle(connection, shortfall._replace(restored=shortfall.missing))
             return None
-        asked = shortfalls.rereads(connection)
-        chosen = next_ones(asked, shortfalls.candidates(connection, shortfall), states, datetime.now(UTC))
+        chosen = next_ones(asked, candidates, states, now)
         for stretch in chosen:
             shortfalls.give_up(connection, stretch)
     # Should this process end here, the ledger has a gap below what the edge holds for committed, and is healed as one.

@@ -67,7 +67,7 @@ def exporter(port: int | None, data_dir: Path | None) -> None:
 
 def looks_at(settings: Settings) -> list[Look]:
     """The looks at each part of the system."""
-    engine = make_engine(settings, application="exporter", pool_size=6)
+    engine = make_engine(settings, application="exporter", pool_size=7)
     client = broker.connect(settings)
     every_s = settings.exporter_interval_s
     looks = [
@@ -76,6 +76,7 @@ def looks_at(settings: Settings) -> list[Look]:
         Look("ledger", AUDIT_EVERY * every_s, lambda: database.ledger(engine)),
         Look("clocks", every_s, lambda: clocks.look(engine, client, settings)),
         Look("gaps", AUDIT_EVERY * every_s, audits.GapAudit(engine, settings, client), AUDIT_PAUSE),
-        Look("samples", AUDIT_EVERY * every_s, audits.SampleLook(engine, settings, client), AUDIT_PAUSE),
+        Look("samples", AUDIT_EVERY * every_s, audits.SampleAuditLook(engine), AUDIT_PAUSE),
+        Look("shortfalls", every_s, audits.ShortfallLook(engine, settings, client)),
     ]
     return [*looks, Look("gpus", every_s, lambda: gpus.look(engine))] if settings.exporter_gpus else looks

@@ -26,8 +26,10 @@ from telemetry.progress.keys import Keys
 from telemetry.progress.state import SourceState
 from telemetry.readings.reported import Lost
 from telemetry.settings import Settings
+from telemetry.store import shortfalls
 from telemetry.store.read import counted, exporter
 from telemetry.store.read.gaps import Gap, gaps
+from telemetry.store.read.settled import now
 
 log = logging.getLogger(__name__)
 
@@ -64,44 +66,55 @@ class GapAudit:
         return [*_gaps(old_gaps, edges), _read_again("telemetry_gap_rereads_total", self._rereading)]
 
     def _log(self, open_gaps: Sequence[Gap]) -> None:
-        now = {(gap.edge, gap.path, gap.anchor, gap.start): gap for gap in open_gaps}
-        for key, gap in now.items():
+        present = {(gap.edge, gap.path, gap.anchor, gap.start): gap for gap in open_gaps}
+        for key, gap in present.items():
             if key not in self._logged:
                 with logs.about(edge=gap.edge):
                     log.warning("gap: bytes %d to %d of %s are missing since %s", gap.start, gap.end, gap.path, gap.since)
         for key, gap in self._logged.items():
-            if key not in now:
+            if key not in present:
                 with logs.about(edge=gap.edge):
                     log.info("gap closed: bytes %d to %d of %s", gap.start, gap.end, gap.path)
-        self._logged = now
+        self._logged = present
 
 
-class SampleLook:
-    """Counts samples, a piece at a time, and has those read again that are gone."""
+class SampleAuditLook:
+    """Counts samples, a piece at a time."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._audit = SampleAudit(engine, BUDGET_S)
+
+    def __call__(self) -> Sequence[Metric]:
+        """How long ago everything was counted. Raises SQLAlchemyError."""
+        self._audit.count()
+        with self._engine.connect() as connection:
+            age_s = counted.oldest_s(connection)
+        text = "Seconds since the partition was counted that was not counted for the longest time."
+        return [] if age_s is None else [single("telemetry_samples_counted_age_seconds", text, age_s)]
+
+
+class ShortfallLook:
+    """Has samples read again that are gone. While none is, this is a question to a small table."""
 
     def __init__(self, engine: Engine, settings: Settings, client: redis.Redis) -> None:
         self._engine = engine
         self._client = client
         self._keys = Keys(settings.key_prefix)
-        self._audit = SampleAudit(engine, BUDGET_S)
         self._rereading = Rereading(client, self._keys)
 
     def __call__(self) -> Sequence[Metric]:
-        """Metrics of what is gone now. Raises SQLAlchemyError and RedisError."""
-        self._audit.count()
-        states = reading.sources_by_edge(self._client, self._keys, MAX_EDGES)
-        left = heal(self._engine, self._rereading, states)
+        """What is gone now. Raises SQLAlchemyError and RedisError."""
         with self._engine.connect() as connection:
-            age_s = counted.oldest_s(connection)
+            left, at = shortfalls.unsettled(connection), now(connection)
+        if left:
+            states = reading.sources_by_edge(self._client, self._keys, MAX_EDGES)
+            left = heal(self._engine, self._rereading, states, at)
         text = "Samples that were stored and are gone, and have not come back from their files."
-        metrics = [
+        return [
             single("telemetry_missing_samples", text, left.missing - left.restored if left else 0),
             _read_again("telemetry_sample_rereads_total", self._rereading),
         ]
-        if age_s is not None:
-            text = "Seconds since the partition was counted that was not counted for the longest time."
-            metrics.append(single("telemetry_samples_counted_age_seconds", text, age_s))
-        return metrics
 
 
 def _read_again(name: str, rereading: Rereading) -> Metric:

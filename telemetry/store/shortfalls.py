@@ -59,6 +59,10 @@ CANDIDATES = text("""
     WHERE (edge, fingerprint) NOT IN (SELECT edge, fingerprint FROM rereads WHERE NOT is_due)
     GROUP BY edge, fingerprint ORDER BY min(committed_at)
 """)
+REPLAYS = text("""
+    SELECT EXISTS (SELECT FROM ledger WHERE anchor IS NOT NULL AND stored > 0
+        AND last_committed_at >= to_timestamp(3600.0 * :hour) - make_interval(secs => :ahead_s))
+""")
 GIVE_UP = """
     DELETE FROM {table} l USING sources s
     WHERE s.id = l.source_id AND (s.edge, s.fingerprint) = (:edge, :fingerprint) AND l.anchor IS NULL
@@ -140,6 +144,11 @@ def candidates(connection: Connection, shortfall: Open) -> Sequence[Stretch]:
     """The stretches that may have brought what is gone and are not read again yet; those committed first come first."""
     given = {"hour": shortfall.first_hour, "ahead_s": AHEAD_S}
     return [Stretch(*row) for row in connection.execute(CANDIDATES, given)]
+
+
+def has_replays(connection: Connection, shortfall: Open) -> bool:
+    """Whether replays may have brought what is gone: they are not read again."""
+    return bool(connection.scalar(REPLAYS, {"hour": shortfall.first_hour, "ahead_s": AHEAD_S}))
 
 
 def give_up(connection: Connection, stretch: Stretch) -> None:

@@ -10,7 +10,7 @@ import redis
 from sqlalchemy import Engine, text
 
 from telemetry.cli.exporter import AUDIT_PAUSE
-from telemetry.exporter.audits import GapAudit, SampleLook
+from telemetry.exporter.audits import GapAudit, SampleAuditLook
 from telemetry.exporter.look import Look
 from telemetry.settings import Settings
 from telemetry.store.partitions import Partitions
@@ -34,7 +34,7 @@ def test_the_audit_takes_less_than_a_percent_of_a_core(settings: Settings, engin
         each = {"day": DAY, "samples": SAMPLES // 24}
         connection.execute(text("INSERT INTO tallies SELECT 24 * :day + h, :samples FROM generate_series(0, 23) h"), each)
     every_s = 4 * settings.exporter_interval_s
-    samples = Look("samples", every_s, SampleLook(engine, settings, redis_client), AUDIT_PAUSE)
+    samples = Look("samples", every_s, SampleAuditLook(engine), AUDIT_PAUSE)
     gaps = Look("gaps", every_s, GapAudit(engine, settings, redis_client), AUDIT_PAUSE)
     spent_s, passed_s = 0.0, 0.0
     for _ in range(5):

@@ -10,7 +10,7 @@ import redis
 from sqlalchemy import Engine, text
 
 from telemetry.collector.persist import Collector
-from telemetry.exporter.audits import SampleLook
+from telemetry.exporter.audits import SampleAuditLook, ShortfallLook
 from telemetry.progress.acks import Acks
 from telemetry.progress.keys import Keys
 from telemetry.readings import wire
@@ -26,7 +26,7 @@ def test_a_loss_is_shown_until_it_is_accepted(
 ) -> None:
     store = Collector(settings, engine, Acks(redis_client, Keys(settings.key_prefix), 60))
     store.persist(*wire.encode(batch(readings((key(), 0, 1.0), (key(), 1, 2.0)))))
-    look = SampleLook(engine, settings, redis_client)
+    look, shortfall = SampleAuditLook(engine), ShortfallLook(engine, settings, redis_client)
     look()
     assert telemetry("audit", "show").returncode == 0
     with engine.begin() as connection:
@@ -39,5 +39,5 @@ def test_a_loss_is_shown_until_it_is_accepted(
     assert json.loads(telemetry("audit", "show", "--json").stdout)["missing"] == 1
     assert "1 sample given up" in telemetry("audit", "accept").stdout
     assert telemetry("audit", "show").returncode == 0
-    assert total(values(look()), "telemetry_missing_samples") == 0
+    assert total(values(shortfall()), "telemetry_missing_samples") == 0
     assert "nothing is missing" in telemetry("audit", "accept").stdout
