@@ -46,7 +46,7 @@ REREADS = text("SELECT edge, fingerprint, start_offset, end_offset, asked_at FRO
 STAND_STILL = text("LOCK TABLE batches IN SHARE ROW EXCLUSIVE MODE")
 ANEW = text("UPDATE rereads SET is_due = true, asked_at = clock_timestamp()")
 FORGET = text("DELETE FROM rereads")
-# No reading of an hour was committed long before it.
+# No reading of an hour was committed long before it, nor what was gone after it was found to be.
 CANDIDATES = text("""
     SELECT edge, fingerprint, min(start_offset), max(end_offset), min(committed_at)
     FROM (
@@ -54,6 +54,7 @@ CANDIDATES = text("""
         FROM ledger l JOIN sources s ON s.id = l.source_id
         WHERE l.status = 'stored' AND l.anchor IS NULL AND l.stored + l.duplicate > 0
             AND l.last_committed_at >= to_timestamp(3600.0 * :hour) - make_interval(secs => :ahead_s)
+            AND l.committed_at < :found_at
         UNION ALL SELECT edge, fingerprint, start_offset, end_offset, asked_at FROM rereads WHERE is_due
     ) AS stretches
     WHERE (edge, fingerprint) NOT IN (SELECT edge, fingerprint FROM rereads WHERE NOT is_due)
@@ -142,7 +143,7 @@ def rereads(connection: Connection) -> Sequence[Stretch]:
 
 def candidates(connection: Connection, shortfall: Open) -> Sequence[Stretch]:
     """The stretches that may have brought what is gone and are not read again yet; those committed first come first."""
-    given = {"hour": shortfall.first_hour, "ahead_s": AHEAD_S}
+    given = {"hour": shortfall.first_hour, "ahead_s": AHEAD_S, "found_at": shortfall.found_at}
     return [Stretch(*row) for row in connection.execute(CANDIDATES, given)]
 
 
