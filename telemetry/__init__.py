@@ -11,6 +11,7 @@ The rooms, in the order of imports: a room uses only rooms that stand below it (
 `exporter` shows metrics that no single process can count: queue, sources, ledger, database.
 
 `api` answers queries over HTTP.
+`audit` finds what the centre has lost of what it held, and has it read again.
 `collector` takes batches from the queue, stores them, and acknowledges them.
 `streamer` reads files at an edge, cuts batches, and publishes them until they are acknowledged.
 `verify` compares files with the database, with readers of its own.

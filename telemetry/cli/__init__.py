@@ -2,10 +2,11 @@
 
 Each subcommand is a module of its own name, imported when it is called, as an edge lacks some libraries: `up`, `simulate`,
 `record`, `ingest`, `check`, `verify`, `formats`, `status`, `gpus`, `sources`, `doctor`, `apikey`, `deadletter`, `quarantine`,
-`forget`, `rewind`, `exporter`, `deploy`, `systemd`, `psql`, and `db` with `rules`. `session` gives them settings and the broker, `database`
-the database. `data_dir` is an option of all. `files` are what `ingest`, `verify` and `check` are given. `ingested` tells what
-`ingest` has done, by the ledger if `centre` reaches it. `todo` says what to do about a source. `overview`, `parts`, `mends`,
-`status_document`, `status_lines`, `source_line` and `redraw` are `status`'s. `quantities` are numbers for people.
+`forget`, `rewind`, `audit`, `exporter`, `deploy`, `systemd`, `psql`, and `db` with `rules`. `session` gives them settings and
+the broker, `database` the database. `data_dir` is an option of all. `files` are what `ingest`, `verify` and `check` are given.
+`ingested` tells what `ingest` has done, by the ledger if `centre` reaches it. `todo` says what to do about a source.
+`overview`, `parts`, `mends`, `status_document`, `status_lines`, `source_line` and `redraw` are `status`'s. `quantities` are
+numbers for people.
 """
 
 from __future__ import annotations
@@ -37,9 +38,10 @@ COMMANDS = {
     "doctor": "Check whether this machine can work with broker and database, and say how to mend it.",
     "apikey": "Create, list and revoke keys of the API.",
     "deadletter": "Look at messages that could not be stored, retry them, or drop them.",
-    "quarantine": "Look at rows that could not be read, or write them to a file.",
+    "quarantine": "Look at rows that could not be read, write them to a file, or read them again.",
     "forget": "Forget sources that are of no interest any more.",
     "rewind": "Set the edges back to what the ledger of a restored database holds.",
+    "audit": "Show whether samples are gone that were stored, or accept that they are.",
     "exporter": "Serve metrics of queue, sources, ledger and database.",
     "deploy": "Deploy the chart to one Kubernetes cluster or many.",
     "systemd": "Write systemd units for an edge.",

@@ -11,8 +11,8 @@ import click
 
 from telemetry import broker
 from telemetry.cli.session import data_dir_option, load_settings
+from telemetry.exporter import audits, clocks, database, gpus
 from telemetry.exporter import broker as queue
-from telemetry.exporter import database, gpus
 from telemetry.exporter.look import Look, Looks
 from telemetry.monitoring import logs
 from telemetry.monitoring.port import server
@@ -24,6 +24,8 @@ PORT = 9104
 COMPONENT = "exporter"
 # Looks that read the whole ledger are this many times rarer than the others.
 AUDIT_EVERY = 4
+# The audit pauses for so many times as long as it has worked: it takes less than a percent of a core.
+AUDIT_PAUSE = 110
 
 
 @click.command()
@@ -65,13 +67,16 @@ def exporter(port: int | None, data_dir: Path | None) -> None:
 
 def looks_at(settings: Settings) -> list[Look]:
     """The looks at each part of the system."""
-    engine = make_engine(settings, application="exporter", pool_size=4)
+    engine = make_engine(settings, application="exporter", pool_size=7)
     client = broker.connect(settings)
     every_s = settings.exporter_interval_s
     looks = [
         Look("broker", every_s, lambda: queue.look(client, settings)),
         Look("database", every_s, lambda: database.look(engine, settings)),
         Look("ledger", AUDIT_EVERY * every_s, lambda: database.ledger(engine)),
-        Look("gaps", AUDIT_EVERY * every_s, database.Audit(engine, settings, client)),
+        Look("clocks", every_s, lambda: clocks.look(engine, client, settings)),
+        Look("gaps", AUDIT_EVERY * every_s, audits.GapAudit(engine, settings, client), AUDIT_PAUSE),
+        Look("samples", AUDIT_EVERY * every_s, audits.SampleAuditLook(engine), AUDIT_PAUSE),
+        Look("shortfalls", every_s, audits.ShortfallLook(engine, settings, client)),
     ]
     return [*looks, Look("gpus", every_s, lambda: gpus.look(engine))] if settings.exporter_gpus else looks

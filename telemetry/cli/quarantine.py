@@ -1,4 +1,7 @@
-"""`telemetry quarantine`: shows rows that could not be read as readings, or writes them out as they stood in their files."""
+"""`telemetry quarantine`: shows rows that could not be read as readings, writes them out, or reads them again.
+
+How they are read again is `telemetry.collector.quarantine_retry`'s.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +22,10 @@ from sqlalchemy import Connection, Engine, Row
 from telemetry.cli.data_dir import data_dir_option
 from telemetry.cli.database import with_database
 from telemetry.cli.quantities import counted
-from telemetry.cli.session import json_option
+from telemetry.cli.session import connected, json_option, operator
+from telemetry.collector.quarantine_retry import QuarantineRetry
 from telemetry.readings.mends import MENDS
-from telemetry.settings import parsers
+from telemetry.settings import Settings, parsers
 from telemetry.store.read import quarantined
 from telemetry.store.read.ingest import QuarantineFilter
 
@@ -76,7 +80,7 @@ def _source_ids(connection: Connection, source: str | None) -> list[int | None]:
 @click.group()
 @data_dir_option(expose_value=False)
 def quarantine() -> None:
-    """Look at rows that could not be read as readings, or write them to a file."""
+    """Look at rows that could not be read as readings, write them to a file, or read them again."""
 
 
 @quarantine.command(name="list")
@@ -121,6 +125,31 @@ def export(connection: Connection, filters: list[QuarantineFilter], output: Path
                 if row.reason == "too_long":
                     click.echo(f"{row.path}:{row.line}: of a row that is too long only the beginning may be kept", err=True)
     click.echo(f"{counted(number, 'row')} written", err=True)
+
+
+@quarantine.command()
+@json_option
+@with_database
+@some_rows
+@click.pass_obj
+def retry(settings: Settings, connection: Connection, filters: list[QuarantineFilter], as_json: bool) -> None:
+    """Read quarantined rows again: those that are readings by now are stored, and leave quarantine.
+
+    For rows that were judged by a wrong clock or setting, or by an older version of their format. They are read as their edge
+    reads their file now, so give this machine the edge's settings (TELEMETRY_SOURCE_SETTINGS). The exit code is 1 if rows of a
+    source could not be looked at.
+    """
+    with connected(settings) as client:
+        retries = QuarantineRetry(settings, connection.engine, client)
+        done = [source for some in filters for source in retries(some, actor=operator())]
+    if as_json:
+        click.echo(json.dumps([source._asdict() for source in done]))
+    for source in [] if as_json else done:
+        result = source.unreadable or f"{source.left:,} left quarantine, {source.stored:,} samples are new"
+        click.echo(f"{source.edge} {source.path}: {result}; {counted(source.stay, 'row')} in quarantine")
+    if not done and not as_json:
+        click.echo("nothing in quarantine")
+    sys.exit(1 if any(source.unreadable for source in done) else 0)
 
 
 @contextmanager

@@ -77,7 +77,7 @@ SOURCE = Key(
     "{p}:source:{edge}:{id}",
     "hash",
     "one source: `token` (fencing), `owner`, `lease_until_ms`, `state` (JSON: telemetry/progress/state.py)",
-    ("streamer", "commands"),
+    ("streamer", "exporter", "commands"),
     ("streamer", "API", "exporter", "commands"),
 )
 HEADER = Key(
@@ -92,7 +92,7 @@ ACKS = Key(
     "hash",
     "batch id → `stored` and the database's generation, or `dead`; question → what the ledger holds; written after the commit, "
     "removed by the streamer, expires",
-    ("collector", "streamer", "commands"),
+    ("collector", "streamer", "exporter", "commands"),
     ("streamer",),
 )
 ATTEMPTS = Key(
@@ -144,6 +144,13 @@ GENERATION = Key(
     ("collector", "commands"),
     ("streamer",),
 )
+DATABASE_CLOCK = Key(
+    "{p}:database_clock",
+    "string",
+    "by how many µs the database's clock is ahead of the broker's; expires",
+    ("exporter",),
+    ("streamer",),
+)
 RATES = Key(
     "{p}:rates",
     "string",
@@ -159,23 +166,8 @@ REPLY = Key("{id}.reply.celery.pidbox", "list", "kombu: answers to a command of 
 
 DECLARED = (
     *(INGEST, TICK, UNACKED, UNACKED_INDEX, UNACKED_MUTEX),
-    *(
-        EDGES,
-        EXPECTED,
-        SEEN,
-        SOURCES,
-        SOURCE,
-        HEADER,
-        ACKS,
-        ATTEMPTS,
-        STREAMERS,
-        MACHINE,
-        SECOND_MACHINES,
-        LOST,
-        EPOCH,
-        GENERATION,
-        RATES,
-    ),
+    *(EDGES, EXPECTED, SEEN, SOURCES, SOURCE, HEADER, ACKS, ATTEMPTS, STREAMERS, MACHINE, SECOND_MACHINES, LOST),
+    *(EPOCH, GENERATION, DATABASE_CLOCK, RATES),
     *(BINDING, BINDING_PERMANENT, BINDING_DEADLINES, REPLY),
 )
 
@@ -245,6 +237,10 @@ class Keys:
     def generation(self) -> str:
         """The mark of the database's generation."""
         return self._name(GENERATION)
+
+    def database_clock(self) -> str:
+        """How far the database's clock is ahead of the broker's."""
+        return self._name(DATABASE_CLOCK)
 
     def rates(self) -> str:
         """The prefix of the keys that count requests to the API."""

@@ -110,6 +110,18 @@ CASES = {
         {'telemetry_edge_same_gpu_names{edge="a/n"}': steady(1)}, ({'telemetry_edge_same_gpu_names{edge="a/n"}': steady(0)},)
     ),
     "LedgerGap": Case({'telemetry_ledger_gaps{edge="a/n"}': steady(1)}, ({'telemetry_ledger_gaps{edge="a/n"}': steady(0)},)),
+    "ClocksApart": Case(
+        {"telemetry_database_ahead_seconds": steady(-61)},
+        ({"telemetry_database_ahead_seconds": steady(59)}, {"telemetry_database_ahead_seconds": "0x88 90"}),
+    ),
+    "SamplesMissing": Case(
+        {"telemetry_missing_samples": steady(3)},
+        ({"telemetry_missing_samples": steady(0)}, {"telemetry_missing_samples": "_x90"}),
+    ),
+    "ReadAgain": Case(
+        {"telemetry_gap_rereads_total": "0x80 2x10", "telemetry_sample_rereads_total": steady(0)},
+        ({"telemetry_gap_rereads_total": steady(2), "telemetry_sample_rereads_total": steady(1)},),
+    ),
     "EdgeLost": Case({LOST: "0x10 700x80"}, ({LOST: steady(700)}, {LOST: "700x20 600x70"}, {LOST: "_x20 700x70"})),
     "NothingCommitted": Case(
         {QUEUE: steady(3), COMMIT: "0+60x90", SEES: steady(1)},

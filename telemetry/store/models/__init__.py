@@ -1,12 +1,13 @@
 """The tables. Alembic's migrations create them; a test compares the two.
 
 `base` is what they share. `samples` are the readings and what describes them, `identity` what else decides which series they
-belong to, `owners` who used the GPUs, `ledger` the batches that were stored, `unstored` what came and is no sample, `api` what
-people and the API change. To import this package is to
-have all tables in the metadata of `Base`. What is asked of them and written to them is `telemetry.store`'s.
+belong to, `owners` who used the GPUs, `ledger` the batches that were stored, `unstored` what came and is no sample, `audit`
+how many samples there should be, `api` what people and the API change. To import this package is to have all tables in the
+metadata of `Base`. What is asked of them and written to them is `telemetry.store`'s.
 """
 
 from telemetry.store.models.api import ApiKey, AuditEntry, Upload
+from telemetry.store.models.audit import TALLIES, CountedPartition, Reread, Shortfall
 from telemetry.store.models.base import Base, Time
 from telemetry.store.models.identity import GpuJoin, GpuPlace, LabelRule
 from telemetry.store.models.ledger import LEDGER, Batch, Generation, LedgerRange, Source
@@ -16,12 +17,14 @@ from telemetry.store.models.unstored import Conflict, DeadLetter, Quarantined
 
 __all__ = [
     "LEDGER",
+    "TALLIES",
     "Allocation",
     "ApiKey",
     "AuditEntry",
     "Base",
     "Batch",
     "Conflict",
+    "CountedPartition",
     "DeadLetter",
     "Generation",
     "Gpu",
@@ -32,8 +35,10 @@ __all__ = [
     "Metric",
     "Owner",
     "Quarantined",
+    "Reread",
     "Sample",
     "Series",
+    "Shortfall",
     "Source",
     "Time",
     "Upload",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, text
 
 from telemetry.settings import Settings
-from telemetry.store.upkeep import joining, ledger_folding
+from telemetry.store.upkeep import joining, ledger_folding, tally_folding
 
 # A chore delays the group of batches that it comes after.
 TIMEOUT_S = 5
@@ -36,7 +36,8 @@ class Chore:
 # 7_402_113_995 and 7_402_113_996 are the locks of migrations and of partitions.
 LEDGER_FOLDING = Chore("ledger folding", 7_402_113_997, 60.0, ledger_folding.MAX_BATCHES, ledger_folding.fold_old)
 JOINING = Chore("joining of GPUs", 7_402_114_001, 60.0, joining.MAX_GPUS, joining.join)
-CHORES = (LEDGER_FOLDING, JOINING)
+TALLY_FOLDING = Chore("tally folding", 7_402_114_011, 60.0, tally_folding.MAX_ROWS, tally_folding.fold)
+CHORES = (LEDGER_FOLDING, JOINING, TALLY_FOLDING)
 
 
 def run(engine: Engine, settings: Settings, chore: Chore, limit: int) -> int:

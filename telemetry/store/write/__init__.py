@@ -1,7 +1,8 @@
 """What the collector writes while it stores a batch.
 
-`series_ids`, `source_ids` and `use_ids` turn what a batch names into ids, in short transactions of their own; `stretches` tells
-which rules of labels hold for which of its readings, `gpu_places` which GPU is meant by host and index. `ledger` enters the
-batch, with the digest of its readings that `contents` makes, `samples` copies them, `conflicts` keeps those whose key has
-another value, `allocations` says who had the GPUs; all four work in the caller's transaction.
+`series_ids`, `source_ids` and `use_ids` turn what a batch names into ids, in short transactions of their own; `stretches`
+tells which rules of labels hold for which of its readings, `gpu_places` which GPU is meant by host and index. `ledger` enters
+the batch, with the digest of its readings that `contents` makes, `samples` copies them, `conflicts` keeps those whose key has
+another value, `tallies` counts them by the hour, `allocations` says who had the GPUs, `release` takes rows out of quarantine;
+all of these work in the caller's transaction.
 """
