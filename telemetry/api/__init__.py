@@ -33,6 +33,7 @@ from telemetry.api.resources import (
     metrics,
     own_metrics,
     quarantine,
+    raw_readings,
     readings,
     sources,
     stats,
@@ -44,6 +45,7 @@ PREFIX = "/api/v1"
 RESOURCES = (
     gpus,
     readings,
+    raw_readings,
     allocations,
     hosts,
     metrics,

@@ -52,6 +52,20 @@ class Reading(TypedDict):
     labels: dict[str, str]
 
 
+class FleetReading(TypedDict):
+    """A reading of one of many GPUs; `owner` has the labels that say who used the GPU then, and `labels` has them too."""
+
+    timestamp: str
+    gpu: str
+    host: str | None
+    index: int | None
+    metric: str
+    value: float | None
+    unit: str | None
+    labels: dict[str, str]
+    owner: dict[str, str]
+
+
 class Latest(TypedDict):
     """The latest reading of a GPU and metric; `owner` has the labels that say who used the GPU then."""
 
@@ -68,7 +82,10 @@ class Latest(TypedDict):
 
 
 class GroupAggregate(TypedDict, total=False):
-    """An aggregate of a group's readings in a step, with the fields that were asked for, and always `value` and `readings`."""
+    """An aggregate of a group's readings in a step, with the fields that were asked for, and always `value` and `readings`.
+
+    A group by a label has a field of its name too, such as `label.team`.
+    """
 
     timestamp: str | None
     host: str | None
@@ -81,6 +98,8 @@ class GroupAggregate(TypedDict, total=False):
     job: str | None
     user: str | None
     account: str | None
+    low: float | None
+    high: float | None
     value: float | None
     readings: int
 

@@ -19,6 +19,7 @@ LISTS = (
     "conflicts",
     "quarantine",
     "query",
+    "readings",
     "sources",
 )
 OF_A_GPU = re.compile(r"gpus/.+/(telemetry|metrics|allocations)")

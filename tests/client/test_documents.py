@@ -10,11 +10,11 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import pytest
 
 from telemetry.api import create_app
-from telemetry.client import Gpu, GroupAggregate, Host, Latest, Metric, Reading, Upload
+from telemetry.client import FleetReading, Gpu, GroupAggregate, Host, Latest, Metric, Reading, Upload
 from telemetry.client.api import Client, FileEncoding
 from telemetry.client.queries import WORDS
 from telemetry.client.resources import LISTS, checked
-from telemetry.readings.aggregates import Aggregate, Group
+from telemetry.readings.aggregates import Aggregate, FleetAggregate, Group
 from telemetry.settings import Settings
 
 PLAIN = {"string": str, "integer": int, "number": float, "boolean": bool, "null": type(None)}
@@ -52,7 +52,7 @@ def of_type(hint: Any) -> Any:
     return hint
 
 
-@pytest.mark.parametrize("document", [Gpu, GroupAggregate, Host, Latest, Metric, Reading, Upload])
+@pytest.mark.parametrize("document", [FleetReading, Gpu, GroupAggregate, Host, Latest, Metric, Reading, Upload])
 def test_a_document_has_the_fields_and_types_of_the_specification(document: type, specification: dict[str, Any]) -> None:
     schema = specification["components"]["schemas"][document.__name__]
     expected = {name: of_schema(field) for name, field in schema["properties"].items()}
@@ -90,6 +90,7 @@ def test_what_a_method_takes_is_a_parameter_of_the_specification(method: str, pa
 
 
 def test_the_words_of_queries_are_those_of_the_specification(specification: dict[str, Any]) -> None:
-    assert parameter(specification, "query", "agg")["enum"] == list(get_args(Aggregate))
-    assert parameter(specification, "query", "by")["items"]["enum"] == list(get_args(Group))
+    assert parameter(specification, "gpus/{gpu}/telemetry", "agg")["enum"] == list(get_args(Aggregate))
+    assert parameter(specification, "query", "agg")["enum"] == list(get_args(FleetAggregate))
+    assert parameter(specification, "query", "by")["items"]["anyOf"][0]["enum"] == list(get_args(Group))
     assert {"json", *get_args(FileEncoding)} == set(parameter(specification, "query", "format")["enum"])
