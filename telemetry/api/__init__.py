@@ -38,6 +38,7 @@ from telemetry.api.resources import (
     sources,
     stats,
     uploads,
+    usage,
 )
 from telemetry.settings import Settings
 
@@ -60,6 +61,7 @@ RESOURCES = (
     deadletters,
     audit_log,
     uploads,
+    usage,
     docs,
 )
 

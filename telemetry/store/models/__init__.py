@@ -1,8 +1,8 @@
 """The tables. Alembic's migrations create them; a test compares the two.
 
-`base` is what they share. `samples` are the readings and what describes them, `owners` who used the GPUs, `ledger` the batches
-that were stored, `unstored` what came and is no sample, `api` what people and the API change. To import this package is to
-have all tables in the metadata of `Base`. What is asked of them and written to them is `telemetry.store`'s.
+`base` is what they share. `samples` are the readings and what describes them, `owners` who used the GPUs and `usage` how much,
+`ledger` the batches that were stored, `unstored` what came and is no sample, `api` what people and the API change. To import
+this package is to have all tables in the metadata of `Base`. What is asked of them and written to them is `telemetry.store`'s.
 """
 
 from telemetry.store.models.api import ApiKey, AuditEntry, Upload
@@ -11,6 +11,7 @@ from telemetry.store.models.ledger import LEDGER, Batch, Generation, LedgerRange
 from telemetry.store.models.owners import Allocation, Owner
 from telemetry.store.models.samples import Gpu, Metric, Sample, Series
 from telemetry.store.models.unstored import Conflict, DeadLetter, Quarantined
+from telemetry.store.models.usage import UsageHour, UsageMark
 
 __all__ = [
     "LEDGER",
@@ -32,4 +33,6 @@ __all__ = [
     "Source",
     "Time",
     "Upload",
+    "UsageHour",
+    "UsageMark",
 ]

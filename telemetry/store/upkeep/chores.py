@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, text
 
 from telemetry.settings import Settings
-from telemetry.store.upkeep import ledger_folding
+from telemetry.store.upkeep import ledger_folding, usage_hours
 
 # A chore delays the group of batches that it comes after.
 TIMEOUT_S = 5
@@ -35,7 +35,8 @@ class Chore:
 
 # 7_402_113_995 and 7_402_113_996 are the locks of migrations and of partitions.
 LEDGER_FOLDING = Chore("ledger folding", 7_402_113_997, 60.0, ledger_folding.MAX_BATCHES, ledger_folding.fold_old)
-CHORES = (LEDGER_FOLDING,)
+USAGE = Chore("sums of usage", 7_402_113_999, 60.0, usage_hours.MAX_MARKS, usage_hours.sum_up)
+CHORES = (LEDGER_FOLDING, USAGE)
 
 
 def run(engine: Engine, settings: Settings, chore: Chore, limit: int) -> int:

@@ -42,7 +42,9 @@ def readings(asked: FleetReadings, rows_needed: int | None = None) -> Select[Any
     sample = samples.lateral()
     about = (Gpu.identity.label("gpu"), Gpu.host, Gpu.index.label("index"), Metric.name.label("metric"), Metric.unit)
     rows = select(Series.id.label("series"), sample.c.ts, sample.c.value, *about).select_from(Series).join(Gpu).join(Metric)
-    rows = rows.join(sample, true()).where(*some.conditions(), *is_owned(some.owners, sample.c.ts))
+    rows = rows.join(sample, true()).where(
+        *some.conditions(), some.owners.had(span.start, span.end), *is_owned(some.owners, sample.c.ts)
+    )
     page = rows.order_by(in_order(sample.c.ts), Series.id).limit(rows_needed).subquery().c
     of = owner_at(page.ts, some.owners)
     said = (cast(Series.labels.op("||")(of), Text).label("labels"), cast(of, Text).label("owner"))
