@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 import httpx
 
-from telemetry.client.documents import FleetReading, Gpu, GroupAggregate, Host, Latest, Metric, Reading, Upload
+from telemetry.client.documents import FleetReading, Gpu, GroupAggregate, Host, Latest, Metric, Reading, Upload, Usage
 from telemetry.client.events import events
 from telemetry.client.queries import Length, Names, Time, of_readings, written
 from telemetry.client.resources import checked, part, telemetry_of
@@ -154,6 +154,22 @@ class Client:
         asked = {"metrics": metric, "start": start, "end": end, "step": step, "agg": agg, "by": by or None, "top": top}
         asked |= {"bottom": bottom, "per": per, "where": where, "having": having, "sort": sort}
         return cast("Iterator[GroupAggregate]", self._session.rows("query", written(asked | filters)))
+
+    def usage(
+        self,
+        *,
+        by: Names = ("namespace",),
+        start: Time = "-7d",
+        end: Time | None = None,
+        sort: str | None = None,
+        **filters: Any,
+    ) -> Iterator[Usage]:
+        """Who used how much, by groups: an owner's parts, host, gpu, model.
+
+        Filters are gpu, host, model, namespace, pod, job, user and account, one or a list of each.
+        """
+        asked = written({"start": start, "end": end, "by": by, "sort": sort} | filters)
+        return cast("Iterator[Usage]", self._session.rows("usage", asked))
 
     def rows(self, resource: str, **query: Any) -> Iterator[dict[str, Any]]:
         """The rows of any list, such as edges, sources, batches, dead-letters. Raises ValueError for a name that is no list."""

@@ -104,6 +104,32 @@ class GroupAggregate(TypedDict, total=False):
     readings: int
 
 
+class Usage(TypedDict, total=False):
+    """How much of GPUs a group used: the groups that were asked for, and always the figures from `held_hours` on."""
+
+    host: str | None
+    gpu: str | None
+    index: int | None
+    model: str | None
+    namespace: str | None
+    pod: str | None
+    container: str | None
+    job: str | None
+    user: str | None
+    account: str | None
+    held_hours: float
+    coverage: float | None
+    idle_hours: float | None
+    low_use_hours: float | None
+    duty_cycle: float | None
+    duty_coverage: float | None
+    free_hours: float
+    energy_kwh: float | None
+    energy_from: Literal["counter", "power", "both"] | None
+    cost: float | None
+    unpriced_hours: float
+
+
 class Upload(TypedDict):
     """How far an upload is."""
 

@@ -21,6 +21,7 @@ LISTS = (
     "query",
     "readings",
     "sources",
+    "usage",
 )
 OF_A_GPU = re.compile(r"gpus/.+/(telemetry|metrics|allocations)")
 
