@@ -70,7 +70,7 @@ FACTS = f"""
         SELECT gpu_id, low, instance, gap, false, nullif(common, ARRAY[]::bigint[])
         FROM gaps CROSS JOIN LATERAL generate_series(greatest(minute + 1, low), least(next, high) - 1) AS gap
         WHERE cardinality(common) > 0 OR (owners IS NULL AND next_owners IS NULL)
-    ), parted AS (
+    ), parted AS MATERIALIZED (
         SELECT DISTINCT gpu_id, low FROM around WHERE instance <> ''
     ), shares AS (
         -- A GPU in MIG mode is held by its instances: as a whole it is neither free nor held, but draws power.
@@ -91,30 +91,25 @@ FACTS = f"""
                 AND better.name = CASE c.name WHEN :engine THEN :utilisation ELSE :energy END
                 AND EXISTS (SELECT FROM samples WHERE series_id = better.id AND ts >= :first AND ts < :last
                             AND ts >= to_timestamp(w.low * 60.0) AND ts < to_timestamp(w.high * 60.0)))
-    ), points AS (
-        SELECT p.gpu_id, p.low, p.instance, p.id, p.name, sample.ts, sample.value,
-               floor(date_part('epoch', sample.ts) / 60)::int AS minute
+    ), sums AS MATERIALIZED (
+        SELECT p.gpu_id, p.low, p.instance, p.name, s.*
         FROM pieces p CROSS JOIN LATERAL (
-            SELECT ts, value FROM samples
-            WHERE series_id = p.id AND ts >= :first AND ts < :last AND abs(value) < :largest
-                AND ts >= to_timestamp((p.low - CASE p.name WHEN :energy THEN :bridge ELSE 0 END) * 60.0)
-                AND ts < to_timestamp(p.high * 60.0)
-        ) sample
-    ), means AS (
-        SELECT gpu_id, low, instance, minute,
-               avg(CASE name WHEN :engine THEN 100 * value ELSE value END) FILTER (WHERE name <> :power) AS percent,
-               60 * avg(value) FILTER (WHERE name = :power) AS power_j
-        FROM points WHERE name <> :energy GROUP BY 1, 2, 3, 4
-    ), gains AS (
-        SELECT gpu_id, low, instance, id, minute,
-               sum(CASE WHEN value >= before THEN value - before WHEN before IS NOT NULL THEN value END) / 1000 AS counter_j
-        FROM (
-            SELECT p.*, lag(value) OVER (PARTITION BY id, low ORDER BY ts) AS before FROM points p WHERE name = :energy
-        ) readings
-        WHERE minute >= low GROUP BY 1, 2, 3, 4, 5
-    ), counters AS (
+            SELECT floor(date_part('epoch', ts) / 60)::int AS minute, avg(value) AS mean,
+                   sum(CASE WHEN value >= before THEN value - before WHEN before IS NOT NULL THEN value END) AS gain
+            FROM (
+                SELECT ts, value, lag(value) OVER (ORDER BY ts) AS before FROM samples
+                WHERE series_id = p.id AND ts >= :first AND ts < :last AND abs(value) < :largest
+                    AND ts >= to_timestamp((p.low - CASE p.name WHEN :energy THEN :bridge ELSE 0 END) * 60.0)
+                    AND ts < to_timestamp(p.high * 60.0)
+            ) readings GROUP BY 1
+        ) s
+    ), measured AS MATERIALIZED (
         -- Two series of one counter, under other labels, tell the same.
-        SELECT gpu_id, low, instance, minute, max(counter_j) AS counter_j FROM gains GROUP BY 1, 2, 3, 4
+        SELECT gpu_id, low, instance, minute,
+               avg(CASE name WHEN :engine THEN 100 ELSE 1 END * mean) FILTER (WHERE name IN (:utilisation, :engine)) AS percent,
+               60 * avg(mean) FILTER (WHERE name = :power) AS power_j,
+               max(gain) FILTER (WHERE name = :energy) / 1000 AS counter_j
+        FROM sums GROUP BY 1, 2, 3, 4
     ), facts AS (
         SELECT to_timestamp(low / 60 * 3600.0) AS hour, gpu_id, instance, owner_id,
                sum(seconds * share) AS held_s,
@@ -124,8 +119,7 @@ FACTS = f"""
                {_BELOW},
                coalesce(sum(share * counter_j), 0) AS counter_j,
                coalesce(sum(share * power_j), 0) AS power_j
-        FROM shares LEFT JOIN means USING (gpu_id, low, instance, minute)
-        LEFT JOIN counters USING (gpu_id, low, instance, minute)
+        FROM shares LEFT JOIN measured USING (gpu_id, low, instance, minute)
         GROUP BY low, gpu_id, instance, owner_id
     )
 """  # noqa: S608 - numbers of above

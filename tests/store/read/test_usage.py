@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
 import redis
+from hypothesis import HealthCheck, Phase, given, strategies
+from hypothesis import settings as hypothesis
 from sqlalchemy import Engine, text
 
 from telemetry.collector.persist import Collector
@@ -179,6 +183,68 @@ def test_an_instance_is_a_gpu_of_its_own_and_its_parent_none(
     rows = ask(engine, "namespace")
     assert (rows[("a",)]["held_hours"], rows[("a",)]["duty_cycle"]) == (1, pytest.approx(0.5))
     assert (rows[(None,)]["free_hours"], rows[(None,)]["energy_kwh"]) == (1, pytest.approx(0.2))
+
+
+# Two GPUs that change hands, share, fall silent and count anew, as (metric, GPU, owner, first minute, end, value).
+HISTORY = (
+    (UTIL, "A", "a", 40, 75, 30.0),
+    (UTIL, "A", "b", 70, 90, 3.0),
+    (ENERGY, "A", "b", 78, 88, 5e6),
+    (POWER, "B", "a", 50, 55, 200.0),
+    (UTIL, "B", "a", 55, 58, 90.0),
+    (UTIL, "B", "a", 66, 80, 90.0),
+    (POWER, "B", "", 80, 85, 100.0),
+)
+
+
+@given(data=strategies.data())
+@hypothesis(max_examples=5, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_order_repetition_and_cuts_change_nothing(
+    store: Callable[..., None], engine: Engine, settings: Settings, data: strategies.DataObject
+) -> None:
+    """Nor does it matter when upkeep comes by. Each example has GPUs of its own."""
+    run = uuid.uuid4().hex[:8]
+    rows = []
+    for metric, gpu, owner, first, end, value in HISTORY:
+        of = key(metric, f"{gpu}-{run}", **({"namespace": owner} if owner else {}))
+        # Two owners have no reading of one time: of two values one would stay, whichever comes first.
+        seconds = [minute * 60 + half + len(owner) * 5 + (owner == "b") for minute in range(first, end) for half in (0, 30)]
+        rows += [(of, EIGHT + second, value * (1 + second / 600)) for second in seconds]
+    numbers = data.draw(strategies.permutations(range(len(rows))))
+    numbers += data.draw(strategies.lists(strategies.sampled_from(numbers), max_size=40))
+    cuts = sorted(data.draw(strategies.sets(strategies.integers(1, len(numbers) - 1), max_size=4)))
+    for number, (low, high) in enumerate(pairwise([0, *cuts, len(numbers)])):
+        store(*(rows[place] for place in numbers[low:high]), batch_id=f"{run}-{number}")
+        if data.draw(strategies.booleans()):
+            sum_up(engine, settings)
+    found = [
+        {name: value if name in {"namespace", "energy_from"} else pytest.approx(value) for name, value in row.items()}
+        for row in history_of(engine, run)
+    ]
+    assert EXPECTED.setdefault("usage", found) == history_of(engine, run)
+    allocations = held_by(engine, run)
+    assert EXPECTED.setdefault("allocations", allocations) == allocations
+
+
+EXPECTED: dict[str, list[Any]] = {}
+
+
+def history_of(engine: Engine, run: str) -> list[dict[str, Any]]:
+    """Usage of the GPUs of one run, by namespace."""
+    with engine.connect() as connection:
+        ids = connection.scalars(text("SELECT id FROM gpus WHERE identity LIKE '%-' || :run"), {"run": run}).all()
+    rows = ask(engine, "namespace", gpu_ids=tuple(ids), sort="held_hours")
+    return sorted(rows.values(), key=lambda row: str(row["namespace"]))
+
+
+def held_by(engine: Engine, run: str) -> list[tuple[Any, ...]]:
+    """The allocations of one run: the GPU's first letter, the owner, and when."""
+    query = """
+        SELECT left(identity, 1), namespace, held::text FROM allocations
+        JOIN gpus ON gpus.id = gpu_id JOIN owners ON owners.id = owner_id WHERE identity LIKE '%-' || :run ORDER BY 1, 2
+    """
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(text(query), {"run": run})]
 
 
 def test_late_readings_are_summed_up_anew(store: Callable[..., None], engine: Engine, settings: Settings) -> None:

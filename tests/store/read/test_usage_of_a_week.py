@@ -16,10 +16,12 @@ from telemetry.store.read.usage import UsageGroup, Use, usage
 from telemetry.store.usage_facts import COLUMNS
 
 GPUS, DAYS, INTERVAL_S = 250, 7, 15
+# Nine of ten teams have GPUs, and nobody has the others.
+TEAMS = 10
 END = datetime(2026, 11, 12, 10, 40, tzinfo=UTC)
 START = END - timedelta(days=DAYS)
 
-# Five pods a GPU and day, one after the other, of ten teams; nobody has a tenth of the GPUs.
+# Five pods a GPU and day, one after the other.
 FLEET = """
     INSERT INTO gpus (identity, host, gpu_index, model)
     SELECT 'GPU-' || n, 'node-' || n / 8, n % 8, CASE WHEN n % 4 = 0 THEN 'A100' ELSE 'H100' END
@@ -81,13 +83,15 @@ def total(rows: list[dict[str, Any]], name: str) -> float:
 @pytest.mark.slow
 @pytest.mark.usefixtures("week")
 def test_a_week_is_told_in_a_second_and_its_parts_are_the_whole(engine: Engine, record_property: Callable[..., None]) -> None:
-    ask(engine, "namespace")
-    began_s = monotonic()
-    rows = ask(engine, "namespace")
-    taken_s = monotonic() - began_s
-    record_property("taken_s", taken_s)
-    assert taken_s < 0.001, taken_s
-    assert len(rows) == 11 - 1
+    taken_s = []
+    for _ in range(5):
+        began_s = monotonic()
+        rows = ask(engine, "namespace")
+        taken_s.append(monotonic() - began_s)
+    # The least of several, as other work on the machine only adds to it.
+    record_property("taken_s", min(taken_s))
+    assert min(taken_s) < 1, taken_s
+    assert len(rows) == TEAMS
     whole = ask(engine)[0]
     hours = DAYS * 24 * GPUS
     assert whole["held_hours"] + whole["free_hours"] == pytest.approx(hours, abs=1 / 3600)
