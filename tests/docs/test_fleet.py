@@ -23,7 +23,11 @@ from tests.docs.pages import ROOT
 CALLS = re.findall(r"(?m)^\| .* \| `(\S+)` \|$", (ROOT / "docs" / "FLEET.md").read_text(encoding="utf-8"))
 VALUES = {
     **dict.fromkeys(("GPU_TEMP", "POWER_USAGE", "TOTAL_ENERGY_CONSUMPTION"), 50.0),
-    **{"GPU_UTIL": 3.0, "POWER_MGMT_LIMIT": 400.0, "FB_USED": 95.0, "FB_FREE": 5.0, "XID_ERRORS": 79.0},
+    "GPU_UTIL": 3.0,
+    "POWER_MGMT_LIMIT": 400.0,
+    "FB_USED": 95.0,
+    "FB_FREE": 5.0,
+    "XID_ERRORS": 79.0,
 }
 SOMEBODY = {"namespace": "research", "pod": "trainer-0", "user": "ada", "account": "physics", "hpc_job": "4711"}
 
