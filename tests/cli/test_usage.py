@@ -15,10 +15,12 @@ from typing import Any
 
 import pytest
 import redis
+from click.testing import CliRunner
 from flask.testing import FlaskClient
 from sqlalchemy import Engine
 
 from telemetry.api import create_app
+from telemetry.cli.usage import usage
 from telemetry.collector.persist import Collector
 from telemetry.formats.base import Limits
 from telemetry.progress.acks import Acks
@@ -82,7 +84,14 @@ def held(truth: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]
             yield gpu, stretch, length.total_seconds() / 3600
 
 
-def test_usage_is_the_truth(truth: dict[str, Any], telemetry: Run, client: FlaskClient, tmp_path: Path) -> None:
+def printed(environ: dict[str, str], *options: str) -> str:
+    """What `telemetry usage` prints."""
+    result = CliRunner().invoke(usage, options, env=environ)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_usage_is_the_truth(truth: dict[str, Any], environ: dict[str, str], client: FlaskClient, tmp_path: Path) -> None:
     hours, energy = defaultdict[Any, float](float), defaultdict[Any, float](float)
     cost, stretches = 0.0, 0
     for gpu, stretch, length in held(truth):
@@ -108,19 +117,19 @@ def test_usage_is_the_truth(truth: dict[str, Any], telemetry: Run, client: Flask
     assert sum(row["cost"] for row in whole) == pytest.approx(cost, rel=0.05)
     assert (answer["currency"], answer["idle_below_percent"], answer["start"]) == ("EUR", 5, "2026-11-05T00:00:00Z")
 
-    told = json.loads(telemetry("usage", *SPAN, "--json").stdout)
+    told = json.loads(printed(environ, *SPAN, "--json"))
     assert {row["namespace"]: row["held_hours"] for row in told["items"]} == {
         name: pytest.approx(row["held_hours"]) for name, row in rows.items()
     }
-    printed = telemetry("usage", *SPAN, "--by", "namespace,model", "--format", "csv").stdout
-    assert sum(float(row["held_hours"]) for row in csv.DictReader(io.StringIO(printed))) == pytest.approx(
+    text = printed(environ, *SPAN, "--by", "namespace,model", "--format", "csv")
+    assert sum(float(row["held_hours"]) for row in csv.DictReader(io.StringIO(text))) == pytest.approx(
         sum(row["held_hours"] for row in rows.values())
     )
-    table = telemetry("usage", *SPAN).stdout
+    table = printed(environ, *SPAN)
     assert "held h" in table
     assert "below 5 %" in table
     page = tmp_path / "week.html"
-    assert telemetry("usage", *SPAN, "--html", page).returncode == 0
+    assert str(page) in printed(environ, *SPAN, "--html", str(page))
     text = page.read_text()
     assert "By namespace" in text
     assert not any(place in text for place in ("http://", "https://", "src="))
@@ -146,11 +155,11 @@ def codes(truth: dict[str, Any], name: str) -> set[int]:
     return {xid["xid"] for gpu in truth["gpus"] if gpu["gpu"] == name for xid in gpu["xids"]}
 
 
-def test_bad_usage_is_told(telemetry: Run) -> None:
+def test_bad_usage_is_told(environ: dict[str, str]) -> None:
     for options, says in (
         (("--by", "colour"), "'colour' is none of namespace"),
         (("--since", "yesterday"), "'yesterday' must be a time such as -7d"),
         (("--since", "2026-11-06", "--until", "2026-11-05"), "--since must be before --until"),
     ):
-        done = telemetry("usage", *options)
-        assert (done.returncode, says in done.stderr) == (2, True), done.stderr
+        result = CliRunner().invoke(usage, options, env=environ)
+        assert (result.exit_code, says in result.output) == (2, True), result.output

@@ -47,13 +47,13 @@ class UsageMarks:
         distinct = np.unique(np.concatenate(near))
         of, hours = (distinct >> minute_bits).tolist(), (distinct & ((1 << minute_bits) - 1)).tolist()
         marks = {(uses[use].gpu_id, hour) for use, hour in zip(of, hours, strict=True)}
-        return sorted(marks - self._committed) if _settling(max(hours)) else sorted(marks)
+        return sorted(mark for mark in marks if mark not in self._committed or not _settling(mark[1]))
 
     def committed(self, marks: Collection[Mark]) -> None:
         """Remember what a transaction has stored, for as long as it needs not be stored again."""
-        self._committed = {mark for mark in self._committed if _settling(mark[1])} if marks else self._committed
-        if len(self._committed) < REMEMBERED:
-            self._committed.update(mark for mark in marks if _settling(mark[1]))
+        if len(self._committed) > REMEMBERED:
+            self._committed = {mark for mark in self._committed if _settling(mark[1])}
+        self._committed.update(marks)
 
 
 def write(connection: Connection, marks: Sequence[Mark]) -> None:
