@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from telemetry.store.write import usage_marks
 from telemetry.store.write.allocations import MINUTE_BITS
 from telemetry.store.write.usage_marks import LATE_S, UsageMarks
 from telemetry.store.write.use_ids import Use
@@ -31,7 +30,7 @@ def marked(marks: UsageMarks, *codes: int) -> list[tuple[int, int]]:
 def now(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     """The clock, in minutes after HOUR begins."""
     clock = {"minute": 30.0}
-    monkeypatch.setattr(usage_marks.time, "time", lambda: (HOUR * 60 + clock["minute"]) * 60)
+    monkeypatch.setattr("telemetry.store.write.usage_marks.time.time", lambda: (HOUR * 60 + clock["minute"]) * 60)
     return clock
 
 
