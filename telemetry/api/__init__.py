@@ -33,10 +33,12 @@ from telemetry.api.resources import (
     metrics,
     own_metrics,
     quarantine,
+    raw_readings,
     readings,
     sources,
     stats,
     uploads,
+    usage,
 )
 from telemetry.settings import Settings
 
@@ -44,6 +46,7 @@ PREFIX = "/api/v1"
 RESOURCES = (
     gpus,
     readings,
+    raw_readings,
     allocations,
     hosts,
     metrics,
@@ -58,6 +61,7 @@ RESOURCES = (
     deadletters,
     audit_log,
     uploads,
+    usage,
     docs,
 )
 

@@ -14,13 +14,14 @@ makes tables and frames, and `fleets` frames of many GPUs.
 """
 
 from telemetry.client.api import Client
-from telemetry.client.documents import Gpu, GroupAggregate, Host, Latest, Metric, Reading, Upload
+from telemetry.client.documents import FleetReading, Gpu, GroupAggregate, Host, Latest, Metric, Reading, Upload, Usage
 from telemetry.client.errors import ApiError, ClientError, NetworkError
 
 __all__ = [
     "ApiError",
     "Client",
     "ClientError",
+    "FleetReading",
     "Gpu",
     "GroupAggregate",
     "Host",
@@ -29,4 +30,5 @@ __all__ = [
     "NetworkError",
     "Reading",
     "Upload",
+    "Usage",
 ]

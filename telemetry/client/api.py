@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 import httpx
 
-from telemetry.client.documents import Gpu, GroupAggregate, Host, Latest, Metric, Reading, Upload
+from telemetry.client.documents import FleetReading, Gpu, GroupAggregate, Host, Latest, Metric, Reading, Upload, Usage
 from telemetry.client.events import events
 from telemetry.client.queries import Length, Names, Time, of_readings, written
 from telemetry.client.resources import checked, part, telemetry_of
 from telemetry.client.session import Session
-from telemetry.readings.aggregates import Aggregate
+from telemetry.readings.aggregates import Aggregate, FleetAggregate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,6 +98,22 @@ class Client:
         query = of_readings(metrics, start, end, step, agg) | {"order": order, "limit": limit}
         return cast("Iterator[Reading]", self._session.rows(telemetry_of(gpu), query))
 
+    def readings_of_many(
+        self,
+        *,
+        metrics: Names = (),
+        start: Time | None = None,
+        end: Time | None = None,
+        order: Literal["asc", "desc"] = "asc",
+        **filters: Any,
+    ) -> Iterator[FleetReading]:
+        """The raw readings of many GPUs in order of time, of the last hour unless `start` is given.
+
+        Filters are gpu, host, model, namespace, pod, job, user and account, one or a list of each.
+        """
+        query = of_readings(metrics, start, end, None, None) | {"order": order}
+        return cast("Iterator[FleetReading]", self._session.rows("readings", query | filters))
+
     def latest(self, **filters: Any) -> Iterator[Latest]:
         """The latest reading of each series. Filters are gpu, host, model, namespace, pod and metrics."""
         return cast("Iterator[Latest]", self._session.rows("latest", filters))
@@ -117,19 +133,43 @@ class Client:
         metric: str,
         *,
         by: Names = (),
-        agg: Aggregate = "avg",
+        agg: FleetAggregate = "avg",
         start: Time | None = None,
         end: Time | None = None,
         step: Length | None = None,
         top: int | None = None,
+        bottom: int | None = None,
+        per: str | None = None,
+        where: Names | None = None,
+        having: Names | None = None,
+        sort: str | None = None,
         **filters: Any,
     ) -> Iterator[GroupAggregate]:
-        """One metric aggregated over the fleet, by groups: host, gpu, model, namespace, pod, container.
+        """One metric aggregated over the fleet, by groups: host, gpu, model, an owner's parts, or a label as label.team.
 
-        Filters are host, model, namespace and pod.
+        `per` is a metric that each value is divided by. `where` is about readings, `having` about rows, as value<5. Filters are
+        host, model, namespace, pod, job, user, account and label (as team=vision), one or a list of each; more are buckets and
+        bridge.
         """
         asked = {"metrics": metric, "start": start, "end": end, "step": step, "agg": agg, "by": by or None, "top": top}
+        asked |= {"bottom": bottom, "per": per, "where": where, "having": having, "sort": sort}
         return cast("Iterator[GroupAggregate]", self._session.rows("query", written(asked | filters)))
+
+    def usage(
+        self,
+        *,
+        by: Names = ("namespace",),
+        start: Time = "-7d",
+        end: Time | None = None,
+        sort: str | None = None,
+        **filters: Any,
+    ) -> Iterator[Usage]:
+        """Who used how much, by groups: an owner's parts, host, gpu, model.
+
+        Filters are gpu, host, model, namespace, pod, job, user and account, one or a list of each.
+        """
+        asked = written({"start": start, "end": end, "by": by, "sort": sort} | filters)
+        return cast("Iterator[Usage]", self._session.rows("usage", asked))
 
     def rows(self, resource: str, **query: Any) -> Iterator[dict[str, Any]]:
         """The rows of any list, such as edges, sources, batches, dead-letters. Raises ValueError for a name that is no list."""

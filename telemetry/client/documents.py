@@ -52,6 +52,20 @@ class Reading(TypedDict):
     labels: dict[str, str]
 
 
+class FleetReading(TypedDict):
+    """A reading of one of many GPUs; `owner` has the labels that say who used the GPU then, and `labels` has them too."""
+
+    timestamp: str
+    gpu: str
+    host: str | None
+    index: int | None
+    metric: str
+    value: float | None
+    unit: str | None
+    labels: dict[str, str]
+    owner: dict[str, str]
+
+
 class Latest(TypedDict):
     """The latest reading of a GPU and metric; `owner` has the labels that say who used the GPU then."""
 
@@ -68,7 +82,10 @@ class Latest(TypedDict):
 
 
 class GroupAggregate(TypedDict, total=False):
-    """An aggregate of a group's readings in a step, with the fields that were asked for, and always `value` and `readings`."""
+    """An aggregate of a group's readings in a step, with the fields that were asked for, and always `value` and `readings`.
+
+    A group by a label has a field of its name too, such as `label.team`.
+    """
 
     timestamp: str | None
     host: str | None
@@ -81,8 +98,36 @@ class GroupAggregate(TypedDict, total=False):
     job: str | None
     user: str | None
     account: str | None
+    low: float | None
+    high: float | None
     value: float | None
     readings: int
+
+
+class Usage(TypedDict, total=False):
+    """How much of GPUs a group used: the groups that were asked for, and always the figures from `held_hours` on."""
+
+    host: str | None
+    gpu: str | None
+    index: int | None
+    model: str | None
+    namespace: str | None
+    pod: str | None
+    container: str | None
+    job: str | None
+    user: str | None
+    account: str | None
+    held_hours: float
+    coverage: float | None
+    idle_hours: float | None
+    low_use_hours: float | None
+    duty_cycle: float | None
+    duty_coverage: float | None
+    free_hours: float
+    energy_kwh: float | None
+    energy_from: Literal["counter", "power", "both"] | None
+    cost: float | None
+    unpriced_hours: float
 
 
 class Upload(TypedDict):

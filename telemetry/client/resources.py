@@ -19,7 +19,9 @@ LISTS = (
     "conflicts",
     "quarantine",
     "query",
+    "readings",
     "sources",
+    "usage",
 )
 OF_A_GPU = re.compile(r"gpus/.+/(telemetry|metrics|allocations)")
 

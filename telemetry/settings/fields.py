@@ -16,8 +16,9 @@ from typing import Any, Literal, get_args
 
 from telemetry.readings import names
 from telemetry.readings.owners import OWNER_LABELS
+from telemetry.readings.rates import Rates
 from telemetry.readings.source_settings import SourceSettings
-from telemetry.settings import load, parsers, sources_file
+from telemetry.settings import load, parsers, rates_file, sources_file
 from telemetry.settings.parsers import Parser, choice, flag, number
 
 Role = Literal["central", "edge"]
@@ -50,6 +51,7 @@ DATABASE = partial(setting, "Database")
 EDGE = partial(setting, "Edge")
 COLLECTOR = partial(setting, "Collector")
 API = partial(setting, "API and uploads")
+USAGE = partial(setting, "Usage")
 MONITORING = partial(setting, "Monitoring")
 
 
@@ -231,6 +233,18 @@ class Settings:
     upload_max_bytes: int = API(1 << 30, number(int, 1 << 10, 1 << 40), "bytes of the largest upload, unpacked")
     spool_max_bytes: int = API(
         16 << 30, number(int, 1 << 10, 1 << 50), "bytes of all uploads that are kept, together; beyond them uploads are refused"
+    )
+
+    idle_below_percent: int = USAGE(
+        5, parsers.whole_of(1, 5, 10, 15, 25, 50), "GPU utilisation below which a minute that somebody had a GPU counts as idle"
+    )
+    low_use_below_percent: int = USAGE(
+        25,
+        parsers.whole_of(1, 5, 10, 15, 25, 50),
+        "the same for low use: such a minute that is not idle, below so much",
+    )
+    rates: Rates | None = USAGE(
+        None, rates_file.parse, "TOML file of what an hour of each model and a kilowatt-hour cost; docs/FLEET.md"
     )
 
     metrics_port: int = MONITORING(

@@ -81,6 +81,12 @@ def number(kind: type[int | float], low: float, high: float) -> Parser:
     return parse
 
 
+def whole_of(*choices: int) -> Parser:
+    """One of some whole numbers."""
+    one = choice(*map(str, choices))
+    return lambda raw: int(one(raw))
+
+
 def words(raw: str) -> tuple[str, ...]:
     """Texts separated by commas or line breaks."""
     return tuple(word.strip() for word in raw.replace("\n", ",").split(",") if word.strip())

@@ -10,12 +10,13 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import pytest
 
 from telemetry.api import create_app
-from telemetry.client import Gpu, GroupAggregate, Host, Latest, Metric, Reading, Upload
+from telemetry.client import FleetReading, Gpu, GroupAggregate, Host, Latest, Metric, Reading, Upload, Usage
 from telemetry.client.api import Client, FileEncoding
 from telemetry.client.queries import WORDS
 from telemetry.client.resources import LISTS, checked
-from telemetry.readings.aggregates import Aggregate, Group
+from telemetry.readings.aggregates import Aggregate, FleetAggregate, Group
 from telemetry.settings import Settings
+from telemetry.store.read.usage import FIGURES
 
 PLAIN = {"string": str, "integer": int, "number": float, "boolean": bool, "null": type(None)}
 
@@ -52,13 +53,14 @@ def of_type(hint: Any) -> Any:
     return hint
 
 
-@pytest.mark.parametrize("document", [Gpu, GroupAggregate, Host, Latest, Metric, Reading, Upload])
+@pytest.mark.parametrize("document", [FleetReading, Gpu, GroupAggregate, Host, Latest, Metric, Reading, Upload, Usage])
 def test_a_document_has_the_fields_and_types_of_the_specification(document: type, specification: dict[str, Any]) -> None:
     schema = specification["components"]["schemas"][document.__name__]
     expected = {name: of_schema(field) for name, field in schema["properties"].items()}
     assert {name: of_type(hint) for name, hint in get_type_hints(document).items()} == expected
-    # The one document whose fields depend on the question.
-    assert set(schema["required"]) == ({"value", "readings"} if document is GroupAggregate else set(expected))
+    # Two documents have fields that depend on the question.
+    always = {GroupAggregate: {"value", "readings"}, Usage: {*FIGURES}}
+    assert set(schema["required"]) == always.get(document, set(expected))
 
 
 def parameter(specification: dict[str, Any], path: str, name: str) -> dict[str, Any]:
@@ -79,17 +81,19 @@ def is_list(methods: dict[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("readings", "gpus/{gpu}/telemetry"), ("arrow", "gpus/{gpu}/telemetry"), ("query", "query")]
+    ("method", "path"),
+    [("readings", "gpus/{gpu}/telemetry"), ("arrow", "gpus/{gpu}/telemetry"), ("query", "query"), ("usage", "usage")],
 )
 def test_what_a_method_takes_is_a_parameter_of_the_specification(method: str, path: str, specification: dict[str, Any]) -> None:
     parameters = inspect.signature(getattr(Client, method)).parameters.values()
     names = {WORDS.get(one.name, one.name) for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY}
     there = {one["name"] for one in specification["paths"][f"/api/v1/{path}"]["get"]["parameters"]}
     assert names <= there
-    assert set(WORDS.values()) <= there
+    assert {"start_time", "end_time"} <= there
 
 
 def test_the_words_of_queries_are_those_of_the_specification(specification: dict[str, Any]) -> None:
-    assert parameter(specification, "query", "agg")["enum"] == list(get_args(Aggregate))
-    assert parameter(specification, "query", "by")["items"]["enum"] == list(get_args(Group))
+    assert parameter(specification, "gpus/{gpu}/telemetry", "agg")["enum"] == list(get_args(Aggregate))
+    assert parameter(specification, "query", "agg")["enum"] == list(get_args(FleetAggregate))
+    assert parameter(specification, "query", "by")["items"]["anyOf"][0]["enum"] == list(get_args(Group))
     assert {"json", *get_args(FileEncoding)} == set(parameter(specification, "query", "format")["enum"])

@@ -12,8 +12,8 @@ from telemetry.api.answers.columns import row_of
 from telemetry.api.answers.pages import Counted, Listed, Page
 from telemetry.api.answers.tables import Table
 from telemetry.api.core import lookups
-from telemetry.api.core.parameters import Instant, Step, Text
-from telemetry.api.core.queries import OfOwner, Query, Tabular
+from telemetry.api.core.parameters import Instant, Step
+from telemetry.api.core.queries import Many, OnGpus, Query, Tabular, some
 from telemetry.api.operations import listing, operation
 from telemetry.store.read import inventory
 
@@ -42,12 +42,10 @@ class GpuMetric(BaseModel):
     last_reading: datetime | None
 
 
-class GpuQuery(OfOwner, Tabular):
+class GpuQuery(OnGpus, Tabular):
     """Which GPUs, in which order."""
 
-    host: Text | None = Field(None, description="only those on this host")
-    model: Text | None = Field(None, description="only those of this model")
-    driver: Text | None = Field(None, description="only those with this driver version")
+    driver: Many = some("only those with this driver version")
     seen_since: Instant | None = Field(None, description="only those with a reading since then: RFC 3339, or relative as -1h")
     silent_for: Step | None = Field(None, description="only those without a reading for so long, such as 10m")
     sort: inventory.GpuSort = Field("host", description="what they are ordered by; - reverses the order")
@@ -57,8 +55,8 @@ class GpuQuery(OfOwner, Tabular):
 def list_gpus(query: GpuQuery, page: Page) -> Table:
     """GPUs, by host and index unless sorted otherwise."""
     lookups.check(host=query.host)
-    some = query.filter(inventory.GpuFilter)
-    return Table(Gpu, inventory.gpus(some, query.sort), page, total=inventory.gpus_counted(some))
+    chosen = query.filter(inventory.GpuFilter)
+    return Table(Gpu, inventory.gpus(chosen, query.sort), page, total=inventory.gpus_counted(chosen))
 
 
 @operation(blueprint, "/gpus/<path:gpu>", Gpu, Query, codes=("gpu_not_found",))

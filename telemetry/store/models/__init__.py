@@ -1,9 +1,9 @@
 """The tables. Alembic's migrations create them; a test compares the two.
 
 `base` is what they share. `samples` are the readings and what describes them, `identity` what else decides which series they
-belong to, `owners` who used the GPUs, `ledger` the batches that were stored, `unstored` what came and is no sample, `audit`
-how many samples there should be, `api` what people and the API change. To import this package is to have all tables in the
-metadata of `Base`. What is asked of them and written to them is `telemetry.store`'s.
+belong to, `owners` who used the GPUs and `usage` how much, `ledger` the batches that were stored, `unstored` what came and is
+no sample, `audit` how many samples there should be, `api` what people and the API change. To import this package is to have
+all tables in the metadata of `Base`. What is asked of them and written to them is `telemetry.store`'s.
 """
 
 from telemetry.store.models.api import ApiKey, AuditEntry, Upload
@@ -14,6 +14,7 @@ from telemetry.store.models.ledger import LEDGER, Batch, Generation, LedgerRange
 from telemetry.store.models.owners import Allocation, Owner
 from telemetry.store.models.samples import Gpu, Metric, Sample, Series
 from telemetry.store.models.unstored import Conflict, DeadLetter, Quarantined
+from telemetry.store.models.usage import UsageHour, UsageMark
 
 __all__ = [
     "LEDGER",
@@ -42,4 +43,6 @@ __all__ = [
     "Source",
     "Time",
     "Upload",
+    "UsageHour",
+    "UsageMark",
 ]

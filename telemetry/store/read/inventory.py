@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from telemetry.store.models import Gpu, GpuJoin, Metric, Sample, Series
-from telemetry.store.read.filters import equal
+from telemetry.store.read.filters import Some, among, equal
 from telemetry.store.read.owned import OwnerFilter
 from telemetry.store.read.silence import is_silent, last_seen, seconds_since
 
@@ -50,26 +50,31 @@ INDEX = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class GpuFilter:
-    """Some GPUs. A field that is None leaves all of them in.
+    """Some GPUs. A field without a value leaves all of them in.
 
     `seen_since`: those with a reading from then on; with an owner, those that it had since then, to the minute. `silent_for`:
     those without a reading for so long.
     """
 
-    host: str | None = None
-    model: str | None = None
-    driver: str | None = None
-    namespace: str | None = None
-    pod: str | None = None
-    user: str | None = None
-    account: str | None = None
-    job: str | None = None
+    host: Some = None
+    model: Some = None
+    driver: Some = None
+    namespace: Some = None
+    pod: Some = None
+    user: Some = None
+    account: Some = None
+    job: Some = None
     seen_since: datetime | None = None
     silent_for: timedelta | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """Conditions on gpus."""
-        own = [not_joined(), *equal((Gpu.host, self.host), (Gpu.model, self.model), (Gpu.driver_version, self.driver))]
+        own = [
+            not_joined(),
+            *among(Gpu.host, self.host),
+            *among(Gpu.model, self.model),
+            *among(Gpu.driver_version, self.driver),
+        ]
         own += is_silent(last_seen(), Gpu.first_seen, self.silent_for)
         owners = OwnerFilter.of(self)
         if owners.is_open and self.seen_since is None:

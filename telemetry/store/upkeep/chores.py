@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, text
 
 from telemetry.settings import Settings
-from telemetry.store.upkeep import joining, ledger_folding, tally_folding
+from telemetry.store.upkeep import joining, ledger_folding, tally_folding, usage_hours
 
 # A chore delays the group of batches that it comes after.
 TIMEOUT_S = 5
@@ -37,7 +37,8 @@ class Chore:
 LEDGER_FOLDING = Chore("ledger folding", 7_402_113_997, 60.0, ledger_folding.MAX_BATCHES, ledger_folding.fold_old)
 JOINING = Chore("joining of GPUs", 7_402_114_001, 60.0, joining.MAX_GPUS, joining.join)
 TALLY_FOLDING = Chore("tally folding", 7_402_114_011, 60.0, tally_folding.MAX_ROWS, tally_folding.fold)
-CHORES = (LEDGER_FOLDING, JOINING, TALLY_FOLDING)
+USAGE = Chore("sums of usage", 7_402_114_002, 60.0, usage_hours.MAX_MARKS, usage_hours.sum_up)
+CHORES = (LEDGER_FOLDING, JOINING, TALLY_FOLDING, USAGE)
 
 
 def run(engine: Engine, settings: Settings, chore: Chore, limit: int) -> int:
