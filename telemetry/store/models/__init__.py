@@ -1,12 +1,14 @@
 """The tables. Alembic's migrations create them; a test compares the two.
 
-`base` is what they share. `samples` are the readings and what describes them, `owners` who used the GPUs, `ledger` the batches
-that were stored, `unstored` what came and is no sample, `api` what people and the API change. To import this package is to
-have all tables in the metadata of `Base`. What is asked of them and written to them is `telemetry.store`'s.
+`base` is what they share. `samples` are the readings and what describes them, `owners` who used the GPUs, `health` how these
+are, `ledger` the batches that were stored, `unstored` what came and is no sample, `api` what people and the API change. To
+import this package is to have all tables in the metadata of `Base`. What is asked of them and written to them is
+`telemetry.store`'s.
 """
 
 from telemetry.store.models.api import ApiKey, AuditEntry, Upload
 from telemetry.store.models.base import Base, Time
+from telemetry.store.models.health import Finding, Judgement, Unjudged
 from telemetry.store.models.ledger import LEDGER, Batch, Generation, LedgerRange, Source
 from telemetry.store.models.owners import Allocation, Owner
 from telemetry.store.models.samples import Gpu, Metric, Sample, Series
@@ -21,8 +23,10 @@ __all__ = [
     "Batch",
     "Conflict",
     "DeadLetter",
+    "Finding",
     "Generation",
     "Gpu",
+    "Judgement",
     "LedgerRange",
     "Metric",
     "Owner",
@@ -31,5 +35,6 @@ __all__ = [
     "Series",
     "Source",
     "Time",
+    "Unjudged",
     "Upload",
 ]
