@@ -35,7 +35,7 @@ def upgrade() -> None:
         sa.Column("told_end_at", TIME),
         sa.PrimaryKeyConstraint("id", name=op.f("findings_pkey")),
         sa.ForeignKeyConstraint(["gpu_id"], ["gpus.id"], name=op.f("findings_gpu_id_fkey")),
-        sa.UniqueConstraint("gpu_id", "series_id", "rule", "begun_at", name=op.f("findings_gpu_id_key")),
+        sa.UniqueConstraint("gpu_id", "series_id", "rule", "begun_at", name="findings_gpu_id_series_id_rule_begun_at_key"),
     )
     op.create_index(op.f("findings_begun_at_idx"), "findings", ["begun_at"])
     op.create_index(op.f("findings_ended_at_idx"), "findings", ["ended_at"])
@@ -49,7 +49,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "judgements",
-        sa.Column("id", sa.SmallInteger(), nullable=False),
+        sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("judged_at", TIME, nullable=False),
         sa.Column("rules", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("judgements_pkey")),

@@ -1,4 +1,4 @@
-"""The rules: what a reading must be like to tell of a fault, and what is said and done then. How they are read: `rules_file`."""
+"""The rules: what a reading must be like to tell of a fault, and what is said and done then. `rules_file` reads them."""
 
 from __future__ import annotations
 
@@ -120,4 +120,8 @@ class Rules:
         if name == STRAGGLER:
             return self.straggler.says, self.straggler.action, True
         rule = self.rules.get(name)
-        return (rule.says, rule.action, rule.is_heuristic) if rule else (name, "", False)
+        if rule is None:
+            return name, "", False
+        code = name.partition("-")[2]
+        says = f"XID {code}: {rule.says}" if rule.comparator == "equals" and rule.kind == "xid" else rule.says
+        return says, rule.action, rule.is_heuristic

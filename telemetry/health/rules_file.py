@@ -1,4 +1,7 @@
-"""Reads rules from TOML: those of `defaults.toml`, changed by a file of the operator's. A mistake names the place and the mend."""
+"""Reads rules from TOML: those of `defaults.toml`, changed by a file of the operator's.
+
+A mistake is a ValueError that names the place and the mend.
+"""
 
 from __future__ import annotations
 

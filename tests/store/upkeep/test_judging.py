@@ -95,7 +95,7 @@ def test_late_readings_and_another_order_change_nothing(store: Store, judge: Any
     parts = [
         steady("dbe", 0, 7200, 6000),
         steady("dbe", 1, 6000, 4000),
-        steady("dbe", 0, 4000, 600),
+        steady("dbe", 0, 4000, 900),
         [("crc", 5000, 3), ("crc", 4970, 5), ("crc", 4940, 5)],
         [("temp", age, 88 if age > 3000 else 60) for age in range(3600, 2400, -30)],
     ]
@@ -107,7 +107,7 @@ def test_late_readings_and_another_order_change_nothing(store: Store, judge: Any
         ("ecc-uncorrected", 6000, 4000),
         ("nvlink-errors", 4970, 4370),
         ("gpu-hot", 3600, 3000),
-        ("silent", pytest.approx(600, abs=90), None),
+        ("silent", pytest.approx(900, abs=90), None),
     ]
 
 
