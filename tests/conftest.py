@@ -3,6 +3,7 @@
 pytest_plugins = [
     "tests.fixtures.services",
     "tests.fixtures.fleet",
+    "tests.fixtures.health",
     "tests.fixtures.files",
     "tests.fixtures.processes",
     "tests.fixtures.network",

@@ -2,46 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import count
+from dataclasses import replace
 from typing import Any
 
 import pytest
-import redis
 from flask.testing import FlaskClient
-from sqlalchemy import Engine
 
-from telemetry.collector.persist import Collector
-from telemetry.progress.acks import Acks
-from telemetry.progress.keys import Keys
-from telemetry.readings import wire
+from telemetry.api import create_app
+from telemetry.health import rules_file
 from telemetry.settings import Settings
-from telemetry.store.upkeep import chores
-from tests.batches import batch, now_s, readings
-from tests.fixtures.fleet import series
+from tests.fixtures.health import Read
 
 
 @pytest.fixture
-def store(settings: Settings, engine: Engine, redis_client: redis.Redis) -> Callable[..., None]:
-    """Store readings (metric, host, index, age in seconds, value), and judge them."""
-    collector = Collector(settings, engine, Acks(redis_client, Keys(settings.key_prefix), 60))
-    numbers, now = count(), now_s()
-
-    def stored(*some: tuple[str, str, int, int, float]) -> None:
-        rows = [(series(metric, host, index, hpc_job="7"), now - age, value) for metric, host, index, age, value in some]
-        collector.persist(*wire.encode(batch(readings(*rows), f"batch-{next(numbers)}")))
-        with engine.begin() as connection:
-            connection.exec_driver_sql("UPDATE judgements SET judged_at = judged_at - interval '6 s'")
-        while chores.run(engine, settings, chores.JUDGING, chores.JUDGING.max_rows):
-            pass
-
-    return stored
-
-
-@pytest.fixture
-def ill(store: Callable[..., None]) -> None:
+def ill(read: Read) -> None:
     """a:0 has an XID of the hardware and row remapping waits, a:1 one of an application; b:0 is silent for an hour; b:1 is new."""
-    store(
+    read(
         *(("GPU_TEMP", "a", index, age, 50) for index in (0, 1) for age in (300, 10)),
         *(("XID_ERRORS", "a", 0, 200, 79), ("ROW_REMAP_PENDING", "a", 0, 100, 1), ("XID_ERRORS", "a", 1, 200, 13)),
         ("GPU_TEMP", "b", 0, 3600, 50),
@@ -97,9 +73,9 @@ def test_a_host_is_as_its_worst_gpu_and_degraded_if_one_is_missing(client: Flask
     assert "XID 79" in rows[0]["says"]
 
 
-def test_findings_are_a_history(client: FlaskClient, store: Callable[..., None]) -> None:
+def test_findings_are_a_history(client: FlaskClient, read: Read) -> None:
     for age, value in ((5000, 79), (4000, 0), (3000, 63), (2000, 79), (1000, 0)):
-        store(("XID_ERRORS", "a", 0, age, value))
+        read(("XID_ERRORS", "a", 0, age, value))
     rows = items(client, "health/findings", kind="xid")
     assert [(row["rule"], row["value"], row["ended_at"] is None) for row in rows] == [
         ("xid-79", 79, False),
@@ -114,13 +90,8 @@ def test_findings_are_a_history(client: FlaskClient, store: Callable[..., None])
     assert [row["rule"] for row in (*first["items"], *rest)] == ["xid-79", "xid-63", "xid-79"]
 
 
-def test_hosts_have_as_many_gpus_as_is_said(settings: Settings, store: Callable[..., None], client: FlaskClient) -> None:
-    from dataclasses import replace
-
-    from telemetry.api import create_app
-    from telemetry.health import rules_file
-
-    store(("GPU_TEMP", "a", 0, 10, 50))
+def test_hosts_have_as_many_gpus_as_is_said(settings: Settings, read: Read, client: FlaskClient) -> None:
+    read(("GPU_TEMP", "a", 0, 10, 50))
     assert items(client, "health/hosts")[0]["state"] == "well"
     rules = rules_file.changed('[expected_gpus]\n"a*" = 8')
     app = create_app(replace(settings, api_access="open", health_rules=rules))

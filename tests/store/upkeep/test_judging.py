@@ -43,19 +43,6 @@ def store(settings: Settings, engine: Engine, redis_client: redis.Redis) -> Stor
 
 
 @pytest.fixture
-def judge(settings: Settings, engine: Engine) -> Callable[[], None]:
-    """Judge until nothing is left."""
-
-    def all_of_it() -> None:
-        with engine.begin() as connection:
-            connection.exec_driver_sql("UPDATE judgements SET judged_at = judged_at - interval '6 s'")
-        while chores.run(engine, settings, chores.JUDGING, chores.JUDGING.max_rows):
-            pass
-
-    return all_of_it
-
-
-@pytest.fixture
 def found(query: Query, store: Any) -> Callable[[], list[tuple[Any, ...]]]:
     """The findings: rule, and the ages of begin and end."""
 
