@@ -4,6 +4,7 @@ pytest_plugins = [
     "tests.fixtures.services",
     "tests.fixtures.fleet",
     "tests.fixtures.health",
+    "tests.fixtures.mailbox",
     "tests.fixtures.files",
     "tests.fixtures.processes",
     "tests.fixtures.network",

@@ -12,11 +12,12 @@ import click
 from telemetry import broker
 from telemetry.cli.session import data_dir_option, load_settings
 from telemetry.exporter import broker as queue
-from telemetry.exporter import database, gpus
+from telemetry.exporter import database, gpus, health
 from telemetry.exporter.look import Look, Looks
 from telemetry.monitoring import logs
 from telemetry.monitoring.port import server
 from telemetry.monitoring.port.connection import BrokerPing
+from telemetry.notify.addresses import AddressError
 from telemetry.settings import Settings
 from telemetry.store.engine import make_engine
 
@@ -34,11 +35,14 @@ AUDIT_EVERY = 4
 )
 @data_dir_option
 def exporter(port: int | None, data_dir: Path | None) -> None:
-    """Serve metrics of the queue, the sources, the ledger and the database."""
+    """Serve metrics of the queue, the sources, the ledger and the database; judge the health of GPUs, and tell people."""
     settings = load_settings(data_dir)
     settings = replace(settings, metrics_port=port or settings.metrics_port or PORT)
     logs.configure(settings)
-    looks = looks_at(settings)
+    try:
+        looks = looks_at(settings)
+    except AddressError as error:
+        raise click.ClickException(str(error)) from None
     ping = BrokerPing(settings, COMPONENT)
     for look in looks:
         look.start()
@@ -65,7 +69,7 @@ def exporter(port: int | None, data_dir: Path | None) -> None:
 
 def looks_at(settings: Settings) -> list[Look]:
     """The looks at each part of the system."""
-    engine = make_engine(settings, application="exporter", pool_size=4)
+    engine = make_engine(settings, application="exporter", pool_size=6)
     client = broker.connect(settings)
     every_s = settings.exporter_interval_s
     looks = [
@@ -73,5 +77,10 @@ def looks_at(settings: Settings) -> list[Look]:
         Look("database", every_s, lambda: database.look(engine, settings)),
         Look("ledger", AUDIT_EVERY * every_s, lambda: database.ledger(engine)),
         Look("gaps", AUDIT_EVERY * every_s, database.Audit(engine, settings, client)),
+        Look("health", every_s, lambda: health.look(engine, settings)),
     ]
-    return [*looks, Look("gpus", every_s, lambda: gpus.look(engine))] if settings.exporter_gpus else looks
+    if settings.notify:
+        looks.append(Look("notify", every_s, health.Teller(engine, settings)))
+    if settings.exporter_gpus:
+        looks.append(Look("gpus", every_s, lambda: gpus.look(engine)))
+    return looks

@@ -63,17 +63,16 @@ class Rule:
         match self.comparator:
             case "above":
                 return high > limit
-            case "at_least" | "any_bit":
-                # Of a mask: its lowest bit at least.
-                return high >= (int(limit) & -int(limit) if self.comparator == "any_bit" else limit)
+            case "any_bit":
+                # Its lowest bit at least.
+                return high >= int(limit) & -int(limit)
             case "below":
                 return low < limit
-            case "equals":
-                return low <= limit <= high
             case "none_of":
                 return high > 0
             case "increase_above":
                 return high > low
+        return high >= limit and (self.comparator == "at_least" or low <= limit)
 
 
 @dataclass(frozen=True, slots=True)

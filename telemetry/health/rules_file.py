@@ -1,6 +1,6 @@
 """Reads rules from TOML: those of `defaults.toml`, changed by a file of the operator's.
 
-A mistake is a ValueError that names the place and the mend.
+A mistake is a RulesError; what is no TOML is a ValueError of its parser.
 """
 
 from __future__ import annotations
@@ -15,6 +15,11 @@ from typing import Any
 
 from telemetry.health.rules import KINDS, SEVERITIES, XID_METRIC, Comparator, Rule, Rules, Severity, Straggler, While
 
+
+class RulesError(ValueError):
+    """A mistake in a file of rules; the text names the place and the mend."""
+
+
 COMPARATORS: tuple[Comparator, ...] = ("above", "at_least", "below", "equals", "any_bit", "increase_above")
 TEXTS = ("severity", "says", "action", "source")
 KEYS = {"kind", "metric", "models", "per", "for", "hold", "while", "heuristic", "enabled", *TEXTS, *COMPARATORS}
@@ -26,18 +31,18 @@ UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def parse(raw: str) -> Rules:
-    """The rules that a file changes; none for an empty text. Raises ValueError."""
+    """The rules that a file changes; none for an empty text. Raises RulesError."""
     path = raw.strip()
     if not path:
         return defaults()
     try:
         text = Path(path).expanduser().read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"names {path!r}, which cannot be read: {error}") from None
+        raise RulesError(f"names {path!r}, which cannot be read: {error}") from None
     try:
         return changed(text)
     except ValueError as error:
-        raise ValueError(f"names {path}: {error}") from None
+        raise RulesError(f"names {path}: {error}") from None
 
 
 @cache
@@ -47,7 +52,7 @@ def defaults() -> Rules:
 
 
 def changed(text: str) -> Rules:
-    """The rules as a text of TOML changes them. Raises ValueError."""
+    """The rules as a text of TOML changes them. Raises ValueError, of TOML too."""
     own = tomllib.loads(text)
     known = tomllib.loads((files("telemetry.health") / "defaults.toml").read_text(encoding="utf-8"))
     _check_keys(own, TABLES, "the file")
@@ -56,7 +61,7 @@ def changed(text: str) -> Rules:
     for name, table in _table(own, "rules").items():
         where = f"[rules.{name}]"
         if not isinstance(table, dict):
-            raise ValueError(f"{where} must be a table")
+            raise RulesError(f"{where} must be a table")
         _check_keys(table, KEYS, where)
         before = rules.get(name, {})
         # Another comparator takes the place of the one before.
@@ -87,11 +92,11 @@ def _rule(name: str, table: Mapping[str, Any], actions: Mapping[str, str]) -> Ru
     where = f"[rules.{name}]"
     compared = _compared(table)
     if len(compared) != 1:
-        raise ValueError(f"{where} must have one of {', '.join(COMPARATORS)}")
+        raise RulesError(f"{where} must have one of {', '.join(COMPARATORS)}")
     metrics = table.get("metric", "")
     metrics = (metrics,) if isinstance(metrics, str) else tuple(metrics)
     if not metrics or not all(isinstance(metric, str) and metric for metric in metrics):
-        raise ValueError(f"{where} needs metric, a name or a list of names")
+        raise RulesError(f"{where} needs metric, a name or a list of names")
     models = _table(table, "models", where)
     during = _table(table, "while", where)
     rule = Rule(
@@ -111,22 +116,22 @@ def _rule(name: str, table: Mapping[str, Any], actions: Mapping[str, str]) -> Ru
         is_heuristic=bool(table.get("heuristic", False)),
     )
     if rule.for_s and rule.hold_s:
-        raise ValueError(f"{where} has for and hold; give one of them")
+        raise RulesError(f"{where} has for and hold; give one of them")
     if rule.comparator == "any_bit" and not all(int(value) == value > 0 for _, value in (*rule.models, ("", rule.threshold))):
-        raise ValueError(f"{where}: any_bit must be a whole number above 0, such as 0x40")
+        raise RulesError(f"{where}: any_bit must be a whole number above 0, such as 0x40")
     return rule
 
 
 def _xids(table: Mapping[str, Any], actions: Mapping[str, str]) -> list[Rule]:
     codes = {code: entry for code, entry in table.items() if code != "source"}
     if wrong := [code for code in codes if code != "other" and not (code.isascii() and code.isdigit())]:
-        raise ValueError(f"[xids] {wrong[0]!r} must be the code of an XID, or other")
+        raise RulesError(f"[xids] {wrong[0]!r} must be the code of an XID, or other")
     numbers = frozenset(int(code) for code in codes if code != "other")
     rules = []
     for code, entry in codes.items():
         where = f"[xids] {code}"
         if not isinstance(entry, dict):
-            raise ValueError(f"{where} must be a table with says, severity and action")
+            raise RulesError(f"{where} must be a table with says, severity and action")
         _check_keys(entry, XID_KEYS, where)
         texts = _texts({**entry, "source": table["source"]}, actions, where)
         is_other = code == "other"
@@ -171,39 +176,39 @@ def _texts(table: Mapping[str, Any], actions: Mapping[str, str], where: str) -> 
 
 def _check_keys(table: Mapping[str, Any], known: set[str], where: str) -> None:
     if unknown := [key for key in table if key not in known]:
-        raise ValueError(f"{where} has the unknown key {unknown[0]!r}; the keys are {', '.join(sorted(known))}")
+        raise RulesError(f"{where} has the unknown key {unknown[0]!r}; the keys are {', '.join(sorted(known))}")
 
 
 def _table(table: Mapping[str, Any], key: str, where: str = "the file") -> dict[str, Any]:
     value = table.get(key, {})
     if not isinstance(value, dict):
-        raise ValueError(f"{where}: {key} must be a table")
+        raise RulesError(f"{where}: {key} must be a table")
     return value
 
 
 def _text(table: Mapping[str, Any], key: str, where: str) -> str:
     value = table.get(key)
     if not isinstance(value, str) or not value:
-        raise ValueError(f"{where} needs {key}, a text")
+        raise RulesError(f"{where} needs {key}, a text")
     return value
 
 
 def _one_of(table: Mapping[str, Any], key: str, values: tuple[Any, ...], where: str, default: Any = None) -> Any:
     value = table.get(key, default)
     if value not in values:
-        raise ValueError(f"{where}: {key} must be one of {', '.join(values)}")
+        raise RulesError(f"{where}: {key} must be one of {', '.join(values)}")
     return value
 
 
 def _number(table: Mapping[str, Any], key: str, where: str) -> float:
     value = table.get(key)
     if not isinstance(value, int | float) or isinstance(value, bool):
-        raise ValueError(f"{where} needs {key}, a number")
+        raise RulesError(f"{where} needs {key}, a number")
     return float(value)
 
 
 def _length(table: Mapping[str, Any], key: str, where: str) -> float:
     match = LENGTH.fullmatch(str(table.get(key)))
     if not match or int(match[1]) == 0:
-        raise ValueError(f"{where}: {key} must be a length of time such as 30s, 5m, 2h or 14d")
+        raise RulesError(f"{where}: {key} must be a length of time such as 30s, 5m, 2h or 14d")
     return float(int(match[1]) * UNITS_S[match[2]])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -127,19 +128,20 @@ def _telling(rule: Rule, model: str | None, ts_us: Int64s, values: Float64s) -> 
     limit = rule.limit(model)
     match rule.comparator:
         case "above":
-            return values > limit
+            telling = values > limit
         case "at_least":
-            return values >= limit
+            telling = values >= limit
         case "below":
-            return values < limit
+            telling = values < limit
         case "equals":
-            return values == limit
+            telling = values == limit
         case "none_of":
-            return (values > 0) & ~np.isin(values, list(rule.codes))
+            telling = (values > 0) & ~np.isin(values, list(rule.codes))
         case "any_bit":
-            return (np.clip(values, 0, 2.0**53).astype(np.int64) & int(limit)) > 0
+            telling = (np.clip(values, 0, 2.0**53).astype(np.int64) & int(limit)) > 0
         case "increase_above":
-            return _increase(rule, ts_us, values) > limit
+            telling = _increase(rule, ts_us, values) > limit
+    return telling
 
 
 def _increase(rule: Rule, ts_us: Int64s, values: Float64s) -> Float64s:
@@ -183,7 +185,7 @@ def _until_another(rule: Rule, look: Look, telling: Bools) -> list[Stretch]:
         edges = np.union1d(edges, np.flatnonzero(np.diff(look.ts_us) > PAUSE_US) + 1)
     bounds = [0, *edges.tolist(), len(telling)]
     found = []
-    for first, end in zip(bounds, bounds[1:], strict=False):
+    for first, end in pairwise(bounds):
         if not telling[first]:
             continue
         last_us = int(look.ts_us[end - 1])

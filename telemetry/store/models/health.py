@@ -40,7 +40,7 @@ class Finding(Base):
 
 
 class Unjudged(Base):
-    """Readings that came late: of which GPUs, and between which times. Rows are only added, and removed when they are judged."""
+    """Readings that came late: of which GPUs, between which times. Rows are only added, and removed when they are judged."""
 
     __tablename__ = "unjudged"
 

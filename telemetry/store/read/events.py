@@ -1,7 +1,7 @@
 """What happened to GPUs, as a list: findings that begin and end, states that change, owners that come and go.
 
-Each event has a name that is the same whenever it is asked for. An XID is a gauge of the last error: the same XID again, and one
-that another followed before it was read, is no event.
+Each event has a name that is the same whenever it is asked for. An XID is a gauge of the last error: the same XID again, and
+one that another followed before it was read, is no event.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ BRIDGE = timedelta(minutes=10)
 
 EVENTS = """
     WITH asked AS (
-        SELECT CAST(:start AS timestamptz) AS low, least(CAST(:end AS timestamptz), now()) AS high, CAST(:gpu_id AS bigint) AS gpu
+        SELECT CAST(:start AS timestamptz) AS low, least(CAST(:end AS timestamptz), now()) AS high,
+               CAST(:gpu_id AS bigint) AS gpu
     ), found AS (
         SELECT f.id || 'b' AS id, f.gpu_id, f.begun_at AS at, f.kind, f.rule, 'begins' AS what, f.severity, f.value
-        FROM findings f, asked WHERE f.begun_at BETWEEN low AND high AND f.fired_at <= now() AND f.gpu_id = coalesce(gpu, f.gpu_id)
+        FROM findings f, asked
+        WHERE f.begun_at BETWEEN low AND high AND f.fired_at <= now() AND f.gpu_id = coalesce(gpu, f.gpu_id)
         UNION ALL
         SELECT f.id || 'e', f.gpu_id, f.ended_at, f.kind, f.rule, 'ends', f.severity, f.value
         FROM findings f, asked WHERE f.ended_at BETWEEN low AND high AND f.gpu_id = coalesce(gpu, f.gpu_id)
@@ -68,8 +70,9 @@ EVENTS = """
                (CAST(:ranks AS text[]))[before] || ' → ' || (CAST(:ranks AS text[]))[after], NULL, '', NULL
         FROM changed WHERE before <> after
         UNION ALL
-        SELECT 'a' || gpu_id || '-' || instance || '-' || owner_id || edge || extract(epoch FROM at), gpu_id, at, 'allocation', NULL,
-               what, coalesce(o.namespace || '/' || o.pod, 'job ' || o.job, o.namespace, o.user, o.account, o.labels::text)
+        SELECT 'a' || gpu_id || '-' || instance || '-' || owner_id || edge || extract(epoch FROM at), gpu_id, at, 'allocation',
+               NULL, what,
+               coalesce(o.namespace || '/' || o.pod, 'job ' || o.job, o.namespace, o.user, o.account, o.labels::text)
                || CASE WHEN instance = '' THEN '' ELSE ' on instance ' || instance END, NULL, '', o.labels
         FROM owned JOIN owners o ON o.id = owner_id, asked
         WHERE o.labels <> '{}' AND at BETWEEN low AND high
@@ -100,8 +103,13 @@ class EventFilter:
 def events(rules: Rules, some: EventFilter, after: tuple[datetime, str] | None = None) -> Select[Any]:
     """Events, the latest first, after a place (time, name). `owner` is the text of the labels of who had the GPU then."""
     given = {
-        **{"start": some.start, "end": some.end, "gpu_id": some.gpu_id, "bridge": BRIDGE, "told": told(rules)},
-        **{"ranks": list(RANKS), "allocations": not some.kinds or "allocation" in some.kinds},
+        "start": some.start,
+        "end": some.end,
+        "gpu_id": some.gpu_id,
+        "bridge": BRIDGE,
+        "told": told(rules),
+        "ranks": list(RANKS),
+        "allocations": not some.kinds or "allocation" in some.kinds,
     }
     types: dict[str, Any] = {"at": Time, "index": Integer, "value": Double, "gpu_id": BigInteger}
     names = ("id", "at", "kind", "what", "says", "rule", "value", "action", "gpu_id", "gpu", "host", "index", "model", "owner")

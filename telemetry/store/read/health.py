@@ -35,7 +35,8 @@ SEEN = """
 # A reason is told by the words that the rules have for it now.
 REASONS = """
     SELECT gpu_id, max(severity) AS rank,
-           min(begun_at) FILTER (WHERE severity = 3) AS faulty_since, min(begun_at) FILTER (WHERE severity = 2) AS degraded_since,
+           min(begun_at) FILTER (WHERE severity = 3) AS faulty_since,
+           min(begun_at) FILTER (WHERE severity = 2) AS degraded_since,
            jsonb_agg(jsonb_build_object(
                'rule', rule, 'kind', kind, 'severity', (CAST(:severities AS text[]))[severity],
                'says', coalesce(CAST(:told AS jsonb) -> rule ->> 'says', rule),
@@ -71,8 +72,9 @@ GPUS = f"""
            coalesce(reasons, '[]') || CASE WHEN silent THEN jsonb_build_array(jsonb_build_object(
                'rule', 'silent', 'kind', 'silence', 'severity', 'degraded',
                'says', CASE WHEN host_reports THEN 'missing: its host reports, and it is silent' ELSE 'silent' END,
-               'since', to_char(coalesce(last_seen, first_seen) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24\\:MI\\:SS"Z"'), 'value', NULL,
-               'action', CAST(:told AS jsonb) -> 'silent' ->> 'action', 'heuristic', false)) ELSE '[]' END AS reasons
+               'since', to_char(coalesce(last_seen, first_seen) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24\\:MI\\:SS"Z"'),
+               'value', NULL, 'action', CAST(:told AS jsonb) -> 'silent' ->> 'action', 'heuristic', false
+           )) ELSE '[]' END AS reasons
     FROM ({STANDING}) p
 """  # noqa: S608 - constants
 HOSTS = f"""
@@ -125,8 +127,8 @@ def gpus(rules: Rules, some: HealthFilter) -> Select[Any]:
 def states(rules: Rules) -> Subquery:
     """The state of each GPU, by its number `gpu_id`."""
     names = ("gpu", "host", "index", "model", "state", "since", "last_seen", "reasons")
-    types = {"gpu_id": BigInteger, "index": Integer, "since": Time, "last_seen": Time, "reasons": JSONB}
-    columns = [column(name, types.get(name, Text)) for name in ("gpu_id", *names)]  # type: ignore[arg-type]
+    types: dict[str, Any] = {"gpu_id": BigInteger, "index": Integer, "since": Time, "last_seen": Time, "reasons": JSONB}
+    columns: list[Any] = [column(name, types.get(name, Text)) for name in ("gpu_id", *names)]
     rows = text(GPUS).bindparams(**_parameters(rules)).columns(*columns).subquery()
     return select(*rows.c, rows.c.reasons[0]["action"].astext.label("action")).subquery()
 
@@ -137,10 +139,16 @@ def numbers(rules: Rules, some_states: Sequence[str]) -> Select[Any]:
     return select(of.gpu_id).where(of.state.in_(some_states))
 
 
+def counted(rules: Rules) -> Select[Any]:
+    """How many GPUs are in each state."""
+    state = states(rules).c.state
+    return select(state, func.count().label("gpus")).group_by(state)
+
+
 def hosts(rules: Rules, some: HealthFilter) -> Select[Any]:
     """How each host is, the gravest first: as its worst GPU, and degraded if some are missing."""
     names = ("place", "gpus", "silent_gpus", "ill_gpus", "missed", "expected")
-    columns = [column("host", Text), column("last_seen", Time), column("since", Time), column("says", Text)]
+    columns: list[Any] = [column("host", Text), column("last_seen", Time), column("since", Time), column("says", Text)]
     columns += [column("silent", Boolean), *(column(name, BigInteger) for name in names)]
     parameters = _parameters(rules) | {
         "missed_for_s": rules.missed_for_s,

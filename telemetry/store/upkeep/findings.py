@@ -1,4 +1,4 @@
-"""The findings that are stored: read as stretches, and changed to what was found now. Marks and the row of the last judgement."""
+"""The findings that are stored: read as stretches, and changed to what was found now. Marks, and the last judgement."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ KNOWN = text("""
 """)
 REMOVE = text("""
     DELETE FROM findings f
-    USING unnest(CAST(:gpu_id AS bigint[]), CAST(:series_id AS bigint[]), CAST(:rule AS text[]), CAST(:begun_at AS timestamptz[]))
+    USING unnest(
+              CAST(:gpu_id AS bigint[]), CAST(:series_id AS bigint[]), CAST(:rule AS text[]), CAST(:begun_at AS timestamptz[]))
           AS k (gpu_id, series_id, rule, begun_at)
     WHERE (f.gpu_id, f.series_id, f.rule, f.begun_at) = (k.gpu_id, k.series_id, k.rule, k.begun_at)
     RETURNING f.gpu_id, f.series_id, f.rule, f.told_at

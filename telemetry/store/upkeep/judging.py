@@ -1,7 +1,7 @@
 """Judges the health of GPUs by the readings that came since the last time, and keeps what it finds as `findings`.
 
-Readings of the last minutes are looked at by time; those that came late were marked by the transaction that stored them. What is
-found depends on the readings and the rules alone, so that to judge once more, or in another order, changes nothing. Where
+Readings of the last minutes are looked at by time; those that came late were marked by the transaction that stored them. What
+is found depends on the readings and the rules alone, so that to judge once more, or in another order, changes nothing. Where
 readings are looked at is `looks`'s, what they say is `telemetry.health`'s.
 """
 
@@ -11,9 +11,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from telemetry.health import stretches
 from telemetry.health.rules import PAUSE_S, SILENT, STRAGGLER, Rule, Rules
@@ -42,7 +43,10 @@ FUTURE = timedelta(hours=1)
 
 
 def judge(connection: Connection, settings: Settings, limit: int = MOST_S) -> int:
-    """Judge what came since the last time, at most `limit` seconds of it, and some marks. Returns `limit` if more may be left."""
+    """Judge what came since the last time, at most `limit` seconds of it, and some marks.
+
+    Returns `limit` if more may be left.
+    """
     rules = settings.health_rules
     now = connection.scalar(text("SELECT clock_timestamp()"))
     assert isinstance(now, datetime)  # noqa: S101 - it is
@@ -122,7 +126,7 @@ def _fired_us(rule: Rule, stretch: Stretch, known: Sequence[Stretch]) -> int | N
     return stretches.fired_us(rule, replace(stretch, last_us=stretch.begun_us + int(rule.for_s * 1e6)) if is_known else stretch)
 
 
-def _telling(rules: Rules, rows: Sequence[looks.Row[looks.Any]], known: Mapping[Subject, Sequence[Stretch]]) -> list[_Series]:
+def _telling(rules: Rules, rows: Sequence[Row[Any]], known: Mapping[Subject, Sequence[Stretch]]) -> list[_Series]:
     """The series of which a rule may hold, by the extremes of their readings, or held before."""
     highest: dict[tuple[int, str], list[tuple[int, float]]] = defaultdict(list)
     for row in rows:

@@ -16,7 +16,7 @@ from tests.fixtures.health import Read
 
 @pytest.fixture
 def ill(read: Read) -> None:
-    """a:0 has an XID of the hardware and row remapping waits, a:1 one of an application; b:0 is silent for an hour; b:1 is new."""
+    """a:0 has an XID of the hardware and waits for a remap, a:1 one of a program; b:0 is silent for an hour; b:1 is new."""
     read(
         *(("GPU_TEMP", "a", index, age, 50) for index in (0, 1) for age in (300, 10)),
         *(("XID_ERRORS", "a", 0, 200, 79), ("ROW_REMAP_PENDING", "a", 0, 100, 1), ("XID_ERRORS", "a", 1, 200, 13)),

@@ -102,9 +102,9 @@ def test_what_was_marked_and_not_judged_is_judged_by_the_next(
     store: Store, judge: Any, found: Any, settings: Settings, engine: Engine
 ) -> None:
     store([("dbe", 4000, 0), ("dbe", 3970, 1), ("dbe", 3940, 0)])
-    with pytest.raises(ZeroDivisionError), engine.begin() as connection:
+    with engine.connect() as connection:
         chores.JUDGING.work(connection, settings, 3600)
-        raise ZeroDivisionError
+        connection.rollback()
     assert found() == []
     judge()
     assert found()[:1] == [("ecc-uncorrected", 3970, 3940)]
