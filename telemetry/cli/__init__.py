@@ -1,9 +1,9 @@
 """The `telemetry` command.
 
 Each subcommand is a module of its own name, imported when it is called, as an edge lacks some libraries: `up`, `simulate`,
-`record`, `ingest`, `check`, `verify`, `formats`, `status`, `sources`, `doctor`, `apikey`, `deadletter`, `quarantine`,
+`record`, `ingest`, `check`, `verify`, `formats`, `status`, `sources`, `health`, `events`, `doctor`, `apikey`, `deadletter`, `quarantine`,
 `forget`, `rewind`, `exporter`, `deploy`, `systemd` and `db`. `session` gives them settings and the broker, `database` the
-database. `data_dir` is an option of all. `files` are what `ingest`, `verify` and `check` are given. `ingested` tells what
+database. `data_dir` is an option of all, `moments` are times that some are given. `files` are what `ingest`, `verify` and `check` are given. `ingested` tells what
 `ingest` has done, by the ledger if `centre` reaches it. `todo` says what to do about a source. `overview`, `parts`, `mends`,
 `status_document`, `status_lines`, `source_line` and `redraw` are `status`'s. `quantities` are numbers for people.
 """
@@ -33,6 +33,8 @@ COMMANDS = {
     "formats": "List the formats of files, and suggest how to read one.",
     "status": "Show edges, sources, queue, workers and rates.",
     "sources": "Show each source, and what to do about it.",
+    "health": "Show GPUs that are ill or silent, why, and what to do.",
+    "events": "Show what happened to GPUs, and go on as it happens.",
     "doctor": "Check whether this machine can work with broker and database, and say how to mend it.",
     "apikey": "Create, list and revoke keys of the API.",
     "deadletter": "Look at messages that could not be stored, retry them, or drop them.",

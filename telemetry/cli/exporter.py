@@ -25,6 +25,8 @@ PORT = 9104
 COMPONENT = "exporter"
 # Looks that read the whole ledger are this many times rarer than the others.
 AUDIT_EVERY = 4
+# Looks that work, and are late after a pause.
+NO_PAUSE = 1
 
 
 @click.command()
@@ -77,10 +79,10 @@ def looks_at(settings: Settings) -> list[Look]:
         Look("database", every_s, lambda: database.look(engine, settings)),
         Look("ledger", AUDIT_EVERY * every_s, lambda: database.ledger(engine)),
         Look("gaps", AUDIT_EVERY * every_s, database.Audit(engine, settings, client)),
-        Look("health", every_s, lambda: health.look(engine, settings)),
+        Look("health", every_s, lambda: health.look(engine, settings), NO_PAUSE),
     ]
     if settings.notify:
-        looks.append(Look("notify", every_s, health.Teller(engine, settings)))
+        looks.append(Look("notify", every_s, health.Teller(engine, settings), NO_PAUSE))
     if settings.exporter_gpus:
         looks.append(Look("gpus", every_s, lambda: gpus.look(engine)))
     return looks

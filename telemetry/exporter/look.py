@@ -38,10 +38,13 @@ class Answer:
 class Look:
     """One part of the system. `ask` returns its metrics and raises one of FAILURES."""
 
-    def __init__(self, name: str, interval_s: float, ask: Callable[[], Sequence[Metric]]) -> None:
+    def __init__(
+        self, name: str, interval_s: float, ask: Callable[[], Sequence[Metric]], pause_factor: int = PAUSE_FACTOR
+    ) -> None:
         self.name = name
         self._interval_s = interval_s
         self._ask = ask
+        self._pause_factor = pause_factor
         # None until the first look, and after one that failed.
         self._answer: Answer | None = None
         self._pause_s = interval_s
@@ -87,7 +90,7 @@ class Look:
                 log.warning("cannot look at the %s: %s", self.name, (str(error).splitlines() or [type(error).__name__])[0])
         else:
             ended_s = time.monotonic()
-            self._pause_s = max(self._interval_s, PAUSE_FACTOR * (ended_s - began_s))
+            self._pause_s = max(self._interval_s, self._pause_factor * (ended_s - began_s))
             self._answer = Answer(metrics, ended_s)
             if was_failing:
                 log.info("can look at the %s again", self.name)

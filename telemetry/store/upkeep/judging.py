@@ -52,7 +52,9 @@ def judge(connection: Connection, settings: Settings, limit: int = MOST_S) -> in
     assert isinstance(now, datetime)  # noqa: S101 - it is
     before, digest = findings.judged(connection)
     if before is None or digest != rules.digest:
-        before = now - FIRST
+        # What was stored late after the first reading of all was marked.
+        first_seen = connection.scalar(text("SELECT min(first_seen) FROM gpus")) or now
+        before = max(now - FIRST, first_seen - MARGIN) if before is None else now - FIRST
         findings.forget_rules(connection, [*rules.rules, SILENT, STRAGGLER], before)
     spans = findings.take(connection, max(1, MARKS * limit // MOST_S))
     is_more = bool(spans)
