@@ -79,7 +79,7 @@ def test_what_must_last_is_found_across_several_looks(store: Store, judge: Any, 
 
 
 def test_late_readings_and_another_order_change_nothing(store: Store, judge: Any, found: Any) -> None:
-    parts = [
+    parts: list[list[Reading]] = [
         steady("dbe", 0, 7200, 6000),
         steady("dbe", 1, 6000, 4000),
         steady("dbe", 0, 4000, 900),
