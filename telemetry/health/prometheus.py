@@ -49,7 +49,7 @@ def _alert(key: tuple[str, str, int], rules: list[Rule]) -> dict[str, Any]:
     says = "reported XID {{ $value }}" if is_xid else "; or ".join(dict.fromkeys(rule.says for rule in rules))
     return {
         "alert": name,
-        "expr": "\nor ".join(_expression(rule, metric) for rule in rules for metric in rule.metrics),
+        "expr": " or ".join(_expression(rule, metric) for rule in rules for metric in rule.metrics),
         "for": f"{patience_s}s",
         "labels": {"severity": SEVERITIES[severity]},
         "annotations": {
@@ -67,14 +67,14 @@ def _expression(rule: Rule, metric: str) -> str:
     series = f'{metric}{{modelName!~"{others}"}}' if others else metric
     if not (rule.models and rule.comparator == "below" and rule.threshold <= 0):
         parts.append(_compared(rule, series, rule.threshold))
-    return "\nor ".join(parts)
+    return " or ".join(parts)
 
 
 def _compared(rule: Rule, series: str, limit: float) -> str:
     match rule.comparator:
         case "any_bit":
             bits = [1 << place for place in range(32) if int(limit) >> place & 1]
-            return "\nor ".join(f"max by {GPU} (floor({series} / {bit}) % 2) == 1" for bit in bits)
+            return " or ".join(f"max by {GPU} (floor({series} / {bit}) % 2) == 1" for bit in bits)
         case "none_of":
             known = " or ".join(f"max by {GPU} ({series}) == {code}" for code in sorted(rule.codes))
             return f"(max by {GPU} ({series}) > 0 unless ({known}))"
