@@ -14,19 +14,22 @@ makes tables and frames, and `fleets` frames of many GPUs.
 """
 
 from telemetry.client.api import Client
-from telemetry.client.documents import Gpu, GroupAggregate, Host, Latest, Metric, Reading, Upload
+from telemetry.client.documents import Event, Gpu, GpuHealth, GroupAggregate, Host, Latest, Metric, Reading, Reason, Upload
 from telemetry.client.errors import ApiError, ClientError, NetworkError
 
 __all__ = [
     "ApiError",
     "Client",
     "ClientError",
+    "Event",
     "Gpu",
+    "GpuHealth",
     "GroupAggregate",
     "Host",
     "Latest",
     "Metric",
     "NetworkError",
     "Reading",
+    "Reason",
     "Upload",
 ]
