@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -25,16 +25,18 @@ SOMEBODY = {"namespace": "research", "pod": "trainer-0", "user": "ada", "account
 
 
 @pytest.fixture
-def client(settings: Settings, engine: Engine, redis_client: redis.Redis) -> Iterator[FlaskClient]:
-    """The API over a GPU that somebody has now and one that is silent for an hour."""
+def client(settings: Settings, engine: Engine, redis_client: redis.Redis, judge: Callable[[], None]) -> Iterator[FlaskClient]:
+    """The API over a GPU that somebody has now and that has an XID, and one that is silent for an hour."""
     rows = [
         (key(metric, gpu, **SOMEBODY), now_s() - age_s, 50.0)
         for metric in ("DCGM_FI_DEV_GPU_TEMP", "DCGM_FI_DEV_GPU_UTIL")
         for gpu, age_s in (("GPU-1", 5), ("GPU-2", 3600))
     ]
+    rows.append((key("DCGM_FI_DEV_XID_ERRORS", "GPU-1", **SOMEBODY), now_s() - 5, 79.0))
     # The only GPU of its host: so the host is silent, too.
     rows = [(text.replace("host-1", "host-2") if "GPU-2" in text else text, second, value) for text, second, value in rows]
     Collector(settings, engine, Acks(redis_client, Keys(settings.key_prefix), 60)).persist(*wire.encode(batch(readings(*rows))))
+    judge()
     app = create_app(replace(settings, api_access="open"))
     yield app.test_client()
     app.extensions["connections"].close()

@@ -66,7 +66,7 @@ def test_the_page_lists_the_metrics_there_are(
 ) -> None:
     # The fixture closes its engine; the exporter's own lasts as long as its process.
     monkeypatch.setattr("telemetry.cli.exporter.make_engine", lambda *_, **__: engine)
-    settings = replace(settings, exporter_gpus=True, database_capacity_bytes=1 << 30)
+    settings = replace(settings, notify=("json://127.0.0.1/",), exporter_gpus=True, database_capacity_bytes=1 << 30)
     # One batch, so that there are a commit, a partition and a GPU to speak of.
     acks = Acks(redis_client, Keys(settings.key_prefix), 60)
     Collector(settings, engine, acks).persist(*wire.encode(batch(readings((key(), 0, 1.0)))))
