@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -111,21 +111,26 @@ def _judge_spans(connection: Connection, rules: Rules, spans: Sequence[Span], no
     telling = _telling(rules, looks.extremes(connection, spans, reaches), known)
     after: dict[Subject, list[Fired]] = {}
     for series, rule, found in _stretches(connection, telling, of_gpu, known):
+        patience_us = int(rule.for_s * stretches.SECOND_US)
         after[series.gpu_id, series.series_id, rule.name] = [
-            Fired(each, fired_us, rule.kind, rule.severity)
-            for each in found
-            if (fired_us := _fired_us(rule, each, known.get((series.gpu_id, series.series_id, rule.name), ()))) is not None
+            Fired(each, each.begun_us + patience_us, rule.kind, rule.severity) for each in found
         ]
     findings.put(connection, known, after)
     _judge_silence(connection, rules, spans, now)
     if rules.straggler.is_enabled:
-        _judge_stragglers(connection, rules, spans, now)
+        for first, last in _times(spans):
+            _judge_stragglers(connection, rules, first, min(last, now))
 
 
-def _fired_us(rule: Rule, stretch: Stretch, known: Sequence[Stretch]) -> int | None:
-    """When a stretch fired; one that is known has."""
-    is_known = any(each.begun_us == stretch.begun_us for each in known)
-    return stretches.fired_us(rule, replace(stretch, last_us=stretch.begun_us + int(rule.for_s * 1e6)) if is_known else stretch)
+def _times(spans: Iterable[Span]) -> list[tuple[datetime, datetime]]:
+    """The times of some spans, joined where they are near each other."""
+    found: list[tuple[datetime, datetime]] = []
+    for since, until in sorted((span.since, span.until) for span in spans):
+        if found and since - found[-1][1] <= PIECE:
+            found[-1] = found[-1][0], max(until, found[-1][1])
+        else:
+            found.append((since, until))
+    return found
 
 
 def _telling(rules: Rules, rows: Sequence[Row[Any]], known: Mapping[Subject, Sequence[Stretch]]) -> list[_Series]:
@@ -223,23 +228,13 @@ def _silence(begun: datetime, ended: datetime | None, silent_after: timedelta) -
     return Fired(stretch, looks.us(begun + silent_after), "silence", "degraded")
 
 
-def _judge_stragglers(connection: Connection, rules: Rules, spans: Sequence[Span], now: datetime) -> None:
+def _judge_stragglers(connection: Connection, rules: Rules, since: datetime, until: datetime) -> None:
     rule, step = rules.straggler, timedelta(seconds=STEP_S)
+    texts = (rule.severity, rule.says, rule.action, rule.source)
     # Found again and again while it goes on: it counts until the step after the next is over.
-    held = Rule(
-        STRAGGLER,
-        "straggler",
-        (rule.metric,),
-        "at_least",
-        0.0,
-        rule.severity,
-        rule.says,
-        rule.action,
-        rule.source,
-        hold_s=2.0 * STEP_S,
-    )
-    first, last = (_step(each) for each in (min(span.since for span in spans), min(now, max(span.until for span in spans))))
-    first, last = first - 2 * step, min(last + 2 * step, _step(now) - step)
+    held = Rule(STRAGGLER, "straggler", (rule.metric,), "at_least", 0.0, *texts, hold_s=2.0 * STEP_S)
+    # Only whole steps; those beside the span as far as a stretch may reach.
+    first, last = _step(since) - 2 * step, min(_step(until) + 2 * step, _step(datetime.now(UTC)) - step)
     if last < first:
         return
     means = looks.means(connection, rule.metric, first, last, STEP_S)
