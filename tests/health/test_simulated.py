@@ -79,7 +79,7 @@ def test_the_faults_of_a_simulated_fleet_are_found_and_no_others() -> None:
             and rule.during is None
             and is_fired(rule, model, reading.values[:, place, gpu])
         }
-    assert all("xid" in found[gpu] for gpu in np.flatnonzero(kinds == BUS))
-    assert all({"ecc", "xid"} & found[gpu] for gpu in np.flatnonzero(kinds == MEMORY))
-    assert any({"throttle", "temperature"} & found[gpu] for gpu in np.flatnonzero(kinds == COOLING))
-    assert not set().union(*(found[gpu] for gpu in np.flatnonzero(kinds == 0)))
+    assert all("xid" in found[gpu] for gpu in np.flatnonzero(kinds == BUS).tolist())
+    assert all({"ecc", "xid"} & found[gpu] for gpu in np.flatnonzero(kinds == MEMORY).tolist())
+    assert any({"throttle", "temperature"} & found[gpu] for gpu in np.flatnonzero(kinds == COOLING).tolist())
+    assert not set().union(*(found[gpu] for gpu in np.flatnonzero(kinds == 0).tolist()))
