@@ -253,10 +253,10 @@ def test_it_goes_on_without_the_database(start_exporter: Callable[..., int], dat
     with psycopg.connect(database_url.replace(name, "postgres"), autocommit=True) as server:
         server.execute(f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS false'.encode())
         server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
-        missing = {"broker": "ok", "database": "unreachable", "ledger": "unreachable", "gaps": "unreachable"}
+        missing = {"broker": "ok"} | dict.fromkeys(("database", "ledger", "gaps", "health"), "unreachable")
         eventually(lambda: answer(port, "/ready") == (503, missing), 15)
         shown = scrape(port)
-        assert by(shown, "telemetry_exporter_up", "part") == {"broker": 1, "database": 0, "ledger": 0, "gaps": 0}
+        assert by(shown, "telemetry_exporter_up", "part") == {"broker": 1, "database": 0, "ledger": 0, "gaps": 0, "health": 0}
         assert total(shown, "telemetry_database_size_bytes") is None
         assert total(shown, "telemetry_queue_messages") == 0
         assert answer(port, "/live")[0] == 200
