@@ -2,6 +2,7 @@
 
 A function here returns a statement. Its columns carry the names that readers see, and it has neither limit nor offset: the
 caller executes, counts, pages or streams it. So do `inventory` (GPUs, hosts, metrics), `allocations` (who had a GPU when),
+`health` (how GPUs and hosts are), `findings` (what was found of them), `events` (what happened),
 `names` (which names there are), `ingest` (edges, sources, batches, what could not be stored), `uploads` (how far an upload
 is), and the package `history` (readings, raw and aggregated). They share `filters` (which rows), `places` (the rows that come
 after a given one) and `owned` (whose a GPU was at a time); `silence` tells when a GPU was read last.
