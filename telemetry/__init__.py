@@ -13,6 +13,7 @@ The rooms, in the order of imports: a room uses only rooms that stand below it (
 `api` answers queries over HTTP.
 `audit` finds what the centre has lost of what it held, and has it read again.
 `collector` takes batches from the queue, stores them, and acknowledges them.
+`notify` tells people of GPUs that are ill.
 `streamer` reads files at an edge, cuts batches, and publishes them until they are acknowledged.
 `verify` compares files with the database, with readers of its own.
 `simulate` makes up the telemetry of a fleet.
@@ -27,6 +28,7 @@ The rooms, in the order of imports: a room uses only rooms that stand below it (
 
 `broker` connects to Redis.
 `settings` reads the environment, once.
+`health` has the rules that the health of GPUs is judged by.
 `readings` says what a reading is, and what a message holds.
 
 `algebra` keeps NumPy to one thread.

@@ -21,11 +21,12 @@ from sqlalchemy import Connection, Engine, Row
 
 from telemetry.cli.data_dir import data_dir_option
 from telemetry.cli.database import with_database
+from telemetry.cli.moments import SINCE
 from telemetry.cli.quantities import counted
 from telemetry.cli.session import connected, json_option, operator
 from telemetry.collector.quarantine_retry import QuarantineRetry
 from telemetry.readings.mends import MENDS
-from telemetry.settings import Settings, parsers
+from telemetry.settings import Settings
 from telemetry.store.read import quarantined
 from telemetry.store.read.ingest import QuarantineFilter
 
@@ -34,27 +35,13 @@ TEXT_WIDTH = 100
 LARGEST_ID = 2**63 - 1
 
 
-class Instant(click.ParamType[datetime]):
-    """A time with its zone."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """The time in UTC; a day alone is its midnight there."""
-        try:
-            text = str(value)
-            return parsers.instant(f"{text}T00:00:00Z" if len(text) == len("2026-11-05") else text)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
 def some_rows(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that say which rows, as one filter for each source that they name."""
 
     @click.option("--edge", help="Only rows of this edge.")
     @click.option("--source", metavar="ID|PATH", help="Only rows of this source: its path, or its id in /api/v1/sources.")
     @click.option("--reason", type=click.Choice(sorted(MENDS)), help="Only rows with this reason.")
-    @click.option("--since", type=Instant(), help="Only rows in quarantine since then, such as 2026-11-05T10:00:00Z.")
+    @click.option("--since", type=SINCE, help="Only rows in quarantine since then, such as 2026-11-05T10:00:00Z.")
     @wraps(function)
     def chosen(
         engine: Engine, edge: str | None, source: str | None, reason: str | None, since: datetime | None, **options: Any

@@ -14,21 +14,37 @@ makes tables and frames, and `fleets` frames of many GPUs.
 """
 
 from telemetry.client.api import Client
-from telemetry.client.documents import FleetReading, Gpu, GroupAggregate, Host, Latest, Metric, Reading, Upload, Usage
+from telemetry.client.documents import (
+    Event,
+    FleetReading,
+    Gpu,
+    GpuHealth,
+    GroupAggregate,
+    Host,
+    Latest,
+    Metric,
+    Reading,
+    Reason,
+    Upload,
+    Usage,
+)
 from telemetry.client.errors import ApiError, ClientError, NetworkError
 
 __all__ = [
     "ApiError",
     "Client",
     "ClientError",
+    "Event",
     "FleetReading",
     "Gpu",
+    "GpuHealth",
     "GroupAggregate",
     "Host",
     "Latest",
     "Metric",
     "NetworkError",
     "Reading",
+    "Reason",
     "Upload",
     "Usage",
 ]

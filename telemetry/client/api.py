@@ -12,7 +12,19 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 import httpx
 
-from telemetry.client.documents import FleetReading, Gpu, GroupAggregate, Host, Latest, Metric, Reading, Upload, Usage
+from telemetry.client.documents import (
+    Event,
+    FleetReading,
+    Gpu,
+    GpuHealth,
+    GroupAggregate,
+    Host,
+    Latest,
+    Metric,
+    Reading,
+    Upload,
+    Usage,
+)
 from telemetry.client.events import events
 from telemetry.client.queries import Length, Names, Time, of_readings, written
 from telemetry.client.resources import checked, part, telemetry_of
@@ -66,7 +78,7 @@ class Client:
     def gpus(self, **filters: Any) -> Iterator[Gpu]:
         """The GPUs. `sort` orders them, `limit` bounds them.
 
-        Filters are host, model, driver, namespace, pod, job, user, account, seen_since and silent_for.
+        Filters are host, model, driver, namespace, pod, job, user, account, state, seen_since and silent_for.
         """
         return cast("Iterator[Gpu]", self._session.rows("gpus", filters))
 
@@ -75,8 +87,16 @@ class Client:
         return cast("Gpu", self._session.get(f"gpus/{part(name)}"))
 
     def hosts(self, **filters: Any) -> Iterator[Host]:
-        """The hosts by name; `silent_for` leaves those without a reading for so long."""
+        """The hosts by name; `silent_for` leaves those without a reading for so long, `state` those in a state of health."""
         return cast("Iterator[Host]", self._session.rows("hosts", filters))
+
+    def health(self, **filters: Any) -> Iterator[GpuHealth]:
+        """How the GPUs are, the gravest first. Filters are gpu, host, model and state (one or several)."""
+        return cast("Iterator[GpuHealth]", self._session.rows("health", filters))
+
+    def events(self, *, start: Time | None = None, end: Time | None = None, **filters: Any) -> Iterator[Event]:
+        """What happened to GPUs, the latest first: in the last day unless a time is given. Filters are gpu, host and kind."""
+        return cast("Iterator[Event]", self._session.rows("events", written({"start": start, "end": end} | filters)))
 
     def metrics(self, **filters: Any) -> Iterator[Metric]:
         """The metrics by name."""

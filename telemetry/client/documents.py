@@ -130,6 +130,56 @@ class Usage(TypedDict, total=False):
     unpriced_hours: float
 
 
+Severity = Literal["note", "degraded", "faulty"]
+State = Literal["faulty", "silent", "degraded", "unknown", "well"]
+Kind = Literal["xid", "ecc", "remap", "nvlink", "pcie", "throttle", "temperature", "clocks", "straggler", "silence", "other"]
+
+
+class Reason(TypedDict):
+    """Why a GPU is as it is. `heuristic`: it is no more than likely."""
+
+    rule: str
+    kind: Kind
+    severity: Severity
+    says: str
+    since: str
+    value: float | None
+    action: str
+    heuristic: bool
+
+
+class GpuHealth(TypedDict):
+    """How a GPU is now, since when, why, and what to do about the gravest reason."""
+
+    gpu: str
+    host: str | None
+    index: int | None
+    model: str | None
+    state: State
+    since: str
+    last_seen: str | None
+    reasons: list[Reason]
+    action: str | None
+
+
+class Event(TypedDict):
+    """Something that happened to a GPU; `owner` has the labels of who had it then."""
+
+    id: str
+    at: str
+    kind: Literal[Kind, "health", "allocation"]
+    what: Literal["begins", "ends", "changes"]
+    says: str
+    rule: str | None
+    value: float | None
+    action: str
+    gpu: str
+    host: str | None
+    index: int | None
+    model: str | None
+    owner: dict[str, str]
+
+
 class Upload(TypedDict):
     """How far an upload is."""
 

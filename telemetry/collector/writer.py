@@ -1,4 +1,4 @@
-"""Stores batches in one transaction: ledger, samples, conflicts, quarantine, allocations, or nothing.
+"""Stores batches in one transaction: ledger, samples, conflicts, quarantine, allocations, marks, or nothing.
 
 The SQL is `telemetry.store.write`'s. What becomes of a batch that cannot be stored is decided by `persist`.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum, auto
-from time import monotonic
+from time import monotonic, time
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,7 +27,7 @@ from telemetry.store.generations import History
 from telemetry.store.partitions import PartitionError, Partitions
 from telemetry.store.read import held as held_sources
 from telemetry.store.rules import Rule
-from telemetry.store.write import allocations, contents, ledger, release, samples
+from telemetry.store.write import allocations, contents, ledger, release, samples, unjudged
 from telemetry.store.write.allocations import Allocations
 from telemetry.store.write.conflicts import Origin
 from telemetry.store.write.ledger import Entry
@@ -161,6 +161,7 @@ class BatchWriter:
             if wrong:
                 ledger.correct(connection, batches, counts, wrong)
             ledger.quarantine(connection, batches, source_ids)
+            unjudged.mark(connection, resolved, arranged.ts_us, int(time() * 1e6))
             allocations.write(connection, held)
             # Before the COMMIT, so that all the time after it counts.
             known_at_s, generation = monotonic(), generations.of(connection)

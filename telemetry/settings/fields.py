@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from telemetry.health import rules_file
+from telemetry.health.rules import SEVERITIES, Rules
 from telemetry.readings import names
 from telemetry.readings.owners import OWNER_LABELS
 from telemetry.readings.rates import Rates
@@ -52,6 +54,7 @@ EDGE = partial(setting, "Edge")
 COLLECTOR = partial(setting, "Collector")
 API = partial(setting, "API and uploads")
 USAGE = partial(setting, "Usage")
+HEALTH = partial(setting, "Health of GPUs")
 MONITORING = partial(setting, "Monitoring")
 
 
@@ -245,6 +248,25 @@ class Settings:
     )
     rates: Rates | None = USAGE(
         None, rates_file.parse, "TOML file of what an hour of each model and a kilowatt-hour cost; docs/FLEET.md"
+    )
+
+    health_rules: Rules = HEALTH(
+        rules_file.defaults,
+        rules_file.parse,
+        "TOML file that changes the rules of `telemetry/health/defaults.toml`; docs/FLEET.md",
+    )
+    notify: tuple[str, ...] = HEALTH(
+        (),
+        parsers.addresses,
+        "where the exporter tells of GPUs that are ill and well again: URLs of Apprise (the extra `notify`), separated by "
+        "blanks, such as `mailtos://user:password@example.org?to=ops@example.org`, `slack://…` or `json://host/path`",
+        secret=True,
+    )
+    notify_quiet_s: float = HEALTH(
+        300.0, number(float, 0, 86_400), "seconds that pass at least between two messages; what comes meanwhile is one message"
+    )
+    notify_severity: str = HEALTH(
+        "degraded", choice(*SEVERITIES), "what people are told of: `faulty`, `degraded` and what is faulty, or `note` and all"
     )
 
     metrics_port: int = MONITORING(

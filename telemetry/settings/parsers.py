@@ -92,6 +92,11 @@ def words(raw: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in raw.replace("\n", ",").split(",") if word.strip())
 
 
+def addresses(raw: str) -> tuple[str, ...]:
+    """Addresses separated by white space: they may have commas."""
+    return tuple(raw.split())
+
+
 def choice(*choices: str) -> Parser:
     """One of some words."""
 

@@ -5,12 +5,25 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Iterator
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 import pytest
 
 from telemetry.api import create_app
-from telemetry.client import FleetReading, Gpu, GroupAggregate, Host, Latest, Metric, Reading, Upload, Usage
+from telemetry.client import (
+    Event,
+    FleetReading,
+    Gpu,
+    GpuHealth,
+    GroupAggregate,
+    Host,
+    Latest,
+    Metric,
+    Reading,
+    Reason,
+    Upload,
+    Usage,
+)
 from telemetry.client.api import Client, FileEncoding
 from telemetry.client.queries import WORDS
 from telemetry.client.resources import LISTS, checked
@@ -37,6 +50,10 @@ def of_schema(schema: dict[str, Any]) -> Any:
             return frozenset(of_schema(option) for option in options)
         case {"enum": values}:
             return tuple(values)
+        case {"$ref": reference}:
+            return reference.rpartition("/")[2]
+        case {"type": "array", "items": items}:
+            return (list, of_schema(items))
         case {"type": "object", "additionalProperties": values}:
             return (dict, of_schema(values))
     return PLAIN[schema["type"]]
@@ -48,12 +65,19 @@ def of_type(hint: Any) -> Any:
         return frozenset(of_type(option) for option in get_args(hint))
     if get_origin(hint) is Literal:
         return get_args(hint)
+    if get_origin(hint) is list:
+        return (list, of_type(get_args(hint)[0]))
+    if is_typeddict(hint):
+        return hint.__name__
     if get_origin(hint) is dict:
         return (dict, of_type(get_args(hint)[1]))
     return hint
 
 
-@pytest.mark.parametrize("document", [FleetReading, Gpu, GroupAggregate, Host, Latest, Metric, Reading, Upload, Usage])
+DOCUMENTS = [Event, FleetReading, Gpu, GpuHealth, GroupAggregate, Host, Latest, Metric, Reading, Reason, Upload, Usage]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_a_document_has_the_fields_and_types_of_the_specification(document: type, specification: dict[str, Any]) -> None:
     schema = specification["components"]["schemas"][document.__name__]
     expected = {name: of_schema(field) for name, field in schema["properties"].items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -33,8 +33,8 @@ SOMEBODY = {"namespace": "research", "pod": "trainer-0", "user": "ada", "account
 
 
 @pytest.fixture
-def client(settings: Settings, engine: Engine, redis_client: redis.Redis) -> Iterator[FlaskClient]:
-    """The API over a GPU that somebody has now and one that is silent for an hour."""
+def client(settings: Settings, engine: Engine, redis_client: redis.Redis, judge: Callable[[], None]) -> Iterator[FlaskClient]:
+    """The API over a GPU that somebody has now and that has an XID, and one that is silent for an hour."""
     rows = [
         (key(f"DCGM_FI_DEV_{metric}", gpu, rack="r1", row="7", **SOMEBODY), now_s() - age_s, value)
         for metric, value in VALUES.items()
@@ -45,6 +45,7 @@ def client(settings: Settings, engine: Engine, redis_client: redis.Redis) -> Ite
     # The only GPU of its host: so the host is silent, too.
     rows = [(text.replace("host-1", "host-2") if "GPU-2" in text else text, second, value) for text, second, value in rows]
     Collector(settings, engine, Acks(redis_client, Keys(settings.key_prefix), 60)).persist(*wire.encode(batch(readings(*rows))))
+    judge()
     app = create_app(replace(settings, api_access="open"))
     yield app.test_client()
     app.extensions["connections"].close()

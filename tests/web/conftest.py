@@ -72,7 +72,7 @@ def store(settings: Settings, engine: Engine, redis_client: redis.Redis) -> Stor
 
 
 @pytest.fixture
-def fleet(store: Store) -> None:
+def fleet(store: Store, judge: Callable[[], None]) -> None:
     """Two hosts of two GPUs: three report, of which one has an XID and one is held and idle; one fell silent an hour ago."""
     for host, index, used in (("a", 0, 90.0), ("a", 1, 2.0), ("b", 0, 55.0)):
         for age_s in (120, 60, 0):
@@ -80,6 +80,7 @@ def fleet(store: Store) -> None:
             store("GPU_TEMP", host, index, 40.0 + used / 4, age_s)
     store("XID_ERRORS", "b", 0, 79.0)
     store("GPU_UTIL", "b", 1, 10.0, 3600)
+    judge()
 
 
 @pytest.fixture

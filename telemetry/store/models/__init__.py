@@ -1,14 +1,16 @@
 """The tables. Alembic's migrations create them; a test compares the two.
 
 `base` is what they share. `samples` are the readings and what describes them, `identity` what else decides which series they
-belong to, `owners` who used the GPUs and `usage` how much, `ledger` the batches that were stored, `unstored` what came and is
-no sample, `audit` how many samples there should be, `api` what people and the API change. To import this package is to have
-all tables in the metadata of `Base`. What is asked of them and written to them is `telemetry.store`'s.
+belong to, `owners` who used the GPUs and `usage` how much, `health` how these are, `ledger` the batches that were stored,
+`unstored` what came and is no sample, `audit` how many samples there should be, `api` what people and the API change. To
+import this package is to have all tables in the metadata of `Base`. What is asked of them and written to them is
+`telemetry.store`'s.
 """
 
 from telemetry.store.models.api import ApiKey, AuditEntry, Upload
 from telemetry.store.models.audit import TALLIES, CountedPartition, Reread, Shortfall
 from telemetry.store.models.base import Base, Time
+from telemetry.store.models.health import Finding, Judgement, Unjudged
 from telemetry.store.models.identity import GpuJoin, GpuPlace, LabelRule
 from telemetry.store.models.ledger import LEDGER, Batch, Generation, LedgerRange, Source
 from telemetry.store.models.owners import Allocation, Owner
@@ -27,10 +29,12 @@ __all__ = [
     "Conflict",
     "CountedPartition",
     "DeadLetter",
+    "Finding",
     "Generation",
     "Gpu",
     "GpuJoin",
     "GpuPlace",
+    "Judgement",
     "LabelRule",
     "LedgerRange",
     "Metric",
@@ -42,6 +46,7 @@ __all__ = [
     "Shortfall",
     "Source",
     "Time",
+    "Unjudged",
     "Upload",
     "UsageHour",
     "UsageMark",

@@ -16,7 +16,7 @@ def equal(*pairs: tuple[Any, Any]) -> list[ColumnElement[bool]]:
     return [column == value for column, value in pairs if value is not None]
 
 
-def among(column: Any, values: Some) -> list[ColumnElement[bool]]:
+def among(column: Any, values: Some | Sequence[int]) -> list[ColumnElement[bool]]:
     """The condition that a column has one of some values; none at all without any."""
     if not values:
         return []
