@@ -88,14 +88,12 @@ redis.call('SREM', KEYS[3], ARGV[1])
 return false
 """
 
-# KEYS: expected, sources, seen. ARGV: edge, patience in ms, remember in s.
+# KEYS: sign, sources. ARGV: patience in ms, remember in s.
 EXPECT = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
-redis.call('ZADD', KEYS[3], now, ARGV[1])
-for n = 1, 3, 2 do redis.call('ZREMRANGEBYSCORE', KEYS[n], '-inf', now - ARGV[3] * 1000) end
-redis.call('EXPIRE', KEYS[2], ARGV[3])
+redis.call('SET', KEYS[1], string.format('%.0f %.0f', now, now + ARGV[1]), 'EX', ARGV[2])
+redis.call('EXPIRE', KEYS[2], ARGV[2])
 """
 
 Saved = Literal["saved", "taken", "gone"]
@@ -175,8 +173,8 @@ class Claims:
 
     def expect(self, patience_s: float) -> None:
         """Announce that this edge is at work, and within how many seconds it will announce it again."""
-        keys = [self._keys.expected(), self._keys.sources(self._edge), self._keys.seen()]
-        self._expect(keys, [self._edge, round(patience_s * 1000), REMEMBER_S])
+        self._client.sadd(self._keys.edges(), self._edge)
+        self._expect([self._keys.sign(self._edge), self._keys.sources(self._edge)], [round(patience_s * 1000), REMEMBER_S])
 
     def header(self, path: str) -> bytes:
         """The header by which the last file at a path was read; empty if there is none."""
