@@ -1,11 +1,12 @@
 """The `telemetry` command.
 
 Each subcommand is a module of its own name, imported when it is called, as an edge lacks some libraries: `up`, `simulate`,
-`record`, `ingest`, `check`, `verify`, `formats`, `status`, `sources`, `doctor`, `apikey`, `deadletter`, `quarantine`,
-`forget`, `rewind`, `exporter`, `deploy`, `systemd` and `db`. `session` gives them settings and the broker, `database` the
-database. `data_dir` is an option of all. `files` are what `ingest`, `verify` and `check` are given. `ingested` tells what
-`ingest` has done, by the ledger if `centre` reaches it. `todo` says what to do about a source. `overview`, `parts`, `mends`,
-`status_document`, `status_lines`, `source_line` and `redraw` are `status`'s. `quantities` are numbers for people.
+`record`, `ingest`, `check`, `verify`, `formats`, `status`, `sources`, `doctor`, `edge`, `broker`, `apikey`, `deadletter`,
+`quarantine`, `forget`, `rewind`, `exporter`, `deploy`, `systemd` and `db`. `session` gives them settings and the broker,
+`database` the database. `data_dir` is an option of all. `files` are what `ingest`, `verify` and `check` are given.
+`ingested` tells what `ingest` has done, by the ledger if `centre` reaches it. `todo` says what to do about a source.
+`overview`, `parts`, `mends`, `status_document`, `status_lines`, `source_line` and `redraw` are `status`'s. `quantities` are
+numbers for people.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ COMMANDS = {
     "status": "Show edges, sources, queue, workers and rates.",
     "sources": "Show each source, and what to do about it.",
     "doctor": "Check whether this machine can work with broker and database, and say how to mend it.",
+    "edge": "Give edges their credentials, rotate them, and take them away.",
+    "broker": "Show or make the broker's users.",
     "apikey": "Create, list and revoke keys of the API.",
     "deadletter": "Look at messages that could not be stored, retry them, or drop them.",
     "quarantine": "Look at rows that could not be read, or write them to a file.",

@@ -7,7 +7,7 @@ times are the broker's, so no replica's clock matters. Reading without a claim i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -97,6 +97,8 @@ redis.call('EXPIRE', KEYS[2], ARGV[2])
 """
 
 Saved = Literal["saved", "taken", "gone"]
+# Of a source's acknowledgements those that are believed, as they read without their seals.
+Believed = Callable[[str, Mapping[str, str]], dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +110,18 @@ class Claim:
     state: SourceState | None
 
 
-class Claims:
-    """The claims of one owner (a streamer process) on the sources of one edge."""
+def _believe_all(_source_id: str, acks: Mapping[str, str]) -> dict[str, str]:
+    return dict(acks)
 
-    def __init__(self, client: redis.Redis, keys: Keys, edge: str, owner: str, lease_s: int) -> None:
+
+class Claims:
+    """The claims of one owner (a streamer process) on the sources of one edge. `believed` opens its acknowledgements."""
+
+    def __init__(
+        self, client: redis.Redis, keys: Keys, edge: str, owner: str, lease_s: int, believed: Believed = _believe_all
+    ) -> None:
         self._client = client
+        self._believed = believed
         self._keys = keys
         self._edge = edge
         self._owner = owner
@@ -205,8 +214,9 @@ class Claims:
         return documents
 
     def signals(self, source_ids: Iterable[str]) -> reading.Signals:
-        """What the broker says of some sources: see `reading.signals`."""
-        return reading.signals(self._client, self._keys, self._edge, list(source_ids))
+        """What the broker says of some sources, with those acknowledgements that are believed: see `reading.signals`."""
+        signals = reading.signals(self._client, self._keys, self._edge, list(source_ids))
+        return signals._replace(acks={name: self._believed(name, acks) for name, acks in signals.acks.items()})
 
     def _header_key(self, path: str) -> str:
         return self._keys.header(self._edge, digest(path.encode(errors="surrogateescape")))

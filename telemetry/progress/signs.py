@@ -37,7 +37,7 @@ def signs(client: redis.Redis, keys: Keys) -> dict[str, Sign]:
     seen_ms = {edge: int(at_ms) for edge, at_ms in seen}
     of_before = {edge.decode(): Sign(seen_ms.get(edge), int(until_ms)) for edge, until_ms in expected}
     edges = sorted(name.decode() for name in names)
-    texts = client.mget([keys.sign(edge) for edge in edges]) if edges else []
+    texts: list[bytes | None] = client.mget([keys.sign(edge) for edge in edges]) if edges else []  # type: ignore[assignment]
     signed = {edge: sign for edge, text in zip(edges, texts, strict=True) if (sign := _read(text))}
     # An edge that went back to the version before goes on in the old keys.
     return of_before | {

@@ -16,7 +16,7 @@ from celery.worker.control import Panel
 WITHHELD = {"report", "objgraph", "memsample", "memdump", "hello"}
 
 
-class Deaf(bootsteps.Step):  # type: ignore[misc]
+class Deaf(bootsteps.Step):
     """Takes commands away before a worker's consumer is made, as a step of the worker's start."""
 
     requires = ("celery.worker.components:Pool",)

@@ -10,7 +10,7 @@ is a selector: a command is allowed if the user's first rules allow it, or one s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal, get_args
@@ -31,8 +31,10 @@ PARTIES: dict[Role, Party] = {
 OF_AN_EDGE = {"streamer", "beat"}
 
 # What every connection of redis-py and kombu says, and what has no key.
-CONNECTION = ("auth", "hello", "ping", "select", "client|setname", "client|setinfo", "client|id", "reset", "quit")
-CONNECTION += ("multi", "exec", "discard", "watch", "unwatch", "time")
+CONNECTION = (
+    *("auth", "hello", "ping", "select", "client|setname", "client|setinfo", "client|id", "reset", "quit"),
+    *("multi", "exec", "discard", "watch", "unwatch", "time"),
+)
 SCRIPTS = ("eval", "evalsha", "script|load", "script|exists")
 KEYS_OF_ANY_TYPE = ("exists", "expire", "pexpire", "del")
 BY_TYPE: dict[keys.Type, tuple[str, ...]] = {
@@ -44,7 +46,7 @@ BY_TYPE: dict[keys.Type, tuple[str, ...]] = {
 }
 # kombu makes four lists of a queue, for priorities: the queue's name, and the same with a separator and a digit.
 PRIORITIES = "\x06\x16?"
-# Celery's events, and remote control. kombu subscribes to patterns, for which only the same pattern would do: `/{db}.{exchange}`.
+# For events and remote control. kombu subscribes to patterns (`/{db}.{exchange}`), for which only the same pattern would do.
 CHANNELS = "allchannels"
 OF_ROLES = ("+@all", "-@admin", "-@dangerous", "+info")
 OF_OPERATOR = ("~*", "&*", "+@all", "-debug", "-shutdown", "-replicaof", "-flushall")
@@ -68,9 +70,14 @@ class User:
         return " ".join(("user", name, *rules))
 
 
-def user_name(prefix: str, name: str) -> str:
-    """What a role's or a holder's user is called. A role's name is no holder's: those of edges have a part of their own."""
-    return f"{prefix}.{name}" if name in ROLES else f"{prefix}.edge.{name}"
+def role_name(prefix: str, role: Role) -> str:
+    """What the user of a role is called."""
+    return f"{prefix}.{role}"
+
+
+def edge_name(prefix: str, holder: str) -> str:
+    """What the user of a holder's edges is called: never like that of a role, whatever the cluster's name."""
+    return f"{prefix}.edge.{holder}"
 
 
 def of_edge(prefix: str, holder: str) -> User:
@@ -85,13 +92,13 @@ def of_edge(prefix: str, holder: str) -> User:
     rules += (_selector(key.of_edges, [_shared(key, prefix)]) for key in shared)
     # The script that claims a source adds its edge to the list of edges. Within it the rules above hold.
     rules.append(_selector(("eval", "evalsha"), [*patterns, _shared(keys.EDGES, prefix)]))
-    return User(user_name(prefix, holder), tuple(rules))
+    return User(edge_name(prefix, holder), tuple(rules))
 
 
 def of_role(prefix: str, role: Role) -> User:
     """The user of one kind of process at the centre. A person's may do all but harm the server, and make users."""
     if role == "operator":
-        return User(user_name(prefix, role), OF_OPERATOR)
+        return User(role_name(prefix, role), OF_OPERATOR)
     party = PARTIES[role]
     patterns = []
     for key in keys.DECLARED:
@@ -99,13 +106,7 @@ def of_role(prefix: str, role: Role) -> User:
             access = "~" if party in key.writers else "%R~"
             patterns += [f"{access}{pattern}" for pattern in _of_role(key, prefix)]
     channels = CHANNELS if party in keys.CELERY else "resetchannels"
-    return User(user_name(prefix, role), (*patterns, channels, *OF_ROLES))
-
-
-def users(prefix: str, edges: Iterable[str]) -> Iterator[tuple[str, User]]:
-    """All users, each with the name of the role or the holder."""
-    yield from ((role, of_role(prefix, role)) for role in ROLES)
-    yield from ((holder, of_edge(prefix, holder)) for holder in edges)
+    return User(role_name(prefix, role), (*patterns, channels, *OF_ROLES))
 
 
 def _is_own(key: Key) -> bool:

@@ -13,9 +13,9 @@ from telemetry import broker
 from telemetry.local.servers import Valkey
 from telemetry.progress.keys import Keys
 from telemetry.settings import Settings
-from telemetry.trust import rights
+from telemetry.trust.credentials import Maker
 from tests.fixtures.processes import exact
-from tests.trust.users import PASSWORD, Users
+from tests.trust.users import Users
 from tests.waiting import eventually
 
 Verify = Callable[..., dict[str, int]]
@@ -79,11 +79,10 @@ def test_what_is_refused_to_an_edge(thief: redis.Redis, settings: Settings) -> N
     allowed = []
     for what, command in attempts(settings.key_prefix).items():
         try:
-            thief.execute_command(*command)
-        except redis.ResponseError as error:
-            assert "NOPERM" in str(error) or "permission" in str(error), (what, error)
-        else:
+            thief.execute_command(*command)  # type: ignore[no-untyped-call]
             allowed.append(what)
+        except redis.exceptions.NoPermissionError:
+            pass
     assert not allowed
 
 
@@ -111,7 +110,7 @@ def test_the_system_works_with_a_user_for_each_part(
 
     def stored() -> bool:
         # An edge asks for the memory of the broker, to warn of one that drops keys, and does without an answer.
-        refused = [entry for entry in redis_client.acl_log() if entry["username"].startswith(users.prefix)]
+        refused = [entry for entry in redis_client.acl_log() if str(entry["username"]).startswith(users.prefix)]
         assert {entry["object"] for entry in refused} <= {"info"}
         return exact(verify(sample))
 
@@ -126,11 +125,12 @@ def test_the_system_works_with_a_user_for_each_part(
 
 def test_a_file_of_users_says_the_same(tmp_path: Path) -> None:
     file = tmp_path / "users.acl"
-    lines = [user.line([PASSWORD]) for _, user in rights.users("telemetry", ["gpu-a", "lab/node-1"])]
+    users = list(Maker("x" * 32, "telemetry").users({"gpu-a": [1], "lab/node-1": [1, 2]}))
+    lines = [user.line(passwords) for user, passwords in users]
     file.write_text("\n".join([*lines, "user default on nopass ~* &* +@all"]) + "\n")
     with Valkey(tmp_path / "valkey", {"aclfile": str(file)}) as server:
         client = connected(server.url)
-        for _, user in rights.users("telemetry", ["gpu-a", "lab/node-1"]):
+        for user, passwords in users:
             from_file = client.execute_command("ACL", "GETUSER", user.name)
-            client.execute_command("ACL", "SETUSER", *user.setting([PASSWORD]))
+            client.execute_command("ACL", "SETUSER", *user.setting(passwords))
             assert client.execute_command("ACL", "GETUSER", user.name) == from_file

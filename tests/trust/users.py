@@ -9,7 +9,7 @@ import redis
 
 from telemetry.trust import rights
 
-PASSWORD = "a-password"
+PASSWORD = "a-password"  # noqa: S105 - of a test
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ that were stored, `unstored` what came and is no sample, `api` what people and t
 have all tables in the metadata of `Base`. What is asked of them and written to them is `telemetry.store`'s.
 """
 
-from telemetry.store.models.api import ApiKey, AuditEntry, Upload
+from telemetry.store.models.api import ApiKey, AuditEntry, EdgeCredential, Upload
 from telemetry.store.models.base import Base, Time
 from telemetry.store.models.ledger import LEDGER, Batch, Generation, LedgerRange, Source
 from telemetry.store.models.owners import Allocation, Owner
@@ -21,6 +21,7 @@ __all__ = [
     "Batch",
     "Conflict",
     "DeadLetter",
+    "EdgeCredential",
     "Generation",
     "Gpu",
     "LedgerRange",
