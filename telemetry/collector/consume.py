@@ -32,6 +32,8 @@ BYTES_A_READING = 20
 # A message that waits for somebody is held back for so long before it goes behind all others, or not at all if so many are.
 PARKED_S = 5.0
 MAX_PARKED = 200
+# More messages of a newer version than these are dropped: to hold them back would cost all other edges.
+MAX_NEWER = 50
 EVENTS_EVERY_S = 0.5
 
 Fetched = tuple[Message, Callable[..., None], Callable[..., None]]
@@ -139,8 +141,8 @@ class Coalescer:
 
     def _failed(self, request: GroupRequest, group: list[Held[Fetched]], logger: Any, errors: Any) -> None:
         """Give a group back to the broker, whatever the failure: a message is never dropped here."""
-        if request.is_newer and len(group) == 1 and self._parked >= MAX_PARKED:
-            # Its edge has it in its window, and sends it again. To hold more of them back would cost all other edges.
+        if request.is_newer and len(group) == 1 and self._parked >= MAX_NEWER:
+            # Its edge has it in its window, and sends it again.
             log.warning("%d messages of a newer version are held back already; one more is dropped", self._parked)
             self._tell(lambda ack, _: ack(logger, errors), fetched(group))
         elif request.waits and len(group) == 1:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum, auto
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,8 @@ from telemetry.store.write.source_ids import SourceIds
 # A transaction locks the partition of each day and its index, where days have their own. By default Postgres has room for some
 # 7,000 locks (its manual, max_locks_per_transaction: 64 for each of 100 connections, and for its own processes).
 MAX_DAYS = 3000
+# Clocks of edges and of the centre may differ by as much; a batch of later readings is dead.
+GRACE_DAYS = 2
 
 
 class RolledBack(Enum):
@@ -55,6 +57,7 @@ class BatchWriter:
         self._allocations = Allocations()
         self._partitions = Partitions(engine)
         self._history = History()
+        self._future_limit_s = settings.future_limit_s
         self._connections = 0
         event.listen(engine, "connect", self._forget)
 
@@ -121,7 +124,7 @@ class BatchWriter:
         resolved = self._resolve(batches)
         arranged = samples.arrange(_parts(batches, resolved))
         held = self._allocations.of([batch.readings for batch in batches], resolved)
-        tables = self._prepare(_days(arranged))
+        tables = self._prepare(_days(arranged, self._future_limit_s))
         began_s = monotonic()
         with (
             traces.span("transaction", batches=len(batches)),
@@ -187,9 +190,14 @@ def _parts(batches: Sequence[wire.Batch], resolved: Resolved) -> list[tuple[Int6
     ]
 
 
-def _days(arranged: samples.Samples) -> list[int]:
-    """The days that samples fall on. Raises WireError if they are too many."""
+def _days(arranged: samples.Samples, future_limit_s: int) -> list[int]:
+    """The days that samples fall on. Raises WireError if they are too many, or of a time that is far from coming."""
     days = arranged.days()
+    # An edge puts such readings into quarantine; here it is about one that does not, as each day to come is a partition.
+    last = int((time() + future_limit_s) // 86_400) + GRACE_DAYS
+    if days and max(days) > last:
+        beyond = max(days) - last
+        raise wire.WireError(f"it has readings of {beyond} days after the last that is taken (TELEMETRY_FUTURE_LIMIT_S)")
     if len(days) > MAX_DAYS:
         raise wire.WireError(
             f"it has readings of {len(days)} days, the limit is {MAX_DAYS}: ingest the file with a smaller --batch-size"

@@ -166,7 +166,8 @@ def distrusted(header: object, reason: str) -> None:
     """A message came that is not believed."""
     edge = header.get("edge") if isinstance(header, dict) else None
     definitions.of(CollectorCounters).distrusted.labels(definitions.cluster_of(edge)).inc()
-    if notices().level("distrusted", time.monotonic()) == logging.INFO:
+    # A line for each kind of reason now and then: the first words are none that a stranger chooses.
+    if notices().level(" ".join(reason.split()[:3]), time.monotonic()) == logging.INFO:
         log.warning("a message is not believed, and is dropped: %s", reason)
 
 
