@@ -7,13 +7,19 @@ worker neither listens nor tells: it has no rights for that. Flower can look at 
 
 from __future__ import annotations
 
+import logging
+from functools import partial
 from typing import Any
 
 from celery import bootsteps
 from celery.worker.control import Panel
 
+log = logging.getLogger(__name__)
+
 # Looks that cost much, or that say more of the process than a stranger should know.
 WITHHELD = {"report", "objgraph", "memsample", "memdump", "hello"}
+# Flower asks for events now and then. A collector sends them anyway.
+UNTOLD = {"enable_events"}
 
 
 class Deaf(bootsteps.Step):
@@ -28,4 +34,11 @@ class Deaf(bootsteps.Step):
             parent.options |= {"without_heartbeat": True, "without_gossip": True, "without_mingle": True}
         looks = {name for name, about in Panel.meta.items() if about.type == "inspect"} - WITHHELD
         for name in set(Panel.data) - looks:
-            del Panel.data[name]
+            Panel.data[name] = partial(refuse, name)
+
+
+def refuse(name: str, _state: Any, **_: Any) -> dict[str, str]:
+    """Answer a command that is not obeyed."""
+    if name not in UNTOLD:
+        log.warning("the command %s came over the broker, and is not obeyed: anybody could have sent it", name)
+    return {"error": "this worker takes no commands over the broker"}
