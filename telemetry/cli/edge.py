@@ -6,8 +6,9 @@ rights `telemetry.trust.rights` knows, and a key by which the edge signs. Both a
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -40,6 +41,11 @@ class Holder(click.ParamType[str]):
 
 
 holder_argument = click.argument("name", type=Holder())
+secret_option = click.option(
+    "--secret", metavar="SECRET", help="Print a Kubernetes Secret of this name, as the chart's values take it."
+)
+# The keys of that Secret: the chart's defaults of externalRedis.auth.existingSecretPasswordKey and trust.signingKey.
+SECRET_KEYS = {"TELEMETRY_BROKER_PASSWORD": "redis-password", "TELEMETRY_SIGNING_KEY": "signing-key"}
 
 
 @click.group()
@@ -53,9 +59,10 @@ def edge() -> None:
 
 @edge.command()
 @holder_argument
+@secret_option
 @json_option
 @with_database
-def add(engine: Engine, name: str, as_json: bool) -> None:
+def add(engine: Engine, name: str, secret: str | None, as_json: bool) -> None:
     """Give NAME its credentials, and print them: settings for its processes. They are shown once."""
     settings: Settings = click.get_current_context().obj
     with engine.begin() as connection:
@@ -63,15 +70,16 @@ def add(engine: Engine, name: str, as_json: bool) -> None:
             raise click.ClickException(f"{name} has credentials; `telemetry edge rotate {name}` gives it others")
         serial = edge_credentials.issue(connection, name, operator())
         _tell_the_broker(settings, name, [serial])
-    _show(settings, name, serial, as_json=as_json)
+    _show(settings, name, serial, secret=secret, as_json=as_json)
 
 
 @edge.command()
 @holder_argument
 @click.option("--finish", is_flag=True, help="End the older credentials: the edge has the newest by now.")
+@secret_option
 @json_option
 @with_database
-def rotate(engine: Engine, name: str, finish: bool, as_json: bool) -> None:
+def rotate(engine: Engine, name: str, finish: bool, secret: str | None, as_json: bool) -> None:
     """Give NAME new credentials beside its old ones, and print them; with --finish end the old ones.
 
     Until then both are good, so nothing is refused while the edge gets the new ones.
@@ -96,7 +104,7 @@ def rotate(engine: Engine, name: str, finish: bool, as_json: bool) -> None:
         said = {"name": name, "serial": serial, "retired": numbers[:-1]}
         click.echo(json.dumps(said) if as_json else f"{name} has only its newest credentials, number {serial}")
     else:
-        _show(settings, name, serial, as_json=as_json)
+        _show(settings, name, serial, secret=secret, as_json=as_json)
 
 
 @edge.command()
@@ -167,10 +175,17 @@ def _broker(settings: Settings) -> Iterator[redis.Redis]:
             ) from None
 
 
-def _show(settings: Settings, name: str, serial: int, *, as_json: bool) -> None:
+def manifest(secret: str, environment: Mapping[str, str]) -> dict[str, Any]:
+    """The credentials as a Secret of Kubernetes. The user is no secret: it goes to externalRedis.username."""
+    data = {key: base64.b64encode(environment[variable].encode()).decode() for variable, key in SECRET_KEYS.items()}
+    return {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": {"name": secret}, "data": data}
+
+
+def _show(settings: Settings, name: str, serial: int, *, secret: str | None, as_json: bool) -> None:
     environment = maker(settings).environment(name, serial)
-    if as_json:
+    if secret:
+        click.echo(json.dumps(manifest(secret, environment), indent=2))
+    elif as_json:
         click.echo(json.dumps({"name": name, "serial": serial, "environment": environment}))
-        return
-    for variable, value in environment.items():
-        click.echo(f"{variable}={value}")
+    else:
+        click.echo("\n".join(f"{variable}={value}" for variable, value in environment.items()))

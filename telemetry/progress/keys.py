@@ -78,10 +78,10 @@ EXPECTED = Key(
     "{p}:expected",
     "zset",
     "the later of these two times, of the edges of the version before",
-    (),
+    ("streamer",),
     ("API", "exporter", "commands"),
 )
-SEEN = Key("{p}:seen", "zset", "the earlier of them", (), ("API", "exporter", "commands"))
+SEEN = Key("{p}:seen", "zset", "the earlier of them", ("streamer",), ("API", "exporter", "commands"))
 SOURCES = Key(
     "{p}:sources:{edge}",
     "set",
@@ -123,7 +123,7 @@ STREAMERS = Key(
     "zset",
     "live streamers of an edge → when each counts as dead, in ms; expires",
     ("streamer",),
-    ("streamer", "beat"),
+    ("streamer", "beat", "commands"),
 )
 LOST = Key(
     "{p}:lost:{edge}",

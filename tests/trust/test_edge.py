@@ -49,6 +49,7 @@ def give(telemetry: Run, redis_client: redis.Redis, settings: Settings) -> Itera
             redis_client.acl_deluser(name)
 
 
+@pytest.mark.slow
 def test_an_edge_that_is_revoked_while_it_streams_is_refused_soon_and_loses_nothing(
     give: Callable[..., dict[str, str]],
     start_collector: Start,
@@ -99,6 +100,7 @@ def test_an_edge_that_is_revoked_while_it_streams_is_refused_soon_and_loses_noth
     eventually(lambda: exact(verify(sample)), 60, every_s=0.5)
 
 
+@pytest.mark.slow
 def test_an_edge_rotates_while_it_streams(
     give: Callable[..., dict[str, str]],
     start_collector: Start,
@@ -152,6 +154,8 @@ def test_what_the_commands_say(telemetry: Run, give: Callable[..., dict[str, str
     assert mine["TELEMETRY_BROKER_USERNAME"] in redis_client.acl_users()
     shown = telemetry("broker", "credentials", "collector", **CENTRE).stdout
     assert "TELEMETRY_BROKER_USERNAME=test-" in shown
+    made = json.loads(telemetry("edge", "add", "gpu-a", "--secret", "telemetry-edge", **CENTRE).stdout)
+    assert (made["metadata"]["name"], sorted(made["data"])) == ("telemetry-edge", ["redis-password", "signing-key"])
     assert "is revoked" in telemetry("edge", "revoke", "test/node", **CENTRE).stdout
     assert "has no credentials" in telemetry("edge", "revoke", "test/node", **CENTRE).stderr
 
