@@ -3,10 +3,10 @@
 Each subcommand is a module of its own name, imported when it is called, as an edge lacks some libraries: `up`, `simulate`,
 `record`, `ingest`, `check`, `verify`, `formats`, `status`, `sources`, `doctor`, `edge`, `broker`, `apikey`, `deadletter`,
 `quarantine`, `forget`, `rewind`, `exporter`, `deploy`, `systemd` and `db`. `session` gives them settings and the broker,
-`database` the database. `data_dir` is an option of all. `files` are what `ingest`, `verify` and `check` are given.
-`ingested` tells what `ingest` has done, by the ledger if `centre` reaches it. `todo` says what to do about a source.
-`overview`, `parts`, `mends`, `status_document`, `status_lines`, `source_line` and `redraw` are `status`'s. `quantities` are
-numbers for people.
+`database` the database. `data_dir` is an option of all. `files` are what `ingest`, `verify` and `check` are given. `ingested`
+tells what `ingest` has done, by the ledger if `centre` reaches it. `todo` says what to do about a source. `overview`,
+`parts`, `mends`, `status_document`, `status_lines`, `source_line` and `redraw` are `status`'s. `quantities` are numbers for
+people, `foreign` texts of strangers.
 """
 
 from __future__ import annotations

@@ -25,8 +25,9 @@ def broker() -> None:
 
 @broker.command()
 @click.option("--apply", is_flag=True, help="Make the users at the broker, instead of printing them.")
+@json_option
 @with_database
-def acl(engine: Engine, apply: bool) -> None:
+def acl(engine: Engine, apply: bool, as_json: bool) -> None:
     """Print the users of the parts of the centre and of all edges with credentials, as lines of a file of users.
 
     They hold digests of passwords, and no password. The default user is none of them: switch it off once all parts use theirs.
@@ -34,16 +35,16 @@ def acl(engine: Engine, apply: bool) -> None:
     settings: Settings = click.get_current_context().obj
     with engine.connect() as connection:
         users = list(maker(settings).users(edge_credentials.valid(connection)))
+    lines = {user.name: user.line(passwords) for user, passwords in users}
     if not apply:
-        for user, passwords in users:
-            click.echo(user.line(passwords))
+        click.echo(json.dumps(lines) if as_json else "\n".join(lines.values()))
         return
     with connected(settings) as client:
         for user, passwords in users:
             server.write(client, user, passwords)
         if not server.keep(client):
             click.echo(UNKEPT, err=True)
-    click.echo(f"{len(users)} users of the broker are made")
+    click.echo(json.dumps(lines) if as_json else f"{len(users)} users of the broker are made")
 
 
 @broker.command()

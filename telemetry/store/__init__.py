@@ -1,8 +1,8 @@
 """The central database. It knows readings, and nothing of queues or HTTP.
 
 All SQL is here, by what it does: `write` stores what edges send, `read` answers questions, `upkeep` keeps the database small.
-Beside them are `models` (the tables), `engine` (connections), `migrate` (the schema's revisions), `partitions` (of samples, by
-time), `lock_table` (the room for locks), `durability` (whether a commit lasts), `generations` (whether commits were forgotten),
-and what people and the API change: `apikeys`, `audit_log`, `deadletters`, `uploads`. `foreign` forgets what is known of files
-that nobody reads.
+Beside them are `models` (the tables), `engine` (connections), `migrate` (the schema's revisions), `partitions` (of samples,
+by time), `lock_table` (the room for locks), `durability` (whether a commit lasts), `generations` (whether commits were
+forgotten), and what people and the API change: `apikeys`, `audit_log`, `deadletters`, `edge_credentials`, `uploads`.
+`foreign` forgets what is known of files that nobody reads.
 """

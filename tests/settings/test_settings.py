@@ -29,7 +29,7 @@ def test_the_page_of_settings_is_up_to_date() -> None:
 def test_the_page_shows_each_setting_once_under_the_heading_of_its_section() -> None:
     sections = documentation().split("\n## ")[1:]
     titles = [section.partition("\n")[0] for section in sections]
-    assert titles == ["Every process", "Broker", "Database", "Edge", "Collector", "API and uploads", "Monitoring"]
+    assert titles == ["Every process", "Broker", "Trust", "Database", "Edge", "Collector", "API and uploads", "Monitoring"]
     for item in fields(Settings):
         (title,) = [title for title, section in zip(titles, sections, strict=True) if f"| `{variable(item)}` |" in section]
         assert title == item.metadata["section"]
