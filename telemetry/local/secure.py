@@ -70,11 +70,11 @@ class Secure:
             return self._of_edge(UPLOADS_EDGE)
         role: rights.Role = next((role for role in rights.ROLES if role == name), "operator")
         user = self._user(rights.role_name(self.maker.prefix, role), role)
-        return user | self._secret() if role == "collector" else user
+        return {**user, **self._secret()} if role == "collector" else user
 
     def of_commands(self) -> Mapping[str, str]:
         """The variables of the commands that find this system through its data directory."""
-        return self.of_process("operator") | self._secret()
+        return {**self.of_process("operator"), **self._secret()}
 
     def _of_edge(self, edge: str) -> dict[str, str]:
         key = self._file(f"{edge}.key", self.maker.key(edge, CENTRE).text)

@@ -122,7 +122,8 @@ def test_the_attacks_of_a_stolen_edge(  # noqa: PLR0915 - a table, one system fo
     # Whoever has more rights at the broker, but no key: the edge does not believe its acknowledgements.
     with sample.open("a") as file:
         file.writelines(lines[200:300])
-    (name, *_) = (member.decode() for member in redis_client.smembers(thief.keys.sources("test/node")))
+    members: set[Any] = redis_client.smembers(thief.keys.sources("test/node"))
+    (name, *_) = (member.decode() for member in members)
     flights = json.loads(redis_client.hget(thief.keys.source("test/node", name), "state") or "{}")["window"]
     assert flights["committed"] > begin
     Acks(redis_client, thief.keys, 60).send([Ack("test/node", name, "forged", "stored", "g")])

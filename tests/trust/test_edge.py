@@ -44,7 +44,7 @@ def give(telemetry: Run, redis_client: redis.Redis, settings: Settings) -> Itera
         return environment
 
     yield call
-    for name in redis_client.acl_users():
+    for name in map(str, redis_client.acl_users()):
         if name.startswith(settings.key_prefix):
             redis_client.acl_deluser(name)
 

@@ -14,6 +14,7 @@ from telemetry.local.servers import Valkey
 from telemetry.progress.keys import Keys
 from telemetry.settings import Settings
 from telemetry.trust.credentials import Maker
+from telemetry.trust.server import write
 from tests.fixtures.processes import exact
 from tests.trust.users import Users
 from tests.waiting import eventually
@@ -129,8 +130,8 @@ def test_a_file_of_users_says_the_same(tmp_path: Path) -> None:
     lines = [user.line(passwords) for user, passwords in users]
     file.write_text("\n".join([*lines, "user default on nopass ~* &* +@all"]) + "\n")
     with Valkey(tmp_path / "valkey", {"aclfile": str(file)}) as server:
-        client = connected(server.url)
+        client: Any = connected(server.url)
         for user, passwords in users:
             from_file = client.execute_command("ACL", "GETUSER", user.name)
-            client.execute_command("ACL", "SETUSER", *user.setting(passwords))
+            write(client, user, passwords)
             assert client.execute_command("ACL", "GETUSER", user.name) == from_file

@@ -119,7 +119,7 @@ def collector(settings: Settings, engine: Engine, redis_client: redis.Redis) -> 
 
 def acks(client: redis.Redis, settings: Settings) -> dict[str, str]:
     """The acknowledgements as they stand in the broker."""
-    held = client.hgetall(Keys(settings.key_prefix).acks("test/node", "source-1"))
+    held: dict[Any, Any] = client.hgetall(Keys(settings.key_prefix).acks("test/node", "source-1"))
     return {batch_id.decode(): text.decode() for batch_id, text in held.items()}
 
 

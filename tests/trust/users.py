@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import redis
 
-from telemetry.trust import rights
+from telemetry.trust import rights, server
 
 PASSWORD = "a-password"  # noqa: S105 - of a test
 
@@ -30,11 +30,11 @@ class Users:
 
     def remove(self) -> None:
         """Remove all of them."""
-        for name in self.client.acl_users():
+        for name in map(str, self.client.acl_users()):
             if name.startswith(self.prefix):
                 self.client.acl_deluser(name)
 
     def _made(self, user: rights.User) -> str:
-        self.client.execute_command("ACL", "SETUSER", *user.setting([PASSWORD]))
+        server.write(self.client, user, [PASSWORD])
         scheme, _, rest = self.url.partition("://")
         return f"{scheme}://{quote(user.name, safe='')}:{PASSWORD}@{rest}"
