@@ -44,7 +44,6 @@ def install(app: Flask) -> None:
         # The URL only names the kind of storage: the pool has the address, TLS and passwords.
         storage_uri="redis://",
         storage_options=options,
-        in_memory_fallback=[rate],
         in_memory_fallback_enabled=True,
         # Of the requests that wait at the moment of a loss the limiter lets one go on in memory, and would fail the others.
         swallow_errors=True,
