@@ -277,7 +277,12 @@ class Settings:
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Settings:
         """The settings that an environment names, this process's unless given. Raises SettingsError for an unusable value."""
-        return load.load(cls, os.environ if environ is None else environ)
+        settings = load.load(cls, os.environ if environ is None else environ)
+        if settings.signatures == "required" and not settings.trust_secret:
+            raise load.SettingsError(
+                "TELEMETRY_SIGNATURES is required, and TELEMETRY_TRUST_SECRET is not set: no signature could be checked"
+            )
+        return settings
 
     def of_source(self, path: str) -> SourceSettings:
         """What the operator says of the file at a path."""

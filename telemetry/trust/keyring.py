@@ -67,11 +67,12 @@ class Keyring:
     def seal(self, header: Mapping[str, Any], text: str) -> str:
         """What follows the text of the acknowledgement of a batch that was believed; nothing where that is not signed."""
         stated = header.get(signatures.FIELD)
-        if self.maker is None or not isinstance(stated, str):
+        match = SIGNATURE.fullmatch(stated) if isinstance(stated, str) else None
+        if self.maker is None or not match:
             return ""
-        holder, serial, _ = stated.split(" ")
+        holder = match[1]
         # What the centre signed for itself it reads by the same key; an edge has one of those that are valid.
-        serials = [CENTRE] if int(serial) == CENTRE else self._serials(holder)[1:]
+        serials = [CENTRE] if int(match[2]) == CENTRE else self._serials(holder)[1:]
         keys = [self._key(holder, number) for number in serials]
         return signatures.sealed(keys, header["edge"], header["source"]["id"], header["batch_id"], text)
 

@@ -90,6 +90,11 @@ def test_a_key_of_a_cluster_is_good_for_its_edges() -> None:
     assert centre.refusal(held.signed({**HEADER, "edge": "gpu-b/n1"})) is not None
 
 
+def test_a_letter_that_was_never_believed_has_no_seal() -> None:
+    for stated in (None, "x", "a b c", "test/node 1", [1]):
+        assert keyring().seal({**HEADER, "signature": stated}, "stored") == ""
+
+
 @given(st.dictionaries(st.text(), st.integers() | st.text() | st.none() | st.lists(st.floats())))
 @hypothesis_settings(max_examples=50, deadline=None)
 def test_no_header_makes_the_judge_fail(strange: dict[str, Any]) -> None:
@@ -103,6 +108,8 @@ def test_an_edge_refuses_a_key_that_is_not_its_own() -> None:
         Signer.of(Settings.load(told))
     with pytest.raises(SettingsError, match="as `telemetry edge add` prints it"):
         Settings.load({"TELEMETRY_SIGNING_KEY": "test/node:1:beef"})
+    with pytest.raises(SettingsError, match="no signature could be checked"):
+        Settings.load({"TELEMETRY_SIGNATURES": "required"})
     with pytest.raises(SettingsError, match="at least 32 characters"):
         Settings.load({"TELEMETRY_TRUST_SECRET": "short"})
 
