@@ -21,6 +21,8 @@ The rooms, in the order of imports: a room uses only rooms that stand below it (
 
 `celery` is the application of workers and beat.
 
+`trust` says who is believed, and what each may do at the broker.
+
 `store` is the database: models, and all SQL.
 `progress` is what edges have done, as Redis keeps it: keys, states of sources, windows, acknowledgements.
 `monitoring` counts, logs and traces what a process does, and opens its port.

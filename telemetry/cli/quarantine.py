@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Engine, Row
 
 from telemetry.cli.data_dir import data_dir_option
 from telemetry.cli.database import with_database
+from telemetry.cli.foreign import plain
 from telemetry.cli.moments import SINCE
 from telemetry.cli.quantities import counted
 from telemetry.cli.session import connected, json_option, operator
@@ -84,7 +85,7 @@ def list_rows(connection: Connection, filters: list[QuarantineFilter], limit: in
         return
     for row in rows:
         place = f"{row.edge} {row.path}:{row.line}"
-        click.echo(f"{row.id}  {row.quarantined_at:%Y-%m-%d %H:%M:%S}  {row.reason}  {place}  {_shown(row.raw)}")
+        click.echo(f"{row.id}  {row.quarantined_at:%Y-%m-%d %H:%M:%S}  {row.reason}  {plain(place)}  {_shown(row.raw)}")
     reasons = sum((quarantined.reasons(connection, some) for some in filters), Counter[str]())
     click.echo(f"{counted(reasons.total(), 'row')} in quarantine, {len(rows):,} shown" if reasons else "nothing in quarantine")
     for reason, number in reasons.most_common():

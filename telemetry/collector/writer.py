@@ -39,6 +39,8 @@ from telemetry.store.write.stretches import Content
 # A transaction locks the partition of each day and its index, where days have their own. By default Postgres has room for some
 # 7,000 locks (its manual, max_locks_per_transaction: 64 for each of 100 connections, and for its own processes).
 MAX_DAYS = 3000
+# Clocks of edges and of the centre may differ by as much; a batch of later readings is dead.
+GRACE_DAYS = 2
 
 
 class RolledBack(Enum):
@@ -67,6 +69,7 @@ class BatchWriter:
         self._allocations = Allocations()
         self._partitions = Partitions(engine)
         self._history = History()
+        self._future_limit_s = settings.future_limit_s
         self._connections = 0
         event.listen(engine, "connect", self._forget)
 
@@ -135,7 +138,7 @@ class BatchWriter:
         resolved = self._series_ids.resolve(content)
         arranged = samples.arrange(_parts(content, resolved))
         held = self._allocations.of([batch.readings for batch in batches], resolved)
-        tables = self._prepare(_days(arranged))
+        tables = self._prepare(_days(arranged, self._future_limit_s))
         began_s = monotonic()
         with (
             traces.span("transaction", batches=len(batches)),
@@ -184,7 +187,7 @@ class BatchWriter:
         resolved = self._series_ids.resolve(content)
         arranged = samples.arrange(_parts(content, resolved))
         held = self._allocations.of([row.content.readings for row in rows], resolved)
-        tables = self._prepare(_days(arranged))
+        tables = self._prepare(_days(arranged, self._future_limit_s))
         with self._engine.connect() as connection, connection.begin() as transaction:
             # The tallies are entered, and no batch.
             entry = ledger.enter(connection, [], [], arranged, tables.values(), resolved.rule)
@@ -234,9 +237,14 @@ def _parts(content: Sequence[Content], resolved: Resolved) -> list[tuple[Int64s,
     return [(ids, each.readings.ts_us, each.readings.values) for ids, each in zip(resolved.ids, content, strict=True)]
 
 
-def _days(arranged: samples.Samples) -> list[int]:
-    """The days that samples fall on. Raises WireError if they are too many."""
+def _days(arranged: samples.Samples, future_limit_s: int) -> list[int]:
+    """The days that samples fall on. Raises WireError if they are too many, or of a time that is far from coming."""
     days = arranged.days()
+    # An edge puts such readings into quarantine; here it is about one that does not, as each day to come is a partition.
+    last = int((time() + future_limit_s) // 86_400) + GRACE_DAYS
+    if days and max(days) > last:
+        beyond = max(days) - last
+        raise wire.WireError(f"it has readings of {beyond} days after the last that is taken (TELEMETRY_FUTURE_LIMIT_S)")
     if len(days) > MAX_DAYS:
         raise wire.WireError(
             f"it has readings of {len(days)} days, the limit is {MAX_DAYS}: ingest the file with a smaller --batch-size"

@@ -40,6 +40,16 @@ def edges(client: redis.Redis, keys: Keys) -> list[str]:
     return sorted(_plain(name) for name in client.smembers(keys.edges()))
 
 
+def streamers(client: redis.Redis, keys: Keys, edges: Sequence[str]) -> dict[str, list[str]]:
+    """The live streamers of some edges, each as host and process."""
+    now_ms = broker.now_us(client) // 1000
+    with client.pipeline(transaction=False) as pipeline:
+        for edge in edges:
+            pipeline.zrangebyscore(keys.streamers(edge), now_ms, "+inf")
+        members = pipeline.execute()
+    return {edge: [_plain(owner).rpartition(":")[0] for owner in owners] for edge, owners in zip(edges, members, strict=True)}
+
+
 def sources(client: redis.Redis, keys: Keys, edge: str) -> dict[str, SourceState]:
     """The states of all sources of an edge, by source id."""
     return decoded(documents(client, keys, edge))
@@ -94,7 +104,7 @@ def epoch(client: redis.Redis, keys: Keys) -> str:
     """The mark of this key space, made if there is none: when it changes, the broker has lost its keys."""
     mark = client.get(keys.epoch())
     if not mark:
-        client.set(keys.epoch(), secrets.token_hex(8), nx=True)
+        client.setnx(keys.epoch(), secrets.token_hex(8))
         mark = client.get(keys.epoch())
     return _plain(mark) if mark else ""
 

@@ -27,6 +27,7 @@ Role = Literal["central", "edge"]
 Access = Literal["keys", "open"]
 Level = Literal["debug", "info", "warning", "error"]
 Form = Literal["console", "json"]
+Belief = Literal["accepted", "required"]
 
 # Labels that change without the thing measured being another one; they are not part of a series' identity.
 VOLATILE_LABELS = (
@@ -49,6 +50,7 @@ def setting(section: str, default: Any, parse: Parser, doc: str, *, secret: bool
 # Sections, in the order of the page; the fields of one stand together.
 PROCESS = partial(setting, "Every process")
 BROKER = partial(setting, "Broker")
+TRUST = partial(setting, "Trust")
 DATABASE = partial(setting, "Database")
 EDGE = partial(setting, "Edge")
 COLLECTOR = partial(setting, "Collector")
@@ -88,6 +90,9 @@ class Settings:
         "the Redis broker: redis://, rediss:// (TLS) or redis+socket://",
         secret=True,
     )
+    broker_username: str | None = BROKER(
+        None, parsers.optional_text, "user of the broker, if its URL has none; any characters, nothing encoded"
+    )
     broker_password: str | None = BROKER(
         None,
         parsers.optional_text,
@@ -109,6 +114,25 @@ class Settings:
     )
     stall_s: int = BROKER(
         60, number(int, 1, 86_400), "seconds after which a worker ends that receives nothing while messages wait for it"
+    )
+
+    signing_key: str | None = TRUST(
+        None,
+        parsers.signing_key,
+        "key by which an edge signs its batches, as `telemetry edge add` prints it; with it an edge believes only signed "
+        "acknowledgements, so the centre needs its secret first",
+        secret=True,
+    )
+    trust_secret: str | None = TRUST(
+        None,
+        parsers.trust_secret,
+        "secret of the centre, of which it makes the credentials of edges; 32 characters or more, which no edge may know",
+        secret=True,
+    )
+    signatures: Belief = TRUST(
+        "accepted",
+        choice(*get_args(Belief)),
+        "`required`: a collector refuses batches that are not signed; `accepted`: only those whose signature is wrong",
     )
 
     database_url: str = DATABASE(
@@ -297,7 +321,12 @@ class Settings:
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Settings:
         """The settings that an environment names, this process's unless given. Raises SettingsError for an unusable value."""
-        return load.load(cls, os.environ if environ is None else environ)
+        settings = load.load(cls, os.environ if environ is None else environ)
+        if settings.signatures == "required" and not settings.trust_secret:
+            raise load.SettingsError(
+                "TELEMETRY_SIGNATURES is required, and TELEMETRY_TRUST_SECRET is not set: no signature could be checked"
+            )
+        return settings
 
     def of_source(self, path: str) -> SourceSettings:
         """What the operator says of the file at a path."""

@@ -55,17 +55,20 @@ def _raw(environ: Mapping[str, str], item: Field[Any]) -> str | None:
 
 
 def _with_passwords(settings: Declared) -> Declared:
-    """Put the passwords that were given apart into the URLs, encoded as a URL needs it."""
+    """Put the users and passwords that were given apart into the URLs, encoded as a URL needs it."""
     for name in ("broker", "database"):
-        password: str | None = getattr(settings, f"{name}_password")
-        if password is None:
-            continue
         parts = urlsplit(getattr(settings, f"{name}_url"))
-        if parts.password is not None:
-            raise SettingsError(
-                f"{PREFIX}{name.upper()}_URL holds a password, and {PREFIX}{name.upper()}_PASSWORD is set; unset one"
-            )
         user, _, host = parts.netloc.rpartition("@")
-        url = parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}").geturl()
-        settings = replace(settings, **{f"{name}_url": url})
+        for part, stated in (("username", parts.username), ("password", parts.password)):
+            given: str | None = getattr(settings, f"{name}_{part}", None)
+            if given is None:
+                continue
+            if stated:
+                raise SettingsError(
+                    f"{PREFIX}{name.upper()}_URL holds a {part}, and {PREFIX}{name.upper()}_{part.upper()} is set; unset one"
+                )
+            user = quote(given, safe="") if part == "username" else f"{user}:{quote(given, safe='')}"
+        if user:
+            url = parts._replace(netloc=f"{user}@{host}").geturl()
+            settings = replace(settings, **{f"{name}_url": url})
     return settings

@@ -4,6 +4,6 @@ All SQL is here, by what it does: `write` stores what edges send, `read` answers
 Beside them are `models` (the tables), `engine` (connections), `migrate` (the schema's revisions), `partitions` (of samples, by
 time), `lock_table` (the room for locks), `durability` (whether a commit lasts), `generations` (whether commits were
 forgotten), `rules` (which labels make a series), `shortfalls` (what the audit found gone), `usage_facts` (how much GPUs were
-used), and what people and the API change: `apikeys`, `audit_log`, `deadletters`, `uploads`. `notices` are what people have not
-been told. `foreign` forgets what is known of files that nobody reads.
+used), and what people and the API change: `apikeys`, `audit_log`, `deadletters`, `edge_credentials`, `uploads`. `notices` are
+what people have not been told. `foreign` forgets what is known of files that nobody reads.
 """

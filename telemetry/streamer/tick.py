@@ -39,6 +39,7 @@ from telemetry.streamer.queue_watch import QueueWatch
 from telemetry.streamer.resting import Rest
 from telemetry.streamer.step import Moment
 from telemetry.streamer.stream import Stream
+from telemetry.trust.signatures import Signer
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ class Streamer:
     def __post_init__(self) -> None:
         settings, keys = self.settings, Keys(self.settings.key_prefix)
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{token_hex(4)}"
-        self.claims = Claims(self.client, keys, settings.edge, self._owner, settings.lease_s)
+        self.claims = Claims(self.client, keys, settings.edge, self._owner, settings.lease_s, Signer.of(settings).opened)
         lose = Losses(self.client, keys, settings.edge).record
         self.bench = Bench(settings.close_after_s, None if settings.loop_mode else MAX_UNPACKED)
         adoption = Adoption(settings, self.client, self.claims, lose, self.bench)

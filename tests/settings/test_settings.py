@@ -32,6 +32,7 @@ def test_the_page_shows_each_setting_once_under_the_heading_of_its_section() -> 
     assert titles == [
         "Every process",
         "Broker",
+        "Trust",
         "Database",
         "Edge",
         "Collector",

@@ -7,7 +7,7 @@ import this package is to have all tables in the metadata of `Base`. What is ask
 `telemetry.store`'s.
 """
 
-from telemetry.store.models.api import ApiKey, AuditEntry, Upload
+from telemetry.store.models.api import ApiKey, AuditEntry, EdgeCredential, Upload
 from telemetry.store.models.audit import TALLIES, CountedPartition, Reread, Shortfall
 from telemetry.store.models.base import Base, Time
 from telemetry.store.models.health import Finding, Judgement, Unjudged
@@ -29,6 +29,7 @@ __all__ = [
     "Conflict",
     "CountedPartition",
     "DeadLetter",
+    "EdgeCredential",
     "Finding",
     "Generation",
     "Gpu",
