@@ -62,6 +62,8 @@ def test_nobody_else_takes_a_setting_from_the_environment() -> None:
         *("cli/up.py", "cli/session.py", "cli/mends.py", "local/announcement.py", "local/servers/server.py"),
         # Passwords for clusters, and the environment of helm.
         *("cli/deploy.py", "deploy/helm.py"),
+        # That which psql is started with.
+        "cli/psql.py",
         # Whether a terminal is to have colours.
         "cli/redraw.py",
     }
