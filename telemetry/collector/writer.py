@@ -206,6 +206,7 @@ class BatchWriter:
                 for row, classes in zip(rows, numbers, strict=True)
             ]
             release.recount(connection, released)
+            unjudged.mark(connection, resolved, arranged.ts_us, int(time() * 1e6))
             allocations.write(connection, held)
         self._allocations.committed(held)
         return released

@@ -29,6 +29,7 @@ from tests.waiting import eventually
 
 NUMBER, EARLY = 200, 60
 LATE_FLOOR = datetime(2025, 7, 18, 0, 1, 0, tzinfo=UTC)
+MARKS = "SELECT (SELECT count(*) FROM unjudged), (SELECT count(*) FROM usage_marks)"
 CLASSES = "SELECT sum(rows), sum(stored), sum(duplicate), sum(quarantined), sum(records) FROM ledger"
 
 
@@ -55,6 +56,7 @@ def test_what_is_a_reading_by_now_is_stored_and_leaves(
         site.run("UPDATE batches SET committed_at = committed_at - interval '3 days'")
         with site.engine.begin() as connection:
             assert ledger_folding.fold(connection, 3600.0) > 1
+    (marks,) = query(MARKS)
     assert retried(site, settings) == [Retried("test/node", str(site.path), EARLY, EARLY, 1)]
     assert site.number() == NUMBER
     assert query("SELECT reason FROM quarantine") == [("bad_value",)]
@@ -64,6 +66,8 @@ def test_what_is_a_reading_by_now_is_stored_and_leaves(
     assert (counts["stored"], counts["quarantined"], counts["missing"]) == (NUMBER, 1, 0)
     SampleAudit(site.engine, 0.0).count()
     assert query("SELECT * FROM shortfalls") == []
+    # They came late: the health of their GPUs is judged anew, and their hours are summed up anew.
+    assert all(count > before for count, before in zip(query(MARKS)[0], marks, strict=True))
     assert retried(site, settings) == [Retried("test/node", str(site.path), 0, 0, 1)]
 
 
