@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import click
@@ -69,7 +70,7 @@ def _lines(rows: Sequence[Mapping[str, Any]], counts: Mapping[str, int], *, of_h
         yield f"{name} {row['gpu']}: {row['state']}{since}"
         for reason in row["reasons"]:
             likely = " (a heuristic)" if reason["heuristic"] else ""
-            yield f"  {reason['says']}{likely}, since {reason['since']}"
+            yield f"  {reason['says']}{likely}, since {datetime.fromisoformat(reason['since']):%Y-%m-%d %H:%M:%S} UTC"
             yield f"  -> {reason['action']}"
     total = sum(counts.values())
     of_state = ", ".join(f"{counts[state]} {state}" for state in STATES if counts.get(state))
