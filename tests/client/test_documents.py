@@ -24,9 +24,10 @@ from telemetry.client import (
     Upload,
     Usage,
 )
-from telemetry.client.api import Client, FileEncoding
+from telemetry.client.api import Client
 from telemetry.client.queries import WORDS
 from telemetry.client.resources import LISTS, checked
+from telemetry.client.tables import FileEncoding
 from telemetry.readings.aggregates import Aggregate, FleetAggregate, Group
 from telemetry.settings import Settings
 from telemetry.store.read.usage import FIGURES
