@@ -19,6 +19,18 @@ from telemetry.streamer.tick import Streamer
 from tests.streamer.edge import Edge
 
 
+def pass_on(edge: Edge, streamer: Streamer, collector: Collector) -> list[str]:
+    """Tick once, and store what was published; what became of each batch."""
+    streamer.tick(0)
+    return [collector.persist(*wire.encode(batch)).status for batch in edge.fetch()]
+
+
+def passed_on(edge: Edge, streamer: Streamer, collector: Collector, path: Path) -> bool:
+    """Pass new batches on, and say whether all of a file is committed by now."""
+    assert {"stored"} >= set(pass_on(edge, streamer, collector))
+    return edge.committed(path) == path.stat().st_size
+
+
 @dataclass
 class Site:
     """A file, what streams it, and what stores it."""
@@ -33,9 +45,7 @@ class Site:
 
     def go_on(self) -> None:
         """Tick once, and store what was published."""
-        self.streamer.tick(0)
-        for batch in self.edge.fetch():
-            self.collector.persist(*wire.encode(batch))
+        pass_on(self.edge, self.streamer, self.collector)
 
     def is_committed(self) -> bool:
         """Whether all is committed after a tick."""

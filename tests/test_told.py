@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from telemetry.readings.dump import HEADER
 from tests.fixtures.mailbox import Mailbox, Webhook
 from tests.fixtures.processes import Start
 from tests.ports import free_port
 from tests.waiting import eventually
-
-HEADER = "timestamp,metric_name,gpu_id,device,uuid,modelName,Hostname,container,pod,namespace,value,labels_raw\n"
 
 
 def rows(xid: int, *, temperature: int = 40) -> str:
@@ -35,7 +34,7 @@ def test_a_fault_in_a_file_becomes_a_mail_and_so_does_its_end(
     webhook: Webhook,
 ) -> None:
     file = tmp_path / "node-7.csv"
-    file.write_text(HEADER + rows(0))
+    file.write_text(HEADER.decode() + rows(0))
     start_collector()
     start_edge(file)
     start(

@@ -105,8 +105,8 @@ class FlowSettings(ConnectionSettings):
     owner_labels: tuple[str, ...] = COLLECTOR(
         OWNER_LABELS,
         parsers.words,
-        "labels that say who used a GPU, separated by commas: they make owners and allocations, and no series; a list that "
-        "is changed begins new series, under which readings that are read again are stored once more",
+        "labels that say who used a GPU, separated by commas: they make owners and allocations, and no series; to change "
+        "them: `telemetry db rules change`",
     )
     ack_ttl_s: int = COLLECTOR(
         86_400, number(int, 60, 10**7), "seconds after which an acknowledgement that nobody fetched expires"

@@ -69,7 +69,6 @@ SILENT, TICKING = 'telemetry_edge_silent_seconds{edge="a/n"}', '{cluster="a",edg
 LOST = 'telemetry_edge_lost_bytes{source_cluster="a",edge="a/n"}'
 BEATS, EVERY = f"telemetry_beat_silent_seconds{TICKING}", f"telemetry_beat_interval_seconds{TICKING}"
 COLLECTOR = 'telemetry_build_info{component="collector"}'
-OTHER_POD = '{UUID="GPU-1",gpu="0",Hostname="h",namespace="n",pod="other"}'
 CASES = {
     "CrossClusterHighLatency": Case(
         {LATENCY: steady(0.11)},

@@ -16,6 +16,7 @@ from sqlalchemy import Engine, make_url, text
 from sqlalchemy.exc import ProgrammingError
 
 from telemetry.collector.persist import Collector
+from telemetry.exporter import audits, health
 from telemetry.progress.acks import Acks
 from telemetry.progress.keys import Keys
 from telemetry.readings import wire
@@ -72,5 +73,13 @@ def test_each_part_can_do_what_it_must_and_no_more(as_role: As, settings: Settin
         for role in ("api", "exporter"):
             with pytest.raises(ProgrammingError, match=r"permission denied|must be owner"), as_role(role).begin() as connection:
                 connection.execute(text(statement))
-    with as_role("exporter").connect() as connection:
+    exporter = as_role("exporter")
+    with exporter.connect() as connection:
         assert edge_credentials.valid(connection) == {}
+    audits.GapAudit(exporter, settings, redis_client)()
+    audits.SampleAuditLook(exporter)()
+    health.look(exporter, settings)
+    with as_role("collector").begin() as connection:
+        connection.execute(text("DELETE FROM samples"))
+    audits.SampleAuditLook(exporter)()
+    audits.ShortfallLook(exporter, settings, redis_client)()

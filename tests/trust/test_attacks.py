@@ -120,13 +120,14 @@ def test_the_attacks_of_a_stolen_edge(  # noqa: PLR0915 - a table, one system fo
         thief.client.hset(thief.keys.source("test/node", source_id), "state", "{}")
 
     # Whoever has more rights at the broker, but no key: the edge does not believe its acknowledgements.
-    with sample.open("a") as file:
-        file.writelines(lines[200:300])
     members: set[Any] = redis_client.smembers(thief.keys.sources("test/node"))
     (name, *_) = (member.decode() for member in members)
-    flights = json.loads(redis_client.hget(thief.keys.source("test/node", name), "state") or "{}")["window"]
-    assert flights["committed"] > begin
+    window = json.loads(redis_client.hget(thief.keys.source("test/node", name), "state") or "{}")["window"]
+    assert window["committed"] > begin
     Acks(redis_client, thief.keys, 60).send([Ack("test/node", name, "forged", "stored", "g")])
+    with sample.open("a") as file:
+        file.writelines(lines[200:300])
+    noticed("the acknowledgement of batch forged is not believed")
 
     # Commands to all workers: it may not publish them, and one that comes all the same ends nobody.
     with pytest.raises(NO_RIGHT):
