@@ -68,13 +68,20 @@ class SampleAudit:
             pass
 
     def _step(self, done: set[str]) -> bool:
-        """Count a piece. False if nothing is left to count in this call."""
+        """Count a piece of the partition that was not counted for the longest time. False if nothing is left in this call."""
         with self._engine.begin() as connection:
             if not shortfalls.locked(connection):
                 return False
-            current = self._round or self._next(connection, done)
-            if current is None:
-                return False
+            if self._round is None:
+                partition = next((one for one in counted.partitions(connection) if one.span.table not in done), None)
+                if partition is None:
+                    return False
+                if not partition.is_tallied:
+                    _begin(connection, partition)
+                    done.add(partition.span.table)
+                    return True
+                self._round = Round(partition.span, list(counted.ranges(connection, partition.span)))
+            current = self._round
             # Forgotten first: after an error (the partition was dropped) another one is taken up.
             self._round = None
             current.add(counted.by_hour(connection, current.span, current.left.pop(0)))
@@ -87,20 +94,9 @@ class SampleAudit:
             shortfalls.counted(connection, current.span, current.there.total())
         return True
 
-    def _next(self, connection: Connection, done: set[str]) -> Round | None:
-        """The partition that was not counted for the longest time. One whose tallies are not complete is counted whole."""
-        for partition in counted.partitions(connection):
-            if partition.span.table in done:
-                continue
-            if partition.is_tallied:
-                return Round(partition.span, list(counted.ranges(connection, partition.span)))
-            _begin(connection, partition)
-            done.add(partition.span.table)
-        return None
-
 
 def _begin(connection: Connection, partition: Partition) -> None:
-    """Take what is there for the figure of a partition that is older than the tallies."""
+    """Take what is there for the figure of a partition that is older than the tallies; it is counted whole."""
     hours = counted.by_hour(connection, partition.span)
     shortfalls.expect(connection, {hour: one.there - one.stored for hour, one in hours.items() if one.there != one.stored})
     shortfalls.counted(connection, partition.span, sum(one.there for one in hours.values()))

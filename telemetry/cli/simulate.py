@@ -112,13 +112,13 @@ def simulate(
     try:
         with closing(_open(output, follow=follow, force=force)) as sink, Pace() as pace:
             timeline, steps = _continued(timeline, steps, sink.last)
-            simulation = Simulation(hosts, gpus, timeline, seed)
+            simulation = Simulation(hosts, gpus, timeline, seed, truth=truth)
             hidden = not steps or not sys.stderr.isatty()
             with click.progressbar(length=steps, label="simulating", file=sys.stderr, hidden=hidden) as bar:
                 rows = run.history(simulation, sink, pace, steps, bar.update)
             if follow:
                 rows += run.live(simulation, sink, pace, steps)
-        if truth:
+        if simulation.truth is not None:
             Path(f"{output}.truth.json").write_text(json.dumps(simulation.truth.document(), indent=1), encoding="utf-8")
     except BrokenPipeError:
         # The reader of standard output has left; the interpreter's own flush at exit must not fail either.

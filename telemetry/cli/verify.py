@@ -40,7 +40,7 @@ def verify(paths: tuple[Path, ...], allow_extra: bool, raw: bool, as_json: bool,
     """Compare files with the database, row by row.
 
     Exits 0 if every reading is stored, a duplicate of a stored one, blank, or in quarantine, and the database has no other
-    samples of the same series and span. Exits 1 otherwise: if readings are missing, dead, or in conflict with a stored
+    samples of the same GPUs, metrics and span. Exits 1 otherwise: if readings are missing, dead, or in conflict with a stored
     value, if a file was not read as no format knows its header, or if the database has more. It also compares who had
     which GPU, minute by minute. Overlapping files have readings of each other's span: give them together, or use
     --allow-extra. Of a directory, the files named *.csv count, also packed (.gz, .zst, .xz).

@@ -140,10 +140,10 @@ class Coalescer:
         self._consumer.on_task_request(request)
 
     def _failed(self, request: GroupRequest, group: list[Held[Fetched]], logger: Any, errors: Any) -> None:
-        """Give a group back to the broker, whatever the failure: a message is never dropped here."""
+        """Give a group back to the broker, whatever the failure; only of a newer version one is dropped where many are held."""
         if request.is_newer and len(group) == 1 and self._parked >= MAX_NEWER:
             # Its edge has it in its window, and sends it again.
-            log.warning("%d messages of a newer version are held back already; one more is dropped", self._parked)
+            log.warning("%d messages are held back already; one of a newer version is dropped", self._parked)
             self._tell(lambda ack, _: ack(logger, errors), fetched(group))
         elif request.waits and len(group) == 1:
             self._park(fetched(group)[0])

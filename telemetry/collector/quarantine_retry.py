@@ -11,7 +11,7 @@ from itertools import groupby, islice
 from typing import Any, NamedTuple
 
 import redis
-from sqlalchemy import Engine, Row
+from sqlalchemy import Connection, Engine, Row
 
 from telemetry import broker
 from telemetry.collector.second_reading import Reader, UnreadableError, reader_of
@@ -27,6 +27,7 @@ from telemetry.store.read.ingest import QuarantineFilter
 from telemetry.store.read.settled import now
 from telemetry.store.write import release
 from telemetry.store.write.conflicts import Origin
+from telemetry.store.write.release import Released
 from telemetry.store.write.stretches import Content
 
 # Rows of a transaction.
@@ -69,17 +70,21 @@ class QuarantineRetry:
         # Only what every clock calls past is believed: what was wrong is a clock, most often.
         with self.engine.connect() as connection:
             now_us = min(broker.now_us(self.client), int(now(connection).timestamp() * 1_000_000))
+
+        def note(connection: Connection, released: Sequence[Released]) -> None:
+            detail = {"rows": len(released), "stored": sum(row.stored for row in released)}
+            audit_log.note(connection, actor, "quarantine.retry", f"{edge} {path}", detail)
+
         left, stored, waiting = 0, 0, iter(rows)
-        while some := list(islice(waiting, AT_ONCE)):
-            good, reasons = _judged(reader, some, now_us)
-            released = writer.release(good) if good else []
+        while group := list(islice(waiting, AT_ONCE)):
+            good, reasons = _judged(reader, group, now_us)
+            released = writer.release(good, note) if good else []
             if released is None:
                 return Retried(edge, path, left, stored, len(rows) - left, "somebody else retries them")
             left, stored = left + len(released), stored + sum(row.stored for row in released)
-            with self.engine.begin() as connection:
-                release.judge_anew(connection, reasons)
-                detail = {"rows": len(released), "stored": sum(row.stored for row in released)}
-                audit_log.note(connection, actor, "quarantine.retry", f"{edge} {path}", detail)
+            if reasons:
+                with self.engine.begin() as connection:
+                    release.judge_anew(connection, reasons)
         return Retried(edge, path, left, stored, len(rows) - left)
 
     def _reader(self, edge: str, path: str, fingerprint: str) -> Reader:

@@ -5,7 +5,7 @@ The SQL is `telemetry.store.write`'s. What becomes of a batch that cannot be sto
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum, auto
 from time import monotonic, time
 from typing import Any, NamedTuple
@@ -173,16 +173,20 @@ class BatchWriter:
         self._history.committed(batches[0].edge, batches[0].batch_id)
         return _outcomes(batches, counts, known_at_s, generation)
 
-    def release(self, rows: Sequence[Releasable]) -> list[Released] | None:
-        """Store the readings of rows that leave quarantine, in one transaction. Returns what became of each.
+    def release(
+        self, rows: Sequence[Releasable], note: Callable[[Connection, Sequence[Released]], None]
+    ) -> list[Released] | None:
+        """Store the readings of rows that leave quarantine, in one transaction, which `note` adds to. Returns what they became.
 
         None if one of them is not in quarantine any more; then nothing is stored. Raises what `write` raises.
         """
-        while (released := self._release(rows)) is RolledBack.OUTDATED:
+        while (released := self._release(rows, note)) is RolledBack.OUTDATED:
             continue
         return None if isinstance(released, RolledBack) else released
 
-    def _release(self, rows: Sequence[Releasable]) -> list[Released] | RolledBack:
+    def _release(
+        self, rows: Sequence[Releasable], note: Callable[[Connection, Sequence[Released]], None]
+    ) -> list[Released] | RolledBack:
         resolved_at, content = self._connections, [row.content for row in rows]
         resolved = self._series_ids.resolve(content)
         arranged = samples.arrange(_parts(content, resolved))
@@ -206,6 +210,7 @@ class BatchWriter:
                 for row, classes in zip(rows, numbers, strict=True)
             ]
             release.recount(connection, released)
+            note(connection, released)
             unjudged.mark(connection, resolved, arranged.ts_us, int(time() * 1e6))
             allocations.write(connection, held)
         self._allocations.committed(held)

@@ -94,7 +94,7 @@ def _rule(name: str, table: Mapping[str, Any], actions: Mapping[str, str]) -> Ru
     if len(compared) != 1:
         raise RulesError(f"{where} must have one of {', '.join(COMPARATORS)}")
     metrics = table.get("metric", "")
-    metrics = (metrics,) if isinstance(metrics, str) else tuple(metrics)
+    metrics = (metrics,) if isinstance(metrics, str) else tuple(metrics) if isinstance(metrics, list) else ()
     if not metrics or not all(isinstance(metric, str) and metric for metric in metrics):
         raise RulesError(f"{where} needs metric, a name or a list of names")
     models = _table(table, "models", where)

@@ -14,13 +14,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from telemetry.readings.names import UPLOADS
 from telemetry.settings import PREFIX, Settings
 from telemetry.trust import rights
 from telemetry.trust.credentials import CENTRE, Maker
 
 # Who has no name may ask whether the server answers, and nothing else.
 NOBODY = "user default on nopass resetkeys resetchannels -@all +ping"
-UPLOADS_EDGE = "central/uploads"
 # The processes of the Procfile that are not named as their role.
 STREAMING = ("beat", "streamer")
 
@@ -52,12 +52,8 @@ class Secure:
 
     def write_users(self) -> None:
         """Write the users of our processes into the file of users; those of other edges stay as they are."""
-        prefix = self.maker.prefix
-        users = [(rights.of_role(prefix, role), self.maker.password(role)) for role in rights.ROLES]
-        users += [
-            (rights.of_edge(prefix, edge), self.maker.password(edge)) for edge in dict.fromkeys((self.edge, UPLOADS_EDGE))
-        ]
-        lines = {user.name: user.line([password]) for user, password in users} | {"default": NOBODY}
+        edges = {edge: [CENTRE] for edge in (self.edge, UPLOADS)}
+        lines = {user.name: user.line(passwords) for user, passwords in self.maker.users(edges)} | {"default": NOBODY}
         old = self.users_file.read_text(encoding="utf-8").splitlines() if self.users_file.exists() else []
         others = [line for line in old if (words := line.split())[1:] and words[1] not in lines]
         _write(self.users_file, "\n".join([*lines.values(), *others]) + "\n")
@@ -67,7 +63,7 @@ class Secure:
         if name in STREAMING:
             return self._of_edge(self.edge)
         if name == "uploads":
-            return self._of_edge(UPLOADS_EDGE)
+            return self._of_edge(UPLOADS)
         role: rights.Role = next((role for role in rights.ROLES if role == name), "operator")
         user = self._user(rights.role_name(self.maker.prefix, role), role)
         return {**user, **self._secret()} if role == "collector" else user

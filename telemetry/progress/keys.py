@@ -77,7 +77,7 @@ SIGN = Key(
 EXPECTED = Key(
     "{p}:expected",
     "zset",
-    "the later of these two times, of the edges of the version before",
+    "the later of these two times, written by streamers of the version before; older than 90 days it is not read",
     ("streamer",),
     ("API", "exporter", "commands"),
 )

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import redis
 
+from telemetry import broker
+from telemetry.progress.claims import REMEMBER_S
 from telemetry.progress.keys import Keys
 
 # A time in ms, of any year that Python knows.
@@ -33,9 +35,12 @@ def signs(client: redis.Redis, keys: Keys) -> dict[str, Sign]:
         pipeline.smembers(keys.edges())
         pipeline.zrange(keys.expected(), 0, -1, withscores=True)
         pipeline.zrange(keys.seen(), 0, -1, withscores=True)
-        names, expected, seen = pipeline.execute()
+        pipeline.time()
+        names, expected, seen, time = pipeline.execute()
     seen_ms = {edge: int(at_ms) for edge, at_ms in seen}
-    of_before = {edge.decode(): Sign(seen_ms.get(edge), int(until_ms)) for edge, until_ms in expected}
+    # Nobody writes these keys any more, so nobody forgets what is old in them.
+    oldest_ms = broker.microseconds(*time) / 1000 - REMEMBER_S * 1000
+    of_before = {edge.decode(): Sign(seen_ms.get(edge), int(at_ms)) for edge, at_ms in expected if at_ms > oldest_ms}
     edges = sorted(name.decode() for name in names)
     texts: list[bytes | None] = client.mget([keys.sign(edge) for edge in edges]) if edges else []  # type: ignore[assignment]
     signed = {edge: sign for edge, text in zip(edges, texts, strict=True) if (sign := _read(text))}

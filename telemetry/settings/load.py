@@ -33,7 +33,7 @@ def load(kind: type[Declared], environ: Mapping[str, str]) -> Declared:
                 values[item.name] = item.metadata["parse"](raw)
             except ValueError as error:
                 raise SettingsError(f"{variable(item)} {error}") from None
-    return _with_passwords(kind(**values))
+    return _with_credentials(kind(**values))
 
 
 def variable(item: Field[Any]) -> str:
@@ -54,7 +54,7 @@ def _raw(environ: Mapping[str, str], item: Field[Any]) -> str | None:
         raise SettingsError(f"{name}_FILE names {path!r}, which cannot be read: {error}") from None
 
 
-def _with_passwords(settings: Declared) -> Declared:
+def _with_credentials(settings: Declared) -> Declared:
     """Put the users and passwords that were given apart into the URLs, encoded as a URL needs it."""
     for name in ("broker", "database"):
         parts = urlsplit(getattr(settings, f"{name}_url"))
@@ -67,7 +67,8 @@ def _with_passwords(settings: Declared) -> Declared:
                 raise SettingsError(
                     f"{PREFIX}{name.upper()}_URL holds a {part}, and {PREFIX}{name.upper()}_{part.upper()} is set; unset one"
                 )
-            user = quote(given, safe="") if part == "username" else f"{user}:{quote(given, safe='')}"
+            encoded = quote(given, safe="")
+            user = f"{encoded}{user}" if part == "username" else f"{user.removesuffix(':')}:{encoded}"
         if user:
             url = parts._replace(netloc=f"{user}@{host}").geturl()
             settings = replace(settings, **{f"{name}_url": url})

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
+from telemetry.readings.digests import wire_path
 from telemetry.verify.contents import opened
 from telemetry.verify.formats.grammar import Bytes
 
@@ -73,7 +74,7 @@ def count(connection: Connection, paths: Sequence[Path]) -> Raw:
     lines, found = Lines(), set[int]()
     for path in paths:
         _read(path, lines, gpus, found)
-    names = {"paths": [str(path.resolve()) for path in paths]}
+    names = {"paths": [wire_path(path.resolve()) for path in paths]}
     ids = {"gpus": sorted(found)}
     quarantined = sum(min(number, lines.digests[bytes(mark)]) for mark, number in connection.execute(_QUARANTINED, names))
     blank, duplicate = _told(connection.execute(_LEDGER, names))

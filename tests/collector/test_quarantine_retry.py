@@ -88,11 +88,11 @@ def test_rows_that_somebody_else_took_are_not_stored_twice(site: Site, settings:
     release = BatchWriter.release
     others = [None]
 
-    def late(writer: BatchWriter, some: object) -> object:
+    def late(writer: BatchWriter, *given: object) -> object:
         while others:
             others.pop()
             assert retried(site, settings)[0].left == EARLY
-        return release(writer, some)  # type: ignore[arg-type]
+        return release(writer, *given)  # type: ignore[arg-type]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(BatchWriter, "release", late)

@@ -35,6 +35,7 @@ def test_a_file_needs_only_what_is_different(tmp_path: Path) -> None:
         ('[rules.gpu-hot]\nat_least = "hot"', "[rules.gpu-hot] needs at_least, a number"),
         ("[rules.new]\nmetric = 'X'", "[rules.new] must have one of above, at_least"),
         ("[rules.new]\nabove = 1", "[rules.new] needs metric"),
+        ("[rules.new]\nabove = 1\nmetric = 5", "[rules.new] needs metric"),
         ("[rules.gpu-hot]\nhold = '1m'", "[rules.gpu-hot] has for and hold; give one of them"),
         ("[rules.gpu-hot]\nseverity = 'bad'", "severity must be one of note, degraded, faulty"),
         ("[rules.throttle-heat]\nany_bit = 0", "any_bit must be a whole number above 0"),

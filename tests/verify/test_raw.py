@@ -51,6 +51,16 @@ def test_a_file_that_was_read_twice_counts_once(site: Site, settings: Settings, 
     assert counted(telemetry, site.path)[0] == 0
 
 
+def test_a_name_that_is_not_utf_8_is_found(
+    settings: Settings, engine: Engine, redis_client: redis.Redis, tmp_path: Path, telemetry: Run
+) -> None:
+    path = tmp_path / "d\udcffmp.csv"
+    append(path, HEADER + rows(0, 3) + BLANK)
+    with site_of(path, settings, engine, redis_client) as site:
+        eventually(site.is_committed)
+    assert counted(telemetry, path)[0] == 0
+
+
 def test_a_line_that_is_nowhere_is_told(site: Site, telemetry: Run) -> None:
     site.run("DELETE FROM samples WHERE value IN (3, 4)")
     status, counts = counted(telemetry, site.path)

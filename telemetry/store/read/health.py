@@ -24,13 +24,13 @@ STATES: tuple[State, ...] = ("faulty", "silent", "degraded", "unknown", "well")
 
 SEEN = """
     SELECT g.id, g.identity, g.host, g.gpu_index, g.model, g.first_seen,
-           least(now(), coalesce(
-               (SELECT upper(a.held) FROM allocations a WHERE a.gpu_id = g.id
+           coalesce(
+               (SELECT least(now(), upper(a.held)) FROM allocations a WHERE a.gpu_id = g.id
                 ORDER BY a.day DESC, upper(a.held) DESC LIMIT 1),
                (SELECT max(x.ts) FROM series s CROSS JOIN LATERAL (
                     SELECT ts FROM samples WHERE series_id = s.id ORDER BY ts DESC LIMIT 1) x WHERE s.gpu_id = g.id)
-           )) AS last_seen
-    FROM gpus g
+           ) AS last_seen
+    FROM gpus g WHERE NOT EXISTS (SELECT FROM gpu_joins j WHERE j.gpu_id = g.id)
 """
 # A reason is told by the words that the rules have for it now.
 REASONS = """

@@ -41,9 +41,15 @@ PUT = text("""
     WHERE (f.kind, f.severity, f.fired_at, f.ended_at, f.value)
         IS DISTINCT FROM (EXCLUDED.kind, EXCLUDED.severity, EXCLUDED.fired_at, EXCLUDED.ended_at, EXCLUDED.value)
 """)
+# A collector may know a GPU by its number of before it was joined to another.
 TAKE = text("""
-    DELETE FROM unjudged WHERE id IN (SELECT id FROM unjudged ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED)
-    RETURNING gpu_ids, since, until
+    WITH taken AS (
+        DELETE FROM unjudged WHERE id IN (SELECT id FROM unjudged ORDER BY id LIMIT :limit)
+        RETURNING gpu_ids, since, until
+    )
+    SELECT ARRAY(SELECT DISTINCT coalesce(j.joined_id, g.id)
+                 FROM unnest(gpu_ids) AS g (id) LEFT JOIN gpu_joins j ON j.gpu_id = g.id) AS gpu_ids, since, until
+    FROM taken
 """)
 JUDGED = text("SELECT judged_at, rules FROM judgements")
 SET_JUDGED = text("""
@@ -75,8 +81,8 @@ def known(connection: Connection, gpu_ids: Collection[int], since: datetime) -> 
     return found
 
 
-def put(connection: Connection, before: Mapping[Subject, Sequence[Stretch]], after: Mapping[Subject, Sequence[Fired]]) -> int:
-    """Change the findings of subjects from what is known to what was found. Returns how many came, went or changed."""
+def put(connection: Connection, before: Mapping[Subject, Sequence[Stretch]], after: Mapping[Subject, Sequence[Fired]]) -> None:
+    """Change the findings of subjects from what is known to what was found."""
     gone = [
         (subject, stretch.begun_us)
         for subject, found in after.items()
@@ -95,13 +101,8 @@ def put(connection: Connection, before: Mapping[Subject, Sequence[Stretch]], aft
         for row in connection.execute(REMOVE, columns).all():
             if row.told_at:
                 told[row.gpu_id, row.series_id, row.rule] = row.told_at
-    known_begins = {(subject, stretch.begun_us): stretch for subject, found in before.items() for stretch in found}
-    changed = [
-        (subject, each)
-        for subject, found in after.items()
-        for each in found
-        if (same := known_begins.get((subject, each.stretch.begun_us))) is None or same.ended_us != each.stretch.ended_us
-    ]
+    # All of them: a rule that was changed may give the same stretch another severity. Rows that are alike stay as they are.
+    changed = [(subject, each) for subject, found in after.items() for each in found]
     if changed:
         connection.execute(
             PUT,
@@ -118,7 +119,6 @@ def put(connection: Connection, before: Mapping[Subject, Sequence[Stretch]], aft
                 "told_at": [told.get(subject) for subject, _ in changed],
             },
         )
-    return len(gone) + len(changed)
 
 
 def take(connection: Connection, limit: int) -> list[Span]:

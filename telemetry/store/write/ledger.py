@@ -49,7 +49,7 @@ ENTER = text(f"""
     ), tallied AS (
         INSERT INTO tallies
         SELECT * FROM unnest(CAST(:hours AS integer[]), CAST(:samples AS bigint[]))
-        WHERE (SELECT number FROM attached) = cardinality(CAST(:tables AS text[]))
+        WHERE (SELECT holds FROM asked)
     )
     SELECT (SELECT holds FROM asked), (SELECT count(*) FROM entered)
 """)  # noqa: S608 - the text stands in `partitions`

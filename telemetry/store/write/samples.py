@@ -76,7 +76,7 @@ class Samples:
 
     def days(self) -> list[int]:
         """The days they fall on, counted from 1970-01-01."""
-        return [int(day) for day in np.unique(self.ts_us // partitions.DAY_US)]
+        return sorted({hour // 24 for hour in self.tally.hours})
 
 
 def arrange(parts: Sequence[tuple[Int64s, Int64s, Float64s]]) -> Samples:

@@ -171,3 +171,16 @@ def test_another_limit_judges_the_last_day_anew(
     ):
         pass
     assert found() == []
+
+
+def test_another_severity_reaches_what_was_found_before(
+    store: Store, judge: Any, settings: Settings, engine: Engine, query: Query
+) -> None:
+    store(steady("temp", 95, 4000, 30))
+    judge()
+    ((begun_at, severity),) = query("SELECT begun_at, severity FROM findings WHERE rule = 'gpu-hot'")
+    assert severity == 2
+    changed = replace(settings, health_rules=rules_file.changed('[rules.gpu-hot]\nseverity = "faulty"'))
+    while chores.run(engine, changed, chores.JUDGING, 3600):
+        pass
+    assert query("SELECT begun_at, severity FROM findings WHERE rule = 'gpu-hot'") == [(begun_at, 3)]
