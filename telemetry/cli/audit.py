@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from telemetry.cli.data_dir import data_dir_option
 from telemetry.cli.database import with_database
+from telemetry.cli.foreign import plain
 from telemetry.cli.quantities import counted
 from telemetry.cli.session import json_option, operator
 from telemetry.store import audit_log, shortfalls
@@ -44,7 +45,7 @@ def show(ctx: click.Context, engine: Engine, as_json: bool) -> None:
         if hours:
             click.echo(f"{counted(missing, 'sample')} of {hours[0]} to {hours[1]} gone, {restored:,} of them are there again")
         for name in again:
-            click.echo(f"  read again: {name}")
+            click.echo(plain(f"  read again: {name}"))
     ctx.exit(1 if missing > restored else 0)
 
 
@@ -55,6 +56,8 @@ def accept(engine: Engine, as_json: bool) -> None:
     """Accept that samples are gone for good: nothing is read again for them, and the alert ends."""
     lost = 0
     with engine.begin() as connection:
+        if not shortfalls.locked(connection):
+            raise click.ClickException("the audit is at work; try again in a moment")
         if open_one := shortfalls.unsettled(connection):
             shortfalls.settle(connection, open_one)
             lost = open_one.missing - open_one.restored

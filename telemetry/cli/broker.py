@@ -10,8 +10,8 @@ from sqlalchemy import Engine
 
 from telemetry.cli.data_dir import data_dir_option
 from telemetry.cli.database import with_database
-from telemetry.cli.edge import UNKEPT, maker
-from telemetry.cli.session import connected, json_option, load_settings
+from telemetry.cli.edge import UNKEPT, administered, maker
+from telemetry.cli.session import json_option, load_settings
 from telemetry.settings import Settings
 from telemetry.store import edge_credentials
 from telemetry.trust import rights, server
@@ -39,7 +39,7 @@ def acl(engine: Engine, apply: bool, as_json: bool) -> None:
     if not apply:
         click.echo(json.dumps(lines) if as_json else "\n".join(lines.values()))
         return
-    with connected(settings) as client:
+    with administered(settings) as client:
         for user, passwords in users:
             server.write(client, user, passwords)
         if not server.keep(client):

@@ -25,6 +25,7 @@ from telemetry.trust import holders, rights, server
 from telemetry.trust.credentials import Maker
 
 UNKEPT = "the broker keeps its users in memory only: after its restart `telemetry broker acl --apply` makes them again"
+UNREMOVED = "the broker keeps its users in memory only: where its configuration names this user, its restart brings it back"
 
 
 class Holder(click.ParamType[str]):
@@ -118,9 +119,10 @@ def revoke(engine: Engine, name: str, as_json: bool) -> None:
         if not edge_credentials.retire(connection, name, operator()):
             raise click.ClickException(f"{name} has no credentials; see telemetry edge list")
     # After the commit: whatever becomes of the broker, the centre refuses what the edge signs.
-    with _broker(settings) as client:
+    with administered(settings) as client:
         server.remove(client, rights.edge_name(settings.key_prefix, name))
-        server.keep(client)
+        if not server.keep(client):
+            click.echo(UNREMOVED, err=True)
     click.echo(json.dumps({"name": name, "revoked": True}) if as_json else f"{name} is revoked")
 
 
@@ -154,7 +156,7 @@ def maker(settings: Settings) -> Maker:
 def _tell_the_broker(settings: Settings, name: str, serials: list[int], *, disconnects: bool = False) -> None:
     passwords = [maker(settings).password(name, serial) for serial in serials]
     user = rights.of_edge(settings.key_prefix, name)
-    with _broker(settings) as client:
+    with administered(settings) as client:
         server.write(client, user, passwords)
         if disconnects:
             server.disconnect(client, user.name)
@@ -163,7 +165,7 @@ def _tell_the_broker(settings: Settings, name: str, serials: list[int], *, disco
 
 
 @contextmanager
-def _broker(settings: Settings) -> Iterator[redis.Redis]:
+def administered(settings: Settings) -> Iterator[redis.Redis]:
     """A client of the broker, as one who may make users."""
     with connected(settings) as client:
         try:

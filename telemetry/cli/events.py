@@ -12,9 +12,11 @@ import click
 from sqlalchemy import Engine
 
 from telemetry.cli.database import with_database
+from telemetry.cli.foreign import plain
 from telemetry.cli.moments import SINCE
 from telemetry.cli.session import json_option
 from telemetry.store.read import events as happened
+from telemetry.store.read import inventory
 from telemetry.store.read.events import EVENT_KINDS, EventFilter
 
 LOOK_S = 2.0
@@ -47,22 +49,32 @@ def events(
     An XID is the last one that the driver reported: one that comes twice is shown once.
     """
     seen: set[str] = set()
-    start = since
+    start, gpu_id = since, None if gpu is None else _number(engine, gpu)
     while True:
-        for row in reversed(_asked(engine, ctx.obj.health_rules, EventFilter(start, datetime.now(UTC), kinds=kinds), gpu)):
+        rows = _asked(engine, ctx.obj.health_rules, EventFilter(start, datetime.now(UTC), gpu_id, kinds=kinds))
+        if len(rows) == MOST:
+            click.echo(f"only the latest {MOST:,} events are shown; give a later --since, a --gpu or a --kind", err=True)
+        for row in reversed(rows):
             if row["id"] not in seen:
                 seen.add(row["id"])
-                click.echo(json.dumps(_document(row)) if as_json else _line(row))
+                click.echo(json.dumps(_document(row)) if as_json else plain(_line(row)))
         if not follow:
             return
         time.sleep(LOOK_S)
         start = max(since, datetime.now(UTC) - BACK)
 
 
-def _asked(engine: Engine, rules: Any, some: EventFilter, gpu: str | None) -> list[dict[str, Any]]:
+def _number(engine: Engine, gpu: str) -> int:
     with engine.connect() as connection:
-        rows = [dict(row) for row in connection.execute(happened.events(rules, some).limit(MOST)).mappings()]
-    return [row for row in rows if gpu in (None, row["gpu"], _name(row))]
+        row = connection.execute(inventory.gpu(gpu)).mappings().first()
+    if row is None:
+        raise click.ClickException(f"no GPU has the UUID or host:index {gpu}; see telemetry gpus")
+    return int(row["gpu_id"])
+
+
+def _asked(engine: Engine, rules: Any, chosen: EventFilter) -> list[dict[str, Any]]:
+    with engine.connect() as connection:
+        return [dict(row) for row in connection.execute(happened.events(rules, chosen).limit(MOST)).mappings()]
 
 
 def _name(row: Mapping[str, Any]) -> str:

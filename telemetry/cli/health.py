@@ -11,6 +11,7 @@ import click
 from sqlalchemy import Engine
 
 from telemetry.cli.database import with_database
+from telemetry.cli.foreign import plain
 from telemetry.cli.quantities import counted
 from telemetry.cli.session import json_option
 from telemetry.health import prometheus
@@ -42,7 +43,7 @@ def health(
     """Show GPUs that are ill or silent: since when, why, and what to do."""
     rules = ctx.obj.health_rules
     if as_rules:
-        click.echo(json.dumps({"groups": [{"name": "telemetry-gpus", "rules": prometheus.alerts(rules)}]}, indent=2))
+        click.echo(json.dumps({"groups": [{"name": "telemetry-gpu-health", "rules": prometheus.alerts(rules)}]}, indent=2))
         return
     chosen = HealthFilter(host=host, states=some or (STATES if is_all or as_json else ILL))
     with engine.connect() as connection:
@@ -55,7 +56,7 @@ def health(
     if as_json:
         click.echo(json.dumps(rows, default=lambda moment: moment.isoformat()))
     else:
-        click.echo("\n".join(_lines(rows, counts, of_hosts=of_hosts)))
+        click.echo("\n".join(map(plain, _lines(rows, counts, of_hosts=of_hosts))))
 
 
 def _lines(rows: Sequence[Mapping[str, Any]], counts: Mapping[str, int], *, of_hosts: bool) -> Iterator[str]:

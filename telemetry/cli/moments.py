@@ -23,11 +23,13 @@ class Since(click.ParamType[datetime]):
         """The time of a text."""
         if isinstance(value, datetime):
             return value
-        if match := BEFORE_NOW.fullmatch(str(value)):
-            return datetime.now(UTC) - timedelta(**{UNITS[match[2]]: int(match[1])})
+        text = str(value)
         try:
-            text = str(value)
+            if match := BEFORE_NOW.fullmatch(text):
+                return datetime.now(UTC) - timedelta(**{UNITS[match[2]]: int(match[1])})
             return parsers.instant(f"{text}T00:00:00Z" if len(text) == len("2026-11-05") else text)
+        except OverflowError:
+            self.fail(f"{text!r} is before all times; give a shorter one, such as -2h", param, ctx)
         except ValueError as error:
             self.fail(f"{error}, or so long before now as -2h", param, ctx)
 

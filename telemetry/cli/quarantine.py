@@ -134,7 +134,7 @@ def retry(settings: Settings, connection: Connection, filters: list[QuarantineFi
         click.echo(json.dumps([source._asdict() for source in done]))
     for source in [] if as_json else done:
         result = source.unreadable or f"{source.left:,} left quarantine, {source.stored:,} samples are new"
-        click.echo(f"{source.edge} {source.path}: {result}; {counted(source.stay, 'row')} in quarantine")
+        click.echo(f"{plain(f'{source.edge} {source.path}')}: {result}; {counted(source.stay, 'row')} in quarantine")
     if not done and not as_json:
         click.echo("nothing in quarantine")
     sys.exit(1 if any(source.unreadable for source in done) else 0)

@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from telemetry.api.core.parameters import Instant
 from telemetry.cli import usage_report
 from telemetry.cli.database import database
+from telemetry.cli.foreign import plain
 from telemetry.cli.session import data_dir_option, load_settings
 from telemetry.store.read import usage as store
 from telemetry.store.read.usage import FIGURES, UsageGroup, Use
@@ -122,7 +123,7 @@ def usage(
     elif form == "csv":
         click.echo(comma_separated(asked.columns, rows_shown), nl=False)
     else:
-        click.echo("\n".join(table(asked, rows_shown)))
+        click.echo("\n".join(map(plain, table(asked, rows_shown))))
 
 
 def answer(connection: Connection, asked: Use) -> list[dict[str, Any]]:

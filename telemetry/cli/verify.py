@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from telemetry.cli.files import paths_argument, regular
 from telemetry.cli.session import data_dir_option, json_option, load_settings
+from telemetry.readings.digests import wire_path
 from telemetry.settings import Settings
 from telemetry.store.engine import make_engine
 from telemetry.verify import files, queries
@@ -96,7 +97,7 @@ def counted_raw(settings: Settings, paths: Sequence[Path]) -> Raw:
     engine = make_engine(settings, application="verify")
     try:
         with queries.snapshot(engine) as connection:
-            return count(connection, paths)
+            return count(connection, paths, [wire_path(path.resolve()) for path in paths])
     finally:
         engine.dispose()
 

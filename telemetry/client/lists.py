@@ -135,12 +135,12 @@ class Lists:
         self,
         *,
         by: Names = ("namespace",),
-        start: Time = "-7d",
+        start: Time | None = None,
         end: Time | None = None,
         sort: str | None = None,
         **filters: Any,
     ) -> Iterator[Usage]:
-        """Who used how much, by groups: an owner's parts, host, gpu, model.
+        """Who used how much, by groups: an owner's parts, host, gpu, model; in the 7 days before `end` unless `start` is given.
 
         Filters are gpu, host, model, namespace, pod, job, user and account, one or a list of each.
         """

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 from telemetry.health.rules import SEVERITIES
+from telemetry.store.owner_at import OWNER_AT
 
 # What fired longer ago is history, such as what old files tell of.
 TELL_WITHIN = timedelta(hours=1)
@@ -16,14 +17,9 @@ TELL_WITHIN = timedelta(hours=1)
 LOCK = 7_402_114_019
 MOST = 1000
 
-WAITING = text("""
+WAITING = text(f"""
     SELECT f.id, coalesce(g.host || ':' || g.gpu_index, g.identity) AS gpu, g.model, f.rule, f.severity, f.begun_at, f.ended_at,
-           f.value, f.told_at IS NOT NULL AS was_told, coalesce((
-               SELECT o.labels FROM allocations a JOIN owners o ON o.id = a.owner_id
-               WHERE a.gpu_id = g.id AND a.day = (f.begun_at AT TIME ZONE 'UTC')::date AND o.labels <> '{}'
-                   AND (a.held @> f.begun_at OR a.held @> f.begun_at - interval '1 minute')
-               ORDER BY upper(a.held) DESC, lower(a.held) DESC, o.id DESC LIMIT 1
-           ), '{}') AS owner
+           f.value, f.told_at IS NOT NULL AS was_told, {OWNER_AT.format(gpu_id="g.id", at="f.begun_at")} AS owner
     FROM (
         SELECT id, gpu_id, rule, severity, begun_at, value, told_at, CASE WHEN ended_at <= now() THEN ended_at END AS ended_at
         FROM findings
@@ -32,7 +28,7 @@ WAITING = text("""
     ) f
     JOIN gpus g ON g.id = f.gpu_id
     ORDER BY f.begun_at LIMIT :most
-""")
+""")  # noqa: S608 - constants
 NOTE = text("""
     UPDATE findings
     SET told_at = coalesce(told_at, now()), told_end_at = CASE WHEN id = ANY(CAST(:ended AS bigint[])) THEN now() END

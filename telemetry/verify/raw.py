@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
-from telemetry.readings.digests import wire_path
 from telemetry.verify.contents import opened
 from telemetry.verify.formats.grammar import Bytes
 
@@ -68,16 +67,16 @@ class Raw(NamedTuple):
         return self.lines - rows - max(self.repeated, self.duplicate)
 
 
-def count(connection: Connection, paths: Sequence[Path]) -> Raw:
-    """Count the lines of files, and the rows of the database. Raises OSError and database errors."""
+def count(connection: Connection, paths: Sequence[Path], names: Sequence[str]) -> Raw:
+    """Count the lines of files, and the rows of the database under their names there. Raises OSError and database errors."""
     gpus = [tuple(row) for row in connection.execute(_GPUS)]
     lines, found = Lines(), set[int]()
     for path in paths:
         _read(path, lines, gpus, found)
-    names = {"paths": [wire_path(path.resolve()) for path in paths]}
+    of_files = {"paths": list(names)}
     ids = {"gpus": sorted(found)}
-    quarantined = sum(min(number, lines.digests[bytes(mark)]) for mark, number in connection.execute(_QUARANTINED, names))
-    blank, duplicate = _told(connection.execute(_LEDGER, names))
+    quarantined = sum(min(number, lines.digests[bytes(mark)]) for mark, number in connection.execute(_QUARANTINED, of_files))
+    blank, duplicate = _told(connection.execute(_LEDGER, of_files))
     return Raw(
         gpus=len(found),
         lines=lines.number,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -34,14 +35,19 @@ def test_what_is_ill_is_shown_with_what_to_do(telemetry: Run) -> None:
     assert "GpuXidError" in [rule["alert"] for rule in groups[0]["rules"]]
 
 
-def test_events_are_shown_and_followed(telemetry: Run, start: Start, read: Read, tmp_path: object) -> None:
+def test_events_are_shown_and_followed(telemetry: Run, start: Start, read: Read, tmp_path: Path) -> None:
     shown = telemetry("events", "--kind", "xid").stdout
     assert "a:1 xid: XID 79: GPU has fallen off the bus begins [namespace=research, pod=p]" in shown
     rows = [json.loads(line) for line in telemetry("events", "--json", "--gpu", "a:1").stdout.splitlines()]
     assert {row["kind"] for row in rows} == {"xid", "health", "allocation"}
-    assert telemetry("events", "--since", "yesterday").returncode == 2
+    assert telemetry("events", "--gpu", "GPU-a0", "--kind", "xid").stdout == ""
+    unknown = telemetry("events", "--gpu", "z:9")
+    assert (unknown.returncode, "no GPU has the UUID or host:index z:9" in unknown.stderr) == (1, True)
+    for since in ("yesterday", "-999999w"):
+        refused = telemetry("events", "--since", since)
+        assert (refused.returncode, "Traceback" in refused.stderr) == (2, False)
     start("telemetry", "events", "--follow", "--kind", "xid")
-    log = next(iter(tmp_path.glob("*.log")))  # type: ignore[attr-defined]
+    log = next(iter(tmp_path.glob("*.log")))
     eventually(lambda: "begins" in log.read_text(), 30)
     read(("XID_ERRORS", "a", 1, 10, 0))
     eventually(lambda: "ends" in log.read_text(), 30)

@@ -51,11 +51,13 @@ def test_browsers_get_no_formulas_and_programs_get_what_is_stored(
     collector = Collector(settings, engine, Acks(redis_client, Keys(settings.key_prefix), 60))
     collector.persist(*wire.encode(batch(readings((key(FORMULA), 0, -1.0)))))
     told = {}
-    for who, headers in {"browser": BROWSER, "program": {}}.items():
+    asking = {"browser": BROWSER, "browser without TLS": {"Accept": "text/html,*/*;q=0.8"}, "program": {"Accept": "*/*"}}
+    for who, headers in asking.items():
         answer = client.get("/api/v1/metrics?format=csv", headers=headers)
         assert answer.status_code == 200, answer.text
         told[who] = {row["name"] for row in csv.DictReader(io.StringIO(answer.text))}
-    assert told == {"browser": {f"'{FORMULA}"}, "program": {FORMULA}}
+    plain_text = {f"'{FORMULA}"}
+    assert told == {"browser": plain_text, "browser without TLS": plain_text, "program": {FORMULA}}
 
 
 def test_keys_are_tried_slowly(client: FlaskClient) -> None:

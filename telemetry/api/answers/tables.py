@@ -103,5 +103,8 @@ def _resumed(begun: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _is_browser() -> bool:
-    """Whether a browser asks, whose user opens the file in a spreadsheet. Browsers say this of each request."""
-    return "Sec-Fetch-Mode" in request.headers
+    """Whether a browser asks, whose user opens the file in a spreadsheet.
+
+    Browsers say the first to https and loopback only (https://www.w3.org/TR/fetch-metadata/), and ask for a page elsewhere too.
+    """
+    return "Sec-Fetch-Mode" in request.headers or "text/html" in request.headers.get("Accept", "")

@@ -48,15 +48,16 @@ class Spanned(Query):
         if self.start_time and self.end_time and self.start_time > self.end_time:
             raise bad_parameter("start_time", "start_time is after end_time; swap them")
 
+    def begin(self, length: timedelta, end: datetime) -> datetime:
+        """The start, or what lies so long before an end; the end itself where that is no time any more."""
+        try:
+            return self.start_time or end - length
+        except OverflowError:
+            return end
+
     def recent(self) -> Span:
         """The span, which begins an hour before its end, or before now, unless a start is given."""
-        if self.start_time is not None:
-            return Span(self.start_time, self.end_time)
-        end = self.end_time or datetime.now(UTC)
-        try:
-            return Span(end - RECENT, self.end_time)
-        except OverflowError:
-            return Span(end, self.end_time)
+        return Span(self.begin(RECENT, self.end_time or datetime.now(UTC)), self.end_time)
 
 
 Many = tuple[Text, ...]

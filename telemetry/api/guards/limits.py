@@ -25,18 +25,19 @@ LOGINS = "10/minute"
 
 
 def install(app: Flask) -> None:
-    """Limit every request except those of monitoring. The headers X-RateLimit-… say how many are left."""
+    """Limit every request except those of monitoring, and those of the page's form also where the API has no limit.
+
+    The headers X-RateLimit-… say how many are left.
+    """
     connections: Connections = app.extensions["connections"]
     rate = connections.settings.api_rate_limit
-    if rate is None:
-        return
     app.after_request(_retry_after)
     pool: Any = connections.hasty_broker.connection_pool
     options = {"connection_pool": pool, "key_prefix": Keys(connections.settings.key_prefix).rates()}
     limiter = Limiter(
         _client,
         app=app,
-        application_limits=[rate],
+        application_limits=[rate] if rate else [],
         default_limits=[LOGINS],
         default_limits_exempt_when=lambda: not is_login(),
         headers_enabled=True,

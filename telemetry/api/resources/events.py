@@ -60,7 +60,7 @@ def list_events(query: EventQuery, page: Page) -> Table:
     lookups.check(host=[query.host] if query.host else ())
     number = None if query.gpu is None else lookups.gpu(query.gpu, "gpu")["gpu_id"]
     end = query.end_time or datetime.now(UTC)
-    some = events.EventFilter(query.start_time or end - LAST, end, number, query.host, query.kind)
+    some = events.EventFilter(query.begin(LAST, end), end, number, query.host, query.kind)
     at, name = page.after(ENDS) or (None, None)
     after = None if at is None or name is None else (at, name)
     return Table(Event, events.events(connections().settings.health_rules, some, after), page, ends=ENDS)

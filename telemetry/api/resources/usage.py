@@ -85,11 +85,12 @@ class UsageQuery(OnGpus, Spanned, Tabular):
         lookups.check(host=self.host)
         now = datetime.now(UTC)
         end = min(self.end_time or now, now)
+        start = self.begin(DEFAULT_SPAN, end)
         try:
-            start = self.start_time or end - DEFAULT_SPAN
             usage.to_the_minute(start) - usage.HOUR
         except OverflowError:
-            raise bad_parameter("start_time", "start_time is too early; give a later one") from None
+            name = "end_time" if self.start_time is None else "start_time"
+            raise bad_parameter(name, f"{name} is too early; give a later one") from None
         settings = connections().settings
         return self.filter(
             Use,

@@ -14,6 +14,7 @@ from sqlalchemy import BigInteger, Double, Integer, Select, Text, column, desc, 
 
 from telemetry.health.rules import Kind, Rules
 from telemetry.store.models import Time
+from telemetry.store.owner_at import OWNER_AT
 from telemetry.store.read.filters import among, equal
 from telemetry.store.read.health import told
 
@@ -78,14 +79,9 @@ EVENTS = """
         WHERE o.labels <> '{}' AND at BETWEEN low AND high
     )
     SELECT e.id, e.at, e.kind, e.what, e.says, e.rule, e.value, e.action, e.gpu_id, g.identity AS gpu, g.host,
-           g.gpu_index AS index, g.model, coalesce(e.labels, (
-               SELECT o.labels FROM allocations a JOIN owners o ON o.id = a.owner_id
-               WHERE a.gpu_id = e.gpu_id AND a.day = (e.at AT TIME ZONE 'UTC')::date AND o.labels <> '{}'
-                   AND (a.held @> e.at OR a.held @> e.at - interval '1 minute')
-               ORDER BY upper(a.held) DESC, lower(a.held) DESC, o.id DESC LIMIT 1
-           ), '{}')::text AS owner
+           g.gpu_index AS index, g.model, coalesce(e.labels, :owner_at:)::text AS owner
     FROM events e JOIN gpus g ON g.id = e.gpu_id
-"""
+""".replace(":owner_at:", OWNER_AT.format(gpu_id="e.gpu_id", at="e.at"))
 RANKS = ("well", "degraded", "silent", "faulty")
 
 

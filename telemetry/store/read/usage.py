@@ -32,8 +32,8 @@ from sqlalchemy import (
 
 from telemetry.readings.rates import Rates
 from telemetry.store.models import Gpu, Owner
-from telemetry.store.read.filters import Some, among
-from telemetry.store.read.owned import IS_SOMEBODY, PARTS
+from telemetry.store.read.filters import Some
+from telemetry.store.read.owned import IS_SOMEBODY, PARTS, OwnerFilter
 from telemetry.store.usage_facts import COLUMNS, FACTS, PARAMETERS, SUMS
 
 UsageGroup = Literal["namespace", "pod", "container", "job", "user", "account", "host", "gpu", "model"]
@@ -44,7 +44,6 @@ FIGURES = (
     *("held_hours", "coverage", "idle_hours", "low_use_hours", "duty_cycle", "duty_coverage", "free_hours"),
     *("energy_kwh", "energy_from", "cost", "unpriced_hours"),
 )
-SORTS = ("held_hours", "idle_hours", "low_use_hours", "free_hours", "energy_kwh", "cost")
 HOUR = timedelta(hours=1)
 TYPES: dict[str, Any] = {"hour": DateTime(timezone=True), "gpu_id": BigInteger(), "instance": Text(), "owner_id": BigInteger()}
 
@@ -146,9 +145,7 @@ def usage(asked: Use) -> Select[Any]:
     }
     rows = select(*keys, *(figures[name].label(name) for name in FIGURES))
     rows = rows.select_from(summed).join(Gpu, Gpu.id == of.gpu_id).join(Owner, Owner.id == of.owner_id)
-    filters = (("namespace", asked.namespace), ("pod", asked.pod), ("job", asked.job), ("user", asked.user))
-    for name, some in (*filters, ("account", asked.account)):
-        rows = rows.where(*among(PARTS[name], some))
+    rows = rows.where(*OwnerFilter.of(asked).on_owners())
     if asked.keys:
         rows = rows.group_by(*(KEYS[name] for name in asked.keys))
     answer = rows.having(func.count() > 0).subquery().c

@@ -50,6 +50,7 @@ def test_they_are_filtered_and_paged(client: FlaskClient) -> None:
     assert len(asked(client, gpu="b:0")) == 2
     assert len(asked(client, host="a")) == 6
     assert asked(client, end_time="-2h") == []
+    assert asked(client, end_time="0001-01-01T00:00:00Z") == []
     assert asked(client, start_time="-4900s", kind="xid") == [("xid", "ends", *asked(client, kind="xid")[0][2:])]
     found, cursor = [], None
     while True:
