@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from telemetry.formats.base import UNKNOWN, Format, Limits, Pass
+from telemetry.formats.base import UNKNOWN, ByLines, Format, Limits, Pass
 from telemetry.formats.headers import settle, unread_in
 from telemetry.readings import digests, wire
 from telemetry.readings.extent import Extent, Place
@@ -184,7 +184,7 @@ class Cutter:
         """The batches in one block, as far as it can be read line by line."""
         start, line, header = place
         known = self.source.section(header).format
-        if known is None or not known.has_fast_way:
+        if not isinstance(known, ByLines):
             return
         block = self.source.read(start, size)
         rows = known.read_lines(block, self.reader.max_record, self.reader.reading(now_us))
