@@ -11,13 +11,17 @@ The rooms, in the order of imports: a room uses only rooms that stand below it (
 `exporter` shows metrics that no single process can count: queue, sources, ledger, database.
 
 `api` answers queries over HTTP.
+`audit` finds what the centre has lost of what it held, and has it read again.
 `collector` takes batches from the queue, stores them, and acknowledges them.
+`notify` tells people of GPUs that are ill.
 `streamer` reads files at an edge, cuts batches, and publishes them until they are acknowledged.
 `verify` compares files with the database, with readers of its own.
 `simulate` makes up the telemetry of a fleet.
 `record` writes CSV files of this machine's GPUs.
 
 `celery` is the application of workers and beat.
+
+`trust` says who is believed, and what each may do at the broker.
 
 `store` is the database: models, and all SQL.
 `progress` is what edges have done, as Redis keeps it: keys, states of sources, windows, acknowledgements.
@@ -26,6 +30,7 @@ The rooms, in the order of imports: a room uses only rooms that stand below it (
 
 `broker` connects to Redis.
 `settings` reads the environment, once.
+`health` has the rules that the health of GPUs is judged by.
 `readings` says what a reading is, and what a message holds.
 
 `algebra` keeps NumPy to one thread.

@@ -71,6 +71,8 @@ def make_app(settings: Settings) -> Celery:
         worker_soft_shutdown_timeout=30,
         # A picture of each tick in Flower would cost an edge more than the tick.
         worker_send_task_events=not edge,
+        # Nobody tells an edge what to do; a collector answers questions only (`Deaf`).
+        worker_enable_remote_control=not edge,
         worker_hijack_root_logger=True,
         # An edge's task is one tick: solo is one process less to keep in memory on a GPU node.
         worker_pool="solo" if edge else "prefork",
@@ -109,6 +111,7 @@ def make_app(settings: Settings) -> Celery:
             "telemetry.monitoring.port.watchdog:Watchdog",
             "telemetry.monitoring.port.worker:Port",
             "telemetry.monitoring.port.aborted:Aborted",
+            "telemetry.trust.control:Deaf",
         ]
     )
     if not edge:

@@ -6,6 +6,7 @@ from sqlalchemy import Engine, text
 
 from telemetry.store.rules import Rule
 from telemetry.store.write.series_ids import SeriesIds
+from telemetry.store.write.stretches import Content
 from tests.batches import of_texts
 
 
@@ -13,7 +14,7 @@ def series_of_before(engine: Engine, *texts: str) -> list[int]:
     """Make some series; their ids."""
     with engine.begin() as connection:
         rules = connection.execute(text("DELETE FROM label_rules RETURNING since, volatile, owner")).all()
-    (ids,) = SeriesIds(engine, Rule(frozenset(), frozenset()), 1000).resolve([of_texts(*texts)]).ids
+    (ids,) = SeriesIds(engine, Rule(frozenset(), frozenset()), 1000).resolve([Content.of(of_texts(*texts))]).ids
     with engine.begin() as connection:
         connection.execute(text("DELETE FROM label_rules"))
         for since, volatile, owner in rules:

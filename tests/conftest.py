@@ -3,6 +3,8 @@
 pytest_plugins = [
     "tests.fixtures.services",
     "tests.fixtures.fleet",
+    "tests.fixtures.health",
+    "tests.fixtures.mailbox",
     "tests.fixtures.files",
     "tests.fixtures.processes",
     "tests.fixtures.network",

@@ -70,6 +70,7 @@ class Edge:
             ("BLMPOP", 1, 1, queue, "RIGHT", "COUNT", 1),
             ("GET", keys.epoch()),
             ("GET", keys.generation()),
+            ("GET", keys.database_clock()),
             ("TIME",),
         )
 

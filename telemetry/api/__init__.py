@@ -24,7 +24,9 @@ from telemetry.api.resources import (
     deadletters,
     docs,
     edges,
+    events,
     fleet,
+    gpu_health,
     gpus,
     health,
     hosts,
@@ -33,10 +35,12 @@ from telemetry.api.resources import (
     metrics,
     own_metrics,
     quarantine,
+    raw_readings,
     readings,
     sources,
     stats,
     uploads,
+    usage,
 )
 from telemetry.settings import Settings
 
@@ -44,11 +48,14 @@ PREFIX = "/api/v1"
 RESOURCES = (
     gpus,
     readings,
+    raw_readings,
     allocations,
     hosts,
     metrics,
     fleet,
     latest,
+    gpu_health,
+    events,
     stats,
     edges,
     sources,
@@ -58,6 +65,7 @@ RESOURCES = (
     deadletters,
     audit_log,
     uploads,
+    usage,
     docs,
 )
 

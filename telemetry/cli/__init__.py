@@ -1,12 +1,13 @@
 """The `telemetry` command.
 
 Each subcommand is a module of its own name, imported when it is called, as an edge lacks some libraries: `up`, `simulate`,
-`record`, `ingest`, `check`, `verify`, `formats`, `status`, `gpus`, `sources`, `doctor`, `apikey`, `deadletter`, `quarantine`,
-`forget`, `rewind`, `exporter`, `deploy`, `systemd`, `psql`, and `db` with `rules`. `session` gives them settings and the
-broker, `database` the database. `data_dir` is an option of all. `files` are what `ingest`, `verify` and `check` are given.
-`ingested` tells what `ingest` has done, by the ledger if `centre` reaches it. `todo` says what to do about a source.
-`overview`, `parts`, `mends`, `status_document`, `status_lines`, `source_line` and `redraw` are `status`'s, `sealed_days` is
-`db`'s. `quantities` are numbers for people.
+`record`, `ingest`, `check`, `verify`, `formats`, `status`, `gpus`, `sources`, `usage`, `health`, `events`, `doctor`, `edge`,
+`broker`, `apikey`, `deadletter`, `quarantine`, `forget`, `rewind`, `audit`, `exporter`, `deploy`, `systemd`, `psql`, and `db`
+with `rules`. `session` gives them settings and the broker, `database` the database. `data_dir` is an option of all, `moments`
+are times that some are given. `files` are what `ingest`, `verify` and `check` are given. `ingested` tells what `ingest` has
+done, by the ledger if `centre` reaches it. `todo` says what to do about a source. `overview`, `parts`, `mends`,
+`status_document`, `status_lines`, `source_line` and `redraw` are `status`'s, `usage_report` is `usage`'s, `sealed_days` is
+`db`'s. `quantities` are numbers for people, `foreign` texts of strangers.
 """
 
 from __future__ import annotations
@@ -35,12 +36,18 @@ COMMANDS = {
     "status": "Show edges, sources, queue, workers and rates.",
     "gpus": "Show each GPU, and what was read of it last.",
     "sources": "Show each source, and what to do about it.",
+    "usage": "Show who used how much: GPU-hours, idle hours, energy, cost.",
+    "health": "Show GPUs that are ill or silent, why, and what to do.",
+    "events": "Show what happened to GPUs, and go on as it happens.",
     "doctor": "Check whether this machine can work with broker and database, and say how to mend it.",
+    "edge": "Give edges their credentials, rotate them, and take them away.",
+    "broker": "Show or make the broker's users.",
     "apikey": "Create, list and revoke keys of the API.",
     "deadletter": "Look at messages that could not be stored, retry them, or drop them.",
-    "quarantine": "Look at rows that could not be read, or write them to a file.",
+    "quarantine": "Look at rows that could not be read, write them to a file, or read them again.",
     "forget": "Forget sources that are of no interest any more.",
     "rewind": "Set the edges back to what the ledger of a restored database holds.",
+    "audit": "Show whether samples are gone that were stored, or accept that they are.",
     "exporter": "Serve metrics of queue, sources, ledger and database.",
     "deploy": "Deploy the chart to one Kubernetes cluster or many.",
     "systemd": "Write systemd units for an edge.",

@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 
 from telemetry.cli.data_dir import data_dir_option
 from telemetry.cli.database import with_database
+from telemetry.cli.foreign import plain
 from telemetry.cli.session import connected, json_option, operator
 from telemetry.collector.retry import NoLetterError
 from telemetry.collector.retry import retry as retry_letters
@@ -59,7 +60,8 @@ def list_letters(engine: Engine, limit: int, as_json: bool) -> None:
         click.echo(json.dumps([{**row, "died_at": row.died_at.isoformat()} for row in rows]))
         return
     for row in rows:
-        click.echo(f"{row.id}  {row.died_at:%Y-%m-%d %H:%M:%S}  {row.edge or '-'}  {row.batch_id}  {row.error}")
+        about = plain(f"{row.edge or '-'}  {row.batch_id}  {row.error}")
+        click.echo(f"{row.id}  {row.died_at:%Y-%m-%d %H:%M:%S}  {about}")
     if not rows:
         click.echo("no dead letters")
 

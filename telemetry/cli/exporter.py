@@ -11,12 +11,13 @@ import click
 
 from telemetry import broker
 from telemetry.cli.session import data_dir_option, load_settings
+from telemetry.exporter import audits, clocks, database, gpus, health
 from telemetry.exporter import broker as queue
-from telemetry.exporter import database, gpus
 from telemetry.exporter.look import Look, Looks
 from telemetry.monitoring import logs
 from telemetry.monitoring.port import server
 from telemetry.monitoring.port.connection import BrokerPing
+from telemetry.notify.addresses import AddressError
 from telemetry.settings import Settings
 from telemetry.store.engine import make_engine
 
@@ -24,6 +25,10 @@ PORT = 9104
 COMPONENT = "exporter"
 # Looks that read the whole ledger are this many times rarer than the others.
 AUDIT_EVERY = 4
+# The audit pauses for so many times as long as it has worked: it takes less than a percent of a core.
+AUDIT_PAUSE = 110
+# Looks that work, and are late after a pause.
+NO_PAUSE = 1
 
 
 @click.command()
@@ -34,11 +39,14 @@ AUDIT_EVERY = 4
 )
 @data_dir_option
 def exporter(port: int | None, data_dir: Path | None) -> None:
-    """Serve metrics of the queue, the sources, the ledger and the database."""
+    """Serve metrics of the queue, the sources, the ledger and the database; judge the health of GPUs, and tell people."""
     settings = load_settings(data_dir)
     settings = replace(settings, metrics_port=port or settings.metrics_port or PORT)
     logs.configure(settings)
-    looks = looks_at(settings)
+    try:
+        looks = looks_at(settings)
+    except AddressError as error:
+        raise click.ClickException(str(error)) from None
     ping = BrokerPing(settings, COMPONENT)
     for look in looks:
         look.start()
@@ -65,13 +73,21 @@ def exporter(port: int | None, data_dir: Path | None) -> None:
 
 def looks_at(settings: Settings) -> list[Look]:
     """The looks at each part of the system."""
-    engine = make_engine(settings, application="exporter", pool_size=4)
+    engine = make_engine(settings, application="exporter", pool_size=9)
     client = broker.connect(settings)
     every_s = settings.exporter_interval_s
     looks = [
         Look("broker", every_s, lambda: queue.look(client, settings)),
         Look("database", every_s, lambda: database.look(engine, settings)),
         Look("ledger", AUDIT_EVERY * every_s, lambda: database.ledger(engine)),
-        Look("gaps", AUDIT_EVERY * every_s, database.Audit(engine, settings, client)),
+        Look("clocks", every_s, lambda: clocks.look(engine, client, settings)),
+        Look("gaps", AUDIT_EVERY * every_s, audits.GapAudit(engine, settings, client), AUDIT_PAUSE),
+        Look("samples", AUDIT_EVERY * every_s, audits.SampleAuditLook(engine), AUDIT_PAUSE),
+        Look("shortfalls", every_s, audits.ShortfallLook(engine, settings, client)),
+        Look("health", every_s, lambda: health.look(engine, settings), NO_PAUSE),
     ]
-    return [*looks, Look("gpus", every_s, lambda: gpus.look(engine))] if settings.exporter_gpus else looks
+    if settings.notify:
+        looks.append(Look("notify", every_s, health.Teller(engine, settings), NO_PAUSE))
+    if settings.exporter_gpus:
+        looks.append(Look("gpus", every_s, lambda: gpus.look(engine)))
+    return looks

@@ -19,7 +19,6 @@ from telemetry.progress.keys import Keys
 from telemetry.progress.losses import Loss
 from telemetry.progress.signs import Sign, signs
 from telemetry.progress.state import SourceState
-from telemetry.readings.names import tick_queue
 from telemetry.settings import Settings
 from telemetry.store import durability, lock_table
 from telemetry.store.read.exporter import commit_age_s
@@ -116,16 +115,15 @@ def _ledger(settings: Settings, progress: Progress | None) -> Ledger:
 
 
 def _workers(settings: Settings) -> Workers:
-    app, stem = make_app(settings), tick_queue(settings.key_prefix, "")
+    """Collectors answer to a ping. Streamers do not listen to anybody; they note that they live."""
+    app, keys = make_app(settings), Keys(settings.key_prefix)
     try:
-        answers = app.control.inspect(timeout=PING_S).active_queues() or {}
+        answers = app.control.inspect(timeout=PING_S).ping() or {}
     finally:
         app.close()
-    queues = {worker: [queue["name"] for queue in consumed] for worker, consumed in answers.items()}
-    return {
-        worker: next((name.removeprefix(stem) for name in names if name.startswith(stem)), None)
-        for worker, names in queues.items()
-    }
+    with connected(settings, retries=0) as client:
+        streamers = reading.streamers(client, keys, reading.edges(client, keys))
+    return dict.fromkeys(answers) | {name: edge for edge, names in streamers.items() for name in names}
 
 
 def _queue(client: redis.Redis, settings: Settings) -> dict[str, int]:

@@ -1,4 +1,7 @@
-"""`telemetry quarantine`: shows rows that could not be read as readings, or writes them out as they stood in their files."""
+"""`telemetry quarantine`: shows rows that could not be read as readings, writes them out, or reads them again.
+
+How they are read again is `telemetry.collector.quarantine_retry`'s.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,13 @@ from sqlalchemy import Connection, Engine, Row
 
 from telemetry.cli.data_dir import data_dir_option
 from telemetry.cli.database import with_database
+from telemetry.cli.foreign import plain
+from telemetry.cli.moments import SINCE
 from telemetry.cli.quantities import counted
-from telemetry.cli.session import json_option
+from telemetry.cli.session import connected, json_option, operator
+from telemetry.collector.quarantine_retry import QuarantineRetry
 from telemetry.readings.mends import MENDS
-from telemetry.settings import parsers
+from telemetry.settings import Settings
 from telemetry.store.read import quarantined
 from telemetry.store.read.ingest import QuarantineFilter
 
@@ -30,27 +36,13 @@ TEXT_WIDTH = 100
 LARGEST_ID = 2**63 - 1
 
 
-class Instant(click.ParamType[datetime]):
-    """A time with its zone."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """The time in UTC; a day alone is its midnight there."""
-        try:
-            text = str(value)
-            return parsers.instant(f"{text}T00:00:00Z" if len(text) == len("2026-11-05") else text)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
 def some_rows(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that say which rows, as one filter for each source that they name."""
 
     @click.option("--edge", help="Only rows of this edge.")
     @click.option("--source", metavar="ID|PATH", help="Only rows of this source: its path, or its id in /api/v1/sources.")
     @click.option("--reason", type=click.Choice(sorted(MENDS)), help="Only rows with this reason.")
-    @click.option("--since", type=Instant(), help="Only rows in quarantine since then, such as 2026-11-05T10:00:00Z.")
+    @click.option("--since", type=SINCE, help="Only rows in quarantine since then, such as 2026-11-05T10:00:00Z.")
     @wraps(function)
     def chosen(
         engine: Engine, edge: str | None, source: str | None, reason: str | None, since: datetime | None, **options: Any
@@ -76,7 +68,7 @@ def _source_ids(connection: Connection, source: str | None) -> list[int | None]:
 @click.group()
 @data_dir_option(expose_value=False)
 def quarantine() -> None:
-    """Look at rows that could not be read as readings, or write them to a file."""
+    """Look at rows that could not be read as readings, write them to a file, or read them again."""
 
 
 @quarantine.command(name="list")
@@ -93,7 +85,7 @@ def list_rows(connection: Connection, filters: list[QuarantineFilter], limit: in
         return
     for row in rows:
         place = f"{row.edge} {row.path}:{row.line}"
-        click.echo(f"{row.id}  {row.quarantined_at:%Y-%m-%d %H:%M:%S}  {row.reason}  {place}  {_shown(row.raw)}")
+        click.echo(f"{row.id}  {row.quarantined_at:%Y-%m-%d %H:%M:%S}  {row.reason}  {plain(place)}  {_shown(row.raw)}")
     reasons = sum((quarantined.reasons(connection, some) for some in filters), Counter[str]())
     click.echo(f"{counted(reasons.total(), 'row')} in quarantine, {len(rows):,} shown" if reasons else "nothing in quarantine")
     for reason, number in reasons.most_common():
@@ -121,6 +113,31 @@ def export(connection: Connection, filters: list[QuarantineFilter], output: Path
                 if row.reason == "too_long":
                     click.echo(f"{row.path}:{row.line}: of a row that is too long only the beginning may be kept", err=True)
     click.echo(f"{counted(number, 'row')} written", err=True)
+
+
+@quarantine.command()
+@json_option
+@with_database
+@some_rows
+@click.pass_obj
+def retry(settings: Settings, connection: Connection, filters: list[QuarantineFilter], as_json: bool) -> None:
+    """Read quarantined rows again: those that are readings by now are stored, and leave quarantine.
+
+    For rows that were judged by a wrong clock or setting, or by an older version of their format. They are read as their edge
+    reads their file now, so give this machine the edge's settings (TELEMETRY_SOURCE_SETTINGS). The exit code is 1 if rows of a
+    source could not be looked at.
+    """
+    with connected(settings) as client:
+        retries = QuarantineRetry(settings, connection.engine, client)
+        done = [source for some in filters for source in retries(some, actor=operator())]
+    if as_json:
+        click.echo(json.dumps([source._asdict() for source in done]))
+    for source in [] if as_json else done:
+        result = source.unreadable or f"{source.left:,} left quarantine, {source.stored:,} samples are new"
+        click.echo(f"{plain(f'{source.edge} {source.path}')}: {result}; {counted(source.stay, 'row')} in quarantine")
+    if not done and not as_json:
+        click.echo("nothing in quarantine")
+    sys.exit(1 if any(source.unreadable for source in done) else 0)
 
 
 @contextmanager

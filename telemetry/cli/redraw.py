@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import click
 
+from telemetry.cli.foreign import plain
 from telemetry.cli.status_lines import Line
 
 HOME, TO_END_OF_LINE, TO_END = "\x1b[H", "\x1b[K", "\x1b[J"
@@ -21,7 +22,8 @@ def colour_allowed() -> bool | None:
 
 def painted(line: Line) -> str:
     """A line in its colour."""
-    return click.style(line.text, fg=line.colour) if line.colour else line.text
+    text = plain(line.text)
+    return click.style(text, fg=line.colour) if line.colour else text
 
 
 def redraw(look: Callable[[], Sequence[Line]], interval_s: float, *, in_place: bool) -> None:

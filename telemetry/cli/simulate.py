@@ -78,6 +78,7 @@ def _microseconds(time_: datetime) -> int:
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another seed is another fleet.")
 @click.option("--start", callback=_instant, metavar="TIME", help="Time of the first scrape.  [default: so that it ends now]")
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@click.option("--truth", is_flag=True, help="Write who held what when, kWh and XIDs of this run to FILE.truth.json, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def simulate(
     hosts: int,
@@ -89,6 +90,7 @@ def simulate(
     seed: int,
     start: int | None,
     force: bool,
+    truth: bool,
     as_json: bool,
 ) -> None:
     """Write made-up telemetry of a GPU fleet, in the CSV format of a dcgm-exporter dump.
@@ -103,17 +105,21 @@ def simulate(
     Ten minutes of history, then live until Ctrl-C:
       telemetry simulate --duration 600 --follow -o live.csv
     """  # noqa: D301  # click's \b, which keeps the lines apart
+    if truth and str(output) == "-":
+        raise click.UsageError("--truth needs a file to write beside; give -o FILE")
     timeline, steps = _plan(interval, duration, start, follow=follow)
     began = time.monotonic()
     try:
         with closing(_open(output, follow=follow, force=force)) as sink, Pace() as pace:
             timeline, steps = _continued(timeline, steps, sink.last)
-            simulation = Simulation(hosts, gpus, timeline, seed)
+            simulation = Simulation(hosts, gpus, timeline, seed, truth=truth)
             hidden = not steps or not sys.stderr.isatty()
             with click.progressbar(length=steps, label="simulating", file=sys.stderr, hidden=hidden) as bar:
                 rows = run.history(simulation, sink, pace, steps, bar.update)
             if follow:
                 rows += run.live(simulation, sink, pace, steps)
+        if simulation.truth is not None:
+            Path(f"{output}.truth.json").write_text(json.dumps(simulation.truth.document(), indent=1), encoding="utf-8")
     except BrokenPipeError:
         # The reader of standard output has left; the interpreter's own flush at exit must not fail either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

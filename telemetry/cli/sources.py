@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from telemetry.cli.foreign import plain
 from telemetry.cli.overview import look
 from telemetry.cli.quantities import counted
 from telemetry.cli.session import data_dir_option, json_option, load_settings
@@ -39,7 +40,7 @@ def sources(edge: str | None, only_bad: bool, as_json: bool, data_dir: Path | No
         for source in sorted(seen["sources"] or [], key=lambda source: (standing(source), source["edge"], source["path"]))
         if edge in (None, source["edge"]) and not (only_bad and standing(source) not in (Standing.BAD, Standing.LOOK))
     ]
-    click.echo(json.dumps(shown) if as_json else "\n".join(lines(shown)))
+    click.echo(json.dumps(shown) if as_json else "\n".join(map(plain, lines(shown))))
     faults = dict.fromkeys(part["fault"] for part in seen["parts"].values() if "fault" in part)
     if faults:
         raise click.ClickException("; ".join(faults))

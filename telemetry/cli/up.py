@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from telemetry.local.interrupts import Interrupts
 from telemetry.local.log_files import LogFiles
 from telemetry.local.preparation import UnreachableError, prepare
 from telemetry.local.screen import Screen
+from telemetry.local.secure import Secure
 from telemetry.local.servers import ServerError
 from telemetry.local.start_order import SHOWN_PORTS, STAGES, port_variable, read_procfile
 from telemetry.local.supervisor import Supervisor
@@ -46,8 +47,15 @@ from telemetry.settings import Settings, SettingsError
     type=click.IntRange(1, 65535),
     help=f"Port of the web page and API.  [default: {ports.USUAL['api']}, or the next that is free]",
 )
+@click.option(
+    "--secure",
+    is_flag=True,
+    help="Give each process a user of the broker with its own rights, and believe signed batches only.",
+)
 @click.option("--procfile", type=click.Path(exists=True, dir_okay=False, path_type=Path), hidden=True)
-def up(paths: tuple[Path, ...], replay: bool, data_dir: Path | None, port: int | None, procfile: Path | None) -> None:
+def up(
+    paths: tuple[Path, ...], replay: bool, data_dir: Path | None, port: int | None, secure: bool, procfile: Path | None
+) -> None:
     """Run the whole system on this machine: database, broker, streamer, collector, API and Flower. Ctrl-C stops it."""
     with ExitStack() as stack, _errors_in_one_line():
         interrupts = stack.enter_context(Interrupts())
@@ -58,19 +66,24 @@ def up(paths: tuple[Path, ...], replay: bool, data_dir: Path | None, port: int |
         directory = Path(environ["TELEMETRY_DATA_DIR"])
         stack.enter_context(_locked(directory))
         chosen = _ports(port, environ)
-        servers = environment.servers(environ, directory)
+        trust = _secure(environ, directory) if secure else None
+        servers = environment.servers(environ, directory, trust.users_file if trust else None)
         for server, variable in servers.items():
             interrupts.victims.append(server.kill)
             stack.enter_context(server)
             environ[variable] = server.url
-        settings = Settings.load(environ)
+        # As the commands that find this system: they may do what a person may.
+        shared = {**environ, **(trust.of_commands() if trust else {})}
+        settings = Settings.load(shared)
         prepare(settings)
 
         urls = {name: ports.url(chosen[name]) for name in SHOWN_PORTS}
         configuration = scraping.write(directory, {name: number for name, number in chosen.items() if name != "flower"})
-        stack.enter_context(announcement.announced(directory, environ, urls))
+        stack.enter_context(announcement.announced(directory, shared, urls))
         files = stack.enter_context(closing(LogFiles(directory / "log")))
-        supervisor = Supervisor(commands, environ, Screen(sys.stdout, commands), files)
+        supervisor = Supervisor(
+            commands, environ, Screen(sys.stdout, commands), files, trust.of_process if trust else lambda _: {}
+        )
         interrupts.victims.append(supervisor.kill)
         stack.callback(supervisor.stop, STAGES)
         interrupts.patient = True
@@ -89,6 +102,18 @@ def _errors_in_one_line() -> Iterator[None]:
         yield
     except (SettingsError, ServerError, UnreachableError, OSError) as error:
         raise click.ClickException(str(error)) from None
+
+
+def _secure(environ: Mapping[str, str], directory: Path) -> Secure:
+    """The credentials of the data directory, in the file of users of a broker that is not started yet."""
+    if any(name in environ for name in (environment.BROKER, f"{environment.BROKER}_FILE")):
+        raise SettingsError(
+            f"--secure makes the users of the embedded broker, and {environment.BROKER} names another: "
+            "make its users by telemetry broker and telemetry edge"
+        )
+    trust = Secure.of(directory, Settings.load(environ))
+    trust.write_users()
+    return trust
 
 
 @contextmanager

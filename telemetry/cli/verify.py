@@ -19,12 +19,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from telemetry.cli.files import paths_argument, regular
 from telemetry.cli.session import data_dir_option, json_option, load_settings
+from telemetry.readings.digests import wire_path
 from telemetry.settings import Settings
 from telemetry.store.engine import make_engine
 from telemetry.verify import files, queries
 from telemetry.verify.compare import Outcome, compare
 from telemetry.verify.examples import Example
 from telemetry.verify.formats.base import Rules
+from telemetry.verify.raw import Raw, count
 
 TEXT_WIDTH = 120
 
@@ -32,24 +34,34 @@ TEXT_WIDTH = 120
 @click.command()
 @paths_argument
 @click.option("--allow-extra", is_flag=True, help="Readings that only other files have are no difference.")
+@click.option("--raw", is_flag=True, help="Only count lines against rows, without any rule of what a row is.")
 @json_option
 @data_dir_option
-def verify(paths: tuple[Path, ...], allow_extra: bool, as_json: bool, data_dir: Path | None) -> None:
+def verify(paths: tuple[Path, ...], allow_extra: bool, raw: bool, as_json: bool, data_dir: Path | None) -> None:
     """Compare files with the database, row by row.
 
     Exits 0 if every reading is stored, a duplicate of a stored one, blank, or in quarantine, and the database has no other
-    samples of the same series and span. Exits 1 otherwise: if readings are missing, dead, or in conflict with a stored
+    samples of the same GPUs, metrics and span. Exits 1 otherwise: if readings are missing, dead, or in conflict with a stored
     value, if a file was not read as no format knows its header, or if the database has more. It also compares who had
     which GPU, minute by minute. Overlapping files have readings of each other's span: give them together, or use
     --allow-extra. Of a directory, the files named *.csv count, also packed (.gz, .zst, .xz).
+
+    --raw counts instead every line that is neither empty nor the header against all rows of the GPUs that the files name: for
+    files with a reading a line, whose GPUs no other file tells of. It knows no format, so it finds what all formats miss.
     """
+    settings = load_settings(data_dir)
     try:
-        outcome = examine(load_settings(data_dir), regular(paths))
+        counts = counted_raw(settings, regular(paths)) if raw else None
+        outcome = examine(settings, regular(paths)) if counts is None else None
     except (SQLAlchemyError, psycopg.Error) as error:
         reasons = str(getattr(error, "orig", None) or error).strip().splitlines() or ["no reason given"]
         raise click.ClickException(f"the database cannot be read: {reasons[0]}") from None
     except OSError as error:
         raise click.ClickException(f"a file cannot be read: {error}") from None
+    if counts is not None:
+        click.echo(json.dumps(counts._asdict() | {"unaccounted": counts.unaccounted}) if as_json else raw_report(counts))
+        sys.exit(1 if counts.unaccounted else 0)
+    assert outcome is not None, "one of the two was asked for"  # noqa: S101
     for path in outcome.replayed:
         click.echo(f"{path}: stored by replays only, which give its rows other times; ingest it first", err=True)
     click.echo(json.dumps(in_full(outcome)) if as_json else report(outcome, allow_extra=allow_extra))
@@ -78,6 +90,26 @@ def _read(
     of_each = [replace(rules, source=settings.of_source(str(path.resolve()))) for path in paths]
     read = [files.read(path, its, numbers, limit=limit, progress=progress) for path, its in zip(paths, of_each, strict=True)]
     return read, numbers
+
+
+def counted_raw(settings: Settings, paths: Sequence[Path]) -> Raw:
+    """Count lines against rows, at one moment of the database."""
+    engine = make_engine(settings, application="verify")
+    try:
+        with queries.snapshot(engine) as connection:
+            return count(connection, paths, [wire_path(path.resolve()) for path in paths])
+    finally:
+        engine.dispose()
+
+
+def raw_report(counts: Raw) -> str:
+    """The counts as an aligned table, and the verdict."""
+    numbers = counts._asdict()
+    width = max(len(f"{number:,}") for number in numbers.values())
+    lines = [f"{name:<12}{number:>{width},}" for name, number in numbers.items()]
+    left = counts.unaccounted
+    verdict = f"{left:,} lines are nowhere in the database" if left > 0 else f"the database has {-left:,} rows too many"
+    return "\n".join([*lines, "", verdict if left else "every line is in the database once"])
 
 
 def in_full(outcome: Outcome) -> dict[str, Any]:

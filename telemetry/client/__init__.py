@@ -8,25 +8,43 @@ A request that is refused because the server is busy is sent again when the API 
 network breaks off. The client needs httpx (extra `client`), pyarrow for tables (extra `tables`), and pandas or polars only for
 their frames.
 
-`api` is the client itself, `documents` the types of what it returns. `queries` turns Python values into parameters, `resources`
-knows the names of lists, `session` does the HTTP, `errors` says what can go wrong, `events` reads the live stream, `frames`
-makes tables and frames, and `fleets` frames of many GPUs.
+`api` is the client itself, `lists` and `tables` are the two forms in which it returns lists, `documents` the types of these.
+`queries` turns Python values into parameters, `resources` knows the names of lists, `session` does the HTTP, `errors` says
+what can go wrong, `events` reads the live stream, `frames` makes tables and frames, and `fleets` frames of many GPUs.
 """
 
 from telemetry.client.api import Client
-from telemetry.client.documents import Gpu, GroupAggregate, Host, Latest, Metric, Reading, Upload
+from telemetry.client.documents import (
+    Event,
+    FleetReading,
+    Gpu,
+    GpuHealth,
+    GroupAggregate,
+    Host,
+    Latest,
+    Metric,
+    Reading,
+    Reason,
+    Upload,
+    Usage,
+)
 from telemetry.client.errors import ApiError, ClientError, NetworkError
 
 __all__ = [
     "ApiError",
     "Client",
     "ClientError",
+    "Event",
+    "FleetReading",
     "Gpu",
+    "GpuHealth",
     "GroupAggregate",
     "Host",
     "Latest",
     "Metric",
     "NetworkError",
     "Reading",
+    "Reason",
     "Upload",
+    "Usage",
 ]

@@ -52,6 +52,20 @@ class Reading(TypedDict):
     labels: dict[str, str]
 
 
+class FleetReading(TypedDict):
+    """A reading of one of many GPUs; `owner` has the labels that say who used the GPU then, and `labels` has them too."""
+
+    timestamp: str
+    gpu: str
+    host: str | None
+    index: int | None
+    metric: str
+    value: float | None
+    unit: str | None
+    labels: dict[str, str]
+    owner: dict[str, str]
+
+
 class Latest(TypedDict):
     """The latest reading of a GPU and metric; `owner` has the labels that say who used the GPU then."""
 
@@ -68,7 +82,10 @@ class Latest(TypedDict):
 
 
 class GroupAggregate(TypedDict, total=False):
-    """An aggregate of a group's readings in a step, with the fields that were asked for, and always `value` and `readings`."""
+    """An aggregate of a group's readings in a step, with the fields that were asked for, and always `value` and `readings`.
+
+    A group by a label has a field of its name too, such as `label.team`.
+    """
 
     timestamp: str | None
     host: str | None
@@ -81,8 +98,86 @@ class GroupAggregate(TypedDict, total=False):
     job: str | None
     user: str | None
     account: str | None
+    low: float | None
+    high: float | None
     value: float | None
     readings: int
+
+
+class Usage(TypedDict, total=False):
+    """How much of GPUs a group used: the groups that were asked for, and always the figures from `held_hours` on."""
+
+    host: str | None
+    gpu: str | None
+    index: int | None
+    model: str | None
+    namespace: str | None
+    pod: str | None
+    container: str | None
+    job: str | None
+    user: str | None
+    account: str | None
+    held_hours: float
+    coverage: float | None
+    idle_hours: float | None
+    low_use_hours: float | None
+    duty_cycle: float | None
+    duty_coverage: float | None
+    free_hours: float
+    energy_kwh: float | None
+    energy_from: Literal["counter", "power", "both"] | None
+    cost: float | None
+    unpriced_hours: float
+
+
+Severity = Literal["note", "degraded", "faulty"]
+State = Literal["faulty", "silent", "degraded", "unknown", "well"]
+Kind = Literal["xid", "ecc", "remap", "nvlink", "pcie", "throttle", "temperature", "clocks", "straggler", "silence", "other"]
+
+
+class Reason(TypedDict):
+    """Why a GPU is as it is. `heuristic`: it is no more than likely."""
+
+    rule: str
+    kind: Kind
+    severity: Severity
+    says: str
+    since: str
+    value: float | None
+    action: str
+    heuristic: bool
+
+
+class GpuHealth(TypedDict):
+    """How a GPU is now, since when, why, and what to do about the gravest reason."""
+
+    gpu: str
+    host: str | None
+    index: int | None
+    model: str | None
+    state: State
+    since: str
+    last_seen: str | None
+    reasons: list[Reason]
+    action: str | None
+
+
+class Event(TypedDict):
+    """Something that happened to a GPU; `owner` has the labels of who had it then."""
+
+    id: str
+    at: str
+    kind: Literal[Kind, "health", "allocation"]
+    what: Literal["begins", "ends", "changes"]
+    says: str
+    rule: str | None
+    value: float | None
+    action: str
+    gpu: str
+    host: str | None
+    index: int | None
+    model: str | None
+    owner: dict[str, str]
 
 
 class Upload(TypedDict):

@@ -12,14 +12,20 @@ LISTS = (
     "batches",
     "dead-letters",
     "edges",
+    "events",
     "gpus",
+    "health",
+    "health/findings",
+    "health/hosts",
     "hosts",
     "latest",
     "metrics",
     "conflicts",
     "quarantine",
     "query",
+    "readings",
     "sources",
+    "usage",
 )
 OF_A_GPU = re.compile(r"gpus/.+/(telemetry|metrics|allocations)")
 

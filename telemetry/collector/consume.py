@@ -32,6 +32,8 @@ BYTES_A_READING = 20
 # A message that waits for somebody is held back for so long before it goes behind all others, or not at all if so many are.
 PARKED_S = 5.0
 MAX_PARKED = 200
+# More messages of a newer version than these are dropped: to hold them back would cost all other edges.
+MAX_NEWER = 50
 EVENTS_EVERY_S = 0.5
 
 Fetched = tuple[Message, Callable[..., None], Callable[..., None]]
@@ -40,16 +42,17 @@ Fetched = tuple[Message, Callable[..., None], Callable[..., None]]
 class GroupRequest(Request):
     """A request made of many messages. `waits` says, once it has failed, that a message of it waits for somebody.
 
-    That is for a newer collector, as it is of a newer version, or for a partition that the database refuses.
+    That is for a newer collector, as it is of a newer version (`is_newer`), or for a partition that the database refuses.
     """
 
-    waits = False
+    waits = is_newer = False
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
         """Note the failure, then do what Celery does."""
         error = getattr(exc_info.exception, "exc", exc_info.exception)
         reason: Any = getattr(error, "reason", None)
-        self.waits = isinstance(reason, NewerVersionError | PartitionError)
+        self.is_newer = isinstance(reason, NewerVersionError)
+        self.waits = self.is_newer or isinstance(reason, PartitionError)
         super().on_failure(exc_info, send_failed_event, return_ok)
 
 
@@ -137,8 +140,12 @@ class Coalescer:
         self._consumer.on_task_request(request)
 
     def _failed(self, request: GroupRequest, group: list[Held[Fetched]], logger: Any, errors: Any) -> None:
-        """Give a group back to the broker, whatever the failure: a message is never dropped here."""
-        if request.waits and len(group) == 1:
+        """Give a group back to the broker, whatever the failure; only of a newer version one is dropped where many are held."""
+        if request.is_newer and len(group) == 1 and self._parked >= MAX_NEWER:
+            # Its edge has it in its window, and sends it again.
+            log.warning("%d messages are held back already; one of a newer version is dropped", self._parked)
+            self._tell(lambda ack, _: ack(logger, errors), fetched(group))
+        elif request.waits and len(group) == 1:
             self._park(fetched(group)[0])
         else:
             # Each goes to the front of the queue, so the oldest goes last.

@@ -47,6 +47,14 @@ class Unreadable:
     error: Exception
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A message that is not believed, and why. Nothing in it counts, so it is neither kept nor acknowledged."""
+
+    message: Message
+    reason: str
+
+
 def read(message: Message) -> Readable | Unreadable:
     """Read a message, whatever it holds. Raises TRANSIENT, such as MemoryError."""
     read_at_s = monotonic()

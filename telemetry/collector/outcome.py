@@ -8,16 +8,16 @@ from typing import Literal
 
 from telemetry.progress.acks import Held
 
-Status = Literal["stored", "dead", "known", "known dead", "probe", "held"]
+Status = Literal["stored", "dead", "known", "known dead", "probe", "held", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of a message.
 
-    `status` is `stored` or `dead` by this message, `known` (stored) or `known dead` before it came, `probe`, or `held`, the
-    answer to a question. `known_at_s` is this process's monotonic clock just before the database was asked or told, and
-    `generation` that of the database.
+    `status` is `stored` or `dead` by this message, `known` (stored) or `known dead` before it came, `probe`, `held`, the
+    answer to a question, or `refused`, as it is not believed: then its batch is not settled. `known_at_s` is this process's
+    monotonic clock just before the database was asked or told, and `generation` that of the database.
 
     `rows` counts the rows that this message settled, by class (`stored`, `duplicate`, `conflict`, `blank` and `quarantined`,
     or `dead`); it is empty unless the message settled its batch. `error` says why a batch is dead by this message.

@@ -15,24 +15,30 @@ from typing import Any
 from sqlalchemy import Engine
 
 from telemetry.collector import blame, deadletters
-from telemetry.collector.messages import Header, Message, Readable, Unreadable, checked, read
+from telemetry.collector.messages import Header, Message, Readable, Refused, Unreadable, checked, read
 from telemetry.collector.outcome import Outcome
 from telemetry.collector.settlements import Settlements
 from telemetry.collector.writer import BatchWriter
+from telemetry.monitoring.counters import stations
 from telemetry.progress.acks import Acks
 from telemetry.readings.wire import NewerVersionError
 from telemetry.settings import Settings
+from telemetry.store import edge_credentials
+from telemetry.trust.keyring import Keyring
 
 log = logging.getLogger(__name__)
 
 
 class Collector:
-    """Persists batches with one engine, and acknowledges them."""
+    """Persists batches with one engine, and acknowledges them. Without `checks` it believes them: they were checked before."""
 
-    def __init__(self, settings: Settings, engine: Engine, acks: Acks) -> None:
+    def __init__(self, settings: Settings, engine: Engine, acks: Acks, *, checks: bool = True) -> None:
+        self._engine = engine
+        self._keyring = Keyring.of(settings, self._valid)
+        self._checks = checks
         self._writer = BatchWriter(settings, engine)
         self._dead = deadletters.DeadLetters(engine, self._writer.source_ids)
-        self._settlements = Settlements(acks, settings.cluster_name)
+        self._settlements = Settlements(acks, settings.cluster_name, self._keyring)
 
     def persist(self, header: Any, payload: Any) -> Outcome:
         """Store one message, whatever it holds. Raises NewerVersionError and TRANSIENT."""
@@ -47,12 +53,15 @@ class Collector:
         Raises TRANSIENT; then none is acknowledged. What is wrong with one message does not harm the others. An error that is
         neither hopeless nor transient kills its batch: the message is kept, and blocks nothing.
         """
-        contents = [read(message) for message in messages]
+        contents = [self._read(message) for message in messages]
         stored = iter(self._store([content for content in contents if isinstance(content, Readable) and not content.is_probe]))
         outcomes: list[Outcome | NewerVersionError] = []
         settled: list[tuple[Header | None, Outcome]] = []
         for content in contents:
             match content:
+                case Refused():
+                    outcomes.append(Outcome("refused", monotonic()))
+                    continue
                 case Unreadable(error=NewerVersionError() as newer):
                     outcomes.append(newer)
                     continue
@@ -71,10 +80,27 @@ class Collector:
 
     def condemn(self, message: Message, error: Exception) -> Outcome:
         """Keep a message as a dead letter without reading it, as earlier attempts have shown that it cannot be processed."""
+        if self._refused(message):
+            return Outcome("refused", monotonic())
         header = checked(message[0])
         outcome = self._bury(message, header, error)
         self._settlements.acknowledge([(header, outcome)])
         return outcome
+
+    def _read(self, message: Message) -> Readable | Unreadable | Refused:
+        """Read a message that is believed. What is wrong with another one says nothing of the batch that it claims to be."""
+        return self._refused(message) or read(message)
+
+    def _refused(self, message: Message) -> Refused | None:
+        reason = self._keyring.refusal(message[0]) if self._checks else None
+        if reason is None:
+            return None
+        stations.distrusted(message[0], reason)
+        return Refused(message, reason)
+
+    def _valid(self) -> dict[str, list[int]]:
+        with self._engine.connect() as connection:
+            return edge_credentials.valid(connection)
 
     def _store(self, contents: Sequence[Readable]) -> list[Outcome]:
         """Store batches together, or each by itself when one of them makes that fail."""

@@ -16,6 +16,7 @@ from telemetry.monitoring import traces
 from telemetry.monitoring.counters import stations
 from telemetry.progress.acks import Ack, Acks
 from telemetry.store.write import ledger
+from telemetry.trust.keyring import Keyring
 
 # An older outcome is not acknowledged: the database that it was true of may be gone.
 STALE_S = 5.0
@@ -24,8 +25,9 @@ STALE_S = 5.0
 class Settlements:
     """The batches that one process settles, until they are acknowledged."""
 
-    def __init__(self, acks: Acks, cluster: str) -> None:
+    def __init__(self, acks: Acks, cluster: str, keyring: Keyring) -> None:
         self._acks = acks
+        self._keyring = keyring
         self._cluster = cluster
         # Committed here and not acknowledged yet. If that fails, the next try finds them known, and counts none of them twice.
         self._unacknowledged: dict[ledger.Key, Outcome] = {}
@@ -52,10 +54,13 @@ class Settlements:
             if header is not None
         ]
         with traces.span("acknowledge", batches=len(settled)):
-            now_us = self._acks.send(ack(header, outcome) for header, outcome in settled)
+            now_us = self._acks.send(self._sealed(header, ack(header, outcome)) for header, outcome in settled)
         self._unacknowledged.clear()
         for header, outcome in settled:
             stations.acknowledged(header, outcome.settlement, outcome.rows, cluster=self._cluster, acknowledged_us=now_us)
+
+    def _sealed(self, header: Header, made: Ack) -> Ack:
+        return made._replace(seal=self._keyring.seal(header, made.text))
 
 
 def ack(header: Header, outcome: Outcome) -> Ack:

@@ -46,7 +46,7 @@ class Plan:
 
     def succeeded(self, rows: int) -> None:
         """Make it due now if rows may be left; undo the back-off step by step."""
-        if rows == self.limit:
+        if rows == self.limit and self.chore.urgent:
             self.due_s = time.monotonic()
         self.limit = min(self.chore.max_rows, 2 * self.limit)
 

@@ -1,18 +1,18 @@
-"""Stores batches in one transaction: ledger, samples, conflicts, quarantine, allocations, or nothing.
+"""Stores batches in one transaction: ledger, samples, conflicts, quarantine, allocations, marks, or nothing.
 
 The SQL is `telemetry.store.write`'s. What becomes of a batch that cannot be stored is decided by `persist`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum, auto
-from time import monotonic
-from typing import Any
+from time import monotonic, time
+from typing import Any, NamedTuple
 
 import numpy as np
 import sqlalchemy.exc
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event
 
 from telemetry.collector.outcome import Outcome
 from telemetry.monitoring import traces
@@ -27,16 +27,20 @@ from telemetry.store.generations import History
 from telemetry.store.partitions import PartitionError, Partitions
 from telemetry.store.read import held as held_sources
 from telemetry.store.rules import Rule
-from telemetry.store.write import allocations, contents, ledger, samples
+from telemetry.store.write import allocations, contents, ledger, release, samples, unjudged
 from telemetry.store.write.allocations import Allocations
 from telemetry.store.write.conflicts import Origin
 from telemetry.store.write.ledger import Entry
+from telemetry.store.write.release import Released
 from telemetry.store.write.series_ids import Resolved, SeriesIds
 from telemetry.store.write.source_ids import SourceIds
+from telemetry.store.write.stretches import Content
 
 # A transaction locks the partition of each day and its index, where days have their own. By default Postgres has room for some
 # 7,000 locks (its manual, max_locks_per_transaction: 64 for each of 100 connections, and for its own processes).
 MAX_DAYS = 3000
+# Clocks of edges and of the centre may differ by as much; a batch of later readings is dead.
+GRACE_DAYS = 2
 
 
 class RolledBack(Enum):
@@ -44,6 +48,15 @@ class RolledBack(Enum):
 
     IN_LEDGER = auto()  # One of the batches is in the ledger already.
     OUTDATED = auto()  # What this process knew of the database does not hold: it must be asked again.
+
+
+class Releasable(NamedTuple):
+    """A quarantined row that is readings by now: its id, where it comes from, its byte offset, and what it says."""
+
+    id: int
+    origin: Origin
+    offset: int
+    content: Content
 
 
 class BatchWriter:
@@ -56,6 +69,7 @@ class BatchWriter:
         self._allocations = Allocations()
         self._partitions = Partitions(engine)
         self._history = History()
+        self._future_limit_s = settings.future_limit_s
         self._connections = 0
         event.listen(engine, "connect", self._forget)
 
@@ -114,15 +128,17 @@ class BatchWriter:
             stations.refused(batch.edge, batch.batch_id)
 
     def _digest(self, batch: wire.Batch) -> int:
-        return contents.digest(*_parts([batch], self._series_ids.resolve([batch]))[0])
+        content = [Content.of(batch)]
+        return contents.digest(*_parts(content, self._series_ids.resolve(content))[0])
 
     def _write_new(self, batches: Sequence[wire.Batch]) -> list[Outcome] | RolledBack:
         resolved_at = self._connections
         source_ids = self.source_ids.resolve([(batch.edge, batch.source) for batch in batches])
-        resolved = self._series_ids.resolve(batches)
-        arranged = samples.arrange(_parts(batches, resolved))
+        content = [Content.of(batch) for batch in batches]
+        resolved = self._series_ids.resolve(content)
+        arranged = samples.arrange(_parts(content, resolved))
         held = self._allocations.of([batch.readings for batch in batches], resolved)
-        tables = self._prepare(_days(arranged))
+        tables = self._prepare(_days(arranged, self._future_limit_s))
         began_s = monotonic()
         with (
             traces.span("transaction", batches=len(batches)),
@@ -148,6 +164,7 @@ class BatchWriter:
             if wrong:
                 ledger.correct(connection, batches, counts, wrong)
             ledger.quarantine(connection, batches, source_ids)
+            unjudged.mark(connection, resolved, arranged.ts_us, int(time() * 1e6))
             allocations.write(connection, held)
             # Before the COMMIT, so that all the time after it counts.
             known_at_s, generation = monotonic(), generations.of(connection)
@@ -155,6 +172,49 @@ class BatchWriter:
         stations.stored(len(batches), monotonic() - began_s)
         self._history.committed(batches[0].edge, batches[0].batch_id)
         return _outcomes(batches, counts, known_at_s, generation)
+
+    def release(
+        self, rows: Sequence[Releasable], note: Callable[[Connection, Sequence[Released]], None]
+    ) -> list[Released] | None:
+        """Store the readings of rows that leave quarantine, in one transaction, which `note` adds to. Returns what they became.
+
+        None if one of them is not in quarantine any more; then nothing is stored. Raises what `write` raises.
+        """
+        while (released := self._release(rows, note)) is RolledBack.OUTDATED:
+            continue
+        return None if isinstance(released, RolledBack) else released
+
+    def _release(
+        self, rows: Sequence[Releasable], note: Callable[[Connection, Sequence[Released]], None]
+    ) -> list[Released] | RolledBack:
+        resolved_at, content = self._connections, [row.content for row in rows]
+        resolved = self._series_ids.resolve(content)
+        arranged = samples.arrange(_parts(content, resolved))
+        held = self._allocations.of([row.content.readings for row in rows], resolved)
+        tables = self._prepare(_days(arranged, self._future_limit_s))
+        with self._engine.connect() as connection, connection.begin() as transaction:
+            # The tallies are entered, and no batch.
+            entry = ledger.enter(connection, [], [], arranged, tables.values(), resolved.rule)
+            if resolved_at != self._connections or entry is Entry.OUTDATED:
+                transaction.rollback()
+                self._partitions.forget()
+                self._series_ids.forget()
+                return RolledBack.OUTDATED
+            if not release.leave(connection, [row.id for row in rows]):
+                transaction.rollback()
+                return RolledBack.IN_LEDGER
+            counts = samples.write(driver(connection), arranged, tables, [row.origin for row in rows])
+            numbers = zip(counts.stored.tolist(), counts.duplicate.tolist(), counts.conflict.tolist(), strict=True)
+            released = [
+                Released(row.origin.source_id, row.offset, *classes, row.content.readings.blank)
+                for row, classes in zip(rows, numbers, strict=True)
+            ]
+            release.recount(connection, released)
+            note(connection, released)
+            unjudged.mark(connection, resolved, arranged.ts_us, int(time() * 1e6))
+            allocations.write(connection, held)
+        self._allocations.committed(held)
+        return released
 
     def _prepare(self, days: Iterable[int]) -> dict[int, str]:
         """The partitions of some days, made where there are none. A refusal is counted.
@@ -178,14 +238,19 @@ class BatchWriter:
         self._partitions.forget()
 
 
-def _parts(batches: Sequence[wire.Batch], resolved: Resolved) -> list[tuple[Int64s, Int64s, Float64s]]:
-    """The readings of each batch, under the ids of their series."""
-    return [(ids, batch.readings.ts_us, batch.readings.values) for ids, batch in zip(resolved.ids, batches, strict=True)]
+def _parts(content: Sequence[Content], resolved: Resolved) -> list[tuple[Int64s, Int64s, Float64s]]:
+    """The readings of each content, under the ids of their series."""
+    return [(ids, each.readings.ts_us, each.readings.values) for ids, each in zip(resolved.ids, content, strict=True)]
 
 
-def _days(arranged: samples.Samples) -> list[int]:
-    """The days that samples fall on. Raises WireError if they are too many."""
+def _days(arranged: samples.Samples, future_limit_s: int) -> list[int]:
+    """The days that samples fall on. Raises WireError if they are too many, or of a time that is far from coming."""
     days = arranged.days()
+    # An edge puts such readings into quarantine; here it is about one that does not, as each day to come is a partition.
+    last = int((time() + future_limit_s) // 86_400) + GRACE_DAYS
+    if days and max(days) > last:
+        beyond = max(days) - last
+        raise wire.WireError(f"it has readings of {beyond} days after the last that is taken (TELEMETRY_FUTURE_LIMIT_S)")
     if len(days) > MAX_DAYS:
         raise wire.WireError(
             f"it has readings of {len(days)} days, the limit is {MAX_DAYS}: ingest the file with a smaller --batch-size"

@@ -38,13 +38,16 @@ class Answer:
 class Look:
     """One part of the system. `ask` returns its metrics and raises one of FAILURES."""
 
-    def __init__(self, name: str, interval_s: float, ask: Callable[[], Sequence[Metric]]) -> None:
+    def __init__(
+        self, name: str, interval_s: float, ask: Callable[[], Sequence[Metric]], pause_factor: int = PAUSE_FACTOR
+    ) -> None:
         self.name = name
         self._interval_s = interval_s
+        self._pause_factor = pause_factor
         self._ask = ask
         # None until the first look, and after one that failed.
         self._answer: Answer | None = None
-        self._pause_s = interval_s
+        self.pause_s = interval_s
         self.failures = 0
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
@@ -65,7 +68,7 @@ class Look:
     def is_fresh(self) -> bool:
         """Whether the last look succeeded, a short time ago."""
         answer = self._answer
-        return answer is not None and time.monotonic() - answer.at_s < MISSED_LOOKS * self._pause_s + 1
+        return answer is not None and time.monotonic() - answer.at_s < MISSED_LOOKS * self.pause_s + 1
 
     def seen(self) -> Sequence[Metric]:
         """The metrics of the last look; none once they are too old."""
@@ -87,7 +90,7 @@ class Look:
                 log.warning("cannot look at the %s: %s", self.name, (str(error).splitlines() or [type(error).__name__])[0])
         else:
             ended_s = time.monotonic()
-            self._pause_s = max(self._interval_s, PAUSE_FACTOR * (ended_s - began_s))
+            self.pause_s = max(self._interval_s, self._pause_factor * (ended_s - began_s))
             self._answer = Answer(metrics, ended_s)
             if was_failing:
                 log.info("can look at the %s again", self.name)
@@ -95,7 +98,7 @@ class Look:
     def _run(self) -> None:
         while not self._stopping.is_set():
             self.once()
-            self._stopping.wait(self._pause_s)
+            self._stopping.wait(self.pause_s)
 
 
 class Looks:

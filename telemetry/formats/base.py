@@ -60,8 +60,6 @@ class Format(ABC):
     version: ClassVar[int]
     # Whether a time may stand before its header: of other formats, a line that begins with one is no header.
     is_stamped: ClassVar[bool] = False
-    # Whether it has a fast way through a block, `read_lines`.
-    has_fast_way: ClassVar[bool] = False
     # For people: how a file of it is recognised, and what the settings of its source must say.
     known_by: ClassVar[str] = ""
     needs: ClassVar[str] = "nothing"
@@ -82,13 +80,6 @@ class Format(ABC):
     @abstractmethod
     def read(self, taken: Records, block: bytes, how: Pass) -> Rows:
         """Give the records of a block their meaning. `taken` is what `split` gave for the same block."""
-
-    def read_lines(self, block: bytes, max_record: int, how: Pass) -> Rows:
-        """The fast way through a block: the records at its beginning, up to the first that only `split` and `read` can read.
-
-        Says of each record what `read` says; no malformed line is among them. Only a format with a fast way is asked.
-        """
-        raise NotImplementedError
 
     def repeats(self, line: bytes) -> bool | None:
         """Whether a line says of the columns what this header says, in another way: such as a second line, of their units.
@@ -124,3 +115,14 @@ class Format(ABC):
     def split(self, block: bytes, *, limit: int, max_record: int, final: bool) -> Records:
         """The records at the beginning of a block; see `records.split`, which reads the grammar of docs/RECORDS.md."""
         return records.split(block, columns=len(self.columns), limit=limit, max_record=max_record, final=final)
+
+
+class ByLines(Format):
+    """A format with a fast way through a block, which takes a line for a record."""
+
+    @abstractmethod
+    def read_lines(self, block: bytes, max_record: int, how: Pass) -> Rows:
+        """The records at the beginning of a block, up to the first that only `split` and `read` can read.
+
+        Says of each record what `read` says; no malformed line is among them.
+        """

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from telemetry.formats.base import Format, Pass
+from telemetry.formats.base import ByLines, Pass
 from telemetry.formats.combinations import Combinations
 from telemetry.formats.dcgm_series import DEVICE, HOST, INDEX, METRIC, OF_GPU, UUID, named_series
 from telemetry.formats.dcgm_values import parse_dcgm
@@ -43,13 +43,12 @@ class Learnt:
 
 
 @dataclass(slots=True)
-class Dcgm(Format):
+class Dcgm(ByLines):
     """The dcgm format under one header. Keeps the series and frames it has seen, so that each is worked out once."""
 
     name: ClassVar = "dcgm"
     # Raised whenever the same bytes are read differently, here or in a module this reads with: see `base`.
     version: ClassVar = 4
-    has_fast_way: ClassVar = True
     known_by: ClassVar = "the columns timestamp, metric_name, value, and uuid or Hostname with gpu_id"
 
     columns: list[str]

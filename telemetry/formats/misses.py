@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from telemetry.formats import records
 from telemetry.formats.records import BLANKS
-from telemetry.formats.registry import kinds, recognise
+from telemetry.formats.registry import kinds, names_in, recognise
 from telemetry.readings.source_settings import SourceSettings
 
 # The first bytes of packed files that are not unpacked here: the format of bzip2, and APPNOTE.TXT of PKWARE.
@@ -48,7 +48,7 @@ def _hint(line: bytes, settings: SourceSettings) -> str:
     """What the format says that a line is nearest to. That of a format which knows it goes before that of one which is near."""
     length, delimiter = len(line) + 1, settings.delimiter
     cells, _ = records.first(line, max_record=length, final=True, delimiter=delimiter) if line else (None, 0)
-    names = [cell.decode(errors="replace").strip(BLANKS) for cell in cells or []]
+    names = names_in(cells or [], settings) or []
     hints = [hint for each in kinds(settings) if (hint := each.miss(names, settings))]
     return min(hints, key=lambda hint: (not hint.startswith(IT_IS), len(hint)), default="")
 

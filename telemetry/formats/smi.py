@@ -14,7 +14,7 @@ from typing import ClassVar, Self
 import pyarrow as pa
 
 from telemetry.formats import records
-from telemetry.formats.base import SAY_SO, Pass
+from telemetry.formats.base import SAY_SO, ByLines, Pass
 from telemetry.formats.dcgm_series import MAX_NAME_BYTES, named
 from telemetry.formats.local_times import each_local
 from telemetry.formats.records import BLANKS
@@ -32,14 +32,12 @@ GPU = ("uuid", "index", "pci.bus_id", "name", "driver_version")
 
 
 @dataclass(slots=True)
-class Smi(Wide):
+class Smi(Wide, ByLines):
     """Such a format under one header."""
 
     fields: ClassVar[SmiVocabulary]
     # Whether the tool writes the zone of its times.
     has_zone: ClassVar[bool] = False
-
-    has_fast_way: ClassVar = True
 
     time: int
 

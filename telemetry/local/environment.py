@@ -50,9 +50,13 @@ def environment(given: Mapping[str, str], paths: Sequence[Path], data_dir: Path 
     return environ
 
 
-def servers(environ: Mapping[str, str], directory: Path) -> dict[Server, str]:
-    """The embedded servers that are needed, in the order of their start, each with the variable that takes its URL."""
-    offered: dict[Server, str] = {Postgres(directory / "postgres"): DATABASE, Valkey(directory / "valkey"): BROKER}
+def servers(environ: Mapping[str, str], directory: Path, users_file: Path | None = None) -> dict[Server, str]:
+    """The embedded servers that are needed, in the order of their start, each with the variable that takes its URL.
+
+    `users_file` is the broker's file of users, where it has any.
+    """
+    valkey = Valkey(directory / "valkey", {"aclfile": str(users_file)} if users_file else None)
+    offered: dict[Server, str] = {Postgres(directory / "postgres"): DATABASE, valkey: BROKER}
     return {server: name for server, name in offered.items() if name not in environ and f"{name}_FILE" not in environ}
 
 

@@ -13,7 +13,7 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -62,7 +62,15 @@ class Program:
 class Supervisor:
     """Several processes and one screen. Use it in the main thread: the processes end with the thread that started them."""
 
-    def __init__(self, commands: Mapping[str, str], environ: Mapping[str, str], screen: Screen, files: LogFiles) -> None:
+    def __init__(
+        self,
+        commands: Mapping[str, str],
+        environ: Mapping[str, str],
+        screen: Screen,
+        files: LogFiles,
+        own: Callable[[str], Mapping[str, str]] = lambda _: {},
+    ) -> None:
+        self._own = own
         self.screen = screen
         self._files = files
         self._keeping = True
@@ -116,7 +124,7 @@ class Supervisor:
     def _start(self, program: Program) -> None:
         process = Popen(
             program.command,
-            env=self._environ,
+            env={**self._environ, **self._own(program.name)},
             # It is killed at once with us: an orderly end would wait for a broker that is gone too.
             preexec_fn=ends_with_parent(signal.SIGKILL),
         )

@@ -30,7 +30,10 @@ class Held(NamedTuple):
 
 
 class Ack(NamedTuple):
-    """A batch that is settled, stored or dead, or the answer to a question. Without a generation it is true of any."""
+    """A batch that is settled, stored or dead, or the answer to a question. Without a generation it is true of any.
+
+    `seal` stands behind the text, and shows that the centre wrote it (`telemetry.trust.signatures`).
+    """
 
     edge: str
     source_id: str
@@ -38,6 +41,7 @@ class Ack(NamedTuple):
     status: Literal["stored", "dead", "held"]
     generation: str = ""
     held: Held | None = None
+    seal: str = ""
 
     @property
     def text(self) -> str:
@@ -79,7 +83,7 @@ class Acks:
         by_key: dict[str, dict[Any, Any]] = {}
         generation = ""
         for ack in acks:
-            by_key.setdefault(self.keys.acks(ack.edge, ack.source_id), {})[ack.batch_id] = ack.text
+            by_key.setdefault(self.keys.acks(ack.edge, ack.source_id), {})[ack.batch_id] = ack.text + ack.seal
             generation = ack.generation or generation
         if not by_key:
             return 0

@@ -7,7 +7,7 @@ times are the broker's, so no replica's clock matters. Reading without a claim i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -88,17 +88,17 @@ redis.call('SREM', KEYS[3], ARGV[1])
 return false
 """
 
-# KEYS: expected, sources, seen. ARGV: edge, patience in ms, remember in s.
+# KEYS: sign, sources. ARGV: patience in ms, remember in s.
 EXPECT = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
-redis.call('ZADD', KEYS[3], now, ARGV[1])
-for n = 1, 3, 2 do redis.call('ZREMRANGEBYSCORE', KEYS[n], '-inf', now - ARGV[3] * 1000) end
-redis.call('EXPIRE', KEYS[2], ARGV[3])
+redis.call('SET', KEYS[1], string.format('%.0f %.0f', now, now + ARGV[1]), 'EX', ARGV[2])
+redis.call('EXPIRE', KEYS[2], ARGV[2])
 """
 
 Saved = Literal["saved", "taken", "gone"]
+# Of a source's acknowledgements those that are believed, as they read without their seals.
+Believed = Callable[[str, Mapping[str, str]], dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +110,18 @@ class Claim:
     state: SourceState | None
 
 
-class Claims:
-    """The claims of one owner (a streamer process) on the sources of one edge."""
+def _believe_all(_source_id: str, acks: Mapping[str, str]) -> dict[str, str]:
+    return dict(acks)
 
-    def __init__(self, client: redis.Redis, keys: Keys, edge: str, owner: str, lease_s: int) -> None:
+
+class Claims:
+    """The claims of one owner (a streamer process) on the sources of one edge. `believed` opens its acknowledgements."""
+
+    def __init__(
+        self, client: redis.Redis, keys: Keys, edge: str, owner: str, lease_s: int, believed: Believed = _believe_all
+    ) -> None:
         self._client = client
+        self._believed = believed
         self._keys = keys
         self._edge = edge
         self._owner = owner
@@ -175,8 +182,8 @@ class Claims:
 
     def expect(self, patience_s: float) -> None:
         """Announce that this edge is at work, and within how many seconds it will announce it again."""
-        keys = [self._keys.expected(), self._keys.sources(self._edge), self._keys.seen()]
-        self._expect(keys, [self._edge, round(patience_s * 1000), REMEMBER_S])
+        self._client.sadd(self._keys.edges(), self._edge)
+        self._expect([self._keys.sign(self._edge), self._keys.sources(self._edge)], [round(patience_s * 1000), REMEMBER_S])
 
     def header(self, path: str) -> bytes:
         """The header by which the last file at a path was read; empty if there is none."""
@@ -207,8 +214,9 @@ class Claims:
         return documents
 
     def signals(self, source_ids: Iterable[str]) -> reading.Signals:
-        """What the broker says of some sources: see `reading.signals`."""
-        return reading.signals(self._client, self._keys, self._edge, list(source_ids))
+        """What the broker says of some sources, with those acknowledgements that are believed: see `reading.signals`."""
+        signals = reading.signals(self._client, self._keys, self._edge, list(source_ids))
+        return signals._replace(acks={name: self._believed(name, acks) for name, acks in signals.acks.items()})
 
     def _header_key(self, path: str) -> str:
         return self._keys.header(self._edge, digest(path.encode(errors="surrogateescape")))

@@ -12,18 +12,23 @@ from typing import Literal
 from telemetry.readings.names import ingest_queue, tick_queue
 
 Type = Literal["list", "hash", "set", "zset", "string"]
-Party = Literal["streamer", "beat", "collector", "API", "exporter", "commands"]
+Party = Literal["streamer", "beat", "collector", "API", "exporter", "flower", "commands"]
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One kind of key. In `name`, {p} is the prefix, {edge} is `cluster/node`, {owner} is `central` or `edge.{edge}`."""
+    """One kind of key. In `name`, {p} is the prefix, {edge} is `cluster/node`, {owner} is `central` or `edge.{edge}`.
+
+    An edge's own keys name it. Of all others it may use those commands that stand in `of_edges`, and no more:
+    `telemetry.trust.rights` makes the broker's users of this.
+    """
 
     name: str
     type: Type
     meaning: str
     writers: tuple[Party, ...] = ()
     readers: tuple[Party, ...] = ()
+    of_edges: tuple[str, ...] = ()
 
 
 INGEST = Key(
@@ -31,7 +36,8 @@ INGEST = Key(
     "list",
     "Celery queue: batches on their way to the collectors",
     ("streamer", "collector"),
-    ("collector", "streamer", "exporter", "commands"),
+    ("collector", "streamer", "exporter", "flower", "commands"),
+    of_edges=("lpush", "llen"),
 )
 TICK = Key(tick_queue("{p}", "{edge}"), "list", "Celery queue: ticks of one edge", ("beat",), ("streamer", "beat", "exporter"))
 UNACKED = Key(
@@ -40,6 +46,7 @@ UNACKED = Key(
     "Celery: messages fetched and not yet acknowledged",
     ("collector", "streamer"),
     ("collector", "streamer", "exporter", "commands"),
+    of_edges=("hlen",),
 )
 UNACKED_INDEX = Key(
     "{p}.unacked_index.{owner}", "zset", "Celery: when they were fetched", ("collector", "streamer"), ("collector", "streamer")
@@ -51,21 +58,30 @@ UNACKED_MUTEX = Key(
     ("collector", "streamer"),
     ("collector", "streamer"),
 )
-EDGES = Key("{p}:edges", "set", "names of the edges that have streamed", ("streamer",), ("exporter", "commands"))
-EXPECTED = Key(
-    "{p}:expected",
-    "zset",
-    "edges that stream for good → when each must report again at the latest, in ms",
+EDGES = Key(
+    "{p}:edges",
+    "set",
+    "names of the edges that have streamed",
+    ("streamer",),
+    ("API", "exporter", "commands"),
+    of_edges=("sadd",),
+)
+SIGN = Key(
+    "{p}:sign:{edge}",
+    "string",
+    "of an edge that streams for good: when it reported last, and when it must report again at the latest, in ms; expires "
+    "when the edge is silent for 90 days",
     ("streamer",),
     ("API", "exporter", "commands"),
 )
-SEEN = Key(
-    "{p}:seen",
+EXPECTED = Key(
+    "{p}:expected",
     "zset",
-    "the same edges → when each reported last, in ms",
+    "the later of these two times, written by streamers of the version before; older than 90 days it is not read",
     ("streamer",),
-    ("API", "commands"),
+    ("API", "exporter", "commands"),
 )
+SEEN = Key("{p}:seen", "zset", "the earlier of them", ("streamer",), ("API", "exporter", "commands"))
 SOURCES = Key(
     "{p}:sources:{edge}",
     "set",
@@ -77,7 +93,7 @@ SOURCE = Key(
     "{p}:source:{edge}:{id}",
     "hash",
     "one source: `token` (fencing), `owner`, `lease_until_ms`, `state` (JSON: telemetry/progress/state.py)",
-    ("streamer", "commands"),
+    ("streamer", "exporter", "commands"),
     ("streamer", "API", "exporter", "commands"),
 )
 HEADER = Key(
@@ -92,7 +108,7 @@ ACKS = Key(
     "hash",
     "batch id → `stored` and the database's generation, or `dead`; question → what the ledger holds; written after the commit, "
     "removed by the streamer, expires",
-    ("collector", "streamer", "commands"),
+    ("collector", "streamer", "exporter", "commands"),
     ("streamer",),
 )
 ATTEMPTS = Key(
@@ -107,7 +123,7 @@ STREAMERS = Key(
     "zset",
     "live streamers of an edge → when each counts as dead, in ms; expires",
     ("streamer",),
-    ("streamer", "beat"),
+    ("streamer", "beat", "commands"),
 )
 MACHINE = Key(
     "{p}:machine:{edge}",
@@ -133,9 +149,10 @@ LOST = Key(
 EPOCH = Key(
     "{p}:epoch",
     "string",
-    "random mark of this key space; another value means that the broker was replaced",
+    "random mark of this key space, made where there is none; another value means that the broker was replaced",
     ("streamer",),
     ("streamer",),
+    of_edges=("get", "setnx"),
 )
 GENERATION = Key(
     "{p}:generation",
@@ -143,6 +160,15 @@ GENERATION = Key(
     "mark of the database's generation; another value means that it may have forgotten commits",
     ("collector", "commands"),
     ("streamer",),
+    of_edges=("get",),
+)
+DATABASE_CLOCK = Key(
+    "{p}:database_clock",
+    "string",
+    "by how many µs the database's clock is ahead of the broker's; expires",
+    ("exporter",),
+    ("streamer",),
+    of_edges=("get",),
 )
 RATES = Key(
     "{p}:rates",
@@ -151,32 +177,22 @@ RATES = Key(
     ("API",),
     ("API",),
 )
-# kombu's own, which no prefix reaches: kombu/transport/redis.py and kombu/pidbox.py.
-BINDING = Key("_kombu.binding.{exchange}", "set", "kombu: queues bound to an exchange, such as those of remote control")
-BINDING_PERMANENT = Key("_kombu.binding_permanent.{exchange}", "set", "kombu: the lasting ones of these queues")
-BINDING_DEADLINES = Key("_kombu.binding_deadlines", "zset", "kombu: when bindings of passing queues end")
-REPLY = Key("{id}.reply.celery.pidbox", "list", "kombu: answers to a command of remote control, such as a ping")
+# kombu's and Celery's own, which no prefix reaches: kombu/transport/redis.py, kombu/pidbox.py, celery/events. An edge binds
+# its tick queue alone.
+CELERY: tuple[Party, ...] = ("collector", "flower", "commands")
+BINDING = Key("_kombu.binding.{exchange}", "set", "kombu: queues bound to an exchange", (*CELERY, "beat"), (*CELERY, "beat"))
+BINDING_PERMANENT = Key(
+    "_kombu.binding_permanent.{exchange}", "set", "kombu: the lasting ones of these queues", (*CELERY, "beat"), CELERY
+)
+BINDING_DEADLINES = Key("_kombu.binding_deadlines", "zset", "kombu: when bindings of passing queues end", CELERY, CELERY)
+PIDBOX = Key("{id}.celery.pidbox", "list", "kombu: questions to a worker, and answers, such as to a ping", CELERY, CELERY)
+EVENTS = Key("celeryev.{id}", "list", "Celery: what workers report, for one who looks on", ("flower",), ("flower",))
 
 DECLARED = (
     *(INGEST, TICK, UNACKED, UNACKED_INDEX, UNACKED_MUTEX),
-    *(
-        EDGES,
-        EXPECTED,
-        SEEN,
-        SOURCES,
-        SOURCE,
-        HEADER,
-        ACKS,
-        ATTEMPTS,
-        STREAMERS,
-        MACHINE,
-        SECOND_MACHINES,
-        LOST,
-        EPOCH,
-        GENERATION,
-        RATES,
-    ),
-    *(BINDING, BINDING_PERMANENT, BINDING_DEADLINES, REPLY),
+    *(EDGES, SIGN, EXPECTED, SEEN, SOURCES, SOURCE, HEADER, ACKS, ATTEMPTS, STREAMERS, MACHINE, SECOND_MACHINES, LOST),
+    *(EPOCH, GENERATION, DATABASE_CLOCK, RATES),
+    *(BINDING, BINDING_PERMANENT, BINDING_DEADLINES, PIDBOX, EVENTS),
 )
 
 
@@ -194,8 +210,12 @@ class Keys:
         """The edges that have streamed."""
         return self._name(EDGES)
 
+    def sign(self, edge: str) -> str:
+        """An edge's last sign of life."""
+        return self._name(SIGN, edge=edge)
+
     def expected(self) -> str:
-        """The edges that stream for good."""
+        """The edges that stream for good, as those of before say it."""
         return self._name(EXPECTED)
 
     def seen(self) -> str:
@@ -245,6 +265,10 @@ class Keys:
     def generation(self) -> str:
         """The mark of the database's generation."""
         return self._name(GENERATION)
+
+    def database_clock(self) -> str:
+        """How far the database's clock is ahead of the broker's."""
+        return self._name(DATABASE_CLOCK)
 
     def rates(self) -> str:
         """The prefix of the keys that count requests to the API."""

@@ -24,18 +24,30 @@ log = logging.getLogger(__name__)
 class Signals(NamedTuple):
     """What the broker said at one moment: its mark, its clock, and by source its acknowledgements (batch id → text).
 
-    `generation` is that of the database; empty while no collector has told it.
+    `generation` is that of the database; empty while no collector has told it. `database_ahead_us`: how far the database's
+    clock is ahead of the broker's, as far as somebody has told it.
     """
 
     epoch: str
     now_us: int
     acks: dict[str, dict[str, str]]
     generation: str = ""
+    database_ahead_us: int = 0
 
 
 def edges(client: redis.Redis, keys: Keys) -> list[str]:
     """The names of all edges that have streamed."""
     return sorted(_plain(name) for name in client.smembers(keys.edges()))
+
+
+def streamers(client: redis.Redis, keys: Keys, edges: Sequence[str]) -> dict[str, list[str]]:
+    """The live streamers of some edges, each as host and process."""
+    now_ms = broker.now_us(client) // 1000
+    with client.pipeline(transaction=False) as pipeline:
+        for edge in edges:
+            pipeline.zrangebyscore(keys.streamers(edge), now_ms, "+inf")
+        members = pipeline.execute()
+    return {edge: [_plain(owner).rpartition(":")[0] for owner in owners] for edge, owners in zip(edges, members, strict=True)}
 
 
 def sources(client: redis.Redis, keys: Keys, edge: str) -> dict[str, SourceState]:
@@ -75,23 +87,24 @@ def signals(client: redis.Redis, keys: Keys, edge: str, source_ids: Sequence[str
     with client.pipeline(transaction=False) as pipeline:
         pipeline.get(keys.epoch())
         pipeline.get(keys.generation())
+        pipeline.get(keys.database_clock())
         pipeline.time()
         for source_id in source_ids:
             pipeline.hgetall(keys.acks(edge, source_id))
-        mark, generation, time, *hashes = pipeline.execute()
+        mark, generation, ahead_us, time, *hashes = pipeline.execute()
     acks = {
         source_id: {_plain(batch_id): _plain(status) for batch_id, status in statuses.items()}
         for source_id, statuses in zip(source_ids, hashes, strict=True)
     }
     mark = _plain(mark) if mark else epoch(client, keys)
-    return Signals(mark, broker.microseconds(*time), acks, _plain(generation or ""))
+    return Signals(mark, broker.microseconds(*time), acks, _plain(generation or ""), int(ahead_us or 0))
 
 
 def epoch(client: redis.Redis, keys: Keys) -> str:
     """The mark of this key space, made if there is none: when it changes, the broker has lost its keys."""
     mark = client.get(keys.epoch())
     if not mark:
-        client.set(keys.epoch(), secrets.token_hex(8), nx=True)
+        client.setnx(keys.epoch(), secrets.token_hex(8))
         mark = client.get(keys.epoch())
     return _plain(mark) if mark else ""
 

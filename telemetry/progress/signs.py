@@ -10,7 +10,12 @@ from typing import NamedTuple
 
 import redis
 
+from telemetry import broker
+from telemetry.progress.claims import REMEMBER_S
 from telemetry.progress.keys import Keys
+
+# A time in ms, of any year that Python knows.
+MAX_DIGITS = 15
 
 
 class Sign(NamedTuple):
@@ -27,8 +32,26 @@ class Sign(NamedTuple):
 def signs(client: redis.Redis, keys: Keys) -> dict[str, Sign]:
     """The last sign of each edge that streams for good."""
     with client.pipeline(transaction=False) as pipeline:
+        pipeline.smembers(keys.edges())
         pipeline.zrange(keys.expected(), 0, -1, withscores=True)
         pipeline.zrange(keys.seen(), 0, -1, withscores=True)
-        expected, seen = pipeline.execute()
+        pipeline.time()
+        names, expected, seen, time = pipeline.execute()
     seen_ms = {edge: int(at_ms) for edge, at_ms in seen}
-    return {edge.decode(): Sign(seen_ms.get(edge), int(until_ms)) for edge, until_ms in expected}
+    # Nobody writes these keys any more, so nobody forgets what is old in them.
+    oldest_ms = broker.microseconds(*time) / 1000 - REMEMBER_S * 1000
+    of_before = {edge.decode(): Sign(seen_ms.get(edge), int(at_ms)) for edge, at_ms in expected if at_ms > oldest_ms}
+    edges = sorted(name.decode() for name in names)
+    texts: list[bytes | None] = client.mget([keys.sign(edge) for edge in edges]) if edges else []  # type: ignore[assignment]
+    signed = {edge: sign for edge, text in zip(edges, texts, strict=True) if (sign := _read(text))}
+    # An edge that went back to the version before goes on in the old keys.
+    return of_before | {
+        edge: sign for edge, sign in signed.items() if edge not in of_before or sign.until_ms >= of_before[edge].until_ms
+    }
+
+
+def _read(text: bytes | None) -> Sign | None:
+    """What an edge has written; None for what is no sign."""
+    words = (text or b"").split()
+    is_sign = len(words) == len(Sign._fields) and all(word.isdigit() and len(word) <= MAX_DIGITS for word in words)
+    return Sign(*map(int, words)) if is_sign else None

@@ -13,7 +13,7 @@ Header, version 2:
 | `read_at`, `published_at` | int | microseconds on the broker's clock: when read, when first published |
 | `size` | int | bytes of the payload before compression |
 | `digest` | str | of the compressed payload |
-| `signature` | nil | room for one |
+| `signature` | str | who signed the rest of the header (`telemetry.trust.signatures`); nil where nobody did |
 
 Version 1 has no `rows.records`: each of its records is one reading. `check_header` adds what is missing, so that all others
 see the mapping of this table. A batch of no bytes (`start` = `end`) is a probe: it is acknowledged and otherwise ignored.

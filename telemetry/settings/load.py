@@ -33,7 +33,7 @@ def load(kind: type[Declared], environ: Mapping[str, str]) -> Declared:
                 values[item.name] = item.metadata["parse"](raw)
             except ValueError as error:
                 raise SettingsError(f"{variable(item)} {error}") from None
-    return _with_passwords(kind(**values))
+    return _with_credentials(kind(**values))
 
 
 def variable(item: Field[Any]) -> str:
@@ -54,18 +54,22 @@ def _raw(environ: Mapping[str, str], item: Field[Any]) -> str | None:
         raise SettingsError(f"{name}_FILE names {path!r}, which cannot be read: {error}") from None
 
 
-def _with_passwords(settings: Declared) -> Declared:
-    """Put the passwords that were given apart into the URLs, encoded as a URL needs it."""
+def _with_credentials(settings: Declared) -> Declared:
+    """Put the users and passwords that were given apart into the URLs, encoded as a URL needs it."""
     for name in ("broker", "database"):
-        password: str | None = getattr(settings, f"{name}_password")
-        if password is None:
-            continue
         parts = urlsplit(getattr(settings, f"{name}_url"))
-        if parts.password is not None:
-            raise SettingsError(
-                f"{PREFIX}{name.upper()}_URL holds a password, and {PREFIX}{name.upper()}_PASSWORD is set; unset one"
-            )
         user, _, host = parts.netloc.rpartition("@")
-        url = parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}").geturl()
-        settings = replace(settings, **{f"{name}_url": url})
+        for part, stated in (("username", parts.username), ("password", parts.password)):
+            given: str | None = getattr(settings, f"{name}_{part}", None)
+            if given is None:
+                continue
+            if stated:
+                raise SettingsError(
+                    f"{PREFIX}{name.upper()}_URL holds a {part}, and {PREFIX}{name.upper()}_{part.upper()} is set; unset one"
+                )
+            encoded = quote(given, safe="")
+            user = f"{encoded}{user}" if part == "username" else f"{user.removesuffix(':')}:{encoded}"
+        if user:
+            url = parts._replace(netloc=f"{user}@{host}").geturl()
+            settings = replace(settings, **{f"{name}_url": url})
     return settings

@@ -6,6 +6,7 @@ name of the variable, and never holds a secret.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,9 @@ FLAGS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": 
 BROKER_SCHEMES = ("redis", "rediss", "redis+socket")
 DATABASE_SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
 ESCAPES = "in a user or password write @ : / # ? % as %40 %3A %2F %23 %3F %25"
+# The holder of a key, its number, and 32 bytes in hex.
+SIGNING_KEY = re.compile(r"[^\s:]+:[0-9]{1,9}:[0-9a-f]{64}")
+MIN_SECRET_CHARACTERS = 32
 RATE_UNITS = ("second", "minute", "hour", "day")
 
 Parser = Callable[[str], Any]
@@ -58,6 +62,20 @@ def edge(raw: str) -> str:
     return Edge.parse(text(raw)).name
 
 
+def signing_key(raw: str) -> str:
+    """The key of an edge."""
+    if not SIGNING_KEY.fullmatch(raw.strip()):
+        raise ValueError("must be a key as `telemetry edge add` prints it")
+    return raw.strip()
+
+
+def trust_secret(raw: str) -> str:
+    """The secret of the centre; one that could be guessed is none."""
+    if len(raw.strip()) < MIN_SECRET_CHARACTERS:
+        raise ValueError(f"must have at least {MIN_SECRET_CHARACTERS} characters, such as those of `openssl rand -hex 32`")
+    return raw.strip()
+
+
 def flag(raw: str) -> bool:
     """True or false."""
     try:
@@ -81,9 +99,20 @@ def number(kind: type[int | float], low: float, high: float) -> Parser:
     return parse
 
 
+def whole_of(*choices: int) -> Parser:
+    """One of some whole numbers."""
+    one = choice(*map(str, choices))
+    return lambda raw: int(one(raw))
+
+
 def words(raw: str) -> tuple[str, ...]:
     """Texts separated by commas or line breaks."""
     return tuple(word.strip() for word in raw.replace("\n", ",").split(",") if word.strip())
+
+
+def addresses(raw: str) -> tuple[str, ...]:
+    """Addresses separated by white space: they may have commas."""
+    return tuple(raw.split())
 
 
 def choice(*choices: str) -> Parser:

@@ -11,9 +11,11 @@ from telemetry.simulate.behaviour import METRICS, Behaviour
 from telemetry.simulate.fleet import build
 from telemetry.simulate.rows import Template, template
 from telemetry.simulate.timeline import SECOND, Timeline
+from telemetry.simulate.truth import Truth
 
 # GPUs times steps that are computed at once: enough to keep NumPy busy, few enough to fit in memory.
 BLOCK_CELLS = 1 << 13
+ENERGY, XID = (METRICS.index(f"DCGM_FI_DEV_{name}") for name in ("TOTAL_ENERGY_CONSUMPTION", "XID_ERRORS"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +28,16 @@ class Scrape:
 
 
 class Simulation:
-    """A fleet of a seed, from a start on. The same arguments make the same bytes."""
+    """A fleet of a seed, from a start on. The same arguments make the same bytes. With `truth` it notes what was so."""
 
-    def __init__(self, hosts: int, gpus: int, timeline: Timeline, seed: int) -> None:
+    def __init__(self, hosts: int, gpus: int, timeline: Timeline, seed: int, *, truth: bool = False) -> None:
         self.timeline = timeline
         self._gpus = gpus
         self._fleet = build(hosts, gpus, seed)
         self._behaviour = Behaviour(self._fleet, seed, timeline.start_us, timeline.interval_us)
         phases = [timeline.phase_us(host.name) for host in self._fleet]
         self._order = sorted(enumerate(phases), key=lambda pair: (pair[1], pair[0]))
+        self.truth = Truth(self._fleet, timeline) if truth else None
         self._templates: list[tuple[tuple[int, bytes], Template] | None] = [None] * hosts
 
     def steps(self, first: int, count: int) -> Iterator[list[Scrape]]:
@@ -51,6 +54,10 @@ class Simulation:
                     time_us = self.timeline.step_us(step) + phase
                     text = form.fill(self.timeline.stamp(time_us), reading.values[row, :, gpus])
                     scrapes.append(Scrape(time_us, form.rows, text))
+                    if self.truth is not None:
+                        energy, xids = reading.values[row, ENERGY, gpus], reading.values[row, XID, gpus]
+                        jobs = self._behaviour.load.jobs(self._fleet[host], int(reading.slots[row, host]))
+                        self.truth.note(host, time_us, jobs, energy.tolist(), xids.tolist())
                 yield scrapes
 
     def _template(self, host: int, slot: int, silent: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Template:

@@ -53,6 +53,13 @@ ATTACHED = """
 LATE = "late"
 SEALED = text("SELECT first_day - '1970-01-01'::date, end_day - '1970-01-01'::date FROM sealed_spans ORDER BY first_day")
 IS_THERE = text("SELECT to_regclass(:table) IS NOT NULL")
+# What a new partition holds is in its tallies from the beginning; what one holds that was detached is not known.
+BEGIN_TALLIES = text("""
+    WITH former AS (DELETE FROM tallies WHERE hour >= 24 * :first AND hour < 24 * :end)
+    INSERT INTO counted_partitions (name) VALUES (:table)
+    ON CONFLICT (name) DO UPDATE SET counted_at = NULL, samples = 0
+""")
+COUNT_ANEW = text("DELETE FROM counted_partitions WHERE name = :table")
 # SQLSTATEs of a refusal that another try does not mend (PostgreSQL manual, appendix A): the table's rows, its columns or its
 # owner are not as they must be, or to look at its rows takes longer than a statement may.
 LASTING = ("0A", "22", "23", "42", "57014")
@@ -109,21 +116,23 @@ class Partitions:
         return {day: self._tables[day] for day in days}
 
 
+def existing(connection: Connection) -> list[Span]:
+    """The partitions that there are."""
+    return [Span(*row) for row in connection.execute(EXISTING)]
+
+
 def _make(connection: Connection, days: Iterable[int]) -> Iterator[tuple[int, str]]:
     """The tables of some days, as far as they exist or can be made in one transaction."""
     today = connection.scalar(TODAY, {"key": PARTITION_LOCK}) or 0
-    existing = [
-        *(Span(LATE, *row) for row in connection.execute(SEALED)),
-        *(Span(*row) for row in connection.execute(EXISTING)),
-    ]
+    spans = [*(Span(LATE, *row) for row in connection.execute(SEALED)), *existing(connection)]
     made = 0
     for day in days:
         if made == SLICE:
             return
-        span = span_for(day, today, existing)
-        if span not in existing:
+        span = span_for(day, today, spans)
+        if span not in spans:
             _add(connection, span)
-            existing.append(span)
+            spans.append(span)
             made += 1
         yield day, span.table
 
@@ -136,6 +145,7 @@ def _add(connection: Connection, span: Span) -> None:
         if not is_there:
             connection.execute(text(f"CREATE TABLE {span.table} (LIKE samples INCLUDING ALL)"))
         connection.execute(text(f"ALTER TABLE samples ATTACH PARTITION {span.table} FOR VALUES FROM ('{first}') TO ('{end}')"))
+        connection.execute(COUNT_ANEW if is_there else BEGIN_TALLIES, span._asdict())
     except DBAPIError as error:
         if not str(getattr(error.orig, "sqlstate", None)).startswith(LASTING):
             raise

@@ -37,7 +37,7 @@ def cut_again(cutter: Cutter, window: Window, suspects: Iterable[Flight], moment
         if len(batches) >= MAX_IN_A_STEP or (is_copy and copies >= moment.copies):
             break
         batch = cutter.again(flight.extent, now_us=moment.now_us)
-        if batch and is_disputed(batch, moment.now_us):
+        if batch and is_disputed(batch, moment.ahead_us):
             continue
         if batch and batch.batch_id == flight.batch_id:
             window = window.sent_again(flight.batch_id, now, moment.evidence.epoch)

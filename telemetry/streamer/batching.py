@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from telemetry.formats.base import UNKNOWN, Format, Limits, Pass
+from telemetry.formats.base import UNKNOWN, ByLines, Format, Limits, Pass
 from telemetry.formats.headers import settle, unread_in
 from telemetry.readings import digests, wire
 from telemetry.readings.extent import Extent, Place
@@ -151,7 +151,8 @@ class Cutter:
             block = source.read(start, size if stop is None else min(stop - start, MAX_BLOCK_BYTES + max_record))
             at_end = len(block) < size if stop is None else start + len(block) == stop
             final = at_end and (source.final or stop is not None)
-            taken = known.split(block, limit=_records(known, limit), max_record=max_record, final=final)
+            records = _records(known, limit) if stop is None else limit
+            taken = known.split(block, limit=records, max_record=max_record, final=final)
             if taken.rows == 1 and taken.malformed and taken.malformed[0].reason == "too_long":
                 # The same batch, wherever the block ends.
                 row = taken.malformed[0]
@@ -168,6 +169,9 @@ class Cutter:
         if known.counts_days:
             how = replace(how, days=source.midnights(start + taken.end).at(start + taken.starts))
         rows = known.read(taken, content, how)
+        if stop is None and len(taken.starts) > _records(known, limit):
+            # A record turned out to have more readings than was known.
+            return self._closely(place, limit, now_us)
         turn = settle(rows, known)
         end, end_line, end_header = taken.end, taken.end_line, header
         if turn:
@@ -180,7 +184,7 @@ class Cutter:
         """The batches in one block, as far as it can be read line by line."""
         start, line, header = place
         known = self.source.section(header).format
-        if known is None or not known.has_fast_way:
+        if not isinstance(known, ByLines):
             return
         block = self.source.read(start, size)
         rows = known.read_lines(block, self.reader.max_record, self.reader.reading(now_us))

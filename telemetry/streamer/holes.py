@@ -2,7 +2,7 @@
 
 Where a client of NFS writes its pages out of order, or several writers each have their place in a file, bytes that are not
 written yet read as NULs. They wait until they are filled, or have stood there for long. And whether a reading is too new is
-judged by the broker's clock: if the edge's is far ahead of it, one of the two is wrong, and nobody here knows which.
+judged by the broker's clock: if the edge's or the database's is far ahead of it, one is wrong, and nobody here knows which.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import logging
 from dataclasses import dataclass, field
 from itertools import takewhile
 
-from telemetry.streamer import clock
 from telemetry.streamer.batching import CutBatch
 
 log = logging.getLogger(__name__)
@@ -28,17 +27,17 @@ class Holes:
     is_holding: bool = False
     _seen_s: dict[int, float] = field(default_factory=dict)
 
-    def before(self, batches: list[CutBatch], now_s: float, now_us: int, *, final: bool) -> list[CutBatch]:
+    def before(self, batches: list[CutBatch], now_s: float, ahead_us: int, *, final: bool) -> list[CutBatch]:
         """The batches before the first that must wait. A file that is `final` has no NULs that may still be filled.
 
-        `now_us` is the broker's clock, by which the batches were read.
+        `ahead_us`: how far another clock is ahead of the broker's, by which the batches were read.
         """
-        agreed = list(takewhile(lambda batch: not is_disputed(batch, now_us), batches))
+        agreed = list(takewhile(lambda batch: not is_disputed(batch, ahead_us), batches))
         was_holding, self.is_holding = self.is_holding, len(agreed) < len(batches)
         if self.is_holding and not was_holding:
             log.warning(
-                "the clock of this edge is %d s ahead of the broker's: rows that are too new by the broker's alone wait",
-                clock.ahead_us(now_us) // 1_000_000,
+                "the clock of this edge or of the database is %d s ahead of the broker's: rows too new by the broker's wait",
+                ahead_us // 1_000_000,
             )
         return agreed if final else self._filled(agreed, now_s)
 
@@ -51,9 +50,9 @@ class Holes:
         return batches[:first]
 
 
-def is_disputed(batch: CutBatch, now_us: int) -> bool:
-    """Whether a batch has rows that are too new by the broker's clock, and may not be by the edge's."""
-    return clock.ahead_us(now_us) > APART_US and any(row.reason == "too_new" for row in batch.readings.quarantined)
+def is_disputed(batch: CutBatch, ahead_us: int) -> bool:
+    """Whether a batch has rows that are too new by the broker's clock, and may not be by another one."""
+    return ahead_us > APART_US and any(row.reason == "too_new" for row in batch.readings.quarantined)
 
 
 def _holes(batch: CutBatch) -> list[int]:

@@ -59,9 +59,10 @@ class Machine:
             return
         self._told_s = time.monotonic()
         log.error(
-            "this machine streams nothing: another one, %s, streams as the edge %s. Give each a TELEMETRY_EDGE of its own; if "
-            "both read the same files, give both the same TELEMETRY_MACHINE_ID",
-            *(other, self.settings.edge),
+            "this machine streams nothing: another one, %s, streams as the edge %s. If that one is gone, this one goes on by "
+            "itself within %.0f s. If not, give each a TELEMETRY_EDGE of its own; if both read the same files, give both the "
+            "same TELEMETRY_MACHINE_ID",
+            *(other, self.settings.edge, self.settings.lease_s),
         )
 
 

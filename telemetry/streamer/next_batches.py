@@ -41,7 +41,7 @@ def cut_next(
     batches = list(islice(mode.coming(window, unread_bytes, room_bytes, moment.now_us), flights))
     if not verified.is_intact():
         return None
-    batches = holes.before(batches, clock.now().seconds, moment.now_us, final=verified.source.final)
+    batches = holes.before(batches, clock.now().seconds, moment.ahead_us, final=verified.source.final)
     left_bytes = room_bytes - sum(batch.extent.size_bytes for batch in batches)
     return NextBatches(batches, is_all=left_bytes > 0 and len(batches) < flights and not mode.holds_back)
 

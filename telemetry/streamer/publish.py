@@ -12,6 +12,7 @@ from telemetry.monitoring import traces
 from telemetry.readings.names import PERSIST, ROWS_HEADER
 from telemetry.settings import Settings
 from telemetry.streamer.outbox import Publish
+from telemetry.trust.signatures import Signer
 
 PIPELINED = 64
 
@@ -22,12 +23,13 @@ def publisher(app: Celery, settings: Settings) -> Publish:
     # the arguments' texts keeps the payload from going twice.
     task = app.amqp.as_task_v2("", PERSIST, argsrepr="-", kwargsrepr="-", ignore_result=True)
     _, kwargs, embed = task.body
+    signer = Signer.of(settings)
 
     def publish(messages: Iterable[tuple[dict[str, Any], bytes]]) -> None:
         try:
             with app.producer_or_acquire() as producer, producer.batch(PIPELINED):
-                for message in messages:
-                    header = message[0]
+                for unsigned, payload in messages:
+                    header = signer.signed(unsigned)
                     # The same name each time it is published: a collector counts by it what the batch has cost.
                     name = header["batch_id"]
                     about = {"edge": header["edge"], "batch": name, "rows": header["rows"]["read"]}
@@ -35,7 +37,7 @@ def publisher(app: Celery, settings: Settings) -> Publish:
                         # The queue by its name goes through the anonymous exchange: a named one whose binding the broker
                         # has lost would swallow the message.
                         producer.publish(
-                            (message, kwargs, embed),
+                            ((header, payload), kwargs, embed),
                             exchange="",
                             routing_key=settings.ingest_queue,
                             serializer=app.conf.task_serializer,

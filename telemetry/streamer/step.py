@@ -12,7 +12,8 @@ from telemetry.progress.evidence import Evidence
 class Moment:
     """What a step needs to know: the broker's clock, acknowledgements, evidence of losses, bytes and copies it may publish.
 
-    `generation` is that of the database; empty while no collector has told it.
+    `generation` is that of the database; empty while no collector has told it. `ahead_us`: how far the clock that is furthest
+    ahead of the broker's is, of the edge's and the database's.
     """
 
     now_us: int
@@ -21,6 +22,7 @@ class Moment:
     room_bytes: int
     copies: int
     generation: str = ""
+    ahead_us: int = 0
 
 
 class Done(NamedTuple):

@@ -27,6 +27,7 @@ from telemetry.progress.keys import Keys
 from telemetry.progress.losses import Losses
 from telemetry.progress.machines import Machines
 from telemetry.settings import Settings
+from telemetry.streamer import clock
 from telemetry.streamer.adoption import Adoption
 from telemetry.streamer.contents import Bench
 from telemetry.streamer.held import Held
@@ -38,6 +39,7 @@ from telemetry.streamer.queue_watch import QueueWatch
 from telemetry.streamer.resting import Rest
 from telemetry.streamer.step import Moment
 from telemetry.streamer.stream import Stream
+from telemetry.trust.signatures import Signer
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +96,7 @@ class Streamer:
     def __post_init__(self) -> None:
         settings, keys = self.settings, Keys(self.settings.key_prefix)
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{token_hex(4)}"
-        self.claims = Claims(self.client, keys, settings.edge, self._owner, settings.lease_s)
+        self.claims = Claims(self.client, keys, settings.edge, self._owner, settings.lease_s, Signer.of(settings).opened)
         lose = Losses(self.client, keys, settings.edge).record
         self.bench = Bench(settings.close_after_s, None if settings.loop_mode else MAX_UNPACKED)
         adoption = Adoption(settings, self.client, self.claims, lose, self.bench)
@@ -161,6 +163,7 @@ class Streamer:
         sighting = self._queue_watch.look(self.streams.values())
         signals, asked_s = self.claims.signals(self._asking(names)), time.monotonic()
         evidence, acked = Evidence(signals.epoch, *sighting), signals.acks
+        ahead_us = max(clock.ahead_us(signals.now_us), signals.database_ahead_us)
         self._ask_the_ledger(signals.generation)
         progressed, rows_left, copies_left = False, False, copies
         room = self.settings.edge_bytes - sum(stream.window.span for stream in self.streams.values())
@@ -171,7 +174,9 @@ class Streamer:
             before = stream.window.span
             with self.held.apart(name, stream):
                 stream.begin_pass(signals.now_us)
-                done = stream.step(Moment(signals.now_us, acked.get(name, {}), evidence, room, copies_left, signals.generation))
+                told = acked.get(name, {})
+                moment = Moment(signals.now_us, told, evidence, room, copies_left, signals.generation, ahead_us)
+                done = stream.step(moment)
                 progressed, copies_left = progressed | done.anything, copies_left - done.copies
                 rows_left |= not stream.read_up() or stream.window.was_swallowed(evidence.epoch)
             room += before - (stream.window.span if name in self.streams else 0)

@@ -6,6 +6,7 @@ the fields of tools are called, and what operators say of sources; and nothing o
 `telemetry.collector`. Both sides follow the grammar of `docs/RECORDS.md`.
 
 `formats` has the readers, one a format. `contents` has the bytes of files, packed ones too, `files` gathers in columns what
-their rows say, `identity` tells which series these are in the database, `queries` is the SQL, `matching` and `compare` put each
-reading in its class, `owners` compares who had the GPUs, `examples` shows some of the differences.
+their rows say, `identity` tells which series these are in the database, `queries` is the SQL, `matching` and `compare` put
+each reading in its class, `owners` compares who had the GPUs, `examples` shows some of the differences. `raw` counts lines
+against rows, and uses none of this but `contents` and the types of `formats.grammar`.
 """

@@ -38,6 +38,10 @@ CASES: dict[str, dict[str, Any]] = {
         values_of(EDGE), {"streamer": {"record": {"enabled": True, "volume": {"hostPath": {"path": "/var/spool/gpus"}}}}}
     ),
     "edge-tls": merged(values_of(EDGE), TLS),
+    "edge-trust": merged(
+        merged(values_of(EDGE), TLS),
+        {"externalRedis": {"username": "telemetry.edge.gpu-a"}, "trust": {"existingSecret": "telemetry-edge"}},
+    ),
     "edge-deployment": {
         "collector": {"enabled": False},
         "streamer": {"replicaCount": 3, "files": {"existingClaim": "dumps"}, "config": {"loopMode": True}},
@@ -101,6 +105,7 @@ CASES: dict[str, dict[str, Any]] = {
                 "dashboards": {"enabled": True, "files": {"fleet.json": "{}"}},
             },
             "migrations": {"hook": True},
+            "trust": {"existingSecret": "telemetry-trust", "signatures": "required"},
             "restartToken": "2",
             "commonLabels": {"team": "gpu"},
             "commonAnnotations": {"note": "kept"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -205,8 +206,22 @@ def test_settings_reach_the_processes_they_are_for() -> None:
     assert streamer["TELEMETRY_BATCH_SIZE"] == "250"
     assert streamer["TELEMETRY_STREAM_INTERVAL_S"] == "0.5"
     assert streamer["TELEMETRY_LOOP_MODE"] == "true"
+    assert streamer["TELEMETRY_STATE_DIR"].startswith("/var/lib/")
     collector = variables(pod_of(objects, "collector")["spec"]["containers"][0])
     assert collector["TELEMETRY_COLLECTOR_BATCH_SIZE"] == "9000"
     assert collector["TELEMETRY_POLL_INTERVAL_S"] == "0.1"
     assert collector["TELEMETRY_BUFFER_SIZE"] == "1000000"
     assert named(objects, "Deployment", "-collector")["spec"]["replicas"] == 7
+
+
+@pytest.mark.parametrize("volume", [{}, {"hostPath": {"path": "/var/lib/state"}}])
+def test_each_streamer_has_a_directory_of_its_own_for_what_it_has_begun(volume: dict[str, Any]) -> None:
+    objects = render(merged(PASSWORD, {"streamer": {"state": {"volume": volume}}, "uploads": {"enabled": True}}))
+    pod = pod_of(objects, "streamer")["spec"]
+    streamer = pod["containers"][0]
+    (mount,) = [one for one in streamer["volumeMounts"] if one["mountPath"] == variables(streamer)["TELEMETRY_STATE_DIR"]]
+    assert not mount.get("readOnly")
+    (state,) = [one for one in pod["volumes"] if one["name"] == mount["name"]]
+    assert state == {"name": mount["name"], **(volume or {"emptyDir": {}})}
+    (uploads,) = [one for one in pod_of(objects, "api")["spec"]["containers"] if one["name"] == "uploads"]
+    assert variables(uploads)["TELEMETRY_STATE_DIR"].startswith("/tmp/")  # noqa: S108 - the pod's own

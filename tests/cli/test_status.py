@@ -133,7 +133,7 @@ def test_workers_are_shown_with_the_edge_that_they_stream_for(
 
     edge = eventually(told, 60)
     (streamer,) = edge["workers"]
-    assert (edge["edge"], streamer.startswith("streamer-")) == ("lab/node-1", True)
+    assert (edge["edge"], streamer.rpartition(":")[2].isdecimal()) == ("lab/node-1", True)
     eventually(lambda: f"{streamer} (lab/node-1)" in telemetry("status").stdout, 20)
 
 

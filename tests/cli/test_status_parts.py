@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 import redis
 
@@ -19,6 +18,7 @@ from telemetry.local.servers.server import Server
 from telemetry.settings import Settings
 from telemetry.store import migrate
 from telemetry.store.engine import make_engine
+from tests.fixtures.processes import send
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -33,12 +33,6 @@ def servers() -> Iterator[dict[str, Server]]:
             migrate.upgrade(engine)
             engine.dispose()
             yield {"database": postgres, "broker": valkey}
-
-
-def send(server: Server, sign: signal.Signals) -> None:
-    process = psutil.Process(server.pid)
-    for member in [process, *process.children(recursive=True)]:
-        member.send_signal(sign)
 
 
 @pytest.mark.parametrize("frozen", [["broker"], ["database"], ["broker", "database"]])

@@ -5,17 +5,32 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Iterator
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 import pytest
 
 from telemetry.api import create_app
-from telemetry.client import Gpu, GroupAggregate, Host, Latest, Metric, Reading, Upload
-from telemetry.client.api import Client, FileEncoding
+from telemetry.client import (
+    Event,
+    FleetReading,
+    Gpu,
+    GpuHealth,
+    GroupAggregate,
+    Host,
+    Latest,
+    Metric,
+    Reading,
+    Reason,
+    Upload,
+    Usage,
+)
+from telemetry.client.api import Client
 from telemetry.client.queries import WORDS
 from telemetry.client.resources import LISTS, checked
-from telemetry.readings.aggregates import Aggregate, Group
+from telemetry.client.tables import FileEncoding
+from telemetry.readings.aggregates import Aggregate, FleetAggregate, Group
 from telemetry.settings import Settings
+from telemetry.store.read.usage import FIGURES
 
 PLAIN = {"string": str, "integer": int, "number": float, "boolean": bool, "null": type(None)}
 
@@ -36,6 +51,10 @@ def of_schema(schema: dict[str, Any]) -> Any:
             return frozenset(of_schema(option) for option in options)
         case {"enum": values}:
             return tuple(values)
+        case {"$ref": reference}:
+            return reference.rpartition("/")[2]
+        case {"type": "array", "items": items}:
+            return (list, of_schema(items))
         case {"type": "object", "additionalProperties": values}:
             return (dict, of_schema(values))
     return PLAIN[schema["type"]]
@@ -47,18 +66,26 @@ def of_type(hint: Any) -> Any:
         return frozenset(of_type(option) for option in get_args(hint))
     if get_origin(hint) is Literal:
         return get_args(hint)
+    if get_origin(hint) is list:
+        return (list, of_type(get_args(hint)[0]))
+    if is_typeddict(hint):
+        return hint.__name__
     if get_origin(hint) is dict:
         return (dict, of_type(get_args(hint)[1]))
     return hint
 
 
-@pytest.mark.parametrize("document", [Gpu, GroupAggregate, Host, Latest, Metric, Reading, Upload])
+DOCUMENTS = [Event, FleetReading, Gpu, GpuHealth, GroupAggregate, Host, Latest, Metric, Reading, Reason, Upload, Usage]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_a_document_has_the_fields_and_types_of_the_specification(document: type, specification: dict[str, Any]) -> None:
     schema = specification["components"]["schemas"][document.__name__]
     expected = {name: of_schema(field) for name, field in schema["properties"].items()}
     assert {name: of_type(hint) for name, hint in get_type_hints(document).items()} == expected
-    # The one document whose fields depend on the question.
-    assert set(schema["required"]) == ({"value", "readings"} if document is GroupAggregate else set(expected))
+    # Two documents have fields that depend on the question.
+    always = {GroupAggregate: {"value", "readings"}, Usage: {*FIGURES}}
+    assert set(schema["required"]) == always.get(document, set(expected))
 
 
 def parameter(specification: dict[str, Any], path: str, name: str) -> dict[str, Any]:
@@ -79,17 +106,19 @@ def is_list(methods: dict[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("readings", "gpus/{gpu}/telemetry"), ("arrow", "gpus/{gpu}/telemetry"), ("query", "query")]
+    ("method", "path"),
+    [("readings", "gpus/{gpu}/telemetry"), ("arrow", "gpus/{gpu}/telemetry"), ("query", "query"), ("usage", "usage")],
 )
 def test_what_a_method_takes_is_a_parameter_of_the_specification(method: str, path: str, specification: dict[str, Any]) -> None:
     parameters = inspect.signature(getattr(Client, method)).parameters.values()
     names = {WORDS.get(one.name, one.name) for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY}
     there = {one["name"] for one in specification["paths"][f"/api/v1/{path}"]["get"]["parameters"]}
     assert names <= there
-    assert set(WORDS.values()) <= there
+    assert {"start_time", "end_time"} <= there
 
 
 def test_the_words_of_queries_are_those_of_the_specification(specification: dict[str, Any]) -> None:
-    assert parameter(specification, "query", "agg")["enum"] == list(get_args(Aggregate))
-    assert parameter(specification, "query", "by")["items"]["enum"] == list(get_args(Group))
+    assert parameter(specification, "gpus/{gpu}/telemetry", "agg")["enum"] == list(get_args(Aggregate))
+    assert parameter(specification, "query", "agg")["enum"] == list(get_args(FleetAggregate))
+    assert parameter(specification, "query", "by")["items"]["anyOf"][0]["enum"] == list(get_args(Group))
     assert {"json", *get_args(FileEncoding)} == set(parameter(specification, "query", "format")["enum"])

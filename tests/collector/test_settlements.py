@@ -14,6 +14,7 @@ from telemetry.progress.acks import Acks
 from telemetry.progress.keys import Keys
 from telemetry.readings import wire
 from telemetry.settings import Settings
+from telemetry.trust.keyring import Keyring
 from tests.batches import batch, key, readings
 
 HEADERS = [wire.encode(batch(readings((key(), 0, 1.0)), name))[0] for name in ("b1", "b2")]
@@ -21,7 +22,7 @@ HEADERS = [wire.encode(batch(readings((key(), 0, 1.0)), name))[0] for name in ("
 
 @pytest.fixture
 def settlements(settings: Settings, redis_client: redis.Redis) -> Settlements:
-    return Settlements(Acks(redis_client, Keys(settings.key_prefix), 60), "central")
+    return Settlements(Acks(redis_client, Keys(settings.key_prefix), 60), "central", Keyring.of(settings, dict))
 
 
 def acks(client: redis.Redis, settings: Settings) -> dict[Any, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from sqlalchemy import Engine
 
 from telemetry.cli.exporter import looks_at
 from telemetry.collector.persist import Collector
+from telemetry.exporter.health import Teller
 from telemetry.exporter.look import Looks
 from telemetry.monitoring.counters import definitions
 from telemetry.monitoring.port import server
@@ -71,5 +73,7 @@ def test_the_page_lists_the_metrics_there_are(
     acks = Acks(redis_client, Keys(settings.key_prefix), 60)
     Collector(settings, engine, acks).persist(*wire.encode(batch(readings((key(), 0, 1.0)))))
     shown = counted() | shown_on_a_port(settings) | looked_up(settings)
+    with closing(Teller(engine, settings)) as teller:
+        shown |= names(teller())
     assert len(shown) > 40
     assert shown == LISTED

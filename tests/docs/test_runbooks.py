@@ -71,8 +71,8 @@ def test_commands_and_addresses(
     assert {command.split()[0] for command in COMMANDS} >= {"status", "rewind", "ingest", "verify", "deadletter"}
     for command in COMMANDS:
         letter = letters["hopeless" if " drop " in command else "mended"]
-        words = [{"FILE": str(file), "ID": str(letter)}.get(word, word) for word in command.split()]
-        done = telemetry(*words)
+        words = [{"FILE": str(file), "ID": str(letter), "NAME": "lab"}.get(word, word) for word in command.split()]
+        done = telemetry(*words, **({"TELEMETRY_TRUST_SECRET": "s" * 40} if "edge" in words else {}))
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     assert telemetry("deadletter", "retry", "--all").returncode == 0
 

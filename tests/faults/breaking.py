@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from tests.faults import brokers, databases, files, identity, network, processes
+from tests.faults import brokers, databases, files, identity, network, processes, strangers
 from tests.faults.fault import FAULTS, NETWORK_FAULTS, SOAK_FAULTS
 
-__all__ = ["FAULTS", "NETWORK_FAULTS", "SOAK_FAULTS", "brokers", "databases", "files", "identity", "network", "processes"]
+__all__ = [
+    "FAULTS",
+    "NETWORK_FAULTS",
+    "SOAK_FAULTS",
+    "brokers",
+    "databases",
+    "files",
+    "identity",
+    "network",
+    "processes",
+    "strangers",
+]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from pathlib import Path
 from random import Random
 
 from telemetry.progress import machines
@@ -47,12 +48,20 @@ def change_labels(site: Site, random: Random) -> None:
     fold_ledger_and_wipe_broker(site, random)
 
 
+def _first_lines(path: Path) -> list[str]:
+    """The header and the first row of a file; nothing yet if it has no row."""
+    lines = path.read_text().splitlines(keepends=True)[:2] if path.exists() else []
+    return lines if len(lines) == 2 and lines[1].endswith("\n") else []
+
+
 @fault
 def second_machine(site: Site, random: Random) -> None:
     """Another machine has the name of the edge, and a file that begins as one of ours: it waits until it gets its own name."""
     folder = site.directory / f"second-{random.randrange(1 << 32)}"
     folder.mkdir()
-    begin = site.feeders[0].path.read_text().splitlines(keepends=True)[:2]
+    # Another fault may have deleted a file.
+    path = next((feeder.path for feeder in site.feeders if feeder.path.exists()), None) or site.feed(300, folder.name).path
+    begin = eventually(lambda: _first_lines(path), what="a file has a row")
     rows = [f"2025-07-18T00:00:{n:02}Z,DCGM_FI_DEV_GPU_TEMP,0,GPU-{folder.name},host-1,{n},\n" for n in range(60)]
     (folder / "a.csv").write_text("".join([*begin, *rows]))
     variables = {

@@ -19,11 +19,10 @@ from typing import Any, NamedTuple
 
 import click
 import httpx
-import psutil
 import pytest
 
-from telemetry.local.servers.server import Server
 from tests.faults.site import BIN, Site, kill_tree, site
+from tests.fixtures.processes import send
 from tests.ports import free_port
 from tests.waiting import eventually
 
@@ -43,12 +42,6 @@ class Stroke(NamedTuple):
     faults: dict[str, str]
     reads: set[int]
     shows: tuple[str, ...]
-
-
-def send(server: Server, sign: signal.Signals) -> None:
-    process = psutil.Process(server.pid)
-    for member in [process, *process.children(recursive=True)]:
-        member.send_signal(sign)
 
 
 def end_edge(running: Site) -> None:

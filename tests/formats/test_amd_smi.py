@@ -14,6 +14,8 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
+from telemetry.streamer.batching import Cutter
+from telemetry.streamer.source import SourceFile
 from tests.formats import reading
 from tests.formats.reading import NODE, Said, foreign, written
 
@@ -72,6 +74,17 @@ def test_each_engine_of_a_list_is_a_series_of_its_own(tmp_path: Path) -> None:
     assert vcn == [(0, 5.0), (2_000_000, 1.0), (2_000_000, 3.0), (3_000_000, 7.0)]
     # No value at all, no value of an engine, no engine.
     assert (quarantined, blank) == ([], 3)
+
+
+def test_a_batch_with_a_list_has_no_more_readings_than_it_may(tmp_path: Path) -> None:
+    cell = '"[' + ", ".join(map(str, range(16))) + ']"'
+    rows = (f"{1793872800 + n},3,92,25,{cell},301,0,1404,36,44,24,25073" for n in range(40))
+    path = written(tmp_path / "a.csv", METRIC, *rows)
+    with SourceFile.open(path, max_record=reading.READER.max_record, final=True, settings=NODE) as source:  # type: ignore[union-attr]
+        cutter = Cutter(source, reading.READER)
+        batches = list(cutter.batches(source.head.first, limit=100, room_bytes=1 << 30, now_us=0))
+    assert sum(len(batch.readings.values) for batch in batches) == 40 * 25
+    assert max(len(batch.readings.values) for batch in batches) <= 100
 
 
 def test_partitions_of_a_gpu_are_series_of_their_own(tmp_path: Path) -> None:

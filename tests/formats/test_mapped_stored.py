@@ -14,7 +14,7 @@ from telemetry.progress.acks import Acks
 from telemetry.progress.keys import Keys
 from telemetry.settings import Settings, sources_file
 from tests.fixtures.services import Query
-from tests.formats.passing import passed_on
+from tests.sites import passed_on
 from tests.streamer.edge import Edge, append
 from tests.waiting import eventually
 

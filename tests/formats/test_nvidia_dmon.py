@@ -58,7 +58,6 @@ BARE += "rxpci, txpci"
     [
         ("dmon-bare.csv", BARE, "its rows carry no time; log with one: nvidia-smi dmon -o DT"),
         ("dmon-bare.csv", "", "no format knows its first line"),
-        ("smi-apps.csv", "", "it is of nvidia-smi --query-compute-apps, which is about processes; log the GPUs"),
     ],
 )
 def test_a_real_recording_that_cannot_be_read_says_why(recorded: Path, name: str, header: str, lacks: str) -> None:

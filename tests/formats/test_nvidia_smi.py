@@ -114,6 +114,7 @@ def test_who_it_is_of(tmp_path: Path, header: str, row: str, said: SourceSetting
     [
         ("timestamp, index, utilization.gpu [%]", NO_SETTINGS, "time_zone, it does not name its host: host"),
         ("timestamp, uuid, utilization.gpu [%]", NO_SETTINGS, "its times carry no zone: time_zone"),
+        ("timestamp, uuid, utilization.gpu [%],", NO_SETTINGS, "its times carry no zone: time_zone"),
         ("timestamp, utilization.gpu [%]", NODE, "it does not name its GPU: gpu_index"),
         ("timestamp, index, utilization.gpu", NODE, "no format knows"),
         ("index, utilization.gpu [%]", NODE, "no format knows"),

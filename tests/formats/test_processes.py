@@ -10,7 +10,6 @@ from hypothesis import given, note
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
-from telemetry.readings.series import SeriesKey
 from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
 from tests.formats import reading
 from tests.formats.both import both
@@ -26,16 +25,10 @@ MEMORY = "NVIDIA_SMI_PROCESS_MEMORY_USED"
 def held(path: Path, said: SourceSettings = NODE) -> list[tuple[str, dict[str, str], float]]:
     """Whose memory each reading is, and how much."""
     whole = both(path, said)
-    keys = {(key.gpu, key.metric, n): key for n, key in enumerate(whole.series)}
     assert whole.quarantined == []
-    found = []
-    for each, key in zip([r for r in whole.readings if r.metric == MEMORY], _of_memory(list(keys.values())), strict=True):
-        found.append((each.gpu, key.labels, each.value))
-    return found
-
-
-def _of_memory(keys: list[SeriesKey]) -> list[SeriesKey]:
-    return [key for key in keys if key.metric == MEMORY]
+    readings = [reading for reading in whole.readings if reading.metric == MEMORY]
+    keys = [key for key in whole.series if key.metric == MEMORY]
+    return [(reading.gpu, key.labels, reading.value) for reading, key in zip(readings, keys, strict=True)]
 
 
 @pytest.mark.parametrize("name", ["python3", "/opt/a, b/python3", ",", "a,b,c"])

@@ -18,8 +18,8 @@ from telemetry.readings.source_settings import NO_SETTINGS
 from telemetry.settings import Settings, sources_file
 from telemetry.verify.compare import Outcome
 from tests.fixtures.services import Query
-from tests.formats.passing import passed_on
 from tests.formats.test_kept import FILES, SAID
+from tests.sites import passed_on
 from tests.streamer.edge import Edge
 from tests.waiting import eventually
 

@@ -16,10 +16,10 @@ from telemetry.progress.acks import Acks
 from telemetry.progress.keys import Keys
 from telemetry.settings import Settings
 from tests.fixtures.services import Query
-from tests.formats.passing import passed_on
 from tests.formats.registered import registered
 from tests.formats.toy_wide import ToyWide
 from tests.formats.toy_wide_reader import ToyWideReader
+from tests.sites import passed_on
 from tests.streamer.edge import Edge, append
 from tests.waiting import eventually
 

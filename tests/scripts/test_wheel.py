@@ -35,7 +35,7 @@ def test_all_modules_are_in_it(wheel: set[str]) -> None:
 
 
 def test_files_that_a_running_system_reads_are_in_it(wheel: set[str]) -> None:
-    assert {"telemetry/py.typed", str(resources.ALERTS.relative_to(ROOT))} <= wheel
+    assert {"telemetry/py.typed", "telemetry/health/defaults.toml", str(resources.ALERTS.relative_to(ROOT))} <= wheel
     shared = {name.partition("/share/telemetry-pipeline/")[2] for name in wheel}
     assert {"Procfile", "migrations/env.py"} <= shared
 

@@ -9,6 +9,7 @@ import sys
 from contextlib import suppress
 from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from hypothesis import given
@@ -29,7 +30,18 @@ def test_the_page_of_settings_is_up_to_date() -> None:
 def test_the_page_shows_each_setting_once_under_the_heading_of_its_section() -> None:
     sections = documentation().split("\n## ")[1:]
     titles = [section.partition("\n")[0] for section in sections]
-    assert titles == ["Every process", "Broker", "Database", "Edge", "Collector", "API and uploads", "Monitoring"]
+    assert titles == [
+        "Every process",
+        "Broker",
+        "Trust",
+        "Database",
+        "Edge",
+        "Collector",
+        "API and uploads",
+        "Usage",
+        "Health of GPUs",
+        "Monitoring",
+    ]
     for item in fields(Settings):
         (title,) = [title for title, section in zip(titles, sections, strict=True) if f"| `{variable(item)}` |" in section]
         assert title == item.metadata["section"]
@@ -51,6 +63,8 @@ def test_nobody_else_takes_a_setting_from_the_environment() -> None:
         *("cli/up.py", "cli/session.py", "cli/mends.py", "local/announcement.py", "local/servers/server.py"),
         # Passwords for clusters, and the environment of helm.
         *("cli/deploy.py", "deploy/helm.py"),
+        # That which psql is started with.
+        "cli/psql.py",
         # Whether a terminal is to have colours.
         "cli/redraw.py",
     }
@@ -178,6 +192,24 @@ def test_a_password_of_any_characters_reaches_both_clients(password: str) -> Non
     assert (keywords["username"], keywords["password"], keywords["host"], keywords["db"]) == ("user", password, "b", 3)
     url = make_url(told.database_url)
     assert (url.password, url.host, url.query) == (password, "d", {"sslmode": "require"})
+
+
+@pytest.mark.parametrize(
+    ("url", "user", "password", "expected"),
+    [
+        ("redis://:se-cret@b/0", "al:ice", None, ("al:ice", "se-cret")),
+        ("redis://bob:@b/0", None, "x@y", ("bob", "x@y")),
+        ("redis://b/0", "alice", "x:y", ("alice", "x:y")),
+        ("redis://b/0", "alice", None, ("alice", None)),
+    ],
+)
+def test_a_user_and_a_password_join_what_the_url_has(
+    url: str, user: str | None, password: str | None, expected: tuple[str, str | None]
+) -> None:
+    variables = {"BROKER_URL": url, "BROKER_USERNAME": user, "BROKER_PASSWORD": password}
+    settings = Settings.load({f"TELEMETRY_{name}": value for name, value in variables.items() if value is not None})
+    parts = urlsplit(settings.broker_url)
+    assert tuple(part and unquote(part) for part in (parts.username, parts.password)) == expected
 
 
 def test_two_passwords_are_one_too_many() -> None:

@@ -83,3 +83,18 @@ def test_a_copy_waits_as_what_is_new_does(edge: Edge, file: Path, monkeypatch: p
         again = edge.fetch()
     assert [batch.batch_id for batch in again] == [batch.batch_id for batch in first]
     assert values(again) == list(range(25))
+
+
+def test_what_is_too_new_by_all_but_the_databases_clock_waits(edge: Edge, file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    append(file, stamped(datetime.now(UTC) + timedelta(days=2), 25, 30))
+    edge.client.set(edge.keys.database_clock(), HOURS_2_US)
+    with edge.streamer() as streamer:
+        for _ in range(3):
+            streamer.tick(0)
+        assert [row for batch in edge.fetch() for row in batch.readings.quarantined] == []
+        assert edge.states()[0].window.end < file.stat().st_size
+        assert caplog.text.count("ahead of the broker's") == 1
+        edge.client.delete(edge.keys.database_clock())
+        streamer.tick(0)
+        batches = edge.fetch()
+    assert [row.reason for batch in batches for row in batch.readings.quarantined] == ["too_new"] * 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -26,19 +27,22 @@ def test_what_needs_attention_comes_with_what_to_do(page: Page, address: str) ->
     rows = page.locator("#attention tbody tr")
     expect(rows).to_have_count(2)
     expect(rows.nth(0)).to_contain_text("b:0")
-    expect(rows.nth(0)).to_contain_text("XID 79")
+    expect(rows.nth(0)).to_contain_text("faultyXID 79")
     expect(rows.nth(0)).to_contain_text("restart the machine")
     expect(rows.nth(1)).to_contain_text("b:1")
-    expect(rows.nth(1)).to_contain_text("silent")
+    expect(rows.nth(1)).to_contain_text("missing: its host reports")
     rows.nth(0).get_by_role("link").click()
     expect(page.locator("h1")).to_have_text("b:0")
 
 
-def test_an_error_of_an_application_is_worth_a_look_and_no_fault_of_the_gpu(page: Page, address: str, store: Store) -> None:
+def test_an_error_of_an_application_is_worth_a_look_and_no_fault_of_the_gpu(
+    page: Page, address: str, store: Store, judge: Callable[[], None]
+) -> None:
     store("XID_ERRORS", "a", 0, 31.0)
+    judge()
     page.goto(address)
     expect(page.locator("#attention tbody tr")).to_have_count(3)
-    expect(page.locator("#attention tbody tr").last).to_contain_text("XID 31, no fault of the GPU")
+    expect(page.locator("#attention tbody tr").last).to_contain_text("XID 31: memory page fault")
     expect(page.locator("#numbers > div").last).to_contain_text("Faults1")
 
 
@@ -100,8 +104,11 @@ def test_a_gpu_that_reports_only_other_metrics_is_not_silent(page: Page, address
     expect(page.locator("#attention tbody")).not_to_contain_text("c:0")
 
 
-def test_silence_is_graver_than_an_old_error_of_an_application(page: Page, address: str, store: Store) -> None:
+def test_silence_is_graver_than_an_old_error_of_an_application(
+    page: Page, address: str, store: Store, judge: Callable[[], None]
+) -> None:
     store("XID_ERRORS", "b", 1, 13.0, 3600)
+    judge()
     page.goto(address)
     expect(page.locator("#attention tbody tr").nth(1)).to_contain_text("b:1silent")
 

@@ -117,6 +117,44 @@
   value: {{ $path }}/database-password
 {{- end -}}
 
+{{/* What of the Secret of trust.existingSecret a container reads, "" for nothing; (list $ container). */}}
+{{- define "telemetry.trust.item" -}}
+{{- $root := index . 0 -}}
+{{- if $root.Values.trust.existingSecret -}}
+{{- if eq (index . 1) "streamer" -}}signing-key{{- else if has (index . 1) (list "collector" "uploads") -}}trust-secret{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "telemetry.trust.path" -}}/run/secrets/trust{{- end -}}
+
+{{/* The variables of such a container. */}}
+{{- define "telemetry.trust.env" -}}
+{{- $item := include "telemetry.trust.item" . -}}
+{{- $path := include "telemetry.trust.path" . -}}
+{{- if eq $item "signing-key" }}
+- name: TELEMETRY_SIGNING_KEY_FILE
+  value: {{ $path }}/signing-key
+{{- else if eq $item "trust-secret" }}
+- name: TELEMETRY_TRUST_SECRET_FILE
+  value: {{ $path }}/trust-secret
+- name: TELEMETRY_SIGNATURES
+  value: {{ (index . 0).Values.trust.signatures }}
+{{- end }}
+{{- end -}}
+
+{{/* The volume of a pod that has such a container; (list $ component). */}}
+{{- define "telemetry.trust.volume" -}}
+{{- $root := index . 0 -}}
+{{- $container := ternary "uploads" (index . 1) (and (eq (index . 1) "api") (ne (include "telemetry.has" (list $root "uploads")) "")) -}}
+{{- with include "telemetry.trust.item" (list $root $container) }}
+- name: trust
+  secret:
+    secretName: {{ $root.Values.trust.existingSecret | quote }}
+    defaultMode: 0440
+    items: [{key: {{ ternary $root.Values.trust.signingKey $root.Values.trust.centreSecret (eq . "signing-key") | quote }}, path: {{ . }}}]
+{{- end }}
+{{- end -}}
+
 {{/* Secrets that a pod mounts, as sources of a projected volume; (list $ needsDatabase). */}}
 {{- define "telemetry.secrets.sources" -}}
 {{- $root := index . 0 -}}

@@ -147,6 +147,9 @@ spec:
         defaultMode: 0440
         sources: {{- . | nindent 10 }}
     {{- end }}
+    {{- with include "telemetry.trust.volume" (list $root .component) | trim }}
+    {{- . | nindent 4 }}
+    {{- end }}
     {{- with $root.Values.extraVolumes }}
     {{- tpl (toYaml .) $root | nindent 4 }}
     {{- end }}
@@ -193,6 +196,9 @@ database, mounts, resources, probes, ports, metricsPort.
     {{- if include "telemetry.secrets.sources" (list $root .database) | trim }}
     - {name: secrets, mountPath: {{ include "telemetry.secrets.path" $root }}, readOnly: true}
     {{- end }}
+    {{- if include "telemetry.trust.item" (list $root .name) }}
+    - {name: trust, mountPath: {{ include "telemetry.trust.path" $root }}, readOnly: true}
+    {{- end }}
     {{- with $root.Values.extraVolumeMounts }}
     {{- tpl (toYaml .) $root | nindent 4 }}
     {{- end }}
@@ -234,6 +240,9 @@ database, mounts, resources, probes, ports, metricsPort.
 {{- include "telemetry.broker.env" $root | nindent 0 }}
 {{- if .database }}
 {{- include "telemetry.database.env" $root | nindent 0 }}
+{{- end }}
+{{- with include "telemetry.trust.env" (list $root .name) | trim }}
+{{- . | nindent 0 }}
 {{- end }}
 {{- include "telemetry.monitoring.env" . | trim | nindent 0 }}
 {{- with .env }}

@@ -29,6 +29,7 @@
 {{/* What only the streamer has, not its beat: where its files are, and what is said of them. */}}
 {{- define "telemetry.streamer.mounts" -}}
 - {name: files, mountPath: {{ .Values.streamer.files.mountPath | quote }}, readOnly: true}
+- {name: state, mountPath: {{ include "telemetry.streamer.state" . }}}
 {{- if .Values.streamer.files.settings }}
 - {name: settings, mountPath: /etc/telemetry, readOnly: true}
 {{- end }}
@@ -64,6 +65,16 @@
     - {name: recorded, mountPath: {{ include "telemetry.record.path" . }}}
 {{- end -}}
 
+{{/* Of a streamer alone: what it notes of its files is its own. */}}
+{{- define "telemetry.streamer.state" -}}/var/lib/telemetry-state{{- end -}}
+
+{{- define "telemetry.streamer.own.env" -}}
+- {name: TELEMETRY_STATE_DIR, value: {{ include "telemetry.streamer.state" . }}}
+{{- if .Values.streamer.files.settings }}
+- {name: TELEMETRY_SOURCE_SETTINGS, value: /etc/telemetry/sources.toml}
+{{- end }}
+{{- end -}}
+
 {{- define "telemetry.streamer.volume" -}}
 {{- $files := .Values.streamer.files -}}
 {{- with .Values.streamer.record -}}
@@ -72,10 +83,12 @@
   {{- toYaml (default (dict "emptyDir" (dict "sizeLimit" (printf "%dMi" (add .keepMib 128)))) .volume) | nindent 2 }}
 {{ end -}}
 {{- end -}}
+- name: state
+  {{- toYaml (.Values.streamer.state.volume | default (dict "emptyDir" dict)) | nindent 2 }}
 {{- if $files.settings }}
 - name: settings
   configMap: {name: {{ include "telemetry.fullname" . }}-files}
-{{ end -}}
+{{- end }}
 - name: files
   {{- if $files.existingClaim }}
   persistentVolumeClaim: {claimName: {{ $files.existingClaim }}, readOnly: true}
@@ -103,7 +116,7 @@
 {{- define "telemetry.uploads" -}}
 {{- include "telemetry.container" (dict "root" . "name" "uploads" "target" "central" "values" "uploads" "role" "edge"
       "command" (list "celery" "--quiet" "-A" "telemetry" "worker" "--without-gossip" "--without-mingle" "-n" (printf "uploads@%%h.%s" (include "telemetry.clusterName" .)))
-      "env" (include "telemetry.uploads.env" .) "mounts" (include "telemetry.uploads.mount" .)
+      "env" (printf "%s\n- {name: TELEMETRY_STATE_DIR, value: /tmp/state}" (include "telemetry.uploads.env" .)) "mounts" (include "telemetry.uploads.mount" .)
       "heartbeat" true "metricsPort" .Values.metrics.port "probes" (include "telemetry.heartbeat.probes" (list . "uploads"))) }}
 {{ include "telemetry.container" (dict "root" . "name" "uploads-beat" "target" "central" "values" "uploads" "role" "edge"
       "command" (list "celery" "--quiet" "-A" "telemetry" "beat" "--pidfile=") "env" (include "telemetry.uploads.env" .)

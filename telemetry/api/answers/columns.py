@@ -20,6 +20,9 @@ def row_of(columns: Iterable[Any]) -> type[BaseModel]:
 
 @lru_cache(maxsize=256)
 def narrowed(model: type[BaseModel], names: tuple[str, ...]) -> type[BaseModel]:
-    """A model with some fields of another, in the order of that one."""
-    fields: dict[str, Any] = {name: (field.annotation, field) for name, field in model.model_fields.items() if name in names}
+    """A model with fields of these names: those of another one, and texts that may be null where that has none."""
+    known = model.model_fields
+    fields: dict[str, Any] = {
+        name: (known[name].annotation, known[name]) if name in known else (str | None, None) for name in names
+    }
     return create_model(model.__name__, **fields)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Engine, Row, Select, Text, case, cast, func, select
+from sqlalchemy import Connection, Engine, Row, Select, String, Text, case, cast, func, select
 
 from telemetry.api.core import deadlines
 
@@ -18,7 +18,9 @@ FETCH_ROWS = 2000
 # Lengths of Postgres' own text of a time: in whole seconds, and in microseconds.
 SECONDS, MICROSECONDS = len("2025-07-18 20:42:34"), len("2025-07-18 20:42:34.123456")
 PIECE_BYTES = 1 << 18
-TEXTS = frozenset({"labels", "owner"})
+TEXTS = frozenset({"labels", "owner", "reasons"})
+# What spreadsheets take for the beginning of a formula.
+FORMULA = r"^[=+@\t\r-]"
 
 
 def documents(rows: Sequence[Row[Any]], names: Sequence[str]) -> list[dict[str, Any]]:
@@ -43,19 +45,27 @@ def fetched(engine: Engine, statement: Select[Any], names: Sequence[str]) -> Ite
 
 
 def copied(
-    engine: Engine, statement: Select[Any], names: Sequence[str], *, times: Collection[str], header: bool = False
+    engine: Engine,
+    statement: Select[Any],
+    names: Sequence[str],
+    *,
+    times: Collection[str],
+    header: bool = False,
+    neutral: bool = False,
 ) -> Generator[bytes]:
     """Rows as CSV, written by Postgres itself, which is the fastest way. No row is split between two pieces.
 
     `times` are the columns that hold times. They are told apart by the answer's declaration, because an expression such as a
-    maximum has no type in SQLAlchemy. Their text is the one that JSON has.
+    maximum has no type in SQLAlchemy. Their text is the one that JSON has. `neutral` texts are none that a spreadsheet takes
+    for formulas.
     """
     # The rows are ordered inside, where times are still times. A plain projection around them keeps their order.
     inner = statement.subquery()
     with _session(engine) as (_, driver):
-        compiled = select(*(_time(inner.c[name]) if name in times else inner.c[name] for name in names)).compile(
-            engine, compile_kwargs={"render_postcompile": True}
+        columns = (
+            _time(inner.c[name]) if name in times else _neutral(inner.c[name]) if neutral else inner.c[name] for name in names
         )
+        compiled = select(*columns).compile(engine, compile_kwargs={"render_postcompile": True})
         command = f"COPY ({compiled}) TO STDOUT (FORMAT csv, HEADER {str(header).lower()})"
         with driver.cursor() as cursor, cursor.copy(command, compiled.params) as copy:
             # One buffer for many rows: keeping each row as the driver gives it takes three times as long.
@@ -75,6 +85,13 @@ def _time(column: Any) -> Any:
     plain = func.overlay(cast(func.timezone("UTC", column), Text), "T", 11, 1)
     padded = case((func.length(plain) > SECONDS, func.rpad(plain, MICROSECONDS, "0")), else_=plain)
     return padded.op("||")("Z").label(column.key)
+
+
+def _neutral(column: Any) -> Any:
+    """A text with an apostrophe before what begins a formula (owasp.org/www-community/attacks/CSV_Injection)."""
+    if not isinstance(column.type, String):
+        return column
+    return case((column.op("~")(FORMULA), func.concat("'", column)), else_=column).label(column.key)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Collection, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from flask import Response
+from flask import Response, request
 from pydantic import BaseModel
 from sqlalchemy import Connection, Engine, Select
 
@@ -67,7 +67,7 @@ def export(table: Table, engine: Engine, name: str) -> Response:
         case "ndjson":
             pieces = encodings.ndjson(exports.fetched(engine, table.paged, names))
         case "csv":
-            pieces = exports.copied(engine, table.paged, names, times=times, header=True)
+            pieces = exports.copied(engine, table.paged, names, times=times, header=True, neutral=_is_browser())
         case "arrow":
             pieces = columnar.arrow(exports.copied(engine, table.paged, names, times=times), table.item)
         case "parquet":
@@ -100,3 +100,11 @@ def _response(pieces: Generator[bytes], media: str) -> Response:
 def _resumed(begun: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield begun
     yield from rest
+
+
+def _is_browser() -> bool:
+    """Whether a browser asks, whose user opens the file in a spreadsheet.
+
+    Browsers say the first to https and loopback only (https://www.w3.org/TR/fetch-metadata/), and ask for a page elsewhere too.
+    """
+    return "Sec-Fetch-Mode" in request.headers or "text/html" in request.headers.get("Accept", "")

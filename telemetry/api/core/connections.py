@@ -30,6 +30,8 @@ class Connections:
         self.settings = replace(settings, statement_timeout_s=deadlines.QUERY_S, lock_timeout_s=deadlines.LOCK_S)
         # Whether the database answers nobody; the probes say it.
         self.is_frozen: Callable[[], bool] = lambda: False
+        # Waits for probes that are out: a connection that comes back to a closed pool stays open.
+        self.settle: Callable[[], None] = lambda: None
 
     @cached_property
     def engine(self) -> Engine:
@@ -57,6 +59,7 @@ class Connections:
 
     def close(self) -> None:
         """Close what was connected."""
+        self.settle()
         if "engine" in self.__dict__:
             self.engine.dispose()
         if "probing_engine" in self.__dict__:

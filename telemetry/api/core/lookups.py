@@ -37,9 +37,9 @@ def gpu(name: str, parameter: str | None = None) -> RowMapping:
     return row(inventory.gpu(name), name, "gpu_not_found", parameter)
 
 
-def check(*, metrics: Sequence[str] = (), host: str | None = None) -> None:
+def check(*, metrics: Sequence[str] = (), host: Sequence[str] = ()) -> None:
     """Refuse a filter by a metric or a host that does not exist: it would select nothing, silently. Raises ProblemError."""
-    for parameter, wanted in (("metric", metrics), ("host", [host] if host is not None else [])):
+    for parameter, wanted in (("metric", metrics), ("host", host)):
         code = f"{parameter}_not_found"
         there = set(database().scalars(names.existing(KINDS[code], wanted))) if wanted else set()
         for name in wanted:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import BeforeValidator, PlainValidator, WithJsonSchema
+
+from telemetry.readings.aggregates import Group
+from telemetry.store.read.history.chosen import Condition
 
 MAX_TEXT = 500
 MAX_OFFSET = 1_000_000_000
@@ -20,6 +23,10 @@ RELATIVE = re.compile(r"now|(?:now)?-([0-9]{1,6})([smhdw])")
 SINCE_1970 = re.compile(r"([0-9]{9,11}(?:\.[0-9]{1,9})?)|([0-9]{12,14})", re.ASCII)
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 STEP = re.compile(r"([1-9][0-9]{0,4})([smhdw])|([1-9][0-9]{0,7})", re.ASCII)
+NUMBER = r"-?[0-9]{1,15}(\.[0-9]{1,9})?"
+CONDITION = re.compile(rf"(value|readings)?(<=|>=|!=|<|>|=)({NUMBER})", re.ASCII)
+LABELLED = re.compile(r"([^=\x00]{1,100})=([^\x00]{1,390})")
+BY_LABEL = re.compile(r"label\.[^,\x00]{1,100}")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -66,6 +73,32 @@ def _step(raw: Any) -> Any:
     return timedelta(**{UNITS[unit]: int(count)}) if unit else timedelta(seconds=int(seconds))
 
 
+def _condition(raw: Any) -> Any:
+    if not (isinstance(raw, str) and (match := CONDITION.fullmatch(raw))):
+        raise ValueError
+    return Condition("readings" if match[1] == "readings" else "value", match[2], float(match[3]))
+
+
+def _labelled(raw: Any) -> Any:
+    if not (isinstance(raw, str) and (match := LABELLED.fullmatch(raw))):
+        raise ValueError
+    raw.encode()
+    return match[1], match[2]
+
+
+def _group(raw: Any) -> Any:
+    if not isinstance(raw, str) or not (raw in get_args(Group) or BY_LABEL.fullmatch(raw)):
+        raise ValueError
+    raw.encode()
+    return raw
+
+
+def _number(raw: Any) -> Any:
+    if not (isinstance(raw, str) and re.fullmatch(NUMBER, raw, re.ASCII)):
+        raise ValueError
+    return float(raw)
+
+
 Whole = Annotated[int, BeforeValidator(_whole)]
 Text = Annotated[
     str,
@@ -91,6 +124,33 @@ Step = Annotated[
     timedelta,
     BeforeValidator(_step),
     WithJsonSchema({"type": "string", "pattern": "^([1-9][0-9]{0,4}[smhdw]|[1-9][0-9]{0,7})$", "examples": ["5m", "300"]}),
+]
+Compared = Annotated[
+    Condition,
+    PlainValidator(_condition),
+    WithJsonSchema(
+        {"type": "string", "pattern": f"^(value|readings)?(<=|>=|!=|<|>|=){NUMBER}$", "examples": ["value>80", "readings>=10"]}
+    ),
+]
+Number = Annotated[
+    float, PlainValidator(_number), WithJsonSchema({"type": "string", "pattern": f"^{NUMBER}$", "examples": ["50", "0.5"]})
+]
+Labelled = Annotated[
+    tuple[str, str],
+    PlainValidator(_labelled),
+    WithJsonSchema({"type": "string", "pattern": r"^[^=\x00]{1,100}=[^\x00]{1,390}$", "examples": ["team=vision"]}),
+]
+Grouped = Annotated[
+    str,
+    PlainValidator(_group),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "enum": list(get_args(Group))},
+                {"type": "string", "pattern": r"^label\.[^,\x00]{1,100}$"},
+            ]
+        }
+    ),
 ]
 Encoding = Literal["json", "ndjson", "csv", "arrow", "parquet"]
 

@@ -10,7 +10,7 @@ other processes of the API may have asked at other times.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from datetime import UTC, datetime
 from threading import Lock, Thread
 from time import monotonic
@@ -81,6 +81,13 @@ class Probe:
         # Until the next answer, as the question that would bring it waits for the server too.
         return self._silent_s is not None and now_s - self._silent_s < deadlines.CONNECT_S + deadlines.ASK_AGAIN_S
 
+    def settle(self) -> None:
+        """Wait until the question that is out has its answer, PROBE_S at most."""
+        with self._lock:
+            asked = self._asked
+        if asked is not None:
+            wait([asked], deadlines.PROBE_S)
+
     def state(self) -> State:
         """The state, within PROBE_S."""
         return self.answer(self.begin(), monotonic() + deadlines.PROBE_S)
@@ -114,6 +121,11 @@ class Probes:
         self.database = Probe(lambda: _database(connections), MENDS["database"])
         self.broker = Probe(lambda: _broker(connections), MENDS["broker"])
 
+    def settle(self) -> None:
+        """Wait until nothing is asked any more, within seconds."""
+        self.database.settle()
+        self.broker.settle()
+
     def states(self) -> State:
         """The state of both servers, and `status`: whether both are ok. Within PROBE_S."""
         deadline = monotonic() + deadlines.PROBE_S
@@ -127,7 +139,7 @@ def install(app: Flask) -> None:
     """Give an application its probes."""
     connections: Connections = app.extensions["connections"]
     app.extensions["probes"] = made = Probes(connections)
-    connections.is_frozen = made.database.is_silent
+    connections.is_frozen, connections.settle = made.database.is_silent, made.settle
 
 
 def probes() -> Probes:

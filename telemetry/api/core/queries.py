@@ -6,6 +6,7 @@ A parameter that is unknown, given twice or cannot be used is refused by its nam
 from __future__ import annotations
 
 from dataclasses import fields
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, TypeVar, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -14,8 +15,12 @@ from werkzeug.datastructures import MultiDict
 from telemetry.api.core.parameter_schemas import in_words, parameter_schema
 from telemetry.api.core.parameters import MAX_OFFSET, Encoding, Instant, Text, Whole
 from telemetry.api.core.problems import bad_parameter
+from telemetry.readings.aggregates import LABEL
+from telemetry.store.read.history.selection import Span
 
 F = TypeVar("F")
+# What is read when no start is given: all of history would be sure to take too long.
+RECENT = timedelta(hours=1)
 
 
 class Query(BaseModel):
@@ -43,15 +48,44 @@ class Spanned(Query):
         if self.start_time and self.end_time and self.start_time > self.end_time:
             raise bad_parameter("start_time", "start_time is after end_time; swap them")
 
+    def begin(self, length: timedelta, end: datetime) -> datetime:
+        """The start, or what lies so long before an end; the end itself where that is no time any more."""
+        try:
+            return self.start_time or end - length
+        except OverflowError:
+            return end
+
+    def recent(self) -> Span:
+        """The span, which begins an hour before its end, or before now, unless a start is given."""
+        return Span(self.begin(RECENT, self.end_time or datetime.now(UTC)), self.end_time)
+
+
+Many = tuple[Text, ...]
+MAX_MANY = 50
+# A list of these is not written with commas: a name may have one.
+WITH_COMMAS = frozenset({"model", "label"})
+
+
+def some(description: str) -> Any:
+    """A parameter that may be given several times: then one of the values has to be there."""
+    return Field((), max_length=MAX_MANY, description=f"{description}; of several, one of them")
+
 
 class OfOwner(Query):
     """Whose GPUs: an owner is who used a GPU, to the minute."""
 
-    namespace: Text | None = Field(None, description="only what a pod of this namespace used")
-    pod: Text | None = Field(None, description="only what this pod used")
-    job: Text | None = Field(None, description="only what this Slurm job used")
-    user: Text | None = Field(None, description="only what this Slurm user used")
-    account: Text | None = Field(None, description="only what this Slurm account used")
+    namespace: Many = some("only what a pod of this namespace used")
+    pod: Many = some("only what this pod used")
+    job: Many = some("only what this Slurm job used")
+    user: Many = some("only what this Slurm user used")
+    account: Many = some("only what this Slurm account used")
+
+
+class OnGpus(OfOwner):
+    """On which GPUs, too."""
+
+    host: Many = some("only of this host")
+    model: Many = some("only of GPUs of this model")
 
 
 class Tabular(Query):
@@ -94,13 +128,16 @@ def read(kind: type[Q], given: MultiDict[str, str]) -> Q:
     known = kind.model_fields
     raw: dict[str, Any] = {}
     for name, values in given.lists():
+        if name.startswith(LABEL) and "label" in known:
+            raw["label"] = [*raw.get("label", []), *(f"{name.removeprefix(LABEL)}={value}" for value in values)]
+            continue
         if name not in known:
             raise bad_parameter(name, f"there is no parameter {name[:50]!r} here; there is {', '.join(known) or 'none'}")
         repeatable = get_origin(known[name].annotation) is tuple
         if len(values) > 1 and not repeatable:
             raise bad_parameter(name, f"{name} was given {len(values)} times; give it once")
-        # A list may be written with commas, too: no name of a metric or a group has one.
-        raw[name] = [part for value in values for part in value.split(",")] if repeatable else values[0]
+        parted = values if name in WITH_COMMAS else [part for value in values for part in value.split(",")]
+        raw[name] = [*raw.get(name, []), *parted] if repeatable else values[0]
     try:
         return kind.model_validate(raw)
     except ValidationError as error:

@@ -20,27 +20,31 @@ from telemetry.progress.keys import Keys
 
 # The header in which the limiter says when the next request may come.
 LIMITER_RETRY_AFTER = "X-Retry-After"
+# Keys that one address may try at the page's form.
+LOGINS = "10/minute"
 
 
 def install(app: Flask) -> None:
-    """Limit every request except those of monitoring. The headers X-RateLimit-… say how many are left."""
+    """Limit every request except those of monitoring, and those of the page's form also where the API has no limit.
+
+    The headers X-RateLimit-… say how many are left.
+    """
     connections: Connections = app.extensions["connections"]
     rate = connections.settings.api_rate_limit
-    if rate is None:
-        return
     app.after_request(_retry_after)
     pool: Any = connections.hasty_broker.connection_pool
     options = {"connection_pool": pool, "key_prefix": Keys(connections.settings.key_prefix).rates()}
     limiter = Limiter(
         _client,
         app=app,
-        application_limits=[rate],
+        application_limits=[rate] if rate else [],
+        default_limits=[LOGINS],
+        default_limits_exempt_when=lambda: not is_login(),
         headers_enabled=True,
         header_name_mapping={HeaderNames.RETRY_AFTER: LIMITER_RETRY_AFTER},
         # The URL only names the kind of storage: the pool has the address, TLS and passwords.
         storage_uri="redis://",
         storage_options=options,
-        in_memory_fallback=[rate],
         in_memory_fallback_enabled=True,
         # Of the requests that wait at the moment of a loss the limiter lets one go on in memory, and would fail the others.
         swallow_errors=True,
@@ -48,6 +52,11 @@ def install(app: Flask) -> None:
     # It would log a traceback for each of those others; the one line that says the storage is away is enough.
     limiter.logger.addFilter(_has_no_traceback)
     limiter.request_filter(is_probe)
+
+
+def is_login() -> bool:
+    """Whether somebody tries a key at the page's form."""
+    return request.method == "POST" and request.path.rstrip("/") == "/login"
 
 
 def _has_no_traceback(record: logging.LogRecord) -> bool:

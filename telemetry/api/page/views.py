@@ -14,6 +14,7 @@ from telemetry.api.operations import operation
 from telemetry.api.page import headers, session
 from telemetry.api.resources import index
 from telemetry.api.resources.index import Index
+from telemetry.store.read.events import EVENT_KINDS
 
 MEDIA = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
@@ -32,6 +33,12 @@ def show_index(_: Query) -> Response | dict[str, Any]:
 def show_gpu(gpu: str) -> str:
     """One GPU over time."""
     return render_template("gpu.html", gpu=gpu)
+
+
+@blueprint.get("/events")
+def show_events() -> str:
+    """What happened to the GPUs."""
+    return render_template("events.html", kinds=EVENT_KINDS)
 
 
 @blueprint.get("/pipeline")

@@ -12,10 +12,12 @@ from telemetry.api.answers.columns import row_of
 from telemetry.api.answers.pages import Counted, Listed, Page
 from telemetry.api.answers.tables import Table
 from telemetry.api.core import lookups
-from telemetry.api.core.parameters import Instant, Step, Text
-from telemetry.api.core.queries import OfOwner, Query, Tabular
+from telemetry.api.core.connections import connections
+from telemetry.api.core.parameters import Instant, Step
+from telemetry.api.core.queries import Many, OnGpus, Query, Tabular, some
 from telemetry.api.operations import listing, operation
-from telemetry.store.read import inventory
+from telemetry.store.read import health, inventory
+from telemetry.store.read.health import State
 
 blueprint = Blueprint("gpus", __name__)
 
@@ -42,14 +44,13 @@ class GpuMetric(BaseModel):
     last_reading: datetime | None
 
 
-class GpuQuery(OfOwner, Tabular):
+class GpuQuery(OnGpus, Tabular):
     """Which GPUs, in which order."""
 
-    host: Text | None = Field(None, description="only those on this host")
-    model: Text | None = Field(None, description="only those of this model")
-    driver: Text | None = Field(None, description="only those with this driver version")
+    driver: Many = some("only those with this driver version")
     seen_since: Instant | None = Field(None, description="only those with a reading since then: RFC 3339, or relative as -1h")
     silent_for: Step | None = Field(None, description="only those without a reading for so long, such as 10m")
+    state: tuple[State, ...] = Field((), max_length=5, description="only those in this state of health; may be repeated")
     sort: inventory.GpuSort = Field("host", description="what they are ordered by; - reverses the order")
 
 
@@ -57,8 +58,9 @@ class GpuQuery(OfOwner, Tabular):
 def list_gpus(query: GpuQuery, page: Page) -> Table:
     """GPUs, by host and index unless sorted otherwise."""
     lookups.check(host=query.host)
-    some = query.filter(inventory.GpuFilter)
-    return Table(Gpu, inventory.gpus(some, query.sort), page, total=inventory.gpus_counted(some))
+    numbers = health.numbers(connections().settings.health_rules, query.state) if query.state else None
+    chosen = query.filter(inventory.GpuFilter, numbers=numbers)
+    return Table(Gpu, inventory.gpus(chosen, query.sort), page, total=inventory.gpus_counted(chosen))
 
 
 @operation(blueprint, "/gpus/<path:gpu>", Gpu, Query, codes=("gpu_not_found",))

@@ -11,10 +11,12 @@ from pydantic import BaseModel, Field
 from telemetry.api.answers.pages import Listed, Page
 from telemetry.api.answers.tables import Table
 from telemetry.api.core import lookups
+from telemetry.api.core.connections import connections
 from telemetry.api.core.parameters import Step
 from telemetry.api.core.queries import Query, Tabular
 from telemetry.api.operations import listing, operation
-from telemetry.store.read import inventory
+from telemetry.store.read import health, inventory
+from telemetry.store.read.health import State
 
 blueprint = Blueprint("hosts", __name__)
 
@@ -37,12 +39,15 @@ class HostQuery(Tabular):
     """Which hosts."""
 
     silent_for: Step | None = Field(None, description="only those without a reading of any GPU for so long, such as 10m")
+    state: tuple[State, ...] = Field((), max_length=5, description="only those in this state of health; may be repeated")
 
 
 @listing(blueprint, "/hosts", Listed[Host], HostQuery)
 def list_hosts(query: HostQuery, page: Page) -> Table:
     """Hosts by name."""
-    return Table(Host, inventory.hosts(silent_for=query.silent_for), page)
+    some = health.HealthFilter(states=query.state)
+    names = health.host_names(connections().settings.health_rules, some) if query.state else None
+    return Table(Host, inventory.hosts(silent_for=query.silent_for, names=names), page)
 
 
 @operation(blueprint, "/hosts/<path:host>", Host, Query, codes=("host_not_found",))

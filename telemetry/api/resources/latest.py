@@ -16,7 +16,7 @@ from telemetry.api.core.connections import connections, database
 from telemetry.api.core.parameters import Step, Text, Whole
 from telemetry.api.core.probes import probes
 from telemetry.api.core.problems import ProblemError
-from telemetry.api.core.queries import OfOwner, Tabular
+from telemetry.api.core.queries import Many, OnGpus, Tabular, some
 from telemetry.api.operations import listing, operation
 from telemetry.store.read.history import latest
 from telemetry.store.read.history.selection import SeriesFilter
@@ -46,20 +46,18 @@ class Latest(BaseModel):
     owner: dict[str, str]
 
 
-class SeriesQuery(OfOwner):
+class SeriesQuery(OnGpus):
     """Which series."""
 
-    host: Text | None = Field(None, description="only of this host")
-    model: Text | None = Field(None, description="only of GPUs of this model")
-    gpu: Text | None = Field(None, description="only of this GPU: UUID or host:index")
+    gpu: Many = some("only of this GPU: UUID or host:index")
     metric: tuple[Text, ...] = Field((), max_length=50, description="only of these metrics; may be repeated")
     max_age: Step | None = Field(None, description="only readings that are no older; 10m if not given")
 
     def series(self) -> SeriesFilter:
         """The filter. Raises ProblemError if there is no such GPU, host or metric."""
-        gpu_id = None if self.gpu is None else lookups.gpu(self.gpu, "gpu")["gpu_id"]
+        gpu_ids = tuple(lookups.gpu(name, "gpu")["gpu_id"] for name in self.gpu)
         lookups.check(metrics=self.metric, host=self.host)
-        return self.filter(SeriesFilter, gpu_id=gpu_id, metrics=self.metric)
+        return self.filter(SeriesFilter, gpu_ids=gpu_ids, metrics=self.metric, labels=())
 
 
 class LatestQuery(SeriesQuery, Tabular):

@@ -104,7 +104,9 @@ def _refuse(names: list[str]) -> None:
         )
     for mark, what in NOT_OF_GPUS.items():
         if mark in lower:
-            raise NoSuggestionError(f"its records are of {what} (column {mark!r}), and a reading is of a whole GPU at a time")
+            raise NoSuggestionError(
+                f"its records are of {what} (column {mark!r}), and a mapping is for readings of a whole GPU at a time"
+            )
 
 
 def quoted(text: str) -> str:

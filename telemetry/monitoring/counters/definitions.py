@@ -118,6 +118,11 @@ class CollectorCounters:
             "Batches whose id is known with other readings; these are not stored.",
             "source_cluster",
         )
+        self.distrusted = counter(
+            "telemetry_messages_distrusted_total",
+            "Messages that are not believed, as they are not signed, or not by the edge that they claim to be of.",
+            "source_cluster",
+        )
         self._pairs: dict[tuple[str, str], PairCounters] = {}
 
     def pair(self, source: str, target: str) -> PairCounters:
@@ -126,6 +131,7 @@ class CollectorCounters:
         if counters is None:
             # A rate needs a value from before the first of them.
             self.refused.labels(source)
+            self.distrusted.labels(source)
             counters = self._pairs[source, target] = PairCounters(
                 {settlement: self.batches.labels(source, target, settlement) for settlement in SETTLEMENTS},
                 {row_class: self.rows.labels(source, target, row_class) for row_class in ROW_CLASSES},

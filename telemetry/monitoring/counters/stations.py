@@ -168,6 +168,15 @@ def refused(edge: str, batch_id: str) -> None:
             log.warning("refused: this id is known with other readings, and these are not stored")
 
 
+def distrusted(header: object, reason: str) -> None:
+    """A message came that is not believed."""
+    edge = header.get("edge") if isinstance(header, dict) else None
+    definitions.of(CollectorCounters).distrusted.labels(definitions.cluster_of(edge)).inc()
+    # A line for each kind of reason now and then: the first words are none that a stranger chooses.
+    if notices().level(" ".join(reason.split()[:3]), time.monotonic()) == logging.INFO:
+        log.warning("a message is not believed, and is dropped: %s", reason)
+
+
 def partition_refused() -> None:
     """The database refused to make a partition."""
     definitions.of(CollectorCounters).partition_failures.inc()

@@ -1,4 +1,4 @@
-"""Warns, each time a worker has connected, of a broker that drops keys when its memory is full.
+"""Warns, each time a worker has connected, of a broker that drops keys when its memory is full, or that may be another one.
 
 Such a broker loses messages, states and acknowledgements without a word; the readings are read again, over and over.
 """
@@ -27,9 +27,12 @@ class Eviction(bootsteps.StartStopStep):
 
     def start(self, parent: Any) -> None:
         """Ask, and warn."""
+        settings = parent.app.telemetry_settings
+        if settings.broker_skip_verify and settings.broker_url.startswith("rediss://"):
+            log.warning("TELEMETRY_BROKER_SKIP_VERIFY is on: nobody knows whether the server that answers is the broker")
         with (
             suppress(redis.RedisError, OSError),
-            broker.connect(parent.app.telemetry_settings, socket_timeout_s=TIMEOUT_S, retries=0) as client,
+            broker.connect(settings, socket_timeout_s=TIMEOUT_S, retries=0) as client,
         ):
             if advice := broker.eviction_advice(client):
                 log.warning("%s", advice)

@@ -1,4 +1,4 @@
-"""The tables of what people and the API change: files sent to it, its keys, and who changed what.
+"""The tables of what people and the API change: files sent to it, its keys, credentials of edges, and who changed what.
 
 No reading is here. What was read of an uploaded file is in `ledger`, as of any other source.
 """
@@ -45,6 +45,20 @@ class ApiKey(Base):
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
+
+
+class EdgeCredential(Base):
+    """One of the credentials of a holder (an edge, or all of a cluster): its number, and until when it is valid.
+
+    The credentials themselves are nowhere: `telemetry.trust.credentials` makes them of the centre's secret.
+    """
+
+    __tablename__ = "edge_credentials"
+
+    holder: Mapped[str] = mapped_column(primary_key=True)
+    serial: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    issued_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    retired_at: Mapped[datetime | None]
 
 
 class AuditEntry(Base):

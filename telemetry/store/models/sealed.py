@@ -1,6 +1,6 @@
 """The tables of sealed days: arrays in the place of `samples`, and what came late for those days.
 
-`telemetry.store.packing` says what the arrays mean. Who reads samples of any age asks the functions of revision 0014, or
+`telemetry.store.packing` says what the arrays mean. Who reads samples of any age asks the functions of revision 0015, or
 `telemetry.store.read.history.stored`, and none of these tables.
 """
 

@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from telemetry.store.models import Gpu, GpuJoin, Metric, Series
-from telemetry.store.read.filters import equal
+from telemetry.store.read.filters import Some, among, equal
 from telemetry.store.read.history.selection import Span
 from telemetry.store.read.history.stored import outermost
 from telemetry.store.read.owned import OwnerFilter
@@ -52,27 +52,34 @@ INDEX = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class GpuFilter:
-    """Some GPUs. A field that is None leaves all of them in.
+    """Some GPUs. A field without a value leaves all of them in.
 
     `seen_since`: those with a reading from then on; with an owner, those that it had since then, to the minute. `silent_for`:
-    those without a reading for so long.
+    those without a reading for so long. `numbers`: those whose numbers a statement selects.
     """
 
-    host: str | None = None
-    model: str | None = None
-    driver: str | None = None
-    namespace: str | None = None
-    pod: str | None = None
-    user: str | None = None
-    account: str | None = None
-    job: str | None = None
+    host: Some = None
+    model: Some = None
+    driver: Some = None
+    namespace: Some = None
+    pod: Some = None
+    user: Some = None
+    account: Some = None
+    job: Some = None
     seen_since: datetime | None = None
     silent_for: timedelta | None = None
+    numbers: Select[Any] | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """Conditions on gpus."""
-        own = [not_joined(), *equal((Gpu.host, self.host), (Gpu.model, self.model), (Gpu.driver_version, self.driver))]
+        own = [
+            not_joined(),
+            *among(Gpu.host, self.host),
+            *among(Gpu.model, self.model),
+            *among(Gpu.driver_version, self.driver),
+        ]
         own += is_silent(last_seen(), Gpu.first_seen, self.silent_for)
+        own += [] if self.numbers is None else [Gpu.id.in_(self.numbers)]
         owners = OwnerFilter.of(self)
         if owners.is_open and self.seen_since is None:
             return own
@@ -142,10 +149,14 @@ def _silence() -> list[Any]:
     return [seen.label("last_seen"), seconds_since(seen).label("silent_for_s")]
 
 
-def hosts(name: str | None = None, silent_for: timedelta | None = None) -> Select[Any]:
-    """Hosts by name, or the one of a name, with how many GPUs of which models. A host is silent if all its GPUs are."""
+def hosts(name: str | None = None, silent_for: timedelta | None = None, names: Select[Any] | None = None) -> Select[Any]:
+    """Hosts by name, or the one of a name, with how many GPUs of which models. A host is silent if all its GPUs are.
+
+    `names`: those that a statement selects.
+    """
     gpus = select(Gpu.host, Gpu.model, Gpu.first_seen, last_seen().label("last_seen"))
-    of = gpus.where(not_joined(), Gpu.host.is_not(None), *equal((Gpu.host, name))).subquery().c
+    gpus = gpus.where(not_joined(), Gpu.host.is_not(None), *equal((Gpu.host, name)))
+    of = (gpus if names is None else gpus.where(Gpu.host.in_(names))).subquery().c
     models = func.string_agg(distinct(of.model), aggregate_order_by(literal_column("', '"), of.model))
     first, last = func.min(of.first_seen), func.max(of.last_seen)
     columns: list[Any] = [of.host.label("name"), func.count().label("gpus"), models.label("models"), first.label("first_seen")]

@@ -6,7 +6,7 @@ all others the owner is found by time, in `allocations`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
 from typing import Any
@@ -28,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, TSTZMULTIRANGE
 
 from telemetry.store.models import Allocation, Owner, Series
-from telemetry.store.read.filters import equal
+from telemetry.store.read.filters import Some, among
 
 # The parts of an owner. A series of before has columns for the first three.
 PARTS: dict[str, Any] = {
@@ -55,13 +55,13 @@ def instance(series: Any = Series) -> ColumnElement[str]:
 
 @dataclass(frozen=True, slots=True)
 class OwnerFilter:
-    """Some owners. A field that is None leaves all of them in."""
+    """Some owners. A field without a value leaves all of them in."""
 
-    namespace: str | None = None
-    pod: str | None = None
-    user: str | None = None
-    account: str | None = None
-    job: str | None = None
+    namespace: Some = None
+    pod: Some = None
+    user: Some = None
+    account: Some = None
+    job: Some = None
 
     @classmethod
     def of(cls, other: Any) -> OwnerFilter:
@@ -71,11 +71,11 @@ class OwnerFilter:
     @property
     def is_open(self) -> bool:
         """Whether it leaves all owners in."""
-        return all(getattr(self, field.name) is None for field in fields(self))
+        return not any(getattr(self, field.name) for field in fields(self))
 
     def on(self, columns: Any) -> list[ColumnElement[bool]]:
         """Conditions on columns of these names."""
-        return equal(*((columns[field.name], getattr(self, field.name)) for field in fields(self)))
+        return [each for field in fields(self) for each in among(columns[field.name], getattr(self, field.name))]
 
     def on_owners(self) -> list[ColumnElement[bool]]:
         """Conditions on owners."""
@@ -92,9 +92,9 @@ class OwnerFilter:
             *between(start, end),
             *self.on_owners(),
         )
-        if self.user is not None or self.account is not None or self.job is not None:
+        if self.user or self.account or self.job:
             return and_(~names_owner(series), held)
-        named = equal((series.namespace, self.namespace), (series.pod, self.pod))
+        named = [*among(series.namespace, self.namespace), *among(series.pod, self.pod)]
         return or_(and_(names_owner(series), *named), and_(~names_owner(series), held))
 
 
@@ -117,13 +117,13 @@ def holders(gpu_id: int, start: datetime | None, end: datetime | None) -> CTE:
     return rows.where(Allocation.gpu_id == gpu_id, IS_SOMEBODY, *between(start, end)).cte("holders").prefix_with("MATERIALIZED")
 
 
-def windows(some: OwnerFilter, start: datetime | None, end: datetime | None, parts: Sequence[str]) -> CTE:
-    """Who had which GPU or instance when: `gpu_id`, `instance`, some parts of the owner, [`low`, `high`).
+def windows(some: OwnerFilter, start: datetime | None, end: datetime | None, parts: Mapping[str, Any]) -> CTE:
+    """Who had which GPU or instance when: `gpu_id`, `instance`, columns of the owner by their names, [`low`, `high`).
 
-    The time that nobody had it is there with null for the parts, unless some owners are asked for. A GPU or instance without
+    The time that nobody had it is there with null for the owner, unless some owners are asked for. A GPU or instance without
     any allocation in the span is not there at all.
     """
-    columns = [PARTS[part].label(part) for part in parts]
+    columns = [column.label(part) for part, column in parts.items()]
     held = (
         select(Allocation.gpu_id, Allocation.instance, *columns, func.unnest(Allocation.held).label("span"))
         .join(Owner, Owner.id == Allocation.owner_id)

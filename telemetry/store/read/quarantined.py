@@ -22,6 +22,8 @@ COLUMNS: tuple[Any, ...] = (
     Quarantined.byte_offset,
     Quarantined.reason,
     Quarantined.raw,
+    Quarantined.fingerprint,
+    Quarantined.batch_id,
     Quarantined.quarantined_at,
 )
 

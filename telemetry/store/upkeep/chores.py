@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, text
 
 from telemetry.settings import Settings
-from telemetry.store.upkeep import joining, ledger_folding, sealing
+from telemetry.store.upkeep import joining, judging, ledger_folding, sealing, tally_folding, usage_hours
 
 # A chore delays the group of batches that it comes after.
 TIMEOUT_S = 5
@@ -23,7 +23,8 @@ class Chore:
     """A piece of work that is due every `interval_s`.
 
     `work` gets the connection, the settings and a limit, handles at most that many rows in the caller's transaction, and
-    returns how many. `max_rows` is the largest limit. `lock_key` is any number that no other lock of this project has.
+    returns how many. `max_rows` is the largest limit. `lock_key` is any number that no other lock of this project has. What a
+    chore that is not `urgent` leaves over waits for its next time, so that collectors spend no more on it.
     """
 
     name: str
@@ -31,13 +32,17 @@ class Chore:
     interval_s: float
     max_rows: int
     work: Callable[[Connection, Settings, int], int]
+    urgent: bool = True
 
 
 # 7_402_113_995 and 7_402_113_996 are the locks of migrations and of partitions.
 LEDGER_FOLDING = Chore("ledger folding", 7_402_113_997, 60.0, ledger_folding.MAX_BATCHES, ledger_folding.fold_old)
 JOINING = Chore("joining of GPUs", 7_402_114_001, 60.0, joining.MAX_GPUS, joining.join)
-SEALING = Chore("sealing", 7_402_113_998, 60.0, sealing.MAX_SAMPLES, sealing.step)
-CHORES = (LEDGER_FOLDING, JOINING, SEALING)
+TALLY_FOLDING = Chore("tally folding", 7_402_114_011, 60.0, tally_folding.MAX_ROWS, tally_folding.fold)
+USAGE = Chore("sums of usage", 7_402_114_002, 60.0, usage_hours.MAX_MARKS, usage_hours.sum_up)
+JUDGING = Chore("judging health", 7_402_114_018, 30.0, judging.MOST_S, judging.judge, urgent=False)
+SEALING = Chore("sealing", 7_402_114_020, 60.0, sealing.MAX_SAMPLES, sealing.step)
+CHORES = (LEDGER_FOLDING, JOINING, TALLY_FOLDING, USAGE, JUDGING, SEALING)
 
 
 def run(engine: Engine, settings: Settings, chore: Chore, limit: int) -> int:

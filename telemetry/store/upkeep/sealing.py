@@ -57,6 +57,8 @@ SERIES = """
 # A row of a full page has 52 bytes, and pages of samples are full.
 ROW_BYTES = 52
 ENTER = text("INSERT INTO sealed_spans (first_day, end_day, frozen, bounds) VALUES (:first, :end, :frozen, :bounds)")
+# What was known of how many samples there should be goes on under the new name.
+RENAME_COUNTED = text("UPDATE counted_partitions SET name = :frozen WHERE name = :table")
 FINISH = text("""
     UPDATE sealed_spans SET frozen = NULL, samples = :samples, sealed_at = clock_timestamp() WHERE first_day = :first
 """)
@@ -128,6 +130,7 @@ def freeze(connection: Connection, table: str, limit: int) -> bool:
     a_piece = max(1, limit * len(ids) * ROW_BYTES // (size_bytes + 1))
     frozen = f"frozen_{first:%Y%m%d}"
     connection.execute(text(f"ALTER TABLE {table} RENAME TO {frozen}"))
+    connection.execute(RENAME_COUNTED, {"table": table, "frozen": frozen})
     connection.execute(ENTER, {"first": first, "end": end, "frozen": frozen, "bounds": list(ids[a_piece - 1 :: a_piece])})
     return True
 

@@ -18,7 +18,9 @@ from sqlalchemy import Connection, text
 
 from telemetry.readings.arrays import Int64s
 from telemetry.readings.rows import Readings
+from telemetry.store.write import usage_marks
 from telemetry.store.write.series_ids import Resolved
+from telemetry.store.write.usage_marks import Mark, UsageMarks
 from telemetry.store.write.use_ids import Use
 
 MINUTE_US = 60_000_000
@@ -44,10 +46,11 @@ UNITE = text("""
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Minutes that are new to this process, each with its use in one number; and what the uses are."""
+    """Minutes that are new to this process, each with its use in one number; what the uses are; the hours to sum up anew."""
 
     codes: list[int]
     uses: Sequence[Use]
+    marks: list[Mark]
 
 
 class Allocations:
@@ -56,15 +59,18 @@ class Allocations:
     def __init__(self) -> None:
         self._uses: Sequence[Use] = ()
         self._committed: set[int] = set()
+        self._marks = UsageMarks()
 
     def of(self, batches: Sequence[Readings], resolved: Resolved) -> Held:
         """What the readings of some batches show that is not known to be stored."""
         if resolved.uses is not self._uses:
             # Other numbers, and after a renewed connection perhaps another database.
-            self._uses, self._committed = resolved.uses, set()
+            self._uses, self._committed, self._marks = resolved.uses, set(), UsageMarks()
         of = np.concatenate(resolved.of)
         minutes = np.concatenate([readings.ts_us for readings in batches]) // MINUTE_US
-        return Held([code for code in _distinct(of, minutes) if code not in self._committed], resolved.uses)
+        codes = _distinct(of, minutes)
+        marks = self._marks.of(codes, resolved.uses, MINUTE_BITS)
+        return Held([code for code in codes if code not in self._committed], resolved.uses, marks)
 
     def committed(self, held: Held) -> None:
         """Remember what a transaction has stored."""
@@ -72,10 +78,12 @@ class Allocations:
             if len(self._committed) > REMEMBERED:
                 self._committed = set()
             self._committed.update(held.codes)
+            self._marks.committed(held.marks)
 
 
 def write(connection: Connection, held: Held) -> None:
     """Add minutes to the allocations, inside the caller's transaction. Last in it: others may wait for its rows."""
+    usage_marks.write(connection, held.marks)
     if not held.codes:
         return
     runs = _runs(np.array(held.codes, np.int64))

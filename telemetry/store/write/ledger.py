@@ -46,6 +46,10 @@ ENTER = text(f"""
                    conflict, blank, quarantined, read_at, published_at, digest)
         WHERE (SELECT holds FROM asked)
         ON CONFLICT DO NOTHING RETURNING batch_id
+    ), tallied AS (
+        INSERT INTO tallies
+        SELECT * FROM unnest(CAST(:hours AS integer[]), CAST(:samples AS bigint[]))
+        WHERE (SELECT holds FROM asked)
     )
     SELECT (SELECT holds FROM asked), (SELECT count(*) FROM entered)
 """)  # noqa: S608 - the text stands in `partitions`
@@ -113,6 +117,8 @@ def enter(
         "read_at": [batch.read_at_us for batch in chosen],
         "published_at": [batch.published_at_us for batch in chosen],
         "digest": [arranged.digests[n] for n in order],
+        "hours": arranged.tally.hours,
+        "samples": arranged.tally.samples,
         "tables": sorted(set(tables) - {LATE}),
     }
     holds, entered = connection.execute(ENTER, {**columns, "rule": rule}).one()

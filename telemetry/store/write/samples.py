@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from telemetry.readings.arrays import Bools, Float64s, Int64s
 from telemetry.store import partitions
-from telemetry.store.write import conflicts, contents, late
+from telemetry.store.write import conflicts, contents, late, tallies
 from telemetry.store.write.conflicts import Origin
 
 # PostgreSQL counts timestamps in microseconds from 2000-01-01; its binary COPY format is in the manual, chapter COPY.
@@ -61,7 +61,8 @@ class Later:
 class Samples:
     """Samples in (series, ts) order, each key once, with the number of the batch each came in, and those that came later.
 
-    `expected` is what becomes of the rows of each batch if no key is stored yet, `digests` has those of all its readings.
+    `expected` is what becomes of the rows of each batch if no key is stored yet, `tally` how many are stored then by the hour.
+    `digests` has an entry a batch, of all its readings.
     """
 
     series: Int64s
@@ -71,10 +72,11 @@ class Samples:
     later: Later
     expected: Counts
     digests: list[int]
+    tally: tallies.Tally
 
     def days(self) -> list[int]:
         """The days they fall on, counted from 1970-01-01."""
-        return [int(day) for day in np.unique(self.ts_us // partitions.DAY_US)]
+        return sorted({hour // 24 for hour in self.tally.hours})
 
 
 def arrange(parts: Sequence[tuple[Int64s, Int64s, Float64s]]) -> Samples:
@@ -89,7 +91,8 @@ def arrange(parts: Sequence[tuple[Int64s, Int64s, Float64s]]) -> Samples:
     same = ~first & (values == values[first][np.cumsum(first) - 1])
     expected = Counts(*(np.bincount(batches[rows], minlength=len(parts)) for rows in (first, same, ~first & ~same)))
     later = Later(series[~first], ts_us[~first], values[~first], batches[~first], same[~first])
-    return Samples(series[first], ts_us[first], values[first], batches[first], later, expected, digests)
+    series, ts_us, values, batches = series[first], ts_us[first], values[first], batches[first]
+    return Samples(series, ts_us, values, batches, later, expected, digests, tallies.of(ts_us))
 
 
 def write(connection: psycopg.Connection, samples: Samples, tables: Mapping[int, str], origins: Sequence[Origin]) -> Counts:
@@ -110,6 +113,7 @@ def write(connection: psycopg.Connection, samples: Samples, tables: Mapping[int,
             _empty(connection)
             _copy(connection, "staging", STAGED, {**columns, "batch": samples.batches[rows]})
             late.insert_staged(connection, samples.series[rows], samples.ts_us[rows])
+            tallies.take_back_staged(connection)
             _stage_later(connection, later)
             late.find_stored(connection)
             _settle(connection, late.STORED, later, counts)
@@ -122,6 +126,7 @@ def write(connection: psycopg.Connection, samples: Samples, tables: Mapping[int,
             _empty(connection)
             _copy(connection, "staging", STAGED, {**columns, "batch": samples.batches[rows]})
             _insert_staged(connection, table)
+            tallies.take_back_staged(connection)
             _stage_later(connection, later)
             _settle(connection, table, later, counts)
             conflicts.keep(connection, table, origins)

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from sqlalchemy import Connection, Engine, text
 
-from telemetry.readings import wire
 from telemetry.readings.arrays import Int64s
 from telemetry.readings.catalogue import lookup
 from telemetry.readings.owners import owner
@@ -24,7 +23,7 @@ from telemetry.store import rules
 from telemetry.store.rules import Rule
 from telemetry.store.write import gpu_places
 from telemetry.store.write.gpu_places import Told
-from telemetry.store.write.stretches import Asked, Stretch, of_readings, stretches
+from telemetry.store.write.stretches import Asked, Content, Stretch, of_readings, stretches
 from telemetry.store.write.use_ids import Use, UseIds
 
 INSERT_METRICS = text("""
@@ -99,14 +98,14 @@ class SeriesIds:
         self._rules: list[Rule] = []
         self._use_ids.forget()
 
-    def resolve(self, batches: Sequence[wire.Batch]) -> Resolved:
-        """The ids and uses of the readings of some batches. New series and owners are inserted.
+    def resolve(self, contents: Sequence[Content]) -> Resolved:
+        """The ids and uses of the readings of some contents. New series and owners are inserted.
 
         Raises WireError for a text that does not describe a series.
         """
         known = self._known_rules()
         cache = self._cache
-        parts = [stretches(batch, known) for batch in batches]
+        parts = [stretches(content, known) for content in contents]
         if new := self._unknown(parts):
             if sum(map(len, cache.values())) + len(new) > self._cache_size:
                 self.forget()
@@ -116,13 +115,13 @@ class SeriesIds:
                 cache.setdefault((asked.edge, asked.rule.number), {})[asked.text] = number
             if self._cache is not cache:
                 # A renewed connection has emptied the cache: the ids resolved before it may be of another database.
-                return self.resolve(batches)
-        numbers = [[self._numbers(stretch) for stretch in of_batch] for of_batch in parts]
-        ids = [[each & ID_MASK for each in of_batch] for of_batch in numbers]
-        uses = [[each >> ID_BITS for each in of_batch] for of_batch in numbers]
+                return self.resolve(contents)
+        numbers = [[self._numbers(stretch) for stretch in of_content] for of_content in parts]
+        ids = [[each & ID_MASK for each in of_content] for of_content in numbers]
+        uses = [[each >> ID_BITS for each in of_content] for of_content in numbers]
         return Resolved(
-            [of_readings(*each) for each in zip(batches, parts, ids, strict=True)],
-            [of_readings(*each) for each in zip(batches, parts, uses, strict=True)],
+            [of_readings(*each) for each in zip(contents, parts, ids, strict=True)],
+            [of_readings(*each) for each in zip(contents, parts, uses, strict=True)],
             self._use_ids.uses,
             known[-1].number,
         )

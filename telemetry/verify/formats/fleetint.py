@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from abc import abstractmethod
 from typing import Any, ClassVar, Self
 
 from telemetry.readings import fleetint
@@ -43,9 +44,9 @@ class _FiveColumns(FormatReader):
         ts = self.rules.judged(microseconds(text(row["timestamp"]).encode()))
         return [Reading(ts)] if isinstance(ts, str) else [self.reading(ts, row)]
 
+    @abstractmethod
     def reading(self, ts: int, row: dict[str, bytes]) -> Reading:
         """What a row of a time says."""
-        raise NotImplementedError
 
     def is_long(self, *names: str) -> bool:
         """Whether one of these, or the host, is too long to be a key."""
@@ -97,7 +98,7 @@ class FleetIntEventsReader(_FiveColumns):
         gpu = _gpu(message, self.rules.source.host)
         if not gpu:
             return Reading("blank")
-        xid = _XID.search(message) if name == "error_xid" else None
+        xid = _XID.search(message) if name == fleetint.XID_EVENT else None
         metric = fleetint.XID if xid else fleetint.event_of(name)
         if self.is_long(metric, gpu):
             return Reading("long_name")

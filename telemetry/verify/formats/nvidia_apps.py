@@ -9,7 +9,7 @@ import re
 from typing import ClassVar, Self
 from zoneinfo import ZoneInfo
 
-from telemetry.readings.nvidia_smi import PROCESS_MEMORY, of_process
+from telemetry.readings.nvidia_smi import APPS, PROCESS_MEMORY, of_process
 from telemetry.verify.formats.base import Rules
 from telemetry.verify.formats.dcgm import is_placeholder
 from telemetry.verify.formats.grammar import grammar, text
@@ -18,9 +18,6 @@ from telemetry.verify.formats.wall_clock import instant
 from telemetry.verify.formats.wide import Measured, WideReader
 
 _FIELD = re.compile(r"([a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*)(?: \[([^\]]+)\])?")
-_FIELDS = frozenset(
-    {"timestamp", "name", "pci.bus_id", "gpu_serial", "uuid", "process_name", "pid", "used_gpu_memory"},
-)
 
 
 class NvidiaAppsReader(WideReader):
@@ -47,7 +44,7 @@ class NvidiaAppsReader(WideReader):
         if (
             None in matches
             or len(set(fields)) < len(fields)
-            or not {"timestamp", "pid", "used_gpu_memory"} <= {*fields} <= _FIELDS
+            or not {"timestamp", "pid", "used_gpu_memory"} <= {*fields} <= APPS
         ):
             return None
         memory = matches[fields.index("used_gpu_memory")]

@@ -115,6 +115,14 @@ def test_a_key_has_a_count_of_its_own_once_it_was_found_good(
     assert key not in keys
 
 
+def test_the_form_is_limited_also_where_the_api_is_not(serve: Callable[..., FlaskClient], redis_client: redis.Redis) -> None:
+    client = serve(api_rate_limit=None)
+    own = {"Origin": "http://localhost"}
+    tries = [client.post("/login", data={"key": f"tk_{n}_x"}, headers=own).status_code for n in range(11)]
+    assert (set(tries[:10]), tries[10]) == ({403}, 429)
+    assert {client.get("/api/v1/stats").status_code for _ in range(20)} == {200}
+
+
 def test_without_a_broker_each_process_counts_alone(serve: Callable[..., FlaskClient]) -> None:
     client = serve(api_rate_limit="2/hour", broker_url="redis://127.0.0.1:1/0")
     assert [client.get("/api/v1/health/ready").status_code, client.get("/").status_code] == [200, 200]

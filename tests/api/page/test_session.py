@@ -84,7 +84,7 @@ def test_the_root_is_a_page_for_browsers_and_a_list_for_programs(client: FlaskCl
 
 
 def test_the_first_view_is_light(client: FlaskClient) -> None:
-    scripts = ("fleet", "api", "words", "draw", "pulse", "faults", "colours", "fleet_model", "view", "grid")
+    scripts = ("fleet", "api", "words", "draw", "pulse", "colours", "fleet_model", "view", "grid")
     paths = ["/page/page.css", "/page/icon.svg", *(f"/page/{name}.js" for name in scripts)]
     answers = [client.get(path, headers={"Accept-Encoding": "gzip"}) for path in paths]
     assert {answer.status_code for answer in answers} == {200}

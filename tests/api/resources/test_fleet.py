@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 
 from telemetry.store.read.history import aggregates, fleet
+from telemetry.store.read.history.chosen import Aggregation
 from telemetry.store.read.history.selection import SeriesFilter, Span
 
 T0 = datetime(2025, 7, 18, 20, 42, 34, tzinfo=UTC)
@@ -313,7 +314,7 @@ def test_top_compares_numbers_and_a_missing_label_is_a_group(client: FlaskClient
     found = get(client, "query", **SPAN, by=["host", "pod"], agg="max", top=1)["items"]
     assert [(row["host"], row["pod"], row["value"]) for row in found] == [("a", None, 50.0)]
     assert [row["readings"] for row in get(client, "query", **SPAN, top=3)["items"]] == [200]
-    asked = fleet.Aggregation(SeriesFilter(), Span(), ["host", "pod"], top=5)
+    asked = Aggregation(SeriesFilter(), Span(), ["host", "pod"], top=5)
     assert "DISTINCT FROM" not in str(fleet.aggregate(asked))
 
 

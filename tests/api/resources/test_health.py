@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 from flask.testing import FlaskClient
 
@@ -24,7 +23,7 @@ from telemetry.local.servers.server import Server
 from telemetry.settings import Settings
 from telemetry.store import migrate
 from telemetry.store.engine import make_engine
-from tests.fixtures.processes import Start
+from tests.fixtures.processes import Start, send
 from tests.ports import free_port
 from tests.waiting import eventually
 
@@ -91,12 +90,6 @@ def own() -> Iterator[tuple[Postgres, Valkey]]:
             migrate.upgrade(engine)
             engine.dispose()
             yield postgres, valkey
-
-
-def send(server: Server, sign: signal.Signals) -> None:
-    process = psutil.Process(server.pid)
-    for each in [process, *process.children(recursive=True)]:
-        each.send_signal(sign)
 
 
 @pytest.mark.parametrize("frozen", ["database", "broker"])

@@ -1,24 +1,28 @@
-"""A worker that is alive and does not consume: here it was told to stop, elsewhere a reconnect makes it so."""
+"""A worker that is alive and does not consume ends, so that its supervisor starts another."""
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Callable
+from pathlib import Path
 
 import redis
 
-from telemetry.celery import make_app
 from telemetry.monitoring.port.watchdog import EXIT_CODE
 from telemetry.settings import Settings
+from tests.fixtures.processes import ROOT, Start
 from tests.waiting import eventually
 
 
 def test_a_worker_that_stopped_consuming_ends(
-    start_collector: Callable[..., subprocess.Popen[bytes]], settings: Settings, redis_client: redis.Redis
+    start: Start, settings: Settings, redis_client: redis.Redis, tmp_path: Path
 ) -> None:
-    worker = start_collector(TELEMETRY_STALL_S="3")
-    app = make_app(settings)
-    eventually(lambda: app.control.cancel_consumer(settings.ingest_queue, reply=True, timeout=2), 20)
-    redis_client.lpush(settings.ingest_queue, "{}")
+    worker = start(
+        *("celery", "-A", "tests.monitoring.port.stalling:app", "worker", "--without-gossip", "--without-mingle", "-l", "info"),
+        TELEMETRY_ROLE="central",
+        TELEMETRY_STALL_S="3",
+        PYTHONPATH=str(ROOT),
+    )
+    log = tmp_path / "0-celery.log"
+    eventually(lambda: " ready." in log.read_text(), 30)
+    # The first may be fetched before the consumer is cancelled.
+    redis_client.lpush(settings.ingest_queue, "{}", "{}")
     assert worker.wait(30) == EXIT_CODE
-    app.close()

@@ -17,6 +17,7 @@ from telemetry.readings.aggregates import Group
 from telemetry.settings import Settings
 from telemetry.store.read import inventory
 from telemetry.store.read.history import fleet, latest, readings
+from telemetry.store.read.history.chosen import Aggregation
 from telemetry.store.read.history.selection import SeriesFilter, Span
 from tests.batches import batch, key, now_s
 from tests.batches import readings as rows_of
@@ -55,7 +56,7 @@ def shared(collector: Collector) -> None:
 
 
 def by(engine: Engine, *groups: Group, top: int | None = None, **some: Any) -> dict[Any, tuple[float, int]]:
-    asked = fleet.Aggregation(SeriesFilter(metrics=(UTIL,), **some), HOUR, groups, "sum", top=top)
+    asked = Aggregation(SeriesFilter(metrics=(UTIL,), **some), HOUR, groups, "sum", top=top)
     return {tuple(row[name] for name in groups): (row["value"], row["readings"]) for row in run(engine, fleet.aggregate(asked))}
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import redis
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from telemetry.collector.persist import Collector
 from telemetry.progress.acks import Acks
@@ -13,7 +15,7 @@ from telemetry.readings import wire
 from telemetry.readings.series import SeriesKey
 from telemetry.settings import Settings
 from telemetry.store import migrate
-from telemetry.store.read import inventory
+from telemetry.store.read import health, inventory
 from telemetry.store.upkeep import chores
 from tests.batches import batch, readings
 from tests.fixtures.services import Query
@@ -86,6 +88,35 @@ def test_a_series_that_is_new_after_the_join_is_found_too(
         counts = collector.persist(*wire.encode(batch(readings((temp, 0, 30.0)), f"t{n}", edge="a/two"))).rows
         assert counts["duplicate"] == n
     assert query(SAMPLES) == [("GPU-1", 3, 3)]
+
+
+def test_usage_and_health_are_of_the_one_gpu_too(
+    collector: Collector, engine: Engine, settings: Settings, query: Query
+) -> None:
+    def sums() -> list[tuple[Any, ...]]:
+        while chores.run(engine, settings, chores.USAGE, 100):
+            pass
+        return query("SELECT identity, sum(read_s) FROM usage_hours JOIN gpus g ON g.id = gpu_id GROUP BY 1 ORDER BY 1")
+
+    store(collector, "", 0, 60, name="b1")
+    store(collector, "GPU-1", 60, 120, name="b2")
+    assert sums() == [("GPU-1", 120.0), ("h:0", 120.0)]
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO findings (gpu_id, series_id, rule, kind, severity, begun_at, fired_at)"
+                " SELECT gpu_id, id, 'x', 'other', 2, now(), now() FROM series"
+            )
+        )
+    assert join(engine, settings) == 1
+    assert sums() == [("GPU-1", 180.0)]
+    assert query("SELECT DISTINCT identity FROM findings JOIN gpus g ON g.id = gpu_id") == [("GPU-1",)]
+    with engine.connect() as connection:
+        states = connection.execute(health.gpus(settings.health_rules, health.HealthFilter())).all()
+    assert [state.gpu for state in states] == ["GPU-1"]
+    store(collector, "GPU-2", 5, name="b3")
+    assert join(engine, settings) == 1
+    assert query("SELECT DISTINCT identity FROM findings JOIN gpus g ON g.id = gpu_id ORDER BY 1") == [("GPU-1",), ("h:0",)]
 
 
 def test_a_second_uuid_at_the_place_parts_them_again(

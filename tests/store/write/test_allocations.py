@@ -17,6 +17,7 @@ from telemetry.store.rules import Rule
 from telemetry.store.write import allocations
 from telemetry.store.write.allocations import MINUTE_US, Allocations
 from telemetry.store.write.series_ids import SeriesIds
+from telemetry.store.write.stretches import Content
 from tests.batches import T0_US, batch, key, readings
 from tests.fixtures.services import Query
 
@@ -42,7 +43,7 @@ class Process:
 
     def store(self, *batches: Readings, fails: bool = False) -> int:
         """Store some batches in one transaction; the number of minutes that it wrote."""
-        held = self.allocations.of(batches, self.series.resolve([batch(content) for content in batches]))
+        held = self.allocations.of(batches, self.series.resolve([Content.of(batch(content)) for content in batches]))
         with self._engine.connect() as connection, connection.begin() as transaction:
             allocations.write(connection, held)
             if fails:

@@ -14,6 +14,7 @@ from telemetry.store.read.same_names import SameName, same_names
 from telemetry.store.rules import Rule
 from telemetry.store.write.gpu_places import Teller, identity
 from telemetry.store.write.series_ids import SeriesIds
+from telemetry.store.write.stretches import Content
 from tests.batches import of_texts
 from tests.fixtures.services import Query
 
@@ -39,7 +40,7 @@ def stored(engine: Engine, *batches: wire.Batch) -> list[int]:
             row = {"edge": batch.edge, "fingerprint": batch.source.fingerprint}
             query = "INSERT INTO sources (edge, path, fingerprint, format) VALUES (:edge, '/', :fingerprint, 'dcgm')"
             connection.execute(text(query + " ON CONFLICT DO NOTHING"), row)
-    return [int(ids[0]) for ids in SeriesIds(engine, RULE, 100).resolve(batches).ids]
+    return [int(ids[0]) for ids in SeriesIds(engine, RULE, 100).resolve([Content.of(batch) for batch in batches]).ids]
 
 
 @pytest.mark.parametrize("together", [True, False])

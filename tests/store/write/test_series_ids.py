@@ -10,6 +10,7 @@ from sqlalchemy import Engine, text
 from telemetry.readings.wire import WireError
 from telemetry.store.rules import Rule
 from telemetry.store.write.series_ids import SeriesIds
+from telemetry.store.write.stretches import Content
 from tests.batches import key, of_texts
 from tests.before import series_of_before
 from tests.fixtures.services import Query
@@ -26,7 +27,7 @@ def series_ids(engine: Engine, cache_size: int = 1000) -> SeriesIds:
 
 def ids_of(series_ids: SeriesIds, *texts: str) -> list[int]:
     """The ids of the series of a batch."""
-    (ids,) = series_ids.resolve([of_texts(*texts)]).ids
+    (ids,) = series_ids.resolve([Content.of(of_texts(*texts))]).ids
     return list(ids.tolist())
 
 
@@ -42,7 +43,7 @@ def test_another_process_finds_series_and_uses_up_no_ids(engine: Engine, query: 
 def test_new_series_are_made_beside_those_that_are_there(engine: Engine, query: Query) -> None:
     first = ids_of(series_ids(engine), key())
     batches = [of_texts(key(), key("DCGM_FI_DEV_POWER_USAGE")), of_texts(key(GPU_I_ID="1"), key())]
-    second, third = series_ids(engine).resolve(batches).ids
+    second, third = series_ids(engine).resolve([Content.of(batch) for batch in batches]).ids
     assert (second[0], third[1]) == (first[0], first[0])
     assert len({*second.tolist(), *third.tolist()}) == 3
     assert query("SELECT count(*), count(mig_instance) FROM series") == [(3, 1)]

@@ -2,16 +2,16 @@
 
 import { bounds, scale } from "./colours.js";
 import { at, element, figures, fill } from "./draw.js";
-import { METRICS } from "./faults.js";
 import { Fleet, SILENT_AFTER_S, UTILISATION } from "./fleet_model.js";
 import { Grid } from "./grid.js";
 import { repeat, watchHealth } from "./pulse.js";
 import { choices, choose } from "./view.js";
-import { ago, duration, number, quantity, short } from "./words.js";
+import { ago, duration, number, short } from "./words.js";
 
 const USUAL = { metric: UTILISATION, state: "all", sort: "host", text: "" };
 const READ_MS = 4000;
-const FAULTS_MS = 20000;
+const HEALTH_MS = 10000;
+const GRAVITY = { faulty: 0, silent: 1, degraded: 2, unknown: 4, well: 3 };
 const STOCK_MS = 60000;
 const SHOWN = 10;
 
@@ -38,25 +38,24 @@ function drawNumbers(looks) {
   figures(at("numbers"), [
     ["Reporting", `${number(reporting.length)} of ${number(looks.length)}`, `GPUs with a reading in the last ${duration(SILENT_AFTER_S)}`,
       reporting.length < looks.length ? "warn" : ""],
-    ["Well", share, "reporting without a fault ÷ all known GPUs", well.length < looks.length ? "warn" : ""],
+    ["Well", share, "reporting, and neither faulty nor degraded ÷ all known GPUs", well.length < looks.length ? "warn" : ""],
     ["Held", number(held.length), `by a pod; ${number(idle.length)} of them idle (utilisation below 5 %)`],
     ["Fresh", ages.length ? duration(ages[Math.floor(ages.length * 0.95)]) : "–", "age of the last reading that this page asked for, of 95 % of the GPUs"],
-    ["Faults", number(ill.length), "GPUs whose last readings tell of a fault", ill.length ? "bad" : ""],
+    ["Faults", number(ill.length), "GPUs that are faulty or degraded", ill.length ? "bad" : ""],
   ]);
   at("freshness").textContent = ages.length ? `newest reading ${duration(ages[0])} ago` : "";
 }
 
 function drawAttention(looks) {
-  const silence = (gpu) => ({ rank: 2, what: "silent", mend: "Look whether its node and exporter run.", at: gpu.seen, value: null });
-  const gravest = (gpu) => [...gpu.faults, ...(gpu.silent ? [silence(gpu)] : [])].sort((a, b) => a.rank - b.rank)[0];
-  const rows = looks.map((gpu) => ({ gpu, fault: gravest(gpu) })).filter(({ fault }) => fault);
-  rows.sort((a, b) => a.fault.rank - b.fault.rank);
-  fill(at("attention"), rows.slice(0, SHOWN).map(({ gpu, fault }) => [
+  // A well GPU is here for a note, such as an error of an application.
+  const rows = looks.filter(({ reasons }) => reasons.length).sort((a, b) => GRAVITY[a.state] - GRAVITY[b.state]);
+  fill(at("attention"), rows.slice(0, SHOWN).map((gpu) => [
     element("a", { href: `/gpus/${encodeURIComponent(gpu.id)}` }, gpu.name),
-    fault.what,
-    `${fault.value === null ? "" : `${quantity(fault.value, fault.unit)}, `}${ago(fault.at, fleet.now)}`,
-    fault.mend,
-  ]), looks.length ? "Nothing: all GPUs report, and no reading tells of a fault." : "There are no readings yet.");
+    gpu.state,
+    gpu.reasons.map(({ says, heuristic }) => (heuristic ? `${says} (a heuristic)` : says)).join("; "),
+    ago(gpu.reasons[0].since, fleet.now),
+    gpu.reasons[0].action,
+  ]), looks.length ? "Nothing: all GPUs report, and no rule tells of a fault." : "There are no readings yet.");
   at("attention-count").textContent = rows.length ? `${Math.min(SHOWN, rows.length)} of ${number(rows.length)}` : "";
 }
 
@@ -104,9 +103,9 @@ async function read() {
 }
 
 const readNow = repeat(READ_MS, read);
-repeat(FAULTS_MS, async () => {
+repeat(HEALTH_MS, async () => {
   if (!fleet.gpus.size) await fleet.takeStock();
-  await fleet.read(METRICS);
+  await fleet.judge();
   draw();
 });
 setTimeout(() => repeat(STOCK_MS, () => fleet.takeStock()), STOCK_MS);

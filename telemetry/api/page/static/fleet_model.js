@@ -1,9 +1,10 @@
-// The fleet as it was read last: which GPUs there are, their values, faults, and who holds them. Nothing is drawn here.
+// The fleet as it was read last: which GPUs there are, their values, health, and who holds them. Nothing is drawn here.
 
 import { all } from "./api.js";
-import { METRICS, faults, isOfGpu } from "./faults.js";
 
 export const SILENT_AFTER_S = 600;
+// States in which something is wrong with a GPU that reports.
+const ILL = ["faulty", "degraded"];
 export const UTILISATION = "DCGM_FI_DEV_GPU_UTIL";
 const IDLE_PERCENT = 5;
 // Readings of one scrape may have different times.
@@ -36,7 +37,17 @@ export class Fleet {
     // Of a GPU without the metrics that are asked for here, only this tells that it reports.
     this.reporting = new Set(reporting.map(({ id }) => id));
     const old = this.gpus;
-    this.gpus = new Map(gpus.map((gpu) => [gpu.id, { readings: new Map(), owner: {}, ...old.get(gpu.id), ...gpu }]));
+    this.gpus = new Map(gpus.map((gpu) => [gpu.id, { readings: new Map(), owner: {}, reasons: [], ...old.get(gpu.id), ...gpu }]));
+  }
+
+  /** Ask how the GPUs are, and why. */
+  async judge() {
+    const { items, now } = await all("/api/v1/health");
+    this.now = now;
+    for (const { gpu: id, state, since, reasons } of items) {
+      const gpu = this.gpus.get(id);
+      if (gpu) Object.assign(gpu, { state, since, reasons });
+    }
   }
 
   /** Ask for the latest readings of some metrics. */
@@ -72,12 +83,10 @@ export class Fleet {
       const reading = gpu.readings.get(name);
       return reading && age(reading.timestamp) <= SILENT_AFTER_S ? reading.value : null;
     };
-    const told = METRICS.flatMap((name) => (gpu.readings.has(name) ? faults(gpu.readings.get(name)) : []));
     const held = !silent && Boolean(gpu.owner.pod) && age(gpu.owner.at) - age(seen) <= HELD_WITHIN_S;
     const used = value(UTILISATION);
     return {
       ...gpu,
-      seen,
       name: gpu.host === null || gpu.index === null ? gpu.id : `${gpu.host}:${gpu.index}`,
       seen,
       age_s: age(seen),
@@ -86,8 +95,7 @@ export class Fleet {
       idle: held && used !== null && used < IDLE_PERCENT,
       value: value(metric),
       unit: gpu.readings.get(metric)?.unit,
-      faults: told.sort((a, b) => a.rank - b.rank),
-      ill: told.some(isOfGpu),
+      ill: ILL.includes(gpu.state),
     };
   }
 

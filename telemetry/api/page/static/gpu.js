@@ -6,16 +6,17 @@ import { at, element, fill } from "./draw.js";
 import { history, holders, lengthMs } from "./history.js";
 import { repeat, watchHealth } from "./pulse.js";
 import { choices, choose } from "./view.js";
-import { ago, clock, short } from "./words.js";
+import { ago, clock, line, short } from "./words.js";
 
-const XID = "DCGM_FI_DEV_XID_ERRORS";
 const FIRST = ["GPU_UTIL", "FB_USED", "GPU_TEMP", "POWER_USAGE"].map((name) => `DCGM_FI_DEV_${name}`);
 const USUAL = { span: "1h", metrics: "", from: "", to: "" };
 const READ_MS = 5000;
+const HEALTH_MS = 10000;
 // The last time that a date can have.
 const END_MS = 8.64e15;
-// As many as one question may name, and the XIDs beside them.
+// As many as one question may name.
 const MOST = 40;
+const MARKS = 1000;
 
 const gpu = at("name").dataset.gpu;
 const path = `/api/v1/gpus/${encodeURIComponent(gpu)}`;
@@ -62,9 +63,8 @@ async function read() {
   if (!metrics.length) await learn();
   const wanted = asked();
   const [from, to] = span();
-  const known = metrics.map(({ name }) => name);
-  const points = await history(gpu, [...new Set([...wanted, ...(known.includes(XID) ? [XID] : [])])], from, to);
-  const marks = changes(points.get(XID) ?? []);
+  const [points, events] = await Promise.all([history(gpu, wanted, from, to), happened(from, to)]);
+  const marks = events.filter(({ kind }) => kind !== "allocation").map((event) => ({ at: Date.parse(event.at), event }));
   const places = wanted.map((metric) => chart(metric).place);
   // A chart that stays keeps the focus.
   if (places.some((place, number) => at("charts").children[number] !== place) || at("charts").children.length !== places.length) {
@@ -72,7 +72,8 @@ async function read() {
   }
   for (const metric of wanted) chart(metric).show(points.get(metric), from, to, marks);
   at("charts").removeAttribute("aria-busy");
-  at("zoom").textContent = `${clock(from)} to ${clock(to)}${marks.length ? `; ${marks.length} XIDs, marked red` : ""}`;
+  at("zoom").textContent = `${clock(from)} to ${clock(to)}${marks.length ? `; ${marks.length} events, marked red` : ""}`;
+  fill(at("events"), events.map(line), "Nothing, as far as the rules tell.");
   at("whole").hidden = !chosen.from;
   const held = await holders(gpu);
   fill(at("held"), held.map(({ namespace, user, pod, job, end }) => [namespace ?? user ?? "–", pod ?? job ?? "–", clock(end)]), "No pod, as far as its readings say.");
@@ -80,9 +81,18 @@ async function read() {
     ...wanted.map((metric) => ["metric", metric]), ["start_time", new Date(from).toISOString()], ["end_time", new Date(to).toISOString()], ["format", format]])}`;
 }
 
-// The gauge holds the last XID, so an error shows as a change to another one.
-function changes(points) {
-  return points.filter(({ high, value }, index) => index > 0 && (high ?? value) && (high ?? value) !== (points[index - 1].high ?? points[index - 1].value));
+async function happened(from, to) {
+  const asked = [["gpu", gpu], ["start_time", new Date(from).toISOString()], ["end_time", new Date(to).toISOString()], ["limit", MARKS]];
+  return (await get("/api/v1/events", asked)).document.items;
+}
+
+async function judge() {
+  const { document, now } = await get("/api/v1/health", [["gpu", gpu]]);
+  const [health] = document.items;
+  at("state").textContent = health ? `${health.state} since ${ago(health.since, now).replace(/ ago$/, "")}` : "";
+  fill(at("reasons"), (health?.reasons ?? []).map(({ says, heuristic, since, action }) => [
+    heuristic ? `${says} (a heuristic)` : says, ago(since, now), action,
+  ]), "No rule tells of a fault.");
 }
 
 function chart(metric) {
@@ -107,6 +117,7 @@ const readNow = repeat(READ_MS, async () => {
   await read();
   read.last = key;
 });
+repeat(HEALTH_MS, judge);
 watchHealth();
 
 form.addEventListener("submit", (event) => event.preventDefault());

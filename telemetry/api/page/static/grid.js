@@ -45,7 +45,7 @@ export class Grid {
     if (cell.textContent !== glyph) cell.textContent = glyph;
     const holder = gpu.held ? `held by ${[gpu.owner.namespace, gpu.owner.pod].filter(Boolean).join("/")}` : "";
     const state = gpu.silent ? `silent, last reading ${ago(gpu.seen, now)}` : `${short(metric)} ${quantity(gpu.value, gpu.unit)}`;
-    const words = [gpu.name, gpu.model, state, holder, ...gpu.faults.map(({ what }) => what)].filter(Boolean).join(" · ");
+    const words = [gpu.name, gpu.model, state, holder, ...gpu.reasons.filter(({ rule }) => rule !== "silent").map(({ says }) => says)].filter(Boolean).join(" · ");
     this.#texts.set(gpu.id, words);
     if (cell.getAttribute("aria-label") !== words) cell.setAttribute("aria-label", words);
   }

@@ -37,3 +37,9 @@ export function clock(time, now = new Date()) {
   const day = at.toDateString() === now.toDateString() ? "" : at.toLocaleDateString("en-CA") + " ";
   return day + at.toLocaleTimeString("en-GB");
 }
+
+/** An event as the cells of a table: time, kind, what, and who had the GPU. */
+export function line({ at, kind, what, says, owner }) {
+  const had = kind === "allocation" ? "" : Object.entries(owner).map(([name, value]) => `${name} ${value}`).join(", ");
+  return [clock(at), kind, what === "changes" ? says : `${says} ${what}`, had];
+}

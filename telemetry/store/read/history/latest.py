@@ -46,13 +46,13 @@ def latest(some: SeriesFilter, max_age: timedelta) -> Select[Any]:
     """The latest reading of each GPU (or MIG instance, or link) and metric within an age, by host, index and metric."""
     since = func.now() - max_age
     last = _last(Series.id, since)
-    owner = _owner(last.c.ts, some.owners)
+    owner = owner_at(last.c.ts, some.owners)
     lasting = _without_owner(Series.labels)
     newest = (
         _described(some, since)
         .add_columns(last.c.ts.label("timestamp"), last.c.value, owner.label("of"))
         .join(last, true())
-        .where(*_owned(some.owners, last.c.ts))
+        .where(*is_owned(some.owners, last.c.ts))
         .ext(distinct_on(Gpu.id, Metric.id, lasting))
         .order_by(Gpu.id, Metric.id, lasting, desc(last.c.ts), desc(Series.id))
         .subquery()
@@ -70,7 +70,7 @@ def exported(horizon: timedelta) -> Select[Any]:
     living = alive(func.now() - horizon)
     age_s = cast(func.extract("epoch", func.clock_timestamp() - last.c.ts), Double).label("age_s")
     columns = (*Gpu.__table__.c, Metric.name, Metric.kind, Metric.description, age_s, last.c.value)
-    labels = Series.labels.op("||")(_owner(last.c.ts, ANYBODY)).label("labels")
+    labels = Series.labels.op("||")(owner_at(last.c.ts, ANYBODY)).label("labels")
     rows = select(*columns, labels).select_from(Series).join(living, living.c.id == Series.id).join(Gpu).join(Metric)
     return rows.join(last, true()).order_by(desc(last.c.ts))
 
@@ -91,10 +91,10 @@ def newer(seen: Mapping[int, datetime], owners: OwnerFilter = ANYBODY) -> Select
     ids, times = literal(list(seen), ARRAY(BigInteger)), literal(list(seen.values()), ARRAY(Sample.ts.type))
     before = func.unnest(ids, times).table_valued("id", "since", name="seen").render_derived()
     last = _last(before.c.id, before.c.since)
-    owner = _owner(last.c.ts, owners)
+    owner = owner_at(last.c.ts, owners)
     columns = (before.c.id.label("series"), last.c.ts.label("timestamp"), last.c.value)
     rows = select(*columns, Series.labels.label("said"), owner.label("of")).join_from(before, last, true())
-    read = rows.join(Series, Series.id == before.c.id).where(*_owned(owners, last.c.ts)).subquery().c
+    read = rows.join(Series, Series.id == before.c.id).where(*is_owned(owners, last.c.ts)).subquery().c
     said = (cast(read.said.op("||")(read.of), Text).label("labels"), cast(read.of, Text).label("owner"))
     return select(read.series, read.timestamp, read.value, *said)
 
@@ -145,7 +145,7 @@ def _held_at(ts: Any) -> list[ColumnElement[bool]]:
     return [*same, Allocation.day == _day(ts), Allocation.held.op("@>")(at), IS_SOMEBODY]
 
 
-def _owner(ts: Any, some: OwnerFilter) -> ColumnElement[Any]:
+def owner_at(ts: Any, some: OwnerFilter) -> ColumnElement[Any]:
     """The labels of the owner at a time: of several the one that has the GPU longest, and then the newest."""
     held = select(Owner.labels).where(*_held_at(ts), *some.on_owners())
     held = held.order_by(desc(func.upper(Allocation.held)), desc(func.lower(Allocation.held)), desc(Owner.id)).limit(1)
@@ -154,7 +154,7 @@ def _owner(ts: Any, some: OwnerFilter) -> ColumnElement[Any]:
     return func.coalesce(own.scalar_subquery(), held.correlate_except(Allocation, Owner).scalar_subquery(), NO_LABELS)
 
 
-def _owned(some: OwnerFilter, ts: Any) -> list[ColumnElement[bool]]:
+def is_owned(some: OwnerFilter, ts: Any) -> list[ColumnElement[bool]]:
     """The condition that a reading at a time is of some owners."""
     if some.is_open:
         return []

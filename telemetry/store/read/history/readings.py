@@ -12,10 +12,10 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from telemetry.readings.aggregates import Aggregate
 from telemetry.store.models import Metric, Series
 from telemetry.store.read.filters import among
-from telemetry.store.read.history.aggregates import aggregated, step_start
+from telemetry.store.read.history.aggregates import Values, aggregated, step_start
 from telemetry.store.read.history.mig import counted_once
 from telemetry.store.read.history.selection import SeriesFilter, Span
-from telemetry.store.read.history.stored import outermost, samples_of
+from telemetry.store.read.history.stored import page_of, samples_of
 from telemetry.store.read.owned import holders, instance, names_owner
 from telemetry.store.read.places import Order, Place
 
@@ -34,14 +34,6 @@ class GpuReadings:
     order: Order = "asc"
     after: Place | None = None
 
-    @property
-    def rest(self) -> Span:
-        """The span as far as it is not before the place."""
-        if self.after is None:
-            return self.span
-        ends = {"start" if self.order == "asc" else "end": self.after.time}
-        return self.span.within(Span(**ends))
-
 
 def readings(asked: GpuReadings, rows_needed: int | None = None) -> Select[Any]:
     """Readings in order of time, then of metric and series; the column `series` is for the place that a page ends at.
@@ -51,13 +43,7 @@ def readings(asked: GpuReadings, rows_needed: int | None = None) -> Select[Any]:
     """
     series = _series(asked)
     descending = asked.order == "desc"
-    if rows_needed is None:
-        sample = samples_of(series.c.id, asked.rest)
-    else:
-        # No series gives more rows than are needed, beside one at the place itself, and they are read off the primary key. So
-        # a page costs the same however long the history is.
-        most = rows_needed + (asked.after is not None)
-        sample = outermost(series.c.id, "last" if descending else "first", asked.rest, most)
+    sample = page_of(series.c.id, asked.span, asked.order, asked.after, rows_needed)
     passed = asked.after.passed_by(sample.c.ts, [series.c.metric, series.c.id], asked.order) if asked.after else true()
     columns = (
         sample.c.ts,
@@ -100,9 +86,10 @@ def steps(asked: GpuReadings, step: timedelta, aggregate: Aggregate) -> Select[A
     """One row for each step and metric that has readings, aggregated over all series of the metric (MIG: see `mig`)."""
     series = _series(asked, counted_once(SeriesFilter(), asked.span))
     sample = samples_of(series.c.id, asked.span)
-    start = step_start(step, sample.c)
+    start = step_start(step, sample.c.ts)
+    value = aggregated(aggregate, Values(sample.c.ts, sample.c.value, sample.c.series_id)).label("value")
     aggregates = (
-        select(start, series.c.metric, aggregated(aggregate, sample.c).label("value"), series.c.unit)
+        select(start, series.c.metric, value, series.c.unit)
         .join_from(series, sample, true())
         .group_by(start, series.c.metric, series.c.unit)
         .subquery()

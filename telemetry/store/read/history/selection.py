@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, true
 
 from telemetry.store.models import Gpu, Metric
-from telemetry.store.read.filters import among, equal
+from telemetry.store.read.filters import Some, among
 from telemetry.store.read.owned import OwnerFilter
 
 
@@ -34,30 +35,37 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class SeriesFilter:
-    """Some of all series. A field that is None, or no metric, leaves all of them in."""
+    """Some of all series. A field without a value leaves all of them in.
 
-    gpu_id: int | None = None
-    host: str | None = None
-    model: str | None = None
-    namespace: str | None = None
-    pod: str | None = None
-    user: str | None = None
-    account: str | None = None
-    job: str | None = None
+    `labels` are pairs of a label and a value; of several values of one label a series has one.
+    """
+
+    gpu_ids: tuple[int, ...] = ()
+    host: Some = None
+    model: Some = None
+    namespace: Some = None
+    pod: Some = None
+    user: Some = None
+    account: Some = None
+    job: Some = None
     metrics: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
 
     @property
     def owners(self) -> OwnerFilter:
         """Whose series. Found by time, unless a series names its owner: no part of `conditions`."""
         return OwnerFilter.of(self)
 
+    def of_labels(self, columns: Mapping[str, Any]) -> list[ColumnElement[bool]]:
+        """Conditions on the columns of labels, by the names of labels."""
+        names = dict.fromkeys(name for name, _ in self.labels)
+        return [columns[name].in_([value for other, value in self.labels if other == name]) for name in names]
+
     def conditions(self) -> list[ColumnElement[bool]]:
         """Conditions on gpus and metrics, joined with series."""
         return [
-            *equal(
-                (Gpu.id, self.gpu_id),
-                (Gpu.host, self.host),
-                (Gpu.model, self.model),
-            ),
+            *([Gpu.id.in_(self.gpu_ids)] if self.gpu_ids else []),
+            *among(Gpu.host, self.host),
+            *among(Gpu.model, self.model),
             *among(Metric.name, self.metrics),
         ]

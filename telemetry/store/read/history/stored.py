@@ -1,7 +1,7 @@
 """Samples of any age: rows, arrays of sealed days, and what came late for those, as one relation.
 
 Whatever asks for samples joins one of these with its series, and not the table `samples`, which has the days that still change
-alone. They are functions of the database (revision 0014) that Postgres puts in place of the call: the span prunes partitions
+alone. They are functions of the database (revision 0015) that Postgres puts in place of the call: the span prunes partitions
 and sealed days, so it should be as narrow as the question.
 """
 
@@ -13,6 +13,7 @@ from sqlalchemy import BigInteger, Double, Integer, TableValuedAlias, cast, colu
 
 from telemetry.store.models import Time
 from telemetry.store.read.history.selection import Span
+from telemetry.store.read.places import Order, Place
 
 COLUMNS = (column("series_id", BigInteger), column("ts", Time), column("value", Double))
 EVER = Span()
@@ -29,6 +30,20 @@ def outermost(series_id: Any, end: Literal["first", "last"], span: Span = EVER, 
     function = func.samples_first if end == "first" else func.samples_last
     found = function(series_id, *_ends(span), cast(literal(most), Integer))
     return found.table_valued(*COLUMNS, name="sample", joins_implicitly=True)
+
+
+def page_of(series_id: Any, span: Span, order: Order, after: Place | None, rows_needed: int | None) -> TableValuedAlias:
+    """The samples of a series in a span that may be on the page behind a place (`after.passed_by` says which are).
+
+    None needed means all.
+    """
+    if after is not None:
+        span = span.within(Span(start=after.time) if order == "asc" else Span(end=after.time))
+    if rows_needed is None:
+        return samples_of(series_id, span)
+    # No series gives more rows than are needed, beside one at the place itself, and they are read off the primary key. So a
+    # page costs the same however long the history is.
+    return outermost(series_id, "first" if order == "asc" else "last", span, rows_needed + (after is not None))
 
 
 def _ends(span: Span) -> tuple[Any, Any]:

@@ -16,6 +16,7 @@ from telemetry.readings.aggregates import Aggregate, Group
 from telemetry.settings import Settings
 from telemetry.store.read import inventory
 from telemetry.store.read.history import fleet, readings
+from telemetry.store.read.history.chosen import Aggregation
 from telemetry.store.read.history.selection import SeriesFilter, Span
 from tests.batches import batch, key
 from tests.batches import readings as rows_of
@@ -53,7 +54,7 @@ def values(
 ) -> dict[tuple[str, ...], float]:
     """Value by group."""
     chosen = SeriesFilter(namespace=some.namespace, metrics=(metric,))
-    asked = fleet.Aggregation(chosen, span, groups, aggregate, top=top)
+    asked = Aggregation(chosen, span, groups, aggregate, top=top)
     with engine.connect() as connection:
         rows = connection.execute(fleet.aggregate(asked)).mappings().all()
     return {tuple(row[name] for name in groups): row["value"] for row in rows}

@@ -1,6 +1,6 @@
 """Sealed days: samples of days that are over stand as arrays, a row a series and day, and late ones beside them.
 
-Revision 0014, after 0010. Nothing is sealed by it. Collectors of before may run on while nothing is: they know nothing of
+Revision 0015. Nothing is sealed by it. Collectors of before may run on while nothing is: they know nothing of
 `late`, so sealing (`TELEMETRY_SEAL_AFTER_DAYS`, `telemetry db seal`) begins when all are of this version.
 
 `samples_of`, `samples_first` and `samples_last` give the samples of a series from rows and sealed days, `stored_samples` those
@@ -15,8 +15,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0014"
-down_revision = "0010"
+revision = "0015"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 

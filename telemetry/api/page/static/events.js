@@ -1,0 +1,54 @@
+// The page of events: what happened to the GPUs, the latest first, and on as it happens.
+
+import { get } from "./api.js";
+import { at, element, fill } from "./draw.js";
+import { repeat, watchHealth } from "./pulse.js";
+import { choices, choose } from "./view.js";
+import { line, number } from "./words.js";
+
+const USUAL = { since: "-1d", kind: "", text: "" };
+const READ_MS = 5000;
+const MOST = 1000;
+
+const form = at("filters");
+let chosen = choices(USUAL);
+let events = [];
+
+function offer() {
+  for (const [name, value] of Object.entries(chosen)) if (form[name]) form[name].value = value;
+}
+
+function draw() {
+  const words = chosen.text.toLowerCase().split(/\s+/);
+  const rows = events.map((event) => {
+    const name = event.host === null || event.index === null ? event.gpu : `${event.host}:${event.index}`;
+    return { event, cells: [name, ...line(event)] };
+  }).filter(({ cells, event }) => words.every((word) => [...cells, event.gpu].join(" ").toLowerCase().includes(word)));
+  fill(at("events"), rows.map(({ event, cells: [name, ...rest] }) => [
+    element("a", { href: `/gpus/${encodeURIComponent(event.gpu)}` }, name), ...rest,
+  ]), "Nothing in this time.");
+  at("events-count").textContent = `${number(rows.length)}${events.length === MOST ? ", the latest" : ""}`;
+}
+
+async function read() {
+  const asked = [["start_time", chosen.since], ["limit", MOST], ...(chosen.kind ? [["kind", chosen.kind]] : [])];
+  events = (await get("/api/v1/events", asked)).document.items;
+  draw();
+}
+
+offer();
+const readNow = repeat(READ_MS, read);
+watchHealth();
+
+form.addEventListener("submit", (event) => event.preventDefault());
+form.addEventListener("input", ({ target }) => {
+  chosen = { ...chosen, ...Object.fromEntries(new FormData(form)) };
+  choose(chosen, USUAL);
+  if (target.name === "text") draw();
+  else readNow();
+});
+addEventListener("hashchange", () => {
+  chosen = choices(USUAL);
+  offer();
+  readNow();
+});

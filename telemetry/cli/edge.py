@@ -1,0 +1,193 @@
+"""`telemetry edge`: gives edges their credentials, rotates them, and takes them away from one edge alone.
+
+A credential is good for one edge (`cluster/node`), or for all edges of a cluster (`cluster`). It is a user of the broker, whose
+rights `telemetry.trust.rights` knows, and a key by which the edge signs. Both are made of the centre's secret, and shown once.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import click
+import redis
+from sqlalchemy import Engine
+
+from telemetry.cli.data_dir import data_dir_option
+from telemetry.cli.database import with_database
+from telemetry.cli.session import connected, json_option, operator
+from telemetry.settings import Settings
+from telemetry.store import edge_credentials
+from telemetry.trust import holders, rights, server
+from telemetry.trust.credentials import Maker
+
+UNKEPT = "the broker keeps its users in memory only: after its restart `telemetry broker acl --apply` makes them again"
+UNREMOVED = "the broker keeps its users in memory only: where its configuration names this user, its restart brings it back"
+
+
+class Holder(click.ParamType[str]):
+    """The name of an edge, or of a cluster."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name."""
+        try:
+            return holders.parse(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+holder_argument = click.argument("name", type=Holder())
+secret_option = click.option(
+    "--secret", metavar="SECRET", help="Print a Kubernetes Secret of this name, as the chart's values take it."
+)
+# The keys of that Secret: the chart's defaults of externalRedis.auth.existingSecretPasswordKey and trust.signingKey.
+SECRET_KEYS = {"TELEMETRY_BROKER_PASSWORD": "redis-password", "TELEMETRY_SIGNING_KEY": "signing-key"}
+
+
+@click.group()
+@data_dir_option(expose_value=False)
+def edge() -> None:
+    """Give edges their credentials, rotate them, and take them away.
+
+    NAME is an edge, cluster/node, or a cluster, whose edges then share the credentials.
+    """
+
+
+@edge.command()
+@holder_argument
+@secret_option
+@json_option
+@with_database
+def add(engine: Engine, name: str, secret: str | None, as_json: bool) -> None:
+    """Give NAME its credentials, and print them: settings for its processes. They are shown once."""
+    settings: Settings = click.get_current_context().obj
+    with engine.begin() as connection:
+        if edge_credentials.valid(connection).get(name):
+            raise click.ClickException(f"{name} has credentials; `telemetry edge rotate {name}` gives it others")
+        serial = edge_credentials.issue(connection, name, operator())
+        _tell_the_broker(settings, name, [serial])
+    _show(settings, name, serial, secret=secret, as_json=as_json)
+
+
+@edge.command()
+@holder_argument
+@click.option("--finish", is_flag=True, help="End the older credentials: the edge has the newest by now.")
+@secret_option
+@json_option
+@with_database
+def rotate(engine: Engine, name: str, finish: bool, secret: str | None, as_json: bool) -> None:
+    """Give NAME new credentials beside its old ones, and print them; with --finish end the old ones.
+
+    Until then both are good, so nothing is refused while the edge gets the new ones.
+    """
+    settings: Settings = click.get_current_context().obj
+    with engine.begin() as connection:
+        numbers = edge_credentials.valid(connection).get(name)
+        if not numbers:
+            raise click.ClickException(f"{name} has no credentials; `telemetry edge add {name}` gives it some")
+        if not finish:
+            if len(numbers) > 1:
+                raise click.ClickException(
+                    f"{name} is being rotated: `telemetry edge rotate {name} --finish` ends its older credentials first"
+                )
+            serial = edge_credentials.issue(connection, name, operator())
+            _tell_the_broker(settings, name, [*numbers, serial])
+        else:
+            serial = numbers[-1]
+            edge_credentials.retire(connection, name, operator(), but=serial)
+            _tell_the_broker(settings, name, [serial], disconnects=True)
+    if finish:
+        said = {"name": name, "serial": serial, "retired": numbers[:-1]}
+        click.echo(json.dumps(said) if as_json else f"{name} has only its newest credentials, number {serial}")
+    else:
+        _show(settings, name, serial, secret=secret, as_json=as_json)
+
+
+@edge.command()
+@holder_argument
+@json_option
+@with_database
+def revoke(engine: Engine, name: str, as_json: bool) -> None:
+    """Take all credentials of NAME away: the broker closes its connections, and the centre refuses its batches."""
+    settings: Settings = click.get_current_context().obj
+    with engine.begin() as connection:
+        if not edge_credentials.retire(connection, name, operator()):
+            raise click.ClickException(f"{name} has no credentials; see telemetry edge list")
+    # After the commit: whatever becomes of the broker, the centre refuses what the edge signs.
+    with administered(settings) as client:
+        server.remove(client, rights.edge_name(settings.key_prefix, name))
+        if not server.keep(client):
+            click.echo(UNREMOVED, err=True)
+    click.echo(json.dumps({"name": name, "revoked": True}) if as_json else f"{name} is revoked")
+
+
+@edge.command(name="list")
+@json_option
+@with_database
+def list_edges(engine: Engine, as_json: bool) -> None:
+    """List all credentials that were given."""
+    with engine.connect() as connection:
+        rows = [dict(row) for row in edge_credentials.listed(connection)]
+    if as_json:
+        click.echo(json.dumps(rows, default=lambda value: value.isoformat()))
+        return
+    for row in rows:
+        state = f"retired {row['retired_at']:%Y-%m-%d %H:%M}" if row["retired_at"] else "valid"
+        click.echo(f"{row['holder']}  number {row['serial']}  issued {row['issued_at']:%Y-%m-%d %H:%M}  {state}")
+    if not rows:
+        click.echo("no edge has credentials")
+
+
+def maker(settings: Settings) -> Maker:
+    """What makes the credentials. A centre without a secret is told how to get one."""
+    if not settings.trust_secret:
+        raise click.ClickException(
+            "TELEMETRY_TRUST_SECRET is not set: credentials are made of it. Make one (openssl rand -hex 32), keep it at the "
+            "centre alone, and give it to collectors too"
+        )
+    return Maker(settings.trust_secret, settings.key_prefix)
+
+
+def _tell_the_broker(settings: Settings, name: str, serials: list[int], *, disconnects: bool = False) -> None:
+    passwords = [maker(settings).password(name, serial) for serial in serials]
+    user = rights.of_edge(settings.key_prefix, name)
+    with administered(settings) as client:
+        server.write(client, user, passwords)
+        if disconnects:
+            server.disconnect(client, user.name)
+        if not server.keep(client):
+            click.echo(UNKEPT, err=True)
+
+
+@contextmanager
+def administered(settings: Settings) -> Iterator[redis.Redis]:
+    """A client of the broker, as one who may make users."""
+    with connected(settings) as client:
+        try:
+            yield client
+        except redis.ResponseError as error:
+            raise click.ClickException(
+                f"the broker makes no users for us ({error}): give this command its administrator, or put the lines of "
+                "`telemetry broker acl` where it takes its users"
+            ) from None
+
+
+def manifest(secret: str, environment: Mapping[str, str]) -> dict[str, Any]:
+    """The credentials as a Secret of Kubernetes. The user is no secret: it goes to externalRedis.username."""
+    data = {key: base64.b64encode(environment[variable].encode()).decode() for variable, key in SECRET_KEYS.items()}
+    return {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": {"name": secret}, "data": data}
+
+
+def _show(settings: Settings, name: str, serial: int, *, secret: str | None, as_json: bool) -> None:
+    environment = maker(settings).environment(name, serial)
+    if secret:
+        click.echo(json.dumps(manifest(secret, environment), indent=2))
+    elif as_json:
+        click.echo(json.dumps({"name": name, "serial": serial, "environment": environment}))
+    else:
+        click.echo("\n".join(f"{variable}={value}" for variable, value in environment.items()))

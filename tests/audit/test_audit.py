@@ -1,0 +1,228 @@
+"""What was stored and is gone is noticed, told and read again, whoever took it: samples, ledger rows, acknowledgements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import redis
+from prometheus_client.metrics_core import Metric
+from sqlalchemy import Engine
+
+from telemetry.audit import healing
+from telemetry.audit.samples import Round, SampleAudit, differences
+from telemetry.exporter.audits import GapAudit, SampleAuditLook, ShortfallLook
+from telemetry.progress.acks import Ack, Acks
+from telemetry.progress.keys import Keys
+from telemetry.settings import Settings
+from telemetry.store.partitions import Span
+from telemetry.store.read import counted
+from telemetry.store.read.counted import EVERY, Hour
+from telemetry.store.upkeep import ledger_folding, tally_folding
+from tests.scrape import total, values
+from tests.sites import Site, site_of
+from tests.streamer.edge import HEADER, append, rows
+from tests.waiting import eventually
+
+Look = Callable[[], list[Metric]]
+NUMBER = 600
+
+
+@pytest.fixture
+def site(settings: Settings, engine: Engine, redis_client: redis.Redis, tmp_path: Path) -> Iterator[Site]:
+    path = tmp_path / "dump.csv"
+    append(path, HEADER + rows(0, NUMBER))
+    with site_of(path, settings, engine, redis_client) as made:
+        eventually(lambda: is_whole(made))
+        yield made
+
+
+def is_whole(site: Site) -> bool:
+    """Whether, after a tick, everything is committed and there once."""
+    return site.is_committed() and site.number() == NUMBER
+
+
+def look_at(site: Site) -> Look:
+    """A look that counts, and then has read again what is gone."""
+    count, heal = SampleAuditLook(site.engine), ShortfallLook(site.engine, site.settings, site.client)
+    return lambda: [*count(), *heal()]
+
+
+def gap_audit(site: Site) -> GapAudit:
+    return GapAudit(site.engine, replace(site.settings, gap_alert_s=0), site.client)
+
+
+def missing(look: Look) -> float | None:
+    return total(values(look()), "telemetry_missing_samples")
+
+
+def test_nothing_is_missing_of_what_is_whole(site: Site) -> None:
+    look, gaps = look_at(site), gap_audit(site)
+    for _ in range(3):
+        assert missing(look) == 0
+        assert total(values(gaps()), "telemetry_ledger_gaps") == 0
+    assert site.edge.committed(site.path) == site.path.stat().st_size
+    assert site.run("DELETE FROM shortfalls") == 0
+
+
+@pytest.mark.parametrize("is_folded", [False, True])
+def test_samples_that_were_deleted_come_back(site: Site, is_folded: bool, caplog: pytest.LogCaptureFixture) -> None:
+    look = look_at(site)
+    if is_folded:
+        site.run("UPDATE batches SET committed_at = committed_at - interval '3 days'")
+        with site.engine.begin() as connection:
+            assert ledger_folding.fold(connection, 3600.0) > 1
+            assert tally_folding.fold(connection, site.settings, 100) > 1
+            assert tally_folding.fold(connection, site.settings, 100) == 0
+    assert site.run("DELETE FROM samples WHERE value BETWEEN 101 AND 130") == 30
+    assert missing(look) == 30
+    assert "30 samples of samples_" in caplog.text
+    eventually(lambda: is_whole(site))
+    assert missing(look) == 0
+    assert site.run("DELETE FROM shortfalls WHERE missing = restored AND settled_at IS NOT NULL") == 1
+    assert missing(look) == 0
+
+
+def test_samples_that_nobody_brought_are_told_and_taken_for_the_figure(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    look = look_at(site)
+    site.run("INSERT INTO samples SELECT series_id, ts + interval '1 microsecond', value FROM samples WHERE value < 7")
+    assert missing(look) == 0
+    assert "7 samples of samples_202507 were stored past the ledger" in caplog.text
+    assert site.run("DELETE FROM samples WHERE value = 100") == 1
+    assert missing(look) == 1
+
+
+def test_a_partition_that_is_older_than_the_tallies_is_counted_first(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    site.run("DELETE FROM tallies")
+    site.run("DELETE FROM counted_partitions")
+    look = look_at(site)
+    assert missing(look) == 0
+    assert "past the ledger" not in caplog.text
+    site.run("DELETE FROM samples WHERE value = 100")
+    assert missing(look) == 1
+
+
+def test_what_an_operator_drops_is_not_missing(site: Site) -> None:
+    look = look_at(site)
+    assert missing(look) == 0
+    site.run("DROP TABLE samples_202507")
+    assert missing(look) == 0
+    append(site.path, rows(NUMBER, NUMBER + 20))
+
+    def is_stored() -> bool:
+        site.go_on()
+        return site.number() == 20
+
+    eventually(is_stored)
+    assert missing(look) == 0
+
+
+def test_a_large_partition_is_counted_in_pieces(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    append(site.path, rows(0, NUMBER).replace("GPU-1", "GPU-2"))
+
+    def is_stored() -> bool:
+        site.go_on()
+        return site.number() == 2 * NUMBER
+
+    eventually(is_stored)
+    monkeypatch.setattr(counted, "PIECE_SAMPLES", 400)
+    audit = SampleAudit(site.engine, 0.0)
+    # With no time for more than one piece a call.
+    for _ in range(8):
+        audit.count()
+        assert site.run("DELETE FROM shortfalls") == 0
+    site.run("DELETE FROM samples WHERE value = 100")
+
+    def is_found() -> bool:
+        audit.count()
+        return site.run("DELETE FROM shortfalls WHERE missing = 2") == 1
+
+    eventually(is_found)
+
+
+def test_what_is_deleted_while_others_come_back_comes_back_too(site: Site) -> None:
+    look = look_at(site)
+    site.run("DELETE FROM samples WHERE value BETWEEN 101 AND 130")
+    assert missing(look) == 30
+    site.go_on()
+    site.run("DELETE FROM samples WHERE value BETWEEN 1 AND 10")
+
+    def is_settled() -> bool:
+        site.go_on()
+        return missing(look) == 0 and site.number() == NUMBER
+
+    eventually(is_settled)
+
+
+def test_samples_whose_file_is_gone_are_told_of_until_a_person_accepts_it(site: Site) -> None:
+    look = look_at(site)
+    site.path.unlink()
+    site.streamer.close()
+    site.client.delete(*site.client.keys(f"{site.settings.key_prefix}:source*"))
+    site.run("DELETE FROM samples WHERE value < 5")
+    for _ in range(3):
+        assert missing(look) == 5
+
+
+@pytest.mark.parametrize("how", ["a row of the ledger is removed", "an acknowledgement is forged"])
+def test_bytes_that_the_ledger_lacks_are_read_again(site: Site, how: str) -> None:
+    audit = gap_audit(site)
+    if "removed" in how:
+        # The first: a question begins behind it, as it was held before.
+        assert site.run("DELETE FROM batches WHERE start_offset = (SELECT min(start_offset) FROM batches)") == 1
+        expected = NUMBER
+    else:
+        append(site.path, rows(NUMBER, NUMBER + 20))
+        site.streamer.tick(0)
+        (stolen,) = site.edge.fetch()
+        Acks(site.client, Keys(site.settings.key_prefix), 60).send(
+            [Ack(stolen.edge, stolen.source.id, stolen.batch_id, "stored")]
+        )
+        site.streamer.tick(0)
+        assert site.edge.committed(site.path) == site.path.stat().st_size
+        expected = NUMBER + 20
+        assert site.number() == NUMBER
+    assert total(values(audit()), "telemetry_gap_rereads_total") == 1
+
+    def is_healed() -> bool:
+        site.go_on()
+        is_committed = site.edge.committed(site.path) == site.path.stat().st_size
+        return is_committed and site.number() == expected and total(values(audit()), "telemetry_ledger_gaps") == 0
+
+    eventually(is_healed)
+    assert missing(look_at(site)) == 0
+
+
+def test_all_came_back_where_all_was_read_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last batch of what is read again may reach beyond what was there before: what it stores does not count."""
+    look = look_at(site)
+    missing(look)
+    site.run("DELETE FROM samples WHERE value = 599")
+    assert missing(look) == 1
+    monkeypatch.setattr(healing, "SETTLING", timedelta(0))
+    append(site.path, rows(NUMBER, NUMBER + 20))
+    site.run("UPDATE rereads SET end_offset = end_offset - 1")
+
+    def is_settled() -> bool:
+        site.go_on()
+        return site.number() == NUMBER + 20 and missing(look) == 0
+
+    eventually(is_settled)
+
+
+def test_an_hour_that_is_written_to_while_it_is_counted_says_nothing() -> None:
+    one = Round(Span("samples_1970", 0, 365), [EVERY])
+    one.add({1: Hour(10, 6), 2: Hour(5, 5), 3: Hour(7, 3)})
+    one.add({1: Hour(10, 4), 3: Hour(9, 4), 4: Hour(1, 1)})
+    assert one.moved == {2, 3, 4}
+    assert one.suspects() == set()
+    one.there[1] -= 1
+    assert one.suspects() == {1}
+
+
+def test_of_some_hours_what_is_missing_and_what_is_too_much() -> None:
+    hours = {1: Hour(10, 7), 2: Hour(3, 5), 3: Hour(4, 4), 4: Hour(9, 0)}
+    assert differences(hours, {1, 2, 3}) == ({1: 3}, {2: 2})

@@ -1,0 +1,84 @@
+"""Somebody takes what is stored, or says that it is: the audit notices, and has it read again. The audit runs from then on."""
+
+from __future__ import annotations
+
+from random import Random
+
+import psycopg
+
+from telemetry.progress import reading
+from telemetry.progress.acks import Ack, Acks
+from telemetry.progress.keys import Keys
+from tests.faults.brokers import QUEUE, queued
+from tests.faults.fault import pause, soak_fault
+from tests.faults.site import EXACT_S, Site, kill_tree
+from tests.ports import free_port
+from tests.waiting import eventually
+
+DELETE_SAMPLES = """
+    DELETE FROM samples WHERE (series_id, ts) IN (SELECT series_id, ts FROM samples ORDER BY ts DESC LIMIT 300)
+"""
+DELETE_BATCHES = """
+    DELETE FROM batches WHERE (edge, batch_id) IN (
+        SELECT edge, batch_id FROM batches WHERE status = 'stored' ORDER BY committed_at DESC LIMIT 3
+    )
+"""
+SETTLED = "SELECT count(*) FROM shortfalls WHERE settled_at IS NOT NULL AND restored >= missing"
+# What a file has between its first and its last batch, and the ledger has not.
+HOLES = """
+    SELECT count(*) FROM (
+        SELECT s.id, count(*) AS parts FROM sources s CROSS JOIN LATERAL (
+            SELECT unnest(range_agg(int8range(start_offset, end_offset))) FROM ledger l WHERE l.source_id = s.id
+        ) AS part GROUP BY s.id
+    ) AS stretches WHERE parts > 1
+"""
+
+
+@soak_fault
+def delete_samples(site: Site, random: Random) -> None:
+    """A person deletes the latest samples."""
+    audit(site)
+    before = site.count(SETTLED)
+    run(site, DELETE_SAMPLES)
+    eventually(lambda: site.count(SETTLED) > before, EXACT_S, every_s=0.2, what="the deleted samples are there again")
+
+
+@soak_fault
+def delete_ledger_rows(site: Site, random: Random) -> None:
+    """A person deletes the latest rows of the ledger, and some time passes."""
+    audit(site)
+    run(site, DELETE_BATCHES)
+    pause(random, 3)
+    eventually(lambda: site.count(HOLES) == 0, EXACT_S, every_s=0.2, what="the ledger has no hole")
+
+
+@soak_fault
+def forge_acks(site: Site, random: Random) -> None:
+    """A stranger takes what is on the queue, and tells the edge that it is stored."""
+    audit(site)
+    with queued(site) as client:
+        client.delete(QUEUE, "telemetry.unacked.central", "telemetry.unacked_index.central")
+        keys, edge = Keys(site.settings.key_prefix), site.settings.edge
+        forged = [
+            Ack(edge, source_id, flight.batch_id, "stored")
+            for source_id, state in reading.sources(client, keys, edge).items()
+            for flight in state.window.flights
+        ]
+        Acks(client, keys, 60).send(forged)
+    pause(random, 3)
+
+
+def audit(site: Site) -> None:
+    """Let an exporter run, if none does."""
+    if any(site.directory.glob("*-exporter.log")):
+        return
+    interval = {"TELEMETRY_EXPORTER_INTERVAL_S": "0.5", "TELEMETRY_ROLE": "central"}
+    process = site.start_process("exporter", "telemetry", "exporter", "--port", str(free_port()), **interval)
+    site.stack.callback(process.wait)
+    site.stack.callback(kill_tree, process.pid)
+
+
+def run(site: Site, statement: str) -> None:
+    """Change the database behind everybody's back."""
+    with psycopg.connect(site.postgres.url, autocommit=True) as connection:
+        connection.execute(statement.encode())

@@ -1,0 +1,37 @@
+"""The page of events, and what the page of a GPU shows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.web.conftest import Store
+
+pytestmark = pytest.mark.usefixtures("fleet")
+
+
+def test_events_are_listed_filtered_and_live(page: Page, address: str, store: Store, judge: Callable[[], None]) -> None:
+    page.goto(f"{address}/events#kind=xid")
+    rows = page.locator("#events tbody tr")
+    expect(rows).to_have_count(1)
+    expect(rows.first).to_contain_text("b:0")
+    expect(rows.first).to_contain_text("XID 79: GPU has fallen off the bus begins")
+    store("XID_ERRORS", "b", 0, 0.0)
+    judge()
+    expect(rows).to_have_count(2)
+    page.get_by_label("Kind").select_option("all")
+    page.get_by_label("Find").fill("train-1 begins")
+    expect(rows).to_have_count(1)
+    expect(rows.first).to_contain_text("team/train-1 begins")
+    page.reload()
+    expect(rows).to_have_count(1)
+
+
+def test_the_page_of_a_gpu_says_how_it_is_and_marks_what_happened(page: Page, address: str) -> None:
+    page.goto(f"{address}/gpus/GPU-b-0#span=15m")
+    expect(page.locator("#state")).to_contain_text("faulty since")
+    expect(page.locator("#reasons tbody tr")).to_contain_text("restart the machine")
+    expect(page.locator("#events tbody tr").first).to_contain_text("XID 79")
+    expect(page.locator("#zoom")).to_contain_text("2 events, marked red")
