@@ -9,18 +9,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine, Row, Select, text
+from sqlalchemy import Connection, Engine, Row, Select, text
 
 from telemetry.collector.writer import BatchWriter
 from telemetry.readings.aggregates import Aggregate
+from telemetry.readings.derived import Formula
 from telemetry.settings import Settings
 from telemetry.store.read import inventory, totals
-from telemetry.store.read.history import fleet, latest, readings
-from telemetry.store.read.history.fleet import Aggregation
+from telemetry.store.read.history import fleet, latest, raw, readings
+from telemetry.store.read.history.chosen import Aggregation, Condition
+from telemetry.store.read.history.raw import FleetReadings
 from telemetry.store.read.history.readings import GpuReadings
 from telemetry.store.read.history.selection import SeriesFilter, Span
 from telemetry.store.read.places import Order, Place
-from telemetry.store.upkeep import sealing
+from telemetry.store.upkeep import looks, sealing
 from tests.batches import T0_US, batch, key
 from tests.batches import readings as content
 from tests.store.upkeep.test_sealing import seal_all
@@ -32,6 +34,8 @@ NAMES = ("power", "temp")
 DIGITS = (0, 3, 16, 16)
 VALUES = np.random.default_rng(1)
 Answers = dict[str, Any]
+ABOVE = Condition("value", ">", 40.0)
+RATIO = Formula(("power",), ("temp",))
 
 
 @pytest.fixture
@@ -67,6 +71,14 @@ def asked(gpu_id: int) -> Iterator[tuple[str, Select[Any]]]:
             yield f"fleet {aggregate} {span}", fleet.aggregate(fleets)
             owners = Aggregation(SeriesFilter(pod="p"), span, ("pod",), aggregate)
             yield f"owners {aggregate} {span}", fleet.aggregate(owners)
+        over_time = Aggregation(SeriesFilter(), span, ("gpu",), "increase", timedelta(hours=5), where=[ABOVE])
+        yield f"over time {span}", fleet.aggregate(over_time)
+        yield f"ratio {span}", fleet.aggregate(Aggregation(SeriesFilter(), span, ("gpu",), formula=RATIO))
+        yield f"raw {span}", raw.readings(FleetReadings(SeriesFilter(), span))
+        for order in orders:
+            after = Place(T0 + timedelta(days=1, seconds=3000), (1,))
+            yield f"raw rest {order} {span}", raw.readings(FleetReadings(SeriesFilter(), span, order, after), 25)
+        yield f"raw owners {span}", raw.readings(FleetReadings(SeriesFilter(pod="p"), span), 25)
     yield "latest", latest.latest(SeriesFilter(), timedelta(days=99_999))
     yield "newer", latest.newer({1: T0, 2: T0 + timedelta(days=9)})
     yield "metrics", inventory.gpu_metrics(gpu_id)
@@ -78,7 +90,20 @@ def answers(engine: Engine) -> Answers:
     with engine.connect() as connection:
         gpu_id = connection.scalar(text("SELECT id FROM gpus WHERE identity = 'GPU-1'"))
         given: Answers = {name: rounded(connection.execute(statement)) for name, statement in asked(gpu_id or 0)}
-        return given | {"totals": totals.stats(connection)}
+        return given | {"totals": totals.stats(connection)} | looked_at(connection, gpu_id or 0)
+
+
+def looked_at(connection: Connection, gpu_id: int) -> Answers:
+    """What the health of a GPU is judged by, on the second of the days."""
+    since, until = T0 + timedelta(days=1), T0 + timedelta(days=1, hours=3)
+    near = looks.extremes(connection, [looks.Span(gpu_id, since, until)], {"power": 600.0})
+    series = [(row.series_id, since, until) for row in near]
+    assert series
+    return {
+        "extremes": [(row.low, row.high) for row in near],
+        "looks": [(times.tolist(), values.tolist()) for times, values in looks.readings(connection, series)],
+        "following": looks.following(connection, series),
+    }
 
 
 def rounded(rows: Iterable[Row[Any]]) -> list[list[Any]]:
