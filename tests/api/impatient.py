@@ -10,7 +10,7 @@ from telemetry.api.core import deadlines
 
 def app() -> Flask:
     """The application."""
-    deadlines.STALL_S = 3
+    deadlines.STALL_S = 5
     deadlines.SILENCE_S = 6.0
     deadlines.QUERY_S = 5
     return create_app()

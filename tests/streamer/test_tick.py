@@ -375,6 +375,7 @@ def test_acknowledgements_of_many_sources_are_asked_for_at_once_and_an_idle_edge
     with edge.streamer() as streamer:
         asked = asked_for(streamer.claims, monkeypatch)
         monkeypatch.setattr("telemetry.streamer.tick.FRESH_S", 60)
+        monkeypatch.setattr("telemetry.streamer.tick.MIN_BUDGET_S", 60.0)
         streamer.tick(0)
         edge.acknowledge(*edge.fetch())
         asked.clear()
