@@ -19,7 +19,8 @@ from telemetry.store.engine import driver
 from telemetry.store.partitions import Partitions
 from telemetry.store.read import levels
 from telemetry.store.read.history import readings
-from telemetry.store.read.history.fleet import Aggregation, aggregate
+from telemetry.store.read.history.chosen import Aggregation
+from telemetry.store.read.history.fleet import aggregate
 from telemetry.store.read.history.readings import GpuReadings
 from telemetry.store.read.history.selection import SeriesFilter, Span
 from telemetry.store.upkeep import chores, sealing
