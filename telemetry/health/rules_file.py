@@ -37,7 +37,7 @@ def parse(raw: str) -> Rules:
         return defaults()
     try:
         text = Path(path).expanduser().read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, RuntimeError, UnicodeDecodeError) as error:
         raise RulesError(f"names {path!r}, which cannot be read: {error}") from None
     try:
         return changed(text)

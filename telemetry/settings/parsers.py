@@ -41,7 +41,10 @@ def optional_text(raw: str) -> str | None:
 
 def path(raw: str) -> Path:
     """A path; `~` is the home directory."""
-    return Path(text(raw)).expanduser()
+    try:
+        return Path(text(raw)).expanduser()
+    except RuntimeError:
+        raise ValueError(f"begins with the home directory of a user that this machine does not know: {text(raw)}") from None
 
 
 def optional_path(raw: str) -> Path | None:

@@ -11,11 +11,11 @@ gpu_hour = 1.20     # for models that have no rate of their own; those have none
 from __future__ import annotations
 
 import math
-import tomllib
 from pathlib import Path
 from typing import Any
 
 from telemetry.readings.rates import Rates
+from telemetry.settings import toml_file
 
 KEYS = ("currency", "kwh", "gpu_hour", "model")
 
@@ -24,13 +24,7 @@ def parse(raw: str) -> Rates | None:
     """The rates in the file at a path, None for an empty text. Raises ValueError."""
     if not raw.strip():
         return None
-    path = Path(raw.strip()).expanduser()
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ValueError(f"{path} is not TOML: {error}") from None
+    path, _, document = toml_file.read(raw)
     if unknown := [name for name in document if name not in KEYS]:
         raise ValueError(f"{path} has an unknown key {unknown[0]!r}; the keys are {', '.join(KEYS)}")
     currency, models = document.get("currency"), document.get("model", {})

@@ -15,19 +15,17 @@ line.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from telemetry.readings.mapping import ColumnMapping
 from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
-from telemetry.settings import mappings
+from telemetry.settings import mappings, toml_file
 from telemetry.settings.times import Times, since_in_path, times
 from telemetry.settings.toml_lines import MistakeError, line_of
 
@@ -81,14 +79,7 @@ def parse(raw: str) -> Rules:
     """The rules in the file at a path, none for an empty text. Raises ValueError."""
     if not raw.strip():
         return ()
-    path = Path(raw.strip()).expanduser()
-    try:
-        text = path.read_text(encoding="utf-8")
-        document = tomllib.loads(text)
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ValueError(f"{path} is not TOML: {error}") from None
+    path, text, document = toml_file.read(raw)
     tables = document.pop("source", [])
     if document or not isinstance(tables, list):
         raise ValueError(f"{path} may have tables [[source]] alone, not {', '.join(document) or 'one named source'}")

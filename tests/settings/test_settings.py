@@ -104,6 +104,9 @@ def test_settings_are_frozen() -> None:
         ("TIMESTAMP_FLOOR", "2000-01-01", "zone"),
         ("TIMESTAMP_FLOOR", "0001-01-01T00:00:00+05:00", "years 1 to 9999"),
         ("DATA_DIR", " ", "empty"),
+        ("DATA_DIR", "~nobody-of-that-name/x", "home directory"),
+        ("SOURCE_SETTINGS", "~nobody-of-that-name/x", "home directory"),
+        ("RATES", "~nobody-of-that-name/x", "home directory"),
     ],
 )
 def test_a_bad_value_names_the_variable_and_the_mend(name: str, value: str, says: str) -> None:
