@@ -9,10 +9,10 @@ SAMPLE := .telemetry/sample.csv
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test slow fuzz soak bench compare lint lock dist clean
+.PHONY: help run test slow fuzz soak bench bench-store compare lint lock dist clean
 
 help: ## list what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(INSTALLED) $(SAMPLE) ## run the whole system on this machine, on a sample that is replayed
 	$(BIN)/telemetry up --csv $(SAMPLE) --replay $(ARGS)
@@ -31,6 +31,9 @@ soak: $(INSTALLED) ## break the system at random under load, and count rows lost
 
 bench: $(INSTALLED) ## measure side by side with what this is compared with; make bench ARGS='--quick'
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-store: $(INSTALLED) ## measure layouts of sealed days, and sealed days beside rows
+	$(BIN)/python -m benchmarks.store $(ARGS)
 
 compare: $(INSTALLED) ## measure another commit and this one in turn; make compare ARGS='HEAD~1'
 	$(BIN)/python -m benchmarks.compare $(ARGS)

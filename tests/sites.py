@@ -55,7 +55,7 @@ class Site:
     def number(self) -> int:
         """How many samples there are."""
         with self.engine.connect() as connection:
-            return int(connection.scalar(text("SELECT count(*) FROM samples")) or 0)
+            return int(connection.scalar(text("SELECT count(*) FROM stored_samples('-infinity', 'infinity')")) or 0)
 
     def run(self, statement: str) -> int:
         """Change the database behind everybody's back. Returns how many rows were changed."""

@@ -19,8 +19,8 @@ from benchmarks.peers import orm
 ROWS_A_TASK = 100
 WARM_UP_ROWS = 2_000
 # Rows given a number are nearly stored; to count rows all the time would slow the workers down.
-NUMBERED = "SELECT last_value FROM readings_id_seq"
-STORED = "SELECT count(*), extract(epoch FROM max(pg_xact_commit_timestamp(xmin))) FROM readings"
+NUMBERED = "SELECT last_value FROM orm_readings_id_seq"
+STORED = "SELECT count(*), extract(epoch FROM max(pg_xact_commit_timestamp(xmin))) FROM orm_readings"
 
 
 def run(bench: Bench) -> dict[str, float]:

@@ -22,8 +22,8 @@ class Base(DeclarativeBase):
 class Reading(Base):
     """A row as it stands in the file."""
 
-    __tablename__ = "readings"
-    __table_args__ = (Index("readings_lookup", "uuid", "metric_name", "timestamp"),)
+    __tablename__ = "orm_readings"
+    __table_args__ = (Index("orm_readings_lookup", "uuid", "metric_name", "timestamp"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     timestamp: Mapped[datetime] = mapped_column(DateTime(timezone=True))

@@ -6,8 +6,8 @@ Each subcommand is a module of its own name, imported when it is called, as an e
 with `rules`. `session` gives them settings and the broker, `database` the database. `data_dir` is an option of all, `moments`
 are times that some are given. `files` are what `ingest`, `verify` and `check` are given. `ingested` tells what `ingest` has
 done, by the ledger if `centre` reaches it. `todo` says what to do about a source. `overview`, `parts`, `mends`,
-`status_document`, `status_lines`, `source_line` and `redraw` are `status`'s, `usage_report` is `usage`'s. `quantities` are
-numbers for people, `foreign` texts of strangers.
+`status_document`, `status_lines`, `source_line` and `redraw` are `status`'s, `usage_report` is `usage`'s, `sealed_days` is
+`db`'s. `quantities` are numbers for people, `foreign` texts of strangers.
 """
 
 from __future__ import annotations

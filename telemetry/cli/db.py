@@ -1,4 +1,4 @@
-"""`telemetry db`: the schema of the central database."""
+"""`telemetry db`: the schema of the central database. What is stored in which form is shown by `sealed_days`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from alembic.util import CommandError
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
+from telemetry.cli import sealed_days
 from telemetry.cli.data_dir import data_dir_option
 from telemetry.cli.database import with_database
 from telemetry.cli.rules import rules
@@ -26,10 +27,11 @@ RETRY_S = 1.0
 @click.group()
 @data_dir_option(expose_value=False)
 def db() -> None:
-    """Upgrade the database's schema, show its revision, or change the labels that are no part of a series."""
+    """Upgrade the database's schema, change which labels make a series, seal days, or show how it is."""
 
 
-db.add_command(rules)
+for _command in (rules, *sealed_days.COMMANDS):
+    db.add_command(_command)
 
 
 @db.command()

@@ -12,6 +12,7 @@ import random
 import time
 from collections.abc import Sequence
 
+import psycopg
 import sqlalchemy.exc
 from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import Engine
@@ -69,7 +70,7 @@ class Upkeep:
         plan.postpone()
         try:
             rows = chores.run(self._engine, self._settings, plan.chore, plan.limit)
-        except (sqlalchemy.exc.SQLAlchemyError, SoftTimeLimitExceeded) as error:
+        except (sqlalchemy.exc.SQLAlchemyError, psycopg.Error, SoftTimeLimitExceeded) as error:
             log.warning("upkeep: %s failed and is tried again: %s", plan.chore.name, str(error).partition("\n")[0])
             plan.failed()
             return 0

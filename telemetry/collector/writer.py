@@ -11,7 +11,6 @@ from time import monotonic, time
 from typing import Any, NamedTuple
 
 import numpy as np
-import psycopg
 import sqlalchemy.exc
 from sqlalchemy import Connection, Engine, event
 
@@ -23,6 +22,7 @@ from telemetry.readings import wire
 from telemetry.readings.arrays import Float64s, Int64s
 from telemetry.settings import Settings
 from telemetry.store import generations
+from telemetry.store.engine import driver
 from telemetry.store.generations import History
 from telemetry.store.partitions import PartitionError, Partitions
 from telemetry.store.read import held as held_sources
@@ -159,7 +159,7 @@ class BatchWriter:
                     self._series_ids.forget()
                     return RolledBack.OUTDATED
             origins = [Origin(source, batch.batch_id) for source, batch in zip(source_ids, batches, strict=True)]
-            counts = samples.write(_driver(connection), arranged, tables, origins)
+            counts = samples.write(driver(connection), arranged, tables, origins)
             wrong = np.flatnonzero(~counts.same_as(arranged.expected)).tolist()
             if wrong:
                 ledger.correct(connection, batches, counts, wrong)
@@ -203,7 +203,7 @@ class BatchWriter:
             if not release.leave(connection, [row.id for row in rows]):
                 transaction.rollback()
                 return RolledBack.IN_LEDGER
-            counts = samples.write(_driver(connection), arranged, tables, [row.origin for row in rows])
+            counts = samples.write(driver(connection), arranged, tables, [row.origin for row in rows])
             numbers = zip(counts.stored.tolist(), counts.duplicate.tolist(), counts.conflict.tolist(), strict=True)
             released = [
                 Released(row.origin.source_id, row.offset, *classes, row.content.readings.blank)
@@ -271,9 +271,3 @@ def _outcomes(batches: Sequence[wire.Batch], counts: samples.Counts, known_at_s:
         }
         outcomes.append(Outcome("stored", known_at_s, rows, generation=generation))
     return outcomes
-
-
-def _driver(connection: Connection) -> psycopg.Connection:
-    driver = connection.connection.driver_connection
-    assert isinstance(driver, psycopg.Connection), "the engine's URL names psycopg"  # noqa: S101
-    return driver

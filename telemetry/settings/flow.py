@@ -114,3 +114,9 @@ class FlowSettings(ConnectionSettings):
     gap_alert_s: int = COLLECTOR(
         300, number(int, 1, 10**7), "seconds after which bytes are reported that the ledger has passed and does not have"
     )
+    seal_after_days: int = COLLECTOR(
+        0,
+        number(int, 0, 36_500),
+        "days after its end at which a day of samples is sealed, once nothing was written to it for an hour: it then takes a "
+        "fortieth of the room; 0: no day is sealed; set it when all collectors are of a version that knows it",
+    )

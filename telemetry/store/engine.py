@@ -5,7 +5,8 @@ Each session asks for durable commits, as edges let go of what is committed. A s
 
 from __future__ import annotations
 
-from sqlalchemy import Engine, create_engine
+import psycopg
+from sqlalchemy import Connection, Engine, create_engine
 
 from telemetry.settings import Settings
 
@@ -38,3 +39,10 @@ def make_engine(settings: Settings, *, application: str, pool_size: int = 2, con
             "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
         },
     )
+
+
+def driver(connection: Connection) -> psycopg.Connection:
+    """The driver's connection beneath one, for what SQLAlchemy has no words for, such as COPY. It raises psycopg's errors."""
+    beneath = connection.connection.driver_connection
+    assert isinstance(beneath, psycopg.Connection), "the engine's URL names psycopg"  # noqa: S101
+    return beneath

@@ -6,6 +6,9 @@ their month or year: a file with odd times would make thousands otherwise. A par
 A partition is created, then attached. Attaching takes a SHARE UPDATE EXCLUSIVE lock on `samples`; CREATE … PARTITION OF takes
 ACCESS EXCLUSIVE, and would wait for and block every query (PostgreSQL manual, ALTER TABLE, ATTACH PARTITION).
 
+Days that are sealed have no partition again: what comes late for them goes into the table `late`, which stands here as one of
+the partitions. A sealed day stays sealed, so that what a process remembers of it holds.
+
 A table that was detached is no partition: nobody reads it. It is attached again when a reading of its time comes. That what a
 process remembers still holds is checked by whoever writes, with ATTACHED in the transaction that writes.
 """
@@ -46,6 +49,9 @@ ATTACHED = """
     FROM pg_inherits JOIN unnest(CAST(:tables AS text[])) AS t (name) ON inhrelid = to_regclass(t.name)
     WHERE inhparent = 'samples'::regclass AND NOT inhdetachpending AND NOT EXISTS (SELECT FROM ONLY samples)
 """
+# Samples of days that are sealed, or being sealed, go into a table of their own, whatever partitions there are.
+LATE = "late"
+SEALED = text("SELECT first_day - '1970-01-01'::date, end_day - '1970-01-01'::date FROM sealed_spans ORDER BY first_day")
 IS_THERE = text("SELECT to_regclass(:table) IS NOT NULL")
 # What a new partition holds is in its tallies from the beginning; what one holds that was detached is not known.
 BEGIN_TALLIES = text("""
@@ -64,7 +70,7 @@ class PartitionError(SQLAlchemyError):
 
 
 class Span(NamedTuple):
-    """A partition: its table, and the days [first, end) that it holds, counted from 1970-01-01."""
+    """A partition, or a sealed span: its table, and the days [first, end) that it holds, counted from 1970-01-01."""
 
     table: str
     first: int
@@ -118,7 +124,7 @@ def existing(connection: Connection) -> list[Span]:
 def _make(connection: Connection, days: Iterable[int]) -> Iterator[tuple[int, str]]:
     """The tables of some days, as far as they exist or can be made in one transaction."""
     today = connection.scalar(TODAY, {"key": PARTITION_LOCK}) or 0
-    spans = existing(connection)
+    spans = [*(Span(LATE, *row) for row in connection.execute(SEALED)), *existing(connection)]
     made = 0
     for day in days:
         if made == SLICE:

@@ -89,18 +89,18 @@ FACTS = f"""
             SELECT FROM chosen better
             WHERE better.gpu_id = c.gpu_id AND better.instance = c.instance
                 AND better.name = CASE c.name WHEN :engine THEN :utilisation ELSE :energy END
-                AND EXISTS (SELECT FROM samples WHERE series_id = better.id AND ts >= :first AND ts < :last
-                            AND ts >= to_timestamp(w.low * 60.0) AND ts < to_timestamp(w.high * 60.0)))
+                AND EXISTS (SELECT FROM samples_of(better.id, to_timestamp(w.low * 60.0), to_timestamp(w.high * 60.0))
+                            WHERE ts >= :first AND ts < :last AND ts < to_timestamp(w.high * 60.0)))
     ), sums AS MATERIALIZED (
         SELECT p.gpu_id, p.low, p.instance, p.name, s.*
         FROM pieces p CROSS JOIN LATERAL (
             SELECT floor(date_part('epoch', ts) / 60)::int AS minute, avg(value) AS mean,
                    sum(CASE WHEN value >= before THEN value - before WHEN before IS NOT NULL THEN value END) AS gain
             FROM (
-                SELECT ts, value, lag(value) OVER (ORDER BY ts) AS before FROM samples
-                WHERE series_id = p.id AND ts >= :first AND ts < :last AND abs(value) < :largest
-                    AND ts >= to_timestamp((p.low - CASE p.name WHEN :energy THEN :bridge ELSE 0 END) * 60.0)
-                    AND ts < to_timestamp(p.high * 60.0)
+                SELECT ts, value, lag(value) OVER (ORDER BY ts) AS before
+                FROM samples_of(p.id, to_timestamp((p.low - CASE p.name WHEN :energy THEN :bridge ELSE 0 END) * 60.0),
+                                to_timestamp(p.high * 60.0))
+                WHERE ts >= :first AND ts < :last AND ts < to_timestamp(p.high * 60.0) AND abs(value) < :largest
             ) readings GROUP BY 1
         ) s
     ), measured AS MATERIALIZED (

@@ -48,6 +48,8 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
         connection = plain.execution_options(**options)
         connection.execute(text("SET LOCAL statement_timeout = 0"))
         connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+        # Before the snapshot: a day that is sealed after it would be gone from its partition, and not yet be in the arrays.
+        connection.execute(text("LOCK TABLE ONLY samples IN ACCESS SHARE MODE"))
         yield connection
 
 
@@ -171,8 +173,7 @@ def held(connection: Connection, gpus: Sequence[str], low: datetime, high: datet
 def samples(connection: Connection, ids: Longs, low: int, high: int) -> Iterator[tuple[Longs, Longs, npt.NDArray[np.float64]]]:
     """Series id, time and value of the samples of some series from `low` to `high`, both included, block by block."""
     query = """
-        COPY (SELECT series_id, ts, value FROM samples WHERE series_id = ANY(%s) AND ts BETWEEN %s AND %s)
-        TO STDOUT (FORMAT BINARY)
+        COPY (SELECT series_id, ts, value FROM stored_samples(%s, %s) WHERE series_id = ANY(%s)) TO STDOUT (FORMAT BINARY)
     """
     driver: psycopg.Connection | None = connection.connection.driver_connection
     assert driver is not None, "an open connection has a driver's connection"  # noqa: S101
@@ -180,7 +181,7 @@ def samples(connection: Connection, ids: Longs, low: int, high: int) -> Iterator
         some = ids[start : start + _NAMES_A_QUERY].tolist()
         pending = bytearray()
         skipped = _HEADER
-        with driver.cursor() as cursor, cursor.copy(query, (some, instant(low), instant(high))) as copy:
+        with driver.cursor() as cursor, cursor.copy(query, (instant(low), instant(high), some)) as copy:
             for data in copy:
                 pending += data
                 if len(pending) >= skipped + _SAMPLES_A_BLOCK * SAMPLE.itemsize:

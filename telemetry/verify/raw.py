@@ -23,7 +23,13 @@ from telemetry.verify.formats.grammar import Bytes
 
 _CELLS = re.compile(rb'[,;\t|"]')
 _GPUS = text("SELECT id, uuid, host, gpu_index FROM gpus")
-_SAMPLES = text("SELECT count(*) FROM samples WHERE series_id IN (SELECT id FROM series WHERE gpu_id = ANY(:gpus))")
+# Days that are being sealed have their rows in a partition until they have arrays.
+_SAMPLES = text("""
+    WITH chosen AS (SELECT id FROM series WHERE gpu_id = ANY(:gpus))
+    SELECT (SELECT count(*) FROM samples WHERE series_id IN (SELECT id FROM chosen))
+        + (SELECT count(*) FROM late WHERE series_id IN (SELECT id FROM chosen))
+        + (SELECT coalesce(sum(n), 0)::bigint FROM sealed WHERE series_id IN (SELECT id FROM chosen))
+""")
 _CONFLICTS = text("SELECT count(*) FROM conflicts WHERE series_id IN (SELECT id FROM series WHERE gpu_id = ANY(:gpus))")
 _QUARANTINED = text("""
     SELECT q.digest, count(*) FROM quarantine q JOIN sources s ON s.id = q.source_id

@@ -21,9 +21,11 @@ from telemetry.settings import Settings
 from telemetry.store.partitions import Span
 from telemetry.store.read import counted
 from telemetry.store.read.counted import EVERY, Hour
-from telemetry.store.upkeep import ledger_folding, tally_folding
+from telemetry.store.upkeep import chores, ledger_folding, sealing, tally_folding
+from telemetry.store.upkeep.chores import SEALING
 from tests.scrape import total, values
 from tests.sites import Site, site_of
+from tests.store.upkeep.test_sealing import seal_all
 from tests.streamer.edge import HEADER, append, rows
 from tests.waiting import eventually
 
@@ -103,6 +105,23 @@ def test_a_partition_that_is_older_than_the_tallies_is_counted_first(site: Site,
     assert "past the ledger" not in caplog.text
     site.run("DELETE FROM samples WHERE value = 100")
     assert missing(look) == 1
+
+
+def test_samples_of_sealed_days_are_counted_and_come_back(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is late, or is merged, or is being sealed, is there all the same."""
+    monkeypatch.setattr(sealing, "QUIET_S", 0.0)
+    sealer, look = replace(site.settings, seal_after_days=1), look_at(site)
+    while chores.run(site.engine, sealer, SEALING, SEALING.max_rows):
+        assert missing(look) == 0
+    assert missing(look) == 0
+    assert site.run("DELETE FROM sealed") == 1
+    assert missing(look) == NUMBER
+    eventually(lambda: is_whole(site))
+    assert missing(look) == 0
+    seal_all(site.engine, sealer)
+    assert site.run("DELETE FROM late") == 0
+    assert site.number() == NUMBER
+    assert missing(look) == 0
 
 
 def test_what_an_operator_drops_is_not_missing(site: Site) -> None:

@@ -14,8 +14,10 @@ from random import Random
 
 import psutil
 import psycopg
+from sqlalchemy.exc import OperationalError
 
 from telemetry.store.engine import make_engine
+from telemetry.store.upkeep import sealing
 from telemetry.store.upkeep.ledger_folding import fold
 from tests.faults.fault import SkipError, fault, pause, soak_fault
 from tests.faults.site import BIN, Site, freeze, thaw
@@ -24,6 +26,9 @@ SLOW_DOWN = """
     CREATE FUNCTION slow_down() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.5); RETURN NULL; END $$;
     CREATE TRIGGER slow_down AFTER INSERT ON batches FOR EACH STATEMENT EXECUTE FUNCTION slow_down()
 """
+
+# The share of a sealer's steps that are not cut off.
+KEPT = 0.8
 
 END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'telemetry-collector'"
 
@@ -283,6 +288,21 @@ def fold_ledger_and_wipe_broker(site: Site, random: Random) -> None:
         with engine.begin() as connection:
             fold(connection, 0)
         pause(random)
+    engine.dispose()
+    with site.client() as client:
+        client.flushall()
+
+
+@fault
+def seal_and_wipe_broker(site: Site, random: Random) -> None:
+    """Days are sealed while rows of them flow, some steps are cut off, and what is read again is known by the arrays alone."""
+    engine = make_engine(site.settings, application="seal")
+    for _ in range(8):
+        with suppress(OperationalError, psycopg.errors.LockNotAvailable), engine.connect() as connection:
+            sealing.step_at_once(connection, sealing.today(connection) + 2, 2000)
+            if random.random() < KEPT:
+                connection.commit()
+        pause(random, 0.3)
     engine.dispose()
     with site.client() as client:
         client.flushall()

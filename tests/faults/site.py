@@ -48,7 +48,7 @@ SPEEDY = {
 # A standby cannot be made of what was written with the WAL level that our server has.
 UNSAFE_POSTGRES = {"fsync": "off", "full_page_writes": "off", "wal_level": "replica"}
 EXACT_S = 60.0
-SAMPLES = "SELECT count(*) FROM samples"
+SAMPLES = "SELECT count(*) FROM stored_samples('-infinity', 'infinity')"
 QUARANTINED = "SELECT count(*) FROM quarantine"
 
 

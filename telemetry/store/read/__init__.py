@@ -11,6 +11,6 @@ Nine modules take a connection and return what they found, because their answer 
 chooses each query by the result of the one before, `gaps` compares the ledger with what edges report, `rates` divides counts
 by seconds, `settled` tells what became of some batches, `held` up to where a source is stored without a gap, `second_looks`
 counts what of a source waits for a person, `quarantined` has the rows that could not be read, byte for byte, `same_names` GPUs
-that cannot be told apart by their names, `counted` compares how many samples there are with how many were stored, and
-`exporter` reads single numbers for Prometheus.
+that cannot be told apart by their names, `counted` compares how many samples there are with how many were stored, `levels`
+tells in which forms samples stand, and `exporter` reads single numbers for Prometheus.
 """

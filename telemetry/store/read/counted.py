@@ -1,7 +1,8 @@
 """How many samples there are of each hour, beside how many were stored: what the audit compares.
 
 Both figures are of one statement, so of one moment: a transaction adds to both or to neither. A large partition is counted in
-pieces by ranges of series, each of a moment of its own; then only the hours mean something whose tally has not moved.
+pieces by ranges of series, each of a moment of its own; then only the hours mean something whose tally has not moved. Sealed
+days are counted by their lists of times, and with what came late for them. What is just being sealed is not counted.
 """
 
 from __future__ import annotations
@@ -22,12 +23,28 @@ ROW_BYTES = 52
 TIMEOUT_S = 1800
 ORDER = text("SELECT name, counted_at FROM counted_partitions")
 BOUNDS = "SELECT coalesce(min(series_id), 0), coalesce(max(series_id), 0), pg_relation_size('{table}') FROM {table}"
+SEALED = text("""
+    SELECT 'frozen_' || to_char(first_day, 'YYYYMMDD') AS name, first_day - '1970-01-01'::date AS first,
+           end_day - '1970-01-01'::date AS end, sealed_at IS NOT NULL AS is_sealed FROM sealed_spans
+""")
+ROWS = """
+    SELECT date_bin('1 hour', ts, TIMESTAMPTZ 'epoch') AS at, count(*) AS samples FROM {table}
+    WHERE series_id >= :first AND series_id < :end GROUP BY 1
+"""
+ARRAYS = """
+    SELECT date_bin('1 hour', ts, TIMESTAMPTZ 'epoch') AS at, sum(alike.series) AS samples
+    FROM (
+        SELECT day, times_id AS id, count(*) AS series FROM sealed
+        WHERE day >= date '1970-01-01' + :first_hour / 24 AND day < date '1970-01-01' + :end_hour / 24 GROUP BY 1, 2
+    ) AS alike JOIN sealed_times USING (day, id) CROSS JOIN LATERAL unnest(times) AS ts GROUP BY 1
+    UNION ALL
+    SELECT date_bin('1 hour', ts, TIMESTAMPTZ 'epoch'), count(*) FROM late
+    WHERE ts >= to_timestamp(3600.0 * :first_hour) AND ts < to_timestamp(3600.0 * :end_hour) GROUP BY 1
+"""
 BY_HOUR = """
     WITH there AS (
-        SELECT floor(extract(epoch FROM at) / 3600)::integer AS hour, samples FROM (
-            SELECT date_bin('1 hour', ts, TIMESTAMPTZ 'epoch') AS at, count(*) AS samples FROM {table}
-            WHERE series_id >= :first AND series_id < :end GROUP BY 1
-        ) AS binned
+        SELECT floor(extract(epoch FROM at) / 3600)::integer AS hour, sum(samples)::bigint AS samples
+        FROM ({there}) AS binned GROUP BY 1
     ), expected AS (
         SELECT hour, sum(stored)::bigint AS stored FROM tallies WHERE hour >= :first_hour AND hour < :end_hour GROUP BY hour
     )
@@ -42,6 +59,10 @@ class Hour(NamedTuple):
     there: int
 
 
+class SealedDays(Span):
+    """Days that are sealed, under the name that their partition was given for it."""
+
+
 class Range(NamedTuple):
     """Series [first, end), by their ids."""
 
@@ -53,7 +74,7 @@ EVERY = Range(0, 1 << 62)
 
 
 class Partition(NamedTuple):
-    """A partition, and when it was counted last. `is_tallied`: its tallies are complete."""
+    """A partition, or sealed days, and when they were counted last. `is_tallied`: their tallies are complete."""
 
     span: Span
     is_tallied: bool
@@ -61,14 +82,20 @@ class Partition(NamedTuple):
 
 
 def partitions(connection: Connection) -> list[Partition]:
-    """The partitions; those that were not counted for the longest time come first."""
-    known = {row.name: row.counted_at for row in connection.execute(ORDER)}
-    found = [Partition(span, span.table in known, known.get(span.table)) for span in existing(connection)]
-    return sorted(found, key=lambda one: (one.counted_at is not None, one.counted_at, -one.span.first))
+    """What can be counted now; what was not counted for the longest time comes first."""
+    counted_at = {row.name: row.counted_at for row in connection.execute(ORDER)}
+    sealed = connection.execute(SEALED).all()
+    frozen = {row.name for row in sealed}
+    spans = [span for span in existing(connection) if span.table not in frozen]
+    spans += [SealedDays(row.name, row.first, row.end) for row in sealed if row.is_sealed]
+    known = [Partition(span, span.table in counted_at, counted_at.get(span.table)) for span in spans]
+    return sorted(known, key=lambda one: (one.counted_at is not None, one.counted_at, -one.span.first))
 
 
 def ranges(connection: Connection, span: Span) -> Sequence[Range]:
-    """The ranges of series by which a partition is counted: one if it is small."""
+    """The ranges of series by which a partition is counted: one if it is small, or sealed."""
+    if isinstance(span, SealedDays):
+        return [EVERY]
     first, last, size_bytes = connection.execute(text(BOUNDS.format(table=span.table))).one()
     pieces = size_bytes // (ROW_BYTES * PIECE_SAMPLES) + 1
     if pieces == 1:
@@ -79,14 +106,15 @@ def ranges(connection: Connection, span: Span) -> Sequence[Range]:
 
 
 def by_hour(connection: Connection, span: Span, series: Range = EVERY) -> dict[int, Hour]:
-    """The hours of a partition: how many samples were stored, and how many are there of some series.
+    """The hours of a partition or of sealed days: how many samples were stored, and how many are there of some series.
 
-    This is the only place that counts samples for the audit.
+    Of sealed days all series are counted. This is the only place that counts samples for the audit.
     """
     # A process more for a second would be more than a percent of a core.
     connection.execute(text(f"SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL statement_timeout = '{TIMEOUT_S}s'"))
     hours = {"first_hour": 24 * span.first, "end_hour": 24 * span.end}
-    rows = connection.execute(text(BY_HOUR.format(table=span.table)), series._asdict() | hours)
+    there = ARRAYS if isinstance(span, SealedDays) else ROWS.format(table=span.table)
+    rows = connection.execute(text(BY_HOUR.format(there=there)), series._asdict() | hours)
     return {hour: Hour(stored, there) for hour, stored, there in rows}
 
 

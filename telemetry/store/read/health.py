@@ -28,7 +28,7 @@ SEEN = """
                (SELECT least(now(), upper(a.held)) FROM allocations a WHERE a.gpu_id = g.id
                 ORDER BY a.day DESC, upper(a.held) DESC LIMIT 1),
                (SELECT max(x.ts) FROM series s CROSS JOIN LATERAL (
-                    SELECT ts FROM samples WHERE series_id = s.id ORDER BY ts DESC LIMIT 1) x WHERE s.gpu_id = g.id)
+                    SELECT ts FROM samples_last(s.id, '-infinity', 'infinity', 1)) x WHERE s.gpu_id = g.id)
            ) AS last_seen
     FROM gpus g WHERE NOT EXISTS (SELECT FROM gpu_joins j WHERE j.gpu_id = g.id)
 """

@@ -25,8 +25,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
-from telemetry.store.models import Gpu, GpuJoin, Metric, Sample, Series
+from telemetry.store.models import Gpu, GpuJoin, Metric, Series
 from telemetry.store.read.filters import Some, among, equal
+from telemetry.store.read.history.selection import Span
+from telemetry.store.read.history.stored import outermost
 from telemetry.store.read.owned import OwnerFilter
 from telemetry.store.read.silence import is_silent, last_seen, seconds_since
 
@@ -84,7 +86,7 @@ class GpuFilter:
         had = owners.had(self.seen_since, None)
         series: Select[Any] = select(literal_column("1")).select_from(Series).where(Series.gpu_id == Gpu.id, had)
         if self.seen_since is not None:
-            recent = select(Sample.ts).where(Sample.series_id == Series.id, Sample.ts >= self.seen_since).limit(1).lateral()
+            recent = outermost(Series.id, "last", Span(start=self.seen_since))
             series = series.join(recent, true())
         return [*own, exists(series)]
 
@@ -125,21 +127,13 @@ def gpu(name: str) -> Select[Any]:
 
 def gpu_metrics(gpu_id: int) -> Select[Any]:
     """The metrics of a GPU, by name, with the times of the first and the last reading."""
-
-    def end(direction: Any) -> Any:
-        return select(Sample.ts).where(Sample.series_id == Series.id).order_by(direction).limit(1).lateral()
-
-    first, last = end(asc(Sample.ts)), end(desc(Sample.ts))
+    first, last = outermost(Series.id, "first").alias("first"), outermost(Series.id, "last").alias("last")
+    columns: list[Any] = [
+        *(Metric.name, Metric.unit, Metric.description, Metric.kind, func.count().label("series")),
+        *(func.min(first.c.ts).label("first_reading"), func.max(last.c.ts).label("last_reading")),
+    ]
     return (
-        select(
-            Metric.name,
-            Metric.unit,
-            Metric.description,
-            Metric.kind,
-            func.count().label("series"),
-            func.min(first.c.ts).label("first_reading"),
-            func.max(last.c.ts).label("last_reading"),
-        )
+        select(*columns)
         .select_from(Series)
         .join(Metric)
         .outerjoin(first, true())

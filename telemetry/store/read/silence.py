@@ -10,14 +10,15 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, DateTime, Double, cast, desc, func, select, true
 
-from telemetry.store.models import Allocation, Gpu, Sample, Series
+from telemetry.store.models import Allocation, Gpu, Series
+from telemetry.store.read.history.stored import outermost
 
 
 def last_seen() -> ColumnElement[Any]:
     """The end of the minute of the last reading of a GPU, at most now; null if it never had one."""
     held = select(func.least(func.now(), func.upper(Allocation.held))).where(Allocation.gpu_id == Gpu.id)
     minute = held.order_by(desc(Allocation.day), desc(func.upper(Allocation.held))).limit(1)
-    last = select(Sample.ts).where(Sample.series_id == Series.id).order_by(desc(Sample.ts)).limit(1).lateral()
+    last = outermost(Series.id, "last")
     sample = select(func.max(last.c.ts)).select_from(Series).join(last, true()).where(Series.gpu_id == Gpu.id)
     found = func.coalesce(*(each.correlate(Gpu).scalar_subquery() for each in (minute, sample)))
     return cast(found, DateTime(timezone=True))

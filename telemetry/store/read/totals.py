@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import BigInteger, Connection, cast, func, select, text
+from sqlalchemy.exc import ProgrammingError
 
-from telemetry.store.models import LEDGER, DeadLetter, Gpu, Metric, Quarantined, Sample, Series
+from telemetry.store.models import LEDGER, DeadLetter, Gpu, Metric, Quarantined, Series
 from telemetry.store.read.inventory import GpuFilter, gpus_counted
 
 # Above this many rows the planner's estimate is given instead of a count, which would read everything.
@@ -24,6 +25,16 @@ ESTIMATE = text("""
 PARTITIONS = text("""
     SELECT oid::regclass::text FROM pg_inherits JOIN pg_class ON oid = inhrelid
     WHERE inhparent = 'samples'::regclass ORDER BY pg_get_expr(relpartbound, oid)
+""")
+
+# Of spans that are not finished the partition has the samples.
+SEALED = "(SELECT coalesce(sum(samples), 0) FROM sealed_spans) + (SELECT count(*) FROM late)"
+# In one statement, as a day may be sealed between two.
+COUNT = text(f"SELECT (SELECT count(*) FROM samples) + {SEALED}")  # noqa: S608 - the text above
+SEALED_BOUNDS = text("""
+    SELECT (SELECT min(times[1]) FROM sealed_times WHERE day = (SELECT min(day) FROM sealed)),
+           (SELECT max(times[cardinality(times)]) FROM sealed_times WHERE day = (SELECT max(day) FROM sealed)),
+           (SELECT min(ts) FROM late), (SELECT max(ts) FROM late)
 """)
 
 
@@ -60,14 +71,25 @@ def _samples(connection: Connection) -> tuple[int, bool]:
     """How many samples there are, and whether that is a count or an estimate."""
     estimate = int(connection.scalar(ESTIMATE) or 0)
     if estimate > EXACT_COUNT_ROWS:
-        return estimate, False
-    return int(connection.scalar(select(func.count()).select_from(Sample)) or 0), True
+        return estimate + int(connection.scalar(text(f"SELECT {SEALED}")) or 0), False
+    return int(connection.scalar(COUNT) or 0), True
 
 
 def _bounds(connection: Connection) -> tuple[datetime | None, datetime | None]:
-    """The first and the last time of a sample, each from the outermost partition that has one."""
+    """The first and the last time of a sample: of the outermost partition that has one, of sealed days, and of late ones."""
+    try:
+        return _bounds_now(connection)
+    except ProgrammingError:
+        # A partition was sealed after it was listed.
+        return _bounds_now(connection)
+
+
+def _bounds_now(connection: Connection) -> tuple[datetime | None, datetime | None]:
     names = connection.scalars(PARTITIONS).all()
-    return _outermost(connection, names, "ASC"), _outermost(connection, names[::-1], "DESC")
+    first, last, first_late, last_late = connection.execute(SEALED_BOUNDS).one()
+    earliest = (_outermost(connection, names, "ASC"), first, first_late)
+    latest = (_outermost(connection, names[::-1], "DESC"), last, last_late)
+    return min(filter(None, earliest), default=None), max(filter(None, latest), default=None)
 
 
 def _outermost(connection: Connection, partitions: Sequence[str], direction: Literal["ASC", "DESC"]) -> datetime | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, text
 
 from telemetry.settings import Settings
-from telemetry.store.upkeep import joining, judging, ledger_folding, tally_folding, usage_hours
+from telemetry.store.upkeep import joining, judging, ledger_folding, sealing, tally_folding, usage_hours
 
 # A chore delays the group of batches that it comes after.
 TIMEOUT_S = 5
@@ -41,7 +41,8 @@ JOINING = Chore("joining of GPUs", 7_402_114_001, 60.0, joining.MAX_GPUS, joinin
 TALLY_FOLDING = Chore("tally folding", 7_402_114_011, 60.0, tally_folding.MAX_ROWS, tally_folding.fold)
 USAGE = Chore("sums of usage", 7_402_114_002, 60.0, usage_hours.MAX_MARKS, usage_hours.sum_up)
 JUDGING = Chore("judging health", 7_402_114_018, 30.0, judging.MOST_S, judging.judge, urgent=False)
-CHORES = (LEDGER_FOLDING, JOINING, TALLY_FOLDING, USAGE, JUDGING)
+SEALING = Chore("sealing", 7_402_114_020, 60.0, sealing.MAX_SAMPLES, sealing.step)
+CHORES = (LEDGER_FOLDING, JOINING, TALLY_FOLDING, USAGE, JUDGING, SEALING)
 
 
 def run(engine: Engine, settings: Settings, chore: Chore, limit: int) -> int:

@@ -35,9 +35,9 @@ EXTREMES = text("""
     JOIN metrics m ON m.id = s.metric_id AND m.name = r.name
     JOIN gpus g ON g.id = s.gpu_id
     CROSS JOIN LATERAL (
-        SELECT min(value) AS low, max(value) AS high FROM samples
-        WHERE series_id = s.id AND ts BETWEEN :first AND :last
-            AND ts BETWEEN w.since - make_interval(secs => r.reach_s) AND w.until + make_interval(secs => r.reach_s)
+        SELECT min(value) AS low, max(value) AS high
+        FROM samples_of(s.id, w.since - make_interval(secs => r.reach_s), w.until + make_interval(secs => r.reach_s))
+        WHERE ts BETWEEN :first AND :last
     ) x
     WHERE x.low IS NOT NULL
 """)
@@ -47,16 +47,16 @@ READINGS = text("""
     FROM unnest(CAST(:ns AS integer[]), CAST(:ids AS bigint[]), CAST(:sinces AS timestamptz[]), CAST(:untils AS timestamptz[]))
          AS w (n, series_id, since, until)
     CROSS JOIN LATERAL (
-        (SELECT ts, value FROM samples WHERE series_id = w.series_id AND ts < w.since ORDER BY ts DESC LIMIT 1)
+        SELECT ts, value FROM samples_last(w.series_id, '-infinity', w.since - interval '1 microsecond', 1)
         UNION ALL
-        SELECT ts, value FROM samples WHERE series_id = w.series_id AND ts BETWEEN w.since AND w.until
+        SELECT ts, value FROM samples_of(w.series_id, w.since, w.until)
         UNION ALL
-        (SELECT ts, value FROM samples WHERE series_id = w.series_id AND ts > w.until ORDER BY ts LIMIT 1)
+        SELECT ts, value FROM samples_first(w.series_id, w.until + interval '1 microsecond', 'infinity', 1)
     ) x
     ORDER BY w.n, x.ts
 """)
 NEXT = text("""
-    SELECT w.n, (SELECT min(ts) FROM samples WHERE series_id = w.series_id AND ts > w.until)
+    SELECT w.n, (SELECT ts FROM samples_first(w.series_id, w.until + interval '1 microsecond', 'infinity', 1))
     FROM unnest(CAST(:ns AS integer[]), CAST(:ids AS bigint[]), CAST(:untils AS timestamptz[])) AS w (n, series_id, until)
 """)
 # The minutes of the days of a span, of the last day before it that has some, and of the first behind it; and when it was read
@@ -104,8 +104,8 @@ MEANS = text("""
     JOIN series s ON s.gpu_id = a.gpu_id AND NOT s.of_owner AND s.mig_instance IS NULL
     JOIN metrics m ON m.id = s.metric_id AND m.name = :metric
     CROSS JOIN LATERAL (
-        SELECT value FROM samples
-        WHERE series_id = s.id AND ts >= b.step AND ts < b.step + make_interval(secs => :step_s)
+        SELECT value FROM samples_of(s.id, b.step, b.step + make_interval(secs => :step_s))
+        WHERE ts < b.step + make_interval(secs => :step_s)
             AND ts BETWEEN :first AND CAST(:last AS timestamptz) + make_interval(secs => :step_s)
     ) x
     GROUP BY 1, 2, 3

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from telemetry.readings import wire
 from telemetry.readings.digests import digest
 from telemetry.store.models import Batch, Quarantined
-from telemetry.store.partitions import ATTACHED
+from telemetry.store.partitions import ATTACHED, LATE
 from telemetry.store.write.samples import Counts, Samples
 
 Key = tuple[str, str]
@@ -93,7 +93,8 @@ def enter(
 ) -> Entry:
     """Enter batches as stored, in the order of their keys, if `tables` are partitions and `rule` is the latest one.
 
-    They stay so for the transaction.
+    They stay so for the transaction. The lock that keeps partitions so also keeps days from being sealed meanwhile:
+    `write.late` relies on it.
     """
     counts = arranged.expected
     order = sorted(range(len(batches)), key=lambda n: (batches[n].edge, batches[n].batch_id))
@@ -118,7 +119,7 @@ def enter(
         "digest": [arranged.digests[n] for n in order],
         "hours": arranged.tally.hours,
         "samples": arranged.tally.samples,
-        "tables": sorted(set(tables)),
+        "tables": sorted(set(tables) - {LATE}),
     }
     holds, entered = connection.execute(ENTER, {**columns, "rule": rule}).one()
     if not holds:

@@ -1,8 +1,8 @@
 """Writes samples: binary COPY built by NumPy, straight into the partition of its time.
 
 Where a key is stored already, the rows of that partition go through a staging table instead, and are counted as duplicates or
-conflicts by what is stored; those in conflict are kept by `conflicts`. Partitions are made by `telemetry.store.partitions`,
-ids come from `series_ids`.
+conflicts by what is stored; those in conflict are kept by `conflicts`. Samples of sealed days are `late`'s. Partitions are made
+by `telemetry.store.partitions`, ids come from `series_ids`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from telemetry.readings.arrays import Bools, Float64s, Int64s
 from telemetry.store import partitions
-from telemetry.store.write import conflicts, contents, tallies
+from telemetry.store.write import conflicts, contents, late, tallies
 from telemetry.store.write.conflicts import Origin
 
 # PostgreSQL counts timestamps in microseconds from 2000-01-01; its binary COPY format is in the manual, chapter COPY.
@@ -109,6 +109,16 @@ def write(connection: psycopg.Connection, samples: Samples, tables: Mapping[int,
         rows = np.isin(days, its_days) if len(of_table) > 1 else np.ones(len(days), np.bool_)
         columns = _columns(samples.series[rows], samples.ts_us[rows], samples.values[rows])
         later = samples.later.of_days(its_days)
+        if table == partitions.LATE:
+            _empty(connection)
+            _copy(connection, "staging", STAGED, {**columns, "batch": samples.batches[rows]})
+            late.insert_staged(connection, samples.series[rows], samples.ts_us[rows])
+            tallies.take_back_staged(connection)
+            _stage_later(connection, later)
+            late.find_stored(connection)
+            _settle(connection, late.STORED, later, counts)
+            conflicts.keep(connection, late.STORED, origins)
+            continue
         try:
             with connection.transaction():
                 _copy(connection, table, COLUMNS, columns)

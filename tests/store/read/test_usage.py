@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -21,8 +22,9 @@ from telemetry.readings import wire
 from telemetry.readings.rates import Rates
 from telemetry.settings import Settings
 from telemetry.store.read.usage import Use, usage
-from telemetry.store.upkeep import chores
+from telemetry.store.upkeep import chores, sealing
 from tests.batches import T0_US, batch, key, readings
+from tests.store.upkeep.test_sealing import seal_all
 
 # 20:00:00, in the seconds that batches count in.
 EIGHT = -42 * 60 - 34
@@ -65,12 +67,17 @@ def sum_up(engine: Engine, settings: Settings) -> int:
     return taken
 
 
-@pytest.fixture(params=["asked", "summed up"])
-def settled(request: pytest.FixtureRequest, engine: Engine, settings: Settings) -> Callable[[], None]:
-    """Lets upkeep sum up in every second test."""
+@pytest.fixture(params=["asked", "summed up", "sealed", "sealed and summed up"])
+def settled(
+    request: pytest.FixtureRequest, engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], None]:
+    """Lets upkeep seal the days, or sum up, or both, or nothing of it."""
 
     def settle() -> None:
-        if request.param == "summed up":
+        if request.param.startswith("sealed"):
+            monkeypatch.setattr(sealing, "QUIET_S", 0.0)
+            assert seal_all(engine, replace(settings, seal_after_days=1)) > 0
+        if request.param.endswith("summed up"):
             assert sum_up(engine, settings) > 0
             with engine.connect() as connection:
                 assert connection.scalar(text("SELECT count(*) FROM usage_marks")) == 0

@@ -18,9 +18,10 @@ from sqlalchemy import CTE, ColumnElement, Double, Subquery, and_, cast, func, o
 from telemetry.readings.aggregates import LABEL, OVER_TIME, FleetAggregate
 from telemetry.readings.derived import Formula
 from telemetry.readings.owners import OWNER_LABELS
-from telemetry.store.models import Gpu, Metric, Owner, Sample, Series
+from telemetry.store.models import Gpu, Metric, Owner, Series
 from telemetry.store.read.history.mig import counted_once
 from telemetry.store.read.history.selection import SeriesFilter, Span
+from telemetry.store.read.history.stored import samples_of
 from telemetry.store.read.owned import OF_SERIES, PARTS, instance, names_owner, windows
 
 # The columns of groups, in the order of an answer. `index` is no group of its own, it comes with a GPU.
@@ -143,11 +144,9 @@ def values(asked: Aggregation, chosen: CTE) -> Subquery:
     """The values in the span: `group` and its columns, `of`, `ts`, `value`, and over time `before` and `length_s`."""
     names = [chosen.c[name] for name in (*asked.keys, "group", "of")]
     if not asked.is_over_time and not asked.formula:
-        rows = select(*names, Sample.ts, Sample.value).join_from(
-            chosen, Sample, and_(Sample.series_id == chosen.c.id, _in_time(asked, chosen, Sample.ts))
-        )
-        rows = rows.where(asked.span.holds(Sample.ts))
-        return rows.where(*(each.on({"value": Sample.value}) for each in asked.where)).subquery()
+        sample = samples_of(chosen.c.id, asked.span)
+        rows = select(*names, sample.c.ts, sample.c.value).join_from(chosen, sample, _in_time(asked, chosen, sample.c.ts))
+        return rows.where(*(each.on(sample.c) for each in asked.where)).subquery()
     points = _points(asked, chosen)
     if asked.is_over_time:
         of, ts, value = points.c.of, points.c.ts, points.c.value
@@ -174,14 +173,14 @@ def _points(asked: Aggregation, chosen: CTE) -> Subquery:
     start = asked.span.start - asked.bridge if asked.is_over_time and asked.span.start else asked.span.start
     # A series may be there several times, for each time that somebody had its GPU.
     ids = select(chosen.c.id, chosen.c.of, chosen.c.metric).distinct().subquery()
-    samples = select(ids.c.of, Sample.ts).join_from(ids, Sample, Sample.series_id == ids.c.id)
-    samples = samples.where(Span(start, asked.span.end).holds(Sample.ts))
+    sample = samples_of(ids.c.id, Span(start, asked.span.end))
+    samples = select(ids.c.of, sample.c.ts).join_from(ids, sample, true())
     if asked.formula is None:
-        return samples.add_columns(Sample.value).subquery()
-    of_metric = {name: func.max(Sample.value).filter(ids.c.metric == name) for name in asked.formula.metrics}
+        return samples.add_columns(sample.c.value).subquery()
+    of_metric = {name: func.max(sample.c.value).filter(ids.c.metric == name) for name in asked.formula.metrics}
     over = _sum([of_metric[name] for name in asked.formula.over])
     value = over / func.nullif(_sum([of_metric[name] for name in asked.formula.under]), 0) if asked.formula.under else over
-    derived = samples.add_columns(value.label("value")).group_by(ids.c.of, Sample.ts).subquery()
+    derived = samples.add_columns(value.label("value")).group_by(ids.c.of, sample.c.ts).subquery()
     return select(derived).where(derived.c.value.is_not(None)).subquery()
 
 

@@ -34,7 +34,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP, distinct_on
 
 from telemetry.readings.owners import OWNER_LABELS
 from telemetry.store.models import Allocation, Gpu, Metric, Owner, Sample, Series
-from telemetry.store.read.history.selection import SeriesFilter
+from telemetry.store.read.history.selection import SeriesFilter, Span
+from telemetry.store.read.history.stored import outermost
 from telemetry.store.read.owned import IS_SOMEBODY, OwnerFilter, instance, names_owner
 
 ANYBODY = OwnerFilter()
@@ -44,7 +45,7 @@ NO_LABELS = cast(literal("{}"), JSONB)
 def latest(some: SeriesFilter, max_age: timedelta) -> Select[Any]:
     """The latest reading of each GPU (or MIG instance, or link) and metric within an age, by host, index and metric."""
     since = func.now() - max_age
-    last = _last(Sample.series_id == Series.id, Sample.ts > since)
+    last = _last(Series.id, since)
     owner = owner_at(last.c.ts, some.owners)
     lasting = _without_owner(Series.labels)
     newest = (
@@ -65,7 +66,7 @@ def latest(some: SeriesFilter, max_age: timedelta) -> Select[Any]:
 
 def exported(horizon: timedelta) -> Select[Any]:
     """The latest reading of each series within an age, the newest first, with every column of its GPU and metric."""
-    last = _last(Sample.series_id == Series.id, Sample.ts > func.now() - horizon)
+    last = _last(Series.id, func.now() - horizon)
     living = alive(func.now() - horizon)
     age_s = cast(func.extract("epoch", func.clock_timestamp() - last.c.ts), Double).label("age_s")
     columns = (*Gpu.__table__.c, Metric.name, Metric.kind, Metric.description, age_s, last.c.value)
@@ -89,7 +90,7 @@ def newer(seen: Mapping[int, datetime], owners: OwnerFilter = ANYBODY) -> Select
     """
     ids, times = literal(list(seen), ARRAY(BigInteger)), literal(list(seen.values()), ARRAY(Sample.ts.type))
     before = func.unnest(ids, times).table_valued("id", "since", name="seen").render_derived()
-    last = _last(Sample.series_id == before.c.id, Sample.ts > before.c.since)
+    last = _last(before.c.id, before.c.since)
     owner = owner_at(last.c.ts, owners)
     columns = (before.c.id.label("series"), last.c.ts.label("timestamp"), last.c.value)
     rows = select(*columns, Series.labels.label("said"), owner.label("of")).join_from(before, last, true())
@@ -131,8 +132,10 @@ def _described(some: SeriesFilter, since: Any) -> Select[Any]:
     return rows.where(*some.conditions())
 
 
-def _last(*conditions: ColumnElement[bool]) -> Any:
-    return select(Sample.ts, Sample.value).where(*conditions).order_by(desc(Sample.ts)).limit(1).lateral()
+def _last(series_id: Any, since: Any) -> Any:
+    """The last sample of a series after a time."""
+    last = outermost(series_id, "last", Span(start=since))
+    return select(last.c.ts, last.c.value).where(last.c.ts > since).lateral()
 
 
 def _held_at(ts: Any) -> list[ColumnElement[bool]]:

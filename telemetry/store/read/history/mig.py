@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, exists, or_, select
 from sqlalchemy.orm import aliased
 
-from telemetry.store.models import Sample, Series
+from telemetry.store.models import Series
 from telemetry.store.read.history.selection import SeriesFilter, Span
+from telemetry.store.read.history.stored import samples_of
 
 
 def counted_once(some: SeriesFilter, span: Span, *, instances: bool = False) -> ColumnElement[bool]:
@@ -22,7 +23,7 @@ def counted_once(some: SeriesFilter, span: Span, *, instances: bool = False) -> 
     gives the readings of one of the two alone.
     """
     other: Any = aliased(Series)
-    read = exists().where(Sample.series_id == other.id, span.holds(Sample.ts))
+    read = exists(select(samples_of(other.id, span).c.ts))
     same = [other.gpu_id == Series.gpu_id, other.metric_id == Series.metric_id]
     same.append(some.owners.had(span.start, span.end, other))
     if instances:

@@ -7,9 +7,10 @@ from typing import Any
 
 from sqlalchemy import Select, Text, cast, desc, select, true
 
-from telemetry.store.models import Gpu, Metric, Sample, Series
+from telemetry.store.models import Gpu, Metric, Series
 from telemetry.store.read.history.latest import is_owned, owner_at
 from telemetry.store.read.history.selection import SeriesFilter, Span
+from telemetry.store.read.history.stored import page_of
 from telemetry.store.read.places import Order, Place
 
 
@@ -33,17 +34,13 @@ def readings(asked: FleetReadings, rows_needed: int | None = None) -> Select[Any
     def in_order(ts: Any) -> Any:
         return desc(ts) if asked.order == "desc" else ts
 
-    samples = select(Sample.ts, Sample.value).where(Sample.series_id == Series.id, span.holds(Sample.ts))
-    if asked.after:
-        samples = samples.where(asked.after.passed_by(Sample.ts, [Series.id], asked.order))
-    if rows_needed is not None and some.owners.is_open:
-        # No series gives more rows than are needed, so a page costs the same however long the history is.
-        samples = samples.order_by(in_order(Sample.ts)).limit(rows_needed)
-    sample = samples.lateral()
+    # Of what others had, no number of rows is enough.
+    sample = page_of(Series.id, span, asked.order, asked.after, rows_needed if some.owners.is_open else None)
+    passed = [asked.after.passed_by(sample.c.ts, [Series.id], asked.order)] if asked.after else []
     about = (Gpu.identity.label("gpu"), Gpu.host, Gpu.index.label("index"), Metric.name.label("metric"), Metric.unit)
     rows = select(Series.id.label("series"), sample.c.ts, sample.c.value, *about).select_from(Series).join(Gpu).join(Metric)
     rows = rows.join(sample, true()).where(
-        *some.conditions(), some.owners.had(span.start, span.end), *is_owned(some.owners, sample.c.ts)
+        *some.conditions(), some.owners.had(span.start, span.end), *is_owned(some.owners, sample.c.ts), *passed
     )
     page = rows.order_by(in_order(sample.c.ts), Series.id).limit(rows_needed).subquery().c
     of = owner_at(page.ts, some.owners)

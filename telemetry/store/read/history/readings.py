@@ -10,11 +10,12 @@ from sqlalchemy import CTE, ColumnElement, Select, Text, and_, cast, desc, func,
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from telemetry.readings.aggregates import Aggregate
-from telemetry.store.models import Metric, Sample, Series
+from telemetry.store.models import Metric, Series
 from telemetry.store.read.filters import among
-from telemetry.store.read.history.aggregates import aggregated, step_start
+from telemetry.store.read.history.aggregates import Values, aggregated, step_start
 from telemetry.store.read.history.mig import counted_once
 from telemetry.store.read.history.selection import SeriesFilter, Span
+from telemetry.store.read.history.stored import page_of, samples_of
 from telemetry.store.read.owned import holders, instance, names_owner
 from telemetry.store.read.places import Order, Place
 
@@ -42,14 +43,8 @@ def readings(asked: GpuReadings, rows_needed: int | None = None) -> Select[Any]:
     """
     series = _series(asked)
     descending = asked.order == "desc"
-    samples = select(Sample.ts, Sample.value).where(Sample.series_id == series.c.id, asked.span.holds(Sample.ts))
-    if asked.after:
-        samples = samples.where(asked.after.passed_by(Sample.ts, [series.c.metric, series.c.id], asked.order))
-    if rows_needed is not None:
-        # No series gives more rows than are needed, and they are read off the primary key (series_id, ts). So a page costs
-        # the same however long the history is.
-        samples = samples.order_by(desc(Sample.ts) if descending else Sample.ts).limit(rows_needed)
-    sample = samples.lateral()
+    sample = page_of(series.c.id, asked.span, asked.order, asked.after, rows_needed)
+    passed = asked.after.passed_by(sample.c.ts, [series.c.metric, series.c.id], asked.order) if asked.after else true()
     columns = (
         sample.c.ts,
         series.c.metric,
@@ -60,7 +55,7 @@ def readings(asked: GpuReadings, rows_needed: int | None = None) -> Select[Any]:
         series.c.instance,
         series.c.own,
     )
-    rows = select(*columns, series.c.id).join_from(series, sample, true())
+    rows = select(*columns, series.c.id).join_from(series, sample, true()).where(passed)
     rows = rows.order_by(desc(sample.c.ts) if descending else sample.c.ts, series.c.metric, series.c.id)
     page = (rows if rows_needed is None else rows.limit(rows_needed)).subquery()
     row = page.c
@@ -90,11 +85,12 @@ def readings(asked: GpuReadings, rows_needed: int | None = None) -> Select[Any]:
 def steps(asked: GpuReadings, step: timedelta, aggregate: Aggregate) -> Select[Any]:
     """One row for each step and metric that has readings, aggregated over all series of the metric (MIG: see `mig`)."""
     series = _series(asked, counted_once(SeriesFilter(), asked.span))
-    start = step_start(step)
+    sample = samples_of(series.c.id, asked.span)
+    start = step_start(step, sample.c.ts)
+    value = aggregated(aggregate, Values(sample.c.ts, sample.c.value, sample.c.series_id)).label("value")
     aggregates = (
-        select(start, series.c.metric, aggregated(aggregate).label("value"), series.c.unit)
-        .join_from(series, Sample, Sample.series_id == series.c.id)
-        .where(asked.span.holds(Sample.ts))
+        select(start, series.c.metric, value, series.c.unit)
+        .join_from(series, sample, true())
         .group_by(start, series.c.metric, series.c.unit)
         .subquery()
     )

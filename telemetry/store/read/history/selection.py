@@ -27,6 +27,11 @@ class Span:
         before_end = [column <= self.end] if self.end else []
         return and_(true(), *after_start, *before_end)
 
+    def within(self, other: Span) -> Span:
+        """What it shares with another one."""
+        starts, ends = ([end for end in pair if end] for pair in ((self.start, other.start), (self.end, other.end)))
+        return Span(max(starts, default=None), min(ends, default=None))
+
 
 @dataclass(frozen=True, slots=True)
 class SeriesFilter:

@@ -1,0 +1,137 @@
+"""`telemetry db partitions`, `seal`, `stats`, `check`: in which form the days of samples stand."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+import click
+import psycopg
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import OperationalError
+
+from telemetry.cli.database import with_database
+from telemetry.cli.quantities import size
+from telemetry.cli.session import json_option
+from telemetry.settings import Settings
+from telemetry.store.read import levels
+from telemetry.store.upkeep import chores, sealing
+from telemetry.store.upkeep.chores import SEALING
+
+# A reader that takes long keeps the sealer out; this long it is asked again.
+PATIENCE_S = 60.0
+RETRY_S = 0.5
+AT_MOST = 20
+
+
+@click.command()
+@json_option
+@with_database
+def partitions(engine: Engine, as_json: bool) -> None:
+    """List the days of samples: those in rows, and those that are sealed."""
+    with engine.connect() as connection:
+        rows = levels.partitions(connection)
+    if as_json:
+        click.echo(json.dumps(rows, default=str))
+        return
+    for row in rows:
+        what = f"{row['level']:13} {row['name']}, {size(row['size_bytes'])}" if row["name"] else row["level"]
+        click.echo(f"{row['first_day']} to {row['end_day']}  {what}")
+
+
+@click.command()
+@click.option(
+    "--before",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="Seal the days before this one.  [default: those that ended TELEMETRY_SEAL_AFTER_DAYS ago, or a day]",
+)
+@json_option
+@with_database
+@click.pass_context
+def seal(ctx: click.Context, engine: Engine, before: datetime | None, as_json: bool) -> None:
+    """Seal days that are over, quiet or not, and merge what came late. It may be stopped at any time, and begun again.
+
+    Run it when all collectors are of this version. Exits 1 if something is left that could not be sealed.
+    """
+    settings: Settings = ctx.obj
+    with engine.connect() as connection:
+        today = sealing.today(connection)
+    until = (before.replace(tzinfo=UTC).date() - date(1970, 1, 1)).days if before else today - max(1, settings.seal_after_days)
+    if until > today:
+        raise click.UsageError("--before: a day that is not over cannot be sealed")
+    samples = _sealed(engine)
+    _work(engine, settings, until)
+    with engine.connect() as connection:
+        is_left = sealing.is_left(connection, until)
+    count = _sealed(engine) - samples
+    click.echo(json.dumps({"sealed": count, "left": is_left}) if as_json else f"{count:,} samples sealed")
+    if is_left:
+        raise click.ClickException("not all is sealed: another process is at it, or readings still come; run it again")
+
+
+@click.command()
+@json_option
+@with_database
+def stats(engine: Engine, as_json: bool) -> None:
+    """Show how many samples stand in which form, and how large they are, sealed ones by metric too."""
+    with engine.connect() as connection:
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
+        rows, metrics = levels.levels(connection), levels.metrics(connection)
+    if as_json:
+        click.echo(json.dumps({"levels": rows, "metrics": metrics}))
+        return
+    for row in rows:
+        click.echo(f"{row['level']:8} {row['samples']:15,} samples  {size(row['size_bytes']):>9}{_each(row)}")
+    for row in metrics:
+        click.echo(f"{row['metric']:40} {row['samples']:15,} samples{_each(row)}")
+
+
+@click.command()
+@json_option
+@with_database
+def check(engine: Engine, as_json: bool) -> None:
+    """Read all sealed days, and say what is wrong with them. Exits 1 if something is."""
+    with engine.connect() as connection:
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
+        wrong = levels.wrong(connection, AT_MOST)
+    click.echo(json.dumps({"wrong": wrong}) if as_json else "\n".join(wrong or ["sealed days are as they should be"]))
+    if wrong:
+        sys.exit(1)
+
+
+COMMANDS = (partitions, seal, stats, check)
+
+
+def _work(engine: Engine, settings: Settings, before: int) -> None:
+    """Do steps until none is left, or another process does them."""
+
+    def work(connection: Connection, _: Settings, limit: int) -> int:
+        return sealing.step_at_once(connection, before, limit)
+
+    chore, deadline_s = replace(SEALING, work=work), time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            if not chores.run(engine, settings, chore, chore.max_rows):
+                return
+            deadline_s = time.monotonic() + PATIENCE_S
+        except (OperationalError, psycopg.errors.LockNotAvailable) as error:
+            if not isinstance(getattr(error, "orig", error), psycopg.errors.LockNotAvailable):
+                raise
+            if time.monotonic() > deadline_s:
+                raise click.ClickException(f"others kept their locks for {PATIENCE_S:g} s: run it again later") from None
+            time.sleep(RETRY_S)
+        except (sealing.SealingError, psycopg.Error) as error:
+            raise click.ClickException(str(error).partition("\n")[0]) from None
+
+
+def _sealed(engine: Engine) -> int:
+    with engine.connect() as connection:
+        return int(connection.scalar(text("SELECT coalesce(sum(samples), 0) FROM sealed_spans")) or 0)
+
+
+def _each(row: dict[str, Any]) -> str:
+    return f"  {row['size_bytes'] / row['samples']:6.2f} bytes a sample" if row["samples"] else ""

@@ -1,0 +1,79 @@
+"""Merges samples that came late into the arrays of their day: what is not touched is not done again.
+
+Collectors that bring late samples wait meanwhile, others do not. The lock that keeps a second sealer away is that of `chores`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from sqlalchemy import Connection, text
+
+from telemetry.readings.arrays import Int64s
+from telemetry.store import sealed_rows
+from telemetry.store.engine import driver
+from telemetry.store.sealed_rows import NAMES, Samples, SealedRow
+
+# Samples of one step. Each may touch a row of its own, and a row has some thousand samples.
+MAX_LATE = 20_000
+MAX_ROWS = 500
+LOCK = text("LOCK TABLE late IN SHARE ROW EXCLUSIVE MODE")
+# The first of them by key, of at most so many series and days.
+SOME = """
+    SELECT series_id, ts, value FROM (
+        SELECT *, dense_rank() OVER (ORDER BY series_id, (ts AT TIME ZONE 'UTC')::date) AS place
+        FROM (SELECT * FROM late ORDER BY series_id, ts LIMIT {limit}) AS firsts
+    ) AS ranked WHERE place <= {rows}
+"""
+STORE = f"""
+    INSERT INTO sealed ({", ".join(NAMES)}) SELECT {", ".join(NAMES)} FROM merged ORDER BY series_id, day
+    ON CONFLICT (series_id, day) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in NAMES[2:])}
+"""  # noqa: S608 - names of above
+# Times that no series of the day has any more.
+UNUSED = """
+    DELETE FROM sealed_times t USING (SELECT DISTINCT day, id FROM unnest(%s::date[], %s::bigint[]) AS k (day, id)) AS k
+    WHERE (t.day, t.id) = (k.day, k.id) AND NOT EXISTS (SELECT FROM sealed s WHERE (s.day, s.times_id) = (k.day, k.id))
+"""
+COUNT = """
+    UPDATE sealed_spans SET samples = samples + k.number
+    FROM (
+        SELECT s.first_day, sum(m.number) AS number FROM sealed_spans s
+        JOIN unnest(%s::date[], %s::bigint[]) AS m (day, number) ON m.day >= s.first_day AND m.day < s.end_day GROUP BY 1
+    ) AS k WHERE k.first_day = sealed_spans.first_day
+"""
+DELETE = "DELETE FROM late WHERE (series_id, ts) <= (%s, %s)"
+
+
+def merge(connection: Connection, limit: int = MAX_LATE) -> int:
+    """Merge the first late samples by key, at most `limit`. Returns how many. No span may be unfinished."""
+    if not connection.scalar(text("SELECT EXISTS (SELECT FROM late)")):
+        return 0
+    connection.execute(text("SET LOCAL lock_timeout = '500ms'"))
+    connection.execute(LOCK)
+    psycopg = driver(connection)
+    late = sealed_rows.copied(psycopg, SOME.format(limit=min(limit, MAX_LATE), rows=MAX_ROWS))
+    before = sealed_rows.fetch(psycopg, *sealed_rows.keys(late.series, late.ts_us))
+    merged = together(before, late)
+    psycopg.execute("CREATE TEMP TABLE IF NOT EXISTS merged (LIKE sealed INCLUDING COMPRESSION) ON COMMIT DELETE ROWS")
+    sealed_rows.write(psycopg, sealed_rows.encode(merged), "merged")
+    psycopg.execute(STORE.encode())
+    psycopg.execute(UNUSED, ([row.day for row in before], [row.times_id for row in before]))
+    days, numbers = np.unique(_days(merged), return_counts=True)
+    counted = {row.day: 0 for row in before}
+    for row in before:
+        counted[row.day] += len(row.ts_us)
+    dates = [sealed_rows.time_of(day * sealed_rows.DAY_US).date() for day in days.tolist()]
+    psycopg.execute(COUNT, (dates, [n - counted.get(day, 0) for day, n in zip(dates, numbers.tolist(), strict=True)]))
+    psycopg.execute(DELETE, (int(late.series[-1]), sealed_rows.time_of(int(late.ts_us[-1]))))
+    return len(late.series)
+
+
+def together(before: list[SealedRow], late: Samples) -> Samples:
+    """All samples of the rows, and the late ones. Of a key that is in both the sealed one stays, as it was stored first."""
+    series = np.concatenate([*(np.full(len(row.ts_us), row.series) for row in before), late.series])
+    ts_us = np.concatenate([*(row.ts_us for row in before), late.ts_us])
+    values = np.concatenate([*(row.values for row in before), late.values])
+    return sealed_rows.ordered(Samples(series, ts_us, values))
+
+
+def _days(samples: Samples) -> Int64s:
+    return samples.ts_us // sealed_rows.DAY_US

@@ -1,0 +1,211 @@
+"""Seals days that are over and quiet: their samples become arrays, and the partition that had them goes.
+
+A partition is sealed in steps, each a transaction that can be cut off at any point. It is *frozen*: the days are entered in
+`sealed_spans`, so that nobody makes a partition for them again, and the partition gets another name, so that nobody writes to
+it under the one he remembers. Then its samples go into the table `sealing`, some series at a time, where no reader sees them.
+At last they move to `sealed`, and the partition is dropped, in one transaction. What comes for these days from the first step
+on is `telemetry.store.write.late`'s, and merged by `merging`. The lock that keeps a second sealer away is that of `chores`.
+Why so: docs/decisions/0010-sealed-days.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from telemetry.settings import Settings
+from telemetry.store import sealed_rows
+from telemetry.store.engine import driver
+from telemetry.store.packing import COLUMNS
+from telemetry.store.partitions import EXISTING, PARTITION_LOCK, SEALED
+from telemetry.store.upkeep import merging
+
+# Samples of one step, which have some 100 bytes of memory each.
+MAX_SAMPLES = 250_000
+# What nothing was written to for so long is quiet.
+QUIET_S = 3600.0
+# Readers and collectors wait behind whoever waits for a lock that keeps them out.
+LOCK_TIMEOUT = text("SET LOCAL lock_timeout = '500ms'")
+STATEMENT_TIMEOUT = text("SET LOCAL statement_timeout = '30s'")
+# A partition that is larger than when it was last looked at is not quiet.
+LOOK = text("""
+    INSERT INTO partition_sizes AS before SELECT name, pg_relation_size(name::regclass), clock_timestamp()
+    FROM unnest(CAST(:names AS text[])) AS p (name)
+    ON CONFLICT (name) DO UPDATE SET size_bytes = excluded.size_bytes, since = excluded.since
+    WHERE before.size_bytes <> excluded.size_bytes
+""")
+QUIET = text("""
+    SELECT name FROM partition_sizes
+    WHERE name = ANY(:names) AND since <= clock_timestamp() - make_interval(secs => :quiet_s)
+""")
+FORGET = text("DELETE FROM partition_sizes WHERE NOT name = ANY(:names)")
+TODAY = text("SELECT floor(extract(epoch FROM clock_timestamp()) / 86400)::int")
+UNFINISHED = text("SELECT first_day, end_day, frozen, bounds FROM sealed_spans WHERE sealed_at IS NULL")
+# One lookup of the key for each series.
+SERIES = """
+    WITH RECURSIVE series (id) AS (
+        (SELECT series_id FROM {table} ORDER BY series_id LIMIT 1)
+        UNION ALL
+        SELECT (SELECT series_id FROM {table} WHERE series_id > id ORDER BY series_id LIMIT 1) FROM series WHERE id IS NOT NULL
+    )
+    SELECT id FROM series WHERE id IS NOT NULL ORDER BY id
+"""
+# A row of a full page has 52 bytes, and pages of samples are full.
+ROW_BYTES = 52
+ENTER = text("INSERT INTO sealed_spans (first_day, end_day, frozen, bounds) VALUES (:first, :end, :frozen, :bounds)")
+# What was known of how many samples there should be goes on under the new name.
+RENAME_COUNTED = text("UPDATE counted_partitions SET name = :frozen WHERE name = :table")
+FINISH = text("""
+    UPDATE sealed_spans SET frozen = NULL, samples = :samples, sealed_at = clock_timestamp() WHERE first_day = :first
+""")
+STATISTICS = {"sealed_times": {"times": 1}, "sealed": dict.fromkeys(COLUMNS, 0)}
+EPOCH = date(1970, 1, 1)
+
+
+class SealingError(SQLAlchemyError):
+    """What is sealed is not what the partition holds."""
+
+
+def step(connection: Connection, settings: Settings, limit: int) -> int:
+    """Do the next step, as the chore does: go on with what was begun, else merge what is late, else begin with a quiet day.
+
+    Returns `limit` if there may be more to do at once, else 0.
+    """
+    if not settings.seal_after_days:
+        return 0
+    if seal_further(connection) or merging.merge(connection, limit):
+        return limit
+    names = _quiet(connection, today(connection) - settings.seal_after_days)
+    return limit if any(freeze(connection, name, limit) for name in names) else 0
+
+
+def step_at_once(connection: Connection, before: int, limit: int) -> int:
+    """The same by hand: of all partitions whose days are before one, counted from 1970, quiet or not."""
+    if seal_further(connection) or merging.merge(connection, limit):
+        return limit
+    return limit if any(freeze(connection, name, limit) for name in ended(connection, before)) else 0
+
+
+def is_left(connection: Connection, before: int) -> bool:
+    """Whether there is a sample before a day that is not in an array."""
+    begun = "SELECT EXISTS (SELECT FROM sealed_spans WHERE sealed_at IS NULL) OR EXISTS (SELECT FROM late)"
+    if connection.scalar(text(begun)):
+        return True
+    exists = "SELECT EXISTS (SELECT FROM {})"
+    return any(connection.scalar(text(exists.format(name))) for name in ended(connection, before))
+
+
+def seal_further(connection: Connection) -> bool:
+    """Seal the next series of the partition that is frozen, up to a bound, or finish it. False if none is."""
+    span = connection.execute(UNFINISHED).first()
+    if span is None:
+        return False
+    # What a step has to do was decided when the partition was frozen: less will not do.
+    connection.execute(STATEMENT_TIMEOUT)
+    done = int(connection.scalar(text("SELECT coalesce(max(series_id), 0) FROM sealing")) or 0)
+    if connection.scalar(text(f"SELECT EXISTS (SELECT FROM {span.frozen} WHERE series_id > {done})")):  # noqa: S608 - a name
+        _seal(connection, span, done)
+    else:
+        _finish(connection, span)
+    return True
+
+
+def freeze(connection: Connection, table: str, limit: int) -> bool:
+    """Freeze a partition that can be sealed, so that it is sealed next. False if it is empty."""
+    ids = connection.scalars(text(SERIES.format(table=table))).all()
+    if not ids:
+        return False
+    size_bytes = connection.scalar(text("SELECT pg_relation_size(CAST(:table AS regclass))"), {"table": table}) or 0
+    connection.execute(LOCK_TIMEOUT)
+    # Nobody makes a partition for these days meanwhile.
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": PARTITION_LOCK})
+    days = candidates(connection)[table]
+    first, end = (EPOCH + timedelta(days=day) for day in days)
+    for month in _months(first, end):
+        _add_month(connection, month)
+    a_piece = max(1, limit * len(ids) * ROW_BYTES // (size_bytes + 1))
+    frozen = f"frozen_{first:%Y%m%d}"
+    connection.execute(text(f"ALTER TABLE {table} RENAME TO {frozen}"))
+    connection.execute(RENAME_COUNTED, {"table": table, "frozen": frozen})
+    connection.execute(ENTER, {"first": first, "end": end, "frozen": frozen, "bounds": list(ids[a_piece - 1 :: a_piece])})
+    return True
+
+
+def candidates(connection: Connection) -> dict[str, tuple[int, int]]:
+    """The partitions that can be sealed, in order of time, with their days [first, end) counted from 1970."""
+    spans = [(row[0], row[1]) for row in connection.execute(SEALED)]
+    partitions = sorted((first, end, name) for name, first, end in connection.execute(EXISTING))
+    return {
+        name: (first, end)
+        for first, end, name in partitions
+        if not any(first < other_end and other_first < end for other_first, other_end in spans)
+    }
+
+
+def ended(connection: Connection, before: int) -> list[str]:
+    """The partitions that can be sealed and whose days are all before one, counted from 1970."""
+    return [name for name, (_, end) in candidates(connection).items() if end <= before]
+
+
+def _quiet(connection: Connection, before: int) -> list[str]:
+    """Of these the ones that nothing was written to for some time."""
+    names = ended(connection, before)
+    connection.execute(LOOK, {"names": names})
+    connection.execute(FORGET, {"names": names})
+    quiet = set(connection.scalars(QUIET, {"names": names, "quiet_s": QUIET_S}))
+    return [name for name in names if name in quiet]
+
+
+def today(connection: Connection) -> int:
+    """The day by the database's clock, counted from 1970."""
+    return int(connection.scalar(TODAY) or 0)
+
+
+def _seal(connection: Connection, span: Row[Any], done: int) -> None:
+    """Seal the samples of the series behind `done`, up to the next bound."""
+    bound = next((bound for bound in span.bounds if bound > done), None)
+    upto = "" if bound is None else f" AND series_id <= {bound}"
+    query = f"SELECT series_id, ts, value FROM {span.frozen} WHERE series_id > {done}{upto}"  # noqa: S608 - a name, numbers
+    psycopg = driver(connection)
+    sealed_rows.write(psycopg, sealed_rows.encode(sealed_rows.copied(psycopg, query)), "sealing")
+
+
+def _finish(connection: Connection, span: Row[Any]) -> None:
+    """Put the arrays in the place of the partition."""
+    sealed = connection.scalar(text("SELECT sum(n) FROM sealing"))
+    held = connection.scalar(text(f"SELECT count(*) FROM {span.frozen}"))  # noqa: S608 - a name
+    if sealed != held:
+        raise SealingError(f"{span.frozen} has {held} samples, {sealed} are sealed: it stays; empty the table sealing")
+    connection.execute(text("INSERT INTO sealed SELECT * FROM sealing ORDER BY series_id, day"))
+    for month in _months(span.first_day, span.end_day):
+        connection.execute(text(f"ANALYZE sealed_times_{month:%Y%m}, sealed_{month:%Y%m}"))
+    connection.execute(FINISH, {"first": span.first_day, "samples": sealed})
+    connection.execute(LOCK_TIMEOUT)
+    connection.execute(text("LOCK TABLE ONLY samples IN ACCESS EXCLUSIVE MODE"))
+    connection.execute(text(f"DROP TABLE {span.frozen}"))
+    connection.execute(text("TRUNCATE sealing"))
+
+
+def _months(first: date, end: date) -> Iterator[date]:
+    month = first.replace(day=1)
+    while month < end:
+        yield month
+        month = (month + timedelta(days=31)).replace(day=1)
+
+
+def _add_month(connection: Connection, month: date) -> None:
+    """Make the partitions of a month of sealed days, if there are none. They are attached: see `partitions`."""
+    following = (month + timedelta(days=31)).replace(day=1)
+    for parent in ("sealed_times", "sealed"):
+        table = f"{parent}_{month:%Y%m}"
+        if not connection.scalar(text("SELECT to_regclass(:table) IS NOT NULL"), {"table": table}):
+            connection.execute(text(f"CREATE TABLE {table} (LIKE {parent} INCLUDING ALL)"))
+            # ANALYZE would count the elements of all arrays, for hours. How many an array has it learns from the times.
+            for column, target in STATISTICS[parent].items():
+                connection.execute(text(f"ALTER TABLE {table} ALTER {column} SET STATISTICS {target}"))
+            bounds = f"FOR VALUES FROM ('{month}') TO ('{following}')"
+            connection.execute(text(f"ALTER TABLE {parent} ATTACH PARTITION {table} {bounds}"))
