@@ -8,11 +8,9 @@ from alembic import context
 from sqlalchemy import Engine, text
 
 from telemetry.settings import Settings
+from telemetry.store import locks
 from telemetry.store.engine import make_engine
 from telemetry.store.models import Base
-
-# Any number, the same for every process of this project: the key of its migration lock.
-MIGRATION_LOCK = 7_402_113_995
 
 engine: Engine = context.config.attributes.get("engine") or make_engine(Settings.load(os.environ), application="migrate")
 
@@ -20,7 +18,7 @@ with engine.connect() as connection:
     connection.execute(text("SET statement_timeout = 0"))
     connection.execute(text("SET lock_timeout = '60s'"))
     connection.execute(text("SET idle_in_transaction_session_timeout = 0"))
-    connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
+    connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": locks.MIGRATION})
     connection.commit()
     try:
         context.configure(connection=connection, target_metadata=Base.metadata, compare_server_default=True)
@@ -28,6 +26,6 @@ with engine.connect() as connection:
             context.run_migrations()
     finally:
         connection.rollback()
-        connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": MIGRATION_LOCK})
+        connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": locks.MIGRATION})
         connection.commit()
         connection.invalidate()

@@ -51,7 +51,6 @@ class Unreadable:
 class Refused:
     """A message that is not believed, and why. Nothing in it counts, so it is neither kept nor acknowledged."""
 
-    message: Message
     reason: str
 
 

@@ -96,7 +96,7 @@ class Collector:
         if reason is None:
             return None
         stations.distrusted(message[0], reason)
-        return Refused(message, reason)
+        return Refused(reason)
 
     def _valid(self) -> dict[str, list[int]]:
         with self._engine.connect() as connection:

@@ -24,9 +24,7 @@ class Notice:
     severity: str
     begun_at: datetime
     ended_at: datetime | None
-    value: float | None
     owner: Mapping[str, str]
-    was_told: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
-LOCK_KEY = 7_402_113_998
+from telemetry.store import locks
+
 # In what SQLAlchemy keeps beside a connection of the driver, as long as that lives.
 INFO = "telemetry-generation"
 # A batch stands in the ledger under its own id for a day at least (`upkeep.ledger_folding`).
@@ -89,7 +90,7 @@ def current(connection: Connection) -> str:
     look = connection.execute(LOOK).one()
     if not _is_other(look):
         return look.mark or ""
-    connection.execute(LOCK, {"key": LOCK_KEY})
+    connection.execute(LOCK, {"key": locks.GENERATION})
     look = connection.execute(LOOK).one()
     if not _is_other(look):
         return look.mark or ""
@@ -98,7 +99,7 @@ def current(connection: Connection) -> str:
 
 def begin(connection: Connection, reason: str) -> str:
     """Begin a generation."""
-    connection.execute(LOCK, {"key": LOCK_KEY})
+    connection.execute(LOCK, {"key": locks.GENERATION})
     return _begin(connection, connection.execute(LOOK).one().origin or "", reason)
 
 

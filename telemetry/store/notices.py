@@ -9,19 +9,18 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 from telemetry.health.rules import SEVERITIES
+from telemetry.store import locks
 from telemetry.store.owner_at import OWNER_AT
 
 # What fired longer ago is history, such as what old files tell of.
 TELL_WITHIN = timedelta(hours=1)
-# Of several processes that tell, one does.
-LOCK = 7_402_114_019
 MOST = 1000
 
 WAITING = text(f"""
     SELECT f.id, coalesce(g.host || ':' || g.gpu_index, g.identity) AS gpu, g.model, f.rule, f.severity, f.begun_at, f.ended_at,
-           f.value, f.told_at IS NOT NULL AS was_told, {OWNER_AT.format(gpu_id="g.id", at="f.begun_at")} AS owner
+           {OWNER_AT.format(gpu_id="g.id", at="f.begun_at")} AS owner
     FROM (
-        SELECT id, gpu_id, rule, severity, begun_at, value, told_at, CASE WHEN ended_at <= now() THEN ended_at END AS ended_at
+        SELECT id, gpu_id, rule, severity, begun_at, told_at, CASE WHEN ended_at <= now() THEN ended_at END AS ended_at
         FROM findings
         WHERE (told_at IS NULL AND fired_at BETWEEN now() - CAST(:within AS interval) AND now() AND severity >= :severity)
             OR (told_at IS NOT NULL AND told_end_at IS NULL AND ended_at <= now())
@@ -49,4 +48,4 @@ def note(connection: Connection, ids: Sequence[int], ended: Sequence[int]) -> No
 
 def is_ours(connection: Connection) -> bool:
     """Whether this session is the one that tells people; it stays so until the session ends."""
-    return bool(connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK}))
+    return bool(connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": locks.NOTICES}))

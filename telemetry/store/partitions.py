@@ -22,6 +22,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from telemetry.store import locks
+
 # Partitions made in one transaction, which takes about half a second. They stay, whatever happens to later ones.
 SLICE = 50
 DAY_US = 86_400_000_000
@@ -29,8 +31,6 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Months that ended so many days ago, and years, are not divided into days when they are new.
 WHOLE_MONTHS_AFTER = 60
 WHOLE_YEARS_AFTER = 730
-# The key of the lock under which partitions are made: any number that no other lock of this project has.
-PARTITION_LOCK = 7_402_113_996
 TODAY = text("SELECT floor(extract(epoch FROM clock_timestamp()) / 86400)::int FROM pg_advisory_xact_lock(:key)")
 # The bounds are in the text of a partition's bound only: Postgres has no function that gives them.
 EXISTING = text(r"""
@@ -123,7 +123,7 @@ def existing(connection: Connection) -> list[Span]:
 
 def _make(connection: Connection, days: Iterable[int]) -> Iterator[tuple[int, str]]:
     """The tables of some days, as far as they exist or can be made in one transaction."""
-    today = connection.scalar(TODAY, {"key": PARTITION_LOCK}) or 0
+    today = connection.scalar(TODAY, {"key": locks.PARTITION}) or 0
     spans = [*(Span(LATE, *row) for row in connection.execute(SEALED)), *existing(connection)]
     made = 0
     for day in days:

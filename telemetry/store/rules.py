@@ -17,11 +17,11 @@ from sqlalchemy import Connection, text
 
 from telemetry.readings.arrays import Int64s
 from telemetry.settings import Settings
+from telemetry.store import locks
 
 ALWAYS_US = int(np.iinfo(np.int64).min)
 COMMAND = "telemetry db rules change"
 
-LOCK_KEY = 7_402_113_999
 FIRST = text("SELECT pg_advisory_xact_lock(:key)")
 LOAD = text("""
     SELECT number, since, (extract(epoch FROM since) * 1000000)::bigint AS since_us, volatile, owner
@@ -82,7 +82,7 @@ def known(connection: Connection) -> list[Rule]:
 def load(connection: Connection, settings: Rule) -> list[Rule]:
     """The rules, the earliest first; if there is none, the settings are written down as what always held."""
     if not (rules := known(connection)):
-        connection.execute(FIRST, {"key": LOCK_KEY})
+        connection.execute(FIRST, {"key": locks.RULES})
         if not (rules := known(connection)):
             _add(connection, settings, None)
             rules = known(connection)

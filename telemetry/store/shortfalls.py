@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
+from telemetry.store import locks
 from telemetry.store.partitions import Span
 
-LOCK_KEY = 7_402_114_012
 # A reading may be so much ahead of the clock that it was committed by; nobody allows more.
 AHEAD_S = 86_400
 LOCK = text("SELECT pg_try_advisory_xact_lock(:key)")
@@ -99,7 +99,7 @@ class Stretch(NamedTuple):
 
 def locked(connection: Connection) -> bool:
     """Take the audit's lock until the transaction ends. False if another process has it."""
-    return bool(connection.scalar(LOCK, {"key": LOCK_KEY}))
+    return bool(connection.scalar(LOCK, {"key": locks.AUDIT}))
 
 
 def counted(connection: Connection, span: Span, samples: int) -> None:

@@ -15,8 +15,8 @@ from telemetry.notify.telling import PAUSE_S, Telling
 from tests.times import at
 
 RULES = rules_file.defaults()
-OFF = Notice(1, "a:0", "H100", "xid-79", "faulty", at(0), None, 79.0, {"namespace": "research", "pod": "p"}, was_told=False)
-HOT = Notice(2, "b:1", None, "gpu-hot", "degraded", at(1), None, 90.0, {}, was_told=False)
+OFF = Notice(1, "a:0", "H100", "xid-79", "faulty", at(0), None, {"namespace": "research", "pod": "p"})
+HOT = Notice(2, "b:1", None, "gpu-hot", "degraded", at(1), None, {})
 
 
 def test_a_message_says_what_is_wrong_with_whom_and_what_to_do() -> None:
@@ -32,7 +32,7 @@ def test_many_findings_are_one_message_grouped_by_rule_the_gravest_first() -> No
     told = message(RULES, [HOT, replace(HOT, id=3, gpu="b:2"), OFF])
     assert told.title == "3 GPUs need attention"
     assert [line.partition(":")[0] for line in told.text.splitlines()] == ["Faulty", "- a", "Degraded", "- b", "- b"]
-    over = message(RULES, [replace(OFF, ended_at=at(9), was_told=True)])
+    over = message(RULES, [replace(OFF, ended_at=at(9))])
     assert (over.title, over.is_good) == ("GPU a:0: over: XID 79: GPU has fallen off the bus", True)
     assert "until 2025-07-18 20:09:00 UTC" in over.text
     long = message(RULES, [replace(HOT, id=n, gpu=f"b:{n}") for n in range(100)])

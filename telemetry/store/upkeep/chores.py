@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, text
 
 from telemetry.settings import Settings
+from telemetry.store import locks
 from telemetry.store.upkeep import joining, judging, ledger_folding, sealing, tally_folding, usage_hours
 
 # A chore delays the group of batches that it comes after.
@@ -35,13 +36,12 @@ class Chore:
     urgent: bool = True
 
 
-# 7_402_113_995 and 7_402_113_996 are the locks of migrations and of partitions.
-LEDGER_FOLDING = Chore("ledger folding", 7_402_113_997, 60.0, ledger_folding.MAX_BATCHES, ledger_folding.fold_old)
-JOINING = Chore("joining of GPUs", 7_402_114_001, 60.0, joining.MAX_GPUS, joining.join)
-TALLY_FOLDING = Chore("tally folding", 7_402_114_011, 60.0, tally_folding.MAX_ROWS, tally_folding.fold)
-USAGE = Chore("sums of usage", 7_402_114_002, 60.0, usage_hours.MAX_MARKS, usage_hours.sum_up)
-JUDGING = Chore("judging health", 7_402_114_018, 30.0, judging.MOST_S, judging.judge, urgent=False)
-SEALING = Chore("sealing", 7_402_114_020, 60.0, sealing.MAX_SAMPLES, sealing.step)
+LEDGER_FOLDING = Chore("ledger folding", locks.LEDGER_FOLDING, 60.0, ledger_folding.MAX_BATCHES, ledger_folding.fold_old)
+JOINING = Chore("joining of GPUs", locks.JOINING, 60.0, joining.MAX_GPUS, joining.join)
+TALLY_FOLDING = Chore("tally folding", locks.TALLY_FOLDING, 60.0, tally_folding.MAX_ROWS, tally_folding.fold)
+USAGE = Chore("sums of usage", locks.USAGE, 60.0, usage_hours.MAX_MARKS, usage_hours.sum_up)
+JUDGING = Chore("judging health", locks.JUDGING, 30.0, judging.MOST_S, judging.judge, urgent=False)
+SEALING = Chore("sealing", locks.SEALING, 60.0, sealing.MAX_SAMPLES, sealing.step)
 CHORES = (LEDGER_FOLDING, JOINING, TALLY_FOLDING, USAGE, JUDGING, SEALING)
 
 

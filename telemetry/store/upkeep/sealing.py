@@ -18,10 +18,10 @@ from sqlalchemy import Connection, Row, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from telemetry.settings import Settings
-from telemetry.store import sealed_rows
+from telemetry.store import locks, sealed_rows
 from telemetry.store.engine import driver
 from telemetry.store.packing import COLUMNS
-from telemetry.store.partitions import EXISTING, PARTITION_LOCK, SEALED
+from telemetry.store.partitions import EXISTING, SEALED
 from telemetry.store.upkeep import merging
 
 # Samples of one step, which have some 100 bytes of memory each.
@@ -122,7 +122,7 @@ def freeze(connection: Connection, table: str, limit: int) -> bool:
     size_bytes = connection.scalar(text("SELECT pg_relation_size(CAST(:table AS regclass))"), {"table": table}) or 0
     connection.execute(LOCK_TIMEOUT)
     # Nobody makes a partition for these days meanwhile.
-    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": PARTITION_LOCK})
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": locks.PARTITION})
     days = candidates(connection)[table]
     first, end = (EPOCH + timedelta(days=day) for day in days)
     for month in _months(first, end):

@@ -16,8 +16,8 @@ from sqlalchemy import Connection, text
 
 from telemetry.readings.names import Edge
 from telemetry.readings.series import SeriesKey
+from telemetry.store import locks
 
-LOCK_KEY = 7_402_114_000
 # Two edges that tell of one place for the first time must not both be the first.
 LOCK = text("SELECT pg_advisory_xact_lock(:key)")
 SELECT_OWN = text("""
@@ -85,7 +85,7 @@ def identities(connection: Connection, told: Sequence[Told]) -> list[str]:
     if unnamed:
         found = _own(connection, unnamed)
         if len(found) < len(unnamed):
-            connection.execute(LOCK, {"key": LOCK_KEY})
+            connection.execute(LOCK, {"key": locks.GPU_PLACE})
             found = _own(connection, unnamed)
             found |= _first_told(connection, {key: mark for key, mark in unnamed.items() if key not in found})
     return [one.key.uuid or found[one.edge, one.place] for one in told]

@@ -9,7 +9,7 @@ import sqlalchemy.exc
 from sqlalchemy import Connection, Engine, text
 
 from telemetry.settings import Settings
-from telemetry.store.partitions import PARTITION_LOCK
+from telemetry.store import locks
 from telemetry.store.upkeep import chores
 from telemetry.store.upkeep.chores import CHORES, LEDGER_FOLDING, Chore, run
 from tests.fixtures.services import Query
@@ -60,5 +60,5 @@ def test_the_ledger_is_folded(engine: Engine, settings: Settings) -> None:
 
 
 def test_no_two_locks_share_a_key() -> None:
-    keys = [PARTITION_LOCK, *(chore.lock_key for chore in CHORES)]
+    keys = [locks.PARTITION, *(chore.lock_key for chore in CHORES)]
     assert len(set(keys)) == len(keys)
