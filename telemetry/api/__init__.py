@@ -15,6 +15,7 @@ from flask import Flask
 from telemetry.api.answers import delivery, streams
 from telemetry.api.core import connections, probes, problems, request_log
 from telemetry.api.guards import limits
+from telemetry.api.intake import places
 from telemetry.api.page import views
 from telemetry.api.resources import (
     allocations,
@@ -78,6 +79,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     connections.install(app, settings)
     probes.install(app)
     streams.install(app, settings)
+    places.install(app, settings)
     request_log.install(app)
     # Before the limits, so that refused requests are counted too.
     own_metrics.install(app, settings)

@@ -4,12 +4,16 @@ Gunicorn gives each connection a thread as soon as a byte has come, so a few req
 occupy all threads, and probes would go unanswered. Here the worker's own loop takes the head of a request, and a thread comes
 in once it is whole. A head that does not come is given up after `deadlines.HEAD_S`. Bodies, which only holders of a key may
 send, are read in threads: see `telemetry.api.resources.uploads`.
+
+After an answer, gunicorn waits in the thread up to 5 s for a body that nobody read, and in the loop up to 2 s for the client to
+close. Here no thread waits for such a body, and the loop waits for many clients at once.
 """
 
 from __future__ import annotations
 
 import socket
 import time
+from collections import deque
 from contextlib import suppress
 from functools import partial
 from selectors import EVENT_READ
@@ -23,10 +27,32 @@ END = b"\r\n\r\n"
 MOST_BYTES = 128 << 10
 TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 PIECE_BYTES = 64 << 10
+# Most of what is unread has come already.
+UNREAD_BODY_S = 0.05
+
+
+class Connection(TConn):  # type: ignore[misc] # gunicorn has no types
+    """A connection, the head of its request as far as it has come, and how it lingers."""
+
+    def __init__(self, front: Front, *about: Any) -> None:
+        super().__init__(*about)
+        self.front = front
+        self.head = bytearray()
+        self.drained_bytes = 0
+
+    def close(self, graceful: bool = False) -> None:
+        """Close it; gracefully: when the client has, as the kernel takes an answer back if bytes stand unread behind it."""
+        if graceful and self.front.linger(self):
+            return
+        super().close()
 
 
 class Front(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     """Gunicorn's worker with threads, which get requests whose head has come."""
+
+    def __init__(self, *about: Any) -> None:
+        super().__init__(*about)
+        self.lingering = deque[Connection]()
 
     def accept(self, listener: Any) -> None:
         """Take a connection. With TLS, gunicorn has to begin it in a thread."""
@@ -36,9 +62,7 @@ class Front(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         with suppress(BlockingIOError, ConnectionAbortedError):
             client, address = listener.accept()
             self.nr_conns += 1
-            conn = TConn(self.cfg, client, address, listener.getsockname())
-            conn.head = bytearray()
-            self._await_head(conn)
+            self._await_head(Connection(self, self.cfg, client, address, listener.getsockname()))
 
     def on_client_socket_readable(self, conn: Any, client: socket.socket) -> None:
         """The first bytes of a further request of a connection."""
@@ -72,6 +96,46 @@ class Front(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
             self._hand_over(conn)
         else:
             self._give_up(conn, TOO_LONG if piece else b"")
+
+    def linger(self, conn: Connection) -> bool:
+        """Close a connection when the client has, or after a while. False if that cannot be waited for."""
+        try:
+            conn.sock.shutdown(socket.SHUT_WR)
+            conn.sock.setblocking(False)
+            self.poller.register(conn.sock, EVENT_READ, partial(self._drain, conn))
+        except (OSError, KeyError, ValueError):
+            return False
+        conn.timeout = time.monotonic() + deadlines.HEAD_S
+        self.lingering.append(conn)
+        self.nr_conns += 1
+        return True
+
+    def murder_pending(self) -> None:
+        """Close connections whose time has passed; those that linger, when the worker stops."""
+        super().murder_pending()
+        while self.lingering and (not self.alive or self.lingering[0].timeout <= time.monotonic()):
+            self._let_go(self.lingering[0])
+
+    def _drain(self, conn: Connection, client: socket.socket) -> None:
+        try:
+            piece = client.recv(PIECE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            piece = b""
+        conn.drained_bytes += len(piece)
+        if not piece or conn.drained_bytes > MOST_BYTES:
+            self._let_go(conn)
+
+    def _let_go(self, conn: Connection) -> None:
+        self.poller.unregister(conn.sock)
+        self.lingering.remove(conn)
+        self.nr_conns -= 1
+        conn.close()
+
+    def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
+        """Whether the connection takes a further request: not if a body is unread that is not there."""
+        return keepalive and bool(conn.parser.finish_body(deadline=time.monotonic() + UNREAD_BODY_S))
 
     def _give_up(self, conn: Any, answer: bytes) -> None:
         with suppress(OSError):

@@ -22,9 +22,12 @@ worker_class = "telemetry.api.front.Front"
 def on_starting(server: Any) -> None:
     """Runs in the master before there is a worker. Workers inherit all of it."""
     settings = Settings.load(os.environ)
-    streams, threads = settings.api_streams, server.cfg.threads
-    if streams >= threads:
-        raise SystemExit(f"TELEMETRY_API_STREAMS is {streams}, but must be less than the {threads} threads of a process")
+    long, threads = settings.api_streams + settings.api_uploads, server.cfg.threads
+    if long >= threads:
+        raise SystemExit(
+            f"TELEMETRY_API_STREAMS and TELEMETRY_API_UPLOADS are {long} together, but must be less than the {threads} threads"
+            " of a process: raise --threads, or lower one of them"
+        )
     shared.share()
     logs.configure(settings)
     for name in ("gunicorn.error", "gunicorn.access"):

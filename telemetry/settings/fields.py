@@ -43,7 +43,10 @@ class Settings(FlowSettings):
     api_streams: int = API(
         2,
         number(int, 1, 1000),
-        "live streams and long exports that one process of the API carries at once; fewer than its threads",
+        "live streams and long exports that one process of the API carries at once; with uploads, fewer than its threads",
+    )
+    api_uploads: int = API(
+        1, number(int, 1, 1000), "uploads that one process of the API takes at once; with streams, fewer than its threads"
     )
     spool_dir: Path = API(
         Path(".telemetry/spool"), parsers.path, "where uploads are kept for the streamer of `central/uploads`"

@@ -85,3 +85,50 @@ def test_a_head_without_end_is_refused(port: int) -> None:
         one.sendall(HALF + b"X: " + b"y" * 200_000)
         assert one.recv(100).startswith(b"HTTP/1.1 4")
     assert is_up(port)
+
+
+def test_clients_that_do_not_close_cost_others_nothing(port: int) -> None:
+    """Their request is answered, and they were asked to close."""
+    with ExitStack() as opened:
+        for _ in range(MANY):
+            one = opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
+            one.sendall(HALF + b"Connection: close\r\n\r\n")
+        began_s = time.monotonic()
+        assert one.recv(100).startswith(b"HTTP/1.1 200 OK")
+        assert is_up(port)
+        # In turn they would have waited two seconds for each.
+        assert time.monotonic() - began_s < MANY / 10
+
+
+def test_bodies_that_do_not_come_behind_a_refusal_occupy_no_thread(port: int) -> None:
+    with ExitStack() as opened:
+        for _ in range(MANY):
+            one = opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
+            one.sendall(b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nhalf")
+        assert one.recv(100).startswith(b"HTTP/1.1 404 ")
+        assert is_up(port)
+
+
+def test_uploads_that_stand_still_leave_threads_for_others(port: int) -> None:
+    """One is taken at once. The others are told so, and when to come again. The first goes on when its bytes come."""
+    rows = b"timestamp,metric_name,gpu_id,uuid,value\n2025-07-18T20:42:34Z,GPU_UTIL,0,GPU-1,5\n"
+    lines = ("POST /api/v1/telemetry HTTP/1.1", "Host: localhost", "Content-Type: text/csv", f"Content-Length: {len(rows)}")
+    half = "\r\n".join((*lines, "", "")).encode() + rows[:20]
+    url = f"http://127.0.0.1:{port}/api/v1"
+
+    def send() -> httpx.Response:
+        return httpx.post(f"{url}/telemetry", content=rows, headers={"Content-Type": "text/csv"}, timeout=30)
+
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as first:
+        first.sendall(half)
+        refused = eventually(lambda: None if (answer := send()).is_success else answer, what="the first upload has the place")
+        assert refused is not None
+        assert (refused.status_code, refused.json()["code"]) == (503, "too_many_uploads")
+        assert refused.headers["Retry-After"] == "5"
+        with ExitStack() as others:
+            for _ in range(MANY):
+                others.enter_context(socket.create_connection(("127.0.0.1", port))).sendall(half)
+            assert httpx.get(f"{url}/stats", timeout=30).status_code == httpx.codes.OK
+            first.sendall(rows[20:])
+            assert first.recv(100).startswith(b"HTTP/1.1 202 ")
+    assert eventually(lambda: send().is_success)

@@ -35,10 +35,11 @@ CODES: dict[str, tuple[int, str]] = {
     "database_unavailable": (503, "the database cannot be reached, or a table stayed locked for 3 s"),
     "database_exhausted": (503, "the database is out of memory, disk or connections"),
     "too_many_streams": (503, "the server has as many live streams and exports open as it can carry"),
+    "too_many_uploads": (503, "the server takes as many uploads as it can carry"),
     "spool_full": (507, "the spool directory is full"),
 }
 # When to try again, in seconds, where the problem passes by itself.
-RETRY_AFTER_S = {"too_many_streams": 5, "database_unavailable": 5, "database_exhausted": 10}
+RETRY_AFTER_S = {"too_many_streams": 5, "too_many_uploads": 5, "database_unavailable": 5, "database_exhausted": 10}
 OF_STATUS = {
     404: "not_found",
     405: "method_not_allowed",

@@ -18,7 +18,7 @@ from telemetry.api.core.connections import connections
 from telemetry.api.core.problems import ProblemError
 from telemetry.api.core.queries import Query
 from telemetry.api.guards import access
-from telemetry.api.intake import forms, spool
+from telemetry.api.intake import forms, places, spool
 from telemetry.api.intake.unpacking import PIECE_BYTES
 from telemetry.api.operations import operation
 from telemetry.progress import reading
@@ -30,7 +30,10 @@ from telemetry.store.read.uploads import progress
 
 RAW = ("text/csv", "application/gzip", "application/x-gzip", "application/octet-stream")
 FORM = "multipart/form-data"
-CODES = ("uploads_off", "upload_too_large", "upload_too_slow", "unsupported_media", "unreadable_upload", "spool_full")
+CODES = (
+    *("uploads_off", "upload_too_large", "upload_too_slow", "unsupported_media", "unreadable_upload", "spool_full"),
+    "too_many_uploads",
+)
 BODY = {
     "required": True,
     "description": "CSV, plain or gzip, as the body itself or as the field `file` of a form",
@@ -90,7 +93,8 @@ def upload_telemetry(_: Query) -> Response:
     if not settings.uploads:
         raise ProblemError("uploads_off", "no streamer reads uploads here; send the file to an edge, or run telemetry ingest")
     upload_id = token_hex(16)
-    spooled = spool.write(_sent_pieces(), f"{upload_id}.csv", settings)
+    with places.place():
+        spooled = spool.write(_sent_pieces(), f"{upload_id}.csv", settings)
     upload = uploads.NewUpload(upload_id, spooled.path.name, spooled.fingerprint, spooled.start, spooled.size)
     try:
         with connections().engine.begin() as connection:
