@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 import telemetry
+from telemetry.api.answers import indented
 from telemetry.api.answers.encodings import MEDIA
 from telemetry.api.core.codes import CODES
 from telemetry.api.core.parameter_schemas import parameter_schema
@@ -134,7 +135,7 @@ def _parameters(declared: Operation) -> list[dict[str, Any]]:
         if get_origin(field.annotation) is tuple:
             parameter |= {"style": "form", "explode": True}
         parameters.append(parameter)
-    return parameters
+    return [*parameters, indented.PARAMETER] if MEDIA["json"] in declared.media else parameters
 
 
 def _responses(declared: Operation, named: dict[type[BaseModel], Any]) -> dict[str, Any]:
