@@ -85,6 +85,21 @@ def test_of_two_files_of_the_same_bytes_one_is_known(
     assert [classes[name] for name in ("rows", *CLASSES)] == [12, 6, 6, 0, 0, 0, 0]
 
 
+def test_each_call_tells_of_its_own_files_alone(
+    start_collector: Callable[[], object], telemetry: Run, tmp_path: Path, file: Path
+) -> None:
+    """Also where an edge notes what it has begun, as under `telemetry up`."""
+    foreign, state = tmp_path / "smi.csv", {"TELEMETRY_STATE_DIR": str(tmp_path / "state")}
+    foreign.write_text("time, index\n1, 0\n")
+    start_collector()
+    assert telemetry("ingest", "--timeout", "60", foreign, **state).returncode == 1
+    for classes in ((6, 6, 0), (6, 0, 6)):
+        done = telemetry("ingest", "--json", "--timeout", "60", file, **state)
+        told = json.loads(done.stdout)
+        assert (done.returncode, done.stderr, told["foreign"], told["unread"]) == (0, "", [], 0)
+        assert (told["rows"], told["new"], told["known"]) == classes
+
+
 MEND = "; if it is a table of measurements with their time, `telemetry formats suggest FILE` says how to read it"
 
 
