@@ -39,10 +39,18 @@ def install(app: Flask) -> None:
     # What is registered last runs first: the tag is of the answer before it is compressed, and after it was indented.
     app.after_request(_tag)
     app.after_request(indented.indent)
+    app.after_request(_without_type)
 
 
 def _vary_by_origin(response: Response) -> Response:
     response.vary.add("Origin")
+    return response
+
+
+def _without_type(response: Response) -> Response:
+    """An answer to OPTIONS has no content, so it is not HTML."""
+    if request.method == "OPTIONS":
+        response.headers.pop("Content-Type", None)
     return response
 
 
