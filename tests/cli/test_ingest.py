@@ -100,6 +100,23 @@ def test_each_call_tells_of_its_own_files_alone(
         assert (told["rows"], told["new"], told["known"]) == classes
 
 
+@pytest.mark.parametrize("limit", [100, 160])
+def test_more_files_than_descriptors_are_all_ingested(
+    start_collector: Callable[[], object], telemetry: Run, environ: dict[str, str], tmp_path: Path, limit: int
+) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for second in range(3 * limit):
+        row = b"2025-07-18T20:%02d:%02dZ,DCGM_FI_DEV_GPU_UTIL,0,nvidia0,GPU-1,H100,host-1,,,,7,\n" % divmod(second, 60)
+        (folder / f"job-{second}.csv").write_bytes(HEADER + row)
+    start_collector()
+    command = ["bash", "-c", f'ulimit -n {limit}; exec "$@"', "limited", BIN / "telemetry", "ingest", "--timeout", "90", folder]
+    done = subprocess.run(command, env=os.environ | environ, capture_output=True, text=True, check=False, timeout=100)
+    assert (done.returncode, f": {3 * limit} new, 0 known, 0 in quarantine\n" in done.stdout) == (0, True), done
+    assert "cannot read" not in done.stderr
+    assert telemetry("verify", folder).returncode == 0
+
+
 MEND = "; if it is a table of measurements with their time, `telemetry formats suggest FILE` says how to read it"
 
 
