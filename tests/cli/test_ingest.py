@@ -110,7 +110,17 @@ def test_more_files_than_descriptors_are_all_ingested(
         row = b"2025-07-18T20:%02d:%02dZ,DCGM_FI_DEV_GPU_UTIL,0,nvidia0,GPU-1,H100,host-1,,,,7,\n" % divmod(second, 60)
         (folder / f"job-{second}.csv").write_bytes(HEADER + row)
     start_collector()
-    command = ["bash", "-c", f'ulimit -n {limit}; exec "$@"', "limited", BIN / "telemetry", "ingest", "--timeout", "90", folder]
+    command: list[str | Path] = [
+        "bash",
+        "-c",
+        f'ulimit -n {limit}; exec "$@"',
+        "limited",
+        BIN / "telemetry",
+        "ingest",
+        "--timeout",
+        "90",
+        folder,
+    ]
     done = subprocess.run(command, env=os.environ | environ, capture_output=True, text=True, check=False, timeout=100)
     assert (done.returncode, f": {3 * limit} new, 0 known, 0 in quarantine\n" in done.stdout) == (0, True), done
     assert "cannot read" not in done.stderr
