@@ -208,6 +208,9 @@ DATABASE = Board(
     ),
 )
 
+# What the variables of the board leave.
+SOME = '{Hostname=~"$host", gpu=~"$gpu", modelName=~"$model", namespace=~"$namespace"}'
+
 FLEET = Board(
     "fleet",
     "telemetry: GPU fleet",
@@ -225,26 +228,39 @@ FLEET = Board(
             kind="stat",
             columns=8,
         ),
-        Panel("Last XID of GPUs", "max by (Hostname, gpu) (DCGM_FI_DEV_XID_ERRORS)", kind="table", columns=8),
-        Panel("Utilisation by host", "avg by (Hostname) (DCGM_FI_DEV_GPU_UTIL)", "percent", "{{Hostname}}"),
+        Panel("Last XID of GPUs", f"max by (Hostname, gpu) (DCGM_FI_DEV_XID_ERRORS{SOME})", kind="table", columns=8),
+        Panel("Utilisation by host", f"avg by (Hostname) (DCGM_FI_DEV_GPU_UTIL{SOME})", "percent", "{{Hostname}}"),
         Panel(
             "Hottest GPUs",
-            "topk(10, max by (Hostname, gpu) (DCGM_FI_DEV_GPU_TEMP))",
+            f"topk(10, max by (Hostname, gpu) (DCGM_FI_DEV_GPU_TEMP{SOME}))",
             "celsius",
             "{{Hostname}} {{gpu}}",
             limit=88,
         ),
-        Panel("Power by host", "sum by (Hostname) (DCGM_FI_DEV_POWER_USAGE)", "watt", "{{Hostname}}"),
+        Panel("Power by host", f"sum by (Hostname) (DCGM_FI_DEV_POWER_USAGE{SOME})", "watt", "{{Hostname}}"),
         Panel(
             "Memory in use by host",
-            "sum by (Hostname) (DCGM_FI_DEV_FB_USED) / sum by (Hostname) (DCGM_FI_DEV_FB_USED + DCGM_FI_DEV_FB_FREE)",
+            f"sum by (Hostname) (DCGM_FI_DEV_FB_USED{SOME})"
+            f" / sum by (Hostname) (DCGM_FI_DEV_FB_USED{SOME} + DCGM_FI_DEV_FB_FREE{SOME})",
             *("percentunit", "{{Hostname}}"),
         ),
-        Panel("Double-bit errors", "sum by (Hostname) (DCGM_FI_DEV_ECC_DBE_VOL_TOTAL)", legend="{{Hostname}}"),
+        Panel("Double-bit errors", f"sum by (Hostname) (DCGM_FI_DEV_ECC_DBE_VOL_TOTAL{SOME})", legend="{{Hostname}}"),
         Panel(
-            "Utilisation by namespace", 'avg by (namespace) (DCGM_FI_DEV_GPU_UTIL{namespace!=""})', "percent", "{{namespace}}"
+            "Utilisation by namespace",
+            'avg by (namespace) (DCGM_FI_DEV_GPU_UTIL{Hostname=~"$host", modelName=~"$model", namespace=~"$namespace",'
+            ' namespace!=""})',
+            *("percent", "{{namespace}}"),
+        ),
+        Panel("SM clock", f"avg by (Hostname) (DCGM_FI_DEV_SM_CLOCK{SOME}) * 1e6", "hertz", "{{Hostname}}"),
+        Panel(
+            "XIDs over time",
+            f"max by (Hostname, gpu) (DCGM_FI_DEV_XID_ERRORS{SOME}) > 0 or vector(0)",
+            "none",
+            "{{Hostname}} {{gpu}}",
         ),
     ),
+    {"host": "Hostname", "gpu": "gpu", "model": "modelName", "namespace": "namespace"},
+    "DCGM_FI_DEV_GPU_UTIL",
 )
 
 BOARDS = (LATENCY, QUEUE, HEALTH, FLOW, INGEST, DATABASE, FLEET)

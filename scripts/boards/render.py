@@ -1,7 +1,7 @@
 """Turns boards into the JSON that Grafana provisions. What each board shows stands in `definitions`.
 
-Every board chooses its data sources by two variables, `prometheus` and `postgres`, so the files fit any Grafana. A test runs
-each panel's query against a running pipeline.
+Every board chooses its data sources by two variables, `prometheus` and `postgres`, so the files fit any Grafana, and marks when
+alerts fired. A board may be narrowed by labels, a variable each. A test runs each panel's query against a running pipeline.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +17,18 @@ FOLDER = Path(__file__).parents[2] / "telemetry" / "monitoring" / "boards"
 COLUMNS, HEIGHT = 24, 8
 # The oldest Grafana whose panels look like this.
 SCHEMA_VERSION = 39
+
+PROMETHEUS = {"type": "prometheus", "uid": "${prometheus}"}
+ALERTS = {
+    "name": "Alerts",
+    "datasource": PROMETHEUS,
+    "enable": True,
+    "iconColor": "red",
+    "expr": 'max by (alertname, severity) (ALERTS{alertstate="firing"})',
+    "titleFormat": "{{alertname}}",
+    "textFormat": "{{severity}}",
+    "step": "60s",
+}
 
 Kind = Literal["timeseries", "stat", "table"]
 Language = Literal["prometheus", "postgres"]
@@ -39,11 +51,14 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """One page of pictures."""
+    """One page of pictures. `labels` are variables by the label that each chooses among; a query uses them as `$name`."""
 
     name: str
     title: str
     panels: Sequence[Panel]
+    labels: Mapping[str, str] = field(default_factory=dict)
+    # The metric whose labels are offered.
+    of: str = ""
 
 
 def render(board: Board) -> str:
@@ -67,10 +82,19 @@ def _board(board: Board) -> dict[str, Any]:
         "refresh": "30s",
         "time": {"from": "now-1h", "to": "now"},
         "timezone": "utc",
-        "templating": {"list": [_source("prometheus", "Prometheus"), _source("postgres", "Postgres")]},
+        "templating": {"list": [_source("prometheus", "Prometheus"), _source("postgres", "Postgres"), *_variables(board)]},
+        "annotations": {"list": [ALERTS]},
         "links": [{"type": "dashboards", "tags": ["telemetry"], "title": "telemetry", "asDropdown": True}],
         "panels": list(_placed(board.panels)),
     }
+
+
+def _variables(board: Board) -> Iterator[dict[str, Any]]:
+    for name, label in board.labels.items():
+        query = {"query": f"label_values({board.of}, {label})", "refId": name}
+        choice = {"includeAll": True, "allValue": ".*", "multi": True, "current": {"text": "All", "value": "$__all"}}
+        shown = {"name": name, "label": name.capitalize(), "type": "query", "datasource": PROMETHEUS, "refresh": 2, "sort": 1}
+        yield shown | {"query": query} | choice
 
 
 def _source(name: Language, label: str) -> dict[str, Any]:
@@ -99,7 +123,8 @@ def _panel(panel: Panel, number: int) -> dict[str, Any]:
     if panel.kind == "timeseries":
         shown = "line" if panel.limit is not None else "off"
         defaults["custom"] = {"fillOpacity": 10, "showPoints": "never", "thresholdsStyle": {"mode": shown}}
-        options: dict[str, Any] = {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
+        legend = {"displayMode": "table", "placement": "bottom", "calcs": ["mean", "max", "lastNotNull"]}
+        options: dict[str, Any] = {"legend": legend, "tooltip": {"mode": "multi"}}
     else:
         options = {"reduceOptions": {"calcs": ["lastNotNull"]}} if panel.kind == "stat" else {}
     return {
@@ -124,6 +149,11 @@ def _target(panel: Panel) -> dict[str, Any]:
 
 
 def plain(query: str, *, interval: str, span: str) -> str:
-    """A panel's query without Grafana's macros: rates over an interval (`5m`), times within a span before now (`1 hour`)."""
+    """A panel's query without Grafana's macros: rates over an interval (`5m`), times within a span before now (`1 hour`).
+
+    Of each variable everything is chosen.
+    """
     within = rf"\1 BETWEEN now() - interval '{span}' AND now()"
-    return re.sub(r"\$__timeFilter\(([^)]+)\)", within, query.replace("$__rate_interval", interval))
+    return re.sub(
+        r"\$__timeFilter\(([^)]+)\)", within, re.sub(r'"\$[a-z]+"', '".*"', query.replace("$__rate_interval", interval))
+    )

@@ -1,9 +1,9 @@
 """The API: a Flask application, made by a factory. SQL stays in `telemetry.store`.
 
 `page` is for people, and asks what programs ask. `resources` are the URLs, a module each. `operations` declares what each of
-them may be asked, and serves it; `specification` describes them all. Below those are four wings: `guards` judge who may ask,
-`intake` receives uploads, `answers` turns results into answers, and `core` is what all of them need. `gunicorn_conf` configures
-the server, and `front` keeps slow clients from its threads.
+them may be asked, and serves it; `specification` describes them all, with the `meanings` of fields. Below those are four
+wings: `guards` judge who may ask, `intake` receives uploads, `answers` turns results into answers, and `core` is what all of
+them need. `gunicorn_conf` configures the server, and `front` keeps slow clients from its threads.
 """
 
 from __future__ import annotations

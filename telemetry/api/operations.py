@@ -14,7 +14,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 from flask import Blueprint, Response, request
 from pydantic import BaseModel
 
-from telemetry.api.answers import encodings, streams, tables
+from telemetry.api.answers import encodings, indented, streams, tables
 from telemetry.api.answers.cursors import Question
 from telemetry.api.answers.pages import Listed, Page
 from telemetry.api.answers.streams import Stream
@@ -27,6 +27,7 @@ from telemetry.api.guards.access import Scope
 P = ParamSpec("P")
 Q = TypeVar("Q", bound=Query)
 T = TypeVar("T", bound=Tabular)
+JSON = encodings.MEDIA["json"]
 # A JSON document may have a status of its own.
 Answer = Table | Stream | Response | Mapping[str, Any] | tuple[Mapping[str, Any], int]
 
@@ -61,7 +62,7 @@ def operation(
     scope: Scope | None = "read",
     codes: tuple[str, ...] = (),
     others: Mapping[int, type[BaseModel]] | None = None,
-    media: tuple[str, ...] = ("application/json",),
+    media: tuple[str, ...] = (JSON,),
     body: Mapping[str, Any] | None = None,
 ) -> Callable[[Callable[Concatenate[Q, P], Answer]], Callable[P, Response]]:
     """Serve a view at a rule. The view gets its query and what the rule names."""
@@ -74,7 +75,8 @@ def operation(
                 if body is not None:
                     # Its sender may be slow.
                     give_back()
-                result = view(read(query, request.args), *args, **names)
+                given = indented.without(request.args) if JSON in media else request.args
+                result = view(read(query, given), *args, **names)
                 response = _whole(result, status)
             finally:
                 give_back()
@@ -126,7 +128,7 @@ def _whole(result: Answer, status: int) -> Response | None:
             pass
         case _:
             document = result
-    return Response(encodings.json(document), status, mimetype="application/json")
+    return Response(encodings.json(document), status, mimetype=JSON)
 
 
 def _streamed(result: Answer) -> Response:

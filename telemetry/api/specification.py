@@ -12,6 +12,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 import telemetry
+from telemetry.api import meanings
+from telemetry.api.answers import indented
 from telemetry.api.answers.encodings import MEDIA
 from telemetry.api.core.codes import CODES
 from telemetry.api.core.parameter_schemas import parameter_schema
@@ -66,9 +68,16 @@ def build(app: Flask) -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
+        # In the order in which the application has them, which begins with what is asked most.
+        "tags": [{"name": tag} for tag in dict.fromkeys(_tag(path) for path, *_ in operations(app))],
         "paths": paths,
         "components": {
-            "schemas": schemas["$defs"],
+            "schemas": {
+                name: {**schema, "properties": meanings.described(name, schema["properties"])}
+                if "properties" in schema
+                else schema
+                for name, schema in schemas["$defs"].items()
+            },
             "headers": {name: {"description": about, "schema": {"type": "string"}} for name, about in HEADERS.items()},
             "securitySchemes": {
                 "key": {
@@ -102,7 +111,7 @@ def _operation(path: str, declared: Operation, named: dict[type[BaseModel], Any]
     described: dict[str, Any] = {
         "operationId": declared.name,
         "summary": summary.rstrip("."),
-        "tags": [path.removeprefix("/api/v1").strip("/").split("/")[0] or "index"],
+        "tags": [_tag(path)],
         "parameters": [*_names(path), *_parameters(declared)],
         "responses": _responses(declared, named),
     }
@@ -115,6 +124,10 @@ def _operation(path: str, declared: Operation, named: dict[type[BaseModel], Any]
         described["security"] = [{"key": []}, {"header": []}, {}]
         described["x-scope"] = declared.scope
     return described
+
+
+def _tag(path: str) -> str:
+    return path.removeprefix("/api/v1").strip("/").split("/")[0] or "index"
 
 
 def _names(path: str) -> list[dict[str, Any]]:
@@ -134,7 +147,7 @@ def _parameters(declared: Operation) -> list[dict[str, Any]]:
         if get_origin(field.annotation) is tuple:
             parameter |= {"style": "form", "explode": True}
         parameters.append(parameter)
-    return parameters
+    return [*parameters, indented.PARAMETER] if MEDIA["json"] in declared.media else parameters
 
 
 def _responses(declared: Operation, named: dict[type[BaseModel], Any]) -> dict[str, Any]:
@@ -148,14 +161,14 @@ def _responses(declared: Operation, named: dict[type[BaseModel], Any]) -> dict[s
         responses[str(status)] = {"description": HTTPStatus(status).phrase, "content": content}
     if HTTPStatus.OK in declared.answers and "text/event-stream" not in declared.media:
         responses["304"] = {"description": "Not Modified: the answer that If-None-Match names is still the same"}
-    for status, meanings in sorted(_problems(declared).items()):
+    for status, causes in sorted(_problems(declared).items()):
         problem = {"application/problem+json": {"schema": named[Problem]}}
         if str(status) in responses:
             responses[str(status)]["content"] |= problem
         else:
             # The server in front of the application refuses a long address in its own way.
             content = {**problem, "text/html": {}} if status == HTTPStatus.REQUEST_URI_TOO_LONG else problem
-            responses[str(status)] = {"description": "; ".join(meanings), "content": content}
+            responses[str(status)] = {"description": "; ".join(causes), "content": content}
     for number, response in responses.items():
         response["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in _headers(number)}
     return responses
@@ -165,11 +178,11 @@ def _problems(declared: Operation) -> dict[int, list[str]]:
     """What the codes of an operation mean, by status."""
     keyed = KEYED + READING if declared.scope else ()
     of_list = ("not_acceptable", "too_many_streams") if declared.is_list else ()
-    meanings: dict[int, list[str]] = {}
+    causes: dict[int, list[str]] = {}
     for code in (*ALWAYS, *keyed, *of_list, *declared.codes):
         status, meaning = CODES[code]
-        meanings.setdefault(status, []).append(f"`{code}`: {meaning}")
-    return meanings
+        causes.setdefault(status, []).append(f"`{code}`: {meaning}")
+    return causes
 
 
 def _headers(status: str) -> tuple[str, ...]:

@@ -88,10 +88,12 @@ def ingest(
     _prepare_for_bulk()
     edge = f"{INGEST}/{settings.edge.partition('/')[2]}"
     settings = replace(settings, edge=edge, sources=(), loop_mode=False, batch_size=batch_size, catch_up_size=1)
-    # Several batches must be under way, however large they are. A file is what it is by itself, whatever came from its path.
+    # Several batches must be under way, however large they are. A file is what it is by itself, whatever came from its path,
+    # and what an earlier call had begun is not read on.
     settings = replace(
         settings,
         inherit_headers=False,
+        state_dir=None,
         window_bytes=max(settings.window_bytes, WINDOW_BATCHES * batch_size * TYPICAL_ROW_BYTES),
     )
     with Spool() as spool:

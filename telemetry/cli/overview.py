@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import redis
 
 from telemetry import broker
-from telemetry.celery import make_app
+from telemetry.cli import collectors
 from telemetry.cli.database import database
 from telemetry.cli.parts import Part, Question
 from telemetry.cli.session import connected
@@ -116,11 +116,7 @@ def _ledger(settings: Settings, progress: Progress | None) -> Ledger:
 
 def _workers(settings: Settings) -> Workers:
     """Collectors answer to a ping. Streamers do not listen to anybody; they note that they live."""
-    app, keys = make_app(settings), Keys(settings.key_prefix)
-    try:
-        answers = app.control.inspect(timeout=PING_S).ping() or {}
-    finally:
-        app.close()
+    answers, keys = collectors.living(settings, PING_S), Keys(settings.key_prefix)
     with connected(settings, retries=0) as client:
         streamers = reading.streamers(client, keys, reading.edges(client, keys))
     return dict.fromkeys(answers) | {name: edge for edge, names in streamers.items() for name in names}

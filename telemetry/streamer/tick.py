@@ -120,7 +120,9 @@ class Streamer:
         names += self.held.renamed.beside(names)
         paths = self.held.resting.awake(names)
         self._renew(paths)
-        self.held.discover(paths, part(len(paths), self._live), max(budget_s, MIN_BUDGET_S))
+        # `ingest` has files of its own: those of them that wait for a descriptor are not forgotten here.
+        if self.settings.sources:
+            self.held.discover(paths, part(len(paths), self._live), max(budget_s, MIN_BUDGET_S))
         self.held.take_orphans(names)
         pause_s, copies = MIN_PAUSE_S, MAX_COPIES
         while True:

@@ -32,6 +32,7 @@ from schemathesis.specs.openapi.checks import (
 )
 from sqlalchemy import Engine
 
+from telemetry.api import meanings
 from telemetry.api.core import codes
 from telemetry.store import apikeys
 
@@ -96,6 +97,22 @@ def test_every_operation_says_what_each_parameter_is(client: FlaskClient) -> Non
             for parameter in operation["parameters"]:
                 assert parameter["description"], (path, parameter["name"])
                 assert parameter["schema"].keys() & {"type", "enum", "anyOf"}, (path, parameter["name"])
+
+
+def test_what_is_asked_most_comes_first(client: FlaskClient) -> None:
+    tags = [tag["name"] for tag in specification(client)["tags"]]
+    assert len(tags) == len(set(tags))
+    assert tags.index("gpus") < tags.index("query") < tags.index("batches") < tags.index("audit") < tags.index("docs")
+
+
+def test_every_field_of_an_answer_says_what_it_is(client: FlaskClient) -> None:
+    schemas = specification(client)["components"]["schemas"]
+    fields = {(name, field): it for name, schema in schemas.items() for field, it in schema.get("properties", {}).items()}
+    assert len(fields) > 300
+    assert [place for place, field in fields.items() if not field.get("description")] == []
+    assert "later than the time of the reading" in fields["Gpu", "first_seen"]["description"]
+    assert meanings.MEANINGS.keys() <= {field for _, field in fields}
+    assert meanings.EXCEPTIONS.keys() <= fields.keys()
 
 
 def test_the_page_needs_nothing_from_elsewhere(client: FlaskClient) -> None:

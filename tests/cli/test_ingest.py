@@ -85,6 +85,48 @@ def test_of_two_files_of_the_same_bytes_one_is_known(
     assert [classes[name] for name in ("rows", *CLASSES)] == [12, 6, 6, 0, 0, 0, 0]
 
 
+def test_each_call_tells_of_its_own_files_alone(
+    start_collector: Callable[[], object], telemetry: Run, tmp_path: Path, file: Path
+) -> None:
+    """Also where an edge notes what it has begun, as under `telemetry up`."""
+    foreign, state = tmp_path / "smi.csv", {"TELEMETRY_STATE_DIR": str(tmp_path / "state")}
+    foreign.write_text("time, index\n1, 0\n")
+    start_collector()
+    assert telemetry("ingest", "--timeout", "60", foreign, **state).returncode == 1
+    for classes in ((6, 6, 0), (6, 0, 6)):
+        done = telemetry("ingest", "--json", "--timeout", "60", file, **state)
+        told = json.loads(done.stdout)
+        assert (done.returncode, done.stderr, told["foreign"], told["unread"]) == (0, "", [], 0)
+        assert (told["rows"], told["new"], told["known"]) == classes
+
+
+@pytest.mark.parametrize("limit", [100, 160])
+def test_more_files_than_descriptors_are_all_ingested(
+    start_collector: Callable[[], object], telemetry: Run, environ: dict[str, str], tmp_path: Path, limit: int
+) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for second in range(3 * limit):
+        row = b"2025-07-18T20:%02d:%02dZ,DCGM_FI_DEV_GPU_UTIL,0,nvidia0,GPU-1,H100,host-1,,,,7,\n" % divmod(second, 60)
+        (folder / f"job-{second}.csv").write_bytes(HEADER + row)
+    start_collector()
+    command: list[str | Path] = [
+        "bash",
+        "-c",
+        f'ulimit -n {limit}; exec "$@"',
+        "limited",
+        BIN / "telemetry",
+        "ingest",
+        "--timeout",
+        "90",
+        folder,
+    ]
+    done = subprocess.run(command, env=os.environ | environ, capture_output=True, text=True, check=False, timeout=100)
+    assert (done.returncode, f": {3 * limit} new, 0 known, 0 in quarantine\n" in done.stdout) == (0, True), done
+    assert "cannot read" not in done.stderr
+    assert telemetry("verify", folder).returncode == 0
+
+
 MEND = "; if it is a table of measurements with their time, `telemetry formats suggest FILE` says how to read it"
 
 

@@ -119,3 +119,13 @@ def test_each_panel_stands_beside_the_others() -> None:
         cells = {(place["x"] + x, place["y"]) for place in placed for x in range(place["w"])}
         assert len(cells) == sum(place["w"] for place in placed)
         assert max(x for x, _ in cells) < render.COLUMNS
+
+
+def test_the_board_of_the_fleet_is_narrowed_by_what_one_chooses() -> None:
+    board = json.loads(render.render(definitions.FLEET))
+    chosen = {one["name"] for one in board["templating"]["list"] if one["type"] == "query"}
+    assert chosen == {"host", "gpu", "model", "namespace"}
+    queries = [target["expr"] for panel in board["panels"] for target in panel["targets"] if "DCGM" in target.get("expr", "")]
+    assert len(queries) >= 9
+    assert all('Hostname=~"$host"' in query and 'namespace=~"$namespace"' in query for query in queries)
+    assert "$host" not in render.plain(queries[0], interval=INTERVAL, span="1 hour")

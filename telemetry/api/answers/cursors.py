@@ -20,7 +20,7 @@ from telemetry.api.core.parameters import EPOCH
 from telemetry.api.core.problems import bad_parameter
 
 # Parameters that may change from page to page.
-PAGING = {"cursor", "limit", "offset", "page", "page_size", "format"}
+PAGING = {"cursor", "limit", "offset", "page", "page_size", "format", "pretty"}
 
 # The columns that say where a row is in its list, each with what parses its value in a cursor (`moment`, `whole`, `name`).
 Ends = Mapping[str, Callable[[Any], Any]]

@@ -8,6 +8,7 @@ from flask import Flask, Response, request
 from flask_compress import Compress
 from flask_cors import CORS
 
+from telemetry.api.answers import indented
 from telemetry.api.answers.encodings import MEDIA
 from telemetry.api.core.connections import Connections
 
@@ -35,12 +36,21 @@ def install(app: Flask) -> None:
         origins = list(connections.settings.api_cors_origins)
         CORS(app, origins=origins, methods=METHODS, expose_headers=EXPOSED, max_age=600)
         app.after_request(_vary_by_origin)
-    # What is registered last runs first: the tag is of the answer before it is compressed.
+    # What is registered last runs first: the tag is of the answer before it is compressed, and after it was indented.
     app.after_request(_tag)
+    app.after_request(indented.indent)
+    app.after_request(_without_type)
 
 
 def _vary_by_origin(response: Response) -> Response:
     response.vary.add("Origin")
+    return response
+
+
+def _without_type(response: Response) -> Response:
+    """An answer to OPTIONS has no content, so it is not HTML."""
+    if request.method == "OPTIONS":
+        response.headers.pop("Content-Type", None)
     return response
 
 

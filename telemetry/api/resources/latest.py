@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any, Literal
 
 from flask import Blueprint, g
 from pydantic import BaseModel, Field
+from sqlalchemy import Double, Select, func, literal, select
 
 from telemetry.api.answers import live
 from telemetry.api.answers.pages import Listed, Page
@@ -23,6 +25,8 @@ from telemetry.store.read.history.selection import SeriesFilter
 
 # What is older is silent.
 MAX_AGE = timedelta(minutes=10)
+
+Sort = Literal["host", "value", "-value", "timestamp", "-timestamp"]
 
 blueprint = Blueprint("latest", __name__)
 
@@ -61,7 +65,20 @@ class SeriesQuery(OnGpus):
 
 
 class LatestQuery(SeriesQuery, Tabular):
-    """The latest readings of which series."""
+    """The latest readings of which series, in which order."""
+
+    sort: Sort = Field("host", description="host: by host, index and metric; value and timestamp: - puts the largest first")
+
+    def ordered(self, statement: Select[Any]) -> Select[Any]:
+        """The statement in this order, in that of the statement where this one says nothing. What is no number comes last."""
+        if self.sort == "host":
+            return statement
+        rows = statement.order_by(None).subquery()
+        column = rows.c[self.sort.removeprefix("-")]
+        place = (rows.c.host, rows.c.index, rows.c.gpu, rows.c.metric, rows.c.series)
+        number = func.nullif(column, literal("NaN").cast(Double)) if "value" in self.sort else column
+        first = number.desc() if self.sort.startswith("-") else number.asc()
+        return select(rows).order_by(first.nulls_last(), *place)
 
 
 class LiveQuery(SeriesQuery):
@@ -72,11 +89,11 @@ class LiveQuery(SeriesQuery):
 
 @listing(blueprint, "/latest", Listed[Latest], LatestQuery, codes=("gpu_not_found", "host_not_found", "metric_not_found"))
 def list_latest(query: LatestQuery, page: Page) -> Table:
-    """What is now: one reading of each GPU and metric, the latest, by host, index and metric.
+    """What is now: one reading of each GPU and metric, the latest, by host, index and metric unless sorted otherwise.
 
     A GPU or metric without a reading within max_age is not there.
     """
-    return Table(Latest, latest.latest(query.series(), query.max_age or MAX_AGE), page)
+    return Table(Latest, query.ordered(latest.latest(query.series(), query.max_age or MAX_AGE)), page)
 
 
 @operation(

@@ -82,6 +82,7 @@ def test_pages_of_other_origins_are_let_in_only_if_set(client: FlaskClient, serv
     asking = {**page, "Access-Control-Request-Method": "GET"}
     allowed = told.options("/api/v1/stats", headers=asking).headers["Access-Control-Allow-Methods"]
     assert set(allowed.split(", ")) == {"GET", "HEAD", "OPTIONS", "POST"}
+    assert "Content-Type" not in told.options("/api/v1/stats").headers
     other = told.get("/api/v1/stats", headers={"Origin": "https://else.example"})
     assert (other.status_code, "Access-Control-Allow-Origin" in other.headers) == (401, False)
 

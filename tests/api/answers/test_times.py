@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from datetime import datetime
 from typing import Any
@@ -74,6 +75,9 @@ def test_every_list_has_the_times_of_json_in_csv(client: FlaskClient, engine: En
                 times = {name: value for name, value in as_json.items() if is_time(value)}
                 assert {name: as_csv[name] for name in times} == times, (url, query)
                 assert not [value for value in as_csv.values() if is_time(value) and not TIME.fullmatch(value)], url
+                # What is no plain value, such as labels, is the same JSON.
+                nested = {name: value for name, value in as_json.items() if isinstance(value, (dict, list))}
+                assert {name: json.loads(as_csv[name]) for name in nested} == nested, url
                 seen |= times.keys()
     assert {"timestamp", "first_seen", "last_commit", "committed_at", "first_reading", "last_reading"} <= seen
 

@@ -331,6 +331,30 @@ def test_the_latest_reading_of_each_series(client: FlaskClient) -> None:
 
 
 @pytest.mark.usefixtures("fleet")
+def test_the_latest_readings_are_sorted_by_value_or_time(client: FlaskClient, engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO samples SELECT min(series.id), '2025-07-18T20:44:00Z', 'NaN' FROM series"
+                " JOIN metrics ON metrics.id = metric_id WHERE name = :name"
+            ),
+            {"name": UTIL},
+        )
+
+    def shown(**query: Any) -> list[tuple[str, float | None]]:
+        rows = get(client, "latest", metric=UTIL, max_age="9999d", **query)["items"]
+        return [(row["gpu"], row["value"]) for row in rows]
+
+    numbers = [("GPU-a1", 50.0), ("GPU-b1", 50.0), ("GPU-b0", 49.0)]
+    assert shown(sort="-value") == [*numbers, ("GPU-a0", None)]
+    assert shown(sort="value") == [numbers[2], *numbers[:2], ("GPU-a0", None)]
+    assert shown(sort="-value", limit=1, offset=1) == [numbers[1]]
+    assert [gpu for gpu, _ in shown(sort="-timestamp")] == ["GPU-a0", "GPU-a1", "GPU-b0", "GPU-b1"]
+    assert client.get("/api/v1/latest?sort=-value&format=csv&max_age=9999d").text.count("\n") > 4
+    assert client.get("/api/v1/latest?sort=colour").get_json()["parameter"] == "sort"
+
+
+@pytest.mark.usefixtures("fleet")
 def test_hosts_and_metrics_are_listed_and_shown(client: FlaskClient) -> None:
     hosts = get(client, "hosts")["items"]
     assert [(host["name"], host["gpus"], host["models"]) for host in hosts] == [("a", 2, "H100"), ("b", 2, "L40S")]
