@@ -35,6 +35,24 @@ def show_gpu(gpu: str) -> str:
     return render_template("gpu.html", gpu=gpu)
 
 
+@blueprint.get("/hosts/<path:host>")
+def show_host(host: str) -> str:
+    """One host: its GPUs now and over time."""
+    return render_template("host.html", host=host)
+
+
+@blueprint.get("/owners")
+def show_owners() -> str:
+    """Who used how much."""
+    return render_template("owners.html")
+
+
+@blueprint.get("/job")
+def show_job() -> str:
+    """One job or pod, which the part of the address behind # names: its GPUs, when it had them, and what it used."""
+    return render_template("job.html")
+
+
 @blueprint.get("/events")
 def show_events() -> str:
     """What happened to the GPUs."""

@@ -35,15 +35,15 @@ export async function get(path, parameters = [], patienceMs = PATIENCE_MS) {
   return { document, now: new Date(response.headers.get("Date") ?? Date.now()) };
 }
 
-/** All items of a list, page by page. */
-export async function all(path, parameters = []) {
+/** All items of a list, page by page; the document of the last page, too. */
+export async function all(path, parameters = [], limit = LIMIT) {
   const items = [];
   for (let offset = 0; ;) {
-    const page = [...parameters, ["limit", LIMIT], ["offset", offset]];
+    const page = [...parameters, ["limit", limit], ["offset", offset]];
     const { document, now } = await get(path, page);
     if (!Array.isArray(document.items)) throw new Problem(0, "What answers at this address is not the API.");
     items.push(...document.items);
-    if (document.next_offset === null) return { items, now };
+    if (document.next_offset === null) return { items, now, document };
     offset = document.next_offset;
   }
 }
