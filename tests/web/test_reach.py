@@ -19,6 +19,7 @@ VIEWS = {
     "/job#pod=train-1&namespace=team": "canvas",
     "/events": "#events td:nth-child(2)",
     "/pipeline": "#edges td:nth-child(2)",
+    "/data": "#files",
     "/login": "[name=key]",
 }
 WIDTHS = (360, 1280, 3840)

@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Blueprint, Response, render_template, request
 
+from telemetry.api.core.connections import connections
 from telemetry.api.core.problems import ProblemError
 from telemetry.api.core.queries import Query
 from telemetry.api.operations import operation
@@ -59,10 +60,16 @@ def show_events() -> str:
     return render_template("events.html", kinds=EVENT_KINDS)
 
 
+@blueprint.get("/data")
+def show_data() -> str:
+    """Where files are sent, and what became of them."""
+    return render_template("data.html")
+
+
 @blueprint.get("/pipeline")
 def show_pipeline() -> str:
     """The way of the readings: edges, sources, what was stored and what was not."""
-    return render_template("pipeline.html")
+    return render_template("pipeline.html", flower=connections().settings.flower_url)
 
 
 @blueprint.get("/login")

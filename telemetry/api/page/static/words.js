@@ -59,3 +59,9 @@ export function jobPath({ namespace, pod, job }) {
   const chosen = job ? { job } : pod ? { pod, ...(namespace ? { namespace } : {}) } : null;
   return chosen && `/job#${new URLSearchParams(chosen)}`;
 }
+
+/** Bytes in the unit that fits them. */
+export function size(bytes) {
+  const power = bytes < 1000 ? 0 : Math.min(4, Math.floor(Math.log10(bytes) / 3));
+  return `${number(bytes / 1000 ** power)} ${["bytes", "kB", "MB", "GB", "TB"][power]}`;
+}
