@@ -12,6 +12,8 @@ const USUAL = { job: "", pod: "", namespace: "", user: "", from: "", to: "" };
 const READ_MS = 15000;
 // As far back as a job is looked for.
 const BACK = "-52w";
+// As long as a gap in its readings that is bridged.
+const OVER_MS = 600000;
 const DAY_MS = 86400000;
 // Of so many GPUs is asked when it had them.
 const MOST = 64;
@@ -23,13 +25,14 @@ function filters() {
   return ["job", "pod", "namespace", "user"].filter((name) => chosen[name]).map((name) => [name, chosen[name]]);
 }
 
+// Returns whether the job is over.
 async function read() {
   const of = filters();
   at("name").textContent = of.length ? of.map(([name, value]) => `${name} ${value}`).join(", ") : "No job is named";
   document.title = `${at("name").textContent} · telemetry`;
   if (!of.length) {
     at("when").replaceChildren("Choose one among the ", element("a", { href: "/owners#by=pod" }, "owners"), ".");
-    return;
+    return true;
   }
   const asked = [["start_time", BACK], ...of];
   const whole = chosen.job ? "job" : "pod";
@@ -42,8 +45,9 @@ async function read() {
   const times = stretches.flat();
   fill(at("gpus"), gpus.map((row, place) => line(row, stretches[place] ?? [])), "It had no GPU in the last year, as far as readings tell.");
   at("gpus-count").textContent = number(gpus.length);
-  if (times.length) await draw(of, times, now);
-  else at("charts").replaceChildren();
+  if (times.length) return draw(of, times, now);
+  at("charts").replaceChildren();
+  return false;
 }
 
 async function held(gpu, now) {
@@ -67,12 +71,13 @@ function bounds(stretches) {
 
 async function draw(of, stretches, now) {
   const [begun, end] = bounds(stretches);
-  const isOn = now - end < 2 * 60000;
+  const isOn = now - end < OVER_MS;
   at("when").textContent = `${clock(begun)} to ${isOn ? "now" : clock(end)}`;
   const [from, to] = chosen.from ? [Number(chosen.from), Number(chosen.to)] : [begun, end];
   at("whole").hidden = !chosen.from;
   const left = await charts.show(of, from, to);
   at("zoom").textContent = `${clock(from)} to ${clock(to)}${left > 0 ? `; ${number(left)} GPUs more are not drawn` : ""}`;
+  return !isOn;
 }
 
 function change(choice) {
@@ -81,7 +86,12 @@ function change(choice) {
   readNow();
 }
 
-const readNow = repeat(READ_MS, read);
+// A job that is over stays as it is: it is not asked for again.
+const readNow = repeat(READ_MS, async () => {
+  const key = JSON.stringify(chosen);
+  if (read.over === key) return;
+  read.over = (await read()) ? key : null;
+});
 watchHealth();
 
 at("range").addEventListener("submit", (event) => event.preventDefault());
