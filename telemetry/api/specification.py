@@ -39,6 +39,7 @@ NAMES = {
     "gpu": "UUID of the GPU, or host:index",
     "host": "name of the host",
     "metric": "name of the metric",
+    "letter": "number of the dead letter",
     "upload": "id of the upload, from the answer to it",
     "name": "name of the file",
 }

@@ -1,13 +1,13 @@
 """The `telemetry` command.
 
 Each subcommand is a module of its own name, imported when it is called, as an edge lacks some libraries: `up`, `simulate`,
-`record`, `ingest`, `check`, `verify`, `formats`, `status`, `gpus`, `sources`, `usage`, `health`, `events`, `doctor`, `edge`,
-`broker`, `apikey`, `deadletter`, `quarantine`, `forget`, `rewind`, `audit`, `exporter`, `deploy`, `systemd`, `psql`, and `db`
-with `rules`. `session` gives them settings and the broker, `database` the database. `data_dir` is an option of all, `moments`
-are times that some are given. `files` are what `ingest`, `verify` and `check` are given. `ingested` tells what `ingest` has
-done, by the ledger if `centre` reaches it. `todo` says what to do about a source. `overview`, `collectors`, `parts`, `mends`,
-`status_document`, `status_lines`, `source_line` and `redraw` are `status`'s, `usage_report` is `usage`'s, `sealed_days` is
-`db`'s. `quantities` are numbers for people, `foreign` texts of strangers.
+`record`, `ingest`, `check`, `verify`, `formats`, `status`, `gpus`, `top`, `sources`, `usage`, `health`, `events`, `doctor`,
+`edge`, `broker`, `apikey`, `deadletter`, `quarantine`, `forget`, `rewind`, `audit`, `exporter`, `deploy`, `systemd`, `psql`,
+and `db` with `rules`. `session` gives them settings and the broker, `database` the database. `data_dir` is an option of all,
+`moments` are times that some are given. `files` are what `ingest`, `verify` and `check` are given. `ingested` tells what
+`ingest` has done, by the ledger if `centre` reaches it. `todo` says what to do about a source. `overview`, `collectors`,
+`parts`, `mends`, `status_document`, `status_lines`, `source_line` and `redraw` are `status`'s, `usage_report` is `usage`'s,
+`top_screen` is `top`'s, `sealed_days` is `db`'s. `quantities` are numbers for people, `foreign` texts of strangers.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ COMMANDS = {
     "formats": "List the formats of files, and suggest how to read one.",
     "status": "Show edges, sources, queue, workers and rates.",
     "gpus": "Show each GPU, and what was read of it last.",
+    "top": "Show the fleet live in a terminal, ordered by keys.",
     "sources": "Show each source, and what to do about it.",
     "usage": "Show who used how much: GPU-hours, idle hours, energy, cost.",
     "health": "Show GPUs that are ill or silent, why, and what to do.",

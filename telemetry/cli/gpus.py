@@ -20,6 +20,7 @@ from telemetry.cli.quantities import counted, duration, size
 from telemetry.cli.redraw import colour_allowed, painted, redraw
 from telemetry.cli.session import data_dir_option, json_option, load_settings
 from telemetry.cli.status_lines import WARNING, Line
+from telemetry.cli.top_screen import owner
 from telemetry.readings.series import MIG_INSTANCE
 from telemetry.store.read import inventory
 from telemetry.store.read.history import latest
@@ -39,8 +40,6 @@ SHOWN: dict[str, tuple[str, Callable[[float], str]]] = {
 METRICS = tuple(metric for metric, _ in SHOWN.values())
 HEAD = ("host", "GPU", "model", *SHOWN, "owner", "last read")
 NUMBERS = {"GPU", *SHOWN}
-# Of an owner's labels, those that tell most.
-WHOSE = ("namespace", "user", "pod", "hpc_job")
 
 
 @click.command()
@@ -121,11 +120,10 @@ def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
 def _cells(gpu: Mapping[str, Any]) -> tuple[str, ...]:
     values = (gpu["values"].get(metric) for metric in METRICS)
     numbers = ["-" if value is None else text(value) for value, (_, text) in zip(values, SHOWN.values(), strict=True)]
-    owner = "/".join(gpu["owner"][name] for name in WHOSE if name in gpu["owner"])
     index = "?" if gpu["index"] is None else str(gpu["index"])
     name = gpu["host"] or gpu["id"]
     age = "never" if gpu["silent_for_s"] is None else f"{duration(gpu['silent_for_s'])} ago"
-    return name, index, gpu["model"] or "-", *numbers, owner or "-", f"{age}{'  SILENT' if _is_silent(gpu) else ''}"
+    return name, index, gpu["model"] or "-", *numbers, owner(gpu) or "-", f"{age}{'  SILENT' if _is_silent(gpu) else ''}"
 
 
 def _is_silent(gpu: Mapping[str, Any]) -> bool:

@@ -28,7 +28,7 @@ from telemetry.local.start_order import SHOWN_PORTS, STAGES, port_variable, read
 from telemetry.local.supervisor import Supervisor
 from telemetry.local.watch import HEALTH, watch
 from telemetry.local.welcome import welcome
-from telemetry.settings import Settings, SettingsError
+from telemetry.settings import PREFIX, Settings, SettingsError
 
 
 @click.command()
@@ -78,6 +78,7 @@ def up(
         prepare(settings)
 
         urls = {name: ports.url(chosen[name]) for name in SHOWN_PORTS}
+        environ.setdefault(f"{PREFIX}FLOWER_URL", f"{urls['flower']}/")
         configuration = scraping.write(directory, {name: number for name, number in chosen.items() if name != "flower"})
         stack.enter_context(announcement.announced(directory, shared, urls))
         files = stack.enter_context(closing(LogFiles(directory / "log")))

@@ -37,6 +37,11 @@ class Settings(FlowSettings):
     api_cors_origins: tuple[str, ...] = API(
         (), parsers.words, "origins whose pages may use the API from a browser (CORS), separated by commas; none unless set"
     )
+    flower_url: str | None = API(
+        None,
+        parsers.optional_text,
+        "address of Flower, or its path on the same host, that the page links to; no link unless set",
+    )
     api_rate_limit: str | None = API(
         "6000/minute", parsers.rate, "requests that one key, or one address without a key, may make; empty for no limit"
     )

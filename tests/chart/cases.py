@@ -91,7 +91,7 @@ CASES: dict[str, dict[str, Any]] = {
                     {"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "ScheduleAnyway"}
                 ],
             },
-            "flower": {"auth": {"existingSecret": "flower"}},
+            "flower": {"auth": {"existingSecret": "flower"}, "urlPrefix": "/flower"},
             "uploads": {"enabled": True, "persistence": {"storageClass": "shared"}},
             "ingress": {
                 "enabled": True,

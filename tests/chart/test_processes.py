@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import make_url
 
@@ -41,6 +42,28 @@ COMPONENTS = {
     "uploads-beat": "api",
 }
 VALUES = merged(PASSWORD, {"uploads": {"enabled": True}})
+
+
+def test_flower_is_reached_beside_the_api_by_those_who_may_and_changes_nothing(
+    start: Start, environ: dict[str, str], tmp_path: Path
+) -> None:
+    values = merged(VALUES, {"flower": {"auth": {"existingSecret": "flower"}, "urlPrefix": "/flower"}})
+    (container,) = pod_of(render(values), "flower")["spec"]["containers"]
+    place = Place(tmp_path, container, free_port())
+    process = start(*place.command(), **(place.told(environ) | {"FLOWER_BASIC_AUTH": "ada:secret"}))
+
+    def well() -> bool:
+        assert process.poll() is None, "it ended"
+        return place.is_well()
+
+    eventually(well, 45, every_s=0.5, what="Flower is well")
+    address = f"http://127.0.0.1:{place.port}/flower"
+    assert httpx.get(f"{address}/workers").status_code == httpx.codes.UNAUTHORIZED
+    with httpx.Client(auth=("ada", "secret")) as person:
+        assert 'href="/flower/' in person.get(f"{address}/workers").text
+        assert person.post(f"{address}/api/worker/shutdown/any").status_code == httpx.codes.FORBIDDEN
+    process.terminate()
+    process.wait(15)
 
 
 @pytest.mark.parametrize("name", COMPONENTS)

@@ -29,6 +29,24 @@ def test_events_are_listed_filtered_and_live(page: Page, address: str, store: St
     expect(rows).to_have_count(1)
 
 
+@pytest.mark.refused(404)
+def test_events_are_those_of_a_host_or_a_gpu(page: Page, address: str) -> None:
+    page.goto(f"{address}/events")
+    rows = page.locator("#events tbody tr")
+    expect(rows.filter(has_text="train-1 begins")).to_have_count(1)
+    page.get_by_label("Host").select_option("b")
+    expect(rows.filter(has_text="train-1 begins")).to_have_count(0)
+    expect(rows.filter(has_text="XID 79")).to_have_count(1)
+    page.get_by_label("GPU").fill("b:1")
+    page.get_by_label("GPU").press("Enter")
+    expect(rows.filter(has_text="XID 79")).to_have_count(0)
+    expect(rows.filter(has_text="b:1").first).to_be_visible()
+    expect(page).to_have_url(f"{address}/events#host=b&gpu=b%3A1")
+    page.get_by_label("GPU").fill("nowhere")
+    page.get_by_label("GPU").press("Enter")
+    expect(page.locator("#trouble")).to_contain_text("nowhere")
+
+
 def test_the_page_of_a_gpu_says_how_it_is_and_marks_what_happened(page: Page, address: str) -> None:
     page.goto(f"{address}/gpus/GPU-b-0#span=15m")
     expect(page.locator("#state")).to_contain_text("faulty since")

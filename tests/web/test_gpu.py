@@ -68,6 +68,30 @@ def test_the_export_links_answer_what_is_shown(page: Page, address: str) -> None
     assert len(answer.text.splitlines()) == 1 + 3 * 2
 
 
+def test_who_held_it_is_marked_and_leads_to_their_page(page: Page, address: str) -> None:
+    page.goto(f"{address}/gpus/GPU-a-1#span=15m")
+    chart = page.locator("canvas").first
+    expect(page.locator("#zoom")).to_contain_text("the strip at the top is who held it")
+    chart.press("ArrowLeft")
+    expect(page.locator("figure output").first).to_contain_text("held by team/train-1")
+    page.locator("#held").get_by_role("link", name="team/train-1").click()
+    expect(page.locator("h1")).to_have_text("pod train-1, namespace team")
+
+
+def test_several_gpus_are_compared_by_the_address(page: Page, address: str) -> None:
+    page.goto(f"{address}/gpus/GPU-a-0#span=15m&with=GPU-b-0")
+    chart = page.locator("canvas").first
+    expect(chart).to_have_attribute("aria-label", re.compile("a:0 90 % to 90 %, last 90 %; GPU-b-0 55 % to 55 %, last 55 %"))
+    page.get_by_role("combobox", name="Compare with").fill("a:1")
+    page.get_by_role("combobox", name="Compare with").press("Enter")
+    expect(chart).to_have_attribute("aria-label", re.compile("; a:1 2 % to 2 %"))
+    expect(page).to_have_url(re.compile("with=GPU-b-0%2Ca%3A1"))
+    expect(page.locator("#lines li")).to_have_count(3)
+    page.get_by_role("button", name="Do not compare with GPU-b-0").click()
+    expect(page.locator("#lines li")).to_have_count(2)
+    expect(chart).not_to_have_attribute("aria-label", re.compile("GPU-b-0"))
+
+
 @pytest.mark.refused(404)
 def test_an_unknown_gpu_is_named(page: Page, address: str) -> None:
     page.goto(f"{address}/gpus/GPU-nowhere")

@@ -11,7 +11,17 @@ from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.usefixtures("fleet")
 
-VIEWS = {"/": ".cell", "/gpus/GPU-a-0": "canvas", "/pipeline": "#edges td:nth-child(2)", "/login": "[name=key]"}
+VIEWS = {
+    "/": ".cell",
+    "/gpus/GPU-a-0#with=GPU-a-1,GPU-b-0": "#lines li",
+    "/hosts/a": "canvas",
+    "/owners": "#usage td:nth-child(2)",
+    "/job#pod=train-1&namespace=team": "canvas",
+    "/events": "#events td:nth-child(2)",
+    "/pipeline": "#edges td:nth-child(2)",
+    "/data": "#files",
+    "/login": "[name=key]",
+}
 WIDTHS = (360, 1280, 3840)
 
 

@@ -66,6 +66,19 @@ annotations: {{- include "telemetry.words" . | nindent 2 }}
 {{- end }}
 {{- end -}}
 
+{{/* The path under which Flower is reached beside the API, such as /flower; nothing if there is none. */}}
+{{- define "telemetry.flower.prefix" -}}
+{{- with .Values.flower.urlPrefix -}}
+{{- if not $.Values.flower.auth.existingSecret -}}
+{{- fail "flower.urlPrefix is set: set flower.auth.existingSecret, as anybody could come in" -}}
+{{- end -}}
+{{- if not (regexMatch "^(/[a-zA-Z0-9._-]+)+$" .) -}}
+{{- fail (printf "flower.urlPrefix is %s: it must be a path such as /flower" .) -}}
+{{- end -}}
+{{- if include "telemetry.has" (list $ "flower") }}{{ . }}{{ end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Whether a component is in this release: "true" or nothing; (list $ component). */}}
 {{- define "telemetry.has" -}}
 {{- $values := (index . 0).Values -}}

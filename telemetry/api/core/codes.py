@@ -17,6 +17,7 @@ CODES: dict[str, tuple[int, str]] = {
     "gpu_not_found": (404, "no GPU has this UUID or host:index"),
     "host_not_found": (404, "no GPU was ever seen on a host of this name"),
     "metric_not_found": (404, "no reading ever had this metric"),
+    "dead_letter_not_found": (404, "no dead letter has this number"),
     "upload_not_found": (404, "no upload has this id"),
     "method_not_allowed": (405, "the path exists, but not with this method"),
     "not_acceptable": (406, "none of the formats that Accept names is available"),

@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Blueprint, Response, render_template, request
 
+from telemetry.api.core.connections import connections
 from telemetry.api.core.problems import ProblemError
 from telemetry.api.core.queries import Query
 from telemetry.api.operations import operation
@@ -35,16 +36,40 @@ def show_gpu(gpu: str) -> str:
     return render_template("gpu.html", gpu=gpu)
 
 
+@blueprint.get("/hosts/<path:host>")
+def show_host(host: str) -> str:
+    """One host: its GPUs now and over time."""
+    return render_template("host.html", host=host)
+
+
+@blueprint.get("/owners")
+def show_owners() -> str:
+    """Who used how much."""
+    return render_template("owners.html")
+
+
+@blueprint.get("/job")
+def show_job() -> str:
+    """One job or pod, which the part of the address behind # names: its GPUs, when it had them, and what it used."""
+    return render_template("job.html")
+
+
 @blueprint.get("/events")
 def show_events() -> str:
     """What happened to the GPUs."""
     return render_template("events.html", kinds=EVENT_KINDS)
 
 
+@blueprint.get("/data")
+def show_data() -> str:
+    """Where files are sent, and what became of them."""
+    return render_template("data.html")
+
+
 @blueprint.get("/pipeline")
 def show_pipeline() -> str:
     """The way of the readings: edges, sources, what was stored and what was not."""
-    return render_template("pipeline.html")
+    return render_template("pipeline.html", flower=connections().settings.flower_url)
 
 
 @blueprint.get("/login")

@@ -14,12 +14,18 @@ export class Problem extends Error {
 /** The document at a path, and the time by the server's clock, which the browser's own need not agree with. */
 export async function get(path, parameters = [], patienceMs = PATIENCE_MS) {
   const query = new URLSearchParams(parameters).toString();
+  return answer(query ? `${path}?${query}` : path, { headers: { Accept: "application/json" }, signal: AbortSignal.timeout(patienceMs) });
+}
+
+/** Ask for a change. The browser names the page that asks, by which the API knows that it is this one. */
+export function post(path) {
+  return answer(path, { method: "POST", headers: { Accept: "application/json" }, signal: AbortSignal.timeout(PATIENCE_MS) });
+}
+
+async function answer(path, options) {
   let response;
   try {
-    response = await fetch(query ? `${path}?${query}` : path, {
-      headers: { Accept: "application/json" },
-      signal: AbortSignal.timeout(patienceMs),
-    });
+    response = await fetch(path, options);
   } catch {
     throw new Problem(0, "The API does not answer.");
   }
@@ -35,15 +41,15 @@ export async function get(path, parameters = [], patienceMs = PATIENCE_MS) {
   return { document, now: new Date(response.headers.get("Date") ?? Date.now()) };
 }
 
-/** All items of a list, page by page. */
-export async function all(path, parameters = []) {
+/** All items of a list, page by page; the document of the last page, too. */
+export async function all(path, parameters = [], limit = LIMIT) {
   const items = [];
   for (let offset = 0; ;) {
-    const page = [...parameters, ["limit", LIMIT], ["offset", offset]];
+    const page = [...parameters, ["limit", limit], ["offset", offset]];
     const { document, now } = await get(path, page);
     if (!Array.isArray(document.items)) throw new Problem(0, "What answers at this address is not the API.");
     items.push(...document.items);
-    if (document.next_offset === null) return { items, now };
+    if (document.next_offset === null) return { items, now, document };
     offset = document.next_offset;
   }
 }

@@ -1,4 +1,5 @@
-// One chart: a line over time, with the band between the smallest and the largest value of each step where readings are many.
+// One chart: a line over time, with the band between the smallest and the largest value of each step where readings are many,
+// lines of others for comparison, events, and who had the GPU.
 
 import { element } from "./draw.js";
 import { clock, number, quantity } from "./words.js";
@@ -8,11 +9,32 @@ const LEFT = 48;
 const BOTTOM = 20;
 const STEPS_S = [1, 5, 15, 60, 300, 900, 3600, 10800, 21600, 43200, 86400, 172800, 604800];
 const DAY_S = 86400;
+const STRIP = 4;
+// Lines are told apart by their dashes, too.
+const DASHES = [[], [6, 3], [2, 2], [9, 3, 2, 3], [4, 6], [12, 4], [2, 6], [9, 3, 2, 3, 2, 3]];
+
+/** The class of the colour of the n-th line, whose sample in a legend it is, too. */
+export function lineClass(number) {
+  return `l${number % DASHES.length}`;
+}
 
 // A pause is two and a half times as long as what usually lies between two points.
 function gap(points) {
   const distances = points.slice(1).map(({ at }, number) => at - points[number].at).sort((a, b) => a - b);
   return distances.length ? 2.5 * distances[Math.floor(distances.length / 2)] : 0;
+}
+
+// Points without a pause between them.
+function stretches(points) {
+  const [parts, gapMs] = [[], gap(points)];
+  let before = null;
+  for (const point of points) {
+    if (point.value === null) before = null;
+    else if (before === null || point.at - before > gapMs) parts.push([point]);
+    else parts.at(-1).push(point);
+    before = point.value === null ? null : point.at;
+  }
+  return parts;
 }
 
 // Times on the axis: whole steps of the reader's own clock, whose days may have another length.
@@ -24,6 +46,10 @@ function* ticks(from, to, step_s) {
     if (step_s >= DAY_S) at.setDate(at.getDate() + step_s / DAY_S);
     else at.setTime(at.getTime() + step_s * 1000);
   }
+}
+
+function nearest(points, time) {
+  return points.reduce((best, point) => (Math.abs(point.at - time) < Math.abs(best.at - time) ? point : best), points[0]);
 }
 
 /** A chart of a metric. `onZoom(from, to)` is called with the span that was dragged over. */
@@ -42,23 +68,33 @@ export class Chart {
     new ResizeObserver(() => this.#paint()).observe(this.canvas);
   }
 
-  /** Show points [{at, value, low, high}] (ms, ordered) between two times. A pause is left open. */
-  show(points, from, to, marks = []) {
-    Object.assign(this, { from, to, marks });
+  /**
+   * Show points [{at, value, low, high}] (ms, ordered) between two times. A pause is left open. Beside them: `marks` [{at}] of
+   * events, `held` [{from, to, who}], and lines of `others` [{name, points}]; the points' own name is `name`.
+   */
+  show(points, from, to, { marks = [], held = [], others = [], name = "" } = {}) {
+    Object.assign(this, { from, to, marks, held, others, name });
     this.#points = points;
-    this.gapMs = gap(points);
-    const known = points.filter(({ value }) => value !== null);
-    const last = known.at(-1);
+    const known = [points, ...others.map((other) => other.points)].flat().filter(({ value }) => value !== null);
+    const last = points.findLast(({ value }) => value !== null);
     const low = known.reduce((least, { low, value }) => Math.min(least, low ?? value), Infinity);
     const high = known.reduce((most, { high, value }) => Math.max(most, high ?? value), -Infinity);
     this.low = known.length ? Math.min(0, low) : 0;
     // A counter has come far from 0, where its line would be flat.
     if (low > 0 && high - low < high / 1000) this.low = low;
     this.high = known.length && high > this.low ? high + (high - this.low) * 0.05 : this.low + 1;
-    const about = last ? `${quantity(low, this.unit)} to ${quantity(high, this.unit)}, last ${quantity(last.value, this.unit)}` : "no readings in this span";
-    this.canvas.setAttribute("aria-label", `${this.title}: ${about}`);
+    const lines = [{ name, points }, ...others].map(({ name, points }) => `${name ? `${name} ` : ""}${this.#range(points)}`);
+    this.canvas.setAttribute("aria-label", `${this.title}: ${lines.join("; ")}`);
     this.about = last ? `last ${quantity(last.value, this.unit)} at ${clock(last.at)}` : "no readings in this span";
     this.#paint();
+  }
+
+  #range(points) {
+    const known = points.filter(({ value }) => value !== null);
+    if (!known.length) return "no readings in this span";
+    const low = known.reduce((least, { low, value }) => Math.min(least, low ?? value), Infinity);
+    const high = known.reduce((most, { high, value }) => Math.max(most, high ?? value), -Infinity);
+    return `${quantity(low, this.unit)} to ${quantity(high, this.unit)}, last ${quantity(known.at(-1).value, this.unit)}`;
   }
 
   #listen(onZoom) {
@@ -81,13 +117,9 @@ export class Chart {
       const steps = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
       if (!steps || !this.#points.length) return;
       event.preventDefault();
-      const here = this.#points.indexOf(this.#nearest(this.#cursor ?? this.to));
+      const here = this.#points.indexOf(nearest(this.#points, this.#cursor ?? this.to));
       this.#point(this.#points[Math.max(0, Math.min(this.#points.length - 1, here + steps))].at);
     });
-  }
-
-  #nearest(time) {
-    return this.#points.reduce((best, point) => (Math.abs(point.at - time) < Math.abs(best.at - time) ? point : best), this.#points[0]);
   }
 
   #point(time) {
@@ -108,10 +140,16 @@ export class Chart {
     const y = (value) => HEIGHT - BOTTOM - ((value - this.low) / (this.high - this.low)) * (HEIGHT - BOTTOM - 8);
     pen.font = style.font;
     this.#axes(pen, width, x, y, colour);
-    for (const stretch of this.#stretches()) this.#line(pen, stretch, x, y, colour("--line"));
+    this.#strip(pen, width, x, colour);
+    this.others.forEach(({ points }, number) => {
+      pen.setLineDash(DASHES[(number + 1) % DASHES.length]);
+      for (const stretch of stretches(points)) this.#line(pen, stretch, x, y, colour(`--${lineClass(number + 1)}`));
+    });
+    pen.setLineDash([]);
+    for (const stretch of stretches(this.#points)) this.#line(pen, stretch, x, y, colour("--l0"));
     pen.fillStyle = colour("--bad");
     for (const { at } of this.marks) pen.fillRect(x(at) - 1, 4, 2, HEIGHT - BOTTOM - 4);
-    const point = this.#cursor !== null && this.#points.length ? this.#nearest(this.#cursor) : null;
+    const point = this.#cursor !== null && this.#points.length ? nearest(this.#points, this.#cursor) : null;
     if (point) {
       pen.fillStyle = colour("--text");
       pen.fillRect(x(point.at), 4, 1, HEIGHT - BOTTOM - 4);
@@ -121,7 +159,22 @@ export class Chart {
         pen.globalAlpha = 1;
       }
     }
-    this.readout.textContent = point ? `${quantity(point.value, this.unit)} at ${clock(point.at)}` : this.about;
+    this.readout.textContent = point ? this.#told(point) : this.about;
+  }
+
+  #told({ at, value }) {
+    const others = this.others.map(({ name, points }) => `, ${name} ${points.length ? quantity(nearest(points, at).value, this.unit) : "no value"}`);
+    const who = this.held.filter(({ from, to }) => from <= at && at <= to).map(({ who }) => who);
+    return `${this.others.length ? `${this.name} ` : ""}${quantity(value, this.unit)}${others.join("")} at ${clock(at)}${who.length ? `, held by ${who.join(" and ")}` : ""}`;
+  }
+
+  // Who had the GPU: a strip along the top, of two colours that take turns.
+  #strip(pen, width, x, colour) {
+    this.held.forEach(({ from, to }, number) => {
+      const [left, right] = [Math.max(LEFT, x(from)), Math.min(width, x(to))];
+      pen.fillStyle = colour(number % 2 ? "--c4" : "--c6");
+      if (right > left) pen.fillRect(left, 0, Math.max(1, right - left - 1), STRIP);
+    });
   }
 
   #axes(pen, width, x, y, colour) {
@@ -139,18 +192,6 @@ export class Chart {
       const text = step >= DAY_S ? date : time.slice(0, step < 60 ? 8 : 5);
       if (x(at) > LEFT + 20 && x(at) < width - 20) pen.fillText(text, x(at), HEIGHT - 5);
     }
-  }
-
-  #stretches() {
-    const stretches = [];
-    let before = null;
-    for (const point of this.#points) {
-      if (point.value === null) before = null;
-      else if (before === null || point.at - before > this.gapMs) stretches.push([point]);
-      else stretches.at(-1).push(point);
-      before = point.value === null ? null : point.at;
-    }
-    return stretches;
   }
 
   #line(pen, stretch, x, y, colour) {

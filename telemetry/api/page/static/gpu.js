@@ -1,19 +1,18 @@
-// The page of one GPU: what it is, its metrics over time on one axis, and who held it.
+// The page of one GPU: what it is, its metrics over time on one axis, alone or compared with others, and who held it.
 
 import { all, get } from "./api.js";
 import { Chart } from "./chart.js";
 import { at, element, fill } from "./draw.js";
-import { history, holders, lengthMs } from "./history.js";
+import { history, holders, times } from "./history.js";
+import * as compared from "./others.js";
 import { repeat, watchHealth } from "./pulse.js";
 import { choices, choose } from "./view.js";
-import { ago, clock, line, short } from "./words.js";
+import { ago, clock, duration, gpuName, jobPath, line, short, whose } from "./words.js";
 
 const FIRST = ["GPU_UTIL", "FB_USED", "GPU_TEMP", "POWER_USAGE"].map((name) => `DCGM_FI_DEV_${name}`);
-const USUAL = { span: "1h", metrics: "", from: "", to: "" };
+const USUAL = { span: "1h", metrics: "", from: "", to: "", with: "" };
 const READ_MS = 5000;
 const HEALTH_MS = 10000;
-// The last time that a date can have.
-const END_MS = 8.64e15;
 // As many as one question may name.
 const MOST = 40;
 const MARKS = 1000;
@@ -30,7 +29,8 @@ let skewMs = 0;
 async function learn() {
   const [{ document: facts }, { items, now }] = await Promise.all([get(path), all(`${path}/metrics`)]);
   metrics = items;
-  at("name").textContent = facts.host === null || facts.index === null ? facts.id : `${facts.host}:${facts.index}`;
+  at("name").textContent = gpuName(facts);
+  if (facts.host !== null) Object.assign(at("host"), { textContent: `Host ${facts.host}`, href: `/hosts/${encodeURIComponent(facts.host)}`, hidden: false });
   skewMs = now - Date.now();
   const newest = items.reduce((last, { last_reading }) => (last_reading > last ? last_reading : last), "");
   const told = [["Model", facts.model], ["UUID", facts.uuid], ["Driver", facts.driver_version], ["Last reading", ago(newest || null, now)]];
@@ -52,31 +52,32 @@ function offer() {
   for (const radio of form.span) radio.checked = !chosen.from && radio.value === chosen.span;
 }
 
-function span() {
-  const [from, to] = [Number(chosen.from), Number(chosen.to)];
-  if (from > 0 && to > from && to < END_MS) return [from, to];
-  const now = Date.now() + skewMs;
-  return [now - (lengthMs(chosen.span) || lengthMs(USUAL.span)), now];
-}
-
 async function read() {
   if (!metrics.length) await learn();
   const wanted = asked();
-  const [from, to] = span();
-  const [points, events] = await Promise.all([history(gpu, wanted, from, to), happened(from, to)]);
+  const [from, to] = times(chosen, USUAL, Date.now() + skewMs);
+  const others = compared.names(chosen.with);
+  const [points, events, held, lines] = await Promise.all([
+    history(gpu, wanted, from, to), happened(from, to), holders(gpu, from, to), compared.lines(others, wanted, from, to),
+  ]);
+  const stretches = held.map((owner) => ({ from: Date.parse(owner.start), to: Date.parse(owner.end), who: whose(owner) }));
+  compared.legend(at("name").textContent, others, (name) => change({ with: others.filter((other) => other !== name).join() }));
   const marks = events.filter(({ kind }) => kind !== "allocation").map((event) => ({ at: Date.parse(event.at), event }));
   const places = wanted.map((metric) => chart(metric).place);
   // A chart that stays keeps the focus.
   if (places.some((place, number) => at("charts").children[number] !== place) || at("charts").children.length !== places.length) {
     at("charts").replaceChildren(...places);
   }
-  for (const metric of wanted) chart(metric).show(points.get(metric), from, to, marks);
+  for (const metric of wanted) {
+    chart(metric).show(points.get(metric), from, to, { marks, held: stretches, others: lines[metric], name: others.length ? at("name").textContent : "" });
+  }
   at("charts").removeAttribute("aria-busy");
-  at("zoom").textContent = `${clock(from)} to ${clock(to)}${marks.length ? `; ${marks.length} events, marked red` : ""}`;
+  at("zoom").textContent = `${clock(from)} to ${clock(to)}${marks.length ? `; ${marks.length} events, marked red` : ""}${held.length ? "; the strip at the top is who held it" : ""}`;
   fill(at("events"), events.map(line), "Nothing, as far as the rules tell.");
   at("whole").hidden = !chosen.from;
-  const held = await holders(gpu);
-  fill(at("held"), held.map(({ namespace, user, pod, job, end }) => [namespace ?? user ?? "–", pod ?? job ?? "–", clock(end)]), "No pod, as far as its readings say.");
+  fill(at("held"), held.map((owner) => [
+    jobPath(owner) ? element("a", { href: jobPath(owner) }, whose(owner)) : whose(owner), clock(owner.start), clock(owner.end), duration(owner.held_s),
+  ]), "Nobody in this span, as far as its readings say.");
   for (const format of ["csv", "parquet"]) at(format).href = `${path}/telemetry?${new URLSearchParams([
     ...wanted.map((metric) => ["metric", metric]), ["start_time", new Date(from).toISOString()], ["end_time", new Date(to).toISOString()], ["format", format]])}`;
 }
@@ -123,8 +124,9 @@ watchHealth();
 form.addEventListener("submit", (event) => event.preventDefault());
 form.addEventListener("change", ({ target }) => {
   if (target.name === "span") change({ span: target.value, from: "", to: "" });
-  else change({ metrics: [...form.querySelectorAll("[name=metric]:checked")].map(({ value }) => value).join(",") });
+  else if (target.name === "metric") change({ metrics: [...form.querySelectorAll("[name=metric]:checked")].map(({ value }) => value).join(",") });
 });
+compared.offer(form.other, (name) => change({ with: compared.names(`${chosen.with},${name}`).join() }));
 at("whole").addEventListener("click", () => change({ from: "", to: "" }));
 addEventListener("hashchange", () => {
   chosen = choices(USUAL);

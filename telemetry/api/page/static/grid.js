@@ -52,7 +52,8 @@ export class Grid {
 
   #byHost(gpus) {
     const hosts = new Map();
-    for (const gpu of gpus) hosts.set(gpu.host ?? "no host", [...(hosts.get(gpu.host ?? "no host") ?? []), this.#cells.get(gpu.id)]);
-    return [...hosts].map(([host, cells]) => element("section", { class: "host" }, element("h3", {}, host), element("div", { class: "cells" }, ...cells)));
+    for (const { host, id } of gpus) hosts.set(host, [...(hosts.get(host) ?? []), this.#cells.get(id)]);
+    const name = (host) => (host === null ? "no host" : element("a", { href: `/hosts/${encodeURIComponent(host)}` }, host));
+    return [...hosts].map(([host, cells]) => element("section", { class: "host" }, element("h3", {}, name(host)), element("div", { class: "cells" }, ...cells)));
   }
 }

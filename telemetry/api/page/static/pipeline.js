@@ -1,16 +1,17 @@
 // The page of the pipeline: the servers, the edges, the sources, and how much there is of everything.
 
-import { all, get } from "./api.js";
+import { all, get, post } from "./api.js";
 import { at, element, figures, fill } from "./draw.js";
 import { repeat, watchHealth } from "./pulse.js";
-import { ago, duration, number } from "./words.js";
+import { ago, clock, duration, number, size } from "./words.js";
 
 const READ_MS = 5000;
 const SHOWN = 100;
+const LETTERS = 20;
 
 async function read() {
-  const [{ document: stats, now }, { items: edges }, { items: sources }] = await Promise.all([
-    get("/api/v1/stats"), all("/api/v1/edges"), all("/api/v1/sources"),
+  const [{ document: stats, now }, { items: edges }, { items: sources }, { document: letters }] = await Promise.all([
+    get("/api/v1/stats"), all("/api/v1/edges"), all("/api/v1/sources"), get("/api/v1/dead-letters", [["limit", LETTERS]]),
   ]);
   figures(at("numbers"), [
     ["Samples", (stats.samples_exact ? "" : "about ") + number(stats.samples), `of ${number(stats.series)} series`],
@@ -19,8 +20,22 @@ async function read() {
     ["In quarantine", number(stats.quarantined), "rows that cannot be read as readings", stats.quarantined ? "warn" : ""],
     ["Dead letters", number(stats.dead_letters), "messages that cannot be stored", stats.dead_letters ? "bad" : ""],
   ]);
+  drawLetters(letters.items, stats.dead_letters);
   drawEdges(edges, now);
   drawSources(sources, now);
+}
+
+function drawLetters(letters, count) {
+  fill(at("letters"), letters.map((letter) => [
+    String(letter.id), clock(letter.died_at), letter.edge ?? "–", letter.error, size(letter.payload_bytes), todo(letter.id),
+  ]), "None.");
+  at("letters-count").textContent = count > letters.length ? `the oldest ${letters.length} of ${number(count)}` : number(letters.length);
+}
+
+// Only a process that may write readings stores a letter again, so that is a command at the centre.
+function todo(id) {
+  return element("span", { class: "prose" }, "Mend the cause, then ", element("code", {}, `telemetry deadletter retry ${id}`), ". Or ",
+    element("button", { type: "button", "data-drop": id }, "drop it"));
 }
 
 function drawEdges(edges, now) {
@@ -42,7 +57,18 @@ function drawSources(sources, now) {
   at("sources-count").textContent = sources.length > SHOWN ? `the newest ${SHOWN} of ${number(sources.length)}` : number(sources.length);
 }
 
-repeat(READ_MS, read);
+const readNow = repeat(READ_MS, read);
+at("letters").addEventListener("click", async ({ target }) => {
+  const id = target.dataset.drop;
+  if (!id || !confirm(`Drop dead letter ${id} for good? Its rows will not be stored.`)) return;
+  target.disabled = true;
+  try {
+    await post(`/api/v1/dead-letters/${id}/drop`);
+    readNow();
+  } catch (error) {
+    target.replaceWith(element("span", { class: "bad" }, error.message));
+  }
+});
 watchHealth((health) => {
   fill(at("parts"), ["database", "broker"].map((part) => {
     const { status, mend, since } = health[part];

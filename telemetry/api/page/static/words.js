@@ -43,3 +43,25 @@ export function line({ at, kind, what, says, owner }) {
   const had = kind === "allocation" ? "" : Object.entries(owner).map(([name, value]) => `${name} ${value}`).join(", ");
   return [clock(at), kind, what === "changes" ? says : `${says} ${what}`, had];
 }
+
+/** The name of a GPU as people say it. */
+export function gpuName({ gpu, id, host, index }) {
+  return host === null || index === null || host === undefined ? gpu ?? id : `${host}:${index}`;
+}
+
+/** Who an owner is. */
+export function whose({ namespace, pod, job, user }) {
+  return [namespace ?? user, pod ?? (job ? `job ${job}` : null)].filter(Boolean).join("/") || "–";
+}
+
+/** The address of the page about a job, or else a pod; null for what is neither. */
+export function jobPath({ namespace, pod, job }) {
+  const chosen = job ? { job } : pod ? { pod, ...(namespace ? { namespace } : {}) } : null;
+  return chosen && `/job#${new URLSearchParams(chosen)}`;
+}
+
+/** Bytes in the unit that fits them. */
+export function size(bytes) {
+  const power = bytes < 1000 ? 0 : Math.min(4, Math.floor(Math.log10(bytes) / 3));
+  return `${number(bytes / 1000 ** power)} ${["bytes", "kB", "MB", "GB", "TB"][power]}`;
+}

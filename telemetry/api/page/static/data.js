@@ -1,0 +1,150 @@
+// The page of data: files are sent, and what was read of them and what was not.
+
+import { get } from "./api.js";
+import { at, element, fill } from "./draw.js";
+import { repeat, watchHealth } from "./pulse.js";
+import { clock, number, size } from "./words.js";
+
+const READ_MS = 1000;
+const QUARANTINE_MS = 5000;
+const SHOWN = 50;
+const MOST = 1000;
+// Whose streamer reads what is sent.
+const EDGE = "central/uploads";
+// What the tab remembers, so that another view may be looked at meanwhile.
+const KEPT = "telemetry-uploads";
+
+const sent = JSON.parse(sessionStorage.getItem(KEPT) ?? "[]");
+const waiting = [];
+let isSending = false;
+
+function draw() {
+  fill(at("uploads"), sent.map((upload) => [
+    upload.name, progress(upload), element("span", { class: "prose" }, mend(upload)),
+    ...["rows_read", "stored", "duplicate", "conflict", "blank", "quarantined"].map((name) => number(upload.state?.[name])),
+  ]), "No file yet.");
+  const under = sent.filter((upload) => !isOver(upload)).length;
+  at("uploads-count").textContent = sent.length ? `${number(sent.length - under)} of ${number(sent.length)} done` : "";
+}
+
+function progress({ error, part, url, state, bytes }) {
+  if (error) return element("span", { class: "bad" }, "refused");
+  const [words, share] = url ? [state ? state.state : "waiting", state ? state.committed_bytes / state.size_bytes : 0] : ["sending", part ?? 0];
+  if (words === "done") return `done, ${size(bytes)}`;
+  return element("label", {}, `${words} `, element("progress", { value: share, max: 1 }), ` ${number(100 * share)} %`);
+}
+
+function mend({ error, state }) {
+  if (error) return error;
+  if (!state) return "–";
+  if (state.state === "removed") return "The file was removed before it was read. Send it again.";
+  if (state.dead_batches) return "Some of it cannot be stored: see the dead letters of the pipeline.";
+  if (state.quarantined) return "Some rows cannot be read: see below.";
+  if (state.state === "done" && !state.rows) return "Nothing: all of it was known already.";
+  if (state.conflict) return "Some rows say another value than what is stored; the first one stays.";
+  return "–";
+}
+
+function isOver({ error, state }) {
+  return Boolean(error) || ["done", "removed"].includes(state?.state);
+}
+
+// One file after the other: together they would not be faster. Files that wait are of this tab alone.
+async function sendAll() {
+  if (isSending) return;
+  isSending = true;
+  while (waiting.length) {
+    const { file, upload } = waiting.shift();
+    await send(file, upload);
+    keep();
+  }
+  isSending = false;
+}
+
+function keep() {
+  sessionStorage.setItem(KEPT, JSON.stringify(sent.filter(({ url, error }) => url || error)));
+  draw();
+}
+
+// Only XMLHttpRequest tells how much of a body is sent. The browser adds cookie and Origin, by which the API knows this page.
+function send(file, upload) {
+  return new Promise((resolve) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", "/api/v1/telemetry");
+    request.setRequestHeader("Content-Type", "application/octet-stream");
+    request.upload.addEventListener("progress", ({ loaded, total }) => {
+      upload.part = total ? loaded / total : 0;
+      draw();
+    });
+    request.addEventListener("loadend", () => {
+      const answer = parsed(request.responseText);
+      if (request.status === 202) upload.url = answer.url;
+      else upload.error = refusal(request.status, answer);
+      resolve();
+    });
+    request.send(file);
+  });
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return {};
+  }
+}
+
+function refusal(status, { code, detail }) {
+  if (code === "forbidden") return `${detail}. Log out, and log in with a key that may: telemetry apikey create NAME --scope read --scope ingest`;
+  if (status === 401) return "Log in again: this key is no longer valid.";
+  return detail ?? (status ? `The API answers ${status}.` : "The API does not answer. Send the file again.");
+}
+
+function take(files) {
+  for (const file of files) {
+    const upload = { name: file.name, bytes: file.size };
+    sent.unshift(upload);
+    waiting.push({ file, upload });
+  }
+  draw();
+  sendAll();
+}
+
+async function follow() {
+  const open = sent.filter((upload) => upload.url && !isOver(upload));
+  await Promise.all(open.map(async (upload) => {
+    upload.state = (await get(upload.url)).document;
+  }));
+  if (open.length) keep();
+}
+
+// A file that this tab sent is known by its own name, others by that in the spool directory.
+function named(path) {
+  const file = path.split("/").at(-1);
+  return sent.find(({ url }) => url && file.startsWith(url.split("/").at(-1)))?.name ?? file;
+}
+
+draw();
+repeat(READ_MS, follow);
+repeat(QUARANTINE_MS, async () => {
+  const { items, next_offset: more } = (await get("/api/v1/quarantine", [["edge", EDGE], ["since", "-1d"], ["limit", MOST]])).document;
+  fill(at("quarantine"), items.slice(-SHOWN).reverse().map(({ path, line, reason, raw, quarantined_at: since }) => [
+    element("span", { title: path }, named(path)), number(line), reason, element("code", {}, raw.slice(0, 200)), clock(since),
+  ]), "None since yesterday.");
+  at("quarantine-count").textContent = items.length > SHOWN ? `${SHOWN} of ${more === null ? "" : "more than "}${number(items.length)}` : number(items.length);
+});
+watchHealth();
+
+at("files").addEventListener("change", ({ target }) => {
+  take([...target.files]);
+  target.value = "";
+});
+at("send").addEventListener("submit", (event) => event.preventDefault());
+// What is dropped beside the field would replace the page.
+for (const name of ["dragover", "drop"]) document.addEventListener(name, (event) => event.preventDefault());
+document.addEventListener("dragover", () => at("send").classList.add("over"));
+document.addEventListener("dragleave", ({ relatedTarget }) => relatedTarget ?? at("send").classList.remove("over"));
+document.addEventListener("drop", ({ dataTransfer }) => {
+  at("send").classList.remove("over");
+  take([...dataTransfer.files]);
+});

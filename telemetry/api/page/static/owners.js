@@ -1,0 +1,133 @@
+// The page of owners: who used how much in a span, by namespace, user, job and more.
+
+import { all } from "./api.js";
+import { at, element, figures, fill } from "./draw.js";
+import { repeat, watchHealth } from "./pulse.js";
+import { figuresOf, meaning, totals } from "./usage.js";
+import { choices, choose } from "./view.js";
+import { clock, jobPath, number } from "./words.js";
+
+const USUAL = { by: "namespace", since: "-7d", from: "", to: "", sort: "-held_hours", text: "", namespace: "", user: "", account: "" };
+// Of these one goes to the pods within, or the jobs.
+const WITHIN = { namespace: "pod", user: "job", account: "job" };
+const READ_MS = 30000;
+const DAY_MS = 86400000;
+const SHOWN = 500;
+
+const form = at("filters");
+let chosen = choices(USUAL);
+let rows = [];
+let document_ = null;
+
+function span() {
+  if (chosen.since !== "days") return [["start_time", chosen.since]];
+  const end = chosen.to ? new Date(Date.parse(chosen.to) + DAY_MS).toISOString() : null;
+  return [...(chosen.from ? [["start_time", chosen.from]] : []), ...(end ? [["end_time", end]] : [])];
+}
+
+function filters() {
+  return Object.keys(WITHIN).filter((name) => chosen[name]).map((name) => [name, chosen[name]]);
+}
+
+// A pod's name is one within its namespace.
+function groups() {
+  return chosen.by === "pod" ? ["namespace", "pod"] : chosen.by === "job" ? ["job", "user"] : [chosen.by];
+}
+
+async function read() {
+  offer();
+  const asked = [...span(), ...filters()];
+  const by = groups().map((name) => ["by", name]);
+  const [whole, listed] = await Promise.all([
+    all("/api/v1/usage", [...asked, ["by", "model"]]), all("/api/v1/usage", [...asked, ...by, ["sort", chosen.sort]]),
+  ]);
+  rows = listed.items;
+  document_ = listed.document;
+  figures(at("numbers"), totals(sum(whole.items), document_));
+  draw();
+  for (const format of ["csv", "parquet"]) at(format).href = `/api/v1/usage?${new URLSearchParams([...asked, ...by, ["sort", chosen.sort], ["format", format]])}`;
+}
+
+// The parts of an answer add up; shares are means by the time that they are of.
+function sum(items) {
+  if (!items.length) return null;
+  const add = (name) => (items.every((row) => row[name] === null) ? null : items.reduce((total, row) => total + (row[name] ?? 0), 0));
+  const mean = (name, weight) => {
+    const of = items.filter((row) => row[name] !== null && weight(row) > 0);
+    const all = of.reduce((total, row) => total + weight(row), 0);
+    return all ? of.reduce((total, row) => total + row[name] * weight(row), 0) / all : null;
+  };
+  const kinds = new Set(items.map(({ energy_from: kind }) => kind).filter(Boolean));
+  return {
+    ...Object.fromEntries(["held_hours", "idle_hours", "free_hours", "energy_kwh", "cost"].map((name) => [name, add(name)])),
+    coverage: mean("coverage", (row) => row.held_hours),
+    duty_cycle: mean("duty_cycle", (row) => row.held_hours * row.duty_coverage),
+    energy_from: kinds.size > 1 ? "both" : [...kinds][0] ?? null,
+  };
+}
+
+function draw() {
+  if (!document_) return;
+  const [by, told] = [groups(), figuresOf(document_)];
+  const heads = [...by.map((name) => name[0].toUpperCase() + name.slice(1)), ...told.map(([, head]) => head)];
+  const line = at("usage").tHead.rows[0];
+  if (line.textContent !== heads.join("")) {
+    line.replaceChildren(...heads.map((head, place) => element("th", { scope: "col", class: place < by.length ? null : "figure" }, head)));
+    at("usage").tBodies[0].replaceChildren();
+  }
+  const words = chosen.text.toLowerCase().split(/\s+/);
+  const shown = rows.filter((row) => words.every((word) => by.map((name) => row[name] ?? "nobody").join(" ").toLowerCase().includes(word)));
+  fill(at("usage"), shown.slice(0, SHOWN).map((row) => [
+    ...by.map((name) => named(name, row)), ...told.map(([name, , text]) => element("span", { class: "figure" }, text(row[name]))),
+  ]), "Nobody in this span. GPUs have owners where their readings have labels such as namespace, pod or user.");
+  at("usage-count").textContent = `${number(Math.min(SHOWN, shown.length))} of ${number(rows.length)}, ${clock(document_.start)} to ${clock(document_.end)}`;
+  at("meaning").textContent = meaning(document_);
+}
+
+function named(name, row) {
+  const value = row[name];
+  if (value === null) return element("span", { class: "quiet" }, name === "model" || name === "host" ? "unknown" : "nobody");
+  if (name === "pod" || name === "job") return element("a", { href: jobPath({ ...row, ...(name === "pod" ? { job: null } : {}) }) }, value);
+  if (name === "host") return element("a", { href: `/hosts/${encodeURIComponent(value)}` }, value);
+  if (!(name in WITHIN) || name !== chosen.by) return value;
+  const { since, from, to, sort } = chosen;
+  return element("a", { href: address({ since, from, to, sort, by: WITHIN[name], [name]: value }) }, value);
+}
+
+function address(choice) {
+  return `/owners#${new URLSearchParams(Object.entries(choice).filter(([name, value]) => value && value !== USUAL[name]))}`;
+}
+
+function offer() {
+  for (const [name, value] of Object.entries(chosen)) if (form[name] && form[name] !== document.activeElement) form[name].value = value;
+  at("days").hidden = chosen.since !== "days";
+  const within = filters().map(([name, value]) => `${name} ${value}`).join(", ");
+  at("within").hidden = !within;
+  if (at("within").dataset.of !== within) {
+    at("within").dataset.of = within;
+    at("within").replaceChildren(`Only of ${within}. `, element("a", { href: address({ since: chosen.since, from: chosen.from, to: chosen.to }) }, "Show all"));
+  }
+}
+
+const readNow = repeat(READ_MS, read);
+watchHealth();
+
+function take() {
+  chosen = { ...chosen, ...Object.fromEntries(new FormData(form)) };
+  choose(chosen, USUAL);
+}
+
+form.addEventListener("submit", (event) => event.preventDefault());
+form.text.addEventListener("input", () => {
+  take();
+  draw();
+});
+form.addEventListener("change", ({ target }) => {
+  if (target.name === "text") return;
+  take();
+  readNow();
+});
+addEventListener("hashchange", () => {
+  chosen = choices(USUAL);
+  readNow();
+});

@@ -1,0 +1,75 @@
+"""The page of data: files are sent, and what is read of them and what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+from sqlalchemy import Engine, text
+
+from telemetry.store import apikeys
+
+CSV = b"""timestamp,metric_name,gpu_id,device,uuid,modelName,Hostname,container,pod,namespace,value,labels_raw
+2025-07-18T20:42:34Z,DCGM_FI_DEV_GPU_UTIL,0,nvidia0,GPU-1,H100,host-1,,,,7,
+"""
+
+
+def chosen(page: Page, name: str, content: bytes) -> None:
+    page.get_by_label("CSV files").set_input_files({"name": name, "mimeType": "text/csv", "buffer": content})
+
+
+@pytest.mark.refused(422)
+def test_files_are_sent_and_their_state_is_followed(page: Page, address: str, engine: Engine) -> None:
+    page.goto(f"{address}/data")
+    chosen(page, "gpus.csv", CSV)
+    rows = page.locator("#uploads tbody tr")
+    expect(rows.first).to_contain_text("gpus.csvwaiting")
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM uploads")) == 1
+    chosen(page, "letter.csv", b"Dear all,\n\nhello\n")
+    expect(rows).to_have_count(2)
+    expect(rows.first).to_contain_text("letter.csvrefused")
+    expect(rows.first).to_contain_text("this file is not read")
+    # Another view may be looked at meanwhile.
+    page.get_by_role("link", name="Pipeline").click()
+    page.get_by_role("link", name="Data").click()
+    expect(rows).to_have_count(2)
+
+
+def test_a_file_that_is_dropped_is_sent(page: Page, address: str) -> None:
+    page.goto(f"{address}/data")
+    page.evaluate(
+        """(content) => {
+            const data = new DataTransfer();
+            data.items.add(new File([content], "dropped.csv"));
+            const drop = new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true });
+            document.querySelector("main").dispatchEvent(drop);
+        }""",
+        CSV.decode(),
+    )
+    expect(page.locator("#uploads tbody tr").first).to_contain_text("dropped.csvwaiting")
+
+
+@pytest.mark.refused(403, 401)
+def test_a_key_without_the_scope_is_told_so_and_one_with_it_sends_from_this_page_alone(
+    page: Page, start_api: Callable[..., tuple[str, int]], engine: Engine
+) -> None:
+    address = start_api(TELEMETRY_API_ACCESS="keys")[0]
+    with engine.begin() as connection:
+        keys = {
+            scopes: apikeys.create(connection, "-".join(scopes), scopes, None, "a test")
+            for scopes in (("read",), ("read", "ingest"))
+        }
+    page.goto(f"{address}/data")
+    for scopes, words in ((("read",), "this operation needs a key with the scope ingest"), (("read", "ingest"), "waiting")):
+        page.get_by_label("API key").fill(keys[scopes])
+        page.get_by_role("button", name="Log in").click()
+        chosen(page, "gpus.csv", CSV)
+        expect(page.locator("#uploads tbody tr").first).to_contain_text(words)
+        page.get_by_role("button", name="Log out").click()
+        page.goto(f"{address}/data")
+    for origin, status in (({}, 401), ({"Origin": "https://elsewhere.example"}, 401), ({"Origin": address}, 202)):
+        headers = {"Cookie": f"telemetry_key={keys['read', 'ingest']}", "Content-Type": "text/csv", **origin}
+        assert httpx.post(f"{address}/api/v1/telemetry", content=CSV, headers=headers).status_code == status

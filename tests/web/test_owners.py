@@ -1,0 +1,68 @@
+"""The pages of owners and of one job."""
+
+from __future__ import annotations
+
+import re
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.web.conftest import Store
+
+pytestmark = pytest.mark.usefixtures("fleet")
+
+
+def test_owners_are_listed_with_what_they_used(page: Page, address: str) -> None:
+    page.goto(f"{address}/owners")
+    rows = page.locator("#usage tbody tr")
+    expect(rows).to_have_count(2)
+    # Three minutes of one GPU, or two, as the last one may not be over.
+    expect(rows.first).to_have_text(re.compile(r"^team0\.0[35] h0\.0[35] h0 h2 %100 %0 h"))
+    expect(rows.last).to_contain_text("nobody")
+    expect(page.locator("#numbers > div").first).to_contain_text(re.compile(r"0\.0[35] h"))
+    expect(page.locator("#numbers > div").nth(1)).to_contain_text("100 % of the held time; utilisation below 5 %")
+    href = page.get_by_role("link", name="CSV").get_attribute("href")
+    answer = httpx.get(f"{address}{href}")
+    assert answer.text.startswith("namespace,held_hours")
+
+
+def test_the_address_keeps_the_question(page: Page, address: str) -> None:
+    page.goto(f"{address}/owners")
+    rows = page.locator("#usage tbody tr")
+    page.get_by_label("Span").select_option("from day to day")
+    page.get_by_label("From", exact=True).fill("2020-01-01")
+    page.get_by_label("to the end of").fill("2020-01-31")
+    expect(page.locator("#usage tbody")).to_contain_text("Nobody in this span")
+    page.reload()
+    expect(page.locator("#usage tbody")).to_contain_text("Nobody in this span")
+    expect(page.get_by_label("From", exact=True)).to_have_value("2020-01-01")
+    page.get_by_label("Span").select_option("a week")
+    page.get_by_label("By").select_option("host")
+    expect(rows).to_have_count(2)
+    page.get_by_label("Find").fill("b")
+    expect(rows).to_have_count(1)
+
+
+def test_from_a_namespace_one_comes_to_its_pods_and_to_one_of_them(page: Page, address: str, store: Store) -> None:
+    store("GPU_UTIL", "a", 0, 50.0, 30, namespace="other", pod="train-1")
+    page.goto(f"{address}/owners")
+    page.get_by_role("link", name="team").click()
+    expect(page.locator("#within")).to_contain_text("Only of namespace team.")
+    rows = page.locator("#usage tbody tr")
+    expect(rows).to_have_count(1)
+    page.get_by_role("link", name="train-1").click()
+    expect(page.locator("h1")).to_have_text("pod train-1, namespace team")
+    gpus = page.locator("#gpus tbody tr")
+    expect(gpus).to_have_count(1)
+    expect(gpus).to_contain_text("a:1H100")
+    expect(page.locator("canvas").first).to_have_attribute("aria-label", re.compile("a:1 2 % to 2 %"))
+    gpus.get_by_role("link").click()
+    expect(page.locator("h1")).to_have_text("a:1")
+
+
+def test_a_page_without_a_job_says_where_jobs_are(page: Page, address: str) -> None:
+    page.goto(f"{address}/job")
+    expect(page.locator("#when")).to_contain_text("Choose one among the owners")
+    page.goto(f"{address}/job#job=4711")
+    expect(page.locator("#gpus tbody")).to_contain_text("It had no GPU in the last year")
