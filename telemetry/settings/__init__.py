@@ -4,7 +4,8 @@
 `TELEMETRY_<FIELD IN CAPITALS>`, with its parser, default and meaning, in one of `sections`. `parsers` turns texts into values,
 `load` reads the environment, `spelling` finds variables that were misspelt, and `page` makes docs/SETTINGS.md of the
 declarations. `sources_file` reads the file about sources that one of them names: in it, `mappings` say what columns mean, and
-`times` how their times are written; `toml_lines` finds the line of a mistake. `rates_file` reads what GPUs cost.
+`times` how their times are written; `toml_lines` finds the line of a mistake. `rates_file` reads what GPUs cost, `sentinel_url`
+the URL of a broker behind sentinels.
 
 Nothing is connected here. No other part of the package takes a setting from the environment, but for `client`, which looks
 for the address of the API and a key. What else is read or set there belongs to others: `monitoring.counters.shared` keeps

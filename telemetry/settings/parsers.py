@@ -14,9 +14,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from telemetry.readings.names import Edge
+from telemetry.settings import sentinel_url
 
 FLAGS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
-BROKER_SCHEMES = ("redis", "rediss", "redis+socket")
+BROKER_SCHEMES = ("redis", "rediss", "redis+socket", *sentinel_url.SCHEMES)
 DATABASE_SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
 ESCAPES = "in a user or password write @ : / # ? % as %40 %3A %2F %23 %3F %25"
 # The holder of a key, its number, and 32 bytes in hex.
@@ -153,8 +154,10 @@ def broker_url(raw: str) -> str:
     """The URL of a broker."""
     url = text(raw)
     if url.split("://")[0] not in BROKER_SCHEMES:
-        raise ValueError("must start with redis://, rediss:// or redis+socket://")
+        raise ValueError("must start with redis://, rediss://, redis+socket:// or sentinel://")
     _check_authority(url)
+    if sentinel_url.is_sentinel(url):
+        sentinel_url.parse(url)
     return url
 
 
@@ -175,6 +178,9 @@ def _check_authority(url: str) -> None:
     is_socket = parts.scheme == "redis+socket" and not parts.netloc
     if parts.netloc.count("@") > 1 or (not is_socket and "@" in parts.path + parts.query + parts.fragment):
         raise ValueError(f"has an @ too many; {ESCAPES}")
+    if sentinel_url.is_sentinel(url):
+        # It has many ports.
+        return
     try:
         _ = parts.port
     except ValueError:

@@ -1,13 +1,14 @@
-"""All faults there are, by name: those of every site, of one with a network that can be broken, of the soak alone."""
+"""All faults, by name: of every site, of one whose network can be broken, of one with sentinels, and of the soak alone."""
 
 from __future__ import annotations
 
-from tests.faults import brokers, databases, files, identity, network, processes, strangers
-from tests.faults.fault import FAULTS, NETWORK_FAULTS, SOAK_FAULTS
+from tests.faults import brokers, databases, files, identity, network, processes, sentinels, strangers
+from tests.faults.fault import FAULTS, NETWORK_FAULTS, SENTINEL_FAULTS, SOAK_FAULTS
 
 __all__ = [
     "FAULTS",
     "NETWORK_FAULTS",
+    "SENTINEL_FAULTS",
     "SOAK_FAULTS",
     "brokers",
     "databases",
@@ -15,5 +16,6 @@ __all__ = [
     "identity",
     "network",
     "processes",
+    "sentinels",
     "strangers",
 ]

@@ -468,3 +468,31 @@ def test_a_state_whose_inode_is_another_one_by_now_is_saved_anew(edge: Edge, fil
         for stream in streamer.streams.values():
             stream.renew(0)
         assert edge.states()[0].inode == state.inode
+
+
+def test_what_a_promoted_replica_had_not_got_yet_is_published_again_in_one_tick(edge: Edge, file: Path) -> None:
+    """It has an earlier state of the source, and none of the batches since; those that it has are not published again."""
+    file.write_text(HEADER + rows(0, 10))
+    with edge.streamer(batch_size=2, republish_after_s=1000) as streamer:
+        streamer.tick(0)
+        (name,) = edge.client.keys(f"{edge.settings.key_prefix}:source:*")
+        append(file, rows(10, 20))
+        streamer.tick(0)
+        edge.client.copy(name, "lagging")
+        there = {batch.batch_id for batch in edge.fetch()}
+        append(file, rows(20, 20 + 4 * MAX_IN_A_STEP))
+        streamer.tick(0)
+        append(file, rows(100, 110))
+        streamer.tick(0)
+        gone = {batch.batch_id for batch in edge.fetch()}
+        edge.client.rename("lagging", name)
+        append(file, rows(110, 112))
+        streamer.tick(10)
+        again = edge.fetch()
+        assert gone < {batch.batch_id for batch in again}
+        # What the replica got last may have been the state alone.
+        assert {batch.batch_id for batch in again} & there <= there - {batch.batch_id for batch in edge.published[:5]}
+        assert len({batch.batch_id for batch in again}) == len(again)
+        edge.acknowledge(*edge.published)
+        streamer.tick(0)
+        assert edge.committed(file) == file.stat().st_size
