@@ -15,6 +15,7 @@ import helm_python
 import pytest
 import yaml
 
+from telemetry.settings.sentinel_url import parse
 from tests.chart.cases import CASES, CENTRE, EDGE, PASSWORD, SHARED
 from tests.chart.rendering import (
     CHART,
@@ -225,6 +226,42 @@ def test_two_clusters_meet_at_a_redis_with_tls() -> None:
         }
     secret = named(centre, "Secret", "-database")["data"]
     assert base64.b64decode(secret["password"]) == b"pw"
+
+
+def test_sentinels_lead_to_the_broker() -> None:
+    sentinel = {"hosts": ["s1", "s2:26380", "[2001:db8::5]:26379"], "service": "telemetry", "existingSecret": "watch"}
+    external = {
+        "enabled": True,
+        "host": "",
+        "username": "a b",
+        "port": 6379,
+        "database": 3,
+        "tls": {"enabled": False},
+        "sentinel": sentinel,
+    }
+    edge = render(merged(values_of(EDGE), {"externalRedis": external, "networkPolicy": {"enabled": True}}))
+    keda = {"collector": {"keda": {"enabled": True}}}
+    centre = render(merged(values_of(CENTRE, sets=(DATABASE,)), {"externalRedis": external, **keda}))
+    for objects, component in ((edge, "streamer"), (centre, "collector"), (centre, "api"), (centre, "flower")):
+        pod = pod_of(objects, component)["spec"]
+        told = variables(pod["containers"][0])
+        url = "sentinel://a%20b@s1,s2:26380,[2001:db8::5]:26379/telemetry/3"
+        assert told["TELEMETRY_BROKER_URL"] == url
+        assert parse(url).sentinels == (("s1", 26379), ("s2", 26380), ("2001:db8::5", 26379))
+        assert told["TELEMETRY_SENTINEL_PASSWORD_FILE"] == "/run/secrets/telemetry/sentinel-password"  # noqa: S105
+        (volume,) = [each for each in pod["volumes"] if each["name"] == "secrets"]
+        items = [{"key": "sentinel-password", "path": "sentinel-password"}]
+        assert {"secret": {"name": "watch", "items": items}} in volume["projected"]["sources"]
+    (policy,) = [each for each in edge if each["kind"] == "NetworkPolicy" and each["metadata"]["name"].endswith("-streamer")]
+    assert [{"port": 6379}, {"port": 26379}, {"port": 26380}] in [rule["ports"] for rule in policy["spec"]["egress"]]
+    (scaled,) = [each for each in centre if each["kind"] == "ScaledObject"]
+    (trigger,) = scaled["spec"]["triggers"]
+    assert trigger["type"] == "redis-sentinel"
+    assert trigger["metadata"]["addresses"] == "s1:26379,s2:26380,[2001:db8::5]:26379"
+    assert trigger["metadata"]["sentinelMaster"] == "telemetry"
+    (trust,) = [each for each in centre if each["kind"] == "TriggerAuthentication"]
+    asked = {"parameter": "sentinelPassword", "name": "watch", "key": "sentinel-password"}
+    assert asked in trust["spec"]["secretTargetRef"]
 
 
 def test_an_existing_secret_and_an_unchecked_certificate() -> None:

@@ -6,8 +6,10 @@
 {{- define "telemetry.broker.password" -}}
 {{- $external := .Values.externalRedis -}}
 {{- $own := printf "%s-broker" (include "telemetry.fullname" .) -}}
-{{- if and (not $external.enabled) (or $external.host $external.auth.existingSecret) -}}
-{{- fail "externalRedis.host or externalRedis.auth.existingSecret is set, and externalRedis.enabled is false: set it to true" -}}
+{{- if and (not $external.enabled) (or $external.host $external.sentinel.hosts $external.auth.existingSecret) -}}
+{{- fail "externalRedis.host, externalRedis.sentinel.hosts or externalRedis.auth.existingSecret is set, and externalRedis.enabled is false: set it to true" -}}
+{{- else if and $external.host $external.sentinel.hosts -}}
+{{- fail "externalRedis.host and externalRedis.sentinel.hosts are both set: the sentinels say which host is the broker, so set externalRedis.host to nothing" -}}
 {{- else if and $external.enabled $external.auth.existingSecret (not $external.auth.enabled) -}}
 {{- fail "externalRedis.auth.existingSecret is set, and externalRedis.auth.enabled is false: set it to true" -}}
 {{- else if and $external.enabled $external.tls.clientCertificate (not $external.tls.existingSecret) -}}
@@ -58,7 +60,7 @@
 
 {{- define "telemetry.broker.host" -}}
 {{- if .Values.externalRedis.enabled -}}
-{{- include "telemetry.urlHost" (required "externalRedis.enabled is true: set externalRedis.host" .Values.externalRedis.host) -}}
+{{- include "telemetry.urlHost" (required "externalRedis.enabled is true: set externalRedis.host, or externalRedis.sentinel.hosts" .Values.externalRedis.host) -}}
 {{- else if include "telemetry.has" (list . "redis") -}}
 {{- include "telemetry.fullname" . }}-redis
 {{- else -}}
@@ -73,13 +75,22 @@
 {{- $path := include "telemetry.secrets.path" . -}}
 - name: TELEMETRY_BROKER_URL
 {{- if $external.enabled }}
-  value: {{ printf "%s://%s%s:%v/%v" (ternary "rediss" "redis" $external.tls.enabled) (ternary (printf "%s@" (urlquery $external.username | replace "+" "%20")) "" (ne $external.username "")) (include "telemetry.broker.host" .) $external.port $external.database | quote }}
+  {{- $user := ternary (printf "%s@" (urlquery $external.username | replace "+" "%20")) "" (ne $external.username "") }}
+  {{- if $external.sentinel.hosts }}
+  value: {{ printf "%s://%s%s/%s/%v" (ternary "sentinels" "sentinel" $external.tls.enabled) $user (join "," $external.sentinel.hosts) $external.sentinel.service $external.database | quote }}
+  {{- else }}
+  value: {{ printf "%s://%s%s:%v/%v" (ternary "rediss" "redis" $external.tls.enabled) $user (include "telemetry.broker.host" .) $external.port $external.database | quote }}
+  {{- end }}
 {{- else }}
   value: redis://{{ include "telemetry.broker.host" . }}:6379/0
 {{- end }}
 {{- if include "telemetry.broker.password" . | fromJson }}
 - name: TELEMETRY_BROKER_PASSWORD_FILE
   value: {{ $path }}/broker-password
+{{- end }}
+{{- if and $external.enabled $external.sentinel.hosts $external.sentinel.existingSecret }}
+- name: TELEMETRY_SENTINEL_PASSWORD_FILE
+  value: {{ $path }}/sentinel-password
 {{- end }}
 {{- if and $external.enabled $external.tls.enabled }}
 {{- if $external.tls.skipVerify }}
@@ -165,6 +176,11 @@
     items: [{key: {{ .key | quote }}, path: broker-password}]
 {{- end }}
 {{- with $root.Values.externalRedis }}
+{{- if and .enabled .sentinel.hosts .sentinel.existingSecret }}
+- secret:
+    name: {{ .sentinel.existingSecret }}
+    items: [{key: {{ .sentinel.existingSecretPasswordKey | quote }}, path: sentinel-password}]
+{{- end }}
 {{- if and .enabled .tls.enabled }}
 {{- if .tls.existingSecret }}
 - secret:
