@@ -100,7 +100,7 @@ def _database_tls(query: dict[str, str]) -> Tls | None:
 def secrets(settings: Settings) -> Secrets:
     """Every form in which a password stands in the settings."""
     words = {settings.broker_password, settings.sentinel_password, settings.database_password}
-    for url in (settings.broker_url, settings.database_url):
+    for url in filter(None, (settings.broker_url, settings.database_url, settings.database_read_url)):
         parts = urlsplit(url)
         words |= {parts.password, unquote(parts.password or "")}
         words |= {value for name in ("password", "sslpassword") for value in parse_qs(parts.query).get(name, [])}

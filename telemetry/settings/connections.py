@@ -96,8 +96,17 @@ class ConnectionSettings:
     database_url: str = DATABASE(
         "postgresql+psycopg://localhost/telemetry",
         parsers.database_url,
-        "the central Postgres: postgresql://…",
+        "the central Postgres: postgresql://…, with several hosts (host:5432,host:5432) the one of them that takes writes",
         secret=True,
+    )
+    database_read_url: str | None = DATABASE(
+        None,
+        parsers.optional_database_url,
+        "a replica that API, page and exporter read from while it does not lag; without a password that of the database",
+        secret=True,
+    )
+    database_read_lag_s: float = DATABASE(
+        10, number(float, 0.5, 3600), "seconds that the replica may lag; beyond them the primary is read"
     )
     database_password: str | None = DATABASE(
         None,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from tests.faults import brokers, databases, files, identity, network, processes, sentinels, strangers
-from tests.faults.fault import FAULTS, NETWORK_FAULTS, SENTINEL_FAULTS, SOAK_FAULTS
+from tests.faults import brokers, databases, files, identity, network, processes, sentinels, standbys, strangers
+from tests.faults.fault import FAULTS, NETWORK_FAULTS, SENTINEL_FAULTS, SOAK_FAULTS, STANDBY_FAULTS
 
 __all__ = [
     "FAULTS",
     "NETWORK_FAULTS",
     "SENTINEL_FAULTS",
     "SOAK_FAULTS",
+    "STANDBY_FAULTS",
     "brokers",
     "databases",
     "files",
@@ -17,5 +18,6 @@ __all__ = [
     "network",
     "processes",
     "sentinels",
+    "standbys",
     "strangers",
 ]

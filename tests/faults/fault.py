@@ -15,6 +15,7 @@ Fault = Callable[[Site, Random], None]
 FAULTS: dict[str, Fault] = {}
 NETWORK_FAULTS: dict[str, Fault] = {}
 SENTINEL_FAULTS: dict[str, Fault] = {}
+STANDBY_FAULTS: dict[str, Fault] = {}
 SOAK_FAULTS: dict[str, Fault] = {}
 
 
@@ -43,6 +44,12 @@ def network_fault(function: Fault) -> Fault:
 def sentinel_fault(function: Fault) -> Fault:
     """Enter a fault that needs `site(sentinels=True)`."""
     SENTINEL_FAULTS[function.__name__] = function
+    return function
+
+
+def standby_fault(function: Fault) -> Fault:
+    """Enter a fault that needs `site(with_standby=True)`; it uses the standby up."""
+    STANDBY_FAULTS[function.__name__] = function
     return function
 
 

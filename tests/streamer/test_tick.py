@@ -478,7 +478,7 @@ def test_what_a_promoted_replica_had_not_got_yet_is_published_again_in_one_tick(
         (name,) = edge.client.keys(f"{edge.settings.key_prefix}:source:*")
         append(file, rows(10, 20))
         streamer.tick(0)
-        edge.client.copy(name, "lagging")
+        edge.client.copy(str(name), "lagging")
         there = {batch.batch_id for batch in edge.fetch()}
         append(file, rows(20, 20 + 4 * MAX_IN_A_STEP))
         streamer.tick(0)
