@@ -48,13 +48,13 @@ class Kept:
     _claim: Claim = field(init=False)
     _taken_s: float = 0.0
     _begun_s: float = 0.0
-    _mark: str | None = None
+    _mark_s: float | None = None
 
     def take(self) -> Claim | None:
         """Claim the source; None if another streamer holds it."""
         claim = self.claims.claim(self.source_id)
         if claim is not None:
-            self._claim, self._mark = claim, None
+            self._claim, self._mark_s = claim, None
             self._taken_s = self._begun_s = clock.now().seconds
         return claim
 
@@ -117,13 +117,14 @@ class Kept:
             claim = self.claims.claim(self.source_id, state)
             if claim is None:
                 raise TakenError(self.source_id)
-            self._claim, self._mark = claim, None
+            self._claim, self._mark_s = claim, None
             return Told(was_lost=True)
         if answer.word == "taken":
             raise TakenError(self.source_id)
-        before, self._mark = self._mark, repr(self._begun_s)
-        if before is None or answer.mark == before:
+        before_s, self._mark_s = self._mark_s, self._begun_s
+        # Without a mark it has the claim alone. A later mark than ours is of a save whose answer was lost.
+        mark_s = float(answer.mark or self._taken_s)
+        if before_s is None or (answer.mark and mark_s >= before_s):
             return Told(was_lost=False)
         log.warning("%s: the broker has forgotten the latest that it got: a server that lagged became the primary", state.path)
-        # Without a mark it has the claim alone.
-        return Told(was_lost=False, forgotten=(float(answer.mark or self._taken_s), self._begun_s))
+        return Told(was_lost=False, forgotten=(mark_s, self._begun_s))

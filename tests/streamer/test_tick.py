@@ -10,13 +10,14 @@ from typing import Any
 
 import kombu.exceptions
 import pytest
+import redis
 from msgspec.structs import replace
 from prometheus_client import generate_latest
 
 from telemetry import broker
 from telemetry.monitoring.counters import definitions
 from telemetry.progress import reading
-from telemetry.progress.claims import Claims
+from telemetry.progress.claims import Claims, Saved
 from telemetry.progress.reading import Signals
 from telemetry.progress.state import Inode, encode
 from telemetry.progress.window import MAX_FLIGHTS
@@ -478,14 +479,15 @@ def test_what_a_promoted_replica_had_not_got_yet_is_published_again_in_one_tick(
         (name,) = edge.client.keys(f"{edge.settings.key_prefix}:source:*")
         append(file, rows(10, 20))
         streamer.tick(0)
-        edge.client.copy(str(name), "lagging")
+        assert isinstance(name, bytes)
+        edge.client.copy(name.decode(), "lagging")
         there = {batch.batch_id for batch in edge.fetch()}
         append(file, rows(20, 20 + 4 * MAX_IN_A_STEP))
         streamer.tick(0)
         append(file, rows(100, 110))
         streamer.tick(0)
         gone = {batch.batch_id for batch in edge.fetch()}
-        edge.client.rename("lagging", name)
+        edge.client.rename("lagging", name.decode())
         append(file, rows(110, 112))
         streamer.tick(10)
         again = edge.fetch()
@@ -496,3 +498,29 @@ def test_what_a_promoted_replica_had_not_got_yet_is_published_again_in_one_tick(
         edge.acknowledge(*edge.published)
         streamer.tick(0)
         assert edge.committed(file) == file.stat().st_size
+
+
+def test_a_save_whose_answer_is_lost_is_no_sign_of_a_lagging_replica(
+    edge: Edge, file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    file.write_text(HEADER + rows(0, 10))
+    with edge.streamer(batch_size=2) as streamer:
+        streamer.tick(0)
+        save = streamer.claims.save
+
+        def unanswered(*args: Any, **options: Any) -> Saved:
+            save(*args, **options)
+            raise redis.TimeoutError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(streamer.claims, "save", unanswered)
+            append(file, rows(10, 20))
+            with pytest.raises(redis.TimeoutError):
+                streamer.tick(0)
+        append(file, rows(20, 30))
+        streamer.tick(0)
+        streamer.tick(0)
+        batches = edge.fetch()
+        assert len({batch.batch_id for batch in batches}) == len(batches)
+        assert sorted(values(batches)) == list(range(30))
+    assert "has forgotten" not in caplog.text
