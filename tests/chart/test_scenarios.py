@@ -15,6 +15,7 @@ import helm_python
 import pytest
 import yaml
 
+from telemetry.settings import Settings
 from telemetry.settings.sentinel_url import parse
 from tests.chart.cases import CASES, CENTRE, EDGE, PASSWORD, SHARED
 from tests.chart.rendering import (
@@ -262,6 +263,19 @@ def test_sentinels_lead_to_the_broker() -> None:
     (trust,) = [each for each in centre if each["kind"] == "TriggerAuthentication"]
     asked = {"parameter": "sentinelPassword", "name": "watch", "key": "sentinel-password"}
     assert asked in trust["spec"]["secretTargetRef"]
+
+
+def test_a_database_of_several_hosts_with_a_replica_to_read_from() -> None:
+    database = {"enabled": True, "host": "pg1", "otherHosts": ["pg2", "2001:db8::5"], "readHost": "pg2", "existingSecret": "s"}
+    objects = render(merged(values_of(CENTRE), {"externalPostgresql": database}))
+    for component in ("collector", "api", "exporter"):
+        told = variables(pod_of(objects, component)["spec"]["containers"][0])
+        assert told["TELEMETRY_DATABASE_URL"] == (
+            "postgresql://telemetry@pg1:5432,pg2:5432,[2001:db8::5]:5432/telemetry?sslmode=require"
+        )
+        assert told["TELEMETRY_DATABASE_READ_URL"] == "postgresql://telemetry@pg2:5432/telemetry?sslmode=require"
+        given = {name: told[name] for name in ("TELEMETRY_DATABASE_URL", "TELEMETRY_DATABASE_READ_URL")}
+        assert "host=pg1,pg2,2001:db8::5&port=5432,5432,5432" in Settings.load(given).database_url
 
 
 def test_an_existing_secret_and_an_unchecked_certificate() -> None:

@@ -85,6 +85,8 @@ ALONE: dict[str, dict[str, Any]] = {
         "externalRedis": merged(SENTINELS, {"sentinel": {"existingSecret": "s"}})
     },
     "externalPostgresql.password": {"externalPostgresql": EXTERNAL},
+    "externalPostgresql.otherHosts": {"externalPostgresql": {**EXTERNAL, "password": "x"}},
+    "externalPostgresql.readHost": {"externalPostgresql": {**EXTERNAL, "password": "x"}},
     "redis.existingSecretPasswordKey": {"redis": {"existingSecret": "s"}},
     "postgresql.auth.existingSecretPasswordKey": {"postgresql": {"auth": {"existingSecret": "s"}}},
     "metrics.dashboards.enabled": {"metrics": {"dashboards": {"files": {"a.json": "{}"}}}},

@@ -120,7 +120,17 @@
 {{- end -}}
 - name: TELEMETRY_DATABASE_URL
 {{- if $external.enabled }}
-  value: {{ printf "postgresql://%s@%s:%v/%s?sslmode=%s%s" (urlquery $external.username | replace "+" "%20") (include "telemetry.urlHost" (required "externalPostgresql.enabled is true: set externalPostgresql.host" $external.host)) $external.port (urlquery $external.database | replace "+" "%20") $external.sslMode (ternary (printf "&sslrootcert=%s/database-ca.crt" $path) "" (ne $external.caCert "")) | quote }}
+  {{- $user := urlquery $external.username | replace "+" "%20" }}
+  {{- $rest := printf "%s?sslmode=%s%s" (urlquery $external.database | replace "+" "%20") $external.sslMode (ternary (printf "&sslrootcert=%s/database-ca.crt" $path) "" (ne $external.caCert "")) }}
+  {{- $hosts := list }}
+  {{- range prepend $external.otherHosts (required "externalPostgresql.enabled is true: set externalPostgresql.host" $external.host) }}
+  {{- $hosts = append $hosts (printf "%s:%v" (include "telemetry.urlHost" .) $external.port) }}
+  {{- end }}
+  value: {{ printf "postgresql://%s@%s/%s" $user (join "," $hosts) $rest | quote }}
+{{- if $external.readHost }}
+- name: TELEMETRY_DATABASE_READ_URL
+  value: {{ printf "postgresql://%s@%s:%v/%s" $user (include "telemetry.urlHost" $external.readHost) $external.port $rest | quote }}
+{{- end }}
 {{- else }}
   value: {{ printf "postgresql://%s@%s-postgresql:5432/%s" (urlquery .Values.postgresql.auth.username | replace "+" "%20") (include "telemetry.fullname" .) (urlquery .Values.postgresql.auth.database | replace "+" "%20") | quote }}
 {{- end }}
