@@ -11,7 +11,9 @@ from redis.retry import Retry
 
 from telemetry import failover
 from telemetry.redaction import blot
+from telemetry.sentinels import Place, Sentinels
 from telemetry.settings import Settings
+from telemetry.settings.sentinel_url import SentinelUrl, is_sentinel, parse
 
 CONNECT_TIMEOUT_S = 5
 SOCKET_TIMEOUT_S = 5
@@ -20,12 +22,12 @@ KEEPS_ALL = "noeviction"
 
 
 def tls_options(settings: Settings) -> dict[str, Any] | None:
-    """TLS options for a rediss:// broker, None for a plain one.
+    """TLS options for a broker of rediss:// or sentinels://, None for a plain one.
 
     Certificates are checked unless TELEMETRY_BROKER_SKIP_VERIFY is on. Without these options redis-py and kombu check none
     for a bare rediss:// URL (CERT_NONE).
     """
-    if not settings.broker_url.startswith("rediss://"):
+    if not settings.broker_url.startswith(("rediss://", "sentinels://")):
         return None
     options: dict[str, Any] = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
     if settings.broker_skip_verify:
@@ -39,7 +41,50 @@ def tls_options(settings: Settings) -> dict[str, Any] | None:
 
 def connect(settings: Settings, *, socket_timeout_s: float = SOCKET_TIMEOUT_S, retries: int = 3) -> redis.Redis:
     """A client for the broker's keys; connects at the first command, and anew after a failover. Replies are bytes."""
-    url = settings.broker_url
+    guides = sentinels(settings)
+    url = parse(settings.broker_url).server("sentinel", 0) if guides else settings.broker_url
+    options = {"sentinels": guides, **(tls_options(settings) or {})}
+    return _client(url, options, socket_timeout_s, retries)
+
+
+def replicas(settings: Settings) -> list[tuple[Place, redis.Redis]]:
+    """The replicas of a broker behind sentinels, each with a client that goes there; none for another broker.
+
+    A replica has no users but its own: who makes some must tell each server. Raises redis.ConnectionError.
+    """
+    guides = sentinels(settings)
+    if guides is None:
+        return []
+    url, tls = parse(settings.broker_url), tls_options(settings) or {}
+    return [(place, _client(url.server(*place), tls, SOCKET_TIMEOUT_S, 0)) for place in guides.replicas()]
+
+
+def sentinels(settings: Settings) -> Sentinels | None:
+    """The sentinels of the settings; None for a broker at a fixed place."""
+    if not is_sentinel(settings.broker_url):
+        return None
+    url = parse(settings.broker_url)
+    return Sentinels(url.sentinels, url.service, **_sentinel_options(settings, url))
+
+
+def kombu_options(settings: Settings) -> dict[str, Any]:
+    """The transport options by which kombu finds the primary. The last two are Flower's, which has a client of its own."""
+    guides = sentinels(settings)
+    return {"sentinels": guides, "master_name": guides.service, "sentinel_kwargs": guides.options} if guides else {}
+
+
+def kombu_url(settings: Settings) -> str:
+    """The broker's URL for kombu."""
+    return parse(settings.broker_url).kombu if is_sentinel(settings.broker_url) else settings.broker_url
+
+
+def _sentinel_options(settings: Settings, url: SentinelUrl) -> dict[str, Any]:
+    given = {"username": settings.sentinel_username, "password": settings.sentinel_password}
+    tls = {"ssl": True, **(tls_options(settings) or {})} if url.tls else {}
+    return {name: value for name, value in given.items() if value} | tls
+
+
+def _client(url: str, options: dict[str, Any], socket_timeout_s: float, retries: int) -> redis.Redis:
     if url.startswith("redis+socket://"):
         url = "unix://" + url.removeprefix("redis+socket://").replace("virtual_host=", "db=")
     return redis.Redis.from_url(
@@ -50,7 +95,7 @@ def connect(settings: Settings, *, socket_timeout_s: float = SOCKET_TIMEOUT_S, r
         health_check_interval=15,
         client_name="telemetry",
         connection_class=failover.BY_SCHEME[url.partition("://")[0]],
-        **(tls_options(settings) or {}),
+        **options,
     )
 
 

@@ -20,7 +20,7 @@ from celery import Celery
 from kombu.transport import TRANSPORT_ALIASES
 
 from telemetry import algebra, descriptors, garbage
-from telemetry.broker import CONNECT_TIMEOUT_S, SOCKET_TIMEOUT_S, tls_options
+from telemetry.broker import CONNECT_TIMEOUT_S, SOCKET_TIMEOUT_S, kombu_options, kombu_url, tls_options
 from telemetry.monitoring import flower_page, logs, outages, traces
 from telemetry.progress.keys import Keys
 from telemetry.readings.names import MAX_MESSAGE_BYTES, PERSIST, TICK
@@ -49,8 +49,8 @@ def make_app(settings: Settings) -> Celery:
     """The application of one process. Facts behind the options: docs/MESSAGE_QUEUE_DESIGN.md."""
     edge = settings.role == "edge"
     # The one place where kombu looks for the transport of a URL, `redis+socket://` included.
-    TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "telemetry.transport:Transport"))
-    app = Celery("telemetry", broker=settings.broker_url, set_as_current=False)
+    TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss", "sentinel"), "telemetry.transport:Transport"))
+    app = Celery("telemetry", broker=kombu_url(settings), set_as_current=False)
     app.conf.update(
         include=["telemetry.streamer.tasks" if edge else "telemetry.collector.tasks"],
         task_default_queue=settings.tick_queue if edge else settings.ingest_queue,
@@ -93,6 +93,7 @@ def make_app(settings: Settings) -> Celery:
             "socket_keepalive": True,
             "health_check_interval": 5,
             "client_name": f"telemetry-{settings.role}",
+            **kombu_options(settings),
         },
         beat_scheduler="telemetry.streamer.schedule:TickScheduler" if edge else "telemetry.collector.schedule:CentralScheduler",
         beat_max_loop_interval=5,

@@ -3,6 +3,9 @@
 After a failover the name of the broker leads to another server, but the former one may live on and keep its connections. It
 answers each write with READONLY, for ever. So that answer ends the connection, and counts as its loss: clients and kombu
 connect again by themselves, and the name then leads to the new server. `broker` and `transport` use these classes.
+
+Where sentinels tell the name of the primary, each new connection goes to the one that they name at that moment, and one to
+another server is left when it is used again.
 """
 
 from __future__ import annotations
@@ -13,12 +16,34 @@ import redis
 from redis.connection import AbstractConnection, SSLConnection, UnixDomainSocketConnection
 from redis.exceptions import ReadOnlyError, ResponseError
 
+from telemetry.sentinels import Sentinels
+
 # What a server says to those who wait for a message when it becomes a replica.
 UNBLOCKED = "UNBLOCKED"
 
 
 class Leaving(AbstractConnection):
-    """A connection that ends when its server takes no writes any more."""
+    """A connection that ends when its server takes no writes any more. `sentinels` say where it leads, if there are any."""
+
+    def __init__(self, *args: Any, sentinels: Sentinels | None = None, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._sentinels = sentinels
+
+    def connect(self) -> None:
+        """Connect, if it is not connected. Raises ConnectionError."""
+        if self._sentinels and self._sentinels.named not in {None, self.place()}:
+            # Another connection has learnt of a failover.
+            self.disconnect()  # type: ignore[no-untyped-call]
+        super().connect()  # type: ignore[no-untyped-call]
+
+    def place(self) -> tuple[str, int]:
+        """The host and port that it leads to, of one over the network."""
+        return getattr(self, "host", ""), getattr(self, "port", 0)
+
+    def _connect(self) -> Any:
+        if self._sentinels:
+            self.host, self.port = self._sentinels.primary()
+        return super()._connect()  # type: ignore[no-untyped-call, safe-super]
 
     def read_response(self, *args: Any, **options: Any) -> Any:
         """The next answer. Raises ConnectionError if it says that the server has become a replica."""

@@ -25,6 +25,7 @@ from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import RedisError, ResponseError
 
 from telemetry import failover
+from telemetry.sentinels import Sentinels
 
 log = logging.getLogger(__name__)
 
@@ -182,16 +183,18 @@ class LateQoS(redis.QoS):
 class Channel(_Channel):  # type: ignore[misc]
     """A channel with late notes that fetches many messages at once.
 
-    `stray_task` gets bytes that are not a valid message, and the beginning of one of more than `max_message_bytes`.
+    `stray_task` gets bytes that are not a valid message, and the beginning of one of more than `max_message_bytes`. `sentinels`
+    say where the primary is, if there are any.
     """
 
     QoS = LateQoS
     Message = Message
     connection_class = failover.Tcp
     connection_class_ssl = failover.Tls
-    from_transport_options = (*_Channel.from_transport_options, "stray_task", "max_message_bytes")
+    from_transport_options = (*_Channel.from_transport_options, "stray_task", "max_message_bytes", "sentinels")
     stray_task: str | None = None
     max_message_bytes = 1 << 62
+    sentinels: Sentinels | None = None
     fetched = ("", b"")
     _many = True
 
@@ -206,7 +209,8 @@ class Channel(_Channel):  # type: ignore[misc]
         """Where to connect. Raises Disconnected on a closed channel, which kombu calls an AttributeError and Celery ends on."""
         if getattr(self.connection, "client", None) is None:
             raise Disconnected("the channel is closed")
-        return super()._connparams(**options)
+        found = super()._connparams(**options)
+        return found | {"sentinels": self.sentinels} if self.sentinels else found
 
     def _brpop_start(self, timeout: int | None = None) -> None:
         queues = self._queue_cycle.consume(len(self.active_queues))

@@ -136,5 +136,5 @@ def _streamed(result: Answer) -> Response:
         case Stream():
             return streams.response(result)
         case Table():
-            return tables.export(result, connections().engine, request.path.strip("/").replace("/", "-"))
+            return tables.export(result, connections().reading, request.path.strip("/").replace("/", "-"))
     raise TypeError("only tables and streams are streamed")

@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 
 import click
+import redis
 from sqlalchemy import Engine
 
 from telemetry.cli.data_dir import data_dir_option
 from telemetry.cli.database import with_database
-from telemetry.cli.edge import UNKEPT, administered, maker
+from telemetry.cli.edge import UNKEPT, maker, tell_each
 from telemetry.cli.session import json_option, load_settings
 from telemetry.settings import Settings
 from telemetry.store import edge_credentials
@@ -39,11 +40,12 @@ def acl(engine: Engine, apply: bool, as_json: bool) -> None:
     if not apply:
         click.echo(json.dumps(lines) if as_json else "\n".join(lines.values()))
         return
-    with administered(settings) as client:
+
+    def tell(client: redis.Redis) -> None:
         for user, passwords in users:
             server.write(client, user, passwords)
-        if not server.keep(client):
-            click.echo(UNKEPT, err=True)
+
+    tell_each(settings, tell, UNKEPT)
     click.echo(json.dumps(lines) if as_json else f"{len(users)} users of the broker are made")
 
 

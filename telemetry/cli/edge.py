@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,15 +16,18 @@ import click
 import redis
 from sqlalchemy import Engine
 
+from telemetry import broker
 from telemetry.cli.data_dir import data_dir_option
 from telemetry.cli.database import with_database
 from telemetry.cli.session import connected, json_option, operator
+from telemetry.sentinels import shown
 from telemetry.settings import Settings
 from telemetry.store import edge_credentials
 from telemetry.trust import holders, rights, server
 from telemetry.trust.credentials import Maker
 
 UNKEPT = "the broker keeps its users in memory only: after its restart `telemetry broker acl --apply` makes them again"
+APPLY = "run `telemetry broker acl --apply`"
 UNREMOVED = "the broker keeps its users in memory only: where its configuration names this user, its restart brings it back"
 
 
@@ -119,10 +122,8 @@ def revoke(engine: Engine, name: str, as_json: bool) -> None:
         if not edge_credentials.retire(connection, name, operator()):
             raise click.ClickException(f"{name} has no credentials; see telemetry edge list")
     # After the commit: whatever becomes of the broker, the centre refuses what the edge signs.
-    with administered(settings) as client:
-        server.remove(client, rights.edge_name(settings.key_prefix, name))
-        if not server.keep(client):
-            click.echo(UNREMOVED, err=True)
+    user = rights.edge_name(settings.key_prefix, name)
+    tell_each(settings, lambda client: server.remove(client, user), UNREMOVED, f"run ACL DELUSER {user} there")
     click.echo(json.dumps({"name": name, "revoked": True}) if as_json else f"{name} is revoked")
 
 
@@ -156,16 +157,35 @@ def maker(settings: Settings) -> Maker:
 def _tell_the_broker(settings: Settings, name: str, serials: list[int], *, disconnects: bool = False) -> None:
     passwords = [maker(settings).password(name, serial) for serial in serials]
     user = rights.of_edge(settings.key_prefix, name)
-    with administered(settings) as client:
+
+    def tell(client: redis.Redis) -> None:
         server.write(client, user, passwords)
         if disconnects:
             server.disconnect(client, user.name)
+
+    tell_each(settings, tell, UNKEPT)
+
+
+def tell_each(settings: Settings, tell: Callable[[redis.Redis], None], unkept: str, later: str = APPLY) -> None:
+    """Tell the broker something about its users, and each of its replicas, as those have users of their own.
+
+    `later` is what a person does about a replica that is away.
+    """
+    with _administered(settings) as client:
+        tell(client)
         if not server.keep(client):
-            click.echo(UNKEPT, err=True)
+            click.echo(unkept, err=True)
+        for place, replica in broker.replicas(settings):
+            try:
+                with replica:
+                    tell(replica)
+                    server.keep(replica)
+            except redis.RedisError as error:
+                click.echo(f"the replica {shown(place)} was not told ({error}): {later} when it is back", err=True)
 
 
 @contextmanager
-def administered(settings: Settings) -> Iterator[redis.Redis]:
+def _administered(settings: Settings) -> Iterator[redis.Redis]:
     """A client of the broker, as one who may make users."""
     with connected(settings) as client:
         try:

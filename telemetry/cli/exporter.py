@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import click
+from sqlalchemy import Engine
 
 from telemetry import broker
 from telemetry.cli.session import data_dir_option, load_settings
@@ -20,6 +22,7 @@ from telemetry.monitoring.port.connection import BrokerPing
 from telemetry.notify.addresses import AddressError
 from telemetry.settings import Settings
 from telemetry.store.engine import make_engine
+from telemetry.store.follower import Follower
 
 PORT = 9104
 COMPONENT = "exporter"
@@ -75,11 +78,12 @@ def looks_at(settings: Settings) -> list[Look]:
     """The looks at each part of the system."""
     engine = make_engine(settings, application="exporter", pool_size=9)
     client = broker.connect(settings)
+    reading = _reading(settings, engine)
     every_s = settings.exporter_interval_s
     looks = [
         Look("broker", every_s, lambda: queue.look(client, settings)),
         Look("database", every_s, lambda: database.look(engine, settings)),
-        Look("ledger", AUDIT_EVERY * every_s, lambda: database.ledger(engine)),
+        Look("ledger", AUDIT_EVERY * every_s, lambda: database.ledger(reading())),
         Look("clocks", every_s, lambda: clocks.look(engine, client, settings)),
         Look("gaps", AUDIT_EVERY * every_s, audits.GapAudit(engine, settings, client), AUDIT_PAUSE),
         Look("samples", AUDIT_EVERY * every_s, audits.SampleAuditLook(engine), AUDIT_PAUSE),
@@ -89,5 +93,15 @@ def looks_at(settings: Settings) -> list[Look]:
     if settings.notify:
         looks.append(Look("notify", every_s, health.Teller(engine, settings), NO_PAUSE))
     if settings.exporter_gpus:
-        looks.append(Look("gpus", every_s, lambda: gpus.look(engine)))
+        looks.append(Look("gpus", every_s, lambda: gpus.look(reading())))
     return looks
+
+
+def _reading(settings: Settings, primary: Engine) -> Callable[[], Engine]:
+    """What the looks that only add up rows read from: a replica, as long as it follows the primary."""
+    url = settings.database_read_url
+    if url is None:
+        return lambda: primary
+    replica, *asking = (make_engine(settings, application="exporter", url=each) for each in (url, None, url))
+    follower = Follower(primary, replica, (asking[0], asking[1]), settings.database_read_lag_s)
+    return lambda: follower.engine

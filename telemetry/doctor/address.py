@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from telemetry.settings import Settings
+from telemetry.settings.sentinel_url import is_sentinel, parse
 
 # What libpq does with certificates: https://www.postgresql.org/docs/current/libpq-ssl.html
 CHECKS_CHAIN = {"verify-ca", "verify-full"}
@@ -45,7 +46,9 @@ class Secrets:
 
 
 def broker(settings: Settings) -> list[Address]:
-    """The broker's address."""
+    """The broker's address, or those of its sentinels."""
+    if is_sentinel(settings.broker_url):
+        return [Address("TELEMETRY_BROKER_URL", *place) for place in parse(settings.broker_url).sentinels]
     parts, variable = urlsplit(settings.broker_url), "TELEMETRY_BROKER_URL"
     if parts.scheme == "redis+socket":
         return [Address(variable, "", 0, parts.path)]
@@ -96,8 +99,8 @@ def _database_tls(query: dict[str, str]) -> Tls | None:
 
 def secrets(settings: Settings) -> Secrets:
     """Every form in which a password stands in the settings."""
-    words = {settings.broker_password, settings.database_password}
-    for url in (settings.broker_url, settings.database_url):
+    words = {settings.broker_password, settings.sentinel_password, settings.database_password}
+    for url in filter(None, (settings.broker_url, settings.database_url, settings.database_read_url)):
         parts = urlsplit(url)
         words |= {parts.password, unquote(parts.password or "")}
         words |= {value for name in ("password", "sslpassword") for value in parse_qs(parts.query).get(name, [])}

@@ -19,6 +19,7 @@ from telemetry.doctor.certificates import Certificate
 from telemetry.doctor.course import Check, Course
 from telemetry.doctor.finding import Judgement
 from telemetry.settings import Settings
+from telemetry.settings.sentinel_url import is_sentinel
 
 DoctorRole = Literal["edge", "central", "api"]
 ROLES: tuple[DoctorRole, ...] = get_args(DoctorRole)
@@ -26,7 +27,7 @@ ROLES: tuple[DoctorRole, ...] = get_args(DoctorRole)
 
 def courses(settings: Settings, role: DoctorRole) -> list[Course]:
     """The checks of a role."""
-    for name in ("broker", "sources") if role == "edge" else ("broker", "database"):
+    for name in ("broker", "sentinels", "sources") if role == "edge" else ("broker", "sentinels", "database"):
         # What is missing is told by the check that needs it.
         with suppress(ImportError):
             _imported(name)
@@ -50,7 +51,12 @@ def _machine(settings: Settings, role: DoctorRole) -> Iterator[Check]:
 
 
 def _broker(settings: Settings, role: DoctorRole) -> Iterator[Check]:
-    yield from _network(address.broker(settings))
+    if is_sentinel(settings.broker_url):
+        named = address.broker(settings)
+        yield Check("name", lambda: resolution.check(named))
+        yield Check("sentinels", lambda: _imported("sentinels").check(settings), vital=True)
+    else:
+        yield from _network(address.broker(settings))
     asked = _Late(lambda: _imported("broker").Broker(settings, role))
     yield Check("credentials", asked.by("credentials"), vital=True)
     for name in ("rights", "round_trip", "clock", "eviction"):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import closing
 
 from telemetry.doctor.address import Address
-from telemetry.doctor.finding import Judgement, failed, ok
+from telemetry.doctor.finding import Judgement, failed, ok, warning
 
 CONNECT_S = 3.0
 
@@ -28,16 +28,18 @@ def opened(address: Address, timeout_s: float = CONNECT_S) -> socket.socket:
 
 
 def check(addresses: Sequence[Address]) -> Judgement:
-    """Connect to each."""
-    reached = []
+    """Connect to each. Where there are several, one that answers is enough to work."""
+    reached, faults = [], []
     for address in addresses:
         begin = time.monotonic()
         try:
             with closing(opened(address)):
                 reached.append(f"{place(address)} answers in {(time.monotonic() - begin) * 1000:.1f} ms")
         except OSError as error:
-            return fault(address, error)
-    return ok("; ".join(reached))
+            faults.append(fault(address, error))
+    if not faults:
+        return ok("; ".join(reached))
+    return warning("; ".join([*reached, faults[0].says]), faults[0].mend) if reached else faults[0]
 
 
 def place(address: Address) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import redis
 
@@ -39,19 +39,19 @@ redis.call('SADD', KEYS[3], ARGV[5])
 return {token, redis.call('HGET', KEYS[1], 'state')}
 """
 
-# KEYS: source, acks. ARGV: token, lease in ms, remember in s, state or nothing to keep the one that is there, owner, and
-# the acknowledgements whose effect the state holds.
+# KEYS: source, acks. ARGV: token, lease in ms, remember in s, state or nothing to keep the one that is there, owner, mark, and
+# the acknowledgements whose effect the state holds. Answers the mark that was there, too.
 SAVE = """
-local held = redis.call('HMGET', KEYS[1], 'token', 'owner')
-if not held[1] then return 'gone' end
-if held[1] ~= ARGV[1] or held[2] ~= ARGV[5] then return 'taken' end
+local held = redis.call('HMGET', KEYS[1], 'token', 'owner', 'mark')
+if not held[1] then return {'gone', ''} end
+if held[1] ~= ARGV[1] or held[2] ~= ARGV[5] then return {'taken', ''} end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('HSET', KEYS[1], 'lease_until_ms', now + ARGV[2])
+redis.call('HSET', KEYS[1], 'lease_until_ms', now + ARGV[2], 'mark', ARGV[6])
 if ARGV[4] ~= '' then redis.call('HSET', KEYS[1], 'state', ARGV[4]) end
-for n = 6, #ARGV do redis.call('HDEL', KEYS[2], ARGV[n]) end
+for n = 7, #ARGV do redis.call('HDEL', KEYS[2], ARGV[n]) end
 redis.call('EXPIRE', KEYS[1], ARGV[3])
-return 'saved'
+return {'saved', held[3] or ''}
 """
 
 # KEYS: source, acks, sources. ARGV: token, owner, source id.
@@ -96,9 +96,19 @@ redis.call('SET', KEYS[1], string.format('%.0f %.0f', now, now + ARGV[1]), 'EX',
 redis.call('EXPIRE', KEYS[2], ARGV[2])
 """
 
-Saved = Literal["saved", "taken", "gone"]
+Word = Literal["saved", "taken", "gone"]
 # Of a source's acknowledgements those that are believed, as they read without their seals.
 Believed = Callable[[str, Mapping[str, str]], dict[str, str]]
+
+
+class Saved(NamedTuple):
+    """What became of a save: it was done, another streamer took the source, or the source is gone. `mark`: of the save before.
+
+    A broker that answers another mark than the one that was written last has forgotten all that came after it.
+    """
+
+    word: Word
+    mark: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,16 +159,14 @@ class Claims:
             self.release(claim)
             raise
 
-    def save(self, claim: Claim, saved: SourceState | None = None, acked: Iterable[str] = ()) -> Saved:
+    def save(self, claim: Claim, saved: SourceState | None = None, acked: Iterable[str] = (), mark: str = "") -> Saved:
         """Write the state of a claimed source, or only renew the lease. Says if another streamer took it or it is gone.
 
         `acked` are the acknowledgements whose effect the state holds: they are removed with the same stroke.
         """
         keys = [self._keys.source(self._edge, claim.source_id), self._keys.acks(self._edge, claim.source_id)]
-        answer: bytes = self._save(keys, [claim.token, self._lease_ms, REMEMBER_S, _text(saved), self._owner, *acked])
-        word = answer.decode()
-        assert word in {"saved", "taken", "gone"}, "the script has three answers"  # noqa: S101
-        return word  # type: ignore[return-value]
+        word, before = self._save(keys, [claim.token, self._lease_ms, REMEMBER_S, _text(saved), self._owner, mark, *acked])
+        return Saved(word.decode(), before.decode())
 
     def release(self, claim: Claim) -> None:
         """Give a source up, so that another streamer need not wait for the lease to end."""

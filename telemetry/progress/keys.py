@@ -92,7 +92,7 @@ SOURCES = Key(
 SOURCE = Key(
     "{p}:source:{edge}:{id}",
     "hash",
-    "one source: `token` (fencing), `owner`, `lease_until_ms`, `state` (JSON: telemetry/progress/state.py)",
+    "one source: `token` (fencing), `owner`, `lease_until_ms`, `state` (JSON: progress/state.py), `mark` of the last save",
     ("streamer", "exporter", "commands"),
     ("streamer", "API", "exporter", "commands"),
 )

@@ -92,6 +92,14 @@ class Window(Struct, frozen=True):
         """
         return [flight for flight in self.flights if is_lost(flight, evidence, now, after_s)]
 
+    def forgotten(self, since_s: float, until_s: float, now: Clock) -> Window:
+        """Note that the broker has nothing of what was published between two instants: another broker swallowed it."""
+        flights = (
+            replace(f, epoch="") if f.has_age(now) and since_s <= f.sent_s < until_s and not f.acked else f
+            for f in self.flights
+        )
+        return replace(self, flights=tuple(flights))
+
     def was_swallowed(self, epoch: str) -> bool:
         """Whether a flight is to be published again because another broker than that of `epoch` got it."""
         return any(not flight.acked and flight.epoch != epoch for flight in self.flights)

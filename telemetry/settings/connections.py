@@ -38,7 +38,8 @@ class ConnectionSettings:
     broker_url: str = BROKER(
         "redis://localhost:6379/0",
         parsers.broker_url,
-        "the Redis broker: redis://, rediss:// (TLS) or redis+socket://",
+        "the Redis broker: redis://, rediss:// (TLS), redis+socket://, or sentinel://host:26379,host:26379/service/0 (TLS: "
+        "sentinels://), whose user and password are those of the servers",
         secret=True,
     )
     broker_username: str | None = BROKER(
@@ -49,6 +50,12 @@ class ConnectionSettings:
         parsers.optional_text,
         "password of the broker, if its URL has none; any characters, nothing encoded",
         secret=True,
+    )
+    sentinel_username: str | None = BROKER(
+        None, parsers.optional_text, "user of the sentinels of a sentinel:// broker, if they have users"
+    )
+    sentinel_password: str | None = BROKER(
+        None, parsers.optional_text, "password of these sentinels, if they have one; any characters", secret=True
     )
     broker_skip_verify: bool = BROKER(
         False, flag, "do not check the certificate of a rediss:// broker: the connection is encrypted, but anyone may answer"
@@ -89,8 +96,17 @@ class ConnectionSettings:
     database_url: str = DATABASE(
         "postgresql+psycopg://localhost/telemetry",
         parsers.database_url,
-        "the central Postgres: postgresql://…",
+        "the central Postgres: postgresql://…, with several hosts (host:5432,host:5432) the one of them that takes writes",
         secret=True,
+    )
+    database_read_url: str | None = DATABASE(
+        None,
+        parsers.optional_database_url,
+        "a replica that API, page and exporter read from while it does not lag; without a password that of the database",
+        secret=True,
+    )
+    database_read_lag_s: float = DATABASE(
+        10, number(float, 0.5, 3600), "seconds that the replica may lag; beyond them the primary is read"
     )
     database_password: str | None = DATABASE(
         None,

@@ -70,6 +70,13 @@ def _with_credentials(settings: Declared) -> Declared:
             encoded = quote(given, safe="")
             user = f"{encoded}{user}" if part == "username" else f"{user.removesuffix(':')}:{encoded}"
         if user:
-            url = parts._replace(netloc=f"{user}@{host}").geturl()
+            # geturl() would leave out the slashes of an empty host.
+            url = f"{parts.scheme}://{user}@{host}{parts.path}" + (f"?{parts.query}" if parts.query else "")
             settings = replace(settings, **{f"{name}_url": url})
+    read_url, password = getattr(settings, "database_read_url", None), getattr(settings, "database_password", None)
+    if read_url and password and (parts := urlsplit(read_url)).password is None:
+        user, _, host = parts.netloc.rpartition("@")
+        netloc = f"{user.removesuffix(':')}:{quote(password, safe='')}@{host}"
+        read_url = f"{parts.scheme}://{netloc}{parts.path}" + (f"?{parts.query}" if parts.query else "")
+        settings = replace(settings, database_read_url=read_url)
     return settings

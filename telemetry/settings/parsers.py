@@ -11,12 +11,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from telemetry.readings.names import Edge
+from telemetry.settings import sentinel_url
 
 FLAGS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
-BROKER_SCHEMES = ("redis", "rediss", "redis+socket")
+BROKER_SCHEMES = ("redis", "rediss", "redis+socket", *sentinel_url.SCHEMES)
 DATABASE_SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
 ESCAPES = "in a user or password write @ : / # ? % as %40 %3A %2F %23 %3F %25"
 # The holder of a key, its number, and 32 bytes in hex.
@@ -156,18 +157,50 @@ def broker_url(raw: str) -> str:
     """The URL of a broker."""
     url = text(raw)
     if url.split("://")[0] not in BROKER_SCHEMES:
-        raise ValueError("must start with redis://, rediss:// or redis+socket://")
+        raise ValueError("must start with redis://, rediss://, redis+socket:// or sentinel://")
     _check_authority(url)
+    if sentinel_url.is_sentinel(url):
+        sentinel_url.parse(url)
     return url
 
 
 def database_url(raw: str) -> str:
-    """The URL of a database, for SQLAlchemy with psycopg."""
+    """The URL of a database, for SQLAlchemy with psycopg. Several hosts, as libpq writes them, go to its query."""
     scheme, _, rest = text(raw).partition("://")
     if scheme not in DATABASE_SCHEMES or not rest:
         raise ValueError("must start with postgresql://")
-    _check_authority(f"{scheme}://{rest}")
-    return f"postgresql+psycopg://{rest}"
+    parts = urlsplit(f"postgresql+psycopg://{rest}")
+    user, at, hosts = parts.netloc.rpartition("@")
+    if "," in hosts:
+        rest = f"{user}{at}{parts.path}?{_several(hosts, parts.query)}"
+    elif "," in dict(parse_qsl(parts.query)).get("host", ""):
+        rest = f"{parts.netloc}{parts.path}?{_writable(parts.query)}"
+    url = f"postgresql+psycopg://{rest}"
+    _check_authority(url)
+    return url
+
+
+def optional_database_url(raw: str) -> str | None:
+    """The same, None for an empty text."""
+    return database_url(raw) if raw.strip() else None
+
+
+def _several(hosts: str, query: str) -> str:
+    # https://docs.sqlalchemy.org/en/20/dialects/postgresql.html#specifying-multiple-fallback-hosts
+    names, ports = [], []
+    for place in hosts.split(","):
+        host, bracket, port = place.partition("]")
+        name, port = (host.removeprefix("["), port.removeprefix(":")) if bracket else place.partition(":")[::2]
+        if not name or (port and not (port.isascii() and port.isdecimal() and 0 < int(port) <= sentinel_url.MAX_PORT)):
+            raise ValueError("has hosts that do not read like host:5432,host:5432")
+        names.append(quote(name, safe=":"))
+        ports.append(port or "5432")
+    return _writable("&".join(filter(None, (f"host={','.join(names)}", f"port={','.join(ports)}", query))))
+
+
+def _writable(query: str) -> str:
+    # Of several servers one takes writes: https://www.postgresql.org/docs/current/libpq-connect.html
+    return query if "target_session_attrs=" in query else f"{query}&target_session_attrs=read-write"
 
 
 def _check_authority(url: str) -> None:
@@ -178,6 +211,9 @@ def _check_authority(url: str) -> None:
     is_socket = parts.scheme == "redis+socket" and not parts.netloc
     if parts.netloc.count("@") > 1 or (not is_socket and "@" in parts.path + parts.query + parts.fragment):
         raise ValueError(f"has an @ too many; {ESCAPES}")
+    if sentinel_url.is_sentinel(url):
+        # It has many ports.
+        return
     try:
         _ = parts.port
     except ValueError:

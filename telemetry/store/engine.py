@@ -1,18 +1,23 @@
 """Connects to Postgres. Each session has time limits, so that a frozen process cannot hold a lock for ever.
 
 Each session asks for durable commits, as edges let go of what is committed. A server or a role may have another default.
+
+Of several hosts in the URL psycopg takes the first that accepts writes. One that refuses them later has been demoted: its
+connections are given up, so that the next ones go to the new primary.
 """
 
 from __future__ import annotations
 
 import psycopg
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event
 
 from telemetry.settings import Settings
 
 
-def make_engine(settings: Settings, *, application: str, pool_size: int = 2, connect_timeout_s: int = 5) -> Engine:
-    """An engine for one process; connects at first use. `application` shows in pg_stat_activity."""
+def make_engine(
+    settings: Settings, *, application: str, pool_size: int = 2, connect_timeout_s: int = 5, url: str | None = None
+) -> Engine:
+    """An engine for one process; connects at first use. `application` shows in pg_stat_activity. `url`: another server."""
     options = {
         "lock_timeout": f"{settings.lock_timeout_s}s",
         "statement_timeout": f"{settings.statement_timeout_s}s",
@@ -22,8 +27,8 @@ def make_engine(settings: Settings, *, application: str, pool_size: int = 2, con
         # No query here runs long enough to gain from it, and those of many steps lose a second to it.
         "jit": "off",
     }
-    return create_engine(
-        settings.database_url,
+    engine = create_engine(
+        url or settings.database_url,
         pool_size=pool_size,
         max_overflow=0,
         pool_pre_ping=True,
@@ -39,6 +44,8 @@ def make_engine(settings: Settings, *, application: str, pool_size: int = 2, con
             "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
         },
     )
+    event.listen(engine, "handle_error", _leave_who_takes_no_writes)
+    return engine
 
 
 def driver(connection: Connection) -> psycopg.Connection:
@@ -46,3 +53,8 @@ def driver(connection: Connection) -> psycopg.Connection:
     beneath = connection.connection.driver_connection
     assert isinstance(beneath, psycopg.Connection), "the engine's URL names psycopg"  # noqa: S101
     return beneath
+
+
+def _leave_who_takes_no_writes(context: ExceptionContext) -> None:
+    if isinstance(context.original_exception, psycopg.errors.ReadOnlySqlTransaction):
+        context.is_disconnect = True

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -15,28 +16,51 @@ from telemetry.progress.claims import Claim, Claims, Saved
 from telemetry.progress.growth import Note, noted
 from telemetry.progress.state import SourceState
 from telemetry.progress.window import Window
+from telemetry.streamer import clock
 from telemetry.streamer.source import SourceFile
 from telemetry.streamer.step import TakenError
 
 log = logging.getLogger(__name__)
 
 
+class Told(NamedTuple):
+    """What a save has shown: whether the broker had lost the source, or from when until when it has forgotten what it got.
+
+    The instants are on the monotonic clock.
+    """
+
+    was_lost: bool
+    forgotten: tuple[float, float] | None = None
+
+
 @dataclass(slots=True)
 class Kept:
-    """A source at the broker, to be taken first. `growth`: since when its file has been how large."""
+    """A source at the broker, to be taken first. `growth`: since when its file has been how large.
+
+    Each save leaves a mark, the instant at which its step began: what was published before then reached the broker before the
+    save did. A replica that is promoted while it lags has an earlier mark, and has nothing of what was published since.
+    """
 
     claims: Claims
     source_id: str
     saved: SourceState | None = None
     growth: tuple[Note, ...] = ()
     _claim: Claim = field(init=False)
+    _taken_s: float = 0.0
+    _begun_s: float = 0.0
+    _mark_s: float | None = None
 
     def take(self) -> Claim | None:
         """Claim the source; None if another streamer holds it."""
         claim = self.claims.claim(self.source_id)
         if claim is not None:
-            self._claim = claim
+            self._claim, self._mark_s = claim, None
+            self._taken_s = self._begun_s = clock.now().seconds
         return claim
+
+    def begin(self) -> None:
+        """Begin a step: what its batches are stamped with is not before now."""
+        self._begun_s = clock.now().seconds
 
     def resume(self, state: SourceState) -> None:
         """Go on from a state that the broker has."""
@@ -46,18 +70,20 @@ class Kept:
         """What was saved is no longer what the source is."""
         self.saved, self.growth = None, ()
 
-    def save(self, state: SourceState, acked: Iterable[str] = ()) -> bool:
-        """Save a state. Returns whether the broker had lost what it kept. Raises TakenError if another streamer has it."""
-        was_lost = self._was_lost(self.claims.save(self._claim, state, acked), state)
+    def save(self, state: SourceState, acked: Iterable[str] = ()) -> Told:
+        """Save a state. Raises TakenError if another streamer has the source."""
+        told = self._told(self.claims.save(self._claim, state, acked, repr(self._begun_s)), state)
         if state.series_column and not (self.saved and self.saved.series_column):
             log.warning("%s: the column %s makes a new series of nearly each record", state.path, state.series_column)
         self.saved = state
-        return was_lost
+        return told
 
-    def renew(self, state: SourceState) -> bool:
+    def renew(self, state: SourceState) -> Told:
         """Keep the lease; as `save`."""
-        # The whole state, as what a restart or a new mount changes of it (an inode, a setting) must be saved too.
-        return self.save(state) if state != self.saved else self._was_lost(self.claims.save(self._claim), state)
+        if state != self.saved:
+            # The whole state, as what a restart or a new mount changes of it (an inode, a setting) must be saved too.
+            return self.save(state)
+        return self._told(self.claims.save(self._claim, mark=repr(self._begun_s)), state)
 
     def release(self) -> None:
         """Give the source up."""
@@ -85,13 +111,20 @@ class Kept:
             return now_us - source.unchanged_us()
         return self.saved.changed_us if self.saved.size_bytes == size_bytes else now_us
 
-    def _was_lost(self, answer: Saved, state: SourceState) -> bool:
-        if answer == "gone":
+    def _told(self, answer: Saved, state: SourceState) -> Told:
+        if answer.word == "gone":
             # The broker lost its keys, we have not: go on from here rather than read everything again.
             claim = self.claims.claim(self.source_id, state)
             if claim is None:
                 raise TakenError(self.source_id)
-            self._claim = claim
-        if answer == "taken":
+            self._claim, self._mark_s = claim, None
+            return Told(was_lost=True)
+        if answer.word == "taken":
             raise TakenError(self.source_id)
-        return answer == "gone"
+        before_s, self._mark_s = self._mark_s, self._begun_s
+        # Without a mark it has the claim alone. A later mark than ours is of a save whose answer was lost.
+        mark_s = float(answer.mark or self._taken_s)
+        if before_s is None or (answer.mark and mark_s >= before_s):
+            return Told(was_lost=False)
+        log.warning("%s: the broker has forgotten the latest that it got: a server that lagged became the primary", state.path)
+        return Told(was_lost=False, forgotten=(mark_s, self._begun_s))

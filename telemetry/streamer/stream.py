@@ -27,7 +27,7 @@ from telemetry.streamer.again import cut_again
 from telemetry.streamer.batching import CutBatch, Cutter
 from telemetry.streamer.first_state import first_state, goes_on, read_otherwise
 from telemetry.streamer.holes import Holes
-from telemetry.streamer.kept import Kept
+from telemetry.streamer.kept import Kept, Told
 from telemetry.streamer.modes import Replay, Tail
 from telemetry.streamer.next_batches import cut_next, flight_of
 from telemetry.streamer.outbox import Outbox
@@ -112,6 +112,7 @@ class Stream:
         Raises TakenError or ChangedError when the source must be opened anew. After an error of the broker the next
         step goes on where this one stopped.
         """
+        self._kept.begin()
         acked, now_us, anchor_us = moment.acked, moment.now_us, self.mode.reader.anchor_us
         if self.phase == READING and not self.source.is_ready:
             return Done(self._prepare(now_us), 0)
@@ -146,8 +147,8 @@ class Stream:
     def renew(self, now_us: int) -> None:
         """Keep the lease, and save how large the file is by now. Raises TakenError if another streamer has taken the source."""
         self._look()
-        if self._kept.renew(self._state(now_us)):
-            self.proof.doubt()
+        self._kept.begin()
+        self._heed(self._kept.renew(self._state(now_us)))
 
     def release(self) -> None:
         """Give the source up."""
@@ -275,9 +276,13 @@ class Stream:
         return Cutter(self.source, self.mode.reader)
 
     def _save(self, now_us: int, acked: Iterable[str] = ()) -> None:
-        # Where the broker has lost its keys, the database may have been restored together with it.
-        if self._kept.save(self._state(now_us), acked):
+        self._heed(self._kept.save(self._state(now_us), acked))
+
+    def _heed(self, told: Told) -> None:
+        if told.was_lost:  # The database may have been restored together with the broker.
             self.proof.doubt()
+        if told.forgotten:
+            self.window = self.window.forgotten(*told.forgotten, clock.now())
 
     def _first_state(self) -> SourceState:
         return first_state(self.source, self.window, self._verified.prefix, self._cutter().interpretation())

@@ -15,6 +15,8 @@ import helm_python
 import pytest
 import yaml
 
+from telemetry.settings import Settings
+from telemetry.settings.sentinel_url import parse
 from tests.chart.cases import CASES, CENTRE, EDGE, PASSWORD, SHARED
 from tests.chart.rendering import (
     CHART,
@@ -225,6 +227,55 @@ def test_two_clusters_meet_at_a_redis_with_tls() -> None:
         }
     secret = named(centre, "Secret", "-database")["data"]
     assert base64.b64decode(secret["password"]) == b"pw"
+
+
+def test_sentinels_lead_to_the_broker() -> None:
+    sentinel = {"hosts": ["s1", "s2:26380", "[2001:db8::5]:26379"], "service": "telemetry", "existingSecret": "watch"}
+    external = {
+        "enabled": True,
+        "host": "",
+        "username": "a b",
+        "port": 6379,
+        "database": 3,
+        "tls": {"enabled": False},
+        "sentinel": sentinel,
+    }
+    edge = render(merged(values_of(EDGE), {"externalRedis": external, "networkPolicy": {"enabled": True}}))
+    keda = {"collector": {"keda": {"enabled": True}}}
+    centre = render(merged(values_of(CENTRE, sets=(DATABASE,)), {"externalRedis": external, **keda}))
+    for objects, component in ((edge, "streamer"), (centre, "collector"), (centre, "api"), (centre, "flower")):
+        pod = pod_of(objects, component)["spec"]
+        told = variables(pod["containers"][0])
+        url = "sentinel://a%20b@s1,s2:26380,[2001:db8::5]:26379/telemetry/3"
+        assert told["TELEMETRY_BROKER_URL"] == url
+        assert parse(url).sentinels == (("s1", 26379), ("s2", 26380), ("2001:db8::5", 26379))
+        assert told["TELEMETRY_SENTINEL_PASSWORD_FILE"] == "/run/secrets/telemetry/sentinel-password"  # noqa: S105
+        (volume,) = [each for each in pod["volumes"] if each["name"] == "secrets"]
+        items = [{"key": "sentinel-password", "path": "sentinel-password"}]
+        assert {"secret": {"name": "watch", "items": items}} in volume["projected"]["sources"]
+    (policy,) = [each for each in edge if each["kind"] == "NetworkPolicy" and each["metadata"]["name"].endswith("-streamer")]
+    assert [{"port": 6379}, {"port": 26379}, {"port": 26380}] in [rule["ports"] for rule in policy["spec"]["egress"]]
+    (scaled,) = [each for each in centre if each["kind"] == "ScaledObject"]
+    (trigger,) = scaled["spec"]["triggers"]
+    assert trigger["type"] == "redis-sentinel"
+    assert trigger["metadata"]["addresses"] == "s1:26379,s2:26380,[2001:db8::5]:26379"
+    assert trigger["metadata"]["sentinelMaster"] == "telemetry"
+    (trust,) = [each for each in centre if each["kind"] == "TriggerAuthentication"]
+    asked = {"parameter": "sentinelPassword", "name": "watch", "key": "sentinel-password"}
+    assert asked in trust["spec"]["secretTargetRef"]
+
+
+def test_a_database_of_several_hosts_with_a_replica_to_read_from() -> None:
+    database = {"enabled": True, "host": "pg1", "otherHosts": ["pg2", "2001:db8::5"], "readHost": "pg2", "existingSecret": "s"}
+    objects = render(merged(values_of(CENTRE), {"externalPostgresql": database}))
+    for component in ("collector", "api", "exporter"):
+        told = variables(pod_of(objects, component)["spec"]["containers"][0])
+        assert told["TELEMETRY_DATABASE_URL"] == (
+            "postgresql://telemetry@pg1:5432,pg2:5432,[2001:db8::5]:5432/telemetry?sslmode=require"
+        )
+        assert told["TELEMETRY_DATABASE_READ_URL"] == "postgresql://telemetry@pg2:5432/telemetry?sslmode=require"
+        given = {name: told[name] for name in ("TELEMETRY_DATABASE_URL", "TELEMETRY_DATABASE_READ_URL")}
+        assert "host=pg1,pg2,2001:db8::5&port=5432,5432,5432" in Settings.load(given).database_url
 
 
 def test_an_existing_secret_and_an_unchecked_certificate() -> None:

@@ -74,11 +74,19 @@ def other(path: str, value: Any) -> Any:
 
 LEAVES = dict(leaves(TOOL["yaml"].safe_load((CHART / "values.yaml").read_text())))
 EXTERNAL = {"enabled": True, "host": "h"}
+SENTINELS = {"enabled": True, "sentinel": {"hosts": ["s"]}}
 # What must stand beside a key for it to matter.
 ALONE: dict[str, dict[str, Any]] = {
     "externalRedis.tls.enabled": {"externalRedis": EXTERNAL},
     "externalRedis.tls.clientCertificate": {"externalRedis": {**EXTERNAL, "tls": {"enabled": True, "existingSecret": "s"}}},
+    "externalRedis.sentinel.service": {"externalRedis": SENTINELS},
+    "externalRedis.sentinel.existingSecret": {"externalRedis": SENTINELS},
+    "externalRedis.sentinel.existingSecretPasswordKey": {
+        "externalRedis": merged(SENTINELS, {"sentinel": {"existingSecret": "s"}})
+    },
     "externalPostgresql.password": {"externalPostgresql": EXTERNAL},
+    "externalPostgresql.otherHosts": {"externalPostgresql": {**EXTERNAL, "password": "x"}},
+    "externalPostgresql.readHost": {"externalPostgresql": {**EXTERNAL, "password": "x"}},
     "redis.existingSecretPasswordKey": {"redis": {"existingSecret": "s"}},
     "postgresql.auth.existingSecretPasswordKey": {"postgresql": {"auth": {"existingSecret": "s"}}},
     "metrics.dashboards.enabled": {"metrics": {"dashboards": {"files": {"a.json": "{}"}}}},
@@ -151,6 +159,8 @@ def test_a_misspelt_key_is_named_with_its_path(path: str) -> None:
         ({"collector": {"autoscaling": {"enabled": True}, "keda": {"enabled": True}}, **PASSWORD}, "turn one off"),
         ({"httpRoute": {"enabled": True}, **PASSWORD}, "httpRoute.parentRefs"),
         ({"externalRedis": {"host": "h"}, **PASSWORD}, "externalRedis.enabled is false"),
+        ({"externalRedis": {"sentinel": {"hosts": ["s"]}}, **PASSWORD}, "externalRedis.enabled is false"),
+        ({"externalRedis": {**EXTERNAL, "sentinel": {"hosts": ["s"]}}, **PASSWORD}, "are both set"),
         ({"externalRedis": {**EXTERNAL, "auth": {"existingSecret": "s"}}, **PASSWORD}, "externalRedis.auth.enabled is false"),
         (
             {"externalRedis": {**EXTERNAL, "tls": {"enabled": True, "clientCertificate": True}}, **PASSWORD},

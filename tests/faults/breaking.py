@@ -1,19 +1,23 @@
-"""All faults there are, by name: those of every site, of one with a network that can be broken, of the soak alone."""
+"""All faults, by name: of every site, of one whose network can be broken, of one with sentinels, and of the soak alone."""
 
 from __future__ import annotations
 
-from tests.faults import brokers, databases, files, identity, network, processes, strangers
-from tests.faults.fault import FAULTS, NETWORK_FAULTS, SOAK_FAULTS
+from tests.faults import brokers, databases, files, identity, network, processes, sentinels, standbys, strangers
+from tests.faults.fault import FAULTS, NETWORK_FAULTS, SENTINEL_FAULTS, SOAK_FAULTS, STANDBY_FAULTS
 
 __all__ = [
     "FAULTS",
     "NETWORK_FAULTS",
+    "SENTINEL_FAULTS",
     "SOAK_FAULTS",
+    "STANDBY_FAULTS",
     "brokers",
     "databases",
     "files",
     "identity",
     "network",
     "processes",
+    "sentinels",
+    "standbys",
     "strangers",
 ]

@@ -14,6 +14,8 @@ from tests.faults.site import Site
 Fault = Callable[[Site, Random], None]
 FAULTS: dict[str, Fault] = {}
 NETWORK_FAULTS: dict[str, Fault] = {}
+SENTINEL_FAULTS: dict[str, Fault] = {}
+STANDBY_FAULTS: dict[str, Fault] = {}
 SOAK_FAULTS: dict[str, Fault] = {}
 
 
@@ -36,6 +38,18 @@ class SkipError(Exception):
 def network_fault(function: Fault) -> Fault:
     """Enter a fault that needs `site(proxied=True)`."""
     NETWORK_FAULTS[function.__name__] = function
+    return function
+
+
+def sentinel_fault(function: Fault) -> Fault:
+    """Enter a fault that needs `site(sentinels=True)`."""
+    SENTINEL_FAULTS[function.__name__] = function
+    return function
+
+
+def standby_fault(function: Fault) -> Fault:
+    """Enter a fault that needs `site(with_standby=True)`; it uses the standby up."""
+    STANDBY_FAULTS[function.__name__] = function
     return function
 
 

@@ -31,6 +31,8 @@ from telemetry.store import migrate
 from telemetry.store.engine import make_engine
 from tests.faults.feeder import Feeder
 from tests.faults.ways import Network
+from tests.sentinels import Watched, watched
+from tests.standby import REPLICATED, standby, url_of
 from tests.waiting import eventually
 
 BIN = Path(sys.executable).parent
@@ -66,6 +68,8 @@ class Site:
     app: str = "telemetry"
     processes: int = 2
     network: Network | None = None
+    watched: Watched | None = None
+    standby: Postgres | None = None
     edge_variables: dict[str, str] = field(default_factory=dict)
     centre_variables: dict[str, str] = field(default_factory=dict)
     collectors: list[subprocess.Popen[bytes]] = field(default_factory=list)
@@ -158,7 +162,8 @@ class Site:
 
     def client(self) -> redis.Redis:
         """A client of the broker as it is now."""
-        return broker.connect(replace(self.settings, broker_url=self.valkey.url))
+        url = self.watched.url if self.watched else self.valkey.url
+        return broker.connect(replace(self.settings, broker_url=url))
 
     def committed_rows(self) -> int:
         """Rows in the ledger; 0 while the database is away."""
@@ -301,31 +306,35 @@ def site(
     app: str = "telemetry",
     edge: Mapping[str, str] | None = None,
     proxied: bool = False,
+    sentinels: bool = False,
+    with_standby: bool = False,
     keep: bool = False,
     **variables: Any,
 ) -> Iterator[Site]:
     """A system of its own, up and running, ended at the end.
 
     `processes` are those of a collector's pool, `edge` variables of the edge's processes alone; `proxied` puts a network
-    between the parts that can be broken; with `keep` the directory stays when the block fails.
+    between the parts that can be broken; with `sentinels` the broker is a primary and a replica that sentinels watch;
+    `with_standby` gives the database a standby; with `keep` the directory stays when the block fails.
     """
     directory = Path(tempfile.mkdtemp(prefix="telemetry-fault-"))
     directory.chmod(0o755)
     (directory / "sources").mkdir()
     (directory / "kept").mkdir()
     try:
-        with (
-            Postgres(directory / "postgres", UNSAFE_POSTGRES) as postgres,
-            Valkey(directory / "valkey", {"save": "", **(valkey or {})}) as server,
-            ExitStack() as stack,
-        ):
+        options = UNSAFE_POSTGRES | (REPLICATED if with_standby else {})
+        with Postgres(directory / "postgres", options) as postgres, ExitStack() as stack:
+            second = stack.enter_context(standby(postgres, directory / "standby", options)) if with_standby else None
+            group = stack.enter_context(watched(directory / "watched", valkey)) if sentinels else None
+            server = group.members[0] if group else Valkey(directory / "valkey", {"save": "", **(valkey or {})})
+            stack.enter_context(server)
             common = {
-                "TELEMETRY_DATABASE_URL": postgres.url,
-                "TELEMETRY_BROKER_URL": server.url,
+                "TELEMETRY_DATABASE_URL": url_of(postgres, second) if second else postgres.url,
+                "TELEMETRY_BROKER_URL": group.url if group else server.url,
                 **SPEEDY,
                 **{f"TELEMETRY_{name.upper()}": str(value) for name, value in variables.items()},
             }
-            made = Site(directory, postgres, server, common, app, processes, stack=stack)
+            made = Site(directory, postgres, server, common, app, processes, watched=group, standby=second, stack=stack)
             network = made.network = Network.of(postgres, lambda: made.valkey, stack) if proxied else None
             made.edge_variables = {**(network.of_edge() if network else {}), **(edge or {})}
             made.centre_variables = network.of_centre() if network else {}

@@ -22,11 +22,14 @@ from random import Random, SystemRandom
 import click
 
 from telemetry.settings import Settings
-from tests.faults.breaking import FAULTS, NETWORK_FAULTS, SOAK_FAULTS
+from tests.faults.breaking import FAULTS, NETWORK_FAULTS, SENTINEL_FAULTS, SOAK_FAULTS, databases, processes
 from tests.faults.fault import SkipError
 from tests.faults.site import Site, site
 
 ALL_FAULTS = {**FAULTS, **NETWORK_FAULTS, **SOAK_FAULTS}
+# With sentinels it is they who heal the broker, and the network has no proxies.
+OF_OTHERS = {name: fault for name, fault in FAULTS.items() if fault.__module__ in {databases.__name__, processes.__name__}}
+WITH_SENTINELS = {**OF_OTHERS, **SENTINEL_FAULTS}
 FEWEST, MOST = 6, 8
 # Those of the system, not of the other tests of faults; and what restarts must not cost more than.
 DEFAULTS = (
@@ -85,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     slow = [] if options.no_defaults else by_default(Random(options.seed))  # noqa: S311
     deck = hands(Random(options.seed), options.faults)  # noqa: S311
     while len(runs) < options.runs and time.monotonic() < deadline:
-        runs.append(one(options.seed + len(runs), next(deck)))
+        runs.append(one(options.seed + len(runs), next(deck), sentinels=options.sentinels))
         click.echo(line(len(runs), runs[-1]))
     click.echo(f"\n{table(runs)}")
     if options.json:
@@ -102,10 +105,15 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--seed", type=int, default=SystemRandom().randrange(FAR), help="of the first run; the next has the next"
     )
-    parser.add_argument("--faults", nargs="+", choices=ALL_FAULTS, default=list(ALL_FAULTS), metavar="NAME", help="only these")
+    parser.add_argument("--faults", nargs="+", choices=ALL_FAULTS | SENTINEL_FAULTS, metavar="NAME", help="only these")
+    parser.add_argument("--sentinels", action="store_true", help="a broker behind three sentinels, which fails over")
     parser.add_argument("--no-defaults", action="store_true", help="do not measure restarts with the settings as they come")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all that was measured there")
     options = parser.parse_args(arguments)
+    options.faults = options.faults or list(WITH_SENTINELS if options.sentinels else ALL_FAULTS)
+    if unfit := set(options.faults) - set(WITH_SENTINELS if options.sentinels else ALL_FAULTS):
+        parser.error(f"{', '.join(sorted(unfit))}: {'not with' if options.sentinels else 'only with'} --sentinels")
+    options.no_defaults |= options.sentinels
     if options.runs is None:
         options.runs = FAR if options.minutes else 10
     return options
@@ -136,11 +144,11 @@ def by_default(random: Random) -> list[Struck]:
     return [each for each in struck if each.recovery_s is None or each.recovery_s > RECOVERY_S]
 
 
-def one(seed: int, names: Sequence[str]) -> Run:
+def one(seed: int, names: Sequence[str], *, sentinels: bool = False) -> Run:
     """One run. Whatever fails in it is noted, not raised."""
     random, run = Random(seed), Run(seed)  # noqa: S311
     try:
-        with site(proxied=True, keep=True) as running:
+        with site(proxied=not sentinels, sentinels=sentinels, keep=True) as running:
             run.kept = str(running.directory)
             strike(running, run, random, names)
             settle(running, run)
@@ -159,7 +167,7 @@ def strike(running: Site, run: Run, random: Random, names: Sequence[str]) -> Non
     for name in names:
         run.faults.append(Struck(name))
         try:
-            ALL_FAULTS[name](running, random)
+            (ALL_FAULTS | SENTINEL_FAULTS)[name](running, random)
         except SkipError as error:
             run.faults[-1].skipped = str(error)
         run.faults[-1].recovery_s = round(running.wait_for_flow(500), 2)

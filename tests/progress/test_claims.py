@@ -27,12 +27,12 @@ def test_a_source_has_one_owner_at_a_time(redis_client: redis.Redis, settings: S
     assert claim is not None
     assert claim.state is None
     assert two.claim("s") is None
-    assert one.save(claim, NEW) == "saved"
+    assert one.save(claim, NEW).word == "saved"
     one.release(claim)
     taken = two.claim("s")
     assert taken is not None
     assert taken.state == NEW
-    assert one.save(claim, OLD) == "taken"
+    assert one.save(claim, OLD).word == "taken"
     assert two.sources() == {"s": NEW}
 
 
@@ -41,7 +41,7 @@ def test_a_silent_owner_loses_its_source(redis_client: redis.Redis, settings: Se
     claim = one.claim("s")
     assert claim is not None
     eventually(lambda: two.claim("s"), 5)
-    assert one.save(claim) == "taken"
+    assert one.save(claim).word == "taken"
 
 
 def test_lost_keys_are_told_and_the_state_can_be_given_back(redis_client: redis.Redis, settings: Settings) -> None:
@@ -52,7 +52,7 @@ def test_lost_keys_are_told_and_the_state_can_be_given_back(redis_client: redis.
     assert claim is not None
     assert epoch == reading.epoch(redis_client, keys) == one.signals([]).epoch
     redis_client.delete(keys.source(settings.edge, "s"), keys.epoch())
-    assert one.save(claim, NEW) == "gone"
+    assert one.save(claim, NEW).word == "gone"
     assert one.signals([]).epoch != epoch
     again = one.claim("s", NEW)
     assert again is not None
@@ -89,10 +89,10 @@ def test_who_lost_a_source_removes_neither_it_nor_its_acknowledgements(redis_cli
     claim = one.claim("s", OLD)
     assert claim is not None
     redis_client.hset(Keys(settings.key_prefix).acks(settings.edge, "s"), mapping={"a": "stored", "b": "stored"})
-    assert one.save(claim, NEW, ["a"]) == "saved"
+    assert one.save(claim, NEW, ["a"]).word == "saved"
     assert one.signals(["s"]).acks == {"s": {"b": "stored"}}
     taken = eventually(lambda: two.claim("s"), 5)
-    assert one.save(claim, OLD, ["b"]) == "taken"
+    assert one.save(claim, OLD, ["b"]).word == "taken"
     one.end(claim)
     assert two.sources() == {"s": NEW}
     assert taken is not None
@@ -107,7 +107,7 @@ def test_a_token_that_came_again_does_not_let_another_owner_in(redis_client: red
     assert stale is not None
     one.forget("s")
     assert two.claim("s", NEW) is not None
-    assert one.save(stale, OLD) == "taken"
+    assert one.save(stale, OLD).word == "taken"
 
 
 def test_a_state_that_cannot_be_read_hides_no_other(

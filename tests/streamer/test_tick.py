@@ -10,13 +10,14 @@ from typing import Any
 
 import kombu.exceptions
 import pytest
+import redis
 from msgspec.structs import replace
 from prometheus_client import generate_latest
 
 from telemetry import broker
 from telemetry.monitoring.counters import definitions
 from telemetry.progress import reading
-from telemetry.progress.claims import Claims
+from telemetry.progress.claims import Claims, Saved
 from telemetry.progress.reading import Signals
 from telemetry.progress.state import Inode, encode
 from telemetry.progress.window import MAX_FLIGHTS
@@ -469,3 +470,58 @@ def test_a_state_whose_inode_is_another_one_by_now_is_saved_anew(edge: Edge, fil
         for stream in streamer.streams.values():
             stream.renew(0)
         assert edge.states()[0].inode == state.inode
+
+
+def test_what_a_promoted_replica_had_not_got_yet_is_published_again_in_one_tick(edge: Edge, file: Path) -> None:
+    """It has an earlier state of the source, and none of the batches since; those that it has are not published again."""
+    file.write_text(HEADER + rows(0, 10))
+    with edge.streamer(batch_size=2, republish_after_s=1000) as streamer:
+        streamer.tick(0)
+        (name,) = edge.client.keys(f"{edge.settings.key_prefix}:source:*")
+        append(file, rows(10, 20))
+        streamer.tick(0)
+        assert isinstance(name, bytes)
+        edge.client.copy(name.decode(), "lagging")
+        there = {batch.batch_id for batch in edge.fetch()}
+        append(file, rows(20, 20 + 4 * MAX_IN_A_STEP))
+        streamer.tick(0)
+        append(file, rows(100, 110))
+        streamer.tick(0)
+        gone = {batch.batch_id for batch in edge.fetch()}
+        edge.client.rename("lagging", name.decode())
+        append(file, rows(110, 112))
+        streamer.tick(10)
+        again = edge.fetch()
+        assert gone < {batch.batch_id for batch in again}
+        # What the replica got last may have been the state alone.
+        assert {batch.batch_id for batch in again} & there <= there - {batch.batch_id for batch in edge.published[:5]}
+        assert len({batch.batch_id for batch in again}) == len(again)
+        edge.acknowledge(*edge.published)
+        streamer.tick(0)
+        assert edge.committed(file) == file.stat().st_size
+
+
+def test_a_save_whose_answer_is_lost_is_no_sign_of_a_lagging_replica(
+    edge: Edge, file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    file.write_text(HEADER + rows(0, 10))
+    with edge.streamer(batch_size=2) as streamer:
+        streamer.tick(0)
+        save = streamer.claims.save
+
+        def unanswered(*args: Any, **options: Any) -> Saved:
+            save(*args, **options)
+            raise redis.TimeoutError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(streamer.claims, "save", unanswered)
+            append(file, rows(10, 20))
+            with pytest.raises(redis.TimeoutError):
+                streamer.tick(0)
+        append(file, rows(20, 30))
+        streamer.tick(0)
+        streamer.tick(0)
+        batches = edge.fetch()
+        assert len({batch.batch_id for batch in batches}) == len(batches)
+        assert sorted(values(batches)) == list(range(30))
+    assert "has forgotten" not in caplog.text

@@ -6,8 +6,10 @@
 {{- define "telemetry.broker.password" -}}
 {{- $external := .Values.externalRedis -}}
 {{- $own := printf "%s-broker" (include "telemetry.fullname" .) -}}
-{{- if and (not $external.enabled) (or $external.host $external.auth.existingSecret) -}}
-{{- fail "externalRedis.host or externalRedis.auth.existingSecret is set, and externalRedis.enabled is false: set it to true" -}}
+{{- if and (not $external.enabled) (or $external.host $external.sentinel.hosts $external.auth.existingSecret) -}}
+{{- fail "externalRedis.host, externalRedis.sentinel.hosts or externalRedis.auth.existingSecret is set, and externalRedis.enabled is false: set it to true" -}}
+{{- else if and $external.host $external.sentinel.hosts -}}
+{{- fail "externalRedis.host and externalRedis.sentinel.hosts are both set: the sentinels say which host is the broker, so set externalRedis.host to nothing" -}}
 {{- else if and $external.enabled $external.auth.existingSecret (not $external.auth.enabled) -}}
 {{- fail "externalRedis.auth.existingSecret is set, and externalRedis.auth.enabled is false: set it to true" -}}
 {{- else if and $external.enabled $external.tls.clientCertificate (not $external.tls.existingSecret) -}}
@@ -58,7 +60,7 @@
 
 {{- define "telemetry.broker.host" -}}
 {{- if .Values.externalRedis.enabled -}}
-{{- include "telemetry.urlHost" (required "externalRedis.enabled is true: set externalRedis.host" .Values.externalRedis.host) -}}
+{{- include "telemetry.urlHost" (required "externalRedis.enabled is true: set externalRedis.host, or externalRedis.sentinel.hosts" .Values.externalRedis.host) -}}
 {{- else if include "telemetry.has" (list . "redis") -}}
 {{- include "telemetry.fullname" . }}-redis
 {{- else -}}
@@ -73,13 +75,22 @@
 {{- $path := include "telemetry.secrets.path" . -}}
 - name: TELEMETRY_BROKER_URL
 {{- if $external.enabled }}
-  value: {{ printf "%s://%s%s:%v/%v" (ternary "rediss" "redis" $external.tls.enabled) (ternary (printf "%s@" (urlquery $external.username | replace "+" "%20")) "" (ne $external.username "")) (include "telemetry.broker.host" .) $external.port $external.database | quote }}
+  {{- $user := ternary (printf "%s@" (urlquery $external.username | replace "+" "%20")) "" (ne $external.username "") }}
+  {{- if $external.sentinel.hosts }}
+  value: {{ printf "%s://%s%s/%s/%v" (ternary "sentinels" "sentinel" $external.tls.enabled) $user (join "," $external.sentinel.hosts) $external.sentinel.service $external.database | quote }}
+  {{- else }}
+  value: {{ printf "%s://%s%s:%v/%v" (ternary "rediss" "redis" $external.tls.enabled) $user (include "telemetry.broker.host" .) $external.port $external.database | quote }}
+  {{- end }}
 {{- else }}
   value: redis://{{ include "telemetry.broker.host" . }}:6379/0
 {{- end }}
 {{- if include "telemetry.broker.password" . | fromJson }}
 - name: TELEMETRY_BROKER_PASSWORD_FILE
   value: {{ $path }}/broker-password
+{{- end }}
+{{- if and $external.enabled $external.sentinel.hosts $external.sentinel.existingSecret }}
+- name: TELEMETRY_SENTINEL_PASSWORD_FILE
+  value: {{ $path }}/sentinel-password
 {{- end }}
 {{- if and $external.enabled $external.tls.enabled }}
 {{- if $external.tls.skipVerify }}
@@ -109,7 +120,17 @@
 {{- end -}}
 - name: TELEMETRY_DATABASE_URL
 {{- if $external.enabled }}
-  value: {{ printf "postgresql://%s@%s:%v/%s?sslmode=%s%s" (urlquery $external.username | replace "+" "%20") (include "telemetry.urlHost" (required "externalPostgresql.enabled is true: set externalPostgresql.host" $external.host)) $external.port (urlquery $external.database | replace "+" "%20") $external.sslMode (ternary (printf "&sslrootcert=%s/database-ca.crt" $path) "" (ne $external.caCert "")) | quote }}
+  {{- $user := urlquery $external.username | replace "+" "%20" }}
+  {{- $rest := printf "%s?sslmode=%s%s" (urlquery $external.database | replace "+" "%20") $external.sslMode (ternary (printf "&sslrootcert=%s/database-ca.crt" $path) "" (ne $external.caCert "")) }}
+  {{- $hosts := list }}
+  {{- range prepend $external.otherHosts (required "externalPostgresql.enabled is true: set externalPostgresql.host" $external.host) }}
+  {{- $hosts = append $hosts (printf "%s:%v" (include "telemetry.urlHost" .) $external.port) }}
+  {{- end }}
+  value: {{ printf "postgresql://%s@%s/%s" $user (join "," $hosts) $rest | quote }}
+{{- if $external.readHost }}
+- name: TELEMETRY_DATABASE_READ_URL
+  value: {{ printf "postgresql://%s@%s:%v/%s" $user (include "telemetry.urlHost" $external.readHost) $external.port $rest | quote }}
+{{- end }}
 {{- else }}
   value: {{ printf "postgresql://%s@%s-postgresql:5432/%s" (urlquery .Values.postgresql.auth.username | replace "+" "%20") (include "telemetry.fullname" .) (urlquery .Values.postgresql.auth.database | replace "+" "%20") | quote }}
 {{- end }}
@@ -165,6 +186,11 @@
     items: [{key: {{ .key | quote }}, path: broker-password}]
 {{- end }}
 {{- with $root.Values.externalRedis }}
+{{- if and .enabled .sentinel.hosts .sentinel.existingSecret }}
+- secret:
+    name: {{ .sentinel.existingSecret }}
+    items: [{key: {{ .sentinel.existingSecretPasswordKey | quote }}, path: sentinel-password}]
+{{- end }}
 {{- if and .enabled .tls.enabled }}
 {{- if .tls.existingSecret }}
 - secret:

@@ -5,7 +5,7 @@ It looks every few seconds and holds no database connection in between.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from time import monotonic, sleep
@@ -67,7 +67,7 @@ class Watch:
                 yield event("reading", data, f"{number}-{reading.timestamp.timestamp():.6f}")
 
 
-def events(engine: Engine, watch: Watch, probes: Probes, lasts_s: float) -> Iterator[bytes]:
+def events(engine: Callable[[], Engine], watch: Watch, probes: Probes, lasts_s: float) -> Iterator[bytes]:
     """The events of a watch that was refreshed just now, until it must end or `lasts_s` are over."""
     until = monotonic() + lasts_s
     yield b"retry: %d\n\n" % RETRY_MS
@@ -80,7 +80,7 @@ def events(engine: Engine, watch: Watch, probes: Probes, lasts_s: float) -> Iter
             last_health = health
         # While the database is away there are no readings; health says so.
         try:
-            with engine.connect() as connection:
+            with engine().connect() as connection:
                 if monotonic() - refreshed > REFRESH_S:
                     if not watch.refresh(connection):
                         # The next request is told why.

@@ -1,6 +1,7 @@
 """The way to the database and the broker. Both are connected at the first request of a process, never before a fork.
 
-A request borrows one database connection at its first use of `database()`. `telemetry.api.operations` gives it back.
+A request borrows a database connection at its first use of `database()`, which is one of a replica where there is one to read
+from, and of `primary()`. `telemetry.api.operations` gives them back.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
+from threading import Lock
 from typing import cast
 
 import redis
@@ -18,6 +20,7 @@ from telemetry import broker
 from telemetry.api.core import deadlines, silence_timeout
 from telemetry.settings import Settings
 from telemetry.store.engine import make_engine
+from telemetry.store.follower import Follower
 
 # At least one for each of gunicorn's threads: none of them holds two.
 POOL_SIZE = 16
@@ -28,6 +31,8 @@ class Connections:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = replace(settings, statement_timeout_s=deadlines.QUERY_S, lock_timeout_s=deadlines.LOCK_S)
+        self._making = Lock()
+        self._follower: Follower | None = None
         # Whether the database answers nobody; the probes say it.
         self.is_frozen: Callable[[], bool] = lambda: False
         # Waits for probes that are out: a connection that comes back to a closed pool stays open.
@@ -39,6 +44,27 @@ class Connections:
         engine = make_engine(self.settings, application="api", pool_size=POOL_SIZE, connect_timeout_s=deadlines.CONNECT_S)
         silence_timeout.install(engine, self.is_frozen, deadlines.SILENCE_S)
         return engine
+
+    @property
+    def reading(self) -> Engine:
+        """The database to read from now: a replica, as long as it follows the primary."""
+        url = self.settings.database_read_url
+        if url is None:
+            return self.engine
+        with self._making:
+            self._follower = self._follower or self._following(url)
+        return self._follower.engine
+
+    def _following(self, url: str) -> Follower:
+        def engine(pool_size: int, url: str | None) -> Engine:
+            return make_engine(
+                self.settings, application="api", pool_size=pool_size, connect_timeout_s=deadlines.CONNECT_S, url=url
+            )
+
+        replica = engine(POOL_SIZE, url)
+        follower = Follower(self.engine, replica, (engine(1, None), engine(1, url)), self.settings.database_read_lag_s)
+        silence_timeout.install(replica, follower.is_silent, deadlines.SILENCE_S)
+        return follower
 
     @cached_property
     def probing_engine(self) -> Engine:
@@ -60,6 +86,8 @@ class Connections:
     def close(self) -> None:
         """Close what was connected."""
         self.settle()
+        if self._follower:
+            self._follower.close()
         if "engine" in self.__dict__:
             self.engine.dispose()
         if "probing_engine" in self.__dict__:
@@ -81,16 +109,27 @@ def connections() -> Connections:
 
 
 def database() -> Connection:
-    """The connection that this request reads by, borrowed from the pool at the first call.
+    """The connection that this request reads by, borrowed from the pool at the first call."""
+    if "reading" not in g:
+        g.reading = connections().reading
+    return primary() if g.reading is connections().engine else _borrowed("database", g.reading)
 
-    Each statement is a transaction of its own, which saves two round trips.
-    """
-    if "database" not in g:
-        g.database = connections().engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-    return cast("Connection", g.database)
+
+def primary() -> Connection:
+    """The connection to the primary, for what a replica may not know yet, such as that a key was revoked."""
+    return _borrowed("primary", connections().engine)
+
+
+def _borrowed(name: str, engine: Engine) -> Connection:
+    # Each statement is a transaction of its own, which saves two round trips.
+    if name not in g:
+        setattr(g, name, engine.connect().execution_options(isolation_level="AUTOCOMMIT"))
+    return cast("Connection", g.get(name))
 
 
 def give_back() -> None:
-    """Give the request's connection back to the pool, if it borrowed one. Only `operations` decides when."""
-    if "database" in g:
-        cast("Connection", g.pop("database")).close()
+    """Give the request's connections back to their pools, if it borrowed any. Only `operations` decides when."""
+    g.pop("reading", None)
+    for name in ("database", "primary"):
+        if name in g:
+            cast("Connection", g.pop(name)).close()

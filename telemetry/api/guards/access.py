@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from flask import current_app, g, request
 
-from telemetry.api.core.connections import connections, database
+from telemetry.api.core.connections import connections, primary
 from telemetry.api.core.problems import ProblemError
 from telemetry.store import apikeys
 
@@ -37,7 +37,7 @@ def require(scope: Scope | None) -> None:
         if is_open:
             return
         raise ProblemError("unauthorized", "send an API key as Authorization: Bearer KEY; telemetry apikey create makes one")
-    key = apikeys.verify(database(), text)
+    key = apikeys.verify(primary(), text)
     if key is None:
         _verified().pop(_digest(text), None)
         raise ProblemError("unauthorized", "this API key is unknown, expired or revoked; telemetry apikey list shows all keys")

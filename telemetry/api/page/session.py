@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from flask import Response, request
 from sqlalchemy.exc import SQLAlchemyError
 
-from telemetry.api.core.connections import database, give_back
+from telemetry.api.core.connections import give_back, primary
 from telemetry.api.guards.access import COOKIE, is_own_page
 from telemetry.store import apikeys
 
@@ -26,7 +26,7 @@ def begin(key: str, then: str) -> Response | str:
     if not is_own_page():
         return ELSEWHERE
     try:
-        known = apikeys.verify(database(), key)
+        known = apikeys.verify(primary(), key)
     except SQLAlchemyError:
         return AWAY
     finally:

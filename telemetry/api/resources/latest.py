@@ -110,5 +110,6 @@ def show_live_readings(query: LiveQuery) -> Stream:
     if not watch.refresh(database()):
         detail = f"these are more than {live.MAX_SERIES} series; narrow them by gpu, host, model, namespace, pod or metric"
         raise ProblemError("too_many_series", detail)
-    events = live.events(connections().engine, watch, probes(), query.seconds)
+    here = connections()
+    events = live.events(lambda: here.reading, watch, probes(), query.seconds)
     return Stream(events, "text/event-stream", {"Cache-Control": "no-store", "X-Accel-Buffering": "no"})

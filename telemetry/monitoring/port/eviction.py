@@ -28,7 +28,7 @@ class Eviction(bootsteps.StartStopStep):
     def start(self, parent: Any) -> None:
         """Ask, and warn."""
         settings = parent.app.telemetry_settings
-        if settings.broker_skip_verify and settings.broker_url.startswith("rediss://"):
+        if settings.broker_skip_verify and settings.broker_url.startswith(("rediss://", "sentinels://")):
             log.warning("TELEMETRY_BROKER_SKIP_VERIFY is on: nobody knows whether the server that answers is the broker")
         with (
             suppress(redis.RedisError, OSError),
