@@ -7,6 +7,9 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 SAMPLE := .telemetry/sample.csv
 
+# The tests start hundreds of processes, each of which would compile the package anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run test slow fuzz soak bench bench-store compare lint lock dist clean

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import fcntl
+import functools
 import platform
 import subprocess
 import tempfile
@@ -311,6 +312,7 @@ def test_the_scheduler_of_these_tests(taint: Taint, toleration: dict[str, Any], 
     assert admits(Node("n", {}, (taint,)), spec) is tolerated
 
 
+@functools.cache
 def helm(version: str) -> str:
     """The binary of a version."""
     # Workers of xdist come here at once.

@@ -12,7 +12,7 @@ from telemetry.formats.headers import header_in, unread_in
 from telemetry.progress.window import Window
 from telemetry.readings.series import SeriesKey
 from telemetry.readings.source_settings import NO_SETTINGS
-from telemetry.streamer.batching import CutBatch, Cutter, Reader
+from telemetry.streamer.batching import UNREAD_BLOCK_BYTES, CutBatch, Cutter, Reader
 from telemetry.streamer.source import SourceFile
 
 READER = Reader(1 << 16, Limits(0, 1 << 60))
@@ -128,10 +128,11 @@ def test_behind_a_header_that_nobody_knows_nothing_is_read(tmp_path: Path, heade
 
 
 def test_an_unread_stretch_may_be_larger_than_a_block(tmp_path: Path) -> None:
-    long = "x" * (3 << 20) + "\n"
-    found = cut(tmp_path, HEADER + row(0) + FOREIGN + row(1) * 50_000 + long + row(1) + HEADER + row(2))
+    rows, long = row(1, "," + "x" * 1000) * 2500, "x" * (3 * UNREAD_BLOCK_BYTES) + "\n"
+    assert len(rows) > 2 * UNREAD_BLOCK_BYTES
+    found = cut(tmp_path, HEADER + row(0) + FOREIGN + rows + long + row(1) + HEADER + row(2))
     assert values(found) == [(400, 3)] * 2
-    assert sum(each.unread for each in found) == 50_002
+    assert sum(each.unread for each in found) == 2502
 
 
 @pytest.mark.parametrize(
