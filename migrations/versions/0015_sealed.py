@@ -46,7 +46,7 @@ INSIDE = "NOT (n.ts < since OR n.ts > until)"
 
 SAMPLES_OF = f"""
     CREATE FUNCTION samples_of(series bigint, since timestamptz, until timestamptz)
-    RETURNS TABLE (series_id bigint, ts timestamptz, value double precision) LANGUAGE sql STABLE ROWS 1000 AS $$
+    RETURNS TABLE (series_id bigint, ts timestamptz, value double precision) LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000 AS $$
         SELECT r.series_id, r.ts, r.value FROM samples r WHERE r.series_id = series AND r.ts {TIMES}
         UNION ALL SELECT l.series_id, l.ts, l.value FROM late l WHERE l.series_id = series AND l.ts {TIMES}
         UNION ALL SELECT n.series_id, n.ts, {VALUE}
@@ -55,7 +55,7 @@ SAMPLES_OF = f"""
 """  # noqa: S608 - parts of above
 STORED_SAMPLES = f"""
     CREATE FUNCTION stored_samples(since timestamptz, until timestamptz)
-    RETURNS TABLE (series_id bigint, ts timestamptz, value double precision) LANGUAGE sql STABLE AS $$
+    RETURNS TABLE (series_id bigint, ts timestamptz, value double precision) LANGUAGE sql STABLE PARALLEL SAFE AS $$
         SELECT r.series_id, r.ts, r.value FROM samples r WHERE r.ts {TIMES}
         UNION ALL SELECT l.series_id, l.ts, l.value FROM late l WHERE l.ts {TIMES}
         UNION ALL SELECT n.series_id, n.ts, {VALUE}
@@ -70,7 +70,7 @@ def outermost(name: str, order: str) -> str:
     days = f"SELECT w.*, {enough} AS needed FROM sealed w WHERE w.series_id = series AND w.day {DAYS}"  # noqa: S608 - above
     return f"""
         CREATE FUNCTION {name}(series bigint, since timestamptz, until timestamptz, most integer)
-        RETURNS TABLE (series_id bigint, ts timestamptz, value double precision) LANGUAGE sql STABLE ROWS 1 AS $$
+        RETURNS TABLE (series_id bigint, ts timestamptz, value double precision) LANGUAGE sql STABLE PARALLEL SAFE ROWS 1 AS $$
             SELECT u.series_id, u.ts, u.value FROM (
                 (SELECT r.series_id, r.ts, r.value FROM samples r WHERE r.series_id = series AND r.ts {TIMES}
                  ORDER BY r.ts {order} LIMIT most)
@@ -158,7 +158,8 @@ def upgrade() -> None:
     op.execute(outermost("samples_last", "DESC"))
     op.execute("CREATE VIEW readings AS " + readings("'-infinity'", "'infinity'"))
     op.execute(f"""
-        CREATE FUNCTION readings(since timestamptz, until timestamptz) RETURNS SETOF readings LANGUAGE sql STABLE AS $$
+        CREATE FUNCTION readings(since timestamptz, until timestamptz) RETURNS SETOF readings
+        LANGUAGE sql STABLE PARALLEL SAFE AS $$
             {readings("since", "until")}
         $$
     """)

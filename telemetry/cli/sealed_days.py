@@ -1,4 +1,4 @@
-"""`telemetry db partitions`, `seal`, `stats`, `check`: in which form the days of samples stand."""
+"""`telemetry db partitions`, `seal`, `drop`, `stats`, `check`: in which form the days of samples stand."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from telemetry.cli.quantities import size
 from telemetry.cli.session import json_option
 from telemetry.settings import Settings
 from telemetry.store.read import levels
-from telemetry.store.upkeep import chores, sealing
+from telemetry.store.upkeep import chores, dropping, sealing
 from telemetry.store.upkeep.chores import SEALING
 
 # A reader that takes long keeps the sealer out; this long it is asked again.
@@ -70,7 +70,37 @@ def seal(ctx: click.Context, engine: Engine, before: datetime | None, as_json: b
     count = _sealed(engine) - samples
     click.echo(json.dumps({"sealed": count, "left": is_left}) if as_json else f"{count:,} samples sealed")
     if is_left:
-        raise click.ClickException("not all is sealed: another process is at it, or readings still come; run it again")
+        raise click.ClickException(
+            "not all is sealed: another process is at it, or readings still come (run it again), or a series has more than"
+            f" {sealing.MAX_OF_SERIES:,} samples in one partition (it stays as it is)"
+        )
+
+
+@click.command()
+@click.argument("month", type=click.DateTime(["%Y-%m"]), metavar="MONTH")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@with_database
+def drop(engine: Engine, month: datetime, yes: bool, as_json: bool) -> None:
+    """Drop the sealed days of a MONTH, such as 2026-01, for ever. What is not sealed stays.
+
+    Readings of them that come again are stored again. Exits 1 if nothing could be dropped.
+    """
+    first = month.date()
+    if not yes:
+        with engine.connect() as connection:
+            samples = dropping.number(connection, first)
+        click.confirm(f"{samples:,} samples of {first:%Y-%m} go for ever. Drop them?", abort=True, err=True)
+    try:
+        with engine.begin() as connection:
+            dropped = dropping.drop(connection, first)
+    except OperationalError as error:
+        if not isinstance(error.orig, psycopg.errors.LockNotAvailable):
+            raise
+        raise click.ClickException("others kept their locks, nothing was dropped: run it again later") from None
+    if dropped is None:
+        raise click.ClickException(f"days of {first:%Y-%m} are being sealed, nothing was dropped: run telemetry db seal first")
+    click.echo(json.dumps({"dropped": dropped}) if as_json else f"{dropped:,} samples dropped")
 
 
 @click.command()
@@ -103,7 +133,7 @@ def check(engine: Engine, as_json: bool) -> None:
         sys.exit(1)
 
 
-COMMANDS = (partitions, seal, stats, check)
+COMMANDS = (partitions, seal, drop, stats, check)
 
 
 def _work(engine: Engine, settings: Settings, before: int) -> None:
@@ -124,7 +154,7 @@ def _work(engine: Engine, settings: Settings, before: int) -> None:
             if time.monotonic() > deadline_s:
                 raise click.ClickException(f"others kept their locks for {PATIENCE_S:g} s: run it again later") from None
             time.sleep(RETRY_S)
-        except (sealing.SealingError, psycopg.Error) as error:
+        except psycopg.Error as error:
             raise click.ClickException(str(error).partition("\n")[0]) from None
 
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum, auto
+from functools import partial
 from time import monotonic, time
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+import psycopg
 import sqlalchemy.exc
 from sqlalchemy import Connection, Engine, event
 
@@ -41,6 +43,8 @@ from telemetry.store.write.stretches import Content
 MAX_DAYS = 3000
 # Clocks of edges and of the centre may differ by as much; a batch of later readings is dead.
 GRACE_DAYS = 2
+
+T = TypeVar("T")
 
 
 class RolledBack(Enum):
@@ -86,7 +90,7 @@ class BatchWriter:
         outcomes: dict[ledger.Key, Outcome] = {}
         while new:
             # Nearly always none of them is in the ledger, so that asking it first would be a round trip for nothing.
-            match self._write_new(list(new.values())):
+            match self._unless_frozen(partial(self._write_new, list(new.values()))):
                 case RolledBack.OUTDATED:
                     continue
                 case RolledBack.IN_LEDGER:
@@ -180,7 +184,7 @@ class BatchWriter:
 
         None if one of them is not in quarantine any more; then nothing is stored. Raises what `write` raises.
         """
-        while (released := self._release(rows, note)) is RolledBack.OUTDATED:
+        while (released := self._unless_frozen(partial(self._release, rows, note))) is RolledBack.OUTDATED:
             continue
         return None if isinstance(released, RolledBack) else released
 
@@ -215,6 +219,14 @@ class BatchWriter:
             allocations.write(connection, held)
         self._allocations.committed(held)
         return released
+
+    def _unless_frozen(self, work: Callable[[], T]) -> T | RolledBack:
+        """What a transaction gives. A day that was frozen while it ran has no partition any more under the name it knew."""
+        try:
+            return work()
+        except psycopg.errors.UndefinedTable:
+            self._partitions.forget()
+            return RolledBack.OUTDATED
 
     def _prepare(self, days: Iterable[int]) -> dict[int, str]:
         """The partitions of some days, made where there are none. A refusal is counted.

@@ -118,5 +118,5 @@ class FlowSettings(ConnectionSettings):
         0,
         number(int, 0, 36_500),
         "days after its end at which a day of samples is sealed, once nothing was written to it for an hour: it then takes a "
-        "fortieth of the room; 0: no day is sealed; set it when all collectors are of a version that knows it",
+        "fortieth of the room; 0: no day is sealed; set it when all of the centre is of a version that knows it",
     )

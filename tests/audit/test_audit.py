@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ from telemetry.settings import Settings
 from telemetry.store.partitions import Span
 from telemetry.store.read import counted
 from telemetry.store.read.counted import EVERY, Hour
-from telemetry.store.upkeep import chores, ledger_folding, sealing, tally_folding
+from telemetry.store.upkeep import chores, dropping, ledger_folding, sealing, tally_folding
 from telemetry.store.upkeep.chores import SEALING
 from tests.scrape import total, values
 from tests.sites import Site, site_of
@@ -122,6 +122,34 @@ def test_samples_of_sealed_days_are_counted_and_come_back(site: Site, monkeypatc
     assert site.run("DELETE FROM late") == 0
     assert site.number() == NUMBER
     assert missing(look) == 0
+
+
+def test_samples_that_go_while_their_day_is_sealed_come_back(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sealing, "QUIET_S", 0.0)
+    sealer, look = replace(site.settings, seal_after_days=1), look_at(site)
+    assert missing(look) == 0
+    assert chores.run(site.engine, sealer, SEALING, SEALING.max_rows)
+    assert missing(look) == 0
+    assert site.run("DELETE FROM samples WHERE value < 30") == 30
+    assert missing(look) == 30
+    eventually(lambda: is_whole(site))
+    assert missing(look) == 0
+    seal_all(site.engine, sealer)
+    assert (site.number(), missing(look)) == (NUMBER, 0)
+
+
+def test_sealed_days_that_are_dropped_are_not_missing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sealing, "QUIET_S", 0.0)
+    sealer, look = replace(site.settings, seal_after_days=1), look_at(site)
+    seal_all(site.engine, sealer)
+    assert missing(look) == 0
+    with site.engine.begin() as connection:
+        assert dropping.drop(connection, date(2025, 7, 1)) == NUMBER
+    assert (site.number(), missing(look)) == (0, 0)
+    append(site.path, rows(NUMBER, NUMBER + 20))
+    eventually(site.is_committed)
+    seal_all(site.engine, sealer)
+    assert (site.number(), site.run("DELETE FROM late"), missing(look)) == (20, 0, 0)
 
 
 def test_what_an_operator_drops_is_not_missing(site: Site) -> None:

@@ -69,3 +69,16 @@ def test_it_says_so_if_another_process_seals(db: Db, engine: Engine) -> None:
         result = db("seal")
     assert result.exit_code == 1
     assert "another process" in result.output
+
+
+def test_a_month_of_sealed_days_is_dropped_when_somebody_has_said_so(db: Db, engine: Engine) -> None:
+    db("seal")
+    asked = db("drop", "2025-07")
+    assert (asked.exit_code, "6 samples of 2025-07 go for ever" in asked.output) == (1, True)
+    assert said(db("drop", "2025-07", "--yes", "--json")) == {"dropped": 6}
+    assert said(db("drop", "2025-07", "--yes", "--json")) == {"dropped": 0}
+    assert said(db("check", "--json")) == {"wrong": []}
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE sealed_spans SET sealed_at = NULL"))
+    refused = db("drop", "2025-07", "--yes")
+    assert (refused.exit_code, "being sealed, nothing was dropped" in refused.output) == (1, True)

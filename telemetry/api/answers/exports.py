@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Engine, Row, Select, String, Text, case, cast, func, select
+from sqlalchemy import Connection, Engine, Row, Select, String, Text, case, cast, func, select, text
 
 from telemetry.api.core import deadlines
 
@@ -102,6 +102,8 @@ def _session(engine: Engine) -> Iterator[tuple[Connection, Any]]:
         driver.silence_s = deadlines.QUERY_S
         limits = [func.set_config(name, f"{seconds}s", True) for name, seconds in deadlines.export_session().items()]
         connection.execute(select(*limits))
+        # A cursor and a COPY are of the moment before they wait for a lock: a day that is sealed meanwhile would be missing.
+        connection.execute(text("LOCK TABLE ONLY samples IN ACCESS SHARE MODE"))
         try:
             yield connection, driver
         finally:

@@ -2,7 +2,7 @@
 
 Both figures are of one statement, so of one moment: a transaction adds to both or to neither. A large partition is counted in
 pieces by ranges of series, each of a moment of its own; then only the hours mean something whose tally has not moved. Sealed
-days are counted by their lists of times, and with what came late for them. What is just being sealed is not counted.
+days are counted by their lists of times, and with what came late for them.
 """
 
 from __future__ import annotations
@@ -37,9 +37,11 @@ ARRAYS = """
         SELECT day, times_id AS id, count(*) AS series FROM sealed
         WHERE day >= date '1970-01-01' + :first_hour / 24 AND day < date '1970-01-01' + :end_hour / 24 GROUP BY 1, 2
     ) AS alike JOIN sealed_times USING (day, id) CROSS JOIN LATERAL unnest(times) AS ts GROUP BY 1
-    UNION ALL
-    SELECT date_bin('1 hour', ts, TIMESTAMPTZ 'epoch'), count(*) FROM late
-    WHERE ts >= to_timestamp(3600.0 * :first_hour) AND ts < to_timestamp(3600.0 * :end_hour) GROUP BY 1
+"""
+LATE = """
+    UNION ALL SELECT date_bin('1 hour', ts, TIMESTAMPTZ 'epoch'), count(*) FROM late
+    WHERE ts >= to_timestamp(3600.0 * :first_hour) AND ts < to_timestamp(3600.0 * :end_hour)
+        AND series_id >= :first AND series_id < :end GROUP BY 1
 """
 BY_HOUR = """
     WITH there AS (
@@ -57,6 +59,10 @@ class Hour(NamedTuple):
 
     stored: int
     there: int
+
+
+class FrozenDays(Span):
+    """Days that are being sealed: their partition has its rows, and what comes late is beside it."""
 
 
 class SealedDays(Span):
@@ -84,10 +90,12 @@ class Partition(NamedTuple):
 def partitions(connection: Connection) -> list[Partition]:
     """What can be counted now; what was not counted for the longest time comes first."""
     counted_at = {row.name: row.counted_at for row in connection.execute(ORDER)}
-    sealed = connection.execute(SEALED).all()
-    frozen = {row.name for row in sealed}
-    spans = [span for span in existing(connection) if span.table not in frozen]
-    spans += [SealedDays(row.name, row.first, row.end) for row in sealed if row.is_sealed]
+    partitions = existing(connection)
+    # Read later, so that what is frozen just now is not counted as both.
+    rows = connection.execute(SEALED).all()
+    sealed = {row.name: row.is_sealed for row in rows}
+    spans = [FrozenDays(*span) if span.table in sealed else span for span in partitions if not sealed.get(span.table)]
+    spans += [SealedDays(row.name, row.first, row.end) for row in rows if row.is_sealed]
     known = [Partition(span, span.table in counted_at, counted_at.get(span.table)) for span in spans]
     return sorted(known, key=lambda one: (one.counted_at is not None, one.counted_at, -one.span.first))
 
@@ -113,7 +121,13 @@ def by_hour(connection: Connection, span: Span, series: Range = EVERY) -> dict[i
     # A process more for a second would be more than a percent of a core.
     connection.execute(text(f"SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL statement_timeout = '{TIMEOUT_S}s'"))
     hours = {"first_hour": 24 * span.first, "end_hour": 24 * span.end}
-    there = ARRAYS if isinstance(span, SealedDays) else ROWS.format(table=span.table)
+    match span:
+        case SealedDays():
+            there = ARRAYS + LATE
+        case FrozenDays():
+            there = ROWS.format(table=span.table) + LATE
+        case _:
+            there = ROWS.format(table=span.table)
     rows = connection.execute(text(BY_HOUR.format(there=there)), series._asdict() | hours)
     return {hour: Hour(stored, there) for hour, stored, there in rows}
 

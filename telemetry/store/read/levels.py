@@ -27,8 +27,7 @@ LEVELS = text("""
 """)
 METRICS = text("""
     SELECT m.name AS metric, sum(s.n)::bigint AS samples,
-           sum(pg_column_size(s.*) + coalesce(pg_column_size(s.low), 0) + coalesce(pg_column_size(s.middle), 0)
-               + coalesce(pg_column_size(s.high), 0) + coalesce(pg_column_size(s.floats), 0))::bigint AS size_bytes
+           sum(pg_column_size(s.*))::bigint AS size_bytes
     FROM sealed s JOIN series ON series.id = s.series_id JOIN metrics m ON m.id = series.metric_id
     GROUP BY m.name ORDER BY size_bytes DESC
 """)

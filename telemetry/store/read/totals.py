@@ -32,8 +32,8 @@ SEALED = "(SELECT coalesce(sum(samples), 0) FROM sealed_spans) + (SELECT count(*
 # In one statement, as a day may be sealed between two.
 COUNT = text(f"SELECT (SELECT count(*) FROM samples) + {SEALED}")  # noqa: S608 - the text above
 SEALED_BOUNDS = text("""
-    SELECT (SELECT min(times[1]) FROM sealed_times WHERE day = (SELECT min(day) FROM sealed)),
-           (SELECT max(times[cardinality(times)]) FROM sealed_times WHERE day = (SELECT max(day) FROM sealed)),
+    SELECT (SELECT min(times[1]) FROM sealed_times WHERE day = (SELECT min(day) FROM sealed_times)),
+           (SELECT max(times[cardinality(times)]) FROM sealed_times WHERE day = (SELECT max(day) FROM sealed_times)),
            (SELECT min(ts) FROM late), (SELECT max(ts) FROM late)
 """)
 

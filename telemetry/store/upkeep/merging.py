@@ -12,10 +12,16 @@ from telemetry.readings.arrays import Int64s
 from telemetry.store import sealed_rows
 from telemetry.store.engine import driver
 from telemetry.store.sealed_rows import NAMES, Samples, SealedRow
+from telemetry.store.upkeep import months
 
 # Samples of one step. Each may touch a row of its own, and a row has some thousand samples.
 MAX_LATE = 20_000
 MAX_ROWS = 500
+# Somebody may have dropped them.
+MONTHS = text("""
+    SELECT DISTINCT date_trunc('month', ts AT TIME ZONE 'UTC')::date FROM late
+    WHERE to_regclass('sealed_' || to_char(ts AT TIME ZONE 'UTC', 'YYYYMM')) IS NULL
+""")
 LOCK = text("LOCK TABLE late IN SHARE ROW EXCLUSIVE MODE")
 # The first of them by key, of at most so many series and days.
 SOME = """
@@ -50,6 +56,8 @@ def merge(connection: Connection, limit: int = MAX_LATE) -> int:
     connection.execute(text("SET LOCAL lock_timeout = '500ms'"))
     connection.execute(LOCK)
     psycopg = driver(connection)
+    for month in connection.scalars(MONTHS):
+        months.add(connection, month)
     late = sealed_rows.copied(psycopg, SOME.format(limit=min(limit, MAX_LATE), rows=MAX_ROWS))
     before = sealed_rows.fetch(psycopg, *sealed_rows.keys(late.series, late.ts_us))
     merged = together(before, late)

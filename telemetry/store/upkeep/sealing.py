@@ -10,19 +10,20 @@ Why so: docs/decisions/0010-sealed-days.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from contextlib import suppress
 from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
-from sqlalchemy.exc import SQLAlchemyError
 
 from telemetry.settings import Settings
 from telemetry.store import locks, sealed_rows
 from telemetry.store.engine import driver
-from telemetry.store.packing import COLUMNS
-from telemetry.store.partitions import EXISTING, SEALED
-from telemetry.store.upkeep import merging
+from telemetry.store.partitions import EXISTING, IS_THERE, SEALED
+from telemetry.store.upkeep import merging, months
+
+log = logging.getLogger(__name__)
 
 # Samples of one step, which have some 100 bytes of memory each.
 MAX_SAMPLES = 250_000
@@ -30,7 +31,13 @@ MAX_SAMPLES = 250_000
 QUIET_S = 3600.0
 # Readers and collectors wait behind whoever waits for a lock that keeps them out.
 LOCK_TIMEOUT = text("SET LOCAL lock_timeout = '500ms'")
-STATEMENT_TIMEOUT = text("SET LOCAL statement_timeout = '30s'")
+KEEP_OUT = text("LOCK TABLE ONLY samples IN ACCESS EXCLUSIVE MODE")
+# The longest step is the last one of a partition: it takes a second for some ten million samples.
+STEP_S = 40
+# A series is sealed in one piece, with some 150 bytes of memory a sample.
+MAX_OF_SERIES = 3_000_000
+# However small a piece was to be, a fleet of some ten thousand series has no more of them.
+MAX_PIECES = 1000
 # A partition that is larger than when it was last looked at is not quiet.
 LOOK = text("""
     INSERT INTO partition_sizes AS before SELECT name, pg_relation_size(name::regclass), clock_timestamp()
@@ -59,15 +66,15 @@ ROW_BYTES = 52
 ENTER = text("INSERT INTO sealed_spans (first_day, end_day, frozen, bounds) VALUES (:first, :end, :frozen, :bounds)")
 # What was known of how many samples there should be goes on under the new name.
 RENAME_COUNTED = text("UPDATE counted_partitions SET name = :frozen WHERE name = :table")
+FORGET_COUNTED = text("DELETE FROM counted_partitions WHERE name = :frozen")
 FINISH = text("""
     UPDATE sealed_spans SET frozen = NULL, samples = :samples, sealed_at = clock_timestamp() WHERE first_day = :first
 """)
-STATISTICS = {"sealed_times": {"times": 1}, "sealed": dict.fromkeys(COLUMNS, 0)}
 EPOCH = date(1970, 1, 1)
 
 
-class SealingError(SQLAlchemyError):
-    """What is sealed is not what the partition holds."""
+class _GotLockError(Exception):
+    """A lock can be had: it is given back, with what came after the savepoint."""
 
 
 def step(connection: Connection, settings: Settings, limit: int) -> int:
@@ -84,8 +91,8 @@ def step(connection: Connection, settings: Settings, limit: int) -> int:
 
 
 def step_at_once(connection: Connection, before: int, limit: int) -> int:
-    """The same by hand: of all partitions whose days are before one, counted from 1970, quiet or not."""
-    if seal_further(connection) or merging.merge(connection, limit):
+    """The same by hand: of all partitions whose days are before one, counted from 1970, quiet or not, however long it takes."""
+    if seal_further(connection, timeout_s=0) or merging.merge(connection, limit):
         return limit
     return limit if any(freeze(connection, name, limit) for name in ended(connection, before)) else 0
 
@@ -99,13 +106,16 @@ def is_left(connection: Connection, before: int) -> bool:
     return any(connection.scalar(text(exists.format(name))) for name in ended(connection, before))
 
 
-def seal_further(connection: Connection) -> bool:
+def seal_further(connection: Connection, timeout_s: int = STEP_S) -> bool:
     """Seal the next series of the partition that is frozen, up to a bound, or finish it. False if none is."""
     span = connection.execute(UNFINISHED).first()
     if span is None:
         return False
     # What a step has to do was decided when the partition was frozen: less will not do.
-    connection.execute(STATEMENT_TIMEOUT)
+    connection.execute(text(f"SET LOCAL statement_timeout = '{timeout_s}s'"))
+    if not connection.scalar(IS_THERE, {"table": span.frozen}):
+        _let_go(connection, span)
+        return True
     done = int(connection.scalar(text("SELECT coalesce(max(series_id), 0) FROM sealing")) or 0)
     if connection.scalar(text(f"SELECT EXISTS (SELECT FROM {span.frozen} WHERE series_id > {done})")):  # noqa: S608 - a name
         _seal(connection, span, done)
@@ -115,19 +125,23 @@ def seal_further(connection: Connection) -> bool:
 
 
 def freeze(connection: Connection, table: str, limit: int) -> bool:
-    """Freeze a partition that can be sealed, so that it is sealed next. False if it is empty."""
+    """Freeze a partition that can be sealed, so that it is sealed next. False if it is empty, or too large for one series."""
     ids = connection.scalars(text(SERIES.format(table=table))).all()
     if not ids:
         return False
     size_bytes = connection.scalar(text("SELECT pg_relation_size(CAST(:table AS regclass))"), {"table": table}) or 0
+    if size_bytes > len(ids) * MAX_OF_SERIES * ROW_BYTES:
+        return False
     connection.execute(LOCK_TIMEOUT)
     # Nobody makes a partition for these days meanwhile.
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": locks.PARTITION})
-    days = candidates(connection)[table]
+    days = candidates(connection).get(table)
+    if days is None:
+        return False
     first, end = (EPOCH + timedelta(days=day) for day in days)
-    for month in _months(first, end):
-        _add_month(connection, month)
-    a_piece = max(1, limit * len(ids) * ROW_BYTES // (size_bytes + 1))
+    for month in months.between(first, end):
+        months.add(connection, month)
+    a_piece = max(1, limit * len(ids) * ROW_BYTES // (size_bytes + 1), len(ids) // MAX_PIECES)
     frozen = f"frozen_{first:%Y%m%d}"
     connection.execute(text(f"ALTER TABLE {table} RENAME TO {frozen}"))
     connection.execute(RENAME_COUNTED, {"table": table, "frozen": frozen})
@@ -175,37 +189,29 @@ def _seal(connection: Connection, span: Row[Any], done: int) -> None:
 
 
 def _finish(connection: Connection, span: Row[Any]) -> None:
-    """Put the arrays in the place of the partition."""
-    sealed = connection.scalar(text("SELECT sum(n) FROM sealing"))
-    held = connection.scalar(text(f"SELECT count(*) FROM {span.frozen}"))  # noqa: S608 - a name
-    if sealed != held:
-        raise SealingError(f"{span.frozen} has {held} samples, {sealed} are sealed: it stays; empty the table sealing")
-    connection.execute(text("INSERT INTO sealed SELECT * FROM sealing ORDER BY series_id, day"))
-    for month in _months(span.first_day, span.end_day):
-        connection.execute(text(f"ANALYZE sealed_times_{month:%Y%m}, sealed_{month:%Y%m}"))
-    connection.execute(FINISH, {"first": span.first_day, "samples": sealed})
+    """Put the arrays in the place of the partition, if they have as many samples; else begin with it again."""
     connection.execute(LOCK_TIMEOUT)
-    connection.execute(text("LOCK TABLE ONLY samples IN ACCESS EXCLUSIVE MODE"))
+    # Where a reader keeps its lock, the work of this step would be for nothing.
+    with suppress(_GotLockError), connection.begin_nested():
+        connection.execute(KEEP_OUT)
+        raise _GotLockError
+    samples = connection.scalar(text("SELECT sum(n) FROM sealing"))
+    held = connection.scalar(text(f"SELECT count(*) FROM {span.frozen}"))  # noqa: S608 - a name
+    if samples != held:
+        log.warning("%s was changed while it was sealed: it has %s samples, and %s are sealed", span.frozen, held, samples)
+        connection.execute(text("TRUNCATE sealing"))
+        return
+    connection.execute(text("INSERT INTO sealed SELECT * FROM sealing ORDER BY series_id, day"))
+    for month in months.between(span.first_day, span.end_day):
+        connection.execute(text(f"ANALYZE sealed_times_{month:%Y%m}, sealed_{month:%Y%m}"))
+    connection.execute(FINISH, {"first": span.first_day, "samples": samples})
+    connection.execute(KEEP_OUT)
     connection.execute(text(f"DROP TABLE {span.frozen}"))
     connection.execute(text("TRUNCATE sealing"))
 
 
-def _months(first: date, end: date) -> Iterator[date]:
-    month = first.replace(day=1)
-    while month < end:
-        yield month
-        month = (month + timedelta(days=31)).replace(day=1)
-
-
-def _add_month(connection: Connection, month: date) -> None:
-    """Make the partitions of a month of sealed days, if there are none. They are attached: see `partitions`."""
-    following = (month + timedelta(days=31)).replace(day=1)
-    for parent in ("sealed_times", "sealed"):
-        table = f"{parent}_{month:%Y%m}"
-        if not connection.scalar(text("SELECT to_regclass(:table) IS NOT NULL"), {"table": table}):
-            connection.execute(text(f"CREATE TABLE {table} (LIKE {parent} INCLUDING ALL)"))
-            # ANALYZE would count the elements of all arrays, for hours. How many an array has it learns from the times.
-            for column, target in STATISTICS[parent].items():
-                connection.execute(text(f"ALTER TABLE {table} ALTER {column} SET STATISTICS {target}"))
-            bounds = f"FOR VALUES FROM ('{month}') TO ('{following}')"
-            connection.execute(text(f"ALTER TABLE {parent} ATTACH PARTITION {table} {bounds}"))
+def _let_go(connection: Connection, span: Row[Any]) -> None:
+    """End a span whose partition somebody dropped. What its days have now is counted anew, so that nothing is missed."""
+    connection.execute(text("TRUNCATE sealing"))
+    connection.execute(FINISH, {"first": span.first_day, "samples": 0})
+    connection.execute(FORGET_COUNTED, {"frozen": span.frozen})

@@ -24,7 +24,7 @@ CREATE = """
     CREATE TEMP TABLE IF NOT EXISTS stored (series_id bigint, ts timestamptz, value double precision) ON COMMIT DELETE ROWS
 """
 # The partition of days that are just being sealed, by its name: whoever detaches it hides it, and it will be sealed.
-FROZEN = "SELECT frozen FROM sealed_spans WHERE sealed_at IS NULL"
+FROZEN = "SELECT frozen FROM sealed_spans WHERE sealed_at IS NULL AND to_regclass(frozen) IS NOT NULL"
 FIND_FROZEN = "INSERT INTO stored SELECT r.series_id, r.ts, r.value FROM {} r JOIN staging s USING (series_id, ts)"
 INSERT = """
     WITH new AS (

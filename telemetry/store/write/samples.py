@@ -105,7 +105,8 @@ def write(connection: psycopg.Connection, samples: Samples, tables: Mapping[int,
     of_table: dict[str, list[int]] = {}
     for day, table in tables.items():
         of_table.setdefault(table, []).append(day)
-    for table, its_days in of_table.items():
+    # All take their locks in one order: that of time, and sealed days last.
+    for table, its_days in sorted(of_table.items(), key=lambda item: item[0] == partitions.LATE):
         rows = np.isin(days, its_days) if len(of_table) > 1 else np.ones(len(days), np.bool_)
         columns = _columns(samples.series[rows], samples.ts_us[rows], samples.values[rows])
         later = samples.later.of_days(its_days)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -15,7 +17,15 @@ from sqlalchemy import DateTime, Engine, Integer, Select, Text, func, literal_co
 from telemetry.api.answers import exports
 from telemetry.api.core import deadlines
 from telemetry.api.core.connections import Connections
+from telemetry.collector.writer import BatchWriter
 from telemetry.settings import Settings
+from telemetry.store.read.history import raw
+from telemetry.store.read.history.raw import FleetReadings
+from telemetry.store.read.history.selection import SeriesFilter, Span
+from telemetry.store.upkeep import chores, sealing
+from telemetry.store.upkeep.chores import SEALING
+from tests.batches import batch, key, readings
+from tests.waiting import eventually
 
 ROWS = 5000
 NAMES = ["number", "time", "text"]
@@ -98,3 +108,28 @@ def test_the_first_row_must_come_as_soon_as_any_answer(api_engine: Engine, monke
         next(exports.copied(api_engine, slow, ["slept"], times=()))
     with api_engine.connect() as connection:
         assert connection.scalar(select(1)) == 1
+
+
+@pytest.mark.parametrize("form", ["objects", "csv"])
+def test_an_export_that_waits_while_a_day_is_sealed_has_the_day(
+    api_engine: Engine, engine: Engine, settings: Settings, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes while the sealer holds its lock, and goes on when the partition is gone."""
+    monkeypatch.setattr(sealing, "QUIET_S", 0.0)
+    BatchWriter(settings, engine).write([batch(readings(*((key(), second, 1.0) for second in range(ROWS))))])
+    sealer = replace(settings, seal_after_days=1)
+    for _ in range(2):
+        assert chores.run(engine, sealer, SEALING, SEALING.max_rows)
+    statement = raw.readings(FleetReadings(SeriesFilter(), Span()))
+
+    def export() -> int:
+        if form == "objects":
+            return sum(map(len, exports.fetched(api_engine, statement, ["value"])))
+        return sum(piece.count(b"\n") for piece in exports.copied(api_engine, statement, ["value"], times=()))
+
+    with ThreadPoolExecutor(1) as pool:
+        with engine.begin() as connection:
+            assert sealing.seal_further(connection)
+            exported = pool.submit(export)
+            eventually(lambda: state(engine) == "active")
+        assert exported.result() == ROWS
