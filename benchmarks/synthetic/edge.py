@@ -30,7 +30,7 @@ from telemetry.streamer.membership import LIVE
 
 EVENTS = "/0.celeryev/"
 EVENT = json.dumps({"body": "e" * 400, "content-encoding": "utf-8", "content-type": "application/json", "properties": {}})
-SAVED = b"$5\r\nsaved\r\n"
+SAVED = b"*2\r\n$5\r\nsaved\r\n"
 
 
 class Edge:
@@ -86,7 +86,7 @@ class Edge:
         state = encode(self._state())
         saved = (self._token, self._settings.lease_s * 1000, REMEMBER_S)
         commands: list[tuple[Any, ...]] = [
-            ("EVALSHA", self._script, 2, self._source, self.acks, *saved, state, self._owner, *acked),
+            ("EVALSHA", self._script, 2, self._source, self.acks, *saved, state, self._owner, repr(time.monotonic()), *acked),
         ]
         if message:
             commands.append(("LPUSH", self._settings.ingest_queue, message))

@@ -10,7 +10,7 @@ from typing import Any
 from kombu import Connection
 from kombu.pidbox import Mailbox
 
-from telemetry.broker import CONNECT_TIMEOUT_S, SOCKET_TIMEOUT_S, tls_options
+from telemetry.broker import CONNECT_TIMEOUT_S, SOCKET_TIMEOUT_S, kombu_options, kombu_url, tls_options
 from telemetry.settings import Settings
 from telemetry.transport import Transport
 
@@ -20,10 +20,10 @@ EXCHANGE, ACCEPTED = "celery", ("json", "msgpack")
 
 def living(settings: Settings, timeout_s: float) -> list[str]:
     """The names of the workers that answer within that time. Raises OSError and redis.RedisError."""
-    options = {"socket_timeout": SOCKET_TIMEOUT_S, "socket_connect_timeout": CONNECT_TIMEOUT_S, "client_name": "telemetry"}
-    connection = Connection(
-        settings.broker_url, transport=Transport, transport_options=options, ssl=tls_options(settings) or False
-    )
+    timeouts = {"socket_timeout": SOCKET_TIMEOUT_S, "socket_connect_timeout": CONNECT_TIMEOUT_S}
+    options = {**timeouts, "client_name": "telemetry", **kombu_options(settings)}
+    tls = tls_options(settings) or False
+    connection = Connection(kombu_url(settings), transport=Transport, transport_options=options, ssl=tls)
     with connection:
         # kombu's stubs take what a mailbox makes for a worker's end of it.
         mailbox: Any = Mailbox(EXCHANGE, type="fanout", accept=list(ACCEPTED), serializer="msgpack")

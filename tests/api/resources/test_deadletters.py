@@ -30,10 +30,12 @@ def test_a_letter_is_dropped_once(client: FlaskClient, engine: Engine, letter_id
 
 
 def test_only_an_admin_drops(settings: Settings, engine: Engine, letter_id: int) -> None:
-    client = create_app(settings).test_client()
+    app = create_app(settings)
+    client = app.test_client()
     with engine.begin() as connection:
         keys = [apikeys.create(connection, scope, (scope,), None, "a test") for scope in ("read", "ingest", "admin")]
     path = f"/api/v1/dead-letters/{letter_id}/drop"
     assert client.post(path).status_code == 401
     answers = [client.post(path, headers={"X-API-Key": key}).status_code for key in keys]
     assert answers == [403, 403, 200]
+    app.extensions["connections"].close()
