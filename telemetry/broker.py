@@ -11,7 +11,7 @@ from redis.retry import Retry
 
 from telemetry import failover
 from telemetry.redaction import blot
-from telemetry.sentinels import Place, Sentinels
+from telemetry.sentinels import ANSWER_S, Place, Sentinels
 from telemetry.settings import Settings
 from telemetry.settings.sentinel_url import SentinelUrl, is_sentinel, parse
 
@@ -41,7 +41,7 @@ def tls_options(settings: Settings) -> dict[str, Any] | None:
 
 def connect(settings: Settings, *, socket_timeout_s: float = SOCKET_TIMEOUT_S, retries: int = 3) -> redis.Redis:
     """A client for the broker's keys; connects at the first command, and anew after a failover. Replies are bytes."""
-    guides = sentinels(settings)
+    guides = sentinels(settings, min(ANSWER_S, socket_timeout_s))
     url = parse(settings.broker_url).server("sentinel", 0) if guides else settings.broker_url
     options = {"sentinels": guides, **(tls_options(settings) or {})}
     return _client(url, options, socket_timeout_s, retries)
@@ -59,12 +59,12 @@ def replicas(settings: Settings) -> list[tuple[Place, redis.Redis]]:
     return [(place, _client(url.server(*place), tls, SOCKET_TIMEOUT_S, 0)) for place in guides.replicas()]
 
 
-def sentinels(settings: Settings) -> Sentinels | None:
-    """The sentinels of the settings; None for a broker at a fixed place."""
+def sentinels(settings: Settings, answer_s: float = ANSWER_S) -> Sentinels | None:
+    """The sentinels of the settings; None for a broker at a fixed place. Silent ones are passed over after `answer_s`."""
     if not is_sentinel(settings.broker_url):
         return None
     url = parse(settings.broker_url)
-    return Sentinels(url.sentinels, url.service, **_sentinel_options(settings, url))
+    return Sentinels(url.sentinels, url.service, answer_s=answer_s, **_sentinel_options(settings, url))
 
 
 def kombu_options(settings: Settings) -> dict[str, Any]:

@@ -25,8 +25,9 @@ DOWN = {"s_down", "o_down", "disconnected"}
 class Sentinels:
     """The sentinels at some places, which watch a primary under the name `service`. `options` are of connections to them."""
 
-    def __init__(self, places: Sequence[Place], service: str, **options: Any) -> None:
+    def __init__(self, places: Sequence[Place], service: str, *, answer_s: float = ANSWER_S, **options: Any) -> None:
         self._places = tuple(places)
+        self._answer_s = answer_s
         self.service = service
         self.options = options
         # The primary that was named last.
@@ -67,8 +68,8 @@ class Sentinels:
     def _sentinel(self, place: Place) -> redis.Redis:
         host, port = place
         timeouts: dict[str, Any] = {
-            "socket_timeout": ANSWER_S,
-            "socket_connect_timeout": ANSWER_S,
+            "socket_timeout": self._answer_s,
+            "socket_connect_timeout": self._answer_s,
             "retry": Retry(NoBackoff(), 0),
         }
         return redis.Redis(host=host, port=port, client_name="telemetry", decode_responses=True, **timeouts, **self.options)

@@ -170,8 +170,7 @@ class Watched:
 
 def asked(*sentinels: Sentinel) -> Sentinels:
     """What the product makes of some sentinels."""
-    options = {"password": sentinels[0].password} if sentinels[0].password else {}
-    return Sentinels([sentinel.place for sentinel in sentinels], SERVICE, **options)
+    return Sentinels([sentinel.place for sentinel in sentinels], SERVICE, password=sentinels[0].password)
 
 
 def _knows(sentinel: Sentinel, replica: Member) -> bool:

@@ -1,9 +1,9 @@
 """The front of the API: it keeps slow clients from the threads that answer requests.
 
 Gunicorn gives each connection a thread as soon as a byte has come, so a few requests that are sent half, by anybody, would
-occupy all threads, and probes would go unanswered. Here the worker's own loop takes the head of a request, and a thread comes
-in once it is whole. A head that does not come is given up after `deadlines.HEAD_S`. Bodies, which only holders of a key may
-send, are read in threads: see `telemetry.api.resources.uploads`.
+occupy all threads, and probes would go unanswered. Here the worker's own loop takes the head of a request, and a small body
+with it; a thread comes in once that is whole. What does not come is given up after `deadlines.HEAD_S`. Larger bodies, which
+only holders of a key may send, are read in threads: see `telemetry.api.resources.uploads`.
 
 After an answer, gunicorn waits in the thread up to 5 s for a body that nobody read, and in the loop up to 2 s for the client to
 close. Here no thread waits for such a body, and the loop waits for many clients at once.
@@ -11,6 +11,7 @@ close. Here no thread waits for such a body, and the loop waits for many clients
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 from collections import deque
@@ -24,11 +25,29 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 from telemetry.api.core import deadlines
 
 END = b"\r\n\r\n"
+LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r\n", re.IGNORECASE)
+EXPECT = re.compile(rb"\r\nexpect:", re.IGNORECASE)
+# The largest body that is awaited with its head.
+SMALL_BYTES = 4096
 MOST_BYTES = 128 << 10
 TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 PIECE_BYTES = 64 << 10
 # Most of what is unread has come already.
 UNREAD_BODY_S = 0.05
+# An answer has arrived by then.
+STOPPING_S = 2.0
+
+
+def is_whole(begun: bytes | bytearray) -> bool:
+    """Whether a request can be handled: its head has come, and a small body too that the client sends unasked."""
+    end = begun.find(END)
+    if end < 0:
+        return False
+    head = bytes(begun[: end + 2])
+    length = LENGTH.search(head)
+    if length is None or EXPECT.search(head) or int(length[1]) > SMALL_BYTES:
+        return True
+    return len(begun) - end - len(END) >= int(length[1])
 
 
 class Connection(TConn):  # type: ignore[misc] # gunicorn has no types
@@ -39,6 +58,7 @@ class Connection(TConn):  # type: ignore[misc] # gunicorn has no types
         self.front = front
         self.head = bytearray()
         self.drained_bytes = 0
+        self.since = 0.0
 
     def close(self, graceful: bool = False) -> None:
         """Close it; gracefully: when the client has, as the kernel takes an answer back if bytes stand unread behind it."""
@@ -64,6 +84,18 @@ class Front(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
             self.nr_conns += 1
             self._await_head(Connection(self, self.cfg, client, address, listener.getsockname()))
 
+    def finish_request(self, conn: Any, fs: Any) -> None:
+        """A request is answered. What came behind it is the beginning of the next one, whose head may not be whole."""
+        goes_on = not self.cfg.is_ssl and not fs.cancelled() and fs.exception() is None and fs.result() is True
+        if not goes_on or not conn.parser.unreader.buf.getvalue():
+            super().finish_request(conn, fs)
+            return
+        conn.head = bytearray(conn.parser.unreader.take_buffered())
+        if is_whole(conn.head):
+            self._hand_over(conn)
+        else:
+            self._await_head(conn)
+
     def on_client_socket_readable(self, conn: Any, client: socket.socket) -> None:
         """The first bytes of a further request of a connection."""
         self.keepalived_conns.remove(conn)
@@ -87,12 +119,11 @@ class Front(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         except OSError:
             piece = b""
         conn.head += piece
-        is_whole = END in conn.head
-        if piece and not is_whole and len(conn.head) < MOST_BYTES:
+        if piece and not is_whole(conn.head) and len(conn.head) < MOST_BYTES:
             return
         self.poller.unregister(client)
         self.pending_conns.remove(conn)
-        if piece and is_whole:
+        if piece and is_whole(conn.head):
             self._hand_over(conn)
         else:
             self._give_up(conn, TOO_LONG if piece else b"")
@@ -105,15 +136,16 @@ class Front(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
             self.poller.register(conn.sock, EVENT_READ, partial(self._drain, conn))
         except (OSError, KeyError, ValueError):
             return False
-        conn.timeout = time.monotonic() + deadlines.HEAD_S
+        conn.since = time.monotonic()
         self.lingering.append(conn)
         self.nr_conns += 1
         return True
 
     def murder_pending(self) -> None:
-        """Close connections whose time has passed; those that linger, when the worker stops."""
+        """Close connections whose time has passed; those that linger have less when the worker stops."""
         super().murder_pending()
-        while self.lingering and (not self.alive or self.lingering[0].timeout <= time.monotonic()):
+        longest_s = deadlines.HEAD_S if self.alive else STOPPING_S
+        while self.lingering and self.lingering[0].since + longest_s <= time.monotonic():
             self._let_go(self.lingering[0])
 
     def _drain(self, conn: Connection, client: socket.socket) -> None:

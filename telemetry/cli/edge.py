@@ -175,7 +175,13 @@ def tell_each(settings: Settings, tell: Callable[[redis.Redis], None], unkept: s
         tell(client)
         if not server.keep(client):
             click.echo(unkept, err=True)
-        for place, replica in broker.replicas(settings):
+        try:
+            replicas = broker.replicas(settings)
+        except redis.RedisError as error:
+            # The broker itself was told.
+            click.echo(f"the replicas of the broker could not be listed ({error}), and were not told: {later}", err=True)
+            return
+        for place, replica in replicas:
             try:
                 with replica:
                     tell(replica)

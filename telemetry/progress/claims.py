@@ -31,6 +31,7 @@ local left = tonumber(held[2] or 0) - now
 if held[1] and held[1] ~= ARGV[1] and left > 0 and left <= tonumber(ARGV[2]) then return false end
 local token = redis.call('HINCRBY', KEYS[1], 'token', 1)
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'lease_until_ms', now + ARGV[2])
+redis.call('HDEL', KEYS[1], 'mark')
 if ARGV[6] ~= '' then redis.call('HSETNX', KEYS[1], 'state', ARGV[6]) end
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 redis.call('SADD', KEYS[2], ARGV[4])

@@ -101,7 +101,7 @@ class ConnectionSettings:
     )
     database_read_url: str | None = DATABASE(
         None,
-        parsers.optional_database_url,
+        parsers.replica_url,
         "a replica that API, page and exporter read from while it does not lag; without a password that of the database",
         secret=True,
     )

@@ -73,10 +73,11 @@ def _with_credentials(settings: Declared) -> Declared:
             # geturl() would leave out the slashes of an empty host.
             url = f"{parts.scheme}://{user}@{host}{parts.path}" + (f"?{parts.query}" if parts.query else "")
             settings = replace(settings, **{f"{name}_url": url})
-    read_url, password = getattr(settings, "database_read_url", None), getattr(settings, "database_password", None)
+    # By now the URL of the database holds its password, if it has one.
+    read_url, password = getattr(settings, "database_read_url", None), urlsplit(getattr(settings, "database_url", "")).password
     if read_url and password and (parts := urlsplit(read_url)).password is None:
         user, _, host = parts.netloc.rpartition("@")
-        netloc = f"{user.removesuffix(':')}:{quote(password, safe='')}@{host}"
+        netloc = f"{user.removesuffix(':')}:{password}@{host}"
         read_url = f"{parts.scheme}://{netloc}{parts.path}" + (f"?{parts.query}" if parts.query else "")
         settings = replace(settings, database_read_url=read_url)
     return settings

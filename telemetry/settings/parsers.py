@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urlsplit
 
 from telemetry.readings.names import Edge
 from telemetry.settings import sentinel_url
@@ -164,28 +164,28 @@ def broker_url(raw: str) -> str:
     return url
 
 
-def database_url(raw: str) -> str:
+def database_url(raw: str, session: str = "read-write") -> str:
     """The URL of a database, for SQLAlchemy with psycopg. Several hosts, as libpq writes them, go to its query."""
     scheme, _, rest = text(raw).partition("://")
     if scheme not in DATABASE_SCHEMES or not rest:
         raise ValueError("must start with postgresql://")
-    parts = urlsplit(f"postgresql+psycopg://{rest}")
+    parts = _split(f"postgresql+psycopg://{rest}")
     user, at, hosts = parts.netloc.rpartition("@")
     if "," in hosts:
-        rest = f"{user}{at}{parts.path}?{_several(hosts, parts.query)}"
+        rest = f"{user}{at}{parts.path}?{_several(hosts, parts.query, session)}"
     elif "," in dict(parse_qsl(parts.query)).get("host", ""):
-        rest = f"{parts.netloc}{parts.path}?{_writable(parts.query)}"
+        rest = f"{parts.netloc}{parts.path}?{_attributes(parts.query, session)}"
     url = f"postgresql+psycopg://{rest}"
     _check_authority(url)
     return url
 
 
-def optional_database_url(raw: str) -> str | None:
-    """The same, None for an empty text."""
-    return database_url(raw) if raw.strip() else None
+def replica_url(raw: str) -> str | None:
+    """The URL of a database to read from, None for an empty text. Of several hosts a standby is the first choice."""
+    return database_url(raw, "prefer-standby") if raw.strip() else None
 
 
-def _several(hosts: str, query: str) -> str:
+def _several(hosts: str, query: str, session: str) -> str:
     # https://docs.sqlalchemy.org/en/20/dialects/postgresql.html#specifying-multiple-fallback-hosts
     names, ports = [], []
     for place in hosts.split(","):
@@ -195,17 +195,25 @@ def _several(hosts: str, query: str) -> str:
             raise ValueError("has hosts that do not read like host:5432,host:5432")
         names.append(quote(name, safe=":"))
         ports.append(port or "5432")
-    return _writable("&".join(filter(None, (f"host={','.join(names)}", f"port={','.join(ports)}", query))))
+    return _attributes("&".join(filter(None, (f"host={','.join(names)}", f"port={','.join(ports)}", query))), session)
 
 
-def _writable(query: str) -> str:
+def _attributes(query: str, session: str) -> str:
     # Of several servers one takes writes: https://www.postgresql.org/docs/current/libpq-connect.html
-    return query if "target_session_attrs=" in query else f"{query}&target_session_attrs=read-write"
+    return query if "target_session_attrs=" in query else f"{query}&target_session_attrs={session}"
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        # Its own words would show the password.
+        raise ValueError(f"is no URL; {ESCAPES}") from None
 
 
 def _check_authority(url: str) -> None:
     # The errors never show the URL, as the password would stand in the wrong part of it.
-    parts = urlsplit(url)
+    parts = _split(url)
     # A password with an unescaped @ or / ends too early: the rest of it would be taken for the host or the path.
     # The path of a socket may hold an @: nothing of a password can have got there when no user or password precedes it.
     is_socket = parts.scheme == "redis+socket" and not parts.netloc

@@ -48,7 +48,11 @@ def parse(url: str) -> SentinelUrl:
     """What a URL says. Raises ValueError, whose text shows no secret."""
     if ";" in url:
         raise ValueError(f"separates sentinels with ;: write them after one sentinel://, with commas between: {FORM}")
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        # Its own words would show the password.
+        raise ValueError(f"is no URL of this form: {FORM}") from None
     credentials, at, hosts = parts.netloc.rpartition("@")
     sentinels = tuple(_place(host.strip()) for host in hosts.split(","))
     service, _, database = parts.path.strip("/").partition("/")

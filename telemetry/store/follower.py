@@ -16,7 +16,6 @@ from time import monotonic
 from typing import NamedTuple
 
 from sqlalchemy import Engine, text
-from sqlalchemy.exc import SQLAlchemyError
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +67,7 @@ class Follower:
         self._samples: list[Sample] = []
         self._lock, self._stopping = Lock(), Event()
         self._answered_s = float("-inf")
-        self._is_close = False
+        self._is_close = self._has_told = False
         self._threads = [Thread(target=self._every, args=[look], daemon=True) for look in (self._look_at_primary, self._look)]
         for thread in self._threads:
             thread.start()
@@ -94,7 +93,7 @@ class Follower:
         while True:
             try:
                 look()
-            except SQLAlchemyError as error:
+            except Exception as error:  # noqa: BLE001 - who asks no more has reads go to a replica that nobody watches
                 log.debug("a database did not say how far it is: %s", error)
             if self._stopping.wait(LOOK_EVERY_S):
                 return
@@ -110,7 +109,7 @@ class Follower:
     def _look(self) -> None:
         try:
             replica = _ask(self._asking[1])
-        except SQLAlchemyError:
+        except Exception:
             self._tell(float("inf"))
             raise
         now_s = monotonic()
@@ -121,7 +120,8 @@ class Follower:
 
     def _tell(self, lag: float) -> None:
         is_close = lag <= self._max_lag_s
-        if is_close != self._is_close:
+        if is_close != self._is_close or not self._has_told:
+            self._has_told = True
             log.warning(
                 "reads go to the %s", f"replica, which lags {lag:.1f} s" if is_close else "primary: the replica lags or is away"
             )

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from telemetry.api.core import deadlines
+from telemetry.api.front import SMALL_BYTES
 from tests.fixtures.processes import Start
 from tests.ports import free_port
 from tests.waiting import eventually
@@ -104,14 +105,46 @@ def test_bodies_that_do_not_come_behind_a_refusal_occupy_no_thread(port: int) ->
     with ExitStack() as opened:
         for _ in range(MANY):
             one = opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
-            one.sendall(b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nhalf")
+            one.sendall(b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10000\r\n\r\nhalf")
         assert one.recv(100).startswith(b"HTTP/1.1 404 ")
         assert is_up(port)
 
 
+def test_half_a_request_behind_another_occupies_no_thread(port: int) -> None:
+    with ExitStack() as opened:
+        made = [opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30)) for _ in range(8)]
+        for one in made:
+            one.sendall(HALF + b"\r\n" + HALF[:20])
+            assert one.recv(100).startswith(b"HTTP/1.1 200 OK")
+        assert is_up(port)
+        made[0].sendall(HALF[20:] + b"\r\n" + HALF + b"\r\n")
+        answers = b""
+        while answers.count(b"HTTP/1.1 200 OK") < 2:
+            answers += made[0].recv(65_536)
+
+
+def test_half_a_login_occupies_no_thread(port: int) -> None:
+    """Anybody may send one: it is read once it is whole."""
+    form = b"key=tk_1&then=/"
+    kind = b"Content-Type: application/x-www-form-urlencoded\r\n"
+    head = b"POST /login HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + kind
+    with ExitStack() as opened:
+        for more in (b"Length: 15\r\n", b"Length: 15\r\nExpect: 100-continue\r\n", b"Length: 99999\r\n"):
+            for _ in range(20):
+                one = opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
+                one.sendall(head + b"Content-" + more + b"\r\n" + form[:5])
+        assert is_up(port)
+        whole = opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
+        whole.sendall(head + b"Content-Length: 15\r\n\r\n" + form[:5])
+        assert is_up(port)
+        whole.sendall(form[5:])
+        # Refused, as the key or as one more log-in of this address.
+        assert whole.recv(100).startswith((b"HTTP/1.1 403 ", b"HTTP/1.1 429 "))
+
+
 def test_uploads_that_stand_still_leave_threads_for_others(port: int) -> None:
     """One is taken at once. The others are told so, and when to come again. The first goes on when its bytes come."""
-    rows = b"timestamp,metric_name,gpu_id,uuid,value\n2025-07-18T20:42:34Z,GPU_UTIL,0,GPU-1,5\n"
+    rows = b"timestamp,metric_name,gpu_id,uuid,value\n" + SMALL_BYTES * b"2025-07-18T20:42:34Z,GPU_UTIL,0,GPU-1,5\n"
     lines = ("POST /api/v1/telemetry HTTP/1.1", "Host: localhost", "Content-Type: text/csv", f"Content-Length: {len(rows)}")
     half = "\r\n".join((*lines, "", "")).encode() + rows[:20]
     url = f"http://127.0.0.1:{port}/api/v1"

@@ -105,6 +105,8 @@ def test_settings_are_frozen() -> None:
         ("KEY_PREFIX", "a b", "letters"),
         ("TIMESTAMP_FLOOR", "2000-01-01", "zone"),
         ("TIMESTAMP_FLOOR", "0001-01-01T00:00:00+05:00", "years 1 to 9999"),
+        ("DATABASE_URL", "postgresql://u:secret\uff0f@d/t", "is no URL; in a user or password write"),
+        ("BROKER_URL", "redis://u:[secret@b/0", "is no URL; in a user or password write"),
         ("DATA_DIR", " ", "empty"),
         ("DATA_DIR", "~nobody-of-that-name/x", "home directory"),
         ("SOURCE_SETTINGS", "~nobody-of-that-name/x", "home directory"),
@@ -122,6 +124,14 @@ def test_any_text_is_taken_or_refused(item: object, value: str) -> None:
     name = variable(item)  # type: ignore[arg-type]
     with suppress(SettingsError):
         Settings.load({name: value})
+
+
+def test_a_replica_is_read_with_the_password_of_the_database() -> None:
+    names = {"DATABASE_URL": "postgresql://u:p%40ss@d/t", "DATABASE_READ_URL": "postgresql://u@r1,r2/t"}
+    url = Settings.load({f"TELEMETRY_{name}": value for name, value in names.items()}).database_read_url
+    assert url is not None
+    assert "u:p%40ss@" in url
+    assert url.endswith("host=r1,r2&port=5432,5432&target_session_attrs=prefer-standby")
 
 
 def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:

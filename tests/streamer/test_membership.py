@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from telemetry.streamer.membership import Membership, part
 from telemetry.streamer.tick import Streamer
 from tests.streamer.edge import HEADER, Edge, append, rows, values
@@ -50,7 +52,10 @@ def test_a_part_is_never_too_small_for_all() -> None:
     assert [part(20, streamers) for streamers in (1, 2, 3, 30)] == [20, 10, 7, 1]
 
 
-def test_a_streamer_that_comes_gets_its_part_and_one_that_goes_leaves_it(edge: Edge, folder: Path) -> None:
+def test_a_streamer_that_comes_gets_its_part_and_one_that_goes_leaves_it(
+    edge: Edge, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("telemetry.streamer.tick.MIN_BUDGET_S", 60.0)
     make(folder, 9)
     with edge.streamer(lease_s=2, republish_after_s=1000) as one:
         one.tick(0)

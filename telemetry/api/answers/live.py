@@ -45,10 +45,12 @@ class Watch:
     series: dict[int, RowMapping] = field(default_factory=dict)
     seen: dict[int, datetime] = field(default_factory=dict)
 
+    def may_go_on(self, primary: Connection) -> bool:
+        """Whether the key is still valid, as the primary says: a replica learns later of one that was revoked."""
+        return self.key is None or apikeys.is_valid(primary, self.key)
+
     def refresh(self, connection: Connection) -> bool:
-        """Ask for the series anew. False if the stream must end: its key is no longer valid, or there are too many series."""
-        if self.key is not None and not apikeys.is_valid(connection, self.key):
-            return False
+        """Ask for the series anew. False if there are too many."""
         rows = connection.execute(latest.series(self.some, self.max_age).limit(MAX_SERIES + 1)).mappings().all()
         self.series = {row["series"]: row for row in rows}
         since = datetime.now(UTC) - self.max_age
@@ -67,7 +69,7 @@ class Watch:
                 yield event("reading", data, f"{number}-{reading.timestamp.timestamp():.6f}")
 
 
-def events(engine: Callable[[], Engine], watch: Watch, probes: Probes, lasts_s: float) -> Iterator[bytes]:
+def events(primary: Engine, engine: Callable[[], Engine], watch: Watch, probes: Probes, lasts_s: float) -> Iterator[bytes]:
     """The events of a watch that was refreshed just now, until it must end or `lasts_s` are over."""
     until = monotonic() + lasts_s
     yield b"retry: %d\n\n" % RETRY_MS
@@ -82,7 +84,9 @@ def events(engine: Callable[[], Engine], watch: Watch, probes: Probes, lasts_s: 
         try:
             with engine().connect() as connection:
                 if monotonic() - refreshed > REFRESH_S:
-                    if not watch.refresh(connection):
+                    with primary.connect() as asked:
+                        is_valid = watch.may_go_on(asked)
+                    if not is_valid or not watch.refresh(connection):
                         # The next request is told why.
                         return
                     refreshed = monotonic()

@@ -62,7 +62,10 @@ class Connections:
             )
 
         replica = engine(POOL_SIZE, url)
-        follower = Follower(self.engine, replica, (engine(1, None), engine(1, url)), self.settings.database_read_lag_s)
+        asking = engine(1, None), engine(1, url)
+        for one in asking:
+            silence_timeout.install(one, lambda: False, deadlines.SILENCE_S)
+        follower = Follower(self.engine, replica, asking, self.settings.database_read_lag_s)
         silence_timeout.install(replica, follower.is_silent, deadlines.SILENCE_S)
         return follower
 

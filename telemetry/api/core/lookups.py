@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from sqlalchemy import Executable, RowMapping
+from sqlalchemy import Connection, Executable, RowMapping
 
 from telemetry.api.core.connections import database
 from telemetry.api.core.nearest import in_words, nearest
@@ -24,9 +24,11 @@ KINDS: dict[str, Kind] = {"gpu_not_found": "gpu", "host_not_found": "host", "met
 SHOWN_CHARACTERS = 100
 
 
-def row(statement: Executable, name: str, code: str, parameter: str | None = None) -> RowMapping:
+def row(
+    statement: Executable, name: str, code: str, parameter: str | None = None, *, by: Callable[[], Connection] = database
+) -> RowMapping:
     """The row of `name`, by a statement that gives at most one. Raises ProblemError with `code`, a key of NOT_FOUND."""
-    result = database().execute(statement).mappings().first() if is_name(name) else None
+    result = by().execute(statement).mappings().first() if is_name(name) else None
     if result is None:
         raise not_found(code, name, parameter)
     return result

@@ -111,5 +111,5 @@ def show_live_readings(query: LiveQuery) -> Stream:
         detail = f"these are more than {live.MAX_SERIES} series; narrow them by gpu, host, model, namespace, pod or metric"
         raise ProblemError("too_many_series", detail)
     here = connections()
-    events = live.events(lambda: here.reading, watch, probes(), query.seconds)
+    events = live.events(here.engine, lambda: here.reading, watch, probes(), query.seconds)
     return Stream(events, "text/event-stream", {"Cache-Control": "no-store", "X-Accel-Buffering": "no"})

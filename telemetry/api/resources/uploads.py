@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from telemetry.api.answers import encodings
 from telemetry.api.core import deadlines, lookups
-from telemetry.api.core.connections import connections
+from telemetry.api.core.connections import connections, primary
 from telemetry.api.core.problems import ProblemError
 from telemetry.api.core.queries import Query
 from telemetry.api.guards import access
@@ -111,7 +111,8 @@ def upload_telemetry(_: Query) -> Response:
 @operation(blueprint, "/uploads/<upload>", Upload, Query, scope="ingest", codes=("upload_not_found",))
 def show_upload(_: Query, upload: str) -> dict[str, Any]:
     """How far an upload is."""
-    row = lookups.row(progress(upload, spool.EDGE), upload, "upload_not_found")
+    # A replica may not have the upload yet, nor the rows that the broker says are committed.
+    row = lookups.row(progress(upload, spool.EDGE), upload, "upload_not_found", by=primary)
     path = spool.path(row["name"], connections().settings)
     read = _read(source_id(row["fingerprint"], str(path)))
     # While the streamer has reported nothing, only the ledger knows.
