@@ -22,7 +22,7 @@ import click
 
 from telemetry.cli.data_dir import data_dir_option
 from telemetry.cli.redraw import colour_allowed
-from telemetry.cli.top_screen import METRICS, Row, View, pressed, screen
+from telemetry.cli.top_screen import METRICS, Row, View, aged, pressed, screen
 from telemetry.readings.series import MIG_INSTANCE
 
 Look = Callable[[], list[dict[str, Any]]]
@@ -59,6 +59,7 @@ def top(once: bool, as_json: bool, data_dir: Path | None) -> None:
                 click.echo(row.text.rstrip())
         else:
             with suppress(KeyboardInterrupt):
+                _check_terminal()
                 curses.wrapper(_run, look)
 
 
@@ -97,11 +98,14 @@ def _of_api() -> Iterator[Look]:
         ) from None
     try:
         with Client() as api:
-            known = {metric["name"] for metric in api.metrics()}
-            asked = [metric for metric in METRICS if metric in known]
+            asked: list[str] = []
 
             def look() -> list[dict[str, Any]]:
                 try:
+                    # A metric may have its first reading while this runs.
+                    if len(asked) < len(METRICS):
+                        known = {metric["name"] for metric in api.metrics()}
+                        asked[:] = [metric for metric in METRICS if metric in known]
                     latest = list(api.latest(metric=asked)) if asked else []
                     return joined(list(api.gpus()), latest, datetime.now(UTC))
                 except ClientError as error:
@@ -130,10 +134,20 @@ def joined(gpus: list[Any], latest: list[Any], now: datetime) -> list[dict[str, 
     return list(rows.values())
 
 
+def _check_terminal() -> None:
+    try:
+        curses.setupterm()
+    except curses.error:
+        name = os.environ.get("TERM")
+        what = f"the terminal {name!r} is not known here" if name else "TERM is not set"
+        raise click.ClickException(f"{what}; set TERM to one that is, such as TERM=xterm, or use --once") from None
+
+
 def _run(window: curses.window, look: Look) -> None:
     styles = _styles()
     view, gpus, trouble, is_typing = View(), look(), "", False
-    asked_at = time.monotonic()
+    last, last_at = gpus, time.monotonic()
+    asked_at = last_at
     window.timeout(TICK_MS)
     # Escape is a key by itself: the rest of a longer one comes at once.
     curses.set_escdelay(TICK_MS)
@@ -154,7 +168,11 @@ def _run(window: curses.window, look: Look) -> None:
             view = pressed(view, KEYS.get(key, chr(key) if 0 < key < curses.KEY_MIN else ""), max(1, lines - 3))
             view = replace(view, first=min(view.first, max(0, len(gpus) - 1)))
         if time.monotonic() - asked_at >= LOOK_S:
-            gpus, trouble = _looked_again(look, gpus)
+            try:
+                last, trouble = look(), ""
+                gpus, last_at = last, time.monotonic()
+            except click.ClickException as error:
+                gpus, trouble = aged(last, time.monotonic() - last_at), f"{error.message} (it is asked again)"
             asked_at = time.monotonic()
 
 
@@ -178,20 +196,17 @@ def _typed(view: View, key: int) -> tuple[View, bool]:
     return (replace(view, text=view.text + chr(key), first=0) if is_letter else view), key not in ENTER
 
 
-def _looked_again(look: Look, before: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], str]:
-    """What is now, or what was before and why there is nothing newer."""
-    try:
-        return look(), ""
-    except click.ClickException as error:
-        return before, f"{error.message} (it is asked again)"
-
-
 def _styles() -> dict[str, int]:
-    curses.curs_set(0)
+    # Terminals such as vt100 and ansi cannot hide the cursor, or have no colours of their own to go back to.
+    with suppress(curses.error):
+        curses.curs_set(0)
     is_coloured = curses.has_colors() and colour_allowed() is not False
     if is_coloured:
-        curses.use_default_colors()
-        curses.init_pair(1, curses.COLOR_YELLOW, -1)
-        curses.init_pair(2, curses.COLOR_RED, -1)
+        background = curses.COLOR_BLACK
+        with suppress(curses.error):
+            curses.use_default_colors()
+            background = -1
+        curses.init_pair(1, curses.COLOR_YELLOW, background)
+        curses.init_pair(2, curses.COLOR_RED, background)
     warning, bad = (curses.color_pair(1), curses.color_pair(2)) if is_coloured else (curses.A_DIM, curses.A_BOLD)
     return {"": 0, "bold": curses.A_BOLD, "reverse": curses.A_REVERSE, "warning": warning, "bad": bad}

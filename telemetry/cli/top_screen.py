@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from telemetry.cli.foreign import plain
 from telemetry.cli.quantities import counted, duration
+from telemetry.readings.owners import parts
 
 Gpu = Mapping[str, Any]
 Style = Literal["", "bold", "reverse", "warning", "bad"]
@@ -18,8 +19,8 @@ BAR = 8
 HELP = "order by h)ost u)til t)emp p)ower m)emory o)wner a)ge  r)everse  / find  q)uit"
 UTIL, TEMP, POWER, MEMORY = (f"DCGM_FI_DEV_{name}" for name in ("GPU_UTIL", "GPU_TEMP", "POWER_USAGE", "FB_USED"))
 METRICS = (UTIL, TEMP, POWER, MEMORY)
-# Of an owner's labels, those that tell most.
-WHOSE = ("namespace", "user", "pod", "hpc_job")
+# Of an owner's parts, those that tell most.
+WHOSE = ("namespace", "user", "pod", "job")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,13 @@ def pressed(view: View, key: str, room: int) -> View:
 
 def owner(gpu: Gpu) -> str:
     """Who has a GPU."""
-    return "/".join(gpu["owner"][name] for name in WHOSE if name in gpu["owner"])
+    whose = parts(gpu["owner"])
+    return "/".join(whose[name] or "" for name in WHOSE if whose[name])
+
+
+def aged(gpus: Sequence[Gpu], seconds: float) -> list[dict[str, Any]]:
+    """The GPUs as they were read so many seconds ago."""
+    return [{**gpu, "silent_for_s": None if gpu["silent_for_s"] is None else gpu["silent_for_s"] + seconds} for gpu in gpus]
 
 
 def is_silent(gpu: Gpu) -> bool:

@@ -6,26 +6,36 @@ import fcntl
 import json
 import os
 import pty
+import signal
 import struct
 import subprocess
 import termios
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
+import redis
+from sqlalchemy import Engine
 
-from telemetry.cli.top_screen import POWER, TEMP, UTIL, Row, View, chosen, pressed, screen
+from telemetry.cli.top_screen import POWER, TEMP, UTIL, Row, View, aged, chosen, owner, pressed, screen
+from telemetry.collector.persist import Collector
+from telemetry.progress.acks import Acks
+from telemetry.progress.keys import Keys
+from telemetry.readings import wire
+from telemetry.settings import Settings
+from tests.batches import batch, now_s, readings
+from tests.fixtures.fleet import series
 from tests.fixtures.processes import BIN
 from tests.waiting import eventually
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def gpu(host: str, index: int, util: float | None, temp: float = 40.0, **owner: str) -> dict[str, Any]:
+def gpu(host: str, index: int, util: float | None, temp: float = 40.0, **labels: str) -> dict[str, Any]:
     values = {UTIL: util, TEMP: temp, POWER: 100.0}
     about = {"id": f"GPU-{host}{index}", "host": host, "index": index, "model": "H100", "silent_for_s": 3.0}
-    return {**about, "values": values, "owner": owner}
+    return {**about, "values": values, "owner": labels}
 
 
 GPUS = [gpu("a", 10, 5.0), gpu("a", 2, 90.0, 88.0, namespace="ml", pod="train"), {**gpu("b", 0, None), "silent_for_s": None}]
@@ -47,6 +57,11 @@ def test_a_screen_tells_how_each_gpu_is() -> None:
     assert rows[-1].text.endswith("q)uit")
     assert "telemetry ingest" in screen([], View(), 80, 24)[2].text
     assert screen(GPUS, View(), 80, 24, "no answer")[-1] == Row("no answer", "bad")
+
+
+def test_what_is_not_read_again_becomes_older() -> None:
+    assert [each["silent_for_s"] for each in aged(GPUS, 600.0)] == [603.0, 603.0, None]
+    assert screen(aged(GPUS, 600.0), View(), 80, 24)[0].text.startswith("3 GPUs, 3 silent")
 
 
 def test_a_name_of_a_stranger_moves_no_cursor() -> None:
@@ -97,30 +112,104 @@ def test_an_api_that_is_away_is_one_line(telemetry: Run) -> None:
     assert "no answer from http://127.0.0.1:1" in ended.stderr
 
 
+class Terminal:
+    """`telemetry top` in a terminal of 24 lines."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        self.process = subprocess.Popen(
+            [BIN / "telemetry", "top"], stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, **variables}
+        )
+        os.close(theirs)
+        os.set_blocking(self._ours, False)
+        self.seen = bytearray()
+
+    def press(self, key: bytes) -> None:
+        os.write(self._ours, key)
+
+    def shows(self, text: bytes) -> bool:
+        # EIO: the process has ended.
+        with suppress(OSError):
+            self.seen.extend(os.read(self._ours, 1 << 16))
+        return text in self.seen
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._ours)
+
+
+@pytest.fixture
+def terminal(environ: Mapping[str, str]) -> Iterator[Callable[..., Terminal]]:
+    """Start `telemetry top` in a terminal, with these variables."""
+    with ExitStack() as stack:
+
+        def start(**variables: str) -> Terminal:
+            started = Terminal({**environ, **variables})
+            stack.callback(started.close)
+            return started
+
+        yield start
+
+
 @pytest.mark.usefixtures("fleet")
-def test_keys_work_in_a_terminal(environ: Mapping[str, str]) -> None:
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    variables = {**os.environ, **environ, "TERM": "xterm"}
-    process = subprocess.Popen([BIN / "telemetry", "top"], stdin=theirs, stdout=theirs, stderr=theirs, env=variables)
-    os.close(theirs)
-    os.set_blocking(ours, False)
-    seen = bytearray()
+def test_keys_work_in_a_terminal(terminal: Callable[..., Terminal]) -> None:
+    shown = terminal(TERM="xterm")
+    eventually(lambda: shown.shows(b"4 GPUs, 4 silent"), 30, what="the fleet is shown")
+    for key, text in ((b"u", b"util"), (b"/", b"/"), (b"b:0", b"found by"), (b"\n", b""), (b"\x1b", b"order by")):
+        shown.seen.clear()
+        shown.press(key)
+        eventually(lambda text=text: shown.shows(text), 10, what=f"{text!r} is shown")  # type: ignore[misc]
+    shown.press(b"q")
+    assert shown.process.wait(10) == 0
 
-    def shows(text: bytes) -> bool:
-        with suppress(BlockingIOError):
-            seen.extend(os.read(ours, 1 << 16))
-        return text in seen
 
-    try:
-        eventually(lambda: shows(b"4 GPUs, 4 silent"), 30, what="the fleet is shown")
-        for key, text in ((b"u", b"util"), (b"/", b"/"), (b"b:0", b"found by"), (b"\n", b""), (b"\x1b", b"order by")):
-            seen.clear()
-            os.write(ours, key)
-            eventually(lambda text=text: shows(text), 10, what=f"{text!r} is shown")  # type: ignore[misc]
-        os.write(ours, b"q")
-        assert process.wait(10) == 0
-    finally:
-        process.kill()
-        process.wait()
-        os.close(ours)
+@pytest.mark.usefixtures("fleet")
+@pytest.mark.parametrize("name", ["vt100", "ansi", "dumb"])
+def test_a_terminal_may_lack_colours_and_a_hidden_cursor(terminal: Callable[..., Terminal], name: str) -> None:
+    shown = terminal(TERM=name)
+    eventually(lambda: shown.shows(b"4 GPUs, 4 silent"), 30, what="the fleet is shown")
+    shown.press(b"q")
+    assert shown.process.wait(10) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("nonsense", b"the terminal 'nonsense' is not known here"), ("", b"TERM is not set")]
+)
+def test_an_unknown_terminal_is_one_line(terminal: Callable[..., Terminal], name: str, words: bytes) -> None:
+    shown = terminal(TERM=name)
+    eventually(lambda: shown.shows(words), 30, what="the trouble is named")
+    assert shown.process.wait(10) == 1
+    assert b"Traceback" not in shown.seen
+
+
+def test_new_metrics_are_seen_and_ages_grow_while_nothing_answers(
+    start_api: Callable[..., tuple[str, int]],
+    terminal: Callable[..., Terminal],
+    settings: Settings,
+    engine: Engine,
+    redis_client: redis.Redis,
+) -> None:
+    address, pid = start_api(TELEMETRY_API_ACCESS="open")
+    shown = terminal(TERM="xterm", TELEMETRY_API_URL=address)
+    eventually(lambda: shown.shows(b"No GPU has sent a reading yet"), 30, what="an empty fleet is shown")
+    collector = Collector(settings, engine, Acks(redis_client, Keys(settings.key_prefix), 60))
+    collector.persist(*wire.encode(batch(readings((series("GPU_UTIL", "a", 0, pod="p"), now_s() - 105, 90.0)))))
+    eventually(lambda: shown.shows(b"90%"), 10, what="the value of a metric that is new is shown")
+    os.kill(pid, signal.SIGTERM)
+    eventually(lambda: shown.shows(b"no answer from"), 30, what="it is said that nothing answers")
+    eventually(lambda: shown.shows(b"2 min"), 30, what="the age grows")
+
+
+@pytest.mark.parametrize(
+    ("labels", "whose"),
+    [
+        ({"namespace": "ml", "pod": "train", "exported_namespace": "team", "exported_pod": "job-1"}, "team/job-1"),
+        ({"slurm_user": "ann", "slurm_job_id": "7"}, "ann/7"),
+        ({"hpc_job": "8", "user": ""}, "8"),
+        ({}, ""),
+    ],
+)
+def test_an_owner_is_who_its_labels_name(labels: dict[str, str], whose: str) -> None:
+    assert owner({**gpu("a", 0, 1.0), "owner": labels}) == whose

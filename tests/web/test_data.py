@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from sqlalchemy import Engine, text
 
 from telemetry.store import apikeys
@@ -73,3 +74,49 @@ def test_a_key_without_the_scope_is_told_so_and_one_with_it_sends_from_this_page
     for origin, status in (({}, 401), ({"Origin": "https://elsewhere.example"}, 401), ({"Origin": address}, 202)):
         headers = {"Cookie": f"telemetry_key={keys['read', 'ingest']}", "Content-Type": "text/csv", **origin}
         assert httpx.post(f"{address}/api/v1/telemetry", content=CSV, headers=headers).status_code == status
+
+
+@pytest.mark.refused(503, 429)
+def test_a_file_waits_where_the_api_has_no_place_for_it(page: Page, address: str) -> None:
+    refusals = [(503, {"Retry-After": "2"}), (429, {"Retry-After": "1"})]
+
+    def answered(route: Route) -> None:
+        if not refusals:
+            return route.continue_()
+        status, headers = refusals.pop(0)
+        return route.fulfill(status=status, headers=headers, json={"code": "too_many_uploads", "detail": "a little later"})
+
+    page.route("**/api/v1/telemetry", answered)
+    page.goto(f"{address}/data")
+    chosen(page, "gpus.csv", CSV)
+    row = page.locator("#uploads tbody tr").first
+    expect(row).to_contain_text("gpus.csvwaiting for a place")
+    expect(row).to_contain_text("gpus.csvwaiting 0 %")
+    assert not refusals
+
+
+@pytest.mark.refused(403, 404, 500)
+def test_an_upload_that_cannot_be_followed_stops_no_other(page: Page, address: str) -> None:
+    uploads = [{"name": f"{number}.csv", "bytes": 1, "url": f"/api/v1/uploads/{number}"} for number in reversed(range(12))]
+    page.add_init_script(
+        f"sessionStorage.getItem('telemetry-uploads') ?? sessionStorage.setItem('telemetry-uploads', '{json.dumps(uploads)}')"
+    )
+    asked: list[str] = []
+
+    def answered(route: Route) -> None:
+        number = route.request.url.split("/")[-1]
+        asked.append(number)
+        status = {"0": 404, "1": 403, "2": 500}.get(number, 200)
+        state = {"state": "done", "committed_bytes": 1, "size_bytes": 1, "rows": 1}
+        route.fulfill(status=status, json=state if status == 200 else {"detail": f"it is {status}"})
+
+    page.route("**/api/v1/uploads/*", answered)
+    page.goto(f"{address}/data")
+    rows = page.locator("#uploads tbody tr")
+    expect(page.locator("#uploads-count")).to_have_text("11 of 12 done")
+    assert sorted(asked[:10], key=int) == [str(number) for number in range(10)]
+    expect(rows.nth(11)).to_contain_text("cannot be followedit is 404")
+    expect(rows.nth(10)).to_contain_text("cannot be followedit is 403")
+    expect(rows.nth(9)).to_contain_text("waiting")
+    expect(page.locator("#trouble")).to_contain_text("it is 500")
+    assert asked.count("0") == asked.count("1") == 1

@@ -93,6 +93,21 @@ def test_several_gpus_are_compared_by_the_address(page: Page, address: str) -> N
 
 
 @pytest.mark.refused(404)
+def test_a_wrong_name_to_compare_with_is_said_and_can_be_removed(page: Page, address: str, store: Store) -> None:
+    page.goto(f"{address}/gpus/GPU-a-0#span=15m&with=GPU-b-0")
+    chart = page.locator("canvas").first
+    expect(chart).to_have_attribute("aria-label", re.compile("; GPU-b-0 55 % to 55 %"))
+    page.get_by_role("combobox", name="Compare with").fill("nowhere:7")
+    page.get_by_role("combobox", name="Compare with").press("Enter")
+    expect(page.locator("#lines li").nth(2)).to_contain_text("nowhere:7: no such GPU")
+    store("GPU_UTIL", "a", 0, 7.0)
+    expect(chart).to_have_attribute("aria-label", re.compile("last 7 %; GPU-b-0 55 % to 55 %, last 55 %; nowhere:7"))
+    expect(page.locator("#trouble")).to_be_hidden()
+    page.get_by_role("button", name="Do not compare with nowhere:7").click()
+    expect(page.locator("#lines li")).to_have_count(2)
+
+
+@pytest.mark.refused(404)
 def test_an_unknown_gpu_is_named(page: Page, address: str) -> None:
     page.goto(f"{address}/gpus/GPU-nowhere")
     expect(page.locator("#trouble")).to_contain_text("GPU-nowhere")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import pytest
@@ -59,6 +61,18 @@ def test_from_a_namespace_one_comes_to_its_pods_and_to_one_of_them(page: Page, a
     expect(page.locator("canvas").first).to_have_attribute("aria-label", re.compile("a:1 2 % to 2 %"))
     gpus.get_by_role("link").click()
     expect(page.locator("h1")).to_have_text("a:1")
+
+
+def test_hours_without_a_rate_are_said_beside_the_cost(
+    page: Page, start_api: Callable[..., tuple[str, int]], tmp_path: Path
+) -> None:
+    rates = tmp_path / "rates.toml"
+    rates.write_text('currency = "EUR"\n[model]\nL40S = 1.0\n')
+    address = start_api(TELEMETRY_API_ACCESS="open", TELEMETRY_RATES=str(rates))[0]
+    page.goto(f"{address}/owners")
+    expect(page.locator("#numbers > div").last).to_contain_text(
+        re.compile(r"EUR.*by the table of rates; 0\.0[35] h have no rate")
+    )
 
 
 def test_a_page_without_a_job_says_where_jobs_are(page: Page, address: str) -> None:

@@ -9,6 +9,11 @@ const READ_MS = 1000;
 const QUARANTINE_MS = 5000;
 const SHOWN = 50;
 const MOST = 1000;
+// So many uploads are asked about at once, the oldest first: they are read in this order, and an API may limit questions.
+const FOLLOWED = 10;
+// These answers ask for a little patience; this long where they do not say how long.
+const LATER = [429, 503];
+const LATER_S = 5;
 // Whose streamer reads what is sent.
 const EDGE = "central/uploads";
 // What the tab remembers, so that another view may be looked at meanwhile.
@@ -27,8 +32,9 @@ function draw() {
   at("uploads-count").textContent = sent.length ? `${number(sent.length - under)} of ${number(sent.length)} done` : "";
 }
 
-function progress({ error, part, url, state, bytes }) {
-  if (error) return element("span", { class: "bad" }, "refused");
+function progress({ error, part, url, state, bytes, isLater }) {
+  if (error) return element("span", { class: "bad" }, url ? "cannot be followed" : "refused");
+  if (isLater) return "waiting for a place";
   const [words, share] = url ? [state ? state.state : "waiting", state ? state.committed_bytes / state.size_bytes : 0] : ["sending", part ?? 0];
   if (words === "done") return `done, ${size(bytes)}`;
   return element("label", {}, `${words} `, element("progress", { value: share, max: 1 }), ` ${number(100 * share)} %`);
@@ -55,7 +61,13 @@ async function sendAll() {
   isSending = true;
   while (waiting.length) {
     const { file, upload } = waiting.shift();
-    await send(file, upload);
+    for (let laterS = await send(file, upload); laterS; laterS = await send(file, upload)) {
+      upload.isLater = true;
+      draw();
+      await new Promise((resolve) => setTimeout(resolve, 1000 * laterS));
+      Object.assign(upload, { isLater: false, part: 0 });
+      draw();
+    }
     keep();
   }
   isSending = false;
@@ -66,6 +78,7 @@ function keep() {
   draw();
 }
 
+// Resolves to the seconds after which it is to be sent again, 0 if it is not.
 // Only XMLHttpRequest tells how much of a body is sent. The browser adds cookie and Origin, by which the API knows this page.
 function send(file, upload) {
   return new Promise((resolve) => {
@@ -78,9 +91,10 @@ function send(file, upload) {
     });
     request.addEventListener("loadend", () => {
       const answer = parsed(request.responseText);
+      if (LATER.includes(request.status)) return resolve(Number(request.getResponseHeader("Retry-After")) || LATER_S);
       if (request.status === 202) upload.url = answer.url;
       else upload.error = refusal(request.status, answer);
-      resolve();
+      resolve(0);
     });
     request.send(file);
   });
@@ -111,11 +125,21 @@ function take(files) {
 }
 
 async function follow() {
-  const open = sent.filter((upload) => upload.url && !isOver(upload));
-  await Promise.all(open.map(async (upload) => {
-    upload.state = (await get(upload.url)).document;
-  }));
+  const open = sent.filter((upload) => upload.url && !isOver(upload)).slice(-FOLLOWED);
+  const answers = await Promise.allSettled(open.map(state));
   if (open.length) keep();
+  const failed = answers.find(({ status }) => status === "rejected");
+  if (failed) throw failed.reason;
+}
+
+// One that is gone, or that the key may not see, is over; of any other trouble it is asked again.
+async function state(upload) {
+  try {
+    upload.state = (await get(upload.url)).document;
+  } catch (problem) {
+    if (![403, 404].includes(problem.status)) throw problem;
+    upload.error = problem.message;
+  }
 }
 
 // A file that this tab sent is known by its own name, others by that in the spool directory.

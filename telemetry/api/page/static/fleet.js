@@ -39,7 +39,7 @@ function drawNumbers(looks) {
     ["Reporting", `${number(reporting.length)} of ${number(looks.length)}`, `GPUs with a reading in the last ${duration(SILENT_AFTER_S)}`,
       reporting.length < looks.length ? "warn" : ""],
     ["Well", share, "reporting, and neither faulty nor degraded ÷ all known GPUs", well.length < looks.length ? "warn" : ""],
-    ["Held", number(held.length), `by a pod; ${number(idle.length)} of them idle (utilisation below 5 %)`],
+    ["Held", number(held.length), `by a pod, a job or a user; ${number(idle.length)} of them idle (utilisation below 5 %)`],
     ["Fresh", ages.length ? duration(ages[Math.floor(ages.length * 0.95)]) : "–", "age of the last reading that this page asked for, of 95 % of the GPUs"],
     ["Faults", number(ill.length), "GPUs that are faulty or degraded", ill.length ? "bad" : ""],
   ]);
@@ -81,7 +81,7 @@ function emptiness() {
 
 function isShown(gpu) {
   const states = { all: true, reporting: !gpu.silent, silent: gpu.silent, faulty: gpu.ill, held: gpu.held, idle: gpu.idle };
-  const words = [gpu.name, gpu.id, gpu.model, gpu.owner.namespace, gpu.owner.pod].filter(Boolean).join(" ").toLowerCase();
+  const words = [gpu.name, gpu.id, gpu.model, gpu.owner.namespace, gpu.owner.pod, gpu.owner.job, gpu.owner.user].filter(Boolean).join(" ").toLowerCase();
   return (states[chosen.state] ?? true) && chosen.text.toLowerCase().split(/\s+/).every((word) => words.includes(word));
 }
 

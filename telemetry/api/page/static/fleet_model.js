@@ -1,6 +1,7 @@
 // The fleet as it was read last: which GPUs there are, their values, health, and who holds them. Nothing is drawn here.
 
 import { all } from "./api.js";
+import { parts } from "./words.js";
 
 export const SILENT_AFTER_S = 600;
 // States in which something is wrong with a GPU that reports.
@@ -11,6 +12,9 @@ const IDLE_PERCENT = 5;
 const HELD_WITHIN_S = 120;
 // A label of the readings of a MIG instance.
 const MIG = "GPU_I_ID";
+
+// A namespace alone holds nothing.
+const isHolder = ({ pod, job, user }) => Boolean(pod ?? job ?? user);
 
 /** The fleet. `gpus` is by id, in the order host, index. */
 export class Fleet {
@@ -66,9 +70,9 @@ export class Fleet {
     if (!gpu) return;
     const before = gpu.readings.get(reading.metric);
     if (!gpu.seen || gpu.seen < reading.timestamp) gpu.seen = reading.timestamp;
-    const { namespace, pod } = reading.owner;
-    // Two sources may tell of a GPU, of which one knows no pods.
-    if (pod && (!gpu.owner.at || gpu.owner.at <= reading.timestamp)) gpu.owner = { namespace, pod, at: reading.timestamp };
+    const owner = parts(reading.owner);
+    // Two sources may tell of a GPU, of which one knows no owners.
+    if (isHolder(owner) && (!gpu.owner.at || gpu.owner.at <= reading.timestamp)) gpu.owner = { ...owner, at: reading.timestamp };
     const isOfPart = ({ labels }) => MIG in labels;
     if (before && (isOfPart(before) === isOfPart(reading) ? before.timestamp > reading.timestamp : isOfPart(reading))) return;
     gpu.readings.set(reading.metric, reading);
@@ -83,7 +87,7 @@ export class Fleet {
       const reading = gpu.readings.get(name);
       return reading && age(reading.timestamp) <= SILENT_AFTER_S ? reading.value : null;
     };
-    const held = !silent && Boolean(gpu.owner.pod) && age(gpu.owner.at) - age(seen) <= HELD_WITHIN_S;
+    const held = !silent && isHolder(gpu.owner) && age(gpu.owner.at) - age(seen) <= HELD_WITHIN_S;
     const used = value(UTILISATION);
     return {
       ...gpu,

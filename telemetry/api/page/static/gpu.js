@@ -57,11 +57,15 @@ async function read() {
   const wanted = asked();
   const [from, to] = times(chosen, USUAL, Date.now() + skewMs);
   const others = compared.names(chosen.with);
-  const [points, events, held, lines] = await Promise.all([
+  // Before anything is asked: a name that was mistyped can be removed whatever the answers are.
+  const label = (troubles) => compared.legend(at("name").textContent, others, (name) => change({ with: others.filter((other) => other !== name).join() }), troubles);
+  label(read.troubles);
+  const [points, events, held, { lines, troubles }] = await Promise.all([
     history(gpu, wanted, from, to), happened(from, to), holders(gpu, from, to), compared.lines(others, wanted, from, to),
   ]);
   const stretches = held.map((owner) => ({ from: Date.parse(owner.start), to: Date.parse(owner.end), who: whose(owner) }));
-  compared.legend(at("name").textContent, others, (name) => change({ with: others.filter((other) => other !== name).join() }));
+  read.troubles = troubles;
+  label(troubles);
   const marks = events.filter(({ kind }) => kind !== "allocation").map((event) => ({ at: Date.parse(event.at), event }));
   const places = wanted.map((metric) => chart(metric).place);
   // A chart that stays keeps the focus.

@@ -2,7 +2,7 @@
 
 import { colour } from "./colours.js";
 import { element } from "./draw.js";
-import { ago, quantity, short } from "./words.js";
+import { ago, quantity, short, whose } from "./words.js";
 
 /** The grid in `place`; `about` shows the GPU under the pointer or the focus. */
 export class Grid {
@@ -43,7 +43,7 @@ export class Grid {
     if (cell.className !== kind) cell.className = kind;
     const glyph = gpu.ill ? "!" : String(gpu.index ?? "·");
     if (cell.textContent !== glyph) cell.textContent = glyph;
-    const holder = gpu.held ? `held by ${[gpu.owner.namespace, gpu.owner.pod].filter(Boolean).join("/")}` : "";
+    const holder = gpu.held ? `held by ${whose(gpu.owner)}` : "";
     const state = gpu.silent ? `silent, last reading ${ago(gpu.seen, now)}` : `${short(metric)} ${quantity(gpu.value, gpu.unit)}`;
     const words = [gpu.name, gpu.model, state, holder, ...gpu.reasons.filter(({ rule }) => rule !== "silent").map(({ says }) => says)].filter(Boolean).join(" · ");
     this.#texts.set(gpu.id, words);

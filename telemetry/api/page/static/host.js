@@ -6,7 +6,7 @@ import { times } from "./history.js";
 import { repeat, watchHealth } from "./pulse.js";
 import { Several } from "./several.js";
 import { choices, choose } from "./view.js";
-import { ago, clock, gpuName, jobPath, number, quantity, whose } from "./words.js";
+import { ago, clock, gpuName, jobPath, number, parts, quantity, whose } from "./words.js";
 
 const USUAL = { span: "1h", from: "", to: "" };
 const READ_MS = 10000;
@@ -35,8 +35,9 @@ async function look() {
 
 function row(gpu, readings) {
   const values = NOW.map((metric) => readings.find((reading) => reading.metric === metric && !("GPU_I_ID" in reading.labels)));
-  const owner = readings.find(({ owner }) => Object.keys(owner).length)?.owner ?? {};
-  const who = { ...owner, job: owner.hpc_job };
+  // Two sources may tell of a GPU, of which one knows no owners.
+  const owned = readings.filter(({ owner }) => Object.keys(owner).length).sort((a, b) => Date.parse(b.timestamp) - Date.parse(a.timestamp));
+  const who = parts(owned[0]?.owner ?? {});
   const path = jobPath(who);
   return [
     element("a", { href: `/gpus/${encodeURIComponent(gpu.gpu)}` }, gpuName(gpu)),

@@ -13,23 +13,35 @@ export function names(text) {
   return [...new Set(text.split(",").filter(Boolean))].slice(0, MOST);
 }
 
-/** The lines of other GPUs by metric: {metric: [{name, points}]}. */
+/** The lines of other GPUs by metric: {metric: [{name, points}]}, and what is wrong with those that have none: {name: words}. */
 export async function lines(others, metrics, from, to) {
-  const histories = await Promise.all(others.map((other) => history(other, metrics, from, to, ["avg"])));
-  return Object.fromEntries(metrics.map((metric) => [metric, others.map((name, number) => ({ name, points: histories[number].get(metric) }))]));
+  const troubles = {};
+  const histories = await Promise.all(others.map(async (other) => {
+    try {
+      return await history(other, metrics, from, to, ["avg"]);
+    } catch (problem) {
+      // Of other trouble the page says it, and asks again.
+      if (![400, 404, 422].includes(problem.status)) throw problem;
+      troubles[other] = problem.status === 404 ? "no such GPU" : problem.message;
+      return new Map();
+    }
+  }));
+  const of = (metric) => others.map((name, number) => ({ name, points: histories[number].get(metric) ?? [] }));
+  return { lines: Object.fromEntries(metrics.map((metric) => [metric, of(metric)])), troubles };
 }
 
-/** Say which line is whose. `remove(name)` is called for one that the reader does not want any more. */
-export function legend(own, others, remove) {
+/** Say which line is whose, or what is wrong with it. `remove(name)` is called for one that the reader does not want any more. */
+export function legend(own, others, remove, troubles = {}) {
   const list = at("lines");
-  const key = [own, ...others].join();
+  const key = JSON.stringify([own, others, troubles]);
   list.hidden = !others.length;
   if (list.dataset.key === key) return;
   list.dataset.key = key;
   list.replaceChildren(...[own, ...others].map((name, number) => {
     const button = element("button", { type: "button", "aria-label": `Do not compare with ${name}` }, "×");
     button.addEventListener("click", () => remove(name));
-    const shown = number ? element("a", { href: `/gpus/${encodeURIComponent(name)}` }, name) : name;
+    const link = element("a", { href: `/gpus/${encodeURIComponent(name)}` }, name);
+    const shown = !number ? name : troubles[name] ? element("span", { class: "bad" }, `${name}: ${troubles[name]}`) : link;
     return element("li", { class: lineClass(number) }, shown, " ", number ? button : null);
   }));
 }

@@ -59,7 +59,7 @@ function sum(items) {
   };
   const kinds = new Set(items.map(({ energy_from: kind }) => kind).filter(Boolean));
   return {
-    ...Object.fromEntries(["held_hours", "idle_hours", "free_hours", "energy_kwh", "cost"].map((name) => [name, add(name)])),
+    ...Object.fromEntries(["held_hours", "idle_hours", "free_hours", "energy_kwh", "cost", "unpriced_hours"].map((name) => [name, add(name)])),
     coverage: mean("coverage", (row) => row.held_hours),
     duty_cycle: mean("duty_cycle", (row) => row.held_hours * row.duty_coverage),
     energy_from: kinds.size > 1 ? "both" : [...kinds][0] ?? null,

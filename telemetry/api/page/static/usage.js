@@ -26,7 +26,7 @@ export function totals(row, document) {
     ["Busy", percent(row.duty_cycle), "mean utilisation while held"],
     ["Energy", row.energy_kwh === null ? "–" : `${number(row.energy_kwh)} kWh`, row.energy_from ? `drawn, by ${{ counter: "the counters", power: "power over time", both: "counters and power" }[row.energy_from]}` : "no reading tells"],
     ["Covered", percent(row.coverage), "of the held time has readings", row.coverage !== null && row.coverage < 0.9 ? "warn" : ""],
-    ...(document.currency ? [["Cost", `${number(row.cost)} ${document.currency}`, "held hours and their energy, by the table of rates"]] : []),
+    ...(document.currency ? [["Cost", `${number(row.cost)} ${document.currency}`, `held hours and their energy, by the table of rates${row.unpriced_hours > 0 ? `; ${hours(row.unpriced_hours)} have no rate` : ""}`]] : []),
   ];
 }
 

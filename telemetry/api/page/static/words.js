@@ -49,6 +49,18 @@ export function gpuName({ gpu, id, host, index }) {
   return host === null || index === null || host === undefined ? gpu ?? id : `${host}:${index}`;
 }
 
+// The labels that name each part of an owner, as in telemetry/readings/owners.py: the first that is there counts.
+export const PARTS = {
+  namespace: ["exported_namespace", "namespace"], pod: ["exported_pod", "pod"], container: ["exported_container", "container"],
+  job: ["hpc_job", "slurm_job_id"], user: ["user", "slurm_user"], account: ["account", "slurm_account"],
+};
+
+/** The parts of an owner from the labels of a reading; those that nothing names are left out. */
+export function parts(labels) {
+  const named = Object.entries(PARTS).map(([part, names]) => [part, names.map((name) => labels[name]).find(Boolean)]);
+  return Object.fromEntries(named.filter(([, value]) => value));
+}
+
 /** Who an owner is. */
 export function whose({ namespace, pod, job, user }) {
   return [namespace ?? user, pod ?? (job ? `job ${job}` : null)].filter(Boolean).join("/") || "–";
