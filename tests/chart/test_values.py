@@ -181,6 +181,8 @@ def test_a_misspelt_key_is_named_with_its_path(path: str) -> None:
         ),
         ({"collector": {"autoscaling": {"enabled": True}, "keda": {"enabled": True}}, **PASSWORD}, "turn one off"),
         ({"httpRoute": {"enabled": True}, **PASSWORD}, "httpRoute.parentRefs"),
+        ({"flower": {"urlPrefix": "/flower"}, **PASSWORD}, "flower.auth.existingSecret"),
+        ({"flower": {"urlPrefix": "/data", "auth": {"existingSecret": "f"}}, **PASSWORD}, "the page has that path itself"),
         ({"externalRedis": {"host": "h"}, **PASSWORD}, "externalRedis.enabled is false"),
         ({"externalRedis": {"sentinel": {"hosts": ["s"]}}, **PASSWORD}, "externalRedis.enabled is false"),
         ({"externalRedis": {**EXTERNAL, "sentinel": {"hosts": ["s"]}}, **PASSWORD}, "are both set"),

@@ -75,6 +75,9 @@ annotations: {{- include "telemetry.words" . | nindent 2 }}
 {{- if not (regexMatch "^(/[a-zA-Z0-9._-]+)+$" .) -}}
 {{- fail (printf "flower.urlPrefix is %s: it must be a path such as /flower" .) -}}
 {{- end -}}
+{{- if has (index (splitList "/" .) 1) (list "api" "data" "events" "gpus" "hosts" "job" "login" "logout" "owners" "page" "pipeline") -}}
+{{- fail (printf "flower.urlPrefix is %s: the page has that path itself; take another, such as /flower" .) -}}
+{{- end -}}
 {{- if include "telemetry.has" (list $ "flower") }}{{ . }}{{ end -}}
 {{- end -}}
 {{- end -}}
