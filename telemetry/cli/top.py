@@ -104,8 +104,8 @@ def _of_api() -> Iterator[Look]:
                 try:
                     # A metric may have its first reading while this runs.
                     if len(asked) < len(METRICS):
-                        known = {metric["name"] for metric in api.metrics()}
-                        asked[:] = [metric for metric in METRICS if metric in known]
+                        names = {metric["name"] for metric in api.metrics()}
+                        asked[:] = [metric for metric in METRICS if metric in names]
                     latest = list(api.latest(metric=asked)) if asked else []
                     return joined(list(api.gpus()), latest, datetime.now(UTC))
                 except ClientError as error:

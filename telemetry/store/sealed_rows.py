@@ -20,8 +20,8 @@ from psycopg.pq import Format
 
 from telemetry.readings.arrays import Float64s, Int64s
 from telemetry.store.packing import COLUMNS, Packed, pack, unpack
+from telemetry.store.partitions import DAY_US
 
-DAY_US = 86_400_000_000
 # PostgreSQL counts timestamps in microseconds, and dates in days, from 2000-01-01. Its binary formats: manual, chapter COPY,
 # and array_send() in src/backend/utils/adt/arrayfuncs.c.
 EPOCH = date(2000, 1, 1)

@@ -96,8 +96,8 @@ def partitions(connection: Connection) -> list[Partition]:
     sealed = {row.name: row.is_sealed for row in rows}
     spans = [FrozenDays(*span) if span.table in sealed else span for span in partitions if not sealed.get(span.table)]
     spans += [SealedDays(row.name, row.first, row.end) for row in rows if row.is_sealed]
-    known = [Partition(span, span.table in counted_at, counted_at.get(span.table)) for span in spans]
-    return sorted(known, key=lambda one: (one.counted_at is not None, one.counted_at, -one.span.first))
+    parts = [Partition(span, span.table in counted_at, counted_at.get(span.table)) for span in spans]
+    return sorted(parts, key=lambda one: (one.counted_at is not None, one.counted_at, -one.span.first))
 
 
 def ranges(connection: Connection, span: Span) -> Sequence[Range]:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 from telemetry.readings.arrays import Int64s
 from telemetry.store import sealed_rows
 from telemetry.store.engine import driver
+from telemetry.store.partitions import DAY_US
 from telemetry.store.sealed_rows import NAMES, Samples, SealedRow
 from telemetry.store.upkeep import months
 
@@ -69,7 +70,7 @@ def merge(connection: Connection, limit: int = MAX_LATE) -> int:
     counted = {row.day: 0 for row in before}
     for row in before:
         counted[row.day] += len(row.ts_us)
-    dates = [sealed_rows.time_of(day * sealed_rows.DAY_US).date() for day in days.tolist()]
+    dates = [sealed_rows.time_of(day * DAY_US).date() for day in days.tolist()]
     psycopg.execute(COUNT, (dates, [n - counted.get(day, 0) for day, n in zip(dates, numbers.tolist(), strict=True)]))
     psycopg.execute(DELETE, (int(late.series[-1]), sealed_rows.time_of(int(late.ts_us[-1]))))
     return len(late.series)
@@ -84,4 +85,4 @@ def together(before: list[SealedRow], late: Samples) -> Samples:
 
 
 def _days(samples: Samples) -> Int64s:
-    return samples.ts_us // sealed_rows.DAY_US
+    return samples.ts_us // DAY_US

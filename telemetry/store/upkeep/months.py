@@ -28,7 +28,6 @@ def add(connection: Connection, month: date) -> None:
         table = f"{parent}_{month:%Y%m}"
         if not connection.scalar(text("SELECT to_regclass(:table) IS NOT NULL"), {"table": table}):
             connection.execute(text(f"CREATE TABLE {table} (LIKE {parent} INCLUDING ALL)"))
-            # ANALYZE would count the elements of all arrays, for hours. How many an array has it learns from the times.
             for column, target in STATISTICS[parent].items():
                 connection.execute(text(f"ALTER TABLE {table} ALTER {column} SET STATISTICS {target}"))
             bounds = f"FOR VALUES FROM ('{month}') TO ('{following}')"

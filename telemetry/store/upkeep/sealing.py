@@ -11,7 +11,6 @@ Why so: docs/decisions/0010-sealed-days.md.
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
 from datetime import date, timedelta
 from typing import Any
 
@@ -32,7 +31,7 @@ QUIET_S = 3600.0
 # Readers and collectors wait behind whoever waits for a lock that keeps them out.
 LOCK_TIMEOUT = text("SET LOCAL lock_timeout = '500ms'")
 KEEP_OUT = text("LOCK TABLE ONLY samples IN ACCESS EXCLUSIVE MODE")
-# The longest step is the last one of a partition: it takes a second for some ten million samples.
+# The longest step is the last one of a partition, and longer the more samples that has.
 STEP_S = 40
 # A series is sealed in one piece, with some 150 bytes of memory a sample.
 MAX_OF_SERIES = 3_000_000
@@ -71,10 +70,6 @@ FINISH = text("""
     UPDATE sealed_spans SET frozen = NULL, samples = :samples, sealed_at = clock_timestamp() WHERE first_day = :first
 """)
 EPOCH = date(1970, 1, 1)
-
-
-class _GotLockError(Exception):
-    """A lock can be had: it is given back, with what came after the savepoint."""
 
 
 def step(connection: Connection, settings: Settings, limit: int) -> int:
@@ -192,9 +187,9 @@ def _finish(connection: Connection, span: Row[Any]) -> None:
     """Put the arrays in the place of the partition, if they have as many samples; else begin with it again."""
     connection.execute(LOCK_TIMEOUT)
     # Where a reader keeps its lock, the work of this step would be for nothing.
-    with suppress(_GotLockError), connection.begin_nested():
-        connection.execute(KEEP_OUT)
-        raise _GotLockError
+    savepoint = connection.begin_nested()
+    connection.execute(KEEP_OUT)
+    savepoint.rollback()
     samples = connection.scalar(text("SELECT sum(n) FROM sealing"))
     held = connection.scalar(text(f"SELECT count(*) FROM {span.frozen}"))  # noqa: S608 - a name
     if samples != held:

@@ -16,13 +16,10 @@ from numpy.typing import NDArray
 
 from telemetry.readings.arrays import Bools, Float64s, Int64s
 from telemetry.store import partitions
+from telemetry.store.sealed_rows import EPOCH_US, HEADER, TRAILER
 from telemetry.store.write import conflicts, contents, late, tallies
 from telemetry.store.write.conflicts import Origin
 
-# PostgreSQL counts timestamps in microseconds from 2000-01-01; its binary COPY format is in the manual, chapter COPY.
-POSTGRES_EPOCH_US = 946_684_800_000_000
-COPY_HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
-COPY_TRAILER = b"\xff\xff"
 COLUMNS = {"series_id": ">i8", "ts": ">i8", "value": ">f8"}
 STAGED = {**COLUMNS, "batch": ">i4"}
 
@@ -153,7 +150,7 @@ def _settle(connection: psycopg.Connection, table: str, later: Later, counts: li
 
 
 def _columns(series: Int64s, ts_us: Int64s, values: Float64s) -> dict[str, NDArray[np.generic]]:
-    return {"series_id": series, "ts": ts_us - POSTGRES_EPOCH_US, "value": values}
+    return {"series_id": series, "ts": ts_us - EPOCH_US, "value": values}
 
 
 def _binary(kinds: dict[str, str], columns: dict[str, NDArray[np.generic]]) -> bytes:
@@ -166,7 +163,7 @@ def _binary(kinds: dict[str, str], columns: dict[str, NDArray[np.generic]]) -> b
     for name, kind in kinds.items():
         rows[f"{name}_size"] = np.dtype(kind).itemsize
         rows[name] = columns[name]
-    return COPY_HEADER + rows.tobytes() + COPY_TRAILER
+    return HEADER + rows.tobytes() + TRAILER
 
 
 def _copy(connection: psycopg.Connection, table: str, kinds: dict[str, str], columns: dict[str, NDArray[np.generic]]) -> None:

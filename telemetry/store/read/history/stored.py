@@ -28,8 +28,8 @@ def samples_of(series_id: Any, span: Span = EVER) -> TableValuedAlias:
 def outermost(series_id: Any, end: Literal["first", "last"], span: Span = EVER, most: int = 1) -> TableValuedAlias:
     """The first or the last samples of a series in a span, at most so many, in order of time or against it."""
     function = func.samples_first if end == "first" else func.samples_last
-    found = function(series_id, *_ends(span), cast(literal(most), Integer))
-    return found.table_valued(*COLUMNS, name="sample", joins_implicitly=True)
+    samples = function(series_id, *_ends(span), cast(literal(most), Integer))
+    return samples.table_valued(*COLUMNS, name="sample", joins_implicitly=True)
 
 
 def page_of(series_id: Any, span: Span, order: Order, after: Place | None, rows_needed: int | None) -> TableValuedAlias:
