@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from tests.faults import brokers, databases, files, identity, network, processes, sentinels, standbys, strangers
+from tests.faults import (
+    brokers,
+    clocks,
+    databases,
+    files,
+    identity,
+    network,
+    operators,
+    processes,
+    sentinels,
+    standbys,
+    strangers,
+)
 from tests.faults.fault import FAULTS, NETWORK_FAULTS, SENTINEL_FAULTS, SOAK_FAULTS, STANDBY_FAULTS
 
 __all__ = [
@@ -12,10 +24,12 @@ __all__ = [
     "SOAK_FAULTS",
     "STANDBY_FAULTS",
     "brokers",
+    "clocks",
     "databases",
     "files",
     "identity",
     "network",
+    "operators",
     "processes",
     "sentinels",
     "standbys",

@@ -20,7 +20,7 @@ from telemetry.store.engine import make_engine
 from telemetry.store.upkeep import sealing
 from telemetry.store.upkeep.ledger_folding import fold
 from tests.faults.fault import SkipError, fault, pause, soak_fault
-from tests.faults.site import BIN, Site, freeze, thaw
+from tests.faults.site import Site, freeze, thaw
 
 SLOW_DOWN = """
     CREATE FUNCTION slow_down() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.5); RETURN NULL; END $$;
@@ -261,16 +261,8 @@ def put_back(site: Site) -> None:
 
 def rewind(site: Site) -> list[dict[str, object]]:
     """Run `telemetry rewind`; what it set back."""
-    done = subprocess.run(
-        [str(BIN / "telemetry"), "rewind", "--json"],
-        env={**os.environ, **site.variables},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    found: list[dict[str, object]] = json.loads(done.stdout)["rewound"]
-    return found
+    rewound: list[dict[str, object]] = json.loads(site.command("rewind", "--json"))["rewound"]
+    return rewound
 
 
 def copy_with_owner(source: str, target: str) -> None:

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 HEADER = "timestamp,metric_name,gpu_id,uuid,Hostname,value,labels_raw\n"
+BEGIN = datetime(2025, 7, 18, tzinfo=UTC)
 
 
 class Feeder(threading.Thread):
     """Writes rows to a file at a steady pace, in pieces that tear lines, until stopped; then the rest of its last line.
 
-    No two rows have the same key. `padding` makes rows longer by a label of so many characters.
+    No two rows have the same key: each has a time that is a second later than the one before, or, where it begins at
+    another time than BEGIN, as much later as it is written later. `padding` makes rows longer by a label of so many
+    characters.
     """
 
-    def __init__(self, path: Path, rows_per_s: int, gpu: str, padding: int = 0) -> None:
+    def __init__(self, path: Path, rows_per_s: int, gpu: str, padding: int = 0, begin: datetime = BEGIN) -> None:
         super().__init__(daemon=True)
         self.path = path
         self.rows = 0
         self._rows_per_s = rows_per_s
         self._gpu = gpu
+        self._begin, self._step_s = begin, 1 if begin == BEGIN else 1 / rows_per_s
         self._labels = f'"padding=""{"x" * padding}"""' if padding else ""
         self._stopping = threading.Event()
         self._naming = threading.Lock()
@@ -49,7 +54,7 @@ class Feeder(threading.Thread):
         n = self.rows
         self.rows += 1
         value = "x" if n % 997 == 5 else "" if n % 97 == 3 else str(n % 1000)
-        stamp = f"2025-07-{18 + n // 86_400:02}T{n // 3600 % 24:02}:{n // 60 % 60:02}:{n % 60:02}Z"
+        stamp = (self._begin + timedelta(seconds=n * self._step_s)).isoformat().replace("+00:00", "Z")
         return f"{stamp},DCGM_FI_DEV_GPU_UTIL,0,{self._gpu},host-1,{value},{self._labels}\n"
 
     def _write(self, text: str) -> None:

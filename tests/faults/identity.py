@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from pathlib import Path
 from random import Random
 
@@ -12,7 +10,7 @@ from telemetry.progress import machines
 from telemetry.progress.keys import Keys
 from tests.faults.databases import fold_ledger_and_wipe_broker
 from tests.faults.fault import fault
-from tests.faults.site import BIN, Site, kill_tree
+from tests.faults.site import Site, kill_tree
 from tests.waiting import eventually
 
 # Of the rows of a feeder with padding.
@@ -26,20 +24,13 @@ STORED = """
 def change_labels(site: Site, random: Random) -> None:
     """A label becomes volatile, or lasting again, and the edge reads all of its files once more under the new setting."""
     labelled = site.feed(300, name=f"labelled-{len(site.feeders)}", padding=10)
-    eventually(lambda: site.committed_bytes(labelled) > 20_000, 30, every_s=0.1, what="rows with the label stored")
+    site.wait_until(lambda: site.committed_bytes(labelled) > 20_000, what="rows with the label stored")
     volatile = {*site.settings.volatile_labels} ^ {LABEL}
     site.variables["TELEMETRY_VOLATILE_LABELS"] = ",".join(sorted(volatile))
     refused = site.start_collector()
     site.collectors.remove(refused)
     assert refused.wait(30) == 1, "a collector with other labels has started"
-    done = subprocess.run(
-        [str(BIN / "telemetry"), "db", "rules", "change"],
-        env={**os.environ, **site.variables},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    site.command("db", "rules", "change", codes=(0,))
     for before in site.collectors[:]:
         before.terminate()
         before.wait()

@@ -9,7 +9,6 @@ import psycopg
 
 from telemetry.collector.attempts import MAX_ATTEMPTS
 from tests.faults.brokers import queued
-from tests.faults.clocks import SITECUSTOMIZE
 from tests.faults.fault import fault, pause, soak_fault
 from tests.faults.site import EXACT_S, Site, children, freeze, kill_tree, thaw
 from tests.waiting import eventually
@@ -128,26 +127,6 @@ def add_streamer(site: Site, random: Random) -> None:
     victim = site.edge.pop(random.choice((-1, -2)))
     victim.terminate()
     victim.wait()
-
-
-@soak_fault
-def shift_clock(site: Site, random: Random) -> None:
-    """The edge's processes start again with a clock that is wrong by hours, and later with a right one."""
-    directory = site.directory / "shifted"
-    directory.mkdir(exist_ok=True)
-    text = SITECUSTOMIZE.format(shift_s=random.choice((-5, 5)) * 3600, witness=str(directory / "witness"))
-    (directory / "sitecustomize.py").write_text(text)
-    for variables in ({"PYTHONPATH": str(directory)}, {}):
-        for process in site.edge:
-            kill_tree(process.pid)
-            process.wait()
-        site.edge.clear()
-        kept = dict(site.edge_variables)
-        site.edge_variables |= variables
-        site.start_beat()
-        site.start_streamer()
-        site.edge_variables = kept
-        site.wait_for_flow(500)
 
 
 @fault

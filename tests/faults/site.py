@@ -14,9 +14,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from telemetry.local.servers import Postgres, Valkey
 from telemetry.settings import Settings
 from telemetry.store import migrate
 from telemetry.store.engine import make_engine
-from tests.faults.feeder import Feeder
+from tests.faults.feeder import BEGIN, Feeder
 from tests.faults.ways import Network
 from tests.sentinels import Watched, watched
 from tests.standby import REPLICATED, standby, url_of
@@ -153,9 +154,10 @@ class Site:
             else:
                 self.start_streamer()
 
-    def feed(self, rows_per_s: int = 3000, name: str = "a", padding: int = 0) -> Feeder:
+    def feed(self, rows_per_s: int = 3000, name: str = "a", padding: int = 0, begin: datetime = BEGIN) -> Feeder:
         """A file that begins to grow."""
-        feeder = Feeder(self.directory / "sources" / f"{name}.csv", rows_per_s, f"GPU-{len(self.feeders)}-{name}", padding)
+        path, gpu = self.directory / "sources" / f"{name}.csv", f"GPU-{len(self.feeders)}-{name}"
+        feeder = Feeder(path, rows_per_s, gpu, padding, begin)
         feeder.start()
         self.feeders.append(feeder)
         return feeder
@@ -173,9 +175,9 @@ class Site:
             return 0
 
     def committed_bytes(self, feeder: Feeder) -> int:
-        """How far the edge believes a file to be stored; not another one that had its name before."""
+        """How far the edge believes a file to be stored, not another one that had its name before; 0 with no broker."""
         status = feeder.path.stat()
-        with self.client() as client:
+        with suppress(redis.ConnectionError, redis.TimeoutError), self.client() as client:
             for key in client.scan_iter("telemetry:source:*"):
                 state = json.loads(client.hget(key, "state") or "{}")
                 if state and state["path"] == str(feeder.path) and state["inode"] == [status.st_dev, status.st_ino]:
@@ -191,23 +193,36 @@ class Site:
     def wait_for_flow(self, rows: int = 2000) -> float:
         """Wait until so many more rows are committed; the seconds until the first of them."""
         before, begun = self.committed_rows(), time.monotonic()
-        self._tended(lambda: self.committed_rows() > before, what="committing again")
+        self.wait_until(lambda: self.committed_rows() > before, what="committing again")
         first = time.monotonic() - begun
-        self._tended(lambda: self.committed_rows() >= before + rows, what=f"{rows} rows committed")
+        self.wait_until(lambda: self.committed_rows() >= before + rows, what=f"{rows} rows committed")
         return first
+
+    def command(self, *args: str, codes: Container[int] = (0, 1)) -> str:
+        """What a command of the product prints. Fails on other exit codes than those."""
+        done = subprocess.run(
+            [str(BIN / "telemetry"), *args],
+            env={**os.environ, **self.variables},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert done.returncode in codes, done.stderr
+        return done.stdout
 
     def retire(self, feeder: Feeder) -> None:
         """End a feeder, wait until the edge knows all of its file to be stored, and keep a copy to compare with."""
         feeder.finish()
         size = feeder.path.stat().st_size
-        self._tended(lambda: self.committed_bytes(feeder) == size, what=f"all of {feeder.path.name} committed")
+        self.wait_until(lambda: self.committed_bytes(feeder) == size, what=f"all of {feeder.path.name} committed")
         shutil.copy(feeder.path, self.place_to_keep(feeder))
 
     def place_to_keep(self, feeder: Feeder) -> Path:
         """Where a file goes that is to be compared with, and that the edge is no longer to find: one place a feeder."""
         return self.directory / "kept" / f"{self.feeders.index(feeder)}-{feeder.path.name}"
 
-    def _tended(self, condition: Callable[[], bool], what: str, every_s: float = 0.1) -> None:
+    def wait_until(self, condition: Callable[[], bool], what: str, every_s: float = 0.1) -> None:
         """Wait for something while whatever ends by itself is started again."""
 
         def holds() -> bool:
@@ -220,31 +235,22 @@ class Site:
         """What `telemetry verify` counts in some files, or in all, those rotated away included."""
         files = of or (*(self.directory / "sources").iterdir(), *(self.directory / "kept").iterdir())
         paths = sorted(map(str, files))
-        done = subprocess.run(
-            [str(BIN / "telemetry"), "verify", "--json", *paths],
-            env={**os.environ, **self.variables},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-        assert done.returncode in {0, 1}, done.stderr
-        told = json.loads(done.stdout)
-        return {name: count for name, count in told.items() if isinstance(count, int)}
+        document = json.loads(self.command("verify", "--json", *paths))
+        return {name: count for name, count in document.items() if isinstance(count, int)}
 
     def settle(self) -> dict[str, int]:
         """Stop writing and wait until nothing is missing; what `verify` counts then."""
         for feeder in self.feeders:
             feeder.finish()
         rows = sum(feeder.rows for feeder in self.feeders)
-        self._tended(lambda: self.committed_rows() >= rows, every_s=0.2, what=f"{rows} rows committed")
+        self.wait_until(lambda: self.committed_rows() >= rows, every_s=0.2, what=f"{rows} rows committed")
         counts: dict[str, int] = {}
 
         def nothing_missing() -> bool:
             counts.update(self.verify())
             return counts["missing"] == 0
 
-        self._tended(nothing_missing, every_s=0.5, what="nothing missing")
+        self.wait_until(nothing_missing, every_s=0.5, what="nothing missing")
         return counts
 
     def doubled(self, counts: Mapping[str, int]) -> int:

@@ -1,7 +1,8 @@
 """The soak: many runs of random faults under load, each followed by a comparison row by row. `make soak ARGS='--runs 20'`.
 
 A run is a site of its own, two growing files, and some faults dealt from a shuffled deck: none comes again before all
-others have come, so in 22 runs each strikes three times. First it is measured how fast a system with the settings as they
+others have come, so in 22 runs each strikes three times. Half of those that leave another part whole get a second fault
+beside them, which strikes while they last. First it is measured how fast a system with the settings as they
 come recovers from a restart of the broker and of the database. Every row of the files must
 be in the database once: what is missing or dead is lost, what is there beyond the files is doubled. Ends with 1 at any
 miss, and then leaves the site's directory, with its logs, servers' files and sources, where it says.
@@ -14,8 +15,9 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random, SystemRandom
 
@@ -24,6 +26,7 @@ import click
 from telemetry.settings import Settings
 from tests.faults.breaking import FAULTS, NETWORK_FAULTS, SENTINEL_FAULTS, SOAK_FAULTS, databases, processes
 from tests.faults.fault import SkipError
+from tests.faults.pairs import seconds, strike_both
 from tests.faults.site import Site, site
 
 ALL_FAULTS = {**FAULTS, **NETWORK_FAULTS, **SOAK_FAULTS}
@@ -31,6 +34,7 @@ ALL_FAULTS = {**FAULTS, **NETWORK_FAULTS, **SOAK_FAULTS}
 OF_OTHERS = {name: fault for name, fault in FAULTS.items() if fault.__module__ in {databases.__name__, processes.__name__}}
 WITH_SENTINELS = {**OF_OTHERS, **SENTINEL_FAULTS}
 FEWEST, MOST = 6, 8
+PAIRED = 0.5
 # Those of the system, not of the other tests of faults; and what restarts must not cost more than.
 DEFAULTS = (
     "STREAM_INTERVAL_S",
@@ -49,9 +53,13 @@ FAR = 2**32
 
 @dataclass
 class Struck:
-    """One fault of a run, and the seconds from its end to the next commit; None if there was none in time."""
+    """One fault of a run, and the seconds from its end to the next commit; None if there was none in time.
+
+    `second` struck while it lasted; it is empty where none did.
+    """
 
     fault: str
+    second: str = ""
     recovery_s: float | None = None
     skipped: str = ""
 
@@ -138,7 +146,7 @@ def by_default(random: Random) -> list[Struck]:
         running.wait_for_flow()
         for name in RESTARTS:
             ALL_FAULTS[name](running, random)
-            struck.append(Struck(name, round(running.wait_for_flow(500), 2)))
+            struck.append(Struck(name, recovery_s=round(running.wait_for_flow(500), 2)))
     lines = ["", "| restart, default settings | recovery (s) |", "| --- | ---: |"]
     click.echo("\n".join([*lines, *(f"| {each.fault} | {shown(each.recovery_s)} |" for each in struck)]))
     return [each for each in struck if each.recovery_s is None or each.recovery_s > RECOVERY_S]
@@ -164,13 +172,24 @@ def strike(running: Site, run: Run, random: Random, names: Sequence[str]) -> Non
     for name in ("a", "b"):
         running.feed(ROWS_PER_S, name)
     running.wait_for_flow()
+    faults = {name: function for name, function in ALL_FAULTS.items() if running.network or name not in NETWORK_FAULTS}
     for name in names:
-        run.faults.append(Struck(name))
+        others = [] if running.watched else seconds(name, faults)
+        run.faults.append(Struck(name, random.choice(others) if others and random.random() < PAIRED else ""))
         try:
-            (ALL_FAULTS | SENTINEL_FAULTS)[name](running, random)
+            strike_one(running, random, run.faults[-1])
         except SkipError as error:
             run.faults[-1].skipped = str(error)
         run.faults[-1].recovery_s = round(running.wait_for_flow(500), 2)
+
+
+def strike_one(running: Site, random: Random, struck: Struck) -> None:
+    """Strike one fault, with the other one beside it if there is one."""
+    faults = ALL_FAULTS | SENTINEL_FAULTS
+    if struck.second:
+        strike_both(running, random, faults[struck.fault], faults[struck.second])
+    else:
+        faults[struck.fault](running, random)
 
 
 def settle(running: Site, run: Run) -> None:
@@ -186,9 +205,14 @@ def settle(running: Site, run: Run) -> None:
 
 def line(number: int, run: Run) -> str:
     """What is said after each run."""
-    struck = ", ".join(f"{each.fault} {each.skipped or shown(each.recovery_s)}" for each in run.faults)
+    struck = ", ".join(f"{title(each)} {each.skipped or shown(each.recovery_s)}" for each in run.faults)
     text = f"run {number} (seed {run.seed}): {run.rows} rows, {run.lost} lost, {run.doubled} doubled; {struck}"
     return text if not run.missed else f"{text}\n  MISS: {run.error}\n  see {run.kept}"
+
+
+def title(struck: Struck) -> str:
+    """What a fault is called, with the one that struck beside it."""
+    return f"{struck.fault} + {struck.second}" if struck.second else struck.fault
 
 
 def table(runs: Sequence[Run]) -> str:
@@ -197,20 +221,27 @@ def table(runs: Sequence[Run]) -> str:
         "| fault | runs | rows | lost | doubled | recovery median (s) | worst (s) |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
-    struck = sorted({each.fault for run in runs for each in run.faults if not each.skipped})
-    with_fault = {name: [run for run in runs if any(each.fault == name for each in run.faults)] for name in struck}
-    lines += [summary(name, hit, {name}) for name, hit in with_fault.items()]
-    return "\n".join([*lines, summary("**all**", runs, set(struck))])
+    names = sorted({each.fault for run in runs for each in run.faults if not each.second and not each.skipped})
+    lines += [summary(name, runs, partial(is_alone, name)) for name in names]
+    lines.append(summary("**two at once**", runs, lambda each: bool(each.second)))
+    return "\n".join([*lines, summary("**all**", runs, lambda each: bool(each.fault))])
 
 
-def summary(title: str, runs: Sequence[Run], names: set[str]) -> str:
-    """One line of it: rows, lost and doubled are those of the runs with the fault, recovery is the fault's own."""
-    seconds = [each.recovery_s for run in runs for each in run.faults if each.fault in names]
-    known = [each for each in seconds if each is not None]
+def is_alone(name: str, struck: Struck) -> bool:
+    """Whether it was that fault, with no other beside it."""
+    return struck.fault == name and not struck.second
+
+
+def summary(heading: str, runs: Sequence[Run], of: Callable[[Struck], bool]) -> str:
+    """One line of it: rows, lost and doubled are those of the runs with such faults, recovery is the faults' own."""
+    with_them = [run for run in runs if any(of(each) for each in run.faults)]
+    waits = [each.recovery_s for run in runs for each in run.faults if of(each) and not each.skipped]
+    known = [each for each in waits if each is not None]
     median = statistics.median(known) if known else None
-    worst = None if None in seconds else max(known, default=None)
-    sums = (sum(run.rows for run in runs), sum(run.lost for run in runs), sum(run.doubled for run in runs))
-    return f"| {title} | {len(runs)} | {' | '.join(f'{each:,}' for each in sums)} | {shown(median)} | {shown(worst)} |"
+    worst = None if None in waits else max(known, default=None)
+    sums = (sum(each.rows for each in with_them), sum(each.lost for each in with_them), sum(each.doubled for each in with_them))
+    columns = [len(with_them), *(f"{each:,}" for each in sums), shown(median), shown(worst)]
+    return f"| {heading} | {' | '.join(map(str, columns))} |"
 
 
 def shown(seconds: float | None) -> str:

@@ -20,7 +20,8 @@ DELETE_SAMPLES = """
 """
 DELETE_BATCHES = """
     DELETE FROM batches WHERE (edge, batch_id) IN (
-        SELECT edge, batch_id FROM batches WHERE status = 'stored' ORDER BY committed_at DESC LIMIT 3
+        SELECT b.edge, b.batch_id FROM batches b JOIN sources s ON s.id = b.source_id
+        WHERE b.status = 'stored' AND s.path = '{path}' ORDER BY b.committed_at DESC LIMIT 3
     )
 """
 SETTLED = "SELECT count(*) FROM shortfalls WHERE settled_at IS NOT NULL AND restored >= missing"
@@ -45,9 +46,12 @@ def delete_samples(site: Site, random: Random) -> None:
 
 @soak_fault
 def delete_ledger_rows(site: Site, random: Random) -> None:
-    """A person deletes the latest rows of the ledger, and some time passes."""
+    """A person deletes the latest rows that the ledger has of a file, and some time passes."""
     audit(site)
-    run(site, DELETE_BATCHES)
+    # A file of its own: of one that another fault has deleted nothing can be read again.
+    feeder = site.feed(300, name=f"in-the-ledger-{len(site.feeders)}")
+    site.wait_until(lambda: site.committed_bytes(feeder) > 20_000, what="rows of the file stored")
+    run(site, DELETE_BATCHES.format(path=feeder.path))
     pause(random, 3)
     eventually(lambda: site.count(HOLES) == 0, EXACT_S, every_s=0.2, what="the ledger has no hole")
 
