@@ -70,7 +70,7 @@ class DeadLetters:
         """
         stated, payload = message
         body = payload if isinstance(payload, bytes) else json.dumps(storable(payload)).encode()
-        letter = self._fitted(Letter(error, _shortened(storable(stated) if isinstance(stated, dict) else {}), body))
+        letter = self._fitted(Letter(error, _kept(stated) if isinstance(stated, dict) else {}, body))
         if header is not None:
             try:
                 return self._enter(header, letter)
@@ -113,6 +113,10 @@ class DeadLetters:
                     return None
 
 
-def _shortened(header: dict[str, Any]) -> dict[str, Any]:
+def _kept(stated: dict[str, Any]) -> dict[str, Any]:
+    # A retry must not take for a header what was never sent as one: what is altered stands under a name of its own.
+    header = storable(stated)
     text = json.dumps(header)
-    return header if len(text) <= MAX_HEADER_CHARACTERS else {"beginning": text[:MAX_HEADER_CHARACTERS]}
+    if len(text) > MAX_HEADER_CHARACTERS:
+        return {"beginning": text[:MAX_HEADER_CHARACTERS]}
+    return header if header == stated else {"altered": header}

@@ -80,3 +80,17 @@ def test_what_is_no_letter_is_told(telemetry: Run, command: str, letter: str) ->
     result = telemetry("deadletter", command, letter)
     assert result.returncode == 2
     assert f"{letter!r} must be the number of a dead letter; telemetry deadletter list shows them" in result.stderr
+
+
+def test_a_header_that_cannot_be_kept_as_it_was_sent_is_never_stored(
+    telemetry: Run, settings: Settings, engine: Engine, redis_client: redis.Redis
+) -> None:
+    collector = Collector(settings, engine, Acks(redis_client, Keys(settings.key_prefix), 60))
+    header, payload = wire.encode(batch(readings((key(), 0, 1.0)), "b1"))
+    assert collector.persist({**header, "edge": "a\0b"}, payload).status == "dead"
+    retried = telemetry("deadletter", "retry", "--all")
+    assert (retried.returncode, "the header must be a mapping with a version" in retried.stdout) == (1, True)
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM samples")) == 0
+        edge = connection.scalar(text("SELECT header -> 'altered' ->> 'edge' FROM dead_letters"))
+        assert edge == "a\N{REPLACEMENT CHARACTER}b"
