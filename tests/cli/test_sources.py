@@ -63,6 +63,7 @@ def test_each_source_is_shown_with_what_to_do(
         ({"unread_lines": 2, "safe_to_delete": False}, "telemetry check /d/a.csv"),
         ({"series_column": "id"}, "take out the column id"),
         ({"conflicts": 2}, "telemetry verify /d/a.csv"),
+        ({"expired": 2, "safe_to_delete": False}, "telemetry db retention"),
         ({"foreign": True, "safe_to_delete": False}, "no format knows its header"),
     ],
 )

@@ -26,7 +26,7 @@ def test_commands_and_sql_do_what_the_page_says(engine: Engine, settings: Settin
     rows = [(key(gpu="GPU-1"), second, 2.5) for second in (0, 86_400, now_s() - 60)]
     BatchWriter(settings, engine).write([batch(readings(*rows))])
     commands = [shlex.split(line) for block in blocks("sh") for line in block.splitlines()]
-    assert len(commands) == 6
+    assert len(commands) == 10
     for name, *words in commands:
         assert name == "telemetry"
         result = CliRunner(env=environ).invoke(main, words)
