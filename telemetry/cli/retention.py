@@ -19,7 +19,7 @@ from telemetry.cli.steps import do_all
 from telemetry.settings import Settings
 from telemetry.store.read.retention import Retained, retained
 from telemetry.store.upkeep import retention as dropping
-from telemetry.store.upkeep.chores import RETENTION
+from telemetry.store.upkeep.chores import RETENTION, USAGE
 from telemetry.store.upkeep.retention import Plan
 from telemetry.store.upkeep.units import date_of, day_of
 
@@ -57,6 +57,8 @@ def retention(
     def work(connection: Connection, _: Settings, limit: int) -> int:
         return dropping.step_at_once(connection, kept_days, limit)
 
+    # Days wait for it, and collectors that have nothing to store do no chores.
+    do_all(engine, settings, USAGE, USAGE.work)
     do_all(engine, settings, RETENTION, work)
     with engine.connect() as connection:
         levels, left = retained(connection), dropping.plan(connection, kept_days)
@@ -111,10 +113,11 @@ def _lines(levels: list[Retained], plan: Plan | None, days: int) -> Iterator[str
             f"{counted(samples, 'sample')}, {size(size_bytes)}, would be dropped to keep {counted(days, 'day')}; "
             f"the floor would be {date_of(plan.floor_then)}: --yes does it"
         )
-    else:
+    elif not plan.waits_for_usage:
         yield f"nothing is older than {counted(days, 'day')}, or only a part of a partition or of a sealed month is"
     if plan.waits_for_usage:
-        yield "more waits until the usage of its hours is summed up, which collectors do"
+        more = "more" if plan.parts else "what is older"
+        yield f"{more} waits until the usage of its hours is summed up, which collectors do, and --yes before it drops"
 
 
 def _document(plan: Plan, days: int) -> dict[str, Any]:

@@ -37,4 +37,4 @@ def _todo(source: Mapping[str, Any], *, is_silent: bool) -> Iterator[str]:
     elif source["in_flight"] and source["rows_per_s"] == 0:
         yield "nothing of it was committed in the last minute: see whether collectors run (telemetry status)"
     if source["safe_to_delete"]:
-        yield "it may be deleted: the database has all of it"
+        yield "it may be deleted: the database has taken all of it"

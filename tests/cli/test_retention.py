@@ -25,10 +25,14 @@ Db = Callable[..., Result]
 @pytest.fixture
 def db(environ: dict[str, str], settings: Settings, engine: Engine) -> Db:
     """Run `telemetry db retention` on a database with old samples and new ones."""
-    BatchWriter(settings, engine).write([batch(readings(at(400), at(31), at(31, 60), at(0)))])
+    BatchWriter(settings, engine).write([batch(readings(at(400, 1800), at(31, 1800), at(31, 1860), at(0)))])
+    summed_up(engine, settings)
+    return lambda *args: CliRunner(env=environ).invoke(main, ["db", "retention", *args])
+
+
+def summed_up(engine: Engine, settings: Settings) -> None:
     while chores.run(engine, settings, USAGE, 1000):
         pass
-    return lambda *args: CliRunner(env=environ).invoke(main, ["db", "retention", *args])
 
 
 def said(result: Result, code: int = 0) -> Any:
@@ -56,7 +60,15 @@ def test_it_only_looks_until_somebody_says_yes(db: Db) -> None:
     assert said(db("--days", "30", "--json"))["plan"] == plan
     assert said(db("--days", "30", "--yes", "--json")) == {"dropped": 3, "partitions": 2, "floor": day(30)}
     assert said(db("--days", "30", "--yes", "--json")) == {"dropped": 0, "partitions": 0, "floor": day(30)}
-    assert f"samples    kept since {day(30)}, 30 days by the setting; 3 samples dropped so far" in db("--days", "30").output
+    assert f"samples    kept since {day(30)}; 3 samples dropped so far" in db("--days", "30").output
+
+
+def test_days_whose_usage_is_not_summed_up_wait_until_somebody_says_yes(db: Db, engine: Engine, settings: Settings) -> None:
+    BatchWriter(settings, engine).write([batch(readings(at(390, 1800)), "b2")])
+    # What is before waits for nothing.
+    assert "  1 sample" in db("--days", "30").output
+    assert "more waits until the usage of its hours is summed up" in db("--days", "30").output
+    assert said(db("--days", "30", "--yes", "--json"))["dropped"] == 4
 
 
 def test_the_setting_says_how_many_days(db: Db, environ: dict[str, str]) -> None:

@@ -59,10 +59,15 @@ FORGET = (
     text("UPDATE shortfalls SET settled_at = clock_timestamp() WHERE settled_at IS NULL AND end_hour <= :hour"),
 )
 RISE = text("""
-    UPDATE retention SET kept_since = greatest(kept_since, :moment), days = :days, dropped = dropped + :samples,
+    UPDATE retention SET kept_since = greatest(kept_since, :moment), dropped = dropped + :samples,
         partitions = partitions + :partitions WHERE level = 'samples'
 """)
-DONE = text("UPDATE retention SET days = :days, done_at = clock_timestamp() WHERE level = 'samples'")
+# Where it was off until now, it counts as done at its beginning.
+LOOK = text("""
+    UPDATE retention SET days = :days, done_at = CASE WHEN days IS NULL THEN clock_timestamp() ELSE done_at END
+    WHERE level = 'samples'
+""")
+DONE = text("UPDATE retention SET done_at = clock_timestamp() WHERE level = 'samples'")
 # Of several processes one may be set otherwise: it is off when none has looked for a day.
 OFF = text("""
     UPDATE retention SET days = NULL
@@ -96,6 +101,7 @@ def step(connection: Connection, settings: Settings, limit: int) -> int:
     if not settings.retention_days:
         connection.execute(OFF)
         return 0
+    connection.execute(LOOK, {"days": settings.retention_days})
     return step_at_once(connection, settings.retention_days, limit)
 
 
@@ -113,13 +119,12 @@ def step_at_once(connection: Connection, days: int, limit: int) -> int:
     gone = below(parts, floor)
     if floor == before and not gone:
         if possible == wanted:
-            connection.execute(DONE, {"days": days})
+            connection.execute(DONE)
         return 0
     if _merge_first(connection, limit):
         return limit
     samples = _drop(connection, gone, floor)
-    risen = {"moment": _begin(floor), "days": days, "samples": samples, "partitions": len(gone)}
-    connection.execute(RISE, risen)
+    connection.execute(RISE, {"moment": _begin(floor), "samples": samples, "partitions": len(gone)})
     return limit
 
 
