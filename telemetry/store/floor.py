@@ -16,8 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 NO_FLOOR_US = int(np.iinfo(np.int64).min)
 # An expression for the SQL of others.
 FLOOR_US = f"""
-    (SELECT coalesce((extract(epoch FROM kept_since) * 1000000)::bigint, ({NO_FLOOR_US})::bigint)
-     FROM retention WHERE level = 'samples')
+    coalesce((SELECT (extract(epoch FROM kept_since) * 1000000)::bigint FROM retention WHERE level = 'samples'),
+             ({NO_FLOOR_US})::bigint)
 """  # noqa: S608 - a number
 ASK = text(f"SELECT {FLOOR_US}")
 

@@ -52,7 +52,7 @@ TALLY_FOLDING = Chore("tally folding", locks.TALLY_FOLDING, 60.0, tally_folding.
 USAGE = Chore("sums of usage", locks.USAGE, 60.0, usage_hours.MAX_MARKS, usage_hours.sum_up)
 JUDGING = Chore("judging health", locks.JUDGING, 30.0, judging.MOST_S, judging.judge, urgent=False)
 SEALING = Chore("sealing", locks.SEALING, 60.0, sealing.MAX_SAMPLES, sealing.step)
-RETENTION = Chore("retention", locks.RETENTION, 60.0, merging.MAX_LATE, retention.step)
+RETENTION = Chore("retention", locks.RETENTION, 300.0, merging.MAX_LATE, retention.step)
 OLD_ROWS = Chore("dropping old rows", locks.OLD_ROWS, 300.0, old_rows.MAX_ROWS, old_rows.drop)
 CHORES = (LEDGER_FOLDING, JOINING, TALLY_FOLDING, USAGE, JUDGING, SEALING, RETENTION, OLD_ROWS)
 

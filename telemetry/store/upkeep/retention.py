@@ -30,6 +30,7 @@ NOW = text("SELECT clock_timestamp()")
 FLOOR = text("SELECT kept_since FROM retention WHERE level = 'samples'")
 # Their hours are summed up from samples.
 UNSUMMED = text("SELECT min(hour) FROM usage_marks")
+HAS_COME = text("SELECT EXISTS (SELECT FROM usage_marks WHERE hour < :moment)")
 LATE = text("SELECT count(*) FROM (SELECT FROM late LIMIT :limit) AS l")
 IS_BEING_SEALED = text("SELECT EXISTS (SELECT FROM sealed_spans WHERE sealed_at IS NULL)")
 FROZEN = text("SELECT frozen FROM sealed_spans WHERE sealed_at IS NULL AND end_day <= :day")
@@ -124,6 +125,8 @@ def step_at_once(connection: Connection, days: int, limit: int) -> int:
     if _merge_first(connection, limit):
         return limit
     samples = _drop(connection, gone, floor)
+    if samples is None:
+        return 0
     connection.execute(RISE, {"moment": _begin(floor), "samples": samples, "partitions": len(gone)})
     return limit
 
@@ -162,9 +165,14 @@ def _merge_first(connection: Connection, limit: int) -> bool:
     return merging.merge(connection, limit) > 0
 
 
-def _drop(connection: Connection, gone: Sequence[Unit], floor: int) -> int:
-    """Drop units, and all that is known of days below the floor. Returns how many samples were dropped."""
+def _drop(connection: Connection, gone: Sequence[Unit], floor: int) -> int | None:
+    """Drop units, and all that is known of days below the floor. Returns how many samples were dropped.
+
+    None, and nothing is dropped, if readings of these days have come since they were chosen.
+    """
     connection.execute(KEEP_OUT)
+    if connection.scalar(HAS_COME, {"moment": _begin(floor)}):
+        return None
     tables = [table for unit in gone for table in unit.tables]
     samples = int(connection.execute(SAMPLES, {"first": FIRST_HOUR, "end": 24 * floor}).scalar_one())
     if connection.scalar(FROZEN, {"day": date_of(floor)}):

@@ -176,6 +176,16 @@ def test_days_whose_usage_is_not_summed_up_wait(engine: Engine, keeper: Settings
     assert query("SELECT count(DISTINCT hour)::int FROM usage_hours WHERE hour < now() - interval '30 days'") == [(2,)]
 
 
+def test_days_of_which_readings_come_just_now_wait_too(
+    engine: Engine, keeper: Settings, writer: BatchWriter, query: Query, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer.write([batch(readings(at(50, 1800), at(0)))])
+    # As if they had come after the look.
+    monkeypatch.setattr(retention, "UNSUMMED", text("SELECT max(hour) FROM usage_marks"))
+    assert chores.run(engine, keeper, RETENTION, 1) == 0
+    assert (query(THERE), query(FLOOR)[0][0]) == ([(2,)], None)
+
+
 def test_the_floor_does_not_fall_with_the_setting_and_does_when_a_person_says_so(
     engine: Engine, keeper: Settings, settings: Settings, writer: BatchWriter, query: Query
 ) -> None:
