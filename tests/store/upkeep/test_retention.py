@@ -23,7 +23,7 @@ from telemetry.collector.writer import BatchWriter
 from telemetry.settings import Settings
 from telemetry.store.engine import make_engine
 from telemetry.store.partitions import EPOCH, Partitions
-from telemetry.store.upkeep import chores, merging, retention, sealing
+from telemetry.store.upkeep import chores, ledger_folding, merging, retention, sealing
 from telemetry.store.upkeep.chores import OLD_ROWS, RETENTION, SEALING, USAGE
 from tests.batches import T0_US, batch, key, readings
 from tests.fixtures.services import Query
@@ -104,6 +104,13 @@ def test_a_batch_that_is_expired_to_the_last_reading_is_settled(
     assert [each.status for each in writer.write([batch(readings(at(50), at(40)))])] == ["known"]
     assert query("SELECT count(*)::int FROM pg_inherits WHERE inhparent = 'samples'::regclass") == [(0,)]
     assert query("SELECT count(*)::int FROM allocations") == query("SELECT count(*)::int FROM usage_marks") == [(0,)]
+    with engine.begin() as connection:
+        assert ledger_folding.fold(connection, -60) == 1
+    assert (
+        query("SELECT rows::int, expired::int FROM ledger")
+        == query("SELECT rows::int, expired::int FROM ledger_ranges")
+        == [(2, 2)]
+    )
 
 
 def test_a_partition_that_is_not_old_as_a_whole_stays_and_the_floor_below_it(
