@@ -39,6 +39,7 @@ MEANINGS = {
     "end": "end, not included",
     "ended_at": "time of the reading that ended it; null while it goes on",
     "error": "why it cannot be stored",
+    "expired": "readings that were older than what is kept when they came; they are not stored",
     "fingerprint": "digest of the header and the first record of the file",
     "fired_at": "when it had lasted as long as the rule asks",
     "first_line": "number of its first line in the file, from 1",

@@ -14,7 +14,7 @@ from alembic.util import CommandError
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
-from telemetry.cli import sealed_days
+from telemetry.cli import retention, sealed_days
 from telemetry.cli.data_dir import data_dir_option
 from telemetry.cli.database import with_database
 from telemetry.cli.rules import rules
@@ -27,10 +27,10 @@ RETRY_S = 1.0
 @click.group()
 @data_dir_option(expose_value=False)
 def db() -> None:
-    """Upgrade the database's schema, change which labels make a series, seal days, or show how it is."""
+    """Upgrade the database's schema, change which labels make a series, seal days, drop old ones, or show how it is."""
 
 
-for _command in (rules, *sealed_days.COMMANDS):
+for _command in (rules, retention.retention, *sealed_days.COMMANDS):
     db.add_command(_command)
 
 

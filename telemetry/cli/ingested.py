@@ -1,7 +1,7 @@
 """What became of the rows that `telemetry ingest` has sent, and how it is told.
 
-What was quarantined, blank or dead follows from the acknowledgements. What was new, known or in conflict only the ledger
-knows, which an edge may be unable to ask: then these counts are None, and the text says where to ask.
+What was quarantined, blank or dead follows from the acknowledgements. What was new, known, in conflict or expired only the
+ledger knows, which an edge may be unable to ask: then these counts are None, and the text says where to ask.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from telemetry.streamer.outbox import Message, Publish
 from telemetry.streamer.tally import Tally
 
 # Of readings that nobody was asked about, or nobody could tell of.
-NO_COUNTS: dict[str, int | None] = dict.fromkeys(("new", "known", "conflict"))
+NO_COUNTS: dict[str, int | None] = dict.fromkeys(("new", "known", "conflict", "expired"))
 
 
 class Unread(NamedTuple):
@@ -83,6 +83,7 @@ class Ingested:
     new: int | None
     known: int | None
     conflict: int | None
+    expired: int | None
     blank: int | None
     quarantined: int | None
     reasons: dict[str, int]
@@ -96,7 +97,7 @@ class Ingested:
     @property
     def is_held(self) -> bool:
         """Whether the database holds all of the files in some form: as readings, in quarantine, or as a conflict."""
-        return self.committed and not (self.dead_batches or self.unread or self.left)
+        return self.committed and not (self.dead_batches or self.unread or self.left or self.expired)
 
     @property
     def is_success(self) -> bool:
@@ -113,11 +114,18 @@ class Ingested:
         first = f"{counted(self.rows, 'row')} of {counted(self.files, 'file')} {became} in {self.seconds} s"
         lines = [f"{first}: {', '.join(self._classes())}" if self.committed else first]
         if self.committed and self.new is None:
-            lines.append("what of them was new, known or in conflict is known at the centre: run telemetry verify there")
+            lines.append(
+                "what of them was new, known, in conflict or expired is known at the centre: run telemetry verify there"
+            )
         if self.conflict:
             lines.append(
                 f"{counted(self.conflict, 'reading')} had another value than the stored one, which stays: "
                 "telemetry verify shows them"
+            )
+        if self.expired:
+            lines.append(
+                f"{counted(self.expired, 'reading')} {'is' if self.expired == 1 else 'are'} EXPIRED, older than what the "
+                "database keeps, and not stored: telemetry db retention shows since when it keeps readings"
             )
         if self.dead_batches:
             lines.append(
@@ -140,6 +148,8 @@ class Ingested:
             yield f"{self.known:,} known"
         if self.conflict:
             yield f"{self.conflict:,} in conflict"
+        if self.expired:
+            yield f"{self.expired:,} expired"
         if self.blank:
             yield f"{self.blank:,} blank"
         reasons = ", ".join(f"{reason} {number:,}" for reason, number in self.reasons.items())

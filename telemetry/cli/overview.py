@@ -24,6 +24,7 @@ from telemetry.store import durability, lock_table
 from telemetry.store.read.exporter import commit_age_s
 from telemetry.store.read.gaps import Gap, gaps
 from telemetry.store.read.rates import Flow, flow, rows_per_s
+from telemetry.store.read.retention import Retained, retained
 from telemetry.store.read.same_names import same_names
 from telemetry.store.read.second_looks import Letters, SecondLook, dead_letters, second_looks
 
@@ -60,6 +61,7 @@ class Ledger:
     looks: dict[tuple[str, str], SecondLook]
     warnings: list[str]
     gaps: list[Gap] | None
+    retention: list[Retained]
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ def _ledger(settings: Settings, progress: Progress | None) -> Ledger:
             looks=second_looks(connection),
             warnings=[text for text in advice if text],
             gaps=found,
+            retention=retained(connection),
         )
 
 

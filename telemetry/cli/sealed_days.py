@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -17,14 +15,12 @@ from sqlalchemy.exc import OperationalError
 from telemetry.cli.database import with_database
 from telemetry.cli.quantities import size
 from telemetry.cli.session import json_option
+from telemetry.cli.steps import do_all
 from telemetry.settings import Settings
 from telemetry.store.read import levels
-from telemetry.store.upkeep import chores, dropping, sealing
+from telemetry.store.upkeep import dropping, sealing
 from telemetry.store.upkeep.chores import SEALING
 
-# A reader that takes long keeps the sealer out; this long it is asked again.
-PATIENCE_S = 60.0
-RETRY_S = 0.5
 AT_MOST = 20
 
 
@@ -64,7 +60,11 @@ def seal(ctx: click.Context, engine: Engine, before: datetime | None, as_json: b
     if until > today:
         raise click.UsageError("--before: a day that is not over cannot be sealed")
     samples = _sealed(engine)
-    _work(engine, settings, until)
+
+    def work(connection: Connection, _: Settings, limit: int) -> int:
+        return sealing.step_at_once(connection, until, limit)
+
+    do_all(engine, settings, SEALING, work)
     with engine.connect() as connection:
         is_left = sealing.is_left(connection, until)
     count = _sealed(engine) - samples
@@ -134,28 +134,6 @@ def check(engine: Engine, as_json: bool) -> None:
 
 
 COMMANDS = (partitions, seal, drop, stats, check)
-
-
-def _work(engine: Engine, settings: Settings, before: int) -> None:
-    """Do steps until none is left, or another process does them."""
-
-    def work(connection: Connection, _: Settings, limit: int) -> int:
-        return sealing.step_at_once(connection, before, limit)
-
-    chore, deadline_s = replace(SEALING, work=work), time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            if not chores.run(engine, settings, chore, chore.max_rows):
-                return
-            deadline_s = time.monotonic() + PATIENCE_S
-        except (OperationalError, psycopg.errors.LockNotAvailable) as error:
-            if not isinstance(getattr(error, "orig", error), psycopg.errors.LockNotAvailable):
-                raise
-            if time.monotonic() > deadline_s:
-                raise click.ClickException(f"others kept their locks for {PATIENCE_S:g} s: run it again later") from None
-            time.sleep(RETRY_S)
-        except psycopg.Error as error:
-            raise click.ClickException(str(error).partition("\n")[0]) from None
 
 
 def _sealed(engine: Engine) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from telemetry.cli.quantities import counted, size
 
-LOOKS = {"quarantined": "in quarantine", "conflicts": "in conflict"}
+LOOKS = {"quarantined": "in quarantine", "conflicts": "in conflict", "expired": "expired"}
 
 
 class Standing(IntEnum):

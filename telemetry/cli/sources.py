@@ -69,6 +69,7 @@ def _facts(source: Mapping[str, Any]) -> Iterator[str]:
     for count, text in (
         ("quarantined", "in quarantine"),
         ("conflicts", "in conflict"),
+        ("expired", "expired"),
         ("unread_lines", "lines unread"),
         ("dead_letters", "dead letters"),
     ):

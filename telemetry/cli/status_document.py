@@ -38,6 +38,7 @@ def document(seen: Overview, settings: Settings) -> dict[str, Any]:
         "flow": [asdict(flow) for flow in centre.flow] if centre else None,
         "last_commit_age_s": centre.last_commit_age_s if centre else None,
         "gaps": [_gap(gap) for gap in centre.gaps if gap.is_old] if centre and centre.gaps is not None else None,
+        "retention": [level.document() for level in centre.retention] if centre else None,
         "lost": [_lost(loss) for loss in edges.lost] if edges else None,
         "edges": _edges(edges, sources or [], centre.letters if centre else {}, workers) if edges else None,
         "dead_letters": sum(centre.letters.values()) if centre else None,
@@ -87,7 +88,8 @@ def _source(
         "dead_letters": dead,
         "quarantined": look.quarantined,
         "conflicts": look.conflicts,
-        "safe_to_delete": state.all_committed and not (is_needed or is_replayed or is_growing),
+        "expired": look.expired,
+        "safe_to_delete": state.all_committed and not (is_needed or is_replayed or is_growing or look.expired),
     }
 
 

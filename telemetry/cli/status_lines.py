@@ -13,6 +13,8 @@ from telemetry.cli.source_line import Standing, source_line, standing
 SHOWN = 20
 # An edge that is silent for longer counts as removed, as in the alert EdgeSilent.
 REMOVED_S = 172_800
+# As in the alert RetentionStalled.
+RETENTION_LATE_S = 21_600
 BAD, WARNING = "red", "yellow"
 COLOURS = {Standing.BAD: BAD, Standing.LOOK: WARNING}
 
@@ -38,6 +40,7 @@ def lines(document: Mapping[str, Any], now: datetime, *, everything: bool) -> li
         *_capped(silent, limit),
         *(line for kind in COLOURS for line in _capped(_sources(by_standing[kind]), limit)),
         *_centre(document),
+        *_retention(document["retention"] or [], now),
         *_capped(others, limit),
         *_capped(_flow(document["flow"], document["last_commit_age_s"]), limit),
         *_capped(_sources(by_standing[Standing.BUSY]), limit),
@@ -120,6 +123,19 @@ def _centre(document: Mapping[str, Any]) -> Iterator[Line]:
         yield Line(f"workers   {', '.join(names) or 'none answer'}", None if names else WARNING)
     if document["queue"] is not None:
         yield Line(f"queue     {document['queue']['waiting']:,} waiting, {document['queue']['unacked']:,} being worked on")
+
+
+def _retention(levels: Iterable[Mapping[str, Any]], now: datetime) -> Iterator[Line]:
+    """The levels that are not kept for ever. One whose chore has not come to its end for long is a warning."""
+    for level in levels:
+        if not level["days"]:
+            continue
+        kept = f"since {level['kept_since'][:10]}" if level["kept_since"] else "all so far"
+        done_s = (now - datetime.fromisoformat(level["done_at"])).total_seconds() if level["done_at"] else None
+        is_late = done_s is None or done_s > RETENTION_LATE_S
+        done = "never came to its end" if done_s is None else f"came to its end {duration(done_s)} ago"
+        text = f"retention {level['level']}: kept {kept}, {counted(level['days'], 'day')} by the setting"
+        yield Line(f"{text}{f'; it {done}' if is_late else ''}", WARNING if is_late else None)
 
 
 def _flow(flows: Sequence[Mapping[str, Any]] | None, last_commit_age_s: float | None) -> list[Line]:

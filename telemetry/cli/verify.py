@@ -40,14 +40,15 @@ TEXT_WIDTH = 120
 def verify(paths: tuple[Path, ...], allow_extra: bool, raw: bool, as_json: bool, data_dir: Path | None) -> None:
     """Compare files with the database, row by row.
 
-    Exits 0 if every reading is stored, a duplicate of a stored one, blank, or in quarantine, and the database has no other
-    samples of the same GPUs, metrics and span. Exits 1 otherwise: if readings are missing, dead, or in conflict with a stored
-    value, if a file was not read as no format knows its header, or if the database has more. It also compares who had
-    which GPU, minute by minute. Overlapping files have readings of each other's span: give them together, or use
-    --allow-extra. Of a directory, the files named *.csv count, also packed (.gz, .zst, .xz).
+    Exits 0 if every reading is stored, a duplicate of a stored one, blank, in quarantine, or expired (older than what the
+    database keeps), and the database has no other samples of the same GPUs, metrics and span. Exits 1 otherwise: if readings
+    are missing, dead, or in conflict with a stored value, if a file was not read as no format knows its header, or if the
+    database has more. It also compares who had which GPU, minute by minute. Overlapping files have readings of each other's
+    span: give them together, or use --allow-extra. Of a directory, the files named *.csv count, also packed (.gz, .zst, .xz).
 
     --raw counts instead every line that is neither empty nor the header against all rows of the GPUs that the files name: for
-    files with a reading a line, whose GPUs no other file tells of. It knows no format, so it finds what all formats miss.
+    files with a reading a line, whose GPUs no other file tells of. It knows no format, so it finds what all formats miss. It
+    knows no times either: what was stored and is older than what the database keeps by now, it misses.
     """
     settings = load_settings(data_dir)
     try:
@@ -146,6 +147,9 @@ def _verdict(outcome: Outcome, *, allow_extra: bool) -> str:
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in outcome.reasons.items())
     if wrong:
         return f"differences found: {', '.join(wrong)}" + (f"; {quarantined:,} in quarantine: {reasons}" if quarantined else "")
+    if expired := outcome.counts["expired"]:
+        rest = f", {quarantined:,} of it in quarantine: {reasons}" if quarantined else ""
+        return f"{expired:,} expired: older than what the database keeps, it does NOT have them; it holds the rest{rest}"
     if quarantined:
         return f"the database holds all of the files, {quarantined:,} of it in quarantine: {reasons}"
     if outcome.counts["extra"]:

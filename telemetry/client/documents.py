@@ -197,3 +197,4 @@ class Upload(TypedDict):
     conflict: int
     blank: int
     quarantined: int
+    expired: int

@@ -19,8 +19,9 @@ class Outcome:
     answer to a question, or `refused`, as it is not believed: then its batch is not settled. `known_at_s` is this process's
     monotonic clock just before the database was asked or told, and `generation` that of the database.
 
-    `rows` counts the rows that this message settled, by class (`stored`, `duplicate`, `conflict`, `blank` and `quarantined`,
-    or `dead`); it is empty unless the message settled its batch. `error` says why a batch is dead by this message.
+    `rows` counts the rows that this message settled, by class (`stored`, `duplicate`, `conflict`, `expired`, `blank` and
+    `quarantined`, or `dead`); it is empty unless the message settled its batch. `error` says why a batch is dead by this
+    message.
     """
 
     status: Status

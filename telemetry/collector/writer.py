@@ -5,7 +5,7 @@ The SQL is `telemetry.store.write`'s. What becomes of a batch that cannot be sto
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum, auto
 from functools import partial
 from time import monotonic, time
@@ -25,6 +25,7 @@ from telemetry.readings.arrays import Float64s, Int64s
 from telemetry.settings import Settings
 from telemetry.store import generations
 from telemetry.store.engine import driver
+from telemetry.store.floor import BelowFloorError, Floor
 from telemetry.store.generations import History
 from telemetry.store.partitions import PartitionError, Partitions
 from telemetry.store.read import held as held_sources
@@ -72,6 +73,7 @@ class BatchWriter:
         self._series_ids = SeriesIds(engine, Rule.of(settings), settings.series_cache_size)
         self._allocations = Allocations()
         self._partitions = Partitions(engine)
+        self._floor = Floor(engine)
         self._history = History()
         self._future_limit_s = settings.future_limit_s
         self._connections = 0
@@ -90,7 +92,7 @@ class BatchWriter:
         outcomes: dict[ledger.Key, Outcome] = {}
         while new:
             # Nearly always none of them is in the ledger, so that asking it first would be a round trip for nothing.
-            match self._unless_frozen(partial(self._write_new, list(new.values()))):
+            match self._unless_outdated(partial(self._write_new, list(new.values()))):
                 case RolledBack.OUTDATED:
                     continue
                 case RolledBack.IN_LEDGER:
@@ -139,9 +141,9 @@ class BatchWriter:
         resolved_at = self._connections
         source_ids = self.source_ids.resolve([(batch.edge, batch.source) for batch in batches])
         content = [Content.of(batch) for batch in batches]
-        resolved = self._series_ids.resolve(content)
-        arranged = samples.arrange(_parts(content, resolved))
-        held = self._allocations.of([batch.readings for batch in batches], resolved)
+        resolved, floor_us = self._series_ids.resolve(content), self._floor.us()
+        arranged = samples.arrange(_parts(content, resolved), floor_us)
+        held = self._allocations.of([batch.readings for batch in batches], resolved, floor_us)
         tables = self._prepare(_days(arranged, self._future_limit_s))
         began_s = monotonic()
         with (
@@ -153,14 +155,13 @@ class BatchWriter:
             if resolved_at != self._connections:
                 transaction.rollback()
                 return RolledBack.OUTDATED
-            match ledger.enter(connection, batches, source_ids, arranged, tables.values(), resolved.rule):
+            match ledger.enter(connection, batches, source_ids, arranged, tables.values(), resolved.rule, floor_us):
                 case Entry.KNOWN:
                     transaction.rollback()
                     return RolledBack.IN_LEDGER
                 case Entry.OUTDATED:
                     transaction.rollback()
-                    self._partitions.forget()
-                    self._series_ids.forget()
+                    self._forget_places()
                     return RolledBack.OUTDATED
             origins = [Origin(source, batch.batch_id) for source, batch in zip(source_ids, batches, strict=True)]
             counts = samples.write(driver(connection), arranged, tables, origins)
@@ -175,7 +176,7 @@ class BatchWriter:
         self._allocations.committed(held)
         stations.stored(len(batches), monotonic() - began_s)
         self._history.committed(batches[0].edge, batches[0].batch_id)
-        return _outcomes(batches, counts, known_at_s, generation)
+        return _outcomes(batches, counts, arranged, known_at_s, generation)
 
     def release(
         self, rows: Sequence[Releasable], note: Callable[[Connection, Sequence[Released]], None]
@@ -184,7 +185,7 @@ class BatchWriter:
 
         None if one of them is not in quarantine any more; then nothing is stored. Raises what `write` raises.
         """
-        while (released := self._unless_frozen(partial(self._release, rows, note))) is RolledBack.OUTDATED:
+        while (released := self._unless_outdated(partial(self._release, rows, note))) is RolledBack.OUTDATED:
             continue
         return None if isinstance(released, RolledBack) else released
 
@@ -192,26 +193,24 @@ class BatchWriter:
         self, rows: Sequence[Releasable], note: Callable[[Connection, Sequence[Released]], None]
     ) -> list[Released] | RolledBack:
         resolved_at, content = self._connections, [row.content for row in rows]
-        resolved = self._series_ids.resolve(content)
-        arranged = samples.arrange(_parts(content, resolved))
-        held = self._allocations.of([row.content.readings for row in rows], resolved)
+        resolved, floor_us = self._series_ids.resolve(content), self._floor.us()
+        arranged = samples.arrange(_parts(content, resolved), floor_us)
+        held = self._allocations.of([row.content.readings for row in rows], resolved, floor_us)
         tables = self._prepare(_days(arranged, self._future_limit_s))
         with self._engine.connect() as connection, connection.begin() as transaction:
             # The tallies are entered, and no batch.
-            entry = ledger.enter(connection, [], [], arranged, tables.values(), resolved.rule)
+            entry = ledger.enter(connection, [], [], arranged, tables.values(), resolved.rule, floor_us)
             if resolved_at != self._connections or entry is Entry.OUTDATED:
                 transaction.rollback()
-                self._partitions.forget()
-                self._series_ids.forget()
+                self._forget_places()
                 return RolledBack.OUTDATED
             if not release.leave(connection, [row.id for row in rows]):
                 transaction.rollback()
                 return RolledBack.IN_LEDGER
             counts = samples.write(driver(connection), arranged, tables, [row.origin for row in rows])
-            numbers = zip(counts.stored.tolist(), counts.duplicate.tolist(), counts.conflict.tolist(), strict=True)
             released = [
-                Released(row.origin.source_id, row.offset, *classes, row.content.readings.blank)
-                for row, classes in zip(rows, numbers, strict=True)
+                Released(row.origin.source_id, row.offset, **classes, blank=row.content.readings.blank)
+                for row, classes in zip(rows, _by_class(counts, arranged), strict=True)
             ]
             release.recount(connection, released)
             note(connection, released)
@@ -220,12 +219,13 @@ class BatchWriter:
         self._allocations.committed(held)
         return released
 
-    def _unless_frozen(self, work: Callable[[], T]) -> T | RolledBack:
-        """What a transaction gives. A day that was frozen while it ran has no partition any more under the name it knew."""
+    def _unless_outdated(self, work: Callable[[], T]) -> T | RolledBack:
+        """What a transaction gives. A day may be frozen or dropped meanwhile: then it has no partition of the name it knew."""
         try:
             return work()
-        except psycopg.errors.UndefinedTable:
+        except (psycopg.errors.UndefinedTable, BelowFloorError):
             self._partitions.forget()
+            self._floor.forget()
             return RolledBack.OUTDATED
 
     def _prepare(self, days: Iterable[int]) -> dict[int, str]:
@@ -243,11 +243,16 @@ class BatchWriter:
                 stations.partition_refused()
             raise
 
+    def _forget_places(self) -> None:
+        """Ask again where readings belong, and which are kept."""
+        self._series_ids.forget()
+        self._partitions.forget()
+        self._floor.forget()
+
     def _forget(self, *_: Any) -> None:
         self._connections += 1
         self.source_ids.forget()
-        self._series_ids.forget()
-        self._partitions.forget()
+        self._forget_places()
 
 
 def _parts(content: Sequence[Content], resolved: Resolved) -> list[tuple[Int64s, Int64s, Float64s]]:
@@ -270,16 +275,23 @@ def _days(arranged: samples.Samples, future_limit_s: int) -> list[int]:
     return days
 
 
-def _outcomes(batches: Sequence[wire.Batch], counts: samples.Counts, known_at_s: float, generation: str) -> list[Outcome]:
-    columns = zip(counts.stored.tolist(), counts.duplicate.tolist(), counts.conflict.tolist(), strict=True)
-    outcomes = []
-    for batch, (stored, duplicate, conflict) in zip(batches, columns, strict=True):
-        rows = {
-            "stored": stored,
-            "duplicate": duplicate,
-            "conflict": conflict,
-            "blank": batch.readings.blank,
-            "quarantined": len(batch.readings.quarantined),
-        }
-        outcomes.append(Outcome("stored", known_at_s, rows, generation=generation))
-    return outcomes
+def _outcomes(
+    batches: Sequence[wire.Batch], counts: samples.Counts, arranged: samples.Samples, known_at_s: float, generation: str
+) -> list[Outcome]:
+    return [
+        Outcome(
+            "stored",
+            known_at_s,
+            {**classes, "blank": batch.readings.blank, "quarantined": len(batch.readings.quarantined)},
+            generation=generation,
+        )
+        for batch, classes in zip(batches, _by_class(counts, arranged), strict=True)
+    ]
+
+
+def _by_class(counts: samples.Counts, arranged: samples.Samples) -> Iterator[dict[str, int]]:
+    """The readings with a value of each batch, by class."""
+    columns = zip(
+        *(column.tolist() for column in (counts.stored, counts.duplicate, counts.conflict, arranged.expired)), strict=True
+    )
+    return (dict(zip(("stored", "duplicate", "conflict", "expired"), numbers, strict=True)) for numbers in columns)

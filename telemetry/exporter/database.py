@@ -1,9 +1,9 @@
-"""What the database knows: the ledger's totals, dead letters, rows in quarantine, sizes, partitions."""
+"""What the database knows: the ledger's totals, dead letters, rows in quarantine, sizes, partitions, retention."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from prometheus_client.metrics_core import Metric
 from sqlalchemy import Engine
@@ -13,6 +13,7 @@ from telemetry.exporter.families import EDGE, by_edge, edge_labels, gauge, keyed
 from telemetry.monitoring.counters.definitions import ROW_CLASSES
 from telemetry.settings import Settings
 from telemetry.store.read import exporter
+from telemetry.store.read.retention import Retained, retained
 from telemetry.store.read.same_names import same_names
 
 
@@ -25,6 +26,7 @@ def look(engine: Engine, settings: Settings) -> Sequence[Metric]:
         partitions = exporter.partitioned(connection)
         names = Counter(same.edge for same in same_names(connection))
         edges = exporter.edges(connection, MAX_EDGES)
+        levels = retained(connection)
     metrics = [
         single("telemetry_database_size_bytes", "Size of the database.", size),
         keyed("telemetry_table_size_bytes", "Size of a table with its indexes and partitions.", "table", tables),
@@ -33,6 +35,7 @@ def look(engine: Engine, settings: Settings) -> Sequence[Metric]:
     ]
     text = "GPUs without a UUID whose host and index another edge of the cluster tells of, too, in the last two days."
     metrics.append(by_edge("telemetry_edge_same_gpu_names", text, {edge: float(names[edge]) for edge in edges}))
+    metrics += _retention(levels, settings)
     if settings.database_capacity_bytes:
         text = "Bytes the database may take, as the settings say."
         metrics.append(single("telemetry_database_capacity_bytes", text, settings.database_capacity_bytes))
@@ -43,6 +46,27 @@ def look(engine: Engine, settings: Settings) -> Sequence[Metric]:
         text = "Seconds until the last partition of the samples ends, on the database's clock; negative once it has."
         metrics.append(single("telemetry_partitions_left_seconds", text, partitions.left_s))
     return metrics
+
+
+def _retention(levels: Sequence[Retained], settings: Settings) -> Iterator[Metric]:
+    """What was dropped of each level, since when it is kept, and when the chore of one that is on came to its end."""
+    dropped = {level.level: float(level.dropped) for level in levels}
+    yield keyed("telemetry_retention_dropped_rows", "Samples, or rows, that retention has dropped.", "level", dropped)
+    partitions = float(sum(level.partitions for level in levels))
+    yield single("telemetry_retention_dropped_partitions", "Partitions that retention has dropped.", partitions)
+    floors = {level.level: level.kept_since.timestamp() for level in levels if level.kept_since}
+    text = "Time since which a level is kept: what is older is dropped."
+    yield keyed("telemetry_retention_floor_timestamp_seconds", text, "level", floors)
+    # Before its chore has ever come to its end, only the settings know that it is on.
+    days = {
+        "samples": settings.retention_days,
+        "quarantine": settings.retention_quarantine_days,
+        "events": settings.retention_events_days,
+    }
+    on = (level for level in levels if level.days or days.get(level.level))
+    done = {level.level: level.done_at.timestamp() if level.done_at else 0.0 for level in on}
+    text = "When retention of a level, where it is on, had last nothing left to drop; 0 for never."
+    yield keyed("telemetry_retention_done_timestamp_seconds", text, "level", done)
 
 
 def ledger(engine: Engine) -> Sequence[Metric]:

@@ -10,7 +10,7 @@ from telemetry.readings.owners import OWNER_LABELS
 from telemetry.settings import parsers, sources_file
 from telemetry.settings.connections import ConnectionSettings
 from telemetry.settings.parsers import flag, number
-from telemetry.settings.sections import COLLECTOR, EDGE
+from telemetry.settings.sections import COLLECTOR, EDGE, RETENTION
 
 # Labels that change without the thing measured being another one; they are not part of a series' identity.
 VOLATILE_LABELS = (
@@ -119,4 +119,19 @@ class FlowSettings(ConnectionSettings):
         number(int, 0, 36_500),
         "days after its end at which a day of samples is sealed, once nothing was written to it for an hour: it then takes a "
         "fortieth of the room; 0: no day is sealed; set it when all of the centre is of a version that knows it",
+    )
+
+    retention_days: int = RETENTION(
+        0,
+        number(int, 0, 36_500),
+        "days that samples are kept; older ones are dropped for ever, by whole days, and by whole months where days are "
+        "sealed; 0: for ever; set it for all collectors alike, when all of the centre is of a version that knows it",
+    )
+    retention_quarantine_days: int = RETENTION(
+        0,
+        number(int, 0, 36_500),
+        "days that rows in quarantine and readings in conflict are kept, from the day on which they came; 0: for ever",
+    )
+    retention_events_days: int = RETENTION(
+        0, number(int, 0, 36_500), "days that what was found of the health of GPUs is kept after it ended; 0: for ever"
     )

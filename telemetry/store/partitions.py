@@ -22,7 +22,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from telemetry.store import locks
+from telemetry.store import floor, locks
+from telemetry.store.floor import BelowFloorError
 
 # Partitions made in one transaction, which takes about half a second. They stay, whatever happens to later ones.
 SLICE = 50
@@ -106,7 +107,8 @@ class Partitions:
     def ensure(self, days: Iterable[int]) -> dict[int, str]:
         """The tables that hold the samples of these days. Those that do not exist are made, in transactions of their own.
 
-        Raises PartitionError if the database refuses one for good, and database errors.
+        Raises PartitionError if the database refuses one for good, BelowFloorError for days that are not kept any more, and
+        database errors.
         """
         days = sorted(set(days))
         while missing := [day for day in days if day not in self._tables]:
@@ -124,6 +126,9 @@ def existing(connection: Connection) -> list[Span]:
 def _make(connection: Connection, days: Iterable[int]) -> Iterator[tuple[int, str]]:
     """The tables of some days, as far as they exist or can be made in one transaction."""
     today = connection.scalar(TODAY, {"key": locks.PARTITION}) or 0
+    days = list(days)
+    if (min(days) + 1) * DAY_US <= floor.ask(connection):
+        raise BelowFloorError("the floor of retention is above readings that were to be stored")
     spans = [*(Span(LATE, *row) for row in connection.execute(SEALED)), *existing(connection)]
     made = 0
     for day in days:

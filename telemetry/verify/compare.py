@@ -43,11 +43,13 @@ class Class(IntEnum):
     BLANK = 3
     QUARANTINED = 4
     DEAD = 5
-    UNREAD = 6
-    MISSING = 7
+    EXPIRED = 6
+    UNREAD = 7
+    MISSING = 8
 
 
-# What makes a difference. Quarantined and blank readings do not: the database has the text of those, these have no value.
+# What makes a difference. Quarantined and blank readings do not: the database has the text of those, these have no value. Nor
+# do expired ones: they are gone because somebody has set so, and the verdict says that the database does not have them.
 DIFFERENCES = ("conflict", "dead", "unread", "missing", "extra")
 
 
@@ -93,6 +95,8 @@ def compare(connection: Connection, files: Sequence[File], numbers: SeriesNumber
     extra, strangers = _extra(connection, keys, known, ts[series >= 0])
 
     classes = np.where(dead, Class.DEAD, Class.MISSING).astype(np.int8)
+    old = _old(connection, files, reasons, ts)
+    classes[(classes == Class.MISSING) & old] = Class.EXPIRED
     classes[reasons == BLANK] = Class.BLANK
     classes[quarantined] = Class.QUARANTINED
     classes[reasons == _UNKNOWN] = Class.UNREAD
@@ -124,6 +128,14 @@ def compare(connection: Connection, files: Sequence[File], numbers: SeriesNumber
         others=tuple(queries.other_sources(connection, marks, AT_MOST)) if extra else (),
         owners=owners.compare(connection, named, known.told, series[there], ts[there]),
     )
+
+
+def _old(connection: Connection, files: Sequence[File], reasons: npt.NDArray[np.int8], ts: Longs) -> Flags:
+    """Which rows the database keeps no more: readings by their time, unreadable ones by when their bytes came."""
+    floor = queries.floor(connection)
+    passed = [within(file.starts, queries.ranges_of_old(connection, file.fingerprint or "")) for file in files]
+    old: Flags = np.where(reasons == VALUE, ts < floor, np.concatenate(passed))
+    return old
 
 
 def _stored(keys: Keys, series_id: Longs, ts: Longs, flags: Flags) -> Doubles:

@@ -98,6 +98,23 @@ def other_sources(connection: Connection, fingerprints: Sequence[str], limit: in
     return list(connection.scalars(text(query), {"fingerprints": list(fingerprints), "limit": limit}))
 
 
+def floor(connection: Connection) -> int:
+    """The time below which no reading is kept, in microseconds from 1970; the lowest number if all are kept."""
+    query = "SELECT (extract(epoch FROM kept_since) * 1000000)::bigint FROM retention WHERE level = 'samples'"
+    floor_us: int | None = connection.scalar(text(query))
+    return int(np.iinfo(np.int64).min) if floor_us is None else floor_us
+
+
+def ranges_of_old(connection: Connection, fingerprint: str) -> list[tuple[int, int]]:
+    """The byte ranges of a file whose rows in quarantine are not kept any more, as they came too long ago."""
+    query = """
+        SELECT l.start_offset, l.end_offset
+        FROM ledger l JOIN sources s ON s.id = l.source_id JOIN retention r ON r.level = 'quarantine'
+        WHERE s.fingerprint = :fingerprint AND l.quarantined > 0 AND l.committed_at < r.kept_since
+    """
+    return [(start, end) for start, end in connection.execute(text(query), {"fingerprint": fingerprint})]
+
+
 def dead_ranges(connection: Connection, fingerprint: str) -> list[tuple[int, int]]:
     """The byte ranges of a file whose batches are dead."""
     query = """

@@ -36,7 +36,8 @@ _QUARANTINED = text("""
     WHERE s.path = ANY(:paths) GROUP BY q.digest
 """)
 _LEDGER = text("""
-    SELECT s.id, l.start_offset, l.end_offset, l.blank, l.duplicate FROM ledger l JOIN sources s ON s.id = l.source_id
+    SELECT s.id, l.start_offset, l.end_offset, l.blank, l.duplicate, l.expired
+    FROM ledger l JOIN sources s ON s.id = l.source_id
     WHERE s.path = ANY(:paths) AND l.anchor IS NULL AND l.status = 'stored' ORDER BY l.committed_at
 """)
 
@@ -65,11 +66,12 @@ class Raw(NamedTuple):
     conflict: int
     blank: int
     duplicate: int
+    expired: int
 
     @property
     def unaccounted(self) -> int:
         """Lines that are nowhere; negative where the database has more rows than the files have lines."""
-        rows = self.samples + self.quarantined + self.conflict + self.blank
+        rows = self.samples + self.quarantined + self.conflict + self.blank + self.expired
         return self.lines - rows - max(self.repeated, self.duplicate)
 
 
@@ -82,7 +84,7 @@ def count(connection: Connection, paths: Sequence[Path], names: Sequence[str]) -
     of_files = {"paths": list(names)}
     ids = {"gpus": sorted(found)}
     quarantined = sum(min(number, lines.digests[bytes(mark)]) for mark, number in connection.execute(_QUARANTINED, of_files))
-    blank, duplicate = _told(connection.execute(_LEDGER, of_files))
+    blank, duplicate, expired = _told(connection.execute(_LEDGER, of_files))
     return Raw(
         gpus=len(found),
         lines=lines.number,
@@ -92,6 +94,7 @@ def count(connection: Connection, paths: Sequence[Path], names: Sequence[str]) -
         conflict=int(connection.scalar(_CONFLICTS, ids) or 0),
         blank=blank,
         duplicate=duplicate,
+        expired=expired,
     )
 
 
@@ -123,14 +126,14 @@ def _lines(data: Bytes) -> Iterator[bytes]:
             yield line
 
 
-def _told(rows: Iterable[Any]) -> tuple[int, int]:
-    """Blank readings and duplicates, by the first batch that has each place: what was read again is not counted again."""
-    blank = duplicate = 0
+def _told(rows: Iterable[Any]) -> tuple[int, int, int]:
+    """Blank readings, duplicates and expired ones, by the first batch of each place: what was read again counts once."""
+    blank = duplicate = expired = 0
     counted: dict[int, list[tuple[int, int]]] = {}
-    for source, start, end, blanks, duplicates in rows:
+    for source, start, end, blanks, duplicates, expireds in rows:
         ranges = counted.setdefault(source, [])
         at = bisect(ranges, (start, end))
         if (not at or ranges[at - 1][1] <= start) and (at == len(ranges) or end <= ranges[at][0]):
             ranges.insert(at, (start, end))
-            blank, duplicate = blank + blanks, duplicate + duplicates
-    return blank, duplicate
+            blank, duplicate, expired = blank + blanks, duplicate + duplicates, expired + expireds
+    return blank, duplicate, expired

@@ -16,6 +16,7 @@ from sqlalchemy import Engine, text
 
 from telemetry.cli import main
 from telemetry.local.servers import Valkey
+from tests.fixtures.services import Query
 from tests.strategies import HEADER
 from tests.waiting import eventually
 
@@ -73,6 +74,27 @@ def test_what_became_of_the_rows_is_told(start_collector: Callable[[], object], 
     assert told() == (1, {"rows": 3, "new": 1, "known": 1, "conflict": 1})
     assert told() == (1, {"rows": 3, "known": 2, "conflict": 1})
     assert "\n1 reading had another value than the stored one, which stays" in telemetry("ingest", file).stdout
+
+
+def test_readings_below_the_floor_are_expired_and_their_file_is_needed(
+    start_collector: Callable[[], object], telemetry: Run, file: Path, query: Query, engine: Engine
+) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE retention SET kept_since = '2025-07-18 20:42:02+00' WHERE level = 'samples'"))
+    start_collector()
+    done = telemetry("ingest", "--json", "--timeout", "60", file)
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["new"], told["expired"]) == (0, 4, 2)
+    assert query("SELECT stored, expired FROM batches") == [(4, 2)]
+    again = telemetry("ingest", "--timeout", "60", file)
+    assert (
+        "0 new, 4 known, 2 expired, 0 in quarantine\n2 readings are EXPIRED, older than what the database keeps" in again.stdout
+    )
+    ((source,), verified) = (
+        json.loads(telemetry("status", "--json", TELEMETRY_CLOSE_AFTER_S="0").stdout)["sources"],
+        json.loads(telemetry("verify", "--json", file).stdout),
+    )
+    assert (source["expired"], source["safe_to_delete"], verified["stored"], verified["expired"]) == (2, False, 4, 2)
 
 
 def test_of_two_files_of_the_same_bytes_one_is_known(
@@ -237,7 +259,7 @@ def test_where_the_database_cannot_be_asked_only_acknowledgements_tell(
     away = {"TELEMETRY_DATABASE_URL": "postgresql://localhost:1/none"}
     done = telemetry("ingest", "--timeout", "60", file, **away)
     assert (done.returncode, done.stderr) == (0, "")
-    assert ": 0 in quarantine\nwhat of them was new, known or in conflict is known at the centre" in done.stdout
+    assert ": 0 in quarantine\nwhat of them was new, known, in conflict or expired is known at the centre" in done.stdout
     classes = json.loads(telemetry("ingest", "--json", "--timeout", "60", file, **away).stdout)
     assert [classes[name] for name in CLASSES] == [None, None, None, 0, 0, 0]
 

@@ -44,7 +44,7 @@ def test_each_source_is_shown_with_what_to_do(
     shown = {Path(source["path"]).name: source for source in found}
     assert {name: source["format"] for name, source in shown.items()} == {"a.csv": "dcgm", "b.csv": "dcgm", "c.csv": ""}
     assert (shown["a.csv"]["rows_per_s"], shown["b.csv"]["quarantined"]) == (1.0, 1)
-    assert shown["a.csv"]["todo"] == ["it may be deleted: the database has all of it"]
+    assert shown["a.csv"]["todo"] == ["it may be deleted: the database has taken all of it"]
     assert shown["b.csv"]["todo"][0].startswith(f"telemetry quarantine list --source {tmp_path}/b.csv shows the rows")
     assert "separated by semicolons" in shown["c.csv"]["todo"][0]
     bad = telemetry("sources", "--bad", TELEMETRY_CLOSE_AFTER_S="0")
@@ -63,6 +63,7 @@ def test_each_source_is_shown_with_what_to_do(
         ({"unread_lines": 2, "safe_to_delete": False}, "telemetry check /d/a.csv"),
         ({"series_column": "id"}, "take out the column id"),
         ({"conflicts": 2}, "telemetry verify /d/a.csv"),
+        ({"expired": 2, "safe_to_delete": False}, "telemetry db retention"),
         ({"foreign": True, "safe_to_delete": False}, "no format knows its header"),
     ],
 )

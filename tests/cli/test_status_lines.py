@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from telemetry.cli.source_line import Standing, source_line, standing
-from telemetry.cli.status_lines import SHOWN, lines
+from telemetry.cli.status_lines import SHOWN, WARNING, Line, lines
 
 NOW = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
 QUIET = {
@@ -28,6 +28,7 @@ QUIET = {
     "dead_letters": 0,
     "quarantined": 0,
     "conflicts": 0,
+    "expired": 0,
     "safe_to_delete": True,
 }
 GROWING = {**QUIET, "growing": True, "safe_to_delete": False}
@@ -39,6 +40,7 @@ WELL: dict[str, Any] = {
     "sources": [],
     "flow": [],
     "gaps": [],
+    "retention": [],
     "lost": [],
     "last_commit_age_s": None,
     "edges": [EDGE],
@@ -161,3 +163,13 @@ def test_workers_are_shown_with_their_edge() -> None:
 def test_the_line_of_a_source(more: dict[str, Any], place: Standing, text: str) -> None:
     assert source_line(source(**more)) == f"source    a/n /d/a.csv: {text}"
     assert standing(source(**more)) == place
+
+
+def test_levels_that_are_not_kept_for_ever_are_told_and_a_chore_that_stalls() -> None:
+    level = {"level": "samples", "kept_since": "2026-10-29T00:00:00+00:00", "days": 30, "done_at": NOW.isoformat()}
+    late = {**level, "level": "events", "kept_since": None, "done_at": None}
+    shown = lines({**WELL, "retention": [level, late, {**level, "level": "quarantine", "days": None}]}, NOW, everything=False)
+    assert [line for line in shown if line.text.startswith("retention")] == [
+        Line("retention samples: kept since 2026-10-29, 30 days by the setting", None),
+        Line("retention events: kept all so far, 30 days by the setting; it never came to its end", WARNING),
+    ]

@@ -290,7 +290,7 @@ def test_a_fleet_makes_no_series_after_its_first_day_whatever_pods_come(collecto
 def test_readings_that_differ_in_their_owner_alone_are_one_sample(collector: Collector, query: Query) -> None:
     rows = [(key(pod="a"), 0, 1.0), (key(pod="b"), 0, 1.0), (key(), 0, 1.0)]
     outcome = collector.persist(*wire.encode(batch(readings(*rows))))
-    assert outcome.rows == {"stored": 1, "duplicate": 2, "conflict": 0, "blank": 0, "quarantined": 0}
+    assert outcome.rows == {"stored": 1, "duplicate": 2, "conflict": 0, "expired": 0, "blank": 0, "quarantined": 0}
     assert query("SELECT count(*) FROM samples") == [(1,)]
     assert query("SELECT pod FROM allocations JOIN owners ON id = owner_id ORDER BY pod") == [("a",), ("b",), (None,)]
 

@@ -19,7 +19,7 @@ from sqlalchemy import Engine, text
 
 from telemetry.celery import make_app
 from telemetry.collector.persist import Collector
-from telemetry.exporter import audits, broker, clocks
+from telemetry.exporter import audits, broker, clocks, database
 from telemetry.progress import reading
 from telemetry.progress.acks import Acks
 from telemetry.progress.keys import Keys
@@ -282,3 +282,24 @@ def test_edges_are_told_how_far_the_databases_clock_is_ahead(
     told = reading.signals(redis_client, keys, settings.edge, []).database_ahead_us
     assert told == int(redis_client.get(keys.database_clock()) or 0)
     assert redis_client.pttl(keys.database_clock()) > 0
+
+
+def test_what_retention_keeps_and_when_it_was_done_is_told(settings: Settings, engine: Engine) -> None:
+    def told(name: str, own: Settings) -> dict[str, float]:
+        found = next(metric for metric in database.look(engine, own) if metric.name == f"telemetry_retention_{name}")
+        return {sample.labels.get("level", ""): sample.value for sample in found.samples}
+
+    assert told("done_timestamp_seconds", settings) == told("floor_timestamp_seconds", settings) == {}
+    # It is on by the settings, and was never done.
+    assert told("done_timestamp_seconds", replace(settings, retention_days=3)) == {"samples": 0.0}
+    with engine.begin() as connection:
+        connection.execute(
+            text("""
+                UPDATE retention SET kept_since = to_timestamp(86400), days = 3, done_at = to_timestamp(90000), dropped = 7,
+                    partitions = 2 WHERE level = 'samples'
+            """)
+        )
+    assert told("done_timestamp_seconds", settings) == {"samples": 90_000.0}
+    assert told("floor_timestamp_seconds", settings) == {"samples": 86_400.0}
+    assert told("dropped_rows", settings) == {"samples": 7.0, "quarantine": 0.0, "events": 0.0}
+    assert told("dropped_partitions", settings) == {"": 2.0}

@@ -55,9 +55,11 @@ WAITING = {
 }
 LATENCY = 'cross_cluster_latency_seconds{source_cluster="a",target_cluster="c"}'
 STATUS = 'message_queue_connection_status{cluster="a",component="beat"}'
-STORED, QUARANTINED, CONFLICT = (
-    f'telemetry_rows_committed_total{{source_cluster="a",row_class="{n}"}}' for n in ("stored", "quarantined", "conflict")
+STORED, QUARANTINED, CONFLICT, EXPIRED = (
+    f'telemetry_rows_committed_total{{source_cluster="a",row_class="{n}"}}'
+    for n in ("stored", "quarantined", "conflict", "expired")
 )
+RETAINED = 'telemetry_retention_done_timestamp_seconds{level="samples"}'
 REFUSED = 'telemetry_batches_refused_total{source_cluster="a"}'
 DISTRUSTED = 'telemetry_messages_distrusted_total{source_cluster="a"}'
 GPU = '{UUID="GPU-1",gpu="0",Hostname="h"}'
@@ -151,6 +153,7 @@ CASES = {
     ),
     "QuarantineRising": Case({STORED: "0+90x90", QUARANTINED: "0+10x90"}, ({STORED: "0+9900x90", QUARANTINED: "0+10x90"},)),
     "ReadingsInConflict": Case({CONFLICT: "0+1x90"}, ({CONFLICT: "7+0x90"}, {STORED: "0+100x90", CONFLICT: "0+0x90"})),
+    "ReadingsExpired": Case({EXPIRED: "0+1x90"}, ({EXPIRED: "7+0x90"}, {STORED: "0+100x90", EXPIRED: "0+0x90"})),
     "SecondContent": Case({REFUSED: "0x80 1x10"}, ({REFUSED: steady(3)},)),
     "MessagesDistrusted": Case({DISTRUSTED: "0x80 1x10"}, ({DISTRUSTED: steady(3)},)),
     "DeadLetters": Case({"telemetry_dead_letters": steady(1)}, ({"telemetry_dead_letters": steady(0)},)),
@@ -175,6 +178,10 @@ CASES = {
             {"telemetry_partition_failures_total": steady(3)},
             {QUEUE: steady(1), COMMIT: "0+60x90", "telemetry_partitions_left_seconds": steady(-1200)},
         ),
+    ),
+    "RetentionStalled": Case(
+        {RETAINED: steady(-30_000), COMMIT: steady(1)},
+        ({RETAINED: steady(-30_000), COMMIT: steady(3000)}, {RETAINED: "0+60x90", COMMIT: steady(1)}),
     ),
     "BeatSilent": Case(
         {BEATS: "0+60x90", EVERY: steady(1)},

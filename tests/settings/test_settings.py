@@ -37,6 +37,7 @@ def test_the_page_shows_each_setting_once_under_the_heading_of_its_section() -> 
         "Database",
         "Edge",
         "Collector",
+        "Retention",
         "API and uploads",
         "Usage",
         "Health of GPUs",

@@ -22,7 +22,7 @@ from telemetry.verify.formats import labels
 HEADER = b"timestamp,metric_name,uuid,value\n"
 FIRST = b"2025-07-18T20:42:00Z,DCGM_FI_DEV_GPU_TEMP,GPU-1,30\n"
 START = datetime(2025, 7, 18, 20, 42, tzinfo=UTC)
-CLASSES = ["read", "stored", "duplicate", "conflict", "blank", "quarantined", "dead", "unread", "missing", "extra"]
+CLASSES = ["read", "stored", "duplicate", "conflict", "blank", "quarantined", "dead", "expired", "unread", "missing", "extra"]
 
 
 def row(second: int, value: object, gpu: str = "GPU-1") -> bytes:
@@ -140,7 +140,7 @@ def test_every_class_at_once(store: Store, settings: Settings, file: Path) -> No
         "extra": 1,
     }
     assert not outcome.agrees()
-    missing, unkept, dead, conflict, extra = (line.strip() for line in report(outcome).splitlines()[12:17])
+    missing, unkept, dead, conflict, extra = (line.strip() for line in report(outcome).splitlines()[13:18])
     assert missing == f"{file}:8: missing: not in samples: {rows[5].decode().strip()}"
     assert unkept == f"{file}:9: missing: not in quarantine as bad_columns: b"
     assert dead.startswith(f"{file}:10: dead: its batch could not be stored: 2025-07-18T20:42:04")
@@ -325,6 +325,42 @@ def test_a_good_row_in_quarantine_is_missing(store: Store, settings: Settings, f
     mark = written(file)
     store.quarantine(mark, len(HEADER), FIRST.strip(), "bad_quotes")
     assert counts(examine(settings, [file])) == {"read": 1, "missing": 1}
+
+
+RISE = "UPDATE retention SET kept_since = :since WHERE level = :level"
+
+
+def test_what_is_below_the_floor_and_not_stored_is_expired(store: Store, settings: Settings, file: Path) -> None:
+    mark = written(file, row(10, 31), row(20, 32), row(30, 33), b"bad\n")
+    store.sample(30, 33)
+    store.sample(0, 30)
+    at = len(HEADER + FIRST) + 2 * len(row(10, 31))
+    store.batch(mark, at, at + len(row(20, 32)), "dead")
+    assert counts(examine(settings, [file])) == {"read": 5, "stored": 2, "missing": 3}
+    since = {"since": START + timedelta(seconds=25), "level": "samples"}
+    store.connection.execute(text(RISE), since)
+    # What is stored is stored, wherever the floor is. A row that cannot be read has no time.
+    assert counts(examine(settings, [file])) == {"read": 5, "stored": 2, "expired": 2, "missing": 1}
+
+
+def test_expired_readings_are_no_difference_and_no_success_either(store: Store, settings: Settings, file: Path) -> None:
+    written(file, row(10, 31))
+    store.sample(10, 31)
+    store.connection.execute(text(RISE), {"since": START + timedelta(seconds=5), "level": "samples"})
+    outcome = examine(settings, [file])
+    assert (counts(outcome), outcome.agrees()) == ({"read": 2, "stored": 1, "expired": 1}, True)
+    assert report(outcome).endswith("1 expired: older than what the database keeps, it does NOT have them; it holds the rest")
+
+
+def test_a_row_in_quarantine_that_is_not_kept_any_more_is_expired(store: Store, settings: Settings, file: Path) -> None:
+    mark = written(file, b"bad\n", b"worse\n")
+    store.sample(0, 30)
+    store.batch(mark, 0, len(HEADER + FIRST + b"bad\n"))
+    store.connection.execute(text("UPDATE batches SET quarantined = 1, committed_at = '2025-01-01'"))
+    store.connection.execute(text(RISE), {"since": datetime(2024, 12, 1, tzinfo=UTC), "level": "quarantine"})
+    assert counts(examine(settings, [file])) == {"read": 3, "stored": 1, "missing": 2}
+    store.connection.execute(text(RISE), {"since": datetime(2025, 2, 1, tzinfo=UTC), "level": "quarantine"})
+    assert counts(examine(settings, [file])) == {"read": 3, "stored": 1, "expired": 1, "missing": 1}
 
 
 def test_a_replayed_file_is_told_apart(store: Store, settings: Settings, file: Path) -> None:

@@ -40,6 +40,7 @@ class Batch(BaseModel):
     conflict: int
     blank: int
     quarantined: int
+    expired: int
     read_at: datetime
     published_at: datetime
     committed_at: datetime

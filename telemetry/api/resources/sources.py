@@ -33,6 +33,7 @@ class Source(BaseModel):
     conflict: int
     blank: int
     quarantined: int
+    expired: int
     dead_batches: int
     committed_bytes: int
     last_commit: datetime | None

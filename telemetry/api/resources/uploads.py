@@ -81,6 +81,7 @@ class Upload(BaseModel):
     conflict: int
     blank: int
     quarantined: int
+    expired: int
 
 
 @operation(blueprint, "/telemetry", Accepted, Query, method="POST", status=202, scope="ingest", codes=CODES, body=BODY)

@@ -30,7 +30,7 @@ ROWS_BUCKETS = (1, 10, 50, 100, 500, 1_000, 2_500, 5_000, 10_000, 50_000, 100_00
 BATCHES_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128)
 REQUEST_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
-ROW_CLASSES: Final = ("stored", "duplicate", "conflict", "blank", "quarantined", "dead")
+ROW_CLASSES: Final = ("stored", "duplicate", "conflict", "blank", "quarantined", "expired", "dead")
 PUBLICATIONS: Final = ("first", "again", "probe")
 SETTLEMENTS: Final = ("stored", "known", "dead", "probe")
 

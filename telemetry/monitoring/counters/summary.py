@@ -56,7 +56,8 @@ def sentence(passed: Settled, seconds: float, median_s: float | None, waiting: i
         parts.append(f"{1000 * median_s:,.0f} ms after they were sent (median)")
     parts.append("the broker does not answer" if waiting is None else f"{_counted(waiting, 'batch', 'batches')} waiting")
     parts.append(f"{_counted(rows['quarantined'], 'row', 'rows')} put in quarantine")
-    parts += [f"{rows[name]:,} {words}" for name, words in (("conflict", "in conflict"), ("dead", "dead")) if rows[name]]
+    others = {"conflict": "in conflict", "expired": "expired", "dead": "dead"}
+    parts += [f"{rows[name]:,} {words}" for name, words in others.items() if rows[name]]
     if passed.batches["known"]:
         parts.append(f"{_counted(passed.batches['known'], 'batch', 'batches')} came again")
     return ", ".join(parts)

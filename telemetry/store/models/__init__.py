@@ -2,9 +2,9 @@
 
 `base` is what they share. `samples` are the readings and what describes them, `sealed` those of days that are over, `identity`
 what else decides which series they belong to, `owners` who used the GPUs and `usage` how much, `health` how these are, `ledger`
-the batches that were stored, `unstored` what came and is no sample, `audit` how many samples there should be, `api` what people
-and the API change. To import this package is to have all tables in the metadata of `Base`. What is asked of them and written
-to them is `telemetry.store`'s.
+the batches that were stored, `unstored` what came and is no sample, `retention` from when on all of it is kept, `audit` how
+many samples there should be, `api` what people and the API change. To import this package is to have all tables in the
+metadata of `Base`. What is asked of them and written to them is `telemetry.store`'s.
 """
 
 from telemetry.store.models.api import ApiKey, AuditEntry, EdgeCredential, Upload
@@ -14,6 +14,7 @@ from telemetry.store.models.health import Finding, Judgement, Unjudged
 from telemetry.store.models.identity import GpuJoin, GpuPlace, LabelRule
 from telemetry.store.models.ledger import LEDGER, Batch, Generation, LedgerRange, Source
 from telemetry.store.models.owners import Allocation, Owner
+from telemetry.store.models.retention import Retention
 from telemetry.store.models.samples import Gpu, Metric, Sample, Series
 from telemetry.store.models.sealed import Late, PartitionSize, Sealed, SealedSpan, SealedTimes, Sealing
 from telemetry.store.models.unstored import Conflict, DeadLetter, Quarantined
@@ -45,6 +46,7 @@ __all__ = [
     "PartitionSize",
     "Quarantined",
     "Reread",
+    "Retention",
     "Sample",
     "Sealed",
     "SealedSpan",

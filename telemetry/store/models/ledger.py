@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint, column, func, table
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint, column, func, table, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from telemetry.store.models.base import Base, Name
@@ -41,6 +41,7 @@ class Batch(Base):
         Index(None, "source_id", "start_offset"),
         Index(None, "committed_at"),
         Index(None, "edge", "committed_at"),
+        Index("batches_expired_idx", "source_id", postgresql_where=text("expired > 0")),
     )
 
     edge: Mapped[str] = mapped_column(primary_key=True)
@@ -63,6 +64,7 @@ class Batch(Base):
     committed_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     records: Mapped[int | None]
     digest: Mapped[int | None] = mapped_column(BigInteger)
+    expired: Mapped[int] = mapped_column(server_default="0")
 
 
 class LedgerRange(Base):
@@ -73,7 +75,10 @@ class LedgerRange(Base):
     """
 
     __tablename__ = "ledger_ranges"
-    __table_args__ = (Index(None, "source_id"),)
+    __table_args__ = (
+        Index(None, "source_id"),
+        Index("ledger_ranges_expired_idx", "source_id", postgresql_where=text("expired > 0")),
+    )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     source_id: Mapped[int] = mapped_column(ForeignKey("sources.id"))
@@ -93,13 +98,14 @@ class LedgerRange(Base):
     committed_at: Mapped[datetime]
     last_committed_at: Mapped[datetime]
     records: Mapped[int | None] = mapped_column(BigInteger)
+    expired: Mapped[int] = mapped_column(BigInteger, server_default="0")
 
 
 # The view: queries for totals and ranges read it, never `batches` alone.
 LEDGER = table(
     "ledger",
     *map(column, ("source_id", "status", "end_offset", "batches", "last_committed_at")),
-    *map(column, ("rows", "stored", "duplicate", "conflict", "blank", "quarantined", "records")),
+    *map(column, ("rows", "stored", "duplicate", "conflict", "blank", "quarantined", "records", "expired")),
 )
 
 

@@ -15,7 +15,8 @@ TOTALS = text("""
     SELECT edge, coalesce(sum(batches) FILTER (WHERE status = 'stored'), 0) AS stored_batches,
            coalesce(sum(batches) FILTER (WHERE status = 'dead'), 0) AS dead_batches,
            sum(stored) AS stored, sum(duplicate) AS duplicate, sum(conflict) AS conflict, sum(blank) AS blank,
-           sum(quarantined) AS quarantined, coalesce(sum(rows) FILTER (WHERE status = 'dead'), 0) AS dead
+           sum(quarantined) AS quarantined, sum(expired) AS expired,
+           coalesce(sum(rows) FILTER (WHERE status = 'dead'), 0) AS dead
     FROM ledger JOIN sources s ON s.id = source_id GROUP BY edge ORDER BY sum(batches) DESC, edge LIMIT :limit
 """)
 COMMIT_AGE = text("""

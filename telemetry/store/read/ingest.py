@@ -28,7 +28,7 @@ from telemetry.store.models import LEDGER, Batch, Conflict, DeadLetter, Gpu, Led
 from telemetry.store.read.filters import equal
 from telemetry.store.read.places import Place
 
-COUNTS = ("rows", "stored", "duplicate", "conflict", "blank", "quarantined")
+COUNTS = ("rows", "stored", "duplicate", "conflict", "blank", "quarantined", "expired")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What the ledger says of batches that were just published: what of them is new, what was known, what is in conflict."""
+"""What the ledger says of batches that were just published: what of them is new, known, in conflict, or expired."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SETTLED = text("""
            coalesce(sum(stored) FILTER (WHERE committed_at >= :since), 0) AS new,
            coalesce(sum(copies * (stored + duplicate)), 0)
                - coalesce(sum(stored) FILTER (WHERE committed_at >= :since), 0) AS known,
-           coalesce(sum(copies * conflict), 0) AS conflict
+           coalesce(sum(copies * conflict), 0) AS conflict, coalesce(sum(copies * expired), 0) AS expired
     FROM batches JOIN unnest(CAST(:batch_ids AS text[]), CAST(:copies AS integer[])) AS k (batch_id, copies) USING (batch_id)
     WHERE edge = :edge
 """)
@@ -22,11 +22,12 @@ SETTLED = text("""
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """Readings by class: stored by these batches since a time, stored before, or in conflict with what is stored."""
+    """Readings by class: stored by these batches since a time, stored before, in conflict, or older than what is kept."""
 
     new: int
     known: int
     conflict: int
+    expired: int
 
 
 def now(connection: Connection) -> datetime:
@@ -43,4 +44,6 @@ def settled(connection: Connection, edge: str, copies: Mapping[str, int], since:
     """
     given = {"edge": edge, "batch_ids": list(copies), "copies": list(copies.values()), "since": since}
     row = connection.execute(SETTLED, given).one()
-    return Settled(int(row.new), int(row.known), int(row.conflict)) if row.batches == len(copies) else None
+    if row.batches != len(copies):
+        return None
+    return Settled(int(row.new), int(row.known), int(row.conflict), int(row.expired))

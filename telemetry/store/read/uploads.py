@@ -12,7 +12,7 @@ PROGRESS = text("""
            count(*) FILTER (WHERE b.status = 'dead') AS dead_batches, coalesce(sum(b.rows), 0)::bigint AS rows,
            coalesce(sum(b.stored), 0)::bigint AS stored, coalesce(sum(b.duplicate), 0)::bigint AS duplicate,
            coalesce(sum(b.conflict), 0)::bigint AS conflict, coalesce(sum(b.blank), 0)::bigint AS blank,
-           coalesce(sum(b.quarantined), 0)::bigint AS quarantined
+           coalesce(sum(b.quarantined), 0)::bigint AS quarantined, coalesce(sum(b.expired), 0)::bigint AS expired
     FROM uploads u
     LEFT JOIN sources s ON s.edge = :edge AND right(s.path, length(u.name) + 1) = '/' || u.name
     LEFT JOIN ledger b ON b.source_id = s.id

@@ -13,7 +13,17 @@ from sqlalchemy import Connection, Engine, text
 
 from telemetry.settings import Settings
 from telemetry.store import locks
-from telemetry.store.upkeep import joining, judging, ledger_folding, sealing, tally_folding, usage_hours
+from telemetry.store.upkeep import (
+    joining,
+    judging,
+    ledger_folding,
+    merging,
+    old_rows,
+    retention,
+    sealing,
+    tally_folding,
+    usage_hours,
+)
 
 # A chore delays the group of batches that it comes after.
 TIMEOUT_S = 5
@@ -42,7 +52,9 @@ TALLY_FOLDING = Chore("tally folding", locks.TALLY_FOLDING, 60.0, tally_folding.
 USAGE = Chore("sums of usage", locks.USAGE, 60.0, usage_hours.MAX_MARKS, usage_hours.sum_up)
 JUDGING = Chore("judging health", locks.JUDGING, 30.0, judging.MOST_S, judging.judge, urgent=False)
 SEALING = Chore("sealing", locks.SEALING, 60.0, sealing.MAX_SAMPLES, sealing.step)
-CHORES = (LEDGER_FOLDING, JOINING, TALLY_FOLDING, USAGE, JUDGING, SEALING)
+RETENTION = Chore("retention", locks.RETENTION, 300.0, merging.MAX_LATE, retention.step)
+OLD_ROWS = Chore("dropping old rows", locks.OLD_ROWS, 300.0, old_rows.MAX_ROWS, old_rows.drop)
+CHORES = (LEDGER_FOLDING, JOINING, TALLY_FOLDING, USAGE, JUDGING, SEALING, RETENTION, OLD_ROWS)
 
 
 def run(engine: Engine, settings: Settings, chore: Chore, limit: int) -> int:

@@ -26,12 +26,12 @@ FOLD = text("""
     ), pieces AS (
         SELECT source_id, anchor, start_offset, end_offset, first_line, start_offset AS last_start, first_line AS last_line,
                1 AS batches, coalesce(records, rows) AS records, rows, stored, duplicate, conflict, blank, quarantined,
-               committed_at, committed_at AS last_committed_at
+               expired, committed_at, committed_at AS last_committed_at
         FROM gone
         UNION ALL
         SELECT source_id, anchor, start_offset, end_offset, first_line, last_start, last_line,
                batches, coalesce(records, rows), rows, stored, duplicate, conflict, blank, quarantined,
-               committed_at, last_committed_at
+               expired, committed_at, last_committed_at
         FROM before
     ), passes AS (
         SELECT p.*, CASE WHEN anchor < max(anchor) OVER (PARTITION BY source_id) THEN -1 ELSE anchor END AS pass FROM pieces p
@@ -46,11 +46,11 @@ FOLD = text("""
     ), folded AS (
         INSERT INTO ledger_ranges (source_id, anchor, start_offset, end_offset, first_line, last_start, last_line,
                                    batches, records, rows, stored, duplicate, conflict, blank, quarantined,
-                                   committed_at, last_committed_at)
+                                   expired, committed_at, last_committed_at)
         SELECT source_id, pass, min(start_offset), max(end_offset), min(first_line),
                (array_agg(last_start ORDER BY end_offset DESC))[1], (array_agg(last_line ORDER BY end_offset DESC))[1],
                sum(batches), sum(records), sum(rows), sum(stored), sum(duplicate), sum(conflict), sum(blank), sum(quarantined),
-               min(committed_at), max(last_committed_at)
+               sum(expired), min(committed_at), max(last_committed_at)
         FROM islands GROUP BY source_id, pass, island
     )
     SELECT count(*) FROM gone

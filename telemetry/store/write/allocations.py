@@ -18,6 +18,7 @@ from sqlalchemy import Connection, text
 
 from telemetry.readings.arrays import Int64s
 from telemetry.readings.rows import Readings
+from telemetry.store.floor import NO_FLOOR_US
 from telemetry.store.write import usage_marks
 from telemetry.store.write.series_ids import Resolved
 from telemetry.store.write.usage_marks import Mark, UsageMarks
@@ -61,13 +62,16 @@ class Allocations:
         self._committed: set[int] = set()
         self._marks = UsageMarks()
 
-    def of(self, batches: Sequence[Readings], resolved: Resolved) -> Held:
-        """What the readings of some batches show that is not known to be stored."""
+    def of(self, batches: Sequence[Readings], resolved: Resolved, floor_us: int = NO_FLOOR_US) -> Held:
+        """What the readings of some batches since the floor show that is not known to be stored."""
         if resolved.uses is not self._uses:
             # Other numbers, and after a renewed connection perhaps another database.
             self._uses, self._committed, self._marks = resolved.uses, set(), UsageMarks()
-        of = np.concatenate(resolved.of)
-        minutes = np.concatenate([readings.ts_us for readings in batches]) // MINUTE_US
+        of, ts_us = np.concatenate(resolved.of), np.concatenate([readings.ts_us for readings in batches])
+        kept = ts_us >= floor_us
+        if not kept.all():
+            of, ts_us = of[kept], ts_us[kept]
+        minutes = ts_us // MINUTE_US
         codes = _distinct(of, minutes)
         marks = self._marks.of(codes, resolved.uses, MINUTE_BITS)
         return Held([code for code in codes if code not in self._committed], resolved.uses, marks)

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from telemetry.readings import wire
 from telemetry.readings.digests import digest
+from telemetry.store.floor import FLOOR_US
 from telemetry.store.models import Batch, Quarantined
 from telemetry.store.partitions import ATTACHED, LATE
 from telemetry.store.write.samples import Counts, Samples
@@ -24,26 +25,27 @@ KNOWN = text("""
     SELECT edge, batch_id, status, digest FROM batches
     JOIN unnest(CAST(:edge AS text[]), CAST(:batch_id AS text[])) AS k (edge, batch_id) USING (edge, batch_id)
 """)
-# Whether the partitions that the caller is about to write to are still attached, and its rule of labels is still the latest,
-# is asked here: it costs no round trip.
+# Whether the partitions that the caller is about to write to are still attached, its rule of labels is still the latest, and
+# its floor still holds, is asked here: it costs no round trip.
 ENTER = text(f"""
     WITH attached AS ({ATTACHED}), asked AS (
         SELECT (SELECT number FROM attached) = cardinality(CAST(:tables AS text[]))
-           AND (SELECT max(number) FROM label_rules) = :rule AS holds
+           AND (SELECT max(number) FROM label_rules) = :rule
+           AND {FLOOR_US} = CAST(:floor_us AS bigint) AS holds
     ), entered AS (
         INSERT INTO batches (edge, batch_id, source_id, status, anchor, start_offset, end_offset, first_line, records, rows,
-                             stored, duplicate, conflict, blank, quarantined, read_at, published_at, digest)
+                             stored, duplicate, conflict, blank, quarantined, read_at, published_at, digest, expired)
         SELECT edge, batch_id, source_id, 'stored', anchor, start_offset, end_offset, first_line, records, n,
                stored, duplicate, conflict, blank, quarantined, to_timestamp(read_at / 1e6), to_timestamp(published_at / 1e6),
-               digest
+               digest, expired
         FROM unnest(CAST(:edge AS text[]), CAST(:batch_id AS text[]), CAST(:source_id AS bigint[]), CAST(:anchor AS bigint[]),
                     CAST(:start AS bigint[]), CAST(:end AS bigint[]), CAST(:first_line AS bigint[]),
                     CAST(:records AS integer[]), CAST(:rows AS integer[]), CAST(:stored AS integer[]),
                     CAST(:duplicate AS integer[]), CAST(:conflict AS integer[]), CAST(:blank AS integer[]),
                     CAST(:quarantined AS integer[]), CAST(:read_at AS bigint[]), CAST(:published_at AS bigint[]),
-                    CAST(:digest AS bigint[]))
+                    CAST(:digest AS bigint[]), CAST(:expired AS integer[]))
              AS k (edge, batch_id, source_id, anchor, start_offset, end_offset, first_line, records, n, stored, duplicate,
-                   conflict, blank, quarantined, read_at, published_at, digest)
+                   conflict, blank, quarantined, read_at, published_at, digest, expired)
         WHERE (SELECT holds FROM asked)
         ON CONFLICT DO NOTHING RETURNING batch_id
     ), tallied AS (
@@ -52,7 +54,7 @@ ENTER = text(f"""
         WHERE (SELECT holds FROM asked)
     )
     SELECT (SELECT holds FROM asked), (SELECT count(*) FROM entered)
-""")  # noqa: S608 - the text stands in `partitions`
+""")  # noqa: S608 - texts of `partitions` and `floor`
 CORRECT = text("""
     UPDATE batches b SET stored = k.stored, duplicate = k.duplicate, conflict = k.conflict
     FROM unnest(CAST(:edge AS text[]), CAST(:batch_id AS text[]), CAST(:stored AS integer[]), CAST(:duplicate AS integer[]),
@@ -80,7 +82,7 @@ class Entry(Enum):
 
     ENTERED = auto()
     KNOWN = auto()  # One of them is in the ledger already.
-    OUTDATED = auto()  # One of the tables is no partition any more, or another rule holds. Nothing was entered.
+    OUTDATED = auto()  # A table is no partition any more, or another rule or floor holds. Nothing was entered.
 
 
 def enter(
@@ -90,8 +92,9 @@ def enter(
     arranged: Samples,
     tables: Collection[str],
     rule: int,
+    floor_us: int,
 ) -> Entry:
-    """Enter batches as stored, in the order of their keys, if `tables` are partitions and `rule` is the latest one.
+    """Enter batches as stored, in the order of their keys, if `tables` are partitions, and rule and floor hold.
 
     They stay so for the transaction. The lock that keeps partitions so also keeps days from being sealed meanwhile:
     `write.late` relies on it.
@@ -117,11 +120,12 @@ def enter(
         "read_at": [batch.read_at_us for batch in chosen],
         "published_at": [batch.published_at_us for batch in chosen],
         "digest": [arranged.digests[n] for n in order],
+        "expired": arranged.expired[order].tolist(),
         "hours": arranged.tally.hours,
         "samples": arranged.tally.samples,
         "tables": sorted(set(tables) - {LATE}),
     }
-    holds, entered = connection.execute(ENTER, {**columns, "rule": rule}).one()
+    holds, entered = connection.execute(ENTER, {**columns, "rule": rule, "floor_us": floor_us}).one()
     if not holds:
         return Entry.OUTDATED
     return Entry.ENTERED if entered == len(batches) else Entry.KNOWN

@@ -20,20 +20,22 @@ JUDGE = text("""
 RECOUNT = """
     WITH k AS (
         SELECT * FROM unnest(CAST(:source_id AS bigint[]), CAST(:offset AS bigint[]), CAST(:stored AS bigint[]),
-                             CAST(:duplicate AS bigint[]), CAST(:conflict AS bigint[]), CAST(:blank AS bigint[]))
-            WITH ORDINALITY AS k (source_id, at, stored, duplicate, conflict, blank, n)
+                             CAST(:duplicate AS bigint[]), CAST(:conflict AS bigint[]), CAST(:blank AS bigint[]),
+                             CAST(:expired AS bigint[]))
+            WITH ORDINALITY AS k (source_id, at, stored, duplicate, conflict, blank, expired, n)
     ), hit AS (
         SELECT DISTINCT ON (k.n) k.*, b.ctid AS place FROM k JOIN {table} b ON b.source_id = k.source_id
             AND b.anchor IS NULL AND b.start_offset <= k.at AND k.at < b.end_offset AND b.quarantined > 0 {stored}
         ORDER BY k.n, b.committed_at
     ), summed AS (
         SELECT place, sum(stored) AS stored, sum(duplicate) AS duplicate, sum(conflict) AS conflict, sum(blank) AS blank,
-               count(*) AS number
+               sum(expired) AS expired, count(*) AS number
         FROM hit GROUP BY place
     ), changed AS (
         UPDATE {table} b SET stored = b.stored + s.stored, duplicate = b.duplicate + s.duplicate,
-            conflict = b.conflict + s.conflict, blank = b.blank + s.blank, quarantined = b.quarantined - s.number,
-            rows = b.rows + s.stored + s.duplicate + s.conflict + s.blank - s.number {digest}
+            conflict = b.conflict + s.conflict, blank = b.blank + s.blank, expired = b.expired + s.expired,
+            quarantined = b.quarantined - s.number,
+            rows = b.rows + s.stored + s.duplicate + s.conflict + s.blank + s.expired - s.number {digest}
         FROM summed s WHERE b.ctid = s.place
     )
     SELECT n FROM hit
@@ -51,6 +53,7 @@ class Released(NamedTuple):
     duplicate: int
     conflict: int
     blank: int
+    expired: int
 
 
 def leave(connection: Connection, ids: Sequence[int]) -> bool:

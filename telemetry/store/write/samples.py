@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from telemetry.readings.arrays import Bools, Float64s, Int64s
 from telemetry.store import partitions
+from telemetry.store.floor import NO_FLOOR_US
 from telemetry.store.sealed_rows import EPOCH_US, HEADER, TRAILER
 from telemetry.store.write import conflicts, contents, late, tallies
 from telemetry.store.write.conflicts import Origin
@@ -59,7 +60,8 @@ class Samples:
     """Samples in (series, ts) order, each key once, with the number of the batch each came in, and those that came later.
 
     `expected` is what becomes of the rows of each batch if no key is stored yet, `tally` how many are stored then by the hour.
-    `digests` has an entry a batch, of all its readings.
+    `expired` and `digests` have an entry a batch: how many of its readings are below the floor and left out, and the digest of
+    all of them.
     """
 
     series: Int64s
@@ -68,6 +70,7 @@ class Samples:
     batches: Int64s
     later: Later
     expected: Counts
+    expired: Int64s
     digests: list[int]
     tally: tallies.Tally
 
@@ -76,11 +79,18 @@ class Samples:
         return sorted({hour // 24 for hour in self.tally.hours})
 
 
-def arrange(parts: Sequence[tuple[Int64s, Int64s, Float64s]]) -> Samples:
-    """Bring the rows (series, ts, value) of some batches into (series, ts) order, and keep the first of each key apart."""
+def arrange(parts: Sequence[tuple[Int64s, Int64s, Float64s]], floor_us: int = NO_FLOOR_US) -> Samples:
+    """Bring the rows (series, ts, value) of some batches into (series, ts) order, and keep the first of each key apart.
+
+    Rows of before the floor are counted, and left out.
+    """
     digests = [contents.digest(*part) for part in parts]
     series, ts_us, values = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     batches = np.repeat(np.arange(len(parts)), [len(part[0]) for part in parts])
+    kept = ts_us >= floor_us
+    expired = np.bincount(batches[~kept], minlength=len(parts))
+    if expired.any():
+        series, ts_us, values, batches = series[kept], ts_us[kept], values[kept], batches[kept]
     order = np.lexsort((ts_us, series))
     series, ts_us, values, batches = series[order], ts_us[order], values[order], batches[order]
     first = np.ones(len(series), np.bool_)
@@ -89,7 +99,7 @@ def arrange(parts: Sequence[tuple[Int64s, Int64s, Float64s]]) -> Samples:
     expected = Counts(*(np.bincount(batches[rows], minlength=len(parts)) for rows in (first, same, ~first & ~same)))
     later = Later(series[~first], ts_us[~first], values[~first], batches[~first], same[~first])
     series, ts_us, values, batches = series[first], ts_us[first], values[first], batches[first]
-    return Samples(series, ts_us, values, batches, later, expected, digests, tallies.of(ts_us))
+    return Samples(series, ts_us, values, batches, later, expected, expired, digests, tallies.of(ts_us))
 
 
 def write(connection: psycopg.Connection, samples: Samples, tables: Mapping[int, str], origins: Sequence[Origin]) -> Counts:

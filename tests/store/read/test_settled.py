@@ -23,10 +23,12 @@ def test_what_was_stored_before_is_known(engine: Engine) -> None:
         connection.execute(BATCH, {"batch_id": "before", "stored": 4, "duplicate": 2, "conflict": 1})
         since = now(connection)
         connection.execute(BATCH, {"batch_id": "new", "stored": 5, "duplicate": 1, "conflict": 3})
-        assert settled(connection, "e/n", {"before": 1, "new": 1}, since) == Settled(new=5, known=7, conflict=4)
-        assert settled(connection, "e/n", {"before": 1, "new": 3}, since) == Settled(new=5, known=6 + 10 + 3, conflict=10)
-        assert settled(connection, "e/n", {"before": 1}, since) == Settled(new=0, known=6, conflict=1)
-        assert settled(connection, "e/n", {}, since) == Settled(new=0, known=0, conflict=0)
+        assert settled(connection, "e/n", {"before": 1, "new": 1}, since) == Settled(new=5, known=7, conflict=4, expired=0)
+        assert settled(connection, "e/n", {"before": 1, "new": 3}, since) == Settled(
+            new=5, known=6 + 10 + 3, conflict=10, expired=0
+        )
+        assert settled(connection, "e/n", {"before": 1}, since) == Settled(new=0, known=6, conflict=1, expired=0)
+        assert settled(connection, "e/n", {}, since) == Settled(new=0, known=0, conflict=0, expired=0)
 
 
 def test_a_ledger_that_does_not_have_all_of_them_tells_nothing(engine: Engine) -> None:

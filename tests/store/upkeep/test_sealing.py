@@ -70,7 +70,7 @@ class Store:
             classes["stored" if is_new else "duplicate" if known == value else "conflict"] += 1
         self._number += 1
         (outcome,) = self.writer.write([batch(readings(*rows), f"b{self._number}")])
-        assert outcome.rows == {"blank": 0, "quarantined": 0} | {name: classes[name] for name in CLASSES}
+        assert outcome.rows == {"expired": 0, "blank": 0, "quarantined": 0} | {name: classes[name] for name in CLASSES}
 
 
 def rows(store: Store) -> list[tuple[str, str, int, float]]:
