@@ -20,6 +20,7 @@ from telemetry.readings.aggregates import Aggregate
 from telemetry.store.read.history import readings
 from telemetry.store.read.history.selection import Span
 from telemetry.store.read.places import Order, Place
+from telemetry.store.read.sealed import paths
 
 MAX_LIMIT = 100_000
 ENDS = {"timestamp": cursors.moment, "metric": cursors.name, "series": cursors.whole}
@@ -82,5 +83,9 @@ def list_telemetry(query: ReadingQuery, page: Page, gpu: str) -> Table:
         order=query.order,
         after=Place(place[0], place[1:]) if place else None,
     )
-    rows = readings.steps(asked, query.step, query.agg or "avg") if query.step else readings.readings(asked, page.rows_needed)
-    return Table(Reading, rows, page, ends=ENDS, around={"gpu": row["id"]})
+    if query.step:
+        in_steps = asked, query.step, query.agg or "avg"
+        rows, reader = readings.steps(*in_steps), paths.of_steps(*in_steps)
+    else:
+        rows, reader = readings.readings(asked, page.rows_needed), paths.of_raw(asked, page.rows_needed)
+    return Table(Reading, rows, page, ends=ENDS, around={"gpu": row["id"]}, reader=reader)
