@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import make_url
 
-from benchmarks.store import days, layouts
+from benchmarks.store import days, history, layouts
 from telemetry.local.servers import Postgres
 from telemetry.settings import Settings
 from telemetry.store import migrate
@@ -50,9 +50,10 @@ def main(gpus: int, layout_gpus: int, url: str | None, json_path: Path | None) -
         migrate.upgrade(engine)
         figures = days.run(engine, settings, gpus)
         engine.dispose()
+        figures |= history.run(server, url)
         figures["year_gb"] = figures["sealed_bytes_a_sample"] * YEAR / 1e9
         for name, value in figures.items():
-            click.echo(f"{name:24} {value:14,.2f}")
+            click.echo(f"{name:28} {value:14,.2f}")
         if json_path:
             document: dict[str, Any] = {"layouts": [row._asdict() for row in compared], "days": figures}
             json_path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")

@@ -1,24 +1,30 @@
-"""A fleet of 250 GPUs with one metric each: a day in rows, the same sealed, and then a year of such days.
+"""A fleet of 250 GPUs with one metric: a day in rows, the same day sealed, and a year of such days.
 
-The days of the year are copies of the one, made in SQL; all hosts are read at the times of one there. The API's own application answers, without a
-network; answers are those of its readers, as they are encoded for clients.
+Each stands in a database of its own, and they are asked in turn, so that what else the machine does is the same for all. The
+days of the year are copies of the one, made in SQL, and all hosts are read at the times of one there. The API's own application
+answers, without a network.
 """
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 from flask.testing import FlaskClient
-from sqlalchemy import Engine, text
+from psycopg import sql
+from sqlalchemy import Engine, make_url, text
 
 from benchmarks.store import days
 from telemetry.api import create_app
 from telemetry.settings import Settings
-from telemetry.store.engine import driver
+from telemetry.store import migrate
+from telemetry.store.engine import driver, make_engine
 from telemetry.store.read.history.chosen import Aggregation
 from telemetry.store.read.history.fleet import aggregate
 from telemetry.store.read.history.selection import SeriesFilter, Span
@@ -29,60 +35,118 @@ METRIC = "GPU_UTIL"
 AGO_DAYS = 3
 YEAR_DAYS = 365
 READS = 7
-ONE_DAY = "SELECT day FROM sealed LIMIT 1"
+NAMES = ("rows", "sealed", "year")
 MORE_TIMES = """
-    INSERT INTO sealed_times SELECT day - %(ago)s, id, ARRAY(SELECT at - make_interval(days => %(ago)s) FROM unnest(times) AS t (at))
+    INSERT INTO sealed_times
+    SELECT day - %(ago)s, id, ARRAY(SELECT at - make_interval(days => %(ago)s) FROM unnest(times) AS t (at))
     FROM sealed_times WHERE (day, id) = (%(day)s, %(times)s)
 """
-MORE = "INSERT INTO sealed (series_id, day, times_id, {0}) SELECT series_id, day - %(ago)s, %(times)s, {0} FROM sealed WHERE day = %(day)s"
+MORE = """
+    INSERT INTO sealed (series_id, day, times_id, {0})
+    SELECT series_id, day - %(ago)s, %(times)s, {0} FROM sealed WHERE day = %(day)s
+"""
 ENTER = """
     INSERT INTO sealed_spans (first_day, end_day, bounds, samples, sealed_at)
     SELECT first_day - %(ago)s, end_day - %(ago)s, bounds, samples, sealed_at FROM sealed_spans WHERE first_day = %(day)s
 """
+OTHERS = (
+    "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'sealed'::regclass "
+    "AND attnum > 0 AND NOT attisdropped AND attname NOT IN ('series_id', 'day', 'times_id')"
+)
 
 
-def run(engine: Engine, settings: Settings) -> dict[str, float]:
-    """Times in milliseconds and their ratios."""
+def run(server: psycopg.Connection[Any], url: str) -> dict[str, float]:
+    """Times in milliseconds and their ratios. `server` makes databases."""
     day = int(time.time()) // 86_400 - AGO_DAYS
-    days.fill(engine, GPUS, day, (METRIC,))
-    app = create_app(replace(settings, api_access="open"))
-    with app.test_client() as client:
-        questions = _questions(client, engine, day)
-        rows = _medians(questions)
-        days.seal(engine, settings, day)
-        sealed = _medians(questions)
-        _grow(engine)
-        year = _medians(questions)
-        long = _medians(_of_a_year(client, day))
-    app.extensions["connections"].close()
-    figures = {f"{name}_rows_ms": value for name, value in rows.items()}
-    for name in rows:
-        figures |= {f"{name}_sealed_ms": sealed[name], f"{name}_ratio": sealed[name] / rows[name]}
-        figures |= {f"{name}_x{YEAR_DAYS}": year[name] / sealed[name]}
-    figures["heat_map_to_sql_over_rows"] = sealed["heat_map_arrow"] / rows["heat_map_sql"]
+    _new(server, "rows", "template1")
+    _on(url, "rows", lambda engine, _: (migrate.upgrade(engine), days.fill(engine, GPUS, day, (METRIC,))))
+    _new(server, "sealed", "rows")
+    _on(url, "sealed", lambda engine, settings: days.seal(engine, settings, day))
+    _new(server, "year", "sealed")
+    _on(url, "year", lambda engine, _: _grow(engine))
+    with ExitStack() as stack:
+        clients = {name: _client(stack, url, name) for name in NAMES}
+        engine = make_engine(_settings(url, "rows"), application="bench", pool_size=1)
+        stack.callback(engine.dispose)
+        found = _in_turn({name: _questions(client, day) for name, client in clients.items()})
+        (by_sql,) = _in_turn({"rows": {"heat_map_sql": _heat_map(engine, day)}}).values()
+        long = _in_turn({"year": _of_a_year(clients["year"], day)})["year"]
+    figures: dict[str, float] = {}
+    for name, rows_ms in found["rows"].items():
+        sealed_ms, year_ms = found["sealed"][name], found["year"][name]
+        figures |= {f"{name}_rows_ms": rows_ms, f"{name}_sealed_ms": sealed_ms, f"{name}_ratio": sealed_ms / rows_ms}
+        figures[f"{name}_x{YEAR_DAYS}_ratio"] = year_ms / sealed_ms
+    figures["heat_map_to_sql_ratio"] = found["sealed"]["heat_map"] / by_sql["heat_map_sql"]
     return figures | {f"{name}_ms": value for name, value in long.items()}
 
 
-def _questions(client: FlaskClient, engine: Engine, day: int) -> dict[str, Callable[[], Any]]:
-    start = datetime.fromtimestamp(day * 86_400, UTC)
-    span = Span(start, start + timedelta(days=1) - timedelta(microseconds=1))
-    assert span.start is not None and span.end is not None, "both ends are given"  # noqa: S101, PT018
-    ends = {"start_time": span.start.isoformat(), "end_time": span.end.isoformat()}
-    heat = Aggregation(SeriesFilter(metrics=(METRIC,)), span, ("gpu",), "avg", timedelta(minutes=5))
+def _name(name: str) -> str:
+    return f"bench_store_{name}"
 
-    def sql() -> None:
+
+def _settings(url: str, name: str) -> Settings:
+    database = make_url(url).set(drivername="postgresql", database=_name(name)).render_as_string(hide_password=False)
+    return Settings.load({"TELEMETRY_DATABASE_URL": database})
+
+
+def _new(server: psycopg.Connection[Any], name: str, template: str) -> None:
+    like = template if template == "template1" else _name(template)
+    server.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(_name(name))))
+    server.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(_name(name)), sql.Identifier(like)))
+
+
+def _on(url: str, name: str, work: Callable[[Engine, Settings], Any]) -> None:
+    settings = _settings(url, name)
+    engine = make_engine(settings, application="bench", pool_size=1)
+    work(engine, settings)
+    engine.dispose()
+
+
+def _client(stack: ExitStack, url: str, name: str) -> FlaskClient:
+    app = create_app(replace(_settings(url, name), api_access="open"))
+    stack.callback(app.extensions["connections"].close)
+    return app.test_client()
+
+
+def _in_turn(questions: dict[str, dict[str, Callable[[], Any]]]) -> dict[str, dict[str, float]]:
+    """The median time of each question to each database, in milliseconds."""
+    spent: dict[str, dict[str, list[float]]] = {name: {} for name in questions}
+    for turn in range(READS + 1):
+        for question in next(iter(questions.values())):
+            for name, asked in questions.items():
+                begun_s = time.perf_counter()
+                asked[question]()
+                # The first answer of each warms what is cached.
+                if turn:
+                    spent[name].setdefault(question, []).append(1000 * (time.perf_counter() - begun_s))
+    return {name: {key: statistics.median(times) for key, times in of.items()} for name, of in spent.items()}
+
+
+def _span(day: int) -> Span:
+    start = datetime.fromtimestamp(day * 86_400, UTC)
+    return Span(start, start + timedelta(days=1) - timedelta(microseconds=1))
+
+
+def _heat_map(engine: Engine, day: int) -> Callable[[], Any]:
+    """The SQL of a heat map, over rows."""
+    heat = Aggregation(SeriesFilter(metrics=(METRIC,)), _span(day), ("gpu",), "avg", timedelta(minutes=5))
+
+    def ask() -> None:
         with engine.connect() as connection:
             assert len(connection.execute(aggregate(heat)).all()) == GPUS * 288  # noqa: S101
 
+    return ask
+
+
+def _questions(client: FlaskClient, day: int) -> dict[str, Callable[[], Any]]:
+    first, last = f"{day * 86_400}", f"{(day + 1) * 86_400 - 1}"
+    of = {"start_time": first, "end_time": last, "metric": METRIC}
     one, query = "/api/v1/gpus/GPU-1/telemetry", "/api/v1/query"
-    fleet = ends | {"metric": METRIC, "by": "gpu", "step": "5m"}
     return {
-        "day_of_one_json": _asking(client, one, ends | {"metric": METRIC, "limit": 10_000}),
-        "day_of_one_arrow": _asking(client, one, ends | {"metric": METRIC, "format": "arrow"}),
-        "steps_of_one": _asking(client, one, ends | {"metric": METRIC, "step": "5m"}),
-        "heat_map_arrow": _asking(client, query, fleet | {"format": "arrow"}),
-        "heat_map_page": _asking(client, query, fleet | {"limit": 10_000}),
-        "heat_map_sql": sql,
+        "day_of_one": _asking(client, one, of | {"limit": 10_000}),
+        "day_of_one_arrow": _asking(client, one, of | {"format": "arrow"}),
+        "steps_of_one": _asking(client, one, of | {"step": "5m"}),
+        "heat_map": _asking(client, query, of | {"by": "gpu", "step": "5m", "format": "arrow"}),
     }
 
 
@@ -108,25 +172,13 @@ def _asking(client: FlaskClient, path: str, parameters: dict[str, Any]) -> Calla
 def _grow(engine: Engine) -> None:
     """Make a year of one sealed day."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        day = connection.scalar(text(ONE_DAY))
-        columns = ", ".join(
-            connection.scalars(
-                text("""
-                    SELECT attname FROM pg_attribute WHERE attrelid = 'sealed'::regclass AND attnum > 0 AND NOT attisdropped
-                    AND attname NOT IN ('series_id', 'day', 'times_id') ORDER BY attnum
-                """)
-            )
-        )
-        times = connection.scalar(text("SELECT times_id FROM sealed LIMIT 1"))
+        day, times = connection.execute(text("SELECT day, times_id FROM sealed LIMIT 1")).one()
+        others = connection.scalar(text(OTHERS)) or ""
         for month in months.between(day - timedelta(days=YEAR_DAYS), day):
             months.add(connection, month)
         beneath = driver(connection)
         for ago in range(1, YEAR_DAYS):
-            for statement in (MORE_TIMES, MORE.format(columns), ENTER):
+            for statement in (MORE_TIMES, MORE.format(others), ENTER):
                 beneath.execute(statement.encode(), {"ago": ago, "day": day, "times": times})
         connection.execute(text("VACUUM ANALYZE sealed"))
         connection.execute(text("VACUUM ANALYZE sealed_times"))
-
-
-def _medians(questions: dict[str, Callable[[], Any]]) -> dict[str, float]:
-    return {name: days.median_ms(ask) for name, ask in questions.items()}

@@ -48,6 +48,7 @@ NAMES = ("series_id", "day", "n", "times_id", "divisor", *COLUMNS, "hours")
 ROWS_OF = """
     SELECT s.series_id, s.day, s.times_id, s.divisor, s.low, s.middle, s.high, s.floats, s.hours
     FROM sealed s JOIN unnest(%s::bigint[], %s::date[]) AS k (series_id, day) USING (series_id, day)
+    WHERE day >= %s AND day <= %s
 """
 ROWS_IN = """
     SELECT series_id, day, times_id, divisor, low, middle, high, floats, NULL::float8[] FROM sealed
@@ -56,6 +57,7 @@ ROWS_IN = """
 TIMES_OF = """
     SELECT t.day, t.id, t.times FROM sealed_times t
     JOIN (SELECT DISTINCT day, id FROM unnest(%s::date[], %s::bigint[]) AS k (day, id)) AS k USING (day, id)
+    WHERE day >= %s AND day <= %s
 """
 
 
@@ -148,7 +150,7 @@ def fetch(connection: psycopg.Connection, series: Sequence[int], days: Sequence[
 
     Two statements read them. The caller sees to it that no sealing comes in between.
     """
-    return _fetched(connection, ROWS_OF, (series, days))
+    return _fetched(connection, ROWS_OF, (series, days, min(days), max(days))) if days else []
 
 
 def fetch_days(connection: psycopg.Connection, series: Sequence[int], first: date, end: date) -> list[SealedRow]:
@@ -159,7 +161,11 @@ def fetch_days(connection: psycopg.Connection, series: Sequence[int], first: dat
 def _fetched(connection: psycopg.Connection, query: str, parameters: Sequence[Any]) -> list[SealedRow]:
     with _arrays(connection) as cursor:
         rows = cursor.execute(query.encode(), parameters).fetchall()
-        cursor.execute(TIMES_OF, ([row[1] for row in rows], [row[2] for row in rows]))
+        if not rows:
+            return []
+        of_rows = [row[1] for row in rows]
+        # The bounds keep partitions of other months from being read.
+        cursor.execute(TIMES_OF, (of_rows, [row[2] for row in rows], min(of_rows), max(of_rows)))
         times = {(day, number): at.astype(np.int64) + EPOCH_US for day, number, at in cursor}
     return [
         SealedRow(number, day, times_id, times[day, times_id], _values(arrays, divisor), hours)

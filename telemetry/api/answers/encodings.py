@@ -37,12 +37,11 @@ def chosen(named: Encoding | None, accept: MIMEAccept) -> Encoding:
 
 
 def json(value: Any) -> bytes:
-    """A value as JSON. Times are RFC 3339 in UTC (of arrays without a zone); what JSON cannot write, such as NaN, is null."""
-    return orjson.dumps(value, option=orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC)
+    """A value as JSON. Times are RFC 3339 in UTC ; a number that JSON cannot write, such as NaN, is null."""
+    return orjson.dumps(value, option=orjson.OPT_UTC_Z)
 
 
 def ndjson(pieces: Iterable[list[dict[str, Any]]]) -> Generator[bytes]:
     """A line of JSON for each row."""
     for rows in pieces:
-        options = orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC | orjson.OPT_APPEND_NEWLINE
-        yield b"".join([orjson.dumps(row, option=options) for row in rows])
+        yield b"".join([orjson.dumps(row, option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE) for row in rows])

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from itertools import chain, islice
 from typing import Any
 
+import orjson
 from flask import Response, request
 from pydantic import BaseModel
 from sqlalchemy import Connection, Engine, Select
@@ -29,11 +28,12 @@ class Table:
     """Rows to answer, those of a page of `statement`, whose columns have the names of `item`'s fields.
 
     `total` counts all rows. `ends` are the columns that say where a row is in the list, if cursors go on there; they need not
-    be fields of `item`. `around` stands beside the rows in JSON. `reader` may have the same rows sooner, as arrays.
+    be fields of `item`. `around` stands beside the rows in JSON. `reader` may have the same rows sooner,
+    as arrays; then a statement that is made when it is called is not made at all.
     """
 
     item: type[BaseModel]
-    statement: Select[Any]
+    statement: Select[Any] | Callable[[], Select[Any]]
     page: Page
     total: Select[Any] | None = None
     ends: Collection[str] = ()
@@ -43,17 +43,17 @@ class Table:
     @property
     def paged(self) -> Select[Any]:
         """The statement with the page's limit and offset."""
-        return self.statement.limit(self.page.rows).offset(self.page.offset or None)
+        statement = self.statement() if callable(self.statement) else self.statement
+        return statement.limit(self.page.rows).offset(self.page.offset or None)
 
 
 def document(table: Table, connection: Connection) -> dict[str, Any]:
     """A page as its JSON document."""
     page = table.page
-    rows, last = _rows(table, connection)
-    more = len(rows) > page.size
+    items, last, more = _page(table, connection)
     body: dict[str, Any] = {
         **table.around,
-        "items": rows[: page.size],
+        "items": items,
         "limit": page.size,
         "offset": page.offset,
         "next_offset": page.offset + page.size if more and page.cursor is None else None,
@@ -65,19 +65,19 @@ def document(table: Table, connection: Connection) -> dict[str, Any]:
     return body
 
 
-def _rows(table: Table, connection: Connection) -> tuple[list[dict[str, Any]], Sequence[Any]]:
-    """The rows of a page in JSON, one more if there is a next page, and the place in the list of the last that is shown."""
+def _page(table: Table, connection: Connection) -> tuple[Any, Sequence[Any], bool]:
+    """The rows of a page in JSON, the place in the list of the last of them, and whether there are more."""
     names, page = list(table.item.model_fields), table.page
     pieces = table.reader(connection, deadlines.QUERY_S) if table.reader else None
     if pieces is None:
         rows = connection.execute(table.paged).all()
         last = [row._mapping[name] for row in rows[page.size - 1 : page.size] for name in table.ends]  # noqa: SLF001 - public
-        return exports.documents(rows, names), last
+        return exports.documents(rows[: page.size], names), last, len(rows) > page.size
     found = list(columns.page(pieces, page.offset, page.rows))
-    rows_ = [document for piece in found for document in arrays.documents(piece, names)]
-    places = chain.from_iterable(zip(*(columns.values(piece[name]) for name in table.ends), strict=True) for piece in found)
-    last_ = next(islice(places, page.size - 1, None), ())
-    return rows_, [value.replace(tzinfo=UTC) if isinstance(value, datetime) else value for value in last_]
+    texts = [text for piece in found for text in arrays.rows(piece, names)]
+    items = orjson.Fragment(b"[" + b",".join(texts[: page.size]) + b"]")
+    left = list(columns.page(found, page.size - 1, 1)) if table.ends else []
+    return items, [columns.values(piece[name])[0] for piece in left for name in table.ends], len(texts) > page.size
 
 
 def export(table: Table, engine: Engine, name: str) -> Response:
@@ -89,7 +89,7 @@ def export(table: Table, engine: Engine, name: str) -> Response:
     match encoding:
         case "ndjson":
             sql = exports.fetched(engine, table.paged, names)
-            pieces = encodings.ndjson(sql if found is None else (arrays.documents(piece, names) for piece in found))
+            pieces = encodings.ndjson(sql) if found is None else arrays.ndjson(found, names)
         case "csv":
             pieces = exports.copied(engine, table.paged, names, times=times, header=True, neutral=_is_browser())
         case "arrow" | "parquet":

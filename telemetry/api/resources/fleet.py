@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from flask import Blueprint
@@ -165,7 +166,7 @@ def query_fleet(query: FleetQuery, page: Page) -> Table:
     asked = query.aggregation()
     around = {"metric": query.metric, "formula": asked.formula.text if asked.formula else None}
     item = narrowed(GroupAggregate, asked.columns)
-    return Table(item, fleet.aggregate(asked), page, around=around, reader=paths.of_fleet(asked))
+    return Table(item, partial(fleet.aggregate, asked), page, around=around, reader=paths.of_fleet(asked))
 
 
 @operation(blueprint, "/derived-metrics", DerivedMetrics, Query)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Any, ClassVar
 
 from flask import Blueprint
@@ -85,7 +86,7 @@ def list_telemetry(query: ReadingQuery, page: Page, gpu: str) -> Table:
     )
     if query.step:
         in_steps = asked, query.step, query.agg or "avg"
-        rows, reader = readings.steps(*in_steps), paths.of_steps(*in_steps)
+        rows, reader = partial(readings.steps, *in_steps), paths.of_steps(*in_steps)
     else:
-        rows, reader = readings.readings(asked, page.rows_needed), paths.of_raw(asked, page.rows_needed)
+        rows, reader = partial(readings.readings, asked, page.rows_needed), paths.of_raw(asked, page.rows_needed)
     return Table(Reading, rows, page, ends=ENDS, around={"gpu": row["id"]}, reader=reader)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import NamedTuple
 
 from telemetry.store import partitions
 from telemetry.store.read.history.selection import Span
+from telemetry.store.read.owned import day
 from telemetry.store.read.sealed.fetched import Days, parted
 from telemetry.store.read.sealed.moment import Moment
 from telemetry.store.sealed_rows import time_of
@@ -26,11 +28,21 @@ class Chunk(NamedTuple):
 def chunks(seen: Moment, span: Span, sealed: Sequence[Days], a_chunk: int) -> Iterator[Chunk]:
     """The chunks of a span in order of time, at most so many sealed days in each. Nothing is stored between them."""
     spans = [(days, days) for days in parted(sealed, a_chunk)]
-    open_ = [(_days(*row), None) for _, *row in seen.connection.execute(partitions.EXISTING)]
+    open_: list[tuple[Days, None]] = []
+    if not _is_covered(span, sealed):
+        open_ = [(_days(*row), None) for _, *row in seen.connection.execute(partitions.EXISTING)]
     for days, of_arrays in sorted([*spans, *open_], key=lambda one: one[0]):
         inside = span.within(_span(days))
         if inside.start is None or inside.end is None or inside.start <= inside.end:
             yield Chunk(inside, of_arrays)
+
+
+def _is_covered(span: Span, sealed: Sequence[Days]) -> bool:
+    """Whether all days of a span are sealed."""
+    if span.start is None or span.end is None or not sealed:
+        return False
+    is_whole = all(one.end == other.first for one, other in pairwise(sealed))
+    return is_whole and sealed[0].first <= day(span.start) and day(span.end) < sealed[-1].end
 
 
 def _days(first: int, end: int) -> Days:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from telemetry.readings.arrays import Float64s, Int64s
+from telemetry.store.sealed_rows import time_of
 
 
 class Coded(NamedTuple):
@@ -39,10 +40,9 @@ def taken(columns: Columns, places: Int64s | slice) -> Columns:
 
 
 def values(column: Column) -> list[Any]:
-    """A column as Python's values. Times have no zone: they are of UTC."""
+    """A column as Python's values."""
     if isinstance(column, Times):
-        times: list[Any] = column.us.view("M8[us]").tolist()
-        return times
+        return [time_of(at) for at in column.us.tolist()]
     if isinstance(column, Coded):
         return [column.names[code] for code in column.codes.tolist()]
     return column.tolist()
@@ -57,7 +57,8 @@ def page(pieces: Iterable[Columns], offset: int, rows: int | None) -> Iterator[C
         offset = max(0, offset - size)
         if left is not None:
             left -= length(some)
-        yield some
+        if length(some):
+            yield some
         if left == 0:
             return
 

@@ -90,11 +90,7 @@ def of_arrays(connection: Connection, reader: Reader | None, names: list[str]) -
     if pieces is None:
         return None
     lists = [[columns.values(piece[name]) for name in names] for piece in pieces]
-    return [
-        tuple(value.replace(tzinfo=UTC) if isinstance(value, datetime) else value for value in row)
-        for piece in lists
-        for row in zip(*piece, strict=True)
-    ]
+    return [row for piece in lists for row in zip(*piece, strict=True)]
 
 
 def of_sql(connection: Connection, statement: Select[Any], names: list[str]) -> list[tuple[Any, ...]]:
