@@ -1,4 +1,4 @@
-"""A fleet of 250 GPUs with one metric: a day in rows, the same day sealed, and a year of such days.
+"""A fleet with one metric: a day in rows, the same day sealed, and a year of such days.
 
 Each stands in a database of its own, and they are asked in turn, so that what else the machine does is the same for all. The
 days of the year are copies of the one, made in SQL, and all hosts are read at the times of one there. The API's own application
@@ -30,10 +30,8 @@ from telemetry.store.read.history.fleet import aggregate
 from telemetry.store.read.history.selection import SeriesFilter, Span
 from telemetry.store.upkeep import months
 
-GPUS = 250
 METRIC = "GPU_UTIL"
 AGO_DAYS = 3
-YEAR_DAYS = 365
 READS = 7
 NAMES = ("rows", "sealed", "year")
 MORE_TIMES = """
@@ -55,27 +53,27 @@ OTHERS = (
 )
 
 
-def run(server: psycopg.Connection[Any], url: str) -> dict[str, float]:
-    """Times in milliseconds and their ratios. `server` makes databases."""
+def run(server: psycopg.Connection[Any], url: str, gpus: int, year_days: int) -> dict[str, float]:
+    """Times in milliseconds and their ratios, of so many GPUs and days. `server` makes databases."""
     day = int(time.time()) // 86_400 - AGO_DAYS
     _new(server, "rows", "template1")
-    _on(url, "rows", lambda engine, _: (migrate.upgrade(engine), days.fill(engine, GPUS, day, (METRIC,))))
+    _on(url, "rows", lambda engine, _: (migrate.upgrade(engine), days.fill(engine, gpus, day, (METRIC,))))
     _new(server, "sealed", "rows")
     _on(url, "sealed", lambda engine, settings: days.seal(engine, settings, day))
     _new(server, "year", "sealed")
-    _on(url, "year", lambda engine, _: _grow(engine))
+    _on(url, "year", lambda engine, _: _grow(engine, year_days))
     with ExitStack() as stack:
         clients = {name: _client(stack, url, name) for name in NAMES}
         engine = make_engine(_settings(url, "rows"), application="bench", pool_size=1)
         stack.callback(engine.dispose)
         found = _in_turn({name: _questions(client, day) for name, client in clients.items()})
-        (by_sql,) = _in_turn({"rows": {"heat_map_sql": _heat_map(engine, day)}}).values()
-        long = _in_turn({"year": _of_a_year(clients["year"], day)})["year"]
+        (by_sql,) = _in_turn({"rows": {"heat_map_sql": _heat_map(engine, gpus, day)}}).values()
+        long = _in_turn({"year": _of_a_year(clients["year"], day, year_days)})["year"]
     figures: dict[str, float] = {}
     for name, rows_ms in found["rows"].items():
         sealed_ms, year_ms = found["sealed"][name], found["year"][name]
         figures |= {f"{name}_rows_ms": rows_ms, f"{name}_sealed_ms": sealed_ms, f"{name}_ratio": sealed_ms / rows_ms}
-        figures[f"{name}_x{YEAR_DAYS}_ratio"] = year_ms / sealed_ms
+        figures[f"{name}_x{year_days}_ratio"] = year_ms / sealed_ms
     figures["heat_map_to_sql_ratio"] = found["sealed"]["heat_map"] / by_sql["heat_map_sql"]
     return figures | {f"{name}_ms": value for name, value in long.items()}
 
@@ -127,13 +125,13 @@ def _span(day: int) -> Span:
     return Span(start, start + timedelta(days=1) - timedelta(microseconds=1))
 
 
-def _heat_map(engine: Engine, day: int) -> Callable[[], Any]:
+def _heat_map(engine: Engine, gpus: int, day: int) -> Callable[[], Any]:
     """The SQL of a heat map, over rows."""
     heat = Aggregation(SeriesFilter(metrics=(METRIC,)), _span(day), ("gpu",), "avg", timedelta(minutes=5))
 
     def ask() -> None:
         with engine.connect() as connection:
-            assert len(connection.execute(aggregate(heat)).all()) == GPUS * 288  # noqa: S101
+            assert len(connection.execute(aggregate(heat)).all()) == gpus * 288  # noqa: S101
 
     return ask
 
@@ -150,8 +148,8 @@ def _questions(client: FlaskClient, day: int) -> dict[str, Callable[[], Any]]:
     }
 
 
-def _of_a_year(client: FlaskClient, day: int) -> dict[str, Callable[[], Any]]:
-    first, last = (datetime.fromtimestamp(number * 86_400, UTC) for number in (day - YEAR_DAYS + 1, day + 1))
+def _of_a_year(client: FlaskClient, day: int, year_days: int) -> dict[str, Callable[[], Any]]:
+    first, last = (datetime.fromtimestamp(number * 86_400, UTC) for number in (day - year_days + 1, day + 1))
     ends = {"start_time": first.isoformat(), "end_time": (last - timedelta(microseconds=1)).isoformat(), "metric": METRIC}
     query, one = "/api/v1/query", "/api/v1/gpus/GPU-1/telemetry"
     return {
@@ -169,15 +167,15 @@ def _asking(client: FlaskClient, path: str, parameters: dict[str, Any]) -> Calla
     return ask
 
 
-def _grow(engine: Engine) -> None:
+def _grow(engine: Engine, year_days: int) -> None:
     """Make a year of one sealed day."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         day, times = connection.execute(text("SELECT day, times_id FROM sealed LIMIT 1")).one()
         others = connection.scalar(text(OTHERS)) or ""
-        for month in months.between(day - timedelta(days=YEAR_DAYS), day):
+        for month in months.between(day - timedelta(days=year_days), day):
             months.add(connection, month)
         beneath = driver(connection)
-        for ago in range(1, YEAR_DAYS):
+        for ago in range(1, year_days):
             for statement in (MORE_TIMES, MORE.format(others), ENTER):
                 beneath.execute(statement.encode(), {"ago": ago, "day": day, "times": times})
         connection.execute(text("VACUUM ANALYZE sealed"))

@@ -52,7 +52,8 @@ def _texts(column: Column, *, is_text: bool) -> list[bytes] | bytes:
         return [texts[code] for code in codes.tolist()]
     numbers = column.us.view("M8[us]") if isinstance(column, Times) else np.ascontiguousarray(column)
     # No number and no time has a comma.
-    return orjson.dumps(numbers, option=OPTIONS)[1:-1].split(b",") if len(numbers) else []
+    written: bytes = orjson.dumps(numbers, option=OPTIONS)
+    return written[1:-1].split(b",") if len(numbers) else []
 
 
 def _array(column: Column, kind: pa.DataType) -> pa.Array:

@@ -45,7 +45,8 @@ def values(column: Column) -> list[Any]:
         return [time_of(at) for at in column.us.tolist()]
     if isinstance(column, Coded):
         return [column.names[code] for code in column.codes.tolist()]
-    return column.tolist()
+    numbers: list[Any] = column.tolist()
+    return numbers
 
 
 def page(pieces: Iterable[Columns], offset: int, rows: int | None) -> Iterator[Columns]:

@@ -34,7 +34,7 @@ def aggregate(seen: Moment, asked: Aggregation, days: Sequence[Days]) -> Columns
     found = all_of_it.together()
     columns: dict[str, Column] = {"timestamp": Times(found.step)} if asked.step else {}
     columns |= _keys(asked, rows, found.group)
-    columns |= {"value": runs.result(aggregate, found), "readings": found.count}
+    columns |= {"value": runs.result(aggregate, found), "readings": found.size}
     keep: Bools = np.ones(len(found.step), np.bool_)
     # The last key counts most.
     order: list[Any] = [found.group, found.step]

@@ -23,11 +23,11 @@ MICROSECOND = timedelta(microseconds=1)
 
 
 class Runs(NamedTuple):
-    """Runs: their step and group, how many samples, the figure, and the time and the series of the last sample."""
+    """Runs: their step and group, how many samples (`size`), the figure, and the time and the series of the last sample."""
 
     step: Int64s
     group: Int64s
-    count: Int64s
+    size: Int64s
     figure: Float64s
     last_us: Int64s
     series: Int64s
@@ -63,23 +63,24 @@ def joined(aggregate: Aggregate, runs: Runs, begins: Int64s) -> Runs:
     # A sum that overflows is an error in SQL, and one of infinite values is not.
     with np.errstate(over="raise", invalid="ignore"):
         figure = runs.figure[ends] if ufunc is None else ufunc.reduceat(runs.figure, begins)
-    count = np.add.reduceat(runs.count, begins)
+    count = np.add.reduceat(runs.size, begins)
     return Runs(runs.step[begins], runs.group[begins], count, figure, runs.last_us[ends], runs.series[ends])
 
 
 def together(aggregate: Aggregate, parts: Sequence[Runs]) -> Runs:
     """All runs, one a step and group, in that order."""
-    runs = Runs(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    columns: list[Any] = [np.concatenate(columns) for columns in zip(*parts, strict=True)]
+    runs = Runs(*columns)
     order = np.lexsort((runs.series, runs.last_us, runs.group, runs.step))
-    runs = Runs(*(column[order] for column in runs))
+    runs = Runs(*(column[order] for column in columns))
     return joined(aggregate, runs, starts(runs.step, runs.group))
 
 
 def result(aggregate: Aggregate, runs: Runs) -> Float64s:
     """The aggregate of each run."""
     if aggregate == "count":
-        return runs.count.astype(np.float64)
-    return runs.figure / runs.count if aggregate == "avg" else runs.figure
+        return runs.size.astype(np.float64)
+    return runs.figure / runs.size if aggregate == "avg" else runs.figure
 
 
 def percentile(share: float, step: Int64s, group: Int64s, values: Float64s) -> Runs:
