@@ -57,7 +57,8 @@ def run(server: psycopg.Connection[Any], url: str, gpus: int, year_days: int) ->
     """Times in milliseconds and their ratios, of so many GPUs and days. `server` makes databases."""
     day = int(time.time()) // 86_400 - AGO_DAYS
     _new(server, "rows", "template1")
-    _on(url, "rows", lambda engine, _: (migrate.upgrade(engine), days.fill(engine, gpus, day, (METRIC,))))
+    _on(url, "rows", lambda engine, _: migrate.upgrade(engine))
+    _on(url, "rows", lambda engine, _: days.fill(engine, gpus, day, (METRIC,)))
     _new(server, "sealed", "rows")
     _on(url, "sealed", lambda engine, settings: days.seal(engine, settings, day))
     _new(server, "year", "sealed")
@@ -72,10 +73,14 @@ def run(server: psycopg.Connection[Any], url: str, gpus: int, year_days: int) ->
     figures: dict[str, float] = {}
     for name, rows_ms in found["rows"].items():
         sealed_ms, year_ms = found["sealed"][name], found["year"][name]
-        figures |= {f"{name}_rows_ms": rows_ms, f"{name}_sealed_ms": sealed_ms, f"{name}_ratio": sealed_ms / rows_ms}
-        figures[f"{name}_x{year_days}_ratio"] = year_ms / sealed_ms
-    figures["heat_map_to_sql_ratio"] = found["sealed"]["heat_map"] / by_sql["heat_map_sql"]
-    return figures | {f"{name}_ms": value for name, value in long.items()}
+        figures |= {
+            f"api_{name}_rows_ms": rows_ms,
+            f"api_{name}_sealed_ms": sealed_ms,
+            f"api_{name}_ratio": sealed_ms / rows_ms,
+        }
+        figures[f"api_{name}_x{year_days}_ratio"] = year_ms / sealed_ms
+    figures["api_heat_map_to_sql_ratio"] = found["sealed"]["heat_map"] / by_sql["heat_map_sql"]
+    return figures | {f"api_{name}_ms": value for name, value in long.items()}
 
 
 def _name(name: str) -> str:

@@ -22,7 +22,12 @@ def test_a_tiny_fleet_is_measured(tmp_path: Path) -> None:
     figures = json.loads(path.read_text())
     assert len(figures["layouts"]) % 9 == 0
     days = figures["days"]
-    assert {"heat_map_to_sql_ratio", "day_of_one_ratio", "year_of_one_by_hour_ms", "day_of_one_x3_ratio"} <= set(days)
+    assert {
+        "api_heat_map_to_sql_ratio",
+        "api_day_of_one_ratio",
+        "api_year_of_one_by_hour_ms",
+        "api_day_of_one_x3_ratio",
+    } <= set(days)
     assert days["samples"] == 2 * 28 * 5760
     assert days["sealed_bytes_a_sample"] < 4 < days["rows_bytes_a_sample"]
     assert min(days.values()) > 0

@@ -45,14 +45,14 @@ def batches(pieces: Iterable[Columns], schema: pa.Schema) -> Iterator[pa.RecordB
 def _texts(column: Column, *, is_text: bool) -> list[bytes] | bytes:
     """The values of a column in JSON, or the one that it has in all rows."""
     if isinstance(column, Coded):
-        texts = [name.encode() if is_text else orjson.dumps(name) for name in column.names]
+        texts: list[bytes] = [name.encode() if is_text else orjson.dumps(name) for name in column.names]
         codes = column.codes
         if len(codes) and (codes == codes[0]).all():
-            return texts[codes[0]]
+            return texts[int(codes[0])]
         return [texts[code] for code in codes.tolist()]
     numbers = column.us.view("M8[us]") if isinstance(column, Times) else np.ascontiguousarray(column)
     # No number and no time has a comma.
-    written: bytes = orjson.dumps(numbers, option=OPTIONS)
+    written = bytes(orjson.dumps(numbers, option=OPTIONS))
     return written[1:-1].split(b",") if len(numbers) else []
 
 

@@ -61,7 +61,7 @@ def _add(gathered: Gathered, samples: Samples, asked: Gathering, members: Member
     group, some = _grouped(samples, members)
     for condition in asked.where:
         holds = condition_holds(condition, some.values)
-        group, some = group[holds], Samples(*(column[holds] for column in some))
+        group, some = group[holds], Samples(some.series[holds], some.ts_us[holds], some.values[holds])
     gathered.add(step_of(some.ts_us, asked.step), group, some)
 
 
