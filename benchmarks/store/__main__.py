@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import make_url
 
-from benchmarks.store import days, layouts
+from benchmarks.store import days, history, layouts
 from telemetry.local.servers import Postgres
 from telemetry.settings import Settings
 from telemetry.store import migrate
@@ -26,9 +26,11 @@ NAME = "bench_store"
 @click.command()
 @click.option("--gpus", type=click.IntRange(2), default=64, show_default=True, help="GPUs whose day is stored and sealed.")
 @click.option("--layout-gpus", type=click.IntRange(2), default=16, show_default=True, help="GPUs that layouts are compared on.")
+@click.option("--fleet-gpus", type=click.IntRange(2), default=250, show_default=True, help="GPUs of the year's fleet.")
+@click.option("--year-days", type=click.IntRange(2), default=365, show_default=True, help="Days of the year.")
 @click.option("--url", help="Measure on this Postgres, not the embedded one: postgresql://… of a role that makes databases.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Write all figures to this file.")
-def main(gpus: int, layout_gpus: int, url: str | None, json_path: Path | None) -> None:
+def main(gpus: int, layout_gpus: int, fleet_gpus: int, year_days: int, url: str | None, json_path: Path | None) -> None:
     """Measure how small sealed days are, how fast they are sealed, and how fast they are read beside rows."""
     with ExitStack() as stack:
         if url is None:
@@ -50,9 +52,10 @@ def main(gpus: int, layout_gpus: int, url: str | None, json_path: Path | None) -
         migrate.upgrade(engine)
         figures = days.run(engine, settings, gpus)
         engine.dispose()
+        figures |= history.run(server, url, fleet_gpus, year_days)
         figures["year_gb"] = figures["sealed_bytes_a_sample"] * YEAR / 1e9
         for name, value in figures.items():
-            click.echo(f"{name:24} {value:14,.2f}")
+            click.echo(f"{name:28} {value:14,.2f}")
         if json_path:
             document: dict[str, Any] = {"layouts": [row._asdict() for row in compared], "days": figures}
             json_path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -43,23 +43,18 @@ VIEW = "SELECT time, value FROM readings(:since, :until) WHERE gpu = 'GPU-1' AND
 def run(engine: Engine, settings: Settings, gpus: int) -> dict[str, float]:
     """Rates, sizes, and times in milliseconds, each of rows and of sealed days."""
     day = int(time.time()) // 86_400 - AGO_DAYS
-    stored = _fill(engine, gpus, day)
+    stored = fill(engine, gpus, day)
     with engine.connect() as connection:
         rows_bytes = sum(row["size_bytes"] for row in levels.levels(connection) if row["level"] == "rows")
     questions = _questions(engine, day)
-    before = {name: _median_ms(ask) for name, ask in questions.items()}
-    chore = replace(SEALING, work=lambda connection, _, limit: sealing.step_at_once(connection, day + 1, limit))
+    before = {name: median_ms(ask) for name, ask in questions.items()}
     with engine.connect() as connection:
         # The engine has one connection, whose process is on this machine.
         server = psutil.Process(connection.scalar(text("SELECT pg_backend_pid()")))
-    begun_s, longest_s = _cpu_s(server), 0.0
-    while True:
-        step_s = time.perf_counter()
-        if not chores.run(engine, settings, chore, chore.max_rows):
-            break
-        longest_s = max(longest_s, time.perf_counter() - step_s)
+    begun_s = _cpu_s(server)
+    longest_s = seal(engine, settings, day)
     spent_s = _cpu_s(server) - begun_s
-    after = {name: _median_ms(ask) for name, ask in questions.items()}
+    after = {name: median_ms(ask) for name, ask in questions.items()}
     with engine.connect() as connection:
         sealed = next(row for row in levels.levels(connection) if row["level"] == "sealed")
     figures = {
@@ -75,9 +70,12 @@ def run(engine: Engine, settings: Settings, gpus: int) -> dict[str, float]:
     return figures
 
 
-def _fill(engine: Engine, gpus: int, day: int) -> int:
-    """Store a day of the fleet host by host and hour by hour, as it comes; how many samples."""
-    made = [fleet.values(gpu) for gpu in range(gpus)]
+def fill(engine: Engine, gpus: int, day: int, metrics: Sequence[str] | None = None) -> int:
+    """Store a day of the fleet host by host and hour by hour, as it comes, of some metrics or all; how many samples."""
+    made = [
+        {name: values for name, values in fleet.values(gpu).items() if metrics is None or name in metrics}
+        for gpu in range(gpus)
+    ]
     (table,) = Partitions(engine).ensure([day]).values()
     with engine.begin() as connection:
         ids = connection.scalars(SERIES, {"gpus": gpus, "metrics": list(made[0])}).all()
@@ -96,6 +94,17 @@ def _fill(engine: Engine, gpus: int, day: int) -> int:
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM ANALYZE samples"))
     return stored
+
+
+def seal(engine: Engine, settings: Settings, day: int) -> float:
+    """Seal a day; how long the longest step took, in seconds."""
+    chore = replace(SEALING, work=lambda connection, _, limit: sealing.step_at_once(connection, day + 1, limit))
+    longest_s = 0.0
+    while True:
+        step_s = time.perf_counter()
+        if not chores.run(engine, settings, chore, chore.max_rows):
+            return longest_s
+        longest_s = max(longest_s, time.perf_counter() - step_s)
 
 
 def _questions(engine: Engine, day: int) -> dict[str, Callable[[], Any]]:
@@ -128,7 +137,8 @@ def _cpu_s(server: psutil.Process) -> float:
     return time.process_time() + used.user + used.system
 
 
-def _median_ms(ask: Callable[[], Any]) -> float:
+def median_ms(ask: Callable[[], Any]) -> float:
+    """The median of READS runs, in milliseconds."""
     spent = []
     for _ in range(READS):
         begun_s = time.perf_counter()

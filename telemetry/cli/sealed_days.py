@@ -125,7 +125,7 @@ def stats(engine: Engine, as_json: bool) -> None:
 @with_database
 def check(engine: Engine, as_json: bool) -> None:
     """Read all sealed days, and say what is wrong with them. Exits 1 if something is."""
-    with engine.connect() as connection:
+    with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
         connection.execute(text("SET LOCAL statement_timeout = 0"))
         wrong = levels.wrong(connection, AT_MOST)
     click.echo(json.dumps({"wrong": wrong}) if as_json else "\n".join(wrong or ["sealed days are as they should be"]))

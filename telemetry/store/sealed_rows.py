@@ -19,6 +19,7 @@ from psycopg.adapt import Loader
 from psycopg.pq import Format
 
 from telemetry.readings.arrays import Float64s, Int64s
+from telemetry.store.hours import summed
 from telemetry.store.packing import COLUMNS, Packed, pack, unpack
 from telemetry.store.partitions import DAY_US
 
@@ -31,7 +32,8 @@ HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 TRAILER = b"\xff\xff"
 NULL = b"\xff\xff\xff\xff"
 # Type oids of elements and of arrays of them (src/include/catalog/pg_type.dat).
-ELEMENTS = {"low": 21, "middle": 21, "high": 23, "floats": 701}
+FLOAT = 701
+ELEMENTS = {"low": 21, "middle": 21, "high": 23, "floats": FLOAT}
 TIMESTAMPTZ = 1184
 ARRAYS: Mapping[int, np.dtype[np.generic]] = {
     1005: np.dtype(np.int16),
@@ -42,14 +44,20 @@ ARRAYS: Mapping[int, np.dtype[np.generic]] = {
 SAMPLE = np.dtype(
     [("fields", ">i2"), ("n1", ">i4"), ("series", ">i8"), ("n2", ">i4"), ("ts", ">i8"), ("n3", ">i4"), ("value", ">f8")]
 )
-NAMES = ("series_id", "day", "n", "times_id", "divisor", *COLUMNS)
+NAMES = ("series_id", "day", "n", "times_id", "divisor", *COLUMNS, "hours")
 ROWS_OF = """
-    SELECT s.series_id, s.day, s.times_id, s.divisor, s.low, s.middle, s.high, s.floats
+    SELECT s.series_id, s.day, s.times_id, s.divisor, s.low, s.middle, s.high, s.floats, s.hours
     FROM sealed s JOIN unnest(%s::bigint[], %s::date[]) AS k (series_id, day) USING (series_id, day)
+    WHERE day >= %s AND day <= %s
+"""
+ROWS_IN = """
+    SELECT series_id, day, times_id, divisor, low, middle, high, floats, NULL::float8[] FROM sealed
+    WHERE series_id = ANY(%s::bigint[]) AND day >= %s AND day < %s ORDER BY series_id, day
 """
 TIMES_OF = """
     SELECT t.day, t.id, t.times FROM sealed_times t
     JOIN (SELECT DISTINCT day, id FROM unnest(%s::date[], %s::bigint[]) AS k (day, id)) AS k USING (day, id)
+    WHERE day >= %s AND day <= %s
 """
 
 
@@ -62,13 +70,14 @@ class Samples(NamedTuple):
 
 
 class SealedRow(NamedTuple):
-    """A row of `sealed`, with its times: their `times_id`, and all samples of the series on the day."""
+    """A row of `sealed`, with its times: their `times_id`, and all samples of the series on the day; its `hours`, if it has."""
 
     series: int
     day: date
     times_id: int
     ts_us: Int64s
     values: Float64s
+    hours: Float64s | None = None
 
 
 class Encoded(NamedTuple):
@@ -81,11 +90,16 @@ class Encoded(NamedTuple):
 
 def copied(connection: psycopg.Connection, query: str) -> Samples:
     """The samples that a query gives as (series_id, ts, value), in order. Series id and time come once, or the first counts."""
-    with connection.cursor() as cursor, cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT binary)".encode()) as copy:
-        data = b"".join(bytes(block) for block in copy)
-    table = np.frombuffer(data, SAMPLE, (len(data) - len(HEADER) - len(TRAILER)) // SAMPLE.itemsize, len(HEADER))
+    table = copied_rows(connection, query, SAMPLE)
     columns = table["series"].astype(np.int64), table["ts"].astype(np.int64) + EPOCH_US, table["value"].astype(np.float64)
     return ordered(Samples(*columns))
+
+
+def copied_rows(connection: psycopg.Connection, query: str, row: np.dtype[np.void]) -> NDArray[np.void]:
+    """The rows that a query gives, each of the layout of a COPY's row, whose fields have one length in all of them."""
+    with connection.cursor() as cursor, cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT binary)".encode()) as copy:
+        data = b"".join(bytes(block) for block in copy)
+    return np.frombuffer(data, row, (len(data) - len(HEADER) - len(TRAILER)) // row.itemsize, len(HEADER))
 
 
 def ordered(samples: Samples) -> Samples:
@@ -111,7 +125,8 @@ def encode(samples: Samples) -> Encoded:
         packed = pack(samples.values[start:end])
         head = (len(NAMES), 8, int(samples.series[start]), 4, day - EPOCH_DAY, 4, end - start, 8, digest, 8, packed.divisor)
         arrays = (_array(packed.arrays[name], ELEMENTS[name]) if name in packed.arrays else NULL for name in COLUMNS)
-        rows += [struct.pack(">hiqiiiiiqid", *head), *arrays]
+        hours = summed(samples.ts_us[start:end], samples.values[start:end])
+        rows += [struct.pack(">hiqiiiiiqid", *head), *arrays, NULL if hours is None else _array(hours, FLOAT)]
     return Encoded(b"".join([*rows, TRAILER]), b"".join([HEADER, *times.values(), TRAILER]), len(starts))
 
 
@@ -135,14 +150,32 @@ def fetch(connection: psycopg.Connection, series: Sequence[int], days: Sequence[
 
     Two statements read them. The caller sees to it that no sealing comes in between.
     """
+    return _fetched(connection, ROWS_OF, (series, days, min(days), max(days))) if days else []
+
+
+def fetch_days(connection: psycopg.Connection, series: Sequence[int], first: date, end: date) -> list[SealedRow]:
+    """The rows of some series on the days [first, end), in order. The same holds."""
+    return _fetched(connection, ROWS_IN, (series, first, end))
+
+
+def _fetched(connection: psycopg.Connection, query: str, parameters: Sequence[Any]) -> list[SealedRow]:
     with _arrays(connection) as cursor:
-        rows = cursor.execute(ROWS_OF, (series, days)).fetchall()
-        cursor.execute(TIMES_OF, ([row[1] for row in rows], [row[2] for row in rows]))
+        rows = cursor.execute(query.encode(), parameters).fetchall()
+        if not rows:
+            return []
+        of_rows = [row[1] for row in rows]
+        # The bounds keep partitions of other months from being read.
+        cursor.execute(TIMES_OF, (of_rows, [row[2] for row in rows], min(of_rows), max(of_rows)))
         times = {(day, number): at.astype(np.int64) + EPOCH_US for day, number, at in cursor}
     return [
-        SealedRow(number, day, times_id, times[day, times_id], _values(arrays, divisor))
-        for number, day, times_id, divisor, *arrays in rows
+        SealedRow(number, day, times_id, times[day, times_id], _values(arrays, divisor), hours)
+        for number, day, times_id, divisor, *arrays, hours in rows
     ]
+
+
+def microseconds(at: datetime) -> int:
+    """A time in microseconds from 1970."""
+    return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 def time_of(ts_us: int) -> datetime:

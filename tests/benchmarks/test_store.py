@@ -15,12 +15,19 @@ from tests.docs.pages import ROOT
 @pytest.mark.slow
 def test_a_tiny_fleet_is_measured(tmp_path: Path) -> None:
     path = tmp_path / "figures.json"
-    command = [sys.executable, "-m", "benchmarks.store", "--gpus", "2", "--layout-gpus", "2", "--json", str(path)]
+    sizes = ["--gpus", "2", "--layout-gpus", "2", "--fleet-gpus", "2", "--year-days", "3"]
+    command = [sys.executable, "-m", "benchmarks.store", *sizes, "--json", str(path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=110)
     assert done.returncode == 0, done.stderr
     figures = json.loads(path.read_text())
     assert len(figures["layouts"]) % 9 == 0
     days = figures["days"]
+    assert {
+        "api_heat_map_to_sql_ratio",
+        "api_day_of_one_ratio",
+        "api_year_of_one_by_hour_ms",
+        "api_day_of_one_x3_ratio",
+    } <= set(days)
     assert days["samples"] == 2 * 28 * 5760
     assert days["sealed_bytes_a_sample"] < 4 < days["rows_bytes_a_sample"]
     assert min(days.values()) > 0

@@ -13,6 +13,7 @@ from sqlalchemy import Engine, text
 from telemetry.cli import main
 from telemetry.collector.writer import BatchWriter
 from telemetry.settings import Settings
+from telemetry.store import hours
 from telemetry.store.upkeep.chores import SEALING
 from tests.batches import batch, key, now_s, readings
 
@@ -55,6 +56,16 @@ def test_check_finds_what_is_wrong(db: Db, engine: Engine) -> None:
         "series 1 of 2025-07-18",
         "days 2025-07-01 to 2025-08-01, the last excluded",
     ]
+
+
+def test_check_finds_hours_that_do_not_fit(db: Db, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hours, "MIN_SAMPLES", 1)
+    db("seal")
+    assert said(db("check", "--json")) == {"wrong": []}
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE sealed SET hours[45] = 1 WHERE day = '2025-07-18' AND series_id = 1"))
+    wrong = said(db("check", "--json"), code=1)["wrong"]
+    assert wrong == ["series 1 of 2025-07-18: what its hours come to does not fit its samples"]
 
 
 def test_a_day_that_is_not_over_is_refused(db: Db) -> None:

@@ -1,4 +1,4 @@
-"""Tables as columns: Arrow streams and Parquet files, made of the CSV that Postgres writes, in pieces of whole rows."""
+"""Tables as columns: Arrow streams and Parquet files, in pieces: of arrays, or of the CSV that Postgres writes."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(
 ROW_GROUP = 50_000
 
 
-def arrow(csv: Iterator[bytes], item: type[BaseModel]) -> Generator[bytes]:
-    """An Arrow IPC stream of CSV without a header."""
+def arrow(batches: Iterator[pa.RecordBatch], item: type[BaseModel]) -> Generator[bytes]:
+    """An Arrow IPC stream of batches of the schema of a kind of row."""
     sink = _Sink()
     with pa.ipc.new_stream(sink, schema(item)) as writer:
-        for batch in _batches(csv, item):
+        for batch in batches:
             writer.write_batch(batch)
             yield sink.take()
     yield sink.take()
 
 
-def parquet(csv: Iterator[bytes], item: type[BaseModel]) -> Generator[bytes]:
-    """A Parquet file of CSV without a header, a row group at a time."""
+def parquet(batches: Iterator[pa.RecordBatch], item: type[BaseModel]) -> Generator[bytes]:
+    """A Parquet file of such batches, a row group at a time."""
     sink = _Sink()
     with pa.parquet.ParquetWriter(sink, schema(item), compression="zstd") as writer:
         waiting: list[pa.RecordBatch] = []
-        for batch in _batches(csv, item):
+        for batch in batches:
             waiting.append(batch)
             if sum(one.num_rows for one in waiting) >= ROW_GROUP:
                 writer.write_table(pa.Table.from_batches(waiting))
@@ -57,7 +57,8 @@ def _type(annotation: Any) -> pa.DataType:
     return ARROW.get(plain[0], pa.string())
 
 
-def _batches(csv: Iterator[bytes], item: type[BaseModel]) -> Iterator[pa.RecordBatch]:
+def of_csv(csv: Iterator[bytes], item: type[BaseModel]) -> Iterator[pa.RecordBatch]:
+    """Batches of CSV without a header."""
     columns = schema(item)
     # Quotes tell an empty text from null.
     convert = pa.csv.ConvertOptions(

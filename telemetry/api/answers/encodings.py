@@ -37,7 +37,7 @@ def chosen(named: Encoding | None, accept: MIMEAccept) -> Encoding:
 
 
 def json(value: Any) -> bytes:
-    """A value as JSON. Times are RFC 3339 in UTC; a number that JSON cannot write, such as NaN, is null."""
+    """A value as JSON. Times are RFC 3339 in UTC ; a number that JSON cannot write, such as NaN, is null."""
     return orjson.dumps(value, option=orjson.OPT_UTC_Z)
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 from flask import Response, request
 from pydantic import BaseModel
 from sqlalchemy import Connection, Engine, Select
 
-from telemetry.api.answers import columnar, cursors, encodings, exports, streams
+from telemetry.api.answers import arrays, columnar, cursors, encodings, exports, streams
 from telemetry.api.answers.pages import Page
+from telemetry.api.core import deadlines
 from telemetry.api.core.problems import ProblemError
+from telemetry.store.read.sealed import columns
+from telemetry.store.read.sealed.columns import Columns
+from telemetry.store.read.sealed.paths import Reader
 
 # An answer up to this size is sent as a whole, whatever its format.
 WHOLE_BYTES = 1 << 18
@@ -23,30 +28,32 @@ class Table:
     """Rows to answer, those of a page of `statement`, whose columns have the names of `item`'s fields.
 
     `total` counts all rows. `ends` are the columns that say where a row is in the list, if cursors go on there; they need not
-    be fields of `item`. `around` stands beside the rows in JSON.
+    be fields of `item`. `around` stands beside the rows in JSON. `reader` may have the same rows sooner,
+    as arrays; then a statement that is made when it is called is not made at all.
     """
 
     item: type[BaseModel]
-    statement: Select[Any]
+    statement: Select[Any] | Callable[[], Select[Any]]
     page: Page
     total: Select[Any] | None = None
     ends: Collection[str] = ()
     around: Mapping[str, Any] = field(default_factory=dict)
+    reader: Reader | None = None
 
     @property
     def paged(self) -> Select[Any]:
         """The statement with the page's limit and offset."""
-        return self.statement.limit(self.page.rows).offset(self.page.offset or None)
+        statement = self.statement() if callable(self.statement) else self.statement
+        return statement.limit(self.page.rows).offset(self.page.offset or None)
 
 
 def document(table: Table, connection: Connection) -> dict[str, Any]:
     """A page as its JSON document."""
     page = table.page
-    rows = connection.execute(table.paged).all()
-    shown, more = rows[: page.size], len(rows) > page.size
+    items, last, more = _page(table, connection)
     body: dict[str, Any] = {
         **table.around,
-        "items": exports.documents(shown, list(table.item.model_fields)),
+        "items": items,
         "limit": page.size,
         "offset": page.offset,
         "next_offset": page.offset + page.size if more and page.cursor is None else None,
@@ -54,30 +61,66 @@ def document(table: Table, connection: Connection) -> dict[str, Any]:
     if table.total is not None:
         body["total"] = connection.scalar(table.total) or 0
     if table.ends:
-        last = shown[-1]._mapping if more else None  # noqa: SLF001 - a public name of SQLAlchemy
-        body["next_cursor"] = cursors.write([last[name] for name in table.ends], page.question) if last else None
+        body["next_cursor"] = cursors.write(last, page.question) if more else None
     return body
+
+
+def _page(table: Table, connection: Connection) -> tuple[Any, Sequence[Any], bool]:
+    """The rows of a page in JSON, the place in the list of the last of them, and whether there are more."""
+    names, page = list(table.item.model_fields), table.page
+    pieces = table.reader(connection, deadlines.QUERY_S) if table.reader else None
+    if pieces is None:
+        rows = connection.execute(table.paged).all()
+        last = [row._mapping[name] for row in rows[page.size - 1 : page.size] for name in table.ends]  # noqa: SLF001 - public
+        return exports.documents(rows[: page.size], names), last, len(rows) > page.size
+    found = list(columns.page(pieces, page.offset, page.rows))
+    texts = [text for piece in found for text in arrays.rows(piece, names)]
+    items = orjson.Fragment(b"[" + b",".join(texts[: page.size]) + b"]")
+    left = list(columns.page(found, page.size - 1, 1)) if table.ends else []
+    return items, [columns.values(piece[name])[0] for piece in left for name in table.ends], len(texts) > page.size
 
 
 def export(table: Table, engine: Engine, name: str) -> Response:
     """All rows, in another format than JSON. A browser saves a binary one under `name`. Raises ProblemError."""
     names, times = list(table.item.model_fields), columnar.times(table.item)
     encoding = table.page.encoding
+    # Nothing writes CSV as fast as Postgres.
+    found = None if encoding == "csv" else _arrays(table, engine)
     match encoding:
         case "ndjson":
-            pieces = encodings.ndjson(exports.fetched(engine, table.paged, names))
+            sql = exports.fetched(engine, table.paged, names)
+            pieces = encodings.ndjson(sql) if found is None else arrays.ndjson(found, names)
         case "csv":
             pieces = exports.copied(engine, table.paged, names, times=times, header=True, neutral=_is_browser())
-        case "arrow":
-            pieces = columnar.arrow(exports.copied(engine, table.paged, names, times=times), table.item)
-        case "parquet":
-            pieces = columnar.parquet(exports.copied(engine, table.paged, names, times=times), table.item)
+        case "arrow" | "parquet":
+            schema, write = columnar.schema(table.item), columnar.arrow if encoding == "arrow" else columnar.parquet
+            csv = exports.copied(engine, table.paged, names, times=times)
+            pieces = write(columnar.of_csv(csv, table.item) if found is None else arrays.batches(found, schema), table.item)
         case "json":
             raise ValueError("JSON is answered by document()")
     response = _response(pieces, encodings.MEDIA[encoding])
     if encoding in {"arrow", "parquet"}:
         response.headers["Content-Disposition"] = f'attachment; filename="{name}.{encoding}"'
     return response
+
+
+def _arrays(table: Table, engine: Engine) -> Iterator[Columns] | None:
+    """The rows of an export as arrays, if they are had so."""
+    if table.reader is None:
+        return None
+    connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    found = None
+    try:
+        found = table.reader(connection, deadlines.QUERY_S)
+    finally:
+        if found is None:
+            connection.close()
+    return None if found is None else _closing(connection, columns.page(found, table.page.offset, table.page.rows))
+
+
+def _closing(connection: Connection, pieces: Iterator[Columns]) -> Iterator[Columns]:
+    with connection:
+        yield from pieces
 
 
 def _response(pieces: Generator[bytes], media: str) -> Response:

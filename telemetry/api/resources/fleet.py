@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from flask import Blueprint
@@ -22,6 +23,7 @@ from telemetry.readings.derived import DERIVED, Formula
 from telemetry.store.read.history import fleet
 from telemetry.store.read.history.chosen import BRIDGE, Aggregation
 from telemetry.store.read.history.selection import SeriesFilter
+from telemetry.store.read.sealed import paths
 
 MAX_LIMIT = 10_000
 # Edges of the buckets of a histogram that names none: right for percent.
@@ -163,7 +165,8 @@ def query_fleet(query: FleetQuery, page: Page) -> Table:
     """
     asked = query.aggregation()
     around = {"metric": query.metric, "formula": asked.formula.text if asked.formula else None}
-    return Table(narrowed(GroupAggregate, asked.columns), fleet.aggregate(asked), page, around=around)
+    item = narrowed(GroupAggregate, asked.columns)
+    return Table(item, partial(fleet.aggregate, asked), page, around=around, reader=paths.of_fleet(asked))
 
 
 @operation(blueprint, "/derived-metrics", DerivedMetrics, Query)

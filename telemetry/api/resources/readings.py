@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Any, ClassVar
 
 from flask import Blueprint
@@ -20,6 +21,7 @@ from telemetry.readings.aggregates import Aggregate
 from telemetry.store.read.history import readings
 from telemetry.store.read.history.selection import Span
 from telemetry.store.read.places import Order, Place
+from telemetry.store.read.sealed import paths
 
 MAX_LIMIT = 100_000
 ENDS = {"timestamp": cursors.moment, "metric": cursors.name, "series": cursors.whole}
@@ -82,5 +84,9 @@ def list_telemetry(query: ReadingQuery, page: Page, gpu: str) -> Table:
         order=query.order,
         after=Place(place[0], place[1:]) if place else None,
     )
-    rows = readings.steps(asked, query.step, query.agg or "avg") if query.step else readings.readings(asked, page.rows_needed)
-    return Table(Reading, rows, page, ends=ENDS, around={"gpu": row["id"]})
+    if query.step:
+        in_steps = asked, query.step, query.agg or "avg"
+        rows, reader = partial(readings.steps, *in_steps), paths.of_steps(*in_steps)
+    else:
+        rows, reader = partial(readings.readings, asked, page.rows_needed), paths.of_raw(asked, page.rows_needed)
+    return Table(Reading, rows, page, ends=ENDS, around={"gpu": row["id"]}, reader=reader)

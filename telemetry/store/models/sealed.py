@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import ARRAY, BigInteger, Double, Integer, SmallInteger, func
+from sqlalchemy import ARRAY, BigInteger, Double, Index, Integer, SmallInteger, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from telemetry.store.models.base import Base, Time
@@ -43,7 +43,7 @@ class SealedTimes(Base):
 
 
 class _Arrays:
-    """A series on a day: how many samples, which times, and their values."""
+    """A series on a day: how many samples, which times, their values, and what they come to in each hour (see `hours`)."""
 
     series_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     day: Mapped[date] = mapped_column(primary_key=True)
@@ -54,13 +54,17 @@ class _Arrays:
     middle: Mapped[list[int] | None] = mapped_column(ARRAY(SmallInteger))
     high: Mapped[list[int] | None] = mapped_column(ARRAY(Integer))
     floats: Mapped[list[float] | None] = mapped_column(ARRAY(Double))
+    hours: Mapped[list[float] | None] = mapped_column(ARRAY(Double))
 
 
 class Sealed(_Arrays, Base):
     """A series on a sealed day."""
 
     __tablename__ = "sealed"
-    __table_args__ = {"postgresql_partition_by": "RANGE (day)"}  # noqa: RUF012
+    __table_args__ = (
+        Index("sealed_without_hours_idx", "day", postgresql_where=text("hours IS NULL AND n >= 720")),
+        {"postgresql_partition_by": "RANGE (day)"},
+    )
 
 
 class Sealing(_Arrays, Base):

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
+import numpy as np
 from sqlalchemy import Connection, text
+
+from telemetry.store import sealed_rows
+from telemetry.store.engine import driver
+from telemetry.store.hours import summed
 
 # Bytes with indexes, arrays stored out of line, and the times. Samples in rows are an estimate, as `totals` has it.
 LEVELS = text("""
@@ -67,6 +74,9 @@ TWICE = text("""
     SELECT count(*) FROM late l JOIN sealed s ON s.series_id = l.series_id AND s.day = (l.ts AT TIME ZONE 'UTC')::date
     JOIN sealed_times t ON (t.day, t.id) = (s.day, s.times_id) WHERE l.ts = ANY (t.times)
 """)
+WITH_HOURS = text("SELECT series_id, day FROM sealed WHERE hours IS NOT NULL ORDER BY day, series_id")
+# Rows of sealed days that are in memory at once.
+ROWS = 64
 
 
 def levels(connection: Connection) -> list[dict[str, Any]]:
@@ -85,11 +95,26 @@ def partitions(connection: Connection) -> list[dict[str, Any]]:
 
 
 def wrong(connection: Connection, limit: int) -> list[str]:
-    """What is wrong with sealed days, in words, at most `limit` of each kind. It reads all of them."""
+    """What is wrong with sealed days, in words, at most `limit` of each kind. It reads all of them, as they are at one moment.
+
+    The caller sees to the moment: the connection is in REPEATABLE READ.
+    """
     rows = connection.execute(WRONG, {"limit": limit})
     said = [f"series {series or 'times'} of {day}: lengths, order or times do not fit" for series, day in rows]
     for first, end, samples, counted in connection.execute(UNCOUNTED):
         said.append(f"days {first} to {end}, the last excluded: {samples} samples were sealed, {counted} are there")
     if twice := connection.scalar(TWICE):
         said.append(f"{twice} samples are in `late` and sealed too")
-    return said
+    # What cannot be read has no hours.
+    return said or list(islice(_unfit_hours(connection), limit))
+
+
+def _unfit_hours(connection: Connection) -> Iterator[str]:
+    """The rows whose hours are not what their samples come to; sums to rounding."""
+    keys = connection.execute(WITH_HOURS).all()
+    for start in range(0, len(keys), ROWS):
+        some = keys[start : start + ROWS]
+        for row in sealed_rows.fetch(driver(connection), [key.series_id for key in some], [key.day for key in some]):
+            hours = summed(row.ts_us, row.values)
+            if hours is None or row.hours is None or not np.allclose(hours, row.hours, rtol=1e-9, atol=0, equal_nan=True):
+                yield f"series {row.series} of {row.day}: what its hours come to does not fit its samples"

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from telemetry.store.packing import COLUMNS
 
 # ANALYZE would count the elements of all arrays, for hours. How many an array has it learns from the times.
-STATISTICS = {"sealed_times": {"times": 1}, "sealed": dict.fromkeys(COLUMNS, 0)}
+STATISTICS = {"sealed_times": {"times": 1}, "sealed": dict.fromkeys((*COLUMNS, "hours"), 0)}
 
 
 def between(first: date, end: date) -> Iterator[date]:

@@ -20,7 +20,7 @@ from telemetry.settings import Settings
 from telemetry.store import locks, sealed_rows
 from telemetry.store.engine import driver
 from telemetry.store.partitions import EXISTING, IS_THERE, SEALED
-from telemetry.store.upkeep import merging, months
+from telemetry.store.upkeep import hours, merging, months
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ EPOCH = date(1970, 1, 1)
 
 
 def step(connection: Connection, settings: Settings, limit: int) -> int:
-    """Do the next step, as the chore does: go on with what was begun, else merge what is late, else begin with a quiet day.
+    """Do the next step, as the chore does: go on, else merge what is late, else begin with a quiet day, else fill in hours.
 
     Returns `limit` if there may be more to do at once, else 0.
     """
@@ -82,14 +82,15 @@ def step(connection: Connection, settings: Settings, limit: int) -> int:
     if seal_further(connection) or merging.merge(connection, limit):
         return limit
     names = _quiet(connection, today(connection) - settings.seal_after_days)
-    return limit if any(freeze(connection, name, limit) for name in names) else 0
+    return limit if any(freeze(connection, name, limit) for name in names) or hours.fill(connection) else 0
 
 
 def step_at_once(connection: Connection, before: int, limit: int) -> int:
     """The same by hand: of all partitions whose days are before one, counted from 1970, quiet or not, however long it takes."""
     if seal_further(connection, timeout_s=0) or merging.merge(connection, limit):
         return limit
-    return limit if any(freeze(connection, name, limit) for name in ended(connection, before)) else 0
+    names = ended(connection, before)
+    return limit if any(freeze(connection, name, limit) for name in names) or hours.fill(connection) else 0
 
 
 def is_left(connection: Connection, before: int) -> bool:

@@ -40,7 +40,7 @@ ROWS = [
 
 
 def test_arrow_has_the_rows_and_types_of_the_model() -> None:
-    table = pa.ipc.open_stream(b"".join(columnar.arrow(iter(CSV), Item))).read_all()
+    table = pa.ipc.open_stream(b"".join(columnar.arrow(columnar.of_csv(iter(CSV), Item), Item))).read_all()
     assert table.to_pylist() == ROWS
     assert table.schema == columnar.schema(Item)
 
@@ -48,9 +48,10 @@ def test_arrow_has_the_rows_and_types_of_the_model() -> None:
 @pytest.mark.parametrize("row_group", [1, 50_000])
 def test_parquet_has_the_same_in_row_groups(row_group: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(columnar, "ROW_GROUP", row_group)
-    file = pa.parquet.ParquetFile(io.BytesIO(b"".join(columnar.parquet(iter(CSV), Item))))
+    file = pa.parquet.ParquetFile(io.BytesIO(b"".join(columnar.parquet(columnar.of_csv(iter(CSV), Item), Item))))
     assert (file.read().to_pylist(), file.num_row_groups) == (ROWS, 2 if row_group == 1 else 1)
 
 
 def test_a_table_without_rows_has_its_columns() -> None:
-    assert pa.ipc.open_stream(b"".join(columnar.arrow(iter([b""]), Item))).read_all().column_names == list(Item.model_fields)
+    empty = b"".join(columnar.arrow(columnar.of_csv(iter([b""]), Item), Item))
+    assert pa.ipc.open_stream(empty).read_all().column_names == list(Item.model_fields)

@@ -176,6 +176,19 @@ def test_a_partition_whose_samples_are_not_all_sealed_is_sealed_again(
     assert sorted(query(STORED)) == rows(store)
 
 
+def test_hours_of_days_that_a_version_before_sealed_are_filled_in(engine: Engine, sealer: Settings, query: Query) -> None:
+    store = Store(sealer, engine)
+    store.write(*((series, DAY_S + 60 * minute, 1.5) for series in SERIES[:2] for minute in range(1000)), (SERIES[2], 1, 1.0))
+    seal_all(engine, sealer)
+    before = query("SELECT series_id, day, hours FROM sealed ORDER BY 1, 2")
+    assert sum(hours is not None for *_, hours in before) > 0
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE sealed SET hours = NULL"))
+    assert seal_all(engine, sealer) == 1
+    assert query("SELECT series_id, day, hours FROM sealed ORDER BY 1, 2") == before
+    assert seal_all(engine, sealer) == 0
+
+
 def test_a_partition_that_somebody_drops_while_it_is_sealed_stops_nothing(
     engine: Engine, sealer: Settings, query: Query
 ) -> None:

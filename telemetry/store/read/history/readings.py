@@ -41,7 +41,7 @@ def readings(asked: GpuReadings, rows_needed: int | None = None) -> Select[Any]:
     `labels` has those of the series and of the owner at that time: of several the one that has the GPU longest from then on.
     `rows_needed` is how many rows the caller takes, those that it skips included; None means all.
     """
-    series = _series(asked)
+    series = series_of(asked)
     descending = asked.order == "desc"
     sample = page_of(series.c.id, asked.span, asked.order, asked.after, rows_needed)
     passed = asked.after.passed_by(sample.c.ts, [series.c.metric, series.c.id], asked.order) if asked.after else true()
@@ -84,7 +84,7 @@ def readings(asked: GpuReadings, rows_needed: int | None = None) -> Select[Any]:
 
 def steps(asked: GpuReadings, step: timedelta, aggregate: Aggregate) -> Select[Any]:
     """One row for each step and metric that has readings, aggregated over all series of the metric (MIG: see `mig`)."""
-    series = _series(asked, counted_once(SeriesFilter(), asked.span))
+    series = series_of(asked, counted_once(SeriesFilter(), asked.span))
     sample = samples_of(series.c.id, asked.span)
     start = step_start(step, sample.c.ts)
     value = aggregated(aggregate, Values(sample.c.ts, sample.c.value, sample.c.series_id)).label("value")
@@ -109,7 +109,8 @@ def steps(asked: GpuReadings, step: timedelta, aggregate: Aggregate) -> Select[A
     return rows.order_by(desc(time) if asked.order == "desc" else time, aggregates.c.metric)
 
 
-def _series(asked: GpuReadings, *more: ColumnElement[bool]) -> CTE:
+def series_of(asked: GpuReadings, *more: ColumnElement[bool]) -> CTE:
+    """The series of a GPU, of the metrics asked for: `id`, `metric`, `unit`, labels as JSON and as text, and whose they are."""
     # Materialised, so that labels become text once for each series and not for each row.
     return (
         select(

@@ -1,0 +1,90 @@
+"""Gathers what an aggregate is made of: samples of a span, each with its step, and the group that its series is of then."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from telemetry.readings.aggregates import Aggregate
+from telemetry.readings.arrays import Bools, Float64s, Int64s
+from telemetry.store.read.history.chosen import OPERATORS, Condition
+from telemetry.store.read.history.selection import Span
+from telemetry.store.read.sealed import hourly
+from telemetry.store.read.sealed.fetched import Bounds, Days, of_keys, pieces
+from telemetry.store.read.sealed.moment import Moment
+from telemetry.store.read.sealed.runs import Gathered, step_of
+from telemetry.store.sealed_rows import Samples
+
+
+class Members(NamedTuple):
+    """Series in order of their ids, each with the number of its group, and the time [low, high) that it is of that group.
+
+    The times are None where a series is of one group only, at all times.
+    """
+
+    series: Int64s
+    group: Int64s
+    low_us: Int64s | None = None
+    high_us: Int64s | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gathering:
+    """Which samples are gathered: of a span whose `days` are sealed, in steps (None: one), those that conditions hold for."""
+
+    aggregate: Aggregate
+    span: Span
+    days: Sequence[Days]
+    step: timedelta | None
+    where: Sequence[Condition] = ()
+
+
+def gathered(seen: Moment, asked: Gathering, members: Members) -> Gathered:
+    """All of it. Steps are times in microseconds; without steps all are 0."""
+    gathered, days = Gathered(asked.aggregate), asked.days
+    if hourly.serves(asked.aggregate, asked.step) and not asked.where and members.low_us is None:
+        whole, days = hourly.whole(Bounds.of(asked.span), days)
+        of_hours, missing = hourly.read(seen, asked.aggregate, asked.step, whole, members.series, members.group)
+        gathered.add_runs(of_hours)
+        for samples in of_keys(seen, missing.series, missing.days):
+            _add(gathered, samples, asked, members)
+    for samples in pieces(seen, np.unique(members.series).tolist(), asked.span, days):
+        _add(gathered, samples, asked, members)
+    return gathered
+
+
+def _add(gathered: Gathered, samples: Samples, asked: Gathering, members: Members) -> None:
+    group, some = _grouped(samples, members)
+    for condition in asked.where:
+        holds = condition_holds(condition, some.values)
+        group, some = group[holds], Samples(some.series[holds], some.ts_us[holds], some.values[holds])
+    gathered.add(step_of(some.ts_us, asked.step), group, some)
+
+
+def condition_holds(condition: Condition, numbers: Float64s | Int64s) -> Bools:
+    """Where a condition holds. NaN is equal to itself and greater than all, as in Postgres."""
+    holds: Bools = OPERATORS[condition.operator](np.where(np.isnan(numbers), np.inf, numbers), condition.number)
+    nan = np.isnan(numbers)
+    holds[nan] = condition.operator in {">", ">=", "!="}
+    return holds
+
+
+def _grouped(samples: Samples, members: Members) -> tuple[Int64s, Samples]:
+    """Samples with their groups: each as often as it is of one."""
+    if members.low_us is None or members.high_us is None:
+        return members.group[np.searchsorted(members.series, samples.series)], samples
+    begin = np.searchsorted(samples.series, members.series, "left")
+    end = np.searchsorted(samples.series, members.series, "right")
+    places: list[Any] = [np.zeros(0, np.int64)]
+    groups: list[Any] = [np.zeros(0, np.int64)]
+    for number in np.flatnonzero(end > begin).tolist():
+        times = samples.ts_us[begin[number] : end[number]]
+        low, high = np.searchsorted(times, [members.low_us[number], members.high_us[number]])
+        places.append(np.arange(begin[number] + low, begin[number] + high))
+        groups.append(np.full(max(0, high - low), members.group[number]))
+    place = np.concatenate(places)
+    return np.concatenate(groups), Samples(*(column[place] for column in samples))

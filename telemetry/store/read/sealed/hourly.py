@@ -1,0 +1,109 @@
+"""Runs of the sums that stand beside the arrays of sealed days, an hour each, for steps of whole hours.
+
+Rows that have none, or such as do not fit their samples, are read from the arrays: `Missing` says which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from telemetry.readings.aggregates import Aggregate
+from telemetry.readings.arrays import Int64s
+from telemetry.store import sealed_rows
+from telemetry.store.hours import FIGURES, HOUR_US, HOURS
+from telemetry.store.partitions import DAY_US
+from telemetry.store.read.sealed import runs
+from telemetry.store.read.sealed.fetched import Bounds, Days
+from telemetry.store.read.sealed.moment import Moment
+from telemetry.store.read.sealed.runs import Runs
+from telemetry.store.sealed_rows import EPOCH_DAY
+
+HOUR = timedelta(hours=1)
+EPOCH_DATE = date(1970, 1, 1)
+# The figure that an aggregate is made of, beside the count.
+OF = {"avg": "sum", "sum": "sum", "min": "min", "max": "max", "count": "count"}
+QUERY = """
+    SELECT series_id, day, n, hours[1:{hours}], hours[{first}:{last}] FROM sealed
+    WHERE series_id = ANY ('{{{series}}}'::bigint[]) AND day >= '{begin}' AND day < '{end}' AND hours IS NOT NULL
+"""
+NULL = """
+    SELECT series_id, day FROM sealed WHERE series_id = ANY (%s::bigint[]) AND day >= %s AND day < %s AND hours IS NULL
+"""
+# A field of a COPY with the array of a figure: see `sealed_rows`.
+ARRAY = np.dtype([("head", "S24"), ("elements", [("size", ">i4"), ("value", ">f8")], HOURS)])
+ROW = np.dtype(
+    [
+        *(("fields", ">i2"), ("n1", ">i4"), ("series", ">i8"), ("n2", ">i4"), ("day", ">i4"), ("n3", ">i4"), ("n", ">i4")),
+        *(("count", ARRAY), ("figure", ARRAY)),
+    ]
+)
+
+
+class Missing(NamedTuple):
+    """Rows of sealed days, by their series and days."""
+
+    series: list[int]
+    days: list[date]
+
+
+def serves(aggregate: Aggregate, step: timedelta | None) -> bool:
+    """Whether an aggregate in steps can be made of hours."""
+    return aggregate in OF and not (step and step % HOUR)
+
+
+def whole(bounds: Bounds, days: Sequence[Days]) -> tuple[list[Days], list[Days]]:
+    """The days that lie in a span wholly, and the others."""
+    inside, others = list[Days](), list[Days]()
+    for first, end in days:
+        low = max(first, day_at(-(-bounds.start_us // DAY_US), first, end))
+        high = min(end, day_at((bounds.end_us + 1) // DAY_US, first, end))
+        if low >= high:
+            others.append(Days(first, end))
+            continue
+        inside.append(Days(low, high))
+        others += [part for part in (Days(first, low), Days(high, end)) if part.first < part.end]
+    return inside, others
+
+
+def day_at(number: int, first: date, end: date) -> date:
+    """A day counted from 1970, or what is nearest to it of two days and those between them."""
+    low, high = ((day - EPOCH_DATE).days for day in (first, end))
+    return EPOCH_DATE + timedelta(days=min(max(number, low), high))
+
+
+def read(
+    seen: Moment, aggregate: Aggregate, step: timedelta | None, days: Sequence[Days], series: Int64s, group: Int64s
+) -> tuple[Runs, Missing]:
+    """Runs of whole days of series, in order of their ids and each with its group; and the rows that have no hours."""
+    missing, parts = Missing([], []), list[NDArray[Any]]()
+    numbers = np.unique(series).tolist()
+    first = 1 + HOURS * FIGURES.index(OF[aggregate])
+    for begin, end in days:
+        seen.check()
+        text = ",".join(map(str, numbers))
+        bounds = {"series": text, "begin": begin, "end": end}
+        query = QUERY.format(hours=HOURS, first=first, last=first + HOURS - 1, **bounds)
+        parts.append(sealed_rows.copied_rows(seen.beneath, query, ROW))
+        for number, day in seen.beneath.execute(NULL, (numbers, begin, end)):
+            missing.series.append(number)
+            missing.days.append(day)
+    rows = np.concatenate([np.zeros(0, ROW), *parts])
+    count = rows["count"]["elements"]["value"].astype(np.int64)
+    # Of an infinite sum only the samples tell whether it overflowed.
+    figure = rows["figure"]["elements"]["value"].astype(np.float64)
+    fits = (count.sum(axis=1) == rows["n"]) & ~np.isinf(figure).any(axis=1)
+    for row in rows[~fits]:
+        missing.series.append(int(row["series"]))
+        missing.days.append(EPOCH_DATE + timedelta(days=int(row["day"]) + EPOCH_DAY))
+    rows, count, figure = rows[fits], count[fits], figure[fits]
+    place, hour = np.nonzero(count)
+    at_us = (rows["day"].astype(np.int64)[place] + EPOCH_DAY) * DAY_US + hour * HOUR_US
+    number = rows["series"].astype(np.int64)[place]
+    group_of = group[np.searchsorted(series, number)]
+    hours = Runs(runs.step_of(at_us, step), group_of, count[place, hour], figure[place, hour], at_us, number)
+    return runs.joined(aggregate, hours, runs.starts(place, hours.step)), missing

@@ -1,0 +1,216 @@
+"""Answers of arrays are those of SQL: counts, minima, maxima, last values and percentiles exactly, sums to rounding."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from sqlalchemy import Connection, Engine, Select, text
+
+from telemetry.collector.writer import BatchWriter
+from telemetry.readings.aggregates import Aggregate
+from telemetry.settings import Settings
+from telemetry.store import hours, sealed_rows
+from telemetry.store.read.history import fleet, readings
+from telemetry.store.read.history.chosen import Aggregation, Condition
+from telemetry.store.read.history.readings import GpuReadings
+from telemetry.store.read.history.selection import SeriesFilter, Span
+from telemetry.store.read.places import Place
+from telemetry.store.read.sealed import columns, paths
+from telemetry.store.read.sealed.paths import Reader
+from telemetry.store.upkeep import sealing
+from tests.batches import T0_US, batch, key
+from tests.batches import readings as content
+from tests.store.upkeep.test_sealing import seal_all
+
+DAY_S = 86_400
+# A day in a month that is not sealed.
+OPEN = 40
+T0 = datetime.fromtimestamp(T0_US / 1e6, UTC)
+SERIES = [
+    *(key(metric, gpu, pod=pod) for metric in ("power", "temp") for gpu, pod in (("GPU-1", "p"), ("GPU-2", "q"))),
+    key("power", "GPU-3", GPU_I_ID="1", mig_instance="1"),
+    key("power", "GPU-1", pod="q"),
+    key("temp", "GPU-1", team="vision"),
+]
+ODD = [float("nan"), float("inf"), -0.0, 1e-310, 2.0**60, 0.1]
+AGGREGATES: tuple[Aggregate, ...] = get_args(Aggregate)
+SUMS = {"avg", "sum"}
+
+SECONDS = st.one_of(st.integers(-DAY_S, 4 * DAY_S), st.just(OPEN * DAY_S + DAY_S // 2))
+TIMES = st.one_of(st.none(), SECONDS.map(lambda second: T0 + timedelta(seconds=second)))
+SPANS = st.tuples(TIMES, TIMES).map(
+    lambda ends: Span(*(ends if None in ends else sorted(end for end in ends if end is not None)))
+)
+STEPS = st.sampled_from([timedelta(seconds=7), timedelta(minutes=5), timedelta(hours=1), timedelta(hours=6), timedelta(days=1)])
+CONDITIONS = st.lists(
+    st.builds(Condition, st.just("value"), st.sampled_from(["<", ">=", "=", "!="]), st.sampled_from([0.0, 50.0])), max_size=1
+)
+
+
+@pytest.fixture
+def stored(engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """Three sealed days, late readings for one, and a day in rows. Some hours are not there, some do not fit."""
+    monkeypatch.setattr(sealing, "QUIET_S", 0.0)
+    monkeypatch.setattr(hours, "MIN_SAMPLES", 1)
+    chance, writer = np.random.default_rng(3), BatchWriter(settings, engine)
+
+    def day(number: int, size: int) -> None:
+        rows = []
+        for place, series in enumerate(SERIES):
+            seconds = np.unique(chance.integers(0, DAY_S - 1, size))
+            values = chance.normal(50, 20, size).round(int(chance.choice([0, 3, 16])))
+            # Infinite sums are the same in any order, sums of infinity and NaN too.
+            odd = [ODD[(place + number) % len(ODD)]] if place % 2 else []
+            rows += [(series, number * DAY_S + int(at), float(v)) for at, v in zip(seconds, [*odd, *values], strict=False)]
+        writer.write([batch(content(*rows), f"b{number}-{size}")])
+
+    for number in range(3):
+        day(number, 40)
+    sealer = replace(settings, seal_after_days=1)
+    seal_all(engine, sealer)
+    day(2, 5)
+    seal_all(engine, sealer)
+    day(1, 7)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE sealed SET hours = NULL WHERE series_id = 1 AND day = (SELECT min(day) FROM sealed)"))
+        connection.execute(text("UPDATE sealed SET hours[3] = hours[3] + 1 WHERE series_id = 2"))
+    day(OPEN, 30)
+    return engine
+
+
+def of_arrays(connection: Connection, reader: Reader | None, names: list[str]) -> list[tuple[Any, ...]] | None:
+    """The answer by arrays; None if it is not made so."""
+    pieces = reader(connection, 60.0) if reader else None
+    if pieces is None:
+        return None
+    lists = [[columns.values(piece[name]) for name in names] for piece in pieces]
+    return [row for piece in lists for row in zip(*piece, strict=True)]
+
+
+def of_sql(connection: Connection, statement: Select[Any], names: list[str]) -> list[tuple[Any, ...]]:
+    """The answer by SQL."""
+    return [tuple(row._mapping[name] for name in names) for row in connection.execute(statement)]
+
+
+def same(one: Any, other: Any, *, exact: bool) -> bool:
+    """Whether two cells are the same."""
+    if not isinstance(one, float) or not isinstance(other, float):
+        return bool(one == other)
+    if math.isnan(one) or math.isnan(other):
+        return math.isnan(one) and math.isnan(other)
+    return one == other if exact else math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-6)
+
+
+def compare(engine: Engine, reader: Reader | None, statement: Select[Any], names: list[str], *, exact: bool) -> int:
+    """Compare both; how many rows there are."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        fast = of_arrays(connection, reader, names)
+        slow = of_sql(connection, statement, names)
+    if fast is None:
+        return 0
+    assert len(fast) == len(slow)
+    for one, other in zip(fast, slow, strict=True):
+        assert all(same(a, b, exact=exact) for a, b in zip(one, other, strict=True)), (one, other)
+    return len(fast)
+
+
+def gpu_id(engine: Engine) -> int:
+    with engine.connect() as connection:
+        return int(connection.scalar(text("SELECT id FROM gpus WHERE identity = 'GPU-1'")) or 0)
+
+
+@hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_aggregates_of_the_fleet_are_the_same(stored: Engine, data: st.DataObject) -> None:
+    aggregate = data.draw(st.sampled_from(AGGREGATES))
+    some = SeriesFilter(
+        metrics=data.draw(st.sampled_from([("power",), ("temp",), ("power", "temp")])),
+        pod=data.draw(st.sampled_from([None, None, "p"])),
+        labels=data.draw(st.sampled_from([(), (), (("team", "vision"),)])),
+    )
+    groups = data.draw(st.sampled_from([(), ("gpu",), ("host",), ("pod",), ("gpu", "label.team")]))
+    best = data.draw(st.sampled_from([(None, None), (1, None), (None, 2)])) if aggregate not in SUMS else (None, None)
+    asked = Aggregation(
+        some,
+        data.draw(SPANS),
+        groups,
+        aggregate,
+        data.draw(st.one_of(st.none(), STEPS)),
+        where=data.draw(CONDITIONS),
+        having=data.draw(CONDITIONS) if aggregate not in SUMS else (),
+        sort=data.draw(st.sampled_from([None, None, "readings", "-readings"])),
+        top=best[0],
+        bottom=best[1],
+    )
+    names = list(asked.columns)
+    compare(stored, paths.of_fleet(asked), fleet.aggregate(asked), names, exact=aggregate not in SUMS)
+
+
+@hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_readings_of_a_gpu_are_the_same(stored: Engine, data: st.DataObject) -> None:
+    metric = st.sampled_from(["power", "temp"])
+    after = data.draw(st.one_of(st.none(), st.integers(0, 5 * DAY_S).map(lambda second: T0 + timedelta(seconds=second))))
+    aggregate, step = data.draw(st.sampled_from(AGGREGATES)), data.draw(STEPS)
+    asked = GpuReadings(
+        gpu_id(stored),
+        "GPU-1",
+        data.draw(SPANS),
+        data.draw(st.sampled_from([(), ("power",)])),
+        data.draw(st.sampled_from(["asc", "desc"])),
+    )
+    place = None if after is None else Place(after, (data.draw(metric), data.draw(st.integers(0, 9))))
+    names = ["timestamp", "gpu", "metric", "value", "unit", "labels", "series"]
+    raw = replace(asked, after=place)
+    for rows_needed in (None, data.draw(st.integers(1, 60))):
+        compare(stored, paths.of_raw(raw, rows_needed), readings.readings(raw, rows_needed), names, exact=True)
+    step_s = step.total_seconds()
+    begun = None if after is None else datetime.fromtimestamp(after.timestamp() // step_s * step_s, UTC)
+    stepped = replace(asked, after=None if begun is None else Place(begun, (data.draw(metric), 0)))
+    reader, statement = paths.of_steps(stepped, step, aggregate), readings.steps(stepped, step, aggregate)
+    compare(stored, reader, statement, names, exact=aggregate not in SUMS)
+
+
+def test_sealed_days_are_answered_by_arrays_and_others_by_sql(stored: Engine) -> None:
+    asked = GpuReadings(gpu_id(stored), "GPU-1")
+    names = ["timestamp", "metric", "value", "labels"]
+    assert compare(stored, paths.of_raw(asked, None), readings.readings(asked), names, exact=True) > 400
+    in_rows = replace(asked, span=Span(T0 + timedelta(days=OPEN - 1)))
+    with stored.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        assert paths.of_raw(in_rows, None)(connection, 9.0) is None
+    assert paths.of_fleet(Aggregation(SeriesFilter(), Span(), ("gpu",), sort="gpu")) is None
+    assert paths.of_fleet(Aggregation(SeriesFilter(), Span(), ("gpu",), "increase")) is None
+
+
+def test_no_more_days_are_read_than_a_page_needs(stored: Engine) -> None:
+    asked = GpuReadings(gpu_id(stored), "GPU-1", order="desc")
+    with stored.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        pieces = paths.of_raw(asked, 10)(connection, 9.0)
+        assert pieces is not None
+        assert [columns.length(piece) for piece in pieces] == [10]
+        assert connection.scalar(text("SELECT pg_current_xact_id_if_assigned() IS NULL"))
+
+
+def test_long_spans_are_answered_without_the_arrays(stored: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched: list[int] = []
+
+    def fetch(connection: Any, series: Any, days: Any) -> Any:
+        fetched.append(len(days))
+        return whole(connection, series, days)
+
+    whole = sealed_rows.fetch
+    monkeypatch.setattr(sealed_rows, "fetch", fetch)
+    for aggregate in ("avg", "min", "max", "sum", "count"):
+        asked = Aggregation(SeriesFilter(), Span(), ("gpu",), aggregate, timedelta(days=1))
+        exact = aggregate not in SUMS
+        assert compare(stored, paths.of_fleet(asked), fleet.aggregate(asked), list(asked.columns), exact=exact)
+    # Series 1 has no hours on one day, those of series 2 do not fit, and infinite sums do not tell.
+    assert 0 < max(fetched) < len(SERIES) * 3
