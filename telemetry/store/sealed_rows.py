@@ -82,7 +82,10 @@ class Encoded(NamedTuple):
 def copied(connection: psycopg.Connection, query: str) -> Samples:
     """The samples that a query gives as (series_id, ts, value), in order. Series id and time come once, or the first counts."""
     with connection.cursor() as cursor, cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT binary)".encode()) as copy:
-        data = b"".join(bytes(block) for block in copy)
+        data = bytearray()
+        # One buffer: a row as the driver gives it takes three times its size.
+        for block in copy:
+            data += block
     table = np.frombuffer(data, SAMPLE, (len(data) - len(HEADER) - len(TRAILER)) // SAMPLE.itemsize, len(HEADER))
     columns = table["series"].astype(np.int64), table["ts"].astype(np.int64) + EPOCH_US, table["value"].astype(np.float64)
     return ordered(Samples(*columns))
