@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from flask import Blueprint, Response, request
 from pydantic import BaseModel
@@ -21,9 +21,9 @@ from telemetry.store.sealed_rows import time_of
 MEDIA = "application/x-protobuf"
 # Of a request, as it was sent and as it is unpacked. One of Prometheus has a few hundred bytes.
 MOST_BYTES = 1 << 20
-MOST_QUERIES = 20
-# Of the answer to a query. A sample takes a hundred bytes of memory until the answer is sent.
-BOUNDS = Bounds(series=10_000, samples=2_000_000, windows=200_000)
+MOST_QUERIES, MOST_MATCHERS = 20, 100
+# Of the answer to a query. A sample takes 200 bytes of memory until the answer is sent.
+BOUNDS = Bounds(series=10_000, sets=50_000, samples=1_000_000, windows=200_000)
 FUNCTION_OF_LABELS = "series"
 # What Prometheus asks for where somebody leaves an end open lies far outside of what Python and Postgres have.
 FIRST, LAST = datetime.fromisoformat("1970-01-01T00:00:00Z"), datetime.fromisoformat("2200-01-01T00:00:00Z")
@@ -52,8 +52,8 @@ def read_samples(_: Query) -> Response:
     place = streams.take_place()
     try:
         queries = prometheus_wire.read(request.get_data(cache=False), MOST_BYTES)
-        if len(queries) > MOST_QUERIES:
-            raise WireError(f"one request may have {MOST_QUERIES} queries")
+        if len(queries) > MOST_QUERIES or any(len(query.matchers) > MOST_MATCHERS for query in queries):
+            raise WireError(f"a request may have {MOST_QUERIES} queries, each of {MOST_MATCHERS} matchers")
         answer = prometheus_wire.written([_answer(query) for query in queries])
     except ValueError as error:
         raise ProblemError("bad_request", str(error)) from None
@@ -66,7 +66,8 @@ def _answer(query: ReadQuery) -> dict[Labels, Points]:
     start, end = (_time(ms) for ms in (query.start_ms, query.end_ms))
     if start > end:
         return {}
-    span = Span(start, end)
+    # Readings have microseconds, and Prometheus the millisecond that they lie in.
+    span = Span(start, end + timedelta(microseconds=999))
     try:
         # A transaction of its own: what is sealed meanwhile is there once.
         with connections().reading.connect() as connection:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
+import struct
 import urllib.parse
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import redis
 from flask.testing import FlaskClient
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from telemetry.api.resources import prometheus as resource
 from telemetry.collector.persist import Collector
@@ -19,11 +20,13 @@ from telemetry.progress.keys import Keys
 from telemetry.readings import wire
 from telemetry.settings import Settings
 from telemetry.store import apikeys
+from telemetry.store.upkeep import sealing
 from tests.batches import T0_US, batch, readings
 from tests.fixtures.fleet import series
 from tests.fixtures.prometheus import Prometheus
 from tests.fixtures.remote_read import request, response
 from tests.scrape import answer
+from tests.store.upkeep.test_sealing import seal_all
 
 T0_MS = T0_US // 1000
 UTIL, TEMP = "DCGM_FI_DEV_GPU_UTIL", "DCGM_FI_DEV_GPU_TEMP"
@@ -65,7 +68,7 @@ def test_series_have_the_labels_of_dcgm_exporter_and_are_parted_among_owners(cli
     first, second = (tuple(sorted({**own, "pod": pod}.items())) for pod in ("first", "second"))
     assert result.keys() == {first, second}
     *before, mark = result[first]
-    assert math.isnan(mark[1])
+    assert struct.pack(">d", mark[1]).hex() == "7ff0000000000002"
     assert mark[0] == result[second][0][0]
     assert [*before, *result[second]] == [(T0_MS + 1000 * second, float(second % 97)) for second in range(0, 3600, STEP_S)]
 
@@ -96,6 +99,7 @@ def test_only_the_span_is_read_and_labels_alone_take_a_sample_a_series(client: F
     assert len(labels) == 1
     pods = ask(client, ("__name__", "=", TEMP), ("pod", "!=", ""), function="series")
     assert {dict(labels)["pod"] for labels in pods} == {"first", "second"}
+    assert len(ask(client, ("__name__", "=", TEMP), ("pod", "=", "second"), function="series")) == 1
     assert ask(client, *of_gpu, function="series", span=(0, T0_MS - 1)) == {}
 
 
@@ -107,7 +111,12 @@ def test_too_much_and_what_is_no_request_are_refused_in_words(client: FlaskClien
         return refusal.status_code, problem["code"], problem["detail"]
 
     whole = request(0, END_MS)
-    for bound, most, words in (("series", 2, "2 series"), ("samples", 2, "2 samples"), ("windows", 1, "1 stretches of owners")):
+    for bound, most, words in (
+        ("series", 2, "2 series"),
+        ("sets", 3, "3 series of owners"),
+        ("samples", 2, "2 samples"),
+        ("windows", 1, "1 stretches of owners"),
+    ):
         with monkeypatch.context() as patched:
             patched.setattr(resource, "BOUNDS", resource.BOUNDS._replace(**{bound: most}))
             status, code, detail = refused(whole)
@@ -115,8 +124,24 @@ def test_too_much_and_what_is_no_request_are_refused_in_words(client: FlaskClien
             assert f"reads more than {words}; ask for" in detail
     assert refused(request(0, END_MS, ("gpu", "=~", "(")))[:2] == (400, "bad_request")
     assert refused(b"hello")[:2] == (400, "bad_request")
+    assert "each of 100 matchers" in refused(request(0, END_MS, *[("gpu", "=", "0")] * 101))[2]
     assert refused(bytes(resource.MOST_BYTES + 1))[:2] == (413, "upload_too_large")
     assert client.get("/api/v1/prometheus/read").status_code == 405
+
+
+@pytest.mark.usefixtures("hour")
+def test_sealed_days_are_read_as_before(
+    client: FlaskClient, engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sealing, "QUIET_S", 0.0)
+    before = [ask(client, ("gpu", "!=", "")), ask(client, ("pod", "=", "second"), function="series")]
+    seal_all(engine, replace(settings, seal_after_days=1))
+    with engine.connect() as connection:
+        counts = connection.execute(text("SELECT (SELECT count(*) FROM sealed), (SELECT count(*) FROM samples)")).one()
+        assert tuple(counts) == (6, 0)
+    after = [ask(client, ("gpu", "!=", "")), ask(client, ("pod", "=", "second"), function="series")]
+    # A mark of staleness is not equal to itself.
+    assert repr(after) == repr(before)
 
 
 def instant(prometheus: Prometheus, expression: str, ms: int) -> dict[str, float]:

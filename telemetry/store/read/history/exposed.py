@@ -48,6 +48,8 @@ class Bounds(NamedTuple):
     """How much one answer has at most."""
 
     series: int
+    # A series has one for each owner.
+    sets: int
     samples: int
     windows: int
 
@@ -95,7 +97,9 @@ def matched(connection: Connection, matchers: Sequence[Matcher], span: Span, bou
     for row in series:
         held = [] if row.own else windows.get((row.gpu_id, row.part), [])
         for owner in dict.fromkeys([None, *(window.owner for window in held)]):
-            labels = prometheus_labels.labels(gpu_of[row.gpu_id], {**row.labels, **(owners[owner] if owner else {})})
+            labels = prometheus_labels.labels(gpu_of[row.gpu_id], {**row.labels, **({} if owner is None else owners[owner])})
+            if len(sets) == bounds.sets:
+                raise TooManyError(bounds.sets, "series of owners")
             pairs.append((row, owner))
             sets.append({**labels, METRIC: names[row.metric_id], INSTANCE: labels.get(INSTANCE) or labels["Hostname"]})
     found: dict[int, dict[int | None, Labels]] = defaultdict(dict)
@@ -200,12 +204,12 @@ def _query(some: Sequence[Chosen], span: Span, most: int, *, first: bool) -> str
         ("timestamptz", (end.isoformat() for _, end in spans)),
     )
     listed = ", ".join(f"'{{{','.join(values)}}}'::{kind}[]" for kind, values in arrays)
-    samples = "samples_first" if first else "samples_of"
     # The whole time as constants, so that Postgres leaves out days before it begins.
+    whole = f"samples_of(k.id, '{since.isoformat()}', '{until.isoformat()}')"
+    samples = "samples_first(k.id, k.since, k.until, 1)" if first else whole
     return (
-        f"SELECT k.id, n.ts, n.value FROM unnest({listed}) AS k (id, since, until) CROSS JOIN LATERAL"  # noqa: S608 - as above
-        f" {samples}(k.id, '{since.isoformat()}', '{until.isoformat()}'{', 1' if first else ''}) n"
-        f" WHERE n.ts BETWEEN k.since AND k.until LIMIT {most}"
+        f"SELECT k.id, n.ts, n.value FROM unnest({listed}) AS k (id, since, until)"  # noqa: S608 - as above
+        f" CROSS JOIN LATERAL {samples} n WHERE n.ts BETWEEN k.since AND k.until LIMIT {most}"
     )
 
 
