@@ -1,10 +1,12 @@
-"""What Grafana's boards show: seven pages, each the answer to one question of whoever keeps the pipeline running.
+"""What Grafana's boards show: pages that each answer one question of whoever keeps the pipeline running.
 
-`render` makes Grafana's JSON of them. Names of metrics are those of `telemetry.monitoring` and `telemetry.exporter`.
+Those of the GPUs themselves stand in `fleet`. `render` makes Grafana's JSON of them. Names of metrics are those of
+`telemetry.monitoring` and `telemetry.exporter`.
 """
 
 from __future__ import annotations
 
+from scripts.boards.fleet import FLEET, ONE_GPU, OWNERS
 from scripts.boards.render import Board, Panel
 
 RATE = "[$__rate_interval]"
@@ -208,59 +210,4 @@ DATABASE = Board(
     ),
 )
 
-# What the variables of the board leave.
-SOME = '{Hostname=~"$host", gpu=~"$gpu", modelName=~"$model", namespace=~"$namespace"}'
-
-FLEET = Board(
-    "fleet",
-    "telemetry: GPU fleet",
-    (
-        Panel(
-            "GPUs by model",
-            "SELECT model, count(*) AS gpus, count(DISTINCT host) AS hosts FROM gpus GROUP BY model ORDER BY gpus DESC",
-            kind="table",
-            language="postgres",
-            columns=8,
-        ),
-        Panel(
-            "GPUs with a reading in the last 5 minutes",
-            "count(telemetry_gpu_reading_age_seconds < 300)",
-            kind="stat",
-            columns=8,
-        ),
-        Panel("Last XID of GPUs", f"max by (Hostname, gpu) (DCGM_FI_DEV_XID_ERRORS{SOME})", kind="table", columns=8),
-        Panel("Utilisation by host", f"avg by (Hostname) (DCGM_FI_DEV_GPU_UTIL{SOME})", "percent", "{{Hostname}}"),
-        Panel(
-            "Hottest GPUs",
-            f"topk(10, max by (Hostname, gpu) (DCGM_FI_DEV_GPU_TEMP{SOME}))",
-            "celsius",
-            "{{Hostname}} {{gpu}}",
-            limit=88,
-        ),
-        Panel("Power by host", f"sum by (Hostname) (DCGM_FI_DEV_POWER_USAGE{SOME})", "watt", "{{Hostname}}"),
-        Panel(
-            "Memory in use by host",
-            f"sum by (Hostname) (DCGM_FI_DEV_FB_USED{SOME})"
-            f" / sum by (Hostname) (DCGM_FI_DEV_FB_USED{SOME} + DCGM_FI_DEV_FB_FREE{SOME})",
-            *("percentunit", "{{Hostname}}"),
-        ),
-        Panel("Double-bit errors", f"sum by (Hostname) (DCGM_FI_DEV_ECC_DBE_VOL_TOTAL{SOME})", legend="{{Hostname}}"),
-        Panel(
-            "Utilisation by namespace",
-            'avg by (namespace) (DCGM_FI_DEV_GPU_UTIL{Hostname=~"$host", modelName=~"$model", namespace=~"$namespace",'
-            ' namespace!=""})',
-            *("percent", "{{namespace}}"),
-        ),
-        Panel("SM clock", f"avg by (Hostname) (DCGM_FI_DEV_SM_CLOCK{SOME}) * 1e6", "hertz", "{{Hostname}}"),
-        Panel(
-            "XIDs over time",
-            f"max by (Hostname, gpu) (DCGM_FI_DEV_XID_ERRORS{SOME}) > 0 or vector(0)",
-            "none",
-            "{{Hostname}} {{gpu}}",
-        ),
-    ),
-    {"host": "Hostname", "gpu": "gpu", "model": "modelName", "namespace": "namespace"},
-    "DCGM_FI_DEV_GPU_UTIL",
-)
-
-BOARDS = (LATENCY, QUEUE, HEALTH, FLOW, INGEST, DATABASE, FLEET)
+BOARDS = (LATENCY, QUEUE, HEALTH, FLOW, INGEST, DATABASE, FLEET, ONE_GPU, OWNERS)

@@ -1,7 +1,7 @@
 """Turns boards into the JSON that Grafana provisions. What each board shows stands in `definitions`.
 
 Every board chooses its data sources by two variables, `prometheus` and `postgres`, so the files fit any Grafana, and marks when
-alerts fired. A board may be narrowed by labels, a variable each. A test runs each panel's query against a running pipeline.
+alerts fired. A board may be narrowed by further variables. A test runs each panel's query against a running pipeline.
 """
 
 from __future__ import annotations
@@ -51,14 +51,16 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """One page of pictures. `labels` are variables by the label that each chooses among; a query uses them as `$name`."""
+    """One page of pictures. `variables` are SQL that gives what each offers; a query uses them as `${name:sqlstring}`.
+
+    Several values may be chosen, or all, which is `*`; of the one that is `single`, one.
+    """
 
     name: str
     title: str
     panels: Sequence[Panel]
-    labels: Mapping[str, str] = field(default_factory=dict)
-    # The metric whose labels are offered.
-    of: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    single: str = ""
 
 
 def render(board: Board) -> str:
@@ -90,11 +92,12 @@ def _board(board: Board) -> dict[str, Any]:
 
 
 def _variables(board: Board) -> Iterator[dict[str, Any]]:
-    for name, label in board.labels.items():
-        query = {"query": f"label_values({board.of}, {label})", "refId": name}
-        choice = {"includeAll": True, "allValue": ".*", "multi": True, "current": {"text": "All", "value": "$__all"}}
-        shown = {"name": name, "label": name.capitalize(), "type": "query", "datasource": PROMETHEUS, "refresh": 2, "sort": 1}
-        yield shown | {"query": query} | choice
+    source = {"type": _type("postgres"), "uid": "${postgres}"}
+    for name, query in board.variables.items():
+        # Grafana puts this in as it is, without the quotes of sqlstring.
+        several = {"includeAll": True, "allValue": "'*'", "multi": True, "current": {"text": "All", "value": "$__all"}}
+        shown = {"name": name, "label": name.capitalize(), "type": "query", "datasource": source, "refresh": 2, "query": query}
+        yield shown | {"definition": query} | (several if name != board.single else {"includeAll": False, "multi": False})
 
 
 def _source(name: Language, label: str) -> dict[str, Any]:
@@ -148,12 +151,14 @@ def _target(panel: Panel) -> dict[str, Any]:
     return target | ({"format": "table"} if panel.kind == "table" else {})
 
 
-def plain(query: str, *, interval: str, span: str) -> str:
+def plain(query: str, *, interval: str, span: str, chosen: Mapping[str, str] | None = None) -> str:
     """A panel's query without Grafana's macros: rates over an interval (`5m`), times within a span before now (`1 hour`).
 
-    Of each variable everything is chosen.
+    Of each variable everything is chosen, or what `chosen` says.
     """
     within = rf"\1 BETWEEN now() - interval '{span}' AND now()"
-    return re.sub(
-        r"\$__timeFilter\(([^)]+)\)", within, re.sub(r'"\$[a-z]+"', '".*"', query.replace("$__rate_interval", interval))
-    )
+    macros = {"$__timeFrom()": f"(now() - interval '{span}')", "$__timeTo()": "now()", "$__interval_ms": "1000"}
+    for macro, meaning in {**macros, "$__rate_interval": interval}.items():
+        query = query.replace(macro, meaning)
+    query = re.sub(r"\$__timeFilter\(([^)]+)\)", within, query)
+    return re.sub(r"\$\{([a-z]+):sqlstring\}", lambda match: f"'{(chosen or {}).get(match[1], '*')}'", query)

@@ -35,6 +35,7 @@ from telemetry.api.resources import (
     latest,
     metrics,
     own_metrics,
+    prometheus,
     quarantine,
     raw_readings,
     readings,
@@ -67,6 +68,7 @@ RESOURCES = (
     audit_log,
     uploads,
     usage,
+    prometheus,
     docs,
 )
 

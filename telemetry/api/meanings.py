@@ -18,6 +18,7 @@ MEANINGS = {
     "blank": "readings by which the exporter says that there is no value",
     "broker": "the broker, as this process finds it",
     "byte_offset": "where the row begins in its file, in bytes, unpacked",
+    "cluster": "cluster of the edge",
     "committed_at": "when the batch was committed",
     "committed_bytes": "end of the last byte of the file that is committed, unpacked",
     "conflict": "readings with another value than the stored one, which stays",

@@ -79,7 +79,11 @@ def up(
 
         urls = {name: ports.url(chosen[name]) for name in SHOWN_PORTS}
         environ.setdefault(f"{PREFIX}FLOWER_URL", f"{urls['flower']}/")
-        configuration = scraping.write(directory, {name: number for name, number in chosen.items() if name != "flower"})
+        configuration = scraping.write(
+            directory,
+            {name: number for name, number in chosen.items() if name != "flower"},
+            is_open=settings.api_access == "open",
+        )
         stack.enter_context(announcement.announced(directory, shared, urls))
         files = stack.enter_context(closing(LogFiles(directory / "log")))
         supervisor = Supervisor(

@@ -88,6 +88,8 @@ class GroupAggregate(TypedDict, total=False):
     """
 
     timestamp: str | None
+    cluster: str | None
+    edge: str | None
     host: str | None
     gpu: str | None
     index: int | None
@@ -107,6 +109,8 @@ class GroupAggregate(TypedDict, total=False):
 class Usage(TypedDict, total=False):
     """How much of GPUs a group used: the groups that were asked for, and always the figures from `held_hours` on."""
 
+    cluster: str | None
+    edge: str | None
     host: str | None
     gpu: str | None
     index: int | None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from math import inf
 from typing import Any
@@ -18,6 +18,8 @@ from prometheus_client.metrics_core import Metric
 from sqlalchemy import Engine, Row
 
 from telemetry.exporter.families import gauge
+from telemetry.readings import prometheus_labels
+from telemetry.readings.prometheus_labels import GPU
 from telemetry.store.read.history import latest
 
 LIVE_S = 300
@@ -25,8 +27,6 @@ HORIZON = timedelta(days=1)
 MAX_SERIES = 200_000
 # Names come from files, whose writers must not be able to take the name of another metric.
 NAME = re.compile(r"DCGM_FI_[A-Z0-9_]+")
-LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
-GPU = ("UUID", "gpu", "Hostname")
 # Labels of who has the GPU. When that changes, a metric of the GPU goes on as another series, and the former one has ended.
 HOLDERS = frozenset({"pod", "namespace", "container", "pod_uid", "hpc_job"})
 
@@ -45,7 +45,8 @@ def _values(rows: Iterable[Row[Any]]) -> Iterator[Metric]:
     latest: dict[str, dict[Labels, Row[Any]]] = defaultdict(dict)
     for row in rows:
         if row.age_s < LIVE_S and NAME.fullmatch(row.name):
-            lasting = tuple(sorted((name, value) for name, value in _labels(row).items() if name not in HOLDERS))
+            labels = prometheus_labels.labels(row, row.labels)
+            lasting = tuple(sorted((name, value) for name, value in labels.items() if name not in HOLDERS))
             # Rows come with the latest reading first.
             latest[row.name].setdefault(lasting, row)
     for name, shown in sorted(latest.items()):
@@ -54,26 +55,14 @@ def _values(rows: Iterable[Row[Any]]) -> Iterator[Metric]:
         kind = GaugeMetricFamily if first.kind == "gauge" else UnknownMetricFamily
         family = kind(name, first.description or "A metric that is not in the catalogue.")
         for row in shown.values():
-            family.add_sample(name, dict(_labels(row)), row.value)
+            family.add_sample(name, dict(prometheus_labels.labels(row, row.labels)), row.value)
         yield family
-
-
-def _labels(row: Row[Any]) -> Mapping[str, str]:
-    """Labels as dcgm-exporter names them, those of a pod included. Names that Prometheus keeps for itself are left out."""
-    own = {**_gpu(row), "device": row.device or "", "modelName": row.model or ""}
-    named = ((re.sub(r"\W", "_", name, flags=re.ASCII), str(value)) for name, value in row.labels.items())
-    return {**{name: value for name, value in named if LABEL.fullmatch(name)}, **own}
-
-
-def _gpu(row: Row[Any]) -> dict[str, str]:
-    index = "" if row.gpu_index is None else str(row.gpu_index)
-    return dict(zip(GPU, (row.uuid or row.identity, index, row.host or ""), strict=True))
 
 
 def _ages(rows: Iterable[Row[Any]]) -> Metric:
     ages_s: dict[tuple[str, ...], float] = {}
     for row in rows:
-        labels = tuple(_gpu(row).values())
+        labels = tuple(prometheus_labels.of_gpu(row).values())
         ages_s[labels] = min(ages_s.get(labels, inf), row.age_s)
     text = "Age of the last reading of a GPU that was read within a day, by the database's clock."
     return gauge("telemetry_gpu_reading_age_seconds", text, GPU, ages_s.items())

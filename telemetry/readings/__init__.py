@@ -8,5 +8,6 @@ of arrays. `source_settings` is what an operator says of a file, and `mapping` w
 `hl_smi`, `other_vendors`, `kempnerpulse`, `fleetint` and `dcgm_fields` are what the fields of tools are called here, and
 `smi_fields` how some of them name these. `vocabulary` is what columns of home-made files commonly are, and `units` how one
 unit becomes another. `mends` are words on the reasons of the quarantine. `dump` has the columns of the dcgm form as we write
-it. `derived` are metrics that are made of others, and `rates` what GPUs cost.
+it. `derived` are metrics that are made of others, and `rates` what GPUs cost. `prometheus_labels` are the labels of series as
+dcgm-exporter has them, and `matchers` what Prometheus' selectors choose by them.
 """

@@ -17,6 +17,7 @@ import schemathesis
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as hypothesis
+from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 from hypothesis.strategies import SearchStrategy
 from openapi_spec_validator import validate
@@ -35,6 +36,12 @@ from sqlalchemy import Engine
 from telemetry.api import meanings
 from telemetry.api.core import codes
 from telemetry.store import apikeys
+from tests.fixtures import remote_read
+
+# Half of the requests for Prometheus are such, the others any bytes.
+SELECTORS = st.tuples(st.sampled_from(["__name__", "gpu", "pod"]), st.sampled_from(remote_read.TYPES), st.text(max_size=5))
+READS = st.builds(remote_read.request, st.integers(-(2**63), 2**63 - 1), st.integers(-(2**63), 2**63 - 1), SELECTORS)
+schemathesis.openapi.media_type("application/x-protobuf", st.one_of(READS, st.binary(max_size=100)))
 
 USUAL_CASES = 12
 CASES = int(os.environ.get("SCHEMATHESIS_CASES", USUAL_CASES))

@@ -115,7 +115,7 @@ def test_the_welcome_shows_no_password() -> None:
 
 
 def test_prometheus_can_use_the_configuration(tmp_path: Path, promtool: str) -> None:
-    written = scraping.write(tmp_path, {"beat": 9101, "api": 8080})
+    written = scraping.write(tmp_path, {"beat": 9101, "api": 8080}, is_open=True)
     done = subprocess.run([promtool, "check", "config", written], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(rules())} rules found" in done.stdout

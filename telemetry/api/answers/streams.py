@@ -39,13 +39,19 @@ def install(app: Flask, settings: Settings) -> None:
     app.extensions["streams"] = BoundedSemaphore(settings.api_streams)
 
 
-def response(stream: Stream) -> Response:
-    """The answer of a stream, which holds a place until it is closed. Raises ProblemError if there is no free place."""
+def take_place() -> BoundedSemaphore:
+    """A place that whoever takes it releases. Raises ProblemError if there is no free one."""
     places = cast("BoundedSemaphore", current_app.extensions["streams"])
     if not places.acquire(blocking=False):
         raise ProblemError(
             "too_many_streams", "this process has as many streams open as it can carry; try again a little later"
         )
+    return places
+
+
+def response(stream: Stream) -> Response:
+    """The answer of a stream, which holds a place until it is closed. Raises ProblemError if there is no free place."""
+    places = take_place()
     # The server's own socket has no time limit, so a reader who stands still would keep the thread for ever.
     connection = request.environ.get("gunicorn.socket")
     if connection is not None:

@@ -55,6 +55,8 @@ class GroupAggregate(BaseModel):
     """
 
     timestamp: datetime | None = Field(None, description="when the step begins; only with step")
+    cluster: str | None = None
+    edge: str | None = None
     host: str | None = None
     gpu: str | None = None
     index: int | None = None
@@ -86,7 +88,7 @@ class FleetQuery(OnGpus, Spanned, Tabular):
     agg: FleetAggregate = Field("avg", description="how readings become one value; docs/FLEET.md defines each")
     by: tuple[Grouped, ...] = Field(
         (),
-        max_length=9,
+        max_length=11,
         description="a value for each of these, or of a label, as label.team; repeated, or with commas",
     )
     label: tuple[Labelled, ...] = Field(

@@ -38,6 +38,8 @@ class Usage(BaseModel):
     such label: nobody's, too.
     """
 
+    cluster: str | None = None
+    edge: str | None = None
     host: str | None = None
     gpu: str | None = None
     index: int | None = None
@@ -76,7 +78,7 @@ class UsageQuery(OnGpus, Spanned, Tabular):
 
     gpu: Many = some("only of this GPU: UUID or host:index")
     by: tuple[UsageGroup, ...] = Field(
-        ("namespace",), max_length=9, description="a row for each of these; repeated, or with commas; namespace if not given"
+        ("namespace",), max_length=11, description="a row for each of these; repeated, or with commas; namespace if not given"
     )
     sort: UsageSort = Field("-held_hours", description="what rows are ordered by; - puts the largest first")
 

@@ -32,12 +32,21 @@ from sqlalchemy import (
 
 from telemetry.readings.rates import Rates
 from telemetry.store.models import Gpu, Owner
+from telemetry.store.read import edges_of_gpus
+from telemetry.store.read.edges_of_gpus import EDGES
 from telemetry.store.read.filters import Some
 from telemetry.store.read.owned import IS_SOMEBODY, PARTS, OwnerFilter
 from telemetry.store.usage_facts import COLUMNS, FACTS, PARAMETERS, SUMS
 
-UsageGroup = Literal["namespace", "pod", "container", "job", "user", "account", "host", "gpu", "model"]
-KEYS: dict[str, Any] = {"host": Gpu.host, "gpu": Gpu.identity, "index": Gpu.index, "model": Gpu.model, **PARTS}
+UsageGroup = Literal["namespace", "pod", "container", "job", "user", "account", "cluster", "edge", "host", "gpu", "model"]
+KEYS: dict[str, Any] = {
+    **edges_of_gpus.COLUMNS,
+    "host": Gpu.host,
+    "gpu": Gpu.identity,
+    "index": Gpu.index,
+    "model": Gpu.model,
+    **PARTS,
+}
 # What is shown of a GPU where it is a group.
 OF_GPU = frozenset({"host", "index", "model"})
 FIGURES = (
@@ -145,6 +154,8 @@ def usage(asked: Use) -> Select[Any]:
     }
     rows = select(*keys, *(figures[name].label(name) for name in FIGURES))
     rows = rows.select_from(summed).join(Gpu, Gpu.id == of.gpu_id).join(Owner, Owner.id == of.owner_id)
+    if not edges_of_gpus.COLUMNS.keys().isdisjoint(asked.keys):
+        rows = rows.outerjoin(EDGES, EDGES.c.gpu_id == Gpu.id)
     rows = rows.where(*OwnerFilter.of(asked).on_owners())
     if asked.keys:
         rows = rows.group_by(*(KEYS[name] for name in asked.keys))

@@ -106,6 +106,7 @@ def test_hours_idle_and_busy(store: Callable[..., None], engine: Engine, settled
     assert ask(engine, "namespace", idle_below=25)[("b",)]["idle_hours"] == 0.5
     (gpu,) = ask(engine, "gpu").values()
     assert (gpu["gpu"], gpu["host"], gpu["index"], gpu["model"], gpu["held_hours"]) == ("GPU-1", "host-1", 0, "H100", 2)
+    assert ask(engine, "cluster", "edge")[("test", "test/node")]["held_hours"] == 2
 
 
 def test_a_short_gap_is_held_and_not_covered(store: Callable[..., None], engine: Engine, settled: Callable[[], None]) -> None:

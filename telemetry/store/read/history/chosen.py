@@ -19,6 +19,8 @@ from telemetry.readings.aggregates import LABEL, OVER_TIME, FleetAggregate
 from telemetry.readings.derived import Formula
 from telemetry.readings.owners import OWNER_LABELS
 from telemetry.store.models import Gpu, Metric, Owner, Series
+from telemetry.store.read import edges_of_gpus
+from telemetry.store.read.edges_of_gpus import EDGES
 from telemetry.store.read.history.mig import counted_once
 from telemetry.store.read.history.selection import SeriesFilter, Span
 from telemetry.store.read.history.stored import samples_of
@@ -26,6 +28,7 @@ from telemetry.store.read.owned import OF_SERIES, PARTS, instance, names_owner, 
 
 # The columns of groups, in the order of an answer. `index` is no group of its own, it comes with a GPU.
 COLUMNS: dict[str, Any] = {
+    **edges_of_gpus.COLUMNS,
     "host": Gpu.host,
     "gpu": Gpu.identity,
     "index": Gpu.index,
@@ -120,6 +123,8 @@ def series(asked: Aggregation) -> CTE:
     """
     columns: dict[str, Any] = COLUMNS | {f"{LABEL}{name}": Series.labels[name].astext for name in asked.labels}
     of_time, among = list[Any](), select(Series.id).select_from(Series).join(Gpu).join(Metric)
+    if not edges_of_gpus.COLUMNS.keys().isdisjoint(asked.groups):
+        among = among.outerjoin(EDGES, EDGES.c.gpu_id == Gpu.id)
     if asked.by_time:
         some = asked.filter.owners
         of_owner = {f"{LABEL}{name}": Owner.labels[name].astext for name in asked.labels if name in asked.owner_labels}

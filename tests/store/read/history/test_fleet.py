@@ -139,3 +139,13 @@ def test_labels_are_asked_for_and_grouped_by(engine: Engine) -> None:
     assert ask(engine, POWER, "max", labels=(("team", "speech"),)) == {}
     # As an owner's, it is found by time: nobody is of a team here, as the label was no owner's when it was stored.
     assert ask(engine, POWER, "max", labels=(("team", "vision"),), owner_labels=("team",)) == {("GPU-1",): 200}
+
+
+@pytest.mark.usefixtures("stored")
+def test_a_gpu_is_of_the_edge_that_told_of_it_first(settings: Settings, engine: Engine, redis_client: redis.Redis) -> None:
+    store = Collector(settings, engine, Acks(redis_client, Keys(settings.key_prefix), 60))
+    others = readings((key(POWER, "GPU-2"), 1380, 100.0), (key(POWER, "GPU-3"), 0, 70.0))
+    store.persist(*wire.encode(batch(others, batch_id="b2", edge="other/node-1")))
+    assert ask(engine, POWER, "max", groups=("edge",)) == {("other/node-1",): 70, ("test/node",): 300}
+    assert ask(engine, POWER, "max", groups=("cluster", "host")) == {("other",): 70, ("test",): 300}
+    assert ask(engine, POWER, "count", groups=("cluster", "gpu"))[("test", "GPU-2")] == 4
