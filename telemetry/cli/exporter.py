@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import click
 from sqlalchemy import Engine
 
 from telemetry import broker
+from telemetry.api.core.connections import following
 from telemetry.cli.session import data_dir_option, load_settings
 from telemetry.exporter import audits, clocks, database, gpus, health
 from telemetry.exporter import broker as queue
@@ -22,7 +22,6 @@ from telemetry.monitoring.port.connection import BrokerPing
 from telemetry.notify.addresses import AddressError
 from telemetry.settings import Settings
 from telemetry.store.engine import make_engine
-from telemetry.store.follower import Follower
 
 PORT = 9104
 COMPONENT = "exporter"
@@ -78,7 +77,11 @@ def looks_at(settings: Settings) -> list[Look]:
     """The looks at each part of the system."""
     engine = make_engine(settings, application="exporter", pool_size=9)
     client = broker.connect(settings)
-    reading = _reading(settings, engine)
+    follower = following(settings, settings.database_read_url, engine, "exporter", 2) if settings.database_read_url else None
+
+    def reading() -> Engine:
+        return follower.engine if follower else engine
+
     every_s = settings.exporter_interval_s
     looks = [
         Look("broker", every_s, lambda: queue.look(client, settings)),
@@ -90,18 +93,10 @@ def looks_at(settings: Settings) -> list[Look]:
         Look("shortfalls", every_s, audits.ShortfallLook(engine, settings, client)),
         Look("health", every_s, lambda: health.look(engine, settings), NO_PAUSE),
     ]
+    if follower:
+        looks.append(Look("replica", every_s, lambda: database.replica(follower)))
     if settings.notify:
         looks.append(Look("notify", every_s, health.Teller(engine, settings), NO_PAUSE))
     if settings.exporter_gpus:
         looks.append(Look("gpus", every_s, lambda: gpus.look(reading())))
     return looks
-
-
-def _reading(settings: Settings, primary: Engine) -> Callable[[], Engine]:
-    """What the looks that only add up rows read from: a replica, as long as it follows the primary."""
-    url = settings.database_read_url
-    if url is None:
-        return lambda: primary
-    replica, *asking = (make_engine(settings, application="exporter", url=each) for each in (url, None, url))
-    follower = Follower(primary, replica, (asking[0], asking[1]), settings.database_read_lag_s)
-    return lambda: follower.engine

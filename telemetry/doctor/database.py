@@ -168,9 +168,9 @@ def judge_round_trip(median_ms: float) -> Judgement:
     return warning(f"{median_ms:.0f} ms, more than {SLOW_MS:g} ms", "let collectors and API run beside the database")
 
 
-def fault(said: str, sqlstate: str | None) -> Judgement:
-    """What an error of the database means."""
+def fault(said: str, sqlstate: str | None, variable: str = "TELEMETRY_DATABASE_URL") -> Judgement:
+    """What an error of the database of a variable means."""
     state = sqlstate or next((state for words, state in TEXTS.items() if words in said), "")
     first = next((line for line in said.splitlines() if "failed" in line or "FATAL" in line), said.splitlines()[0])
-    mend = MENDS.get(state, "see its log, and whether TELEMETRY_DATABASE_URL leads to it")
+    mend = MENDS.get(state, f"see its log, and whether {variable} leads to it").replace("TELEMETRY_DATABASE_URL", variable)
     return failed(f"it refuses: {first}", mend)

@@ -23,7 +23,8 @@ class Table:
     """Rows to answer, those of a page of `statement`, whose columns have the names of `item`'s fields.
 
     `total` counts all rows. `ends` are the columns that say where a row is in the list, if cursors go on there; they need not
-    be fields of `item`. `around` stands beside the rows in JSON.
+    be fields of `item`. `around` stands beside the rows in JSON. Where people work the rows off, they are asked `of_primary`: a
+    replica may still have what is done.
     """
 
     item: type[BaseModel]
@@ -32,6 +33,7 @@ class Table:
     total: Select[Any] | None = None
     ends: Collection[str] = ()
     around: Mapping[str, Any] = field(default_factory=dict)
+    of_primary: bool = False
 
     @property
     def paged(self) -> Select[Any]:

@@ -12,8 +12,10 @@ from functools import cached_property
 from threading import Lock
 from typing import cast
 
+import psycopg
 import redis
-from flask import Flask, current_app, g
+import sqlalchemy.exc
+from flask import Flask, current_app, g, request
 from sqlalchemy import Connection, Engine
 
 from telemetry import broker
@@ -52,22 +54,17 @@ class Connections:
         if url is None:
             return self.engine
         with self._making:
-            self._follower = self._follower or self._following(url)
+            self._follower = self._follower or following(self.settings, url, self.engine, "api", POOL_SIZE)
         return self._follower.engine
 
-    def _following(self, url: str) -> Follower:
-        def engine(pool_size: int, url: str | None) -> Engine:
-            return make_engine(
-                self.settings, application="api", pool_size=pool_size, connect_timeout_s=deadlines.CONNECT_S, url=url
-            )
-
-        replica = engine(POOL_SIZE, url)
-        asking = engine(1, None), engine(1, url)
-        for one in asking:
-            silence_timeout.install(one, lambda: False, deadlines.SILENCE_S)
-        follower = Follower(self.engine, replica, asking, self.settings.database_read_lag_s)
-        silence_timeout.install(replica, follower.is_silent, deadlines.SILENCE_S)
-        return follower
+    def left(self, error: Exception) -> bool:
+        """Whether an error says that a replica is away, or cancels what it cannot answer; then reads go to the primary now."""
+        cause = error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) else error
+        is_away = isinstance(cause, psycopg.OperationalError) and not isinstance(cause, psycopg.errors.QueryCanceled)
+        if not is_away or self._follower is None or g.get("reading", self.engine) is self.engine:
+            return False
+        self._follower.leave()
+        return True
 
     @cached_property
     def probing_engine(self) -> Engine:
@@ -101,6 +98,23 @@ class Connections:
             self.hasty_broker.close()
 
 
+def following(settings: Settings, url: str, primary: Engine, application: str, pool_size: int) -> Follower:
+    """A replica to read from while it follows. Its connections give up a little later than its server should."""
+    silence_s = settings.statement_timeout_s + deadlines.SILENCE_S - deadlines.QUERY_S
+
+    def engine(pool_size: int, url: str | None) -> Engine:
+        return make_engine(
+            settings, application=application, pool_size=pool_size, connect_timeout_s=deadlines.CONNECT_S, url=url
+        )
+
+    replica, asking = engine(pool_size, url), (engine(1, None), engine(1, url))
+    for one in asking:
+        silence_timeout.install(one, lambda: False, silence_s)
+    follower = Follower(primary, replica, asking, settings.database_read_lag_s)
+    silence_timeout.install(replica, follower.is_silent, silence_s)
+    return follower
+
+
 def install(app: Flask, settings: Settings) -> None:
     """Give an application its connections."""
     app.extensions["connections"] = Connections(settings)
@@ -116,6 +130,14 @@ def database() -> Connection:
     if "reading" not in g:
         g.reading = connections().reading
     return primary() if g.reading is connections().engine else _borrowed("database", g.reading)
+
+
+def left_the_replica(error: Exception) -> bool:
+    """Whether this request is to be answered anew, from the primary: the replica that it read from is away."""
+    if request.method != "GET" or not connections().left(error):
+        return False
+    give_back()
+    return True
 
 
 def primary() -> Connection:
