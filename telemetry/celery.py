@@ -32,9 +32,15 @@ def process_settings() -> Settings:
     """The settings of this process. A setting that cannot be used ends the process with one line."""
     tell_misspelt()
     try:
-        return Settings.load()
+        settings = Settings.load()
     except SettingsError as error:
         raise SystemExit(f"telemetry: {error}") from None
+    if settings.role == "central" and settings.broker_urls and not settings.broker_name:
+        raise SystemExit(
+            f"telemetry: TELEMETRY_BROKER_URLS names {', '.join(settings.brokers)}; say with TELEMETRY_BROKER_NAME which of "
+            "them this process serves, and start one for each"
+        )
+    return settings
 
 
 @cache

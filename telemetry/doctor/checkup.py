@@ -31,7 +31,10 @@ def courses(settings: Settings, role: DoctorRole) -> list[Course]:
         # What is missing is told by the check that needs it.
         with suppress(ImportError):
             _imported(name)
-    made = [Course("machine", list(_machine(settings, role))), Course("broker", list(_broker(settings, role)))]
+    made = [Course("machine", list(_machine(settings, role)))]
+    # An edge needs its own alone.
+    for name, one in {"": settings}.items() if role == "edge" else settings.brokers.items():
+        made.append(Course(f"broker {name}".rstrip(), list(_broker(one, role))))
     if role != "edge":
         made.append(Course("database", list(_database(settings, role))))
         if settings.database_read_url:

@@ -83,9 +83,28 @@ class Connections:
         """The broker, for what a read can do without: it gives up at once, so that a frozen broker does not hold up reads."""
         return broker.connect(self.settings, socket_timeout_s=deadlines.HASTE_S, retries=0)
 
+    @cached_property
+    def brokers(self) -> dict[str, redis.Redis]:
+        """Each of several brokers by its name, asked as the one above; that one alone where there are not several."""
+        return self._each(deadlines.HASTE_S, 0) if self.settings.broker_urls else {"": self.hasty_broker}
+
+    @cached_property
+    def patient_brokers(self) -> dict[str, redis.Redis]:
+        """The same, asked as `broker` is."""
+        return self._each(deadlines.BROKER_S, 1) if self.settings.broker_urls else {"": self.broker}
+
+    def _each(self, socket_timeout_s: float, retries: int) -> dict[str, redis.Redis]:
+        return {
+            name: broker.connect(one, socket_timeout_s=socket_timeout_s, retries=retries)
+            for name, one in self.settings.brokers.items()
+        }
+
     def close(self) -> None:
         """Close what was connected."""
         self.settle()
+        for name in ("brokers", "patient_brokers"):
+            for client in self.__dict__.get(name, {}).values():
+                client.close()
         if self._follower:
             self._follower.close()
         if "engine" in self.__dict__:
