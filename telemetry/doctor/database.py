@@ -37,6 +37,8 @@ MENDS = {
     "3D000": "create the database, or correct its name in TELEMETRY_DATABASE_URL",
     "53300": "raise max_connections, or let fewer processes connect",
     "57P03": "wait until it has started",
+    "08P01": "let TELEMETRY_DATABASE_URL lead to Postgres itself; the API alone works through a pooler of transactions, with "
+    "TELEMETRY_DATABASE_POOLED=true",
 }
 # psycopg has no SQLSTATE for errors before a session begins; libpq's texts say the same.
 TEXTS = {
@@ -46,6 +48,7 @@ TEXTS = {
     "does not exist": "3D000",
     "too many clients": "53300",
     "starting up": "57P03",
+    "unsupported startup parameter": "08P01",
 }
 
 

@@ -128,6 +128,12 @@ class ConnectionSettings:
         "password of the database, if its URL has none; any characters, nothing encoded",
         secret=True,
     )
+    database_pooled: bool = DATABASE(
+        False,
+        flag,
+        "of an API whose database URL leads to a pooler of transactions, such as PgBouncer: nothing is prepared, and the role "
+        "must have the limits of a session; docs/SCALING.md",
+    )
     lock_timeout_s: int = DATABASE(10, number(int, 1, 600), "Postgres lock_timeout of every session")
     statement_timeout_s: int = DATABASE(40, number(int, 1, 3600), "Postgres statement_timeout of every session")
     idle_timeout_s: int = DATABASE(30, number(int, 1, 3600), "Postgres idle_in_transaction_session_timeout of every session")
