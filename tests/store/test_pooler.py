@@ -33,7 +33,7 @@ def test_what_a_role_lacks() -> None:
 
 def test_a_session_without_limits_is_refused_with_the_mend(settings: Settings) -> None:
     engine = make_engine(replace(settings, database_pooled=True), application="api")
-    with pytest.raises(OperationalError, match="ALTER ROLE .* SET lock_timeout = '10s'"):
+    with pytest.raises(OperationalError, match=r"ALTER ROLE .* SET lock_timeout = '10s'"):
         engine.connect()
     engine.dispose()
 
