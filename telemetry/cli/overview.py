@@ -10,14 +10,13 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from time import monotonic
 
 import redis
 
 from telemetry import broker
 from telemetry.cli import collectors
 from telemetry.cli.database import database
-from telemetry.cli.parts import PATIENCE_S, Part, Question
+from telemetry.cli.parts import Part, Question
 from telemetry.cli.session import connected
 from telemetry.progress import losses, machines, reading
 from telemetry.progress.everywhere import Heard, heard, homes
@@ -84,10 +83,9 @@ class Overview:
 
     @property
     def living(self) -> Workers | None:
-        """The workers that answer, of all brokers; None if that is not known of one of them."""
-        answers = [part.answer for part in self.workers.values()]
-        known = [answer for answer in answers if answer is not None]
-        return {name: edge for answer in known for name, edge in answer.items()} if len(known) == len(answers) else None
+        """The workers that answer, of the brokers that have answered; None if none has."""
+        answers = [part.answer for part in self.workers.values() if part.answer is not None]
+        return {name: edge for answer in answers for name, edge in answer.items()} if answers else None
 
 
 def look(settings: Settings) -> Overview:
@@ -96,8 +94,7 @@ def look(settings: Settings) -> Overview:
     workers = {name: Question(named[name], partial(_workers, one)) for name, one in settings.brokers.items()}
     asked = {name: Question(named[name], partial(_progress, one)) for name, one in settings.brokers.items()}
     # Before the ledger, so that a batch committed in between does not seem to be missing there.
-    until_s = monotonic() + PATIENCE_S
-    brokers = {name: question.part(max(0.0, until_s - monotonic())) for name, question in asked.items()}
+    brokers = {name: question.part() for name, question in asked.items()}
     found = joined({name: part.answer for name, part in brokers.items() if part.answer})
     ledger = Question("database", lambda: _ledger(settings, found)).part()
     none: Part[Workers] = Part(None, None)

@@ -48,9 +48,10 @@ class Secrets:
 
 def broker(settings: Settings) -> list[Address]:
     """The broker's address, or those of its sentinels."""
+    variable = "TELEMETRY_BROKER_URLS" if settings.broker_urls else "TELEMETRY_BROKER_URL"
     if is_sentinel(settings.broker_url):
-        return [Address("TELEMETRY_BROKER_URL", *place) for place in parse(settings.broker_url).sentinels]
-    parts, variable = split(settings.broker_url), "TELEMETRY_BROKER_URL"
+        return [Address(variable, *place) for place in parse(settings.broker_url).sentinels]
+    parts = split(settings.broker_url)
     if parts.scheme == "redis+socket":
         return [Address(variable, "", 0, parts.path)]
     tls = None

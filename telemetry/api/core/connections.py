@@ -156,6 +156,7 @@ def left_the_replica(error: Exception) -> bool:
     if request.method != "GET" or not connections().left(error):
         return False
     give_back()
+    g.reading = connections().engine
     return True
 
 

@@ -131,7 +131,7 @@ def show_upload(_: Query, upload: str) -> dict[str, Any]:
 def _read(name: str) -> tuple[int, int] | None:
     """How many bytes of a source are committed, and how many rows of it are read, as its streamer says."""
     keys, found = Keys(connections().settings.key_prefix), list[tuple[int, int]]()
-    for client in connections().brokers.values():
+    for client in connections().patient_brokers.values():
         with suppress(redis.RedisError, OSError, StateError):
             if state := reading.source(client, keys, spool.EDGE, name):
                 found.append((state.window.committed, state.rows_read))
