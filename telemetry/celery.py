@@ -32,9 +32,24 @@ def process_settings() -> Settings:
     """The settings of this process. A setting that cannot be used ends the process with one line."""
     tell_misspelt()
     try:
-        return Settings.load()
+        settings = Settings.load()
     except SettingsError as error:
         raise SystemExit(f"telemetry: {error}") from None
+    if settings.role == "central" and (reason := _refusal(settings)):
+        raise SystemExit(f"telemetry: {reason}")
+    return settings
+
+
+def _refusal(settings: Settings) -> str:
+    """Why a process of the centre does not start with these settings; empty if it does."""
+    if settings.broker_urls and not settings.broker_name:
+        return (
+            f"TELEMETRY_BROKER_URLS names {', '.join(settings.brokers)}; say with TELEMETRY_BROKER_NAME which of them this "
+            "process serves, and start one for each"
+        )
+    if settings.database_pooled:
+        return "TELEMETRY_DATABASE_POOLED is for the API alone: let TELEMETRY_DATABASE_URL here lead to Postgres itself"
+    return ""
 
 
 @cache

@@ -2,12 +2,14 @@
 
 A sentinel is asked at each new connection to the broker, and the connection to the sentinel is closed again: sentinels are few,
 and processes that ask are many. The first that names a primary which it holds for alive is believed, and is the first to be
-asked the next time. The `failover` module goes where this one says.
+asked the next time. While one is silent the next one is asked beside it. The `failover` module goes where this one says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any
 
 import redis
@@ -16,8 +18,9 @@ from redis.retry import Retry
 
 Place = tuple[str, int]
 
-# A frozen sentinel is passed over after this time.
+# A sentinel that says nothing for so long has no answer; after so long the next one is asked, too.
 ANSWER_S = 1.0
+NEXT_S = 0.1
 # States in which a sentinel itself does not trust the server that it would name.
 DOWN = {"s_down", "o_down", "disconnected"}
 
@@ -38,16 +41,29 @@ class Sentinels:
 
     def primary(self) -> Place:
         """The primary now. Raises redis.ConnectionError, which says what each sentinel said."""
-        refusals = []
-        for place in self._places:
+        answers: SimpleQueue[tuple[Place, Place | Exception]] = SimpleQueue()
+        waiting, refusals = list(self._places), list[str]()
+        while len(refusals) < len(self._places):
+            if waiting:
+                # A daemon: a sentinel that hangs must not keep the process from ending.
+                Thread(target=self._ask, args=[waiting.pop(0), answers], daemon=True).start()
             try:
-                self.named = self.ask(place)
-            except redis.RedisError as error:
-                refusals.append(f"{shown(place)}: {error}")
+                place, answer = answers.get(timeout=NEXT_S if waiting else None)
+            except Empty:
                 continue
+            if isinstance(answer, Exception):
+                refusals.append(f"{shown(place)}: {answer}")
+                continue
+            self.named = answer
             self._places = (place, *(other for other in self._places if other != place))
-            return self.named
+            return answer
         raise redis.ConnectionError(f"no sentinel names a primary of {self.service}: {'; '.join(refusals)}")
+
+    def _ask(self, place: Place, answers: SimpleQueue[tuple[Place, Place | Exception]]) -> None:
+        try:
+            answers.put((place, self.ask(place)))
+        except Exception as error:  # noqa: BLE001 - the one who waits gets it
+            answers.put((place, error))
 
     def ask(self, place: Place) -> Place:
         """The primary that one sentinel names. Raises RedisError where it names none that it holds for alive."""

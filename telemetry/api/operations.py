@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
-from flask import Blueprint, Response, request
+import psycopg
+from flask import Blueprint, Response, g, request
 from pydantic import BaseModel
+from sqlalchemy.exc import DBAPIError
 
 from telemetry.api.answers import encodings, indented, streams, tables
 from telemetry.api.answers.cursors import Question
 from telemetry.api.answers.pages import Listed, Page
 from telemetry.api.answers.streams import Stream
 from telemetry.api.answers.tables import Table
-from telemetry.api.core.connections import connections, database, give_back
+from telemetry.api.core.connections import connections, database, give_back, left_the_replica, primary
 from telemetry.api.core.queries import Query, Tabular, read
 from telemetry.api.guards import access
 from telemetry.api.guards.access import Scope
@@ -76,8 +78,8 @@ def operation(
                     # Its sender may be slow.
                     give_back()
                 given = indented.without(request.args) if JSON in media else request.args
-                result = view(read(query, given), *args, **names)
-                response = _whole(result, status)
+                asked = read(query, given)
+                result, response = _answered(lambda: view(asked, *args, **names), status)
             finally:
                 give_back()
             return _streamed(result) if response is None else response
@@ -113,6 +115,18 @@ def listing(
     return declare
 
 
+def _answered(view: Callable[[], Answer], status: int) -> tuple[Answer, Response | None]:
+    """What a view answers; by the primary, if the replica that it asked is found to be away."""
+    try:
+        result = view()
+        return result, _whole(result, status)
+    except DBAPIError as error:
+        if not left_the_replica(error):
+            raise
+    result = view()
+    return result, _whole(result, status)
+
+
 def _whole(result: Answer, status: int) -> Response | None:
     """The answer, if it needs no longer than the request's connection is held; None for what is streamed."""
     match result:
@@ -123,7 +137,7 @@ def _whole(result: Answer, status: int) -> Response | None:
         case Table():
             if result.page.encoding != "json":
                 return None
-            document: Mapping[str, Any] = tables.document(result, database())
+            document: Mapping[str, Any] = tables.document(result, primary() if result.of_primary else database())
         case (document, status):
             pass
         case _:
@@ -136,5 +150,21 @@ def _streamed(result: Answer) -> Response:
         case Stream():
             return streams.response(result)
         case Table():
-            return tables.export(result, connections().reading, request.path.strip("/").replace("/", "-"))
+            return _exported(result)
     raise TypeError("only tables and streams are streamed")
+
+
+def _exported(table: Table) -> Response:
+    """All rows of a table; by the primary, if the replica is found to be away before the first of them came."""
+    name = request.path.strip("/").replace("/", "-")
+    if table.of_primary:
+        return tables.export(table, connections().engine, name)
+    g.reading = connections().reading
+    try:
+        return tables.export(table, g.reading, name)
+    except (DBAPIError, psycopg.Error) as error:
+        if not left_the_replica(error):
+            raise
+        return tables.export(table, connections().engine, name)
+    finally:
+        give_back()

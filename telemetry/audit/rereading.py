@@ -6,7 +6,7 @@ This is what `telemetry rewind` does to all sources. A source that its edge does
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -38,9 +38,9 @@ def of_files(states: States, edge: str, fingerprint: str, anchor: int | None = N
 
 @dataclass(slots=True)
 class Rereading:
-    """Sets back sources that one broker knows. `number` is how many were set back."""
+    """Sets back sources of edges at their brokers. `number` is how many were set back."""
 
-    client: redis.Redis
+    client_of: Callable[[str], redis.Redis]
     keys: Keys
     number: int = 0
     # How often each gap was healed, and when last (monotonic).
@@ -48,12 +48,13 @@ class Rereading:
 
     def set_back(self, connection: Connection, edge: str, fingerprint: str, past: int, anchor: int | None = None) -> None:
         """Set back the sources of some files that hold bytes past an offset for committed."""
-        states = {edge: reading.sources(self.client, self.keys, edge)}
+        client = self.client_of(edge)
+        states = {edge: reading.sources(client, self.keys, edge)}
         for source_id, state in of_files(states, edge, fingerprint, anchor):
             held = ledger_ranges(connection, edge, fingerprint, state.shown_path, anchor)
             new = rewound(state, held)
             if new.window.committed < state.window.committed > past:
-                overwrite(self.client, self.keys, edge, source_id, new)
+                overwrite(client, self.keys, edge, source_id, new)
                 log.warning("%s of %s is read again from byte %d", state.shown_path, edge, new.window.committed)
                 self.number += 1
 

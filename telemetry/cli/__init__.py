@@ -1,14 +1,14 @@
 """The `telemetry` command.
 
 Each subcommand is a module of its own name, imported when it is called, as an edge lacks some libraries: `up`, `simulate`,
-`record`, `ingest`, `check`, `verify`, `formats`, `status`, `gpus`, `top`, `sources`, `usage`, `health`, `events`, `doctor`,
-`edge`, `broker`, `apikey`, `deadletter`, `quarantine`, `forget`, `rewind`, `audit`, `exporter`, `deploy`, `systemd`, `psql`,
-and `db` with `rules`. `session` gives them settings and the broker, `database` the database. `data_dir` is an option of all,
-`moments` are times that some are given. `files` are what `ingest`, `verify` and `check` are given. `ingested` tells what
+`record`, `ingest`, `check`, `verify`, `formats`, `status`, `gpus`, `top`, `sources`, `usage`, `health`, `events`, `plan`,
+`doctor`, `edge`, `broker`, `apikey`, `deadletter`, `quarantine`, `forget`, `rewind`, `audit`, `exporter`, `deploy`, `systemd`,
+`psql`, and `db` with `rules`. `session` gives them settings and the broker, `database` the database. `data_dir` is an option of
+all, `moments` are times that some are given. `files` are what `ingest`, `verify` and `check` are given. `ingested` tells what
 `ingest` has done, by the ledger if `centre` reaches it. `todo` says what to do about a source. `overview`, `collectors`,
 `parts`, `mends`, `status_document`, `status_lines`, `source_line` and `redraw` are `status`'s, `usage_report` is `usage`'s,
-`top_screen` is `top`'s, `sealed_days`, `retention` and `steps` are `db`'s. `quantities` are numbers for people, `foreign`
-texts of strangers.
+`top_screen` is `top`'s, `sealed_days`, `retention` and `steps` are `db`'s, `sizing` is `plan`'s. `quantities` are numbers for
+people, `foreign` texts of strangers.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ COMMANDS = {
     "usage": "Show who used how much: GPU-hours, idle hours, energy, cost.",
     "health": "Show GPUs that are ill or silent, why, and what to do.",
     "events": "Show what happened to GPUs, and go on as it happens.",
+    "plan": "Say how many brokers, collectors, CPUs, GiB and GB a fleet needs.",
     "doctor": "Check whether this machine can work with broker and database, and say how to mend it.",
     "edge": "Give edges their credentials, rotate them, and take them away.",
     "broker": "Show or make the broker's users.",

@@ -167,10 +167,22 @@ def _tell_the_broker(settings: Settings, name: str, serials: list[int], *, disco
 
 
 def tell_each(settings: Settings, tell: Callable[[redis.Redis], None], unkept: str, later: str = APPLY) -> None:
-    """Tell the broker something about its users, and each of its replicas, as those have users of their own.
+    """Tell each broker something about its users, and each of its replicas, as those have users of their own.
 
     `later` is what a person does about a replica that is away.
     """
+    faults = []
+    for one in settings.brokers.values():
+        try:
+            _tell_one(one, tell, unkept, later)
+        except click.ClickException as error:
+            # The others are told all the same: a user may have been revoked.
+            faults.append(error)
+    if faults:
+        raise faults[0]
+
+
+def _tell_one(settings: Settings, tell: Callable[[redis.Redis], None], unkept: str, later: str) -> None:
     with _administered(settings) as client:
         tell(client)
         if not server.keep(client):

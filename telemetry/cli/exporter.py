@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
+import redis
 from sqlalchemy import Engine
 
 from telemetry import broker
+from telemetry.api.core.connections import following
 from telemetry.cli.session import data_dir_option, load_settings
 from telemetry.exporter import audits, clocks, database, gpus, health
 from telemetry.exporter import broker as queue
@@ -20,9 +23,9 @@ from telemetry.monitoring import logs
 from telemetry.monitoring.port import server
 from telemetry.monitoring.port.connection import BrokerPing
 from telemetry.notify.addresses import AddressError
+from telemetry.progress.everywhere import Heard
 from telemetry.settings import Settings
 from telemetry.store.engine import make_engine
-from telemetry.store.follower import Follower
 
 PORT = 9104
 COMPONENT = "exporter"
@@ -76,20 +79,25 @@ def exporter(port: int | None, data_dir: Path | None) -> None:
 
 def looks_at(settings: Settings) -> list[Look]:
     """The looks at each part of the system."""
-    engine = make_engine(settings, application="exporter", pool_size=9)
-    client = broker.connect(settings)
-    reading = _reading(settings, engine)
+    engine = make_engine(settings, application="exporter", pool_size=8 + len(settings.brokers))
+    clients = {name: broker.connect(one) for name, one in settings.brokers.items()}
+    follower = following(settings, settings.database_read_url, engine, "exporter", 2) if settings.database_read_url else None
+
+    def reading() -> Engine:
+        return follower.engine if follower else engine
+
     every_s = settings.exporter_interval_s
-    looks = [
-        Look("broker", every_s, lambda: queue.look(client, settings)),
+    looks = [*_of_brokers(settings, engine, clients)]
+    looks += [
         Look("database", every_s, lambda: database.look(engine, settings)),
         Look("ledger", AUDIT_EVERY * every_s, lambda: database.ledger(reading())),
-        Look("clocks", every_s, lambda: clocks.look(engine, client, settings)),
-        Look("gaps", AUDIT_EVERY * every_s, audits.GapAudit(engine, settings, client), AUDIT_PAUSE),
+        Look("gaps", AUDIT_EVERY * every_s, audits.GapAudit(engine, settings, clients), AUDIT_PAUSE),
         Look("samples", AUDIT_EVERY * every_s, audits.SampleAuditLook(engine), AUDIT_PAUSE),
-        Look("shortfalls", every_s, audits.ShortfallLook(engine, settings, client)),
+        Look("shortfalls", every_s, audits.ShortfallLook(engine, settings, clients)),
         Look("health", every_s, lambda: health.look(engine, settings), NO_PAUSE),
     ]
+    if follower:
+        looks.append(Look("replica", every_s, lambda: database.replica(follower)))
     if settings.notify:
         looks.append(Look("notify", every_s, health.Teller(engine, settings), NO_PAUSE))
     if settings.exporter_gpus:
@@ -97,11 +105,10 @@ def looks_at(settings: Settings) -> list[Look]:
     return looks
 
 
-def _reading(settings: Settings, primary: Engine) -> Callable[[], Engine]:
-    """What the looks that only add up rows read from: a replica, as long as it follows the primary."""
-    url = settings.database_read_url
-    if url is None:
-        return lambda: primary
-    replica, *asking = (make_engine(settings, application="exporter", url=each) for each in (url, None, url))
-    follower = Follower(primary, replica, (asking[0], asking[1]), settings.database_read_lag_s)
-    return lambda: follower.engine
+def _of_brokers(settings: Settings, engine: Engine, clients: Mapping[str, redis.Redis]) -> Iterator[Look]:
+    """The looks at each broker, and at its clock. One of several has its name behind that of the part."""
+    every_s, known = settings.exporter_interval_s, dict[str, Heard]()
+    for name, one in settings.brokers.items():
+        at, client = f" {name}" if name else "", clients[name]
+        yield Look(f"broker{at}", every_s, queue.BrokerLook(name, client, settings, known))
+        yield Look(f"clocks{at}", every_s, partial(clocks.look, engine, client, one))

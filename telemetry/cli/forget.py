@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +35,18 @@ def forget(paths: tuple[str, ...], only_edge: str | None, as_json: bool, data_di
     """
     settings = load_settings(data_dir)
     done: list[dict[str, Any]] = []
-    with connected(settings) as client, database(settings, "forget") as engine:
+    with ExitStack() as stack:
+        clients = [stack.enter_context(connected(one)) for one in settings.brokers.values()]
+        engine = stack.enter_context(database(settings, "forget"))
         keys = Keys(settings.key_prefix)
-        edges = [edge for edge in reading.edges(client, keys) if only_edge in {None, edge}]
+        edges = [(client, edge) for client in clients for edge in reading.edges(client, keys) if only_edge in {None, edge}]
         for path in dict.fromkeys(paths):
             names = {path, wire_path(Path(path).absolute()), wire_path(Path(path).resolve())}
             at_edges = [
-                entry for edge in edges for name in sorted(names) for entry in _forgotten(client, keys, engine, edge, name)
+                entry
+                for client, edge in edges
+                for name in sorted(names)
+                for entry in _forgotten(client, keys, engine, edge, name)
             ]
             done += at_edges or [{"path": path, "edge": None, "status": "unknown"}]
     if as_json:

@@ -87,7 +87,7 @@ def ingest(
     settings = load_settings(data_dir)
     _prepare_for_bulk()
     edge = f"{INGEST}/{settings.edge.partition('/')[2]}"
-    settings = replace(settings, edge=edge, sources=(), loop_mode=False, batch_size=batch_size, catch_up_size=1)
+    settings = replace(settings.of_edge(edge), sources=(), loop_mode=False, batch_size=batch_size, catch_up_size=1)
     # Several batches must be under way, however large they are. A file is what it is by itself, whatever came from its path,
     # and what an earlier call had begun is not read on.
     settings = replace(

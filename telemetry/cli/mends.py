@@ -14,7 +14,7 @@ DIRECTORIES = {"broker": "valkey", "database": "postgres"}
 
 def mend(part: str, settings: Settings) -> str:
     """One sentence without its full stop."""
-    name = f"{PREFIX}{part.upper()}_URL"
+    name = f"{PREFIX}{part.upper()}_URL" + ("S" if part == "broker" and settings.broker_urls else "")
     if log := _embedded_log(part, name, settings.data_dir):
         return f"telemetry up starts it again if it dies; one that is frozen needs you. Its log is {log}"
     return f"see whether it runs, whether this machine reaches it, and whether {name} is right"

@@ -1,11 +1,15 @@
 """One look at the whole system, for `telemetry status` and `telemetry sources`.
 
-It asks the broker, the database, and the workers for a sign of life. `status_document` joins the answers.
+It asks the broker, the database, and the workers for a sign of life. Of several brokers each is asked, and an edge is shown as
+the one knows it at which it streams now. `status_document` joins the answers.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import redis
 
@@ -15,6 +19,7 @@ from telemetry.cli.database import database
 from telemetry.cli.parts import Part, Question
 from telemetry.cli.session import connected
 from telemetry.progress import losses, machines, reading
+from telemetry.progress.everywhere import Heard, heard, homes
 from telemetry.progress.keys import Keys
 from telemetry.progress.losses import Loss
 from telemetry.progress.signs import Sign, signs
@@ -39,7 +44,7 @@ MAX_SAME_NAMES = 5
 
 @dataclass(frozen=True)
 class Progress:
-    """What the broker knows."""
+    """What a broker knows, or several. `clocks`: by edge the time at its broker. `heard`: when a broker heard of each edge."""
 
     states: States
     lost: list[Loss]
@@ -47,7 +52,8 @@ class Progress:
     second_machines: dict[str, list[str]]
     queue: dict[str, int]
     warnings: list[str]
-    now_us: int
+    clocks: dict[str, int]
+    heard: Heard
 
 
 @dataclass(frozen=True)
@@ -66,34 +72,76 @@ class Ledger:
 
 @dataclass(frozen=True)
 class Overview:
-    """What each part has answered. Workers are not asked for where the broker has not answered."""
+    """What each part has answered. Workers are not asked for where their broker has not answered."""
 
-    progress: Part[Progress]
+    brokers: Mapping[str, Part[Progress]]
     ledger: Part[Ledger]
-    workers: Part[Workers]
+    workers: Mapping[str, Part[Workers]]
+
+    @property
+    def progress(self) -> Progress | None:
+        """What the brokers know that have answered; None if none has."""
+        return joined({name: part.answer for name, part in self.brokers.items() if part.answer})
+
+    @property
+    def living(self) -> Workers | None:
+        """The workers that answer, of the brokers that have answered; None if none has."""
+        answers = [part.answer for part in self.workers.values() if part.answer is not None]
+        return {name: edge for answer in answers for name, edge in answer.items()} if answers else None
 
 
 def look(settings: Settings) -> Overview:
     """Ask all parts."""
-    workers = Question("broker", lambda: _workers(settings))
-    # Asked before the ledger, so that a batch committed in between does not seem to be missing there.
-    progress = Question("broker", lambda: _progress(settings)).part()
-    ledger = Question("database", lambda: _ledger(settings, progress.answer)).part()
-    return Overview(progress, ledger, workers.part() if progress.answer else Part(None, None))
+    named = {name: f"broker {name}".rstrip() for name in settings.brokers}
+    workers = {name: Question(named[name], partial(_workers, one)) for name, one in settings.brokers.items()}
+    asked = {name: Question(named[name], partial(_progress, one)) for name, one in settings.brokers.items()}
+    # Before the ledger, so that a batch committed in between does not seem to be missing there.
+    brokers = {name: question.part() for name, question in asked.items()}
+    found = joined({name: part.answer for name, part in brokers.items() if part.answer})
+    ledger = Question("database", lambda: _ledger(settings, found)).part()
+    none: Part[Workers] = Part(None, None)
+    return Overview(brokers, ledger, {name: workers[name].part() if brokers[name].answer else none for name in workers})
+
+
+def joined(answers: Mapping[str, Progress]) -> Progress | None:
+    """What several brokers know, each edge as the one knows it that heard of it last; None without any. Pure."""
+    if not answers:
+        return None
+    at = homes({name: one.heard for name, one in answers.items()})
+    queue: Counter[str] = Counter()
+    for one in answers.values():
+        queue.update(one.queue)
+
+    def here(name: str, edge: str) -> bool:
+        return at.get(edge, name) == name
+
+    every = answers.items()
+    return Progress(
+        states={edge: states for name, one in every for edge, states in one.states.items() if here(name, edge)},
+        lost=[loss for name, one in every for loss in one.lost if here(name, loss.edge)],
+        signs={edge: sign for name, one in every for edge, sign in one.signs.items() if here(name, edge)},
+        second_machines={edge: them for name, one in every for edge, them in one.second_machines.items() if here(name, edge)},
+        queue=dict(queue),
+        warnings=[],
+        clocks={edge: now_us for name, one in every for edge, now_us in one.clocks.items() if here(name, edge)},
+        heard={},
+    )
 
 
 def _progress(settings: Settings) -> Progress:
     keys = Keys(settings.key_prefix)
     with connected(settings, retries=0) as client:
         advice, expected = broker.eviction_advice(client), signs(client, keys)
+        states, now_us = reading.sources_by_edge(client, keys), broker.now_us(client)
         return Progress(
-            states=reading.sources_by_edge(client, keys),
+            states=states,
             lost=losses.of_all_edges(client, keys),
             signs=expected,
             second_machines=machines.refused(client, keys, expected),
             queue=_queue(client, settings),
             warnings=[advice] if advice else [],
-            now_us=broker.now_us(client),
+            clocks=dict.fromkeys({*states, *expected}, now_us),
+            heard=heard(client, keys) if settings.broker_urls else {},
         )
 
 

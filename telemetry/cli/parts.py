@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Thread
+from time import monotonic
 from typing import Generic, TypeVar
 
 import click
@@ -33,13 +34,14 @@ class Question(Generic[T]):
     def __init__(self, name: str, ask: Callable[[], T]) -> None:
         self._name = name
         self._future: Future[T] = Future()
+        self._asked_s = monotonic()
         # A daemon thread: one that hangs must not keep the command from ending.
         Thread(target=self._run, args=[ask], daemon=True).start()
 
     def part(self, patience_s: float = PATIENCE_S) -> Part[T]:
-        """The answer. A ClickException, or no answer in time, becomes the fault; another error is raised."""
+        """The answer. A ClickException, or no answer within a time since it was asked, becomes the fault; others are raised."""
         try:
-            return Part(self._future.result(patience_s), None)
+            return Part(self._future.result(max(0.0, self._asked_s + patience_s - monotonic())), None)
         except TimeoutError:
             return Part(None, f"the {self._name} does not answer within {patience_s:g} s: it is frozen or overloaded")
         except click.ClickException as error:

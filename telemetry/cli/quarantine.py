@@ -24,7 +24,7 @@ from telemetry.cli.database import with_database
 from telemetry.cli.foreign import plain
 from telemetry.cli.moments import SINCE
 from telemetry.cli.quantities import counted
-from telemetry.cli.session import connected, json_option, operator
+from telemetry.cli.session import everywhere, json_option, operator
 from telemetry.collector.quarantine_retry import QuarantineRetry
 from telemetry.readings.mends import MENDS
 from telemetry.settings import Settings
@@ -127,8 +127,8 @@ def retry(settings: Settings, connection: Connection, filters: list[QuarantineFi
     reads their file now, so give this machine the edge's settings (TELEMETRY_SOURCE_SETTINGS). The exit code is 1 if rows of a
     source could not be looked at.
     """
-    with connected(settings) as client:
-        retries = QuarantineRetry(settings, connection.engine, client)
+    with everywhere(settings) as edges:
+        retries = QuarantineRetry(settings, connection.engine, edges.client_of)
         done = [source for some in filters for source in retries(some, actor=operator())]
     if as_json:
         click.echo(json.dumps([source._asdict() for source in done]))

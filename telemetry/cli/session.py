@@ -8,7 +8,7 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import click
@@ -17,11 +17,14 @@ import redis
 from telemetry import broker
 from telemetry.cli import data_dir
 from telemetry.local.announcement import environment
+from telemetry.progress.everywhere import Everywhere
+from telemetry.progress.keys import Keys
 from telemetry.settings import PREFIX, Settings
 
 data_dir_option = data_dir.data_dir_option()
 # Variables of which one at least says where the system is.
 PLACES = tuple(f"{PREFIX}{name}_URL{kind}" for name in ("BROKER", "DATABASE") for kind in ("", "_FILE"))
+PLACES += tuple(f"{PREFIX}BROKER_URLS{kind}" for kind in ("", "_FILE"))
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 
@@ -54,6 +57,16 @@ def connected(settings: Settings, *, retries: int = 3) -> Iterator[redis.Redis]:
         raise click.ClickException(f"the broker {broker.shown(settings.broker_url)} refused a command: {error}") from None
     finally:
         client.close()
+
+
+@contextmanager
+def everywhere(settings: Settings) -> Iterator[Everywhere]:
+    """The edges of all brokers, for one command, once each broker has answered. One that cannot be used is reported."""
+    with ExitStack() as stack:
+        clients = {name: stack.enter_context(connected(one)) for name, one in settings.brokers.items()}
+        edges = Everywhere(clients, Keys(settings.key_prefix))
+        edges.look()
+        yield edges
 
 
 def operator() -> str:

@@ -26,11 +26,14 @@ NOTHING = SecondLook(0, 0)
 
 def document(seen: Overview, settings: Settings) -> dict[str, Any]:
     """The document. A part that did not answer has a `fault` in its `parts`, and a `mend`."""
-    edges, centre, workers = seen.progress.answer, seen.ledger.answer, seen.workers.answer
+    edges, centre, workers = seen.progress, seen.ledger.answer, seen.living
     sources = _sources(edges, centre, settings.close_after_s) if edges else None
     return {
         "parts": {
-            "broker": _part("broker", seen.progress.fault or seen.workers.fault, edges, settings),
+            **{
+                f"broker {name}".rstrip(): _part("broker", part.fault or seen.workers[name].fault, part.answer, settings)
+                for name, part in seen.brokers.items()
+            },
             "database": _part("database", seen.ledger.fault, centre, settings),
         },
         "queue": edges.queue if edges else None,
@@ -55,7 +58,7 @@ def _part(name: str, fault: str | None, answer: Progress | Ledger | None, settin
 def _sources(progress: Progress, ledger: Ledger | None, close_after_s: float) -> list[dict[str, Any]]:
     gapped = {(gap.edge, gap.fingerprint) for gap in ledger.gaps} if ledger and ledger.gaps is not None else None
     return [
-        _source(edge, state, ledger, gapped, is_growing=state.is_growing(progress.now_us, close_after_s))
+        _source(edge, state, ledger, gapped, is_growing=state.is_growing(progress.clocks[edge], close_after_s))
         for edge, of_edge in progress.states.items()
         for state in of_edge.values()
     ]
@@ -111,7 +114,7 @@ def _edges(
             # Not by its sources: those of one fingerprint show the same letters.
             "dead_letters": sum(number for (edge, _), number in letters.items() if edge == name),
             "workers": None if workers is None else sorted(worker for worker, edge in workers.items() if edge == name),
-            **_sign(progress.signs.get(name), progress.now_us),
+            **_sign(progress.signs.get(name), progress.clocks.get(name, 0)),
             "refused_machines": progress.second_machines.get(name, []),
         }
         for name, rows in of_edge.items()

@@ -5,7 +5,7 @@ Rows are there that were judged by a wrong clock or setting, or by an older vers
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import Any, NamedTuple
@@ -51,7 +51,7 @@ class QuarantineRetry:
 
     settings: Settings
     engine: Engine
-    client: redis.Redis
+    client_of: Callable[[str], redis.Redis]
 
     def __call__(self, some: QuarantineFilter, *, actor: str) -> Iterator[Retried]:
         """Read rows again, a source after the other. Raises database errors and RedisError."""
@@ -69,7 +69,7 @@ class QuarantineRetry:
             return Retried(edge, path, 0, 0, len(rows), str(error))
         # Only what every clock calls past is believed: what was wrong is a clock, most often.
         with self.engine.connect() as connection:
-            now_us = min(broker.now_us(self.client), int(now(connection).timestamp() * 1_000_000))
+            now_us = min(broker.now_us(self.client_of(edge)), int(now(connection).timestamp() * 1_000_000))
 
         def note(connection: Connection, released: Sequence[Released]) -> None:
             detail = {"rows": len(released), "stored": sum(row.stored for row in released)}
@@ -89,10 +89,11 @@ class QuarantineRetry:
 
     def _reader(self, edge: str, path: str, fingerprint: str) -> Reader:
         keys = Keys(self.settings.key_prefix)
-        states = reading.sources(self.client, keys, edge).values()
+        client = self.client_of(edge)
+        states = reading.sources(client, keys, edge).values()
         state = _of_file(states, path, fingerprint)
         name = (state.path if state else path).encode(errors="surrogateescape")
-        header: bytes | None = self.client.get(keys.header(edge, digest(name)))  # type: ignore[assignment]
+        header: bytes | None = client.get(keys.header(edge, digest(name)))  # type: ignore[assignment]
         return reader_of(self.settings, edge, state, header or b"")
 
 

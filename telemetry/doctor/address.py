@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 
 from telemetry.settings import Settings
 from telemetry.settings.sentinel_url import is_sentinel, parse
+from telemetry.settings.urls import split
 
 # What libpq does with certificates: https://www.postgresql.org/docs/current/libpq-ssl.html
 CHECKS_CHAIN = {"verify-ca", "verify-full"}
@@ -47,9 +48,10 @@ class Secrets:
 
 def broker(settings: Settings) -> list[Address]:
     """The broker's address, or those of its sentinels."""
+    variable = "TELEMETRY_BROKER_URLS" if settings.broker_urls else "TELEMETRY_BROKER_URL"
     if is_sentinel(settings.broker_url):
-        return [Address("TELEMETRY_BROKER_URL", *place) for place in parse(settings.broker_url).sentinels]
-    parts, variable = urlsplit(settings.broker_url), "TELEMETRY_BROKER_URL"
+        return [Address(variable, *place) for place in parse(settings.broker_url).sentinels]
+    parts = split(settings.broker_url)
     if parts.scheme == "redis+socket":
         return [Address(variable, "", 0, parts.path)]
     tls = None
@@ -61,8 +63,18 @@ def broker(settings: Settings) -> list[Address]:
 
 
 def database(settings: Settings) -> list[Address]:
-    """The database's addresses: libpq takes several hosts, separated by commas, in the URL or its query."""
-    parts, variable = urlsplit(settings.database_url), "TELEMETRY_DATABASE_URL"
+    """The database's addresses."""
+    return _of_postgres(settings.database_url, "TELEMETRY_DATABASE_URL")
+
+
+def replica(settings: Settings) -> list[Address]:
+    """Those of the replica to read from; none where there is none."""
+    return _of_postgres(settings.database_read_url, "TELEMETRY_DATABASE_READ_URL") if settings.database_read_url else []
+
+
+def _of_postgres(url: str, variable: str) -> list[Address]:
+    """Several hosts stand in the URL or in its query, with commas between them, as libpq takes them."""
+    parts = split(url)
     query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     hosts = query["host"].split(",") if "host" in query else parts.netloc.rpartition("@")[2].split(",")
     ports = query.get("port", "").split(",")
@@ -100,8 +112,9 @@ def _database_tls(query: dict[str, str]) -> Tls | None:
 def secrets(settings: Settings) -> Secrets:
     """Every form in which a password stands in the settings."""
     words = {settings.broker_password, settings.sentinel_password, settings.database_password}
-    for url in filter(None, (settings.broker_url, settings.database_url, settings.database_read_url)):
-        parts = urlsplit(url)
+    brokers = (url for _, url in settings.broker_urls)
+    for url in filter(None, (settings.broker_url, settings.database_url, settings.database_read_url, *brokers)):
+        parts = split(url)
         words |= {parts.password, unquote(parts.password or "")}
         words |= {value for name in ("password", "sslpassword") for value in parse_qs(parts.query).get(name, [])}
     return Secrets(frozenset(word for word in words if word))

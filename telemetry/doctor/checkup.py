@@ -27,13 +27,18 @@ ROLES: tuple[DoctorRole, ...] = get_args(DoctorRole)
 
 def courses(settings: Settings, role: DoctorRole) -> list[Course]:
     """The checks of a role."""
-    for name in ("broker", "sentinels", "sources") if role == "edge" else ("broker", "sentinels", "database"):
+    for name in ("broker", "sentinels", "sources") if role == "edge" else ("broker", "sentinels", "database", "replica"):
         # What is missing is told by the check that needs it.
         with suppress(ImportError):
             _imported(name)
-    made = [Course("machine", list(_machine(settings, role))), Course("broker", list(_broker(settings, role)))]
+    made = [Course("machine", list(_machine(settings, role)))]
+    # An edge needs its own alone.
+    for name, one in {"": settings}.items() if role == "edge" else settings.brokers.items():
+        made.append(Course(f"broker {name}".rstrip(), list(_broker(one, role))))
     if role != "edge":
         made.append(Course("database", list(_database(settings, role))))
+        if settings.database_read_url:
+            made.append(Course("replica", list(_replica(settings))))
     return made
 
 
@@ -69,6 +74,13 @@ def _database(settings: Settings, role: DoctorRole) -> Iterator[Check]:
     yield Check("credentials", asked.by("credentials"), vital=True)
     for name in ("schema", "rights", "round_trip", "clock", "durability", "locks"):
         yield Check(name.replace("_", " "), asked.by(name))
+
+
+def _replica(settings: Settings) -> Iterator[Check]:
+    yield from _network(address.replica(settings))
+    asked = _Late(lambda: _imported("replica").Replica(settings))
+    yield Check("standby", asked.by("standby"), vital=True)
+    yield Check("lag", asked.by("lag"))
 
 
 def _network(addresses: list[Address]) -> Iterator[Check]:

@@ -37,6 +37,8 @@ MENDS = {
     "3D000": "create the database, or correct its name in TELEMETRY_DATABASE_URL",
     "53300": "raise max_connections, or let fewer processes connect",
     "57P03": "wait until it has started",
+    "08P01": "let TELEMETRY_DATABASE_URL lead to Postgres itself; the API alone works through a pooler of transactions, with "
+    "TELEMETRY_DATABASE_POOLED=true",
 }
 # psycopg has no SQLSTATE for errors before a session begins; libpq's texts say the same.
 TEXTS = {
@@ -46,6 +48,7 @@ TEXTS = {
     "does not exist": "3D000",
     "too many clients": "53300",
     "starting up": "57P03",
+    "unsupported startup parameter": "08P01",
 }
 
 
@@ -168,9 +171,9 @@ def judge_round_trip(median_ms: float) -> Judgement:
     return warning(f"{median_ms:.0f} ms, more than {SLOW_MS:g} ms", "let collectors and API run beside the database")
 
 
-def fault(said: str, sqlstate: str | None) -> Judgement:
-    """What an error of the database means."""
+def fault(said: str, sqlstate: str | None, variable: str = "TELEMETRY_DATABASE_URL") -> Judgement:
+    """What an error of the database of a variable means."""
     state = sqlstate or next((state for words, state in TEXTS.items() if words in said), "")
     first = next((line for line in said.splitlines() if "failed" in line or "FATAL" in line), said.splitlines()[0])
-    mend = MENDS.get(state, "see its log, and whether TELEMETRY_DATABASE_URL leads to it")
+    mend = MENDS.get(state, f"see its log, and whether {variable} leads to it").replace("TELEMETRY_DATABASE_URL", variable)
     return failed(f"it refuses: {first}", mend)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 import redis
@@ -22,9 +22,8 @@ from telemetry.exporter.broker import MAX_EDGES
 from telemetry.exporter.families import by_edge, single
 from telemetry.monitoring import logs
 from telemetry.progress import losses, reading
+from telemetry.progress.everywhere import Everywhere
 from telemetry.progress.keys import Keys
-from telemetry.progress.state import SourceState
-from telemetry.readings.reported import Lost
 from telemetry.settings import Settings
 from telemetry.store import shortfalls
 from telemetry.store.read import counted, exporter
@@ -40,27 +39,25 @@ BUDGET_S = 0.3
 class GapAudit:
     """Looks for gaps in the whole ledger, has those read again that can be, and remembers which of them it has logged."""
 
-    def __init__(self, engine: Engine, settings: Settings, client: redis.Redis) -> None:
+    def __init__(self, engine: Engine, settings: Settings, clients: Mapping[str, redis.Redis]) -> None:
         self._engine = engine
         self._settings = settings
-        self._client = client
-        self._keys = Keys(settings.key_prefix)
-        self._rereading = Rereading(client, self._keys)
-        self._states: dict[str, dict[str, SourceState]] = {}
-        self._lost: Sequence[Lost] = ()
+        keys = Keys(settings.key_prefix)
+        self._edges = Everywhere(clients, keys, MAX_EDGES)
+        self._rereading = Rereading(self._edges.client_of, keys)
         self._logged: dict[tuple[str, str, int | None, int], Gap] = {}
 
     def __call__(self) -> Sequence[Metric]:
         """Metrics of the gaps that there are now. Raises SQLAlchemyError."""
         # Asked before the ledger, so that a batch committed in between does not seem to be missing there.
         with suppress(redis.RedisError):
-            self._states = reading.sources_by_edge(self._client, self._keys, MAX_EDGES)
-            self._lost = losses.given_up(losses.of_all_edges(self._client, self._keys, MAX_EDGES))
+            self._edges.look()
+        states, lost = self._edges.states, losses.given_up(self._edges.lost)
         with self._engine.connect() as connection:
-            all_gaps = gaps(connection, self._settings.gap_alert_s, reading.committed(self._states), self._lost)
+            all_gaps = gaps(connection, self._settings.gap_alert_s, reading.committed(states), lost)
             edges = exporter.edges(connection, MAX_EDGES)
             with suppress(redis.RedisError):
-                self._rereading.heal(connection, all_gaps, self._states)
+                self._rereading.heal(connection, all_gaps, states)
         old_gaps = [gap for gap in all_gaps if gap.is_old]
         self._log(old_gaps)
         return [*_gaps(old_gaps, edges), _read_again("telemetry_gap_rereads_total", self._rereading)]
@@ -97,19 +94,19 @@ class SampleAuditLook:
 class ShortfallLook:
     """Has samples read again that are gone. While none is, this is a question to a small table."""
 
-    def __init__(self, engine: Engine, settings: Settings, client: redis.Redis) -> None:
+    def __init__(self, engine: Engine, settings: Settings, clients: Mapping[str, redis.Redis]) -> None:
         self._engine = engine
-        self._client = client
-        self._keys = Keys(settings.key_prefix)
-        self._rereading = Rereading(client, self._keys)
+        keys = Keys(settings.key_prefix)
+        self._edges = Everywhere(clients, keys, MAX_EDGES)
+        self._rereading = Rereading(self._edges.client_of, keys)
 
     def __call__(self) -> Sequence[Metric]:
         """What is gone now. Raises SQLAlchemyError and RedisError."""
         with self._engine.connect() as connection:
             left, at = shortfalls.unsettled(connection), now(connection)
         if left:
-            states = reading.sources_by_edge(self._client, self._keys, MAX_EDGES)
-            left = heal(self._engine, self._rereading, states, at)
+            self._edges.look()
+            left = heal(self._engine, self._rereading, self._edges.states, at)
         text = "Samples that were stored and are gone, and have not come back from their files."
         return [
             single("telemetry_missing_samples", text, left.missing - left.restored if left else 0),

@@ -1,4 +1,7 @@
-"""What the broker knows: the queue, its memory, and for each source how far it is.
+"""What a broker knows: the queue, its memory, and for each source how far it is.
+
+Of several brokers each is looked at by itself, and its metrics have the label `broker`. An edge is shown where it streams now;
+what another broker still has of it is removed.
 
 Ages are differences of the broker's own clock. At most MAX_EDGES edges are looked at, those heard of last, and MAX_SOURCES
 sources shown one by one, those that lag most; what is shown of an edge counts all of its sources.
@@ -7,7 +10,8 @@ sources shown one by one, those that lag most; what is shown of an edge counts a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from math import inf
 from typing import NamedTuple
 
@@ -15,15 +19,19 @@ import redis
 from prometheus_client.metrics_core import Metric
 
 from telemetry import broker
-from telemetry.exporter.families import by_edge, edge_labels, gauge, single
+from telemetry.exporter.families import by_edge, edge_labels, gauge, single, with_label
 from telemetry.progress import losses, machines, reading
+from telemetry.progress.everywhere import Heard, heard, homes
 from telemetry.progress.keys import Keys
+from telemetry.progress.moving import forget_moved
 from telemetry.progress.signs import signs
 from telemetry.progress.state import SourceState
 from telemetry.settings import Settings
 
 MAX_SOURCES = 200
 MAX_EDGES = 1000
+# Of the edges that have moved away so many are removed at each look.
+MAX_REMOVED = 50
 SOURCE = ("source_cluster", "edge", "source", "path")
 
 
@@ -79,11 +87,31 @@ SOURCE_GAUGES: tuple[tuple[str, str, Callable[[Source], float]], ...] = (
 )
 
 
-def look(client: redis.Redis, settings: Settings) -> Sequence[Metric]:
-    """All metrics of the broker. Raises redis.RedisError."""
+class BrokerLook:
+    """The look at one broker. `known` is what all of them heard of edges, shared by their looks."""
+
+    def __init__(self, name: str, client: redis.Redis, settings: Settings, known: dict[str, Heard]) -> None:
+        self._name, self._client, self._settings, self._known = name, client, settings, known
+
+    def __call__(self) -> Sequence[Metric]:
+        """All metrics of the broker. Raises redis.RedisError."""
+        if not self._name:
+            return look(self._client, self._settings)
+        keys = Keys(self._settings.key_prefix)
+        self._known[self._name] = of_this = heard(self._client, keys)
+        at = homes(dict(self._known))
+        elsewhere = {edge for edge in of_this if at[edge] != self._name}
+        moved = (edge for edge in elsewhere if self._known[at[edge]][edge] > -inf)
+        for edge in islice(moved, MAX_REMOVED):
+            forget_moved(edge, keys, self._client)
+        return with_label("broker", self._name, look(self._client, self._settings, elsewhere))
+
+
+def look(client: redis.Redis, settings: Settings, elsewhere: Collection[str] = ()) -> Sequence[Metric]:
+    """All metrics of a broker, without edges that stream elsewhere. Raises redis.RedisError."""
     keys = Keys(settings.key_prefix)
-    silent = silent_s(client, keys)
-    chosen = _last_heard_of(reading.edges(client, keys), silent)
+    silent = {edge: age_s for edge, age_s in silent_s(client, keys).items() if edge not in elsewhere}
+    chosen = _last_heard_of([edge for edge in reading.edges(client, keys) if edge not in elsewhere], silent)
     every = list(sources(client, keys, chosen))
     return [
         *_queue(client, settings),

@@ -9,7 +9,7 @@ from prometheus_client.metrics_core import Metric
 from sqlalchemy import Engine
 
 from telemetry import broker
-from telemetry.exporter.families import single
+from telemetry.exporter.families import single, with_label
 from telemetry.progress.keys import Keys
 from telemetry.settings import Settings
 from telemetry.store.read.settled import now
@@ -19,7 +19,7 @@ LOOKS = 6
 
 
 def look(engine: Engine, client: redis.Redis, settings: Settings) -> Sequence[Metric]:
-    """How far the database's clock is ahead of the broker's. Raises SQLAlchemyError and RedisError."""
+    """How far the database's clock is ahead of a broker's. Raises SQLAlchemyError and RedisError."""
     with engine.connect() as connection:
         before_us = broker.now_us(client)
         database_us = int(now(connection).timestamp() * 1_000_000)
@@ -28,4 +28,5 @@ def look(engine: Engine, client: redis.Redis, settings: Settings) -> Sequence[Me
     believed_ms = max(1000, round(1000 * LOOKS * settings.exporter_interval_s))
     client.set(Keys(settings.key_prefix).database_clock(), ahead_us, px=believed_ms)
     text = "How far the database's clock is ahead of the broker's; negative if it is behind."
-    return [single("telemetry_database_ahead_seconds", text, ahead_us / 1_000_000)]
+    metrics = [single("telemetry_database_ahead_seconds", text, ahead_us / 1_000_000)]
+    return with_label("broker", settings.broker_name, metrics) if settings.broker_urls else metrics

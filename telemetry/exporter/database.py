@@ -1,9 +1,10 @@
-"""What the database knows: the ledger's totals, dead letters, rows in quarantine, sizes, partitions, retention."""
+"""What the database knows: the ledger's totals, dead letters, quarantine, sizes, partitions, retention; how its replica follows."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from math import isfinite
 
 from prometheus_client.metrics_core import Metric
 from sqlalchemy import Engine
@@ -12,6 +13,7 @@ from telemetry.exporter.broker import MAX_EDGES
 from telemetry.exporter.families import EDGE, by_edge, edge_labels, gauge, keyed, single
 from telemetry.monitoring.counters.definitions import ROW_CLASSES
 from telemetry.settings import Settings
+from telemetry.store.follower import Follower
 from telemetry.store.read import exporter
 from telemetry.store.read.retention import Retained, retained
 from telemetry.store.read.same_names import same_names
@@ -85,3 +87,12 @@ def ledger(engine: Engine) -> Sequence[Metric]:
         gauge("telemetry_ledger_batches", "Batches in the ledger.", (*EDGE, "status"), batches),
         single("telemetry_quarantined_rows", "Rows in quarantine.", quarantined),
     ]
+
+
+def replica(follower: Follower) -> Sequence[Metric]:
+    """How the replica follows that is read from."""
+    lag_s, text = follower.lag_s, "1 while reads go to the replica; 0 while it lags or is away, and they go to the primary."
+    metrics = [single("telemetry_replica_is_read", text, float(follower.is_read))]
+    if isfinite(lag_s):
+        metrics.append(single("telemetry_replica_lag_seconds", "By how much the replica lags behind the primary.", lag_s))
+    return metrics

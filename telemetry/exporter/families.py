@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -40,3 +41,23 @@ def by_edge(name: str, text: str, values: Mapping[str, float]) -> Metric:
 def edge_labels(edge: str) -> tuple[str, str]:
     """The values of the labels of EDGE."""
     return Edge(edge).cluster, edge
+
+
+def with_label(label: str, value: str, metrics: Sequence[Metric]) -> Sequence[Metric]:
+    """Metrics with one more label."""
+    for metric in metrics:
+        metric.samples = [sample._replace(labels={**sample.labels, label: value}) for sample in metric.samples]
+    return metrics
+
+
+def joined(metrics: Iterable[Metric]) -> Iterable[Metric]:
+    """Metrics of which each has a name of its own, as a page wants it: the samples of one name stand together."""
+    by_name: dict[str, Metric] = {}
+    for metric in metrics:
+        if metric.name in by_name:
+            # What a look has seen is shown many times.
+            by_name[metric.name] = both = copy(by_name[metric.name])
+            both.samples = [*both.samples, *metric.samples]
+        else:
+            by_name[metric.name] = metric
+    return by_name.values()

@@ -17,7 +17,7 @@ import sqlalchemy.exc
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from telemetry.exporter.families import keyed
+from telemetry.exporter.families import joined, keyed
 
 log = logging.getLogger(__name__)
 
@@ -109,8 +109,7 @@ class Looks:
 
     def collect(self) -> Iterator[Metric]:
         """The metrics of all parts, and those about the looks themselves."""
-        for look in self._looks:
-            yield from look.seen()
+        yield from joined(metric for look in self._looks for metric in look.seen())
         up = {look.name: float(look.is_fresh()) for look in self._looks}
         yield keyed("telemetry_exporter_up", "1 while the exporter can look at a part of the system.", "part", up)
         failed = CounterMetricFamily("telemetry_exporter_failures_total", "Looks that failed.", labels=("part",))

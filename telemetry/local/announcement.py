@@ -53,5 +53,5 @@ def announced(data_dir: Path, environ: Mapping[str, str], urls: Mapping[str, str
 
 
 def _setting(name: str) -> str:
-    """The setting of a variable: a secret's variable and the one that names its file are the same setting."""
-    return name.removesuffix("_FILE")
+    """The setting of a variable: that of a secret and the one that names its file are the same, and so are several brokers."""
+    return name.removesuffix("_FILE").replace("BROKER_URLS", "BROKER_URL")

@@ -33,7 +33,10 @@ def environment(given: Mapping[str, str], paths: Sequence[Path], data_dir: Path 
         environ[f"{PREFIX}SOURCES"] = ",".join(pattern for some in patterns for pattern in some)
     if replay:
         environ[f"{PREFIX}LOOP_MODE"] = "true"
-    directory = Settings.load(environ).data_dir.absolute()
+    settings = Settings.load(environ)
+    if settings.broker_urls:
+        raise SettingsError(f"{BROKER}S names several brokers, and telemetry up runs one collector for one: set {BROKER}")
+    directory = settings.data_dir.absolute()
     environ[f"{PREFIX}DATA_DIR"] = str(directory)
     # Absolute, because the path is part of what identifies a source, to the streamer and to the API.
     environ[f"{PREFIX}SPOOL_DIR"] = str(Path(environ.get(f"{PREFIX}SPOOL_DIR", directory / "spool")).absolute())

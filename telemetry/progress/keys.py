@@ -39,7 +39,13 @@ INGEST = Key(
     ("collector", "streamer", "exporter", "flower", "commands"),
     of_edges=("lpush", "llen"),
 )
-TICK = Key(tick_queue("{p}", "{edge}"), "list", "Celery queue: ticks of one edge", ("beat",), ("streamer", "beat", "exporter"))
+TICK = Key(
+    tick_queue("{p}", "{edge}"),
+    "list",
+    "Celery queue: ticks of one edge",
+    ("beat", "exporter"),
+    ("streamer", "beat", "exporter"),
+)
 UNACKED = Key(
     "{p}.unacked.{owner}",
     "hash",
@@ -62,7 +68,7 @@ EDGES = Key(
     "{p}:edges",
     "set",
     "names of the edges that have streamed",
-    ("streamer",),
+    ("streamer", "exporter"),
     ("API", "exporter", "commands"),
     of_edges=("sadd",),
 )
@@ -71,22 +77,22 @@ SIGN = Key(
     "string",
     "of an edge that streams for good: when it reported last, and when it must report again at the latest, in ms; expires "
     "when the edge is silent for 90 days",
-    ("streamer",),
+    ("streamer", "exporter"),
     ("API", "exporter", "commands"),
 )
 EXPECTED = Key(
     "{p}:expected",
     "zset",
     "the later of these two times, written by streamers of the version before; older than 90 days it is not read",
-    ("streamer",),
+    ("streamer", "exporter"),
     ("API", "exporter", "commands"),
 )
-SEEN = Key("{p}:seen", "zset", "the earlier of them", ("streamer",), ("API", "exporter", "commands"))
+SEEN = Key("{p}:seen", "zset", "the earlier of them", ("streamer", "exporter"), ("API", "exporter", "commands"))
 SOURCES = Key(
     "{p}:sources:{edge}",
     "set",
     "ids of the sources of an edge; expires when the edge is silent for 90 days",
-    ("streamer", "commands"),
+    ("streamer", "exporter", "commands"),
     ("streamer", "exporter", "commands"),
 )
 SOURCE = Key(
@@ -122,28 +128,28 @@ STREAMERS = Key(
     "{p}:streamers:{edge}",
     "zset",
     "live streamers of an edge → when each counts as dead, in ms; expires",
-    ("streamer",),
-    ("streamer", "beat", "commands"),
+    ("streamer", "exporter"),
+    ("streamer", "beat", "exporter", "commands"),
 )
 MACHINE = Key(
     "{p}:machine:{edge}",
     "hash",
     "the machine that streams for an edge: `id`, `name`, `until_ms`; expires with its lease",
-    ("streamer",),
+    ("streamer", "exporter"),
     ("streamer",),
 )
 SECOND_MACHINES = Key(
     "{p}:machines:{edge}",
     "zset",
     "machines that have the name of an edge and are refused → when each asked last, in ms; expires",
-    ("streamer",),
+    ("streamer", "exporter"),
     ("exporter", "commands"),
 )
 LOST = Key(
     "{p}:lost:{edge}",
     "zset",
     "lost ranges of an edge (JSON) → when each was recorded, in s; the latest 1,000; expires",
-    ("streamer", "commands"),
+    ("streamer", "exporter", "commands"),
     ("exporter", "commands"),
 )
 EPOCH = Key(

@@ -24,6 +24,10 @@ class Sign(NamedTuple):
     seen_ms: int | None
     until_ms: int
 
+    def age_s(self, now_us: int) -> float:
+        """How long ago it announced itself."""
+        return max(0.0, now_us / 1000 - (self.until_ms if self.seen_ms is None else self.seen_ms)) / 1000
+
     def silent_s(self, now_us: int) -> float:
         """For how long the next sign is overdue; 0 while it is not."""
         return max(0.0, now_us / 1000 - self.until_ms) / 1000
@@ -43,14 +47,14 @@ def signs(client: redis.Redis, keys: Keys) -> dict[str, Sign]:
     of_before = {edge.decode(): Sign(seen_ms.get(edge), int(at_ms)) for edge, at_ms in expected if at_ms > oldest_ms}
     edges = sorted(name.decode() for name in names)
     texts: list[bytes | None] = client.mget([keys.sign(edge) for edge in edges]) if edges else []  # type: ignore[assignment]
-    signed = {edge: sign for edge, text in zip(edges, texts, strict=True) if (sign := _read(text))}
+    signed = {edge: sign for edge, text in zip(edges, texts, strict=True) if (sign := read(text))}
     # An edge that went back to the version before goes on in the old keys.
     return of_before | {
         edge: sign for edge, sign in signed.items() if edge not in of_before or sign.until_ms >= of_before[edge].until_ms
     }
 
 
-def _read(text: bytes | None) -> Sign | None:
+def read(text: bytes | None) -> Sign | None:
     """What an edge has written; None for what is no sign."""
     words = (text or b"").split()
     is_sign = len(words) == len(Sign._fields) and all(word.isdigit() and len(word) <= MAX_DIGITS for word in words)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from telemetry.settings import parsers
+from telemetry.settings import brokers, parsers
 from telemetry.settings.parsers import choice, flag, number
 from telemetry.settings.sections import BROKER, DATABASE, PROCESS, TRUST
 
@@ -41,6 +41,20 @@ class ConnectionSettings:
         "the Redis broker: redis://, rediss:// (TLS), redis+socket://, or sentinel://host:26379,host:26379/service/0 (TLS: "
         "sentinels://), whose user and password are those of the servers",
         secret=True,
+    )
+    broker_urls: brokers.Brokers = BROKER(
+        (),
+        brokers.named_urls,
+        "in place of that, several brokers with their names: `north=redis://… south=redis://…`; docs/SCALING.md",
+        secret=True,
+    )
+    broker_name: str = BROKER(
+        "",
+        lambda raw: parsers.name(raw) if raw.strip() else "",
+        "which of several brokers this process uses; a collector needs it, an edge takes one by its own name unless it is set",
+    )
+    broker_drained: tuple[str, ...] = BROKER(
+        (), brokers.names, "names of those of several brokers that edges leave; collectors go on until they are empty"
     )
     broker_username: str | None = BROKER(
         None, parsers.optional_text, "user of the broker, if its URL has none; any characters, nothing encoded"
@@ -113,6 +127,12 @@ class ConnectionSettings:
         parsers.optional_text,
         "password of the database, if its URL has none; any characters, nothing encoded",
         secret=True,
+    )
+    database_pooled: bool = DATABASE(
+        False,
+        flag,
+        "of an API whose database URL leads to a pooler of transactions, such as PgBouncer: nothing is prepared, and the role "
+        "must have the limits of a session; docs/SCALING.md",
     )
     lock_timeout_s: int = DATABASE(10, number(int, 1, 600), "Postgres lock_timeout of every session")
     statement_timeout_s: int = DATABASE(40, number(int, 1, 3600), "Postgres statement_timeout of every session")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -17,7 +17,7 @@ from telemetry.health.rules import SEVERITIES, Rules
 from telemetry.readings import names
 from telemetry.readings.rates import Rates
 from telemetry.readings.source_settings import SourceSettings
-from telemetry.settings import load, parsers, rates_file, sources_file
+from telemetry.settings import brokers, load, parsers, rates_file, sources_file
 from telemetry.settings.flow import FlowSettings
 from telemetry.settings.parsers import choice, flag, number
 from telemetry.settings.sections import API, HEALTH, MONITORING, USAGE
@@ -123,12 +123,41 @@ class Settings(FlowSettings):
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Settings:
         """The settings that an environment names, this process's unless given. Raises SettingsError for an unusable value."""
-        settings = load.load(cls, os.environ if environ is None else environ)
+        environ = os.environ if environ is None else environ
+        settings = load.load(cls, environ)
         if settings.signatures == "required" and not settings.trust_secret:
             raise load.SettingsError(
                 "TELEMETRY_SIGNATURES is required, and TELEMETRY_TRUST_SECRET is not set: no signature could be checked"
             )
-        return settings
+        if settings.broker_urls and not {"TELEMETRY_BROKER_URL", "TELEMETRY_BROKER_URL_FILE"}.isdisjoint(environ):
+            raise load.SettingsError("TELEMETRY_BROKER_URL and TELEMETRY_BROKER_URLS are both set; unset one")
+        return settings.of_edge(settings.edge) if settings.role == "edge" else settings.at_broker(None)
+
+    def of_edge(self, edge: str) -> Settings:
+        """The settings of what streams for an edge, with the broker of that edge. Raises SettingsError."""
+        return replace(self, edge=edge).at_broker(edge)
+
+    def at_broker(self, edge: str | None) -> Settings:
+        """These with the URL of the broker that an edge uses, or without one a process of the centre. Raises SettingsError."""
+        if not self.broker_urls:
+            return self
+        try:
+            name = brokers.own([name for name, _ in self.broker_urls], self.broker_name, self.broker_drained, edge)
+        except ValueError as error:
+            raise load.SettingsError(str(error)) from None
+        return replace(self, broker_url=dict(self.broker_urls)[name])
+
+    @property
+    def brokers(self) -> dict[str, Settings]:
+        """The settings by which each broker is used, by its name; that of a single one is empty."""
+        if not self.broker_urls:
+            return {"": self}
+        return {name: replace(self, broker_name=name, broker_url=url) for name, url in self.broker_urls}
+
+    @property
+    def others(self) -> dict[str, Settings]:
+        """The same of the brokers that this process does not use for itself."""
+        return {name: one for name, one in self.brokers.items() if one.broker_url != self.broker_url}
 
     def of_source(self, path: str) -> SourceSettings:
         """What the operator says of the file at a path."""

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import Field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote
+
+from telemetry.settings import urls
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -56,28 +58,37 @@ def _raw(environ: Mapping[str, str], item: Field[Any]) -> str | None:
 
 def _with_credentials(settings: Declared) -> Declared:
     """Put the users and passwords that were given apart into the URLs, encoded as a URL needs it."""
+    changes: dict[str, Any] = {}
     for name in ("broker", "database"):
-        parts = urlsplit(getattr(settings, f"{name}_url"))
-        user, _, host = parts.netloc.rpartition("@")
-        for part, stated in (("username", parts.username), ("password", parts.password)):
-            given: str | None = getattr(settings, f"{name}_{part}", None)
-            if given is None:
-                continue
-            if stated:
-                raise SettingsError(
-                    f"{PREFIX}{name.upper()}_URL holds a {part}, and {PREFIX}{name.upper()}_{part.upper()} is set; unset one"
-                )
-            encoded = quote(given, safe="")
-            user = f"{encoded}{user}" if part == "username" else f"{user.removesuffix(':')}:{encoded}"
-        if user:
-            # geturl() would leave out the slashes of an empty host.
-            url = f"{parts.scheme}://{user}@{host}{parts.path}" + (f"?{parts.query}" if parts.query else "")
-            settings = replace(settings, **{f"{name}_url": url})
+        given = {part: getattr(settings, f"{name}_{part}", None) for part in ("username", "password")}
+        changes[f"{name}_url"] = _with_user(getattr(settings, f"{name}_url"), f"{name}_url", given)
+    if several := getattr(settings, "broker_urls", ()):
+        given = {part: getattr(settings, f"broker_{part}", None) for part in ("username", "password")}
+        changes["broker_urls"] = tuple((name, _with_user(url, "broker_urls", given)) for name, url in several)
     # By now the URL of the database holds its password, if it has one.
-    read_url, password = getattr(settings, "database_read_url", None), urlsplit(getattr(settings, "database_url", "")).password
-    if read_url and password and (parts := urlsplit(read_url)).password is None:
+    read_url, password = getattr(settings, "database_read_url", None), urls.split(changes["database_url"]).password
+    if read_url and password and (parts := urls.split(read_url)).password is None:
         user, _, host = parts.netloc.rpartition("@")
-        netloc = f"{user.removesuffix(':')}:{password}@{host}"
-        read_url = f"{parts.scheme}://{netloc}{parts.path}" + (f"?{parts.query}" if parts.query else "")
-        settings = replace(settings, database_read_url=read_url)
-    return settings
+        changes["database_read_url"] = _joined(parts, f"{user.removesuffix(':')}:{password}", host)
+    return replace(settings, **changes)
+
+
+def _with_user(url: str, field: str, given: Mapping[str, str | None]) -> str:
+    """A URL with the user and the password that are given, each of which it may not hold already."""
+    parts = urls.split(url)
+    user, _, host = parts.netloc.rpartition("@")
+    for part, stated in (("username", parts.username), ("password", parts.password)):
+        word = given[part]
+        if word is None:
+            continue
+        if stated:
+            variable = f"{PREFIX}{field.partition('_')[0].upper()}_{part.upper()}"
+            raise SettingsError(f"{PREFIX}{field.upper()} holds a {part}, and {variable} is set; unset one")
+        encoded = quote(word, safe="")
+        user = f"{encoded}{user}" if part == "username" else f"{user.removesuffix(':')}:{encoded}"
+    return _joined(parts, user, host) if user else url
+
+
+def _joined(parts: SplitResult, user: str, host: str) -> str:
+    # geturl() would leave out the slashes of an empty host.
+    return f"{parts.scheme}://{user}@{host}{parts.path}" + (f"?{parts.query}" if parts.query else "")

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, quote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote
 
 from telemetry.readings.names import Edge
-from telemetry.settings import sentinel_url
+from telemetry.settings import sentinel_url, urls
 
 FLAGS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 BROKER_SCHEMES = ("redis", "rediss", "redis+socket", *sentinel_url.SCHEMES)
@@ -205,7 +205,7 @@ def _attributes(query: str, session: str) -> str:
 
 def _split(url: str) -> SplitResult:
     try:
-        return urlsplit(url)
+        return urls.split(url)
     except ValueError:
         # Its own words would show the password.
         raise ValueError(f"is no URL; {ESCAPES}") from None

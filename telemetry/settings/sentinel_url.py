@@ -8,7 +8,9 @@ and servers are reached by TLS.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
+
+from telemetry.settings import urls
 
 SCHEMES = ("sentinel", "sentinels")
 FORM = "sentinel://host:26379,host:26379,host:26379/service/0"
@@ -49,7 +51,7 @@ def parse(url: str) -> SentinelUrl:
     if ";" in url:
         raise ValueError(f"separates sentinels with ;: write them after one sentinel://, with commas between: {FORM}")
     try:
-        parts = urlsplit(url)
+        parts = urls.split(url)
     except ValueError:
         # Its own words would show the password.
         raise ValueError(f"is no URL of this form: {FORM}") from None

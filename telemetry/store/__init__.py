@@ -7,5 +7,5 @@ room for locks), `locks` (the numbers of advisory ones), `durability` (whether a
 forgotten), `rules` (which labels make a series), `shortfalls` (what the audit found gone), `usage_facts` (how much GPUs were
 used), and what people and the API change: `apikeys`, `audit_log`, `deadletters`, `edge_credentials`, `uploads`. `notices` are
 what people have not been told, `owner_at` is who had a GPU at a time, for the SQL of others. `follower` is a replica to read
-from. `foreign` forgets what is known of files that nobody reads.
+from, `pooler` what PgBouncer asks of us. `foreign` forgets what is known of files that nobody reads.
 """

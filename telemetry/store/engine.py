@@ -12,6 +12,7 @@ import psycopg
 from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event
 
 from telemetry.settings import Settings
+from telemetry.store import pooler
 
 
 def make_engine(
@@ -27,6 +28,10 @@ def make_engine(
         # No query here runs long enough to gain from it, and those of many steps lose a second to it.
         "jit": "off",
     }
+    pooler.check(settings, application)
+    is_pooled = settings.database_pooled and url in {None, settings.database_url}
+    # A pooler takes no options, and prepared statements do not last in its sessions.
+    session = {"prepare_threshold": None} if is_pooled else {"options": " ".join(f"-c {n}={v}" for n, v in options.items())}
     engine = create_engine(
         url or settings.database_url,
         pool_size=pool_size,
@@ -41,10 +46,12 @@ def make_engine(
             "keepalives_interval": 5,
             "keepalives_count": 3,
             "tcp_user_timeout": 30_000,
-            "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
+            **session,
         },
     )
     event.listen(engine, "handle_error", _leave_who_takes_no_writes)
+    if is_pooled:
+        pooler.install(engine)
     return engine
 
 

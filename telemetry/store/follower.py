@@ -4,7 +4,8 @@ Two threads ask each second: one the primary how much it has written (its LSN), 
 The replica lags by the age of the oldest position of the primary that it has not reached. So no clock of a server matters, an
 idle primary makes nobody lag, and while the primary is away the replica, which has all that is known of it, goes on serving.
 
-Who reads asks `engine`, which never waits: a replica that lags, is away or is silent is not used.
+Who reads asks `engine`, which never waits: a replica that lags, is away or is silent is not used. Who finds it away before the
+next look says so by `leave`.
 """
 
 from __future__ import annotations
@@ -68,6 +69,7 @@ class Follower:
         self._lock, self._stopping = Lock(), Event()
         self._answered_s = float("-inf")
         self._is_close = self._has_told = False
+        self._lag_s = float("inf")
         self._threads = [Thread(target=self._every, args=[look], daemon=True) for look in (self._look_at_primary, self._look)]
         for thread in self._threads:
             thread.start()
@@ -75,7 +77,21 @@ class Follower:
     @property
     def engine(self) -> Engine:
         """The one to read from now."""
-        return self._replica if self._is_close and not self.is_silent() else self._primary
+        return self._replica if self.is_read else self._primary
+
+    @property
+    def is_read(self) -> bool:
+        """Whether that is the replica."""
+        return self._is_close and not self.is_silent()
+
+    @property
+    def lag_s(self) -> float:
+        """By how many seconds the replica lagged when it was asked last; infinity if it is away, or follows something else."""
+        return float("inf") if self.is_silent() else self._lag_s
+
+    def leave(self) -> None:
+        """Read from the primary until the replica has answered again: a query found it away."""
+        self._tell(float("inf"))
 
     def is_silent(self) -> bool:
         """Whether the replica has not answered lately."""
@@ -100,7 +116,7 @@ class Follower:
 
     def _look_at_primary(self) -> None:
         at_s = monotonic()
-        sample = Sample(at_s, _ask(self._asking[0]))
+        sample = Sample(at_s, ask(self._asking[0]))
         with self._lock:
             is_same = bool(self._samples) and self._samples[-1].primary.timeline == sample.primary.timeline
             kept = [old for old in self._samples if at_s - old.at_s <= self._max_lag_s + SILENT_S] if is_same else []
@@ -108,7 +124,7 @@ class Follower:
 
     def _look(self) -> None:
         try:
-            replica = _ask(self._asking[1])
+            replica = ask(self._asking[1])
         except Exception:
             self._tell(float("inf"))
             raise
@@ -119,7 +135,7 @@ class Follower:
         self._tell(lag)
 
     def _tell(self, lag: float) -> None:
-        is_close = lag <= self._max_lag_s
+        self._lag_s, is_close = lag, lag <= self._max_lag_s
         if is_close != self._is_close or not self._has_told:
             self._has_told = True
             log.warning(
@@ -128,7 +144,8 @@ class Follower:
         self._is_close = is_close
 
 
-def _ask(engine: Engine) -> Server:
+def ask(engine: Engine) -> Server:
+    """What a server says of itself. Raises SQLAlchemyError."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         cluster, timeline, position = connection.execute(LOOK).one()
     return Server(int(cluster), timeline, int(position))

@@ -49,12 +49,12 @@ def is_whole(site: Site) -> bool:
 
 def look_at(site: Site) -> Look:
     """A look that counts, and then has read again what is gone."""
-    count, heal = SampleAuditLook(site.engine), ShortfallLook(site.engine, site.settings, site.client)
+    count, heal = SampleAuditLook(site.engine), ShortfallLook(site.engine, site.settings, {"": site.client})
     return lambda: [*count(), *heal()]
 
 
 def gap_audit(site: Site) -> GapAudit:
-    return GapAudit(site.engine, replace(site.settings, gap_alert_s=0), site.client)
+    return GapAudit(site.engine, replace(site.settings, gap_alert_s=0), {"": site.client})
 
 
 def missing(look: Look) -> float | None:

@@ -35,7 +35,7 @@ def test_the_audit_takes_less_than_a_percent_of_a_core(settings: Settings, engin
         connection.execute(text("INSERT INTO tallies SELECT 24 * :day + h, :samples FROM generate_series(0, 23) h"), each)
     every_s = 4 * settings.exporter_interval_s
     samples = Look("samples", every_s, SampleAuditLook(engine), AUDIT_PAUSE)
-    gaps = Look("gaps", every_s, GapAudit(engine, settings, redis_client), AUDIT_PAUSE)
+    gaps = Look("gaps", every_s, GapAudit(engine, settings, {"": redis_client}), AUDIT_PAUSE)
     spent_s, passed_s = 0.0, 0.0
     for _ in range(5):
         before_s = time.process_time() + servers_s(engine)

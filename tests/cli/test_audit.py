@@ -26,7 +26,7 @@ def test_a_loss_is_shown_until_it_is_accepted(
 ) -> None:
     store = Collector(settings, engine, Acks(redis_client, Keys(settings.key_prefix), 60))
     store.persist(*wire.encode(batch(readings((key(), 0, 1.0), (key(), 1, 2.0)))))
-    look, shortfall = SampleAuditLook(engine), ShortfallLook(engine, settings, redis_client)
+    look, shortfall = SampleAuditLook(engine), ShortfallLook(engine, settings, {"": redis_client})
     look()
     assert telemetry("audit", "show").returncode == 0
     with engine.begin() as connection:

@@ -45,7 +45,7 @@ def site(settings: Settings, engine: Engine, redis_client: redis.Redis, tmp_path
 
 
 def retried(site: Site, settings: Settings, reason: str | None = None) -> list[Retried]:
-    return list(QuarantineRetry(settings, site.engine, site.client)(QuarantineFilter(reason=reason), actor="test"))
+    return list(QuarantineRetry(settings, site.engine, lambda _: site.client)(QuarantineFilter(reason=reason), actor="test"))
 
 
 @pytest.mark.parametrize("is_folded", [False, True])
@@ -84,7 +84,7 @@ def test_the_file_may_be_read_again_afterwards(
 
 
 def test_rows_that_somebody_else_took_are_not_stored_twice(site: Site, settings: Settings, query: Query) -> None:
-    retry = QuarantineRetry(settings, site.engine, site.client)
+    retry = QuarantineRetry(settings, site.engine, lambda _: site.client)
     release = BatchWriter.release
     others = [None]
 

@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 
 from telemetry.cli.exporter import looks_at
 from telemetry.collector.persist import Collector
+from telemetry.exporter.database import replica
 from telemetry.exporter.health import Teller
 from telemetry.exporter.look import Looks
 from telemetry.monitoring.counters import definitions
@@ -27,7 +28,9 @@ from telemetry.progress.acks import Acks
 from telemetry.progress.keys import Keys
 from telemetry.readings import wire
 from telemetry.settings import Settings
+from telemetry.store.follower import Follower
 from tests.batches import batch, key, readings
+from tests.waiting import eventually
 
 PAGE = (Path(__file__).parents[2] / "docs" / "METRICS.md").read_text(encoding="utf-8")
 LISTED = set(re.findall(r"`((?:cross_cluster|message_queue|telemetry)_[a-z_]+)`", PAGE))
@@ -75,5 +78,8 @@ def test_the_page_lists_the_metrics_there_are(
     shown = counted() | shown_on_a_port(settings) | looked_up(settings)
     with closing(Teller(engine, settings)) as teller:
         shown |= names(teller())
+    with closing(Follower(engine, engine, (engine, engine), 10.0)) as follower:
+        eventually(lambda: follower.is_read)
+        shown |= names(replica(follower))
     assert len(shown) > 40
     assert shown == LISTED

@@ -236,7 +236,7 @@ def test_a_gap_is_counted_and_said_once(
 
     commit(0, 100)
     commit(200, 300)
-    audit = audits.GapAudit(engine, replace(settings, gap_alert_s=0), redis_client)
+    audit = audits.GapAudit(engine, replace(settings, gap_alert_s=0), {"": redis_client})
     caplog.set_level("INFO", "telemetry.exporter.audits")
     for _ in range(2):
         found = shown()

@@ -172,6 +172,10 @@ CASES = {
             {"telemetry_database_size_bytes": steady(86)},
         ),
     ),
+    "ReplicaNotRead": Case(
+        {"telemetry_replica_is_read": steady(0)},
+        ({"telemetry_replica_is_read": steady(1)}, {"telemetry_replica_is_read": "1x81 0x8"}),
+    ),
     "PartitionMissing": Case(
         {"telemetry_partition_failures_total": "0+1x90"},
         (

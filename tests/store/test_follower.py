@@ -16,12 +16,14 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from telemetry.api import create_app
-from telemetry.api.core.connections import Connections
+from telemetry.api.core.connections import Connections, following
+from telemetry.doctor.replica import Replica
+from telemetry.exporter import database
 from telemetry.local.servers import Postgres
 from telemetry.settings import Settings
 from telemetry.store import migrate
 from telemetry.store.engine import make_engine
-from telemetry.store.follower import Sample, Server, lag_s
+from telemetry.store.follower import Follower, Sample, Server, lag_s
 from tests.standby import REPLICATED, ask, caught_up, promote, standby, url_of
 from tests.waiting import eventually
 
@@ -121,6 +123,72 @@ def test_the_api_answers_from_the_replica_and_looks_up_keys_at_the_primary(
         assert client.get("/api/v1/gpus?format=csv").status_code == 200
         assert ask(primary, "SELECT count(*) > 0 FROM pg_stat_activity WHERE application_name = 'telemetry-api'")
     connections.close()
+
+
+def test_a_replica_that_restarts_fails_no_request(pair: tuple[Postgres, Postgres], settings: Settings) -> None:
+    _, follower = pair
+    engine = make_engine(settings, application="migrate")
+    migrate.upgrade(engine)
+    engine.dispose()
+    app = create_app(replace(settings, api_rate_limit=None))
+    connections = app.extensions["connections"]
+    with app.test_client() as client:
+        for path in ("/api/v1/gpus", "/api/v1/gpus?format=csv", "/api/v1/gpus?format=ndjson"):
+            client.get(path)
+            eventually(lambda: reads_from_the_replica(connections), 10)
+            assert client.get(path).status_code == 200
+            follower.stop()
+            # Nobody has noticed yet.
+            assert [client.get(path).status_code for _ in range(5)] == [200] * 5
+            assert connections.reading is connections.engine
+            follower.start()
+        eventually(lambda: reads_from_the_replica(connections), 10, what="reads at the replica again")
+    connections.close()
+
+
+def test_what_people_work_off_comes_from_the_primary(pair: tuple[Postgres, Postgres], settings: Settings) -> None:
+    primary, follower = pair
+    engine = make_engine(settings, application="migrate")
+    migrate.upgrade(engine)
+    app = create_app(replace(settings, database_read_lag_s=60.0, api_rate_limit=None))
+    connections = app.extensions["connections"]
+    ask(follower, "SELECT pg_wal_replay_pause()")
+    with app.test_client() as client:
+        eventually(lambda: reads_from_the_replica(connections), 10)
+        ask(primary, "INSERT INTO dead_letters (batch_id, header, payload, error) VALUES ('b', '{}', '', 'e') RETURNING id")
+        assert reads_from_the_replica(connections)
+        for form in ("", "?format=ndjson"):
+            assert b'"error":"e"' in client.get(f"/api/v1/dead-letters{form}").data.replace(b": ", b":")
+        with engine.begin() as connection:
+            connection.execute(text("DELETE FROM dead_letters"))
+    ask(follower, "SELECT pg_wal_replay_resume()")
+    connections.close()
+    engine.dispose()
+
+
+def test_doctor_and_exporter_say_how_the_replica_follows(pair: tuple[Postgres, Postgres], settings: Settings) -> None:
+    primary, follower = pair
+    asked = Replica(settings)
+    assert (asked.standby().verdict, asked.lag().verdict) == ("ok", "ok")
+    assert "no standby" in Replica(replace(settings, database_read_url=primary.url)).standby().says
+    with opened(settings) as connections:
+        watched = following(settings, follower.url, connections.engine, "test", 1)
+        eventually(lambda: value_of(watched, "telemetry_replica_is_read") == 1.0)
+        assert value_of(watched, "telemetry_replica_lag_seconds") < settings.database_read_lag_s
+        ask(follower, "SELECT pg_wal_replay_pause()")
+        ask(primary, "SELECT pg_logical_emit_message(false, 'a', 'b')")
+        eventually(lambda: value_of(watched, "telemetry_replica_is_read") == 0.0, 10)
+        assert value_of(watched, "telemetry_replica_lag_seconds") > settings.database_read_lag_s
+        lag = asked.lag()
+        assert lag.verdict == "warning"
+        assert "pg_stat_replication" in lag.mend
+        ask(follower, "SELECT pg_wal_replay_resume()")
+        watched.close()
+
+
+def value_of(watched: Follower, name: str) -> float:
+    (value,) = (sample.value for metric in database.replica(watched) for sample in metric.samples if sample.name == name)
+    return value
 
 
 def test_a_demoted_primary_is_left_at_the_first_write(pair: tuple[Postgres, Postgres], settings: Settings) -> None:

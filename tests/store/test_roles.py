@@ -76,10 +76,10 @@ def test_each_part_can_do_what_it_must_and_no_more(as_role: As, settings: Settin
     exporter = as_role("exporter")
     with exporter.connect() as connection:
         assert edge_credentials.valid(connection) == {}
-    audits.GapAudit(exporter, settings, redis_client)()
+    audits.GapAudit(exporter, settings, {"": redis_client})()
     audits.SampleAuditLook(exporter)()
     health.look(exporter, settings)
     with as_role("collector").begin() as connection:
         connection.execute(text("DELETE FROM samples"))
     audits.SampleAuditLook(exporter)()
-    audits.ShortfallLook(exporter, settings, redis_client)()
+    audits.ShortfallLook(exporter, settings, {"": redis_client})()

@@ -28,8 +28,9 @@ class Table:
     """Rows to answer, those of a page of `statement`, whose columns have the names of `item`'s fields.
 
     `total` counts all rows. `ends` are the columns that say where a row is in the list, if cursors go on there; they need not
-    be fields of `item`. `around` stands beside the rows in JSON. `reader` may have the same rows sooner,
-    as arrays; then a statement that is made when it is called is not made at all.
+    be fields of `item`. `around` stands beside the rows in JSON. `reader` may have the same rows sooner, as arrays; then a
+    statement that is made when it is called is not made at all. Where people work the rows off, they are asked `of_primary`: a
+    replica may still have what is done.
     """
 
     item: type[BaseModel]
@@ -39,6 +40,7 @@ class Table:
     ends: Collection[str] = ()
     around: Mapping[str, Any] = field(default_factory=dict)
     reader: Reader | None = None
+    of_primary: bool = False
 
     @property
     def paged(self) -> Select[Any]:

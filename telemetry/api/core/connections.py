@@ -12,8 +12,10 @@ from functools import cached_property
 from threading import Lock
 from typing import cast
 
+import psycopg
 import redis
-from flask import Flask, current_app, g
+import sqlalchemy.exc
+from flask import Flask, current_app, g, request
 from sqlalchemy import Connection, Engine
 
 from telemetry import broker
@@ -52,22 +54,17 @@ class Connections:
         if url is None:
             return self.engine
         with self._making:
-            self._follower = self._follower or self._following(url)
+            self._follower = self._follower or following(self.settings, url, self.engine, "api", POOL_SIZE)
         return self._follower.engine
 
-    def _following(self, url: str) -> Follower:
-        def engine(pool_size: int, url: str | None) -> Engine:
-            return make_engine(
-                self.settings, application="api", pool_size=pool_size, connect_timeout_s=deadlines.CONNECT_S, url=url
-            )
-
-        replica = engine(POOL_SIZE, url)
-        asking = engine(1, None), engine(1, url)
-        for one in asking:
-            silence_timeout.install(one, lambda: False, deadlines.SILENCE_S)
-        follower = Follower(self.engine, replica, asking, self.settings.database_read_lag_s)
-        silence_timeout.install(replica, follower.is_silent, deadlines.SILENCE_S)
-        return follower
+    def left(self, error: Exception) -> bool:
+        """Whether an error says that a replica is away, or cancels what it cannot answer; then reads go to the primary now."""
+        cause = error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) else error
+        is_away = isinstance(cause, psycopg.OperationalError) and not isinstance(cause, psycopg.errors.QueryCanceled)
+        if not is_away or self._follower is None or g.get("reading", self.engine) is self.engine:
+            return False
+        self._follower.leave()
+        return True
 
     @cached_property
     def probing_engine(self) -> Engine:
@@ -86,9 +83,28 @@ class Connections:
         """The broker, for what a read can do without: it gives up at once, so that a frozen broker does not hold up reads."""
         return broker.connect(self.settings, socket_timeout_s=deadlines.HASTE_S, retries=0)
 
+    @cached_property
+    def brokers(self) -> dict[str, redis.Redis]:
+        """Each of several brokers by its name, asked as the one above; that one alone where there are not several."""
+        return self._each(deadlines.HASTE_S, 0) if self.settings.broker_urls else {"": self.hasty_broker}
+
+    @cached_property
+    def patient_brokers(self) -> dict[str, redis.Redis]:
+        """The same, asked as `broker` is."""
+        return self._each(deadlines.BROKER_S, 1) if self.settings.broker_urls else {"": self.broker}
+
+    def _each(self, socket_timeout_s: float, retries: int) -> dict[str, redis.Redis]:
+        return {
+            name: broker.connect(one, socket_timeout_s=socket_timeout_s, retries=retries)
+            for name, one in self.settings.brokers.items()
+        }
+
     def close(self) -> None:
         """Close what was connected."""
         self.settle()
+        for name in ("brokers", "patient_brokers"):
+            for client in self.__dict__.get(name, {}).values():
+                client.close()
         if self._follower:
             self._follower.close()
         if "engine" in self.__dict__:
@@ -99,6 +115,23 @@ class Connections:
             self.broker.close()
         if "hasty_broker" in self.__dict__:
             self.hasty_broker.close()
+
+
+def following(settings: Settings, url: str, primary: Engine, application: str, pool_size: int) -> Follower:
+    """A replica to read from while it follows. Its connections give up a little later than its server should."""
+    silence_s = settings.statement_timeout_s + deadlines.SILENCE_S - deadlines.QUERY_S
+
+    def engine(pool_size: int, url: str | None) -> Engine:
+        return make_engine(
+            settings, application=application, pool_size=pool_size, connect_timeout_s=deadlines.CONNECT_S, url=url
+        )
+
+    replica, asking = engine(pool_size, url), (engine(1, None), engine(1, url))
+    for one in asking:
+        silence_timeout.install(one, lambda: False, silence_s)
+    follower = Follower(primary, replica, asking, settings.database_read_lag_s)
+    silence_timeout.install(replica, follower.is_silent, silence_s)
+    return follower
 
 
 def install(app: Flask, settings: Settings) -> None:
@@ -116,6 +149,15 @@ def database() -> Connection:
     if "reading" not in g:
         g.reading = connections().reading
     return primary() if g.reading is connections().engine else _borrowed("database", g.reading)
+
+
+def left_the_replica(error: Exception) -> bool:
+    """Whether this request is to be answered anew, from the primary: the replica that it read from is away."""
+    if request.method != "GET" or not connections().left(error):
+        return False
+    give_back()
+    g.reading = connections().engine
+    return True
 
 
 def primary() -> Connection:

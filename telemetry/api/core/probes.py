@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from datetime import UTC, datetime
+from functools import partial
 from threading import Lock, Thread
 from time import monotonic
 from typing import Any, cast
@@ -119,20 +120,30 @@ class Probes:
 
     def __init__(self, connections: Connections) -> None:
         self.database = Probe(lambda: _database(connections), MENDS["database"])
-        self.broker = Probe(lambda: _broker(connections), MENDS["broker"])
+        self.broker = Probe(lambda: _broker(connections.broker), MENDS["broker"])
+        several = connections.settings.brokers if connections.settings.broker_urls else {}
+        self.brokers = {name: Probe(partial(_broker_of, connections, name), MENDS["broker"]) for name in several}
 
     def settle(self) -> None:
         """Wait until nothing is asked any more, within seconds."""
-        self.database.settle()
-        self.broker.settle()
+        for probe in (self.database, self.broker, *self.brokers.values()):
+            probe.settle()
 
     def states(self) -> State:
-        """The state of both servers, and `status`: whether both are ok. Within PROBE_S."""
+        """The state of all servers, and `status`: whether all are ok. Within PROBE_S.
+
+        Several brokers stand in `brokers` by their names, and `broker` is the first that is not ok.
+        """
         deadline = monotonic() + deadlines.PROBE_S
-        asked = [(name, probe, probe.begin()) for name, probe in (("database", self.database), ("broker", self.broker))]
+        brokers = self.brokers or {"": self.broker}
+        asked = [(name, probe, probe.begin()) for name, probe in brokers.items()]
+        database = self.database.answer(self.database.begin(), deadline)
         states = {name: probe.answer(future, deadline) for name, probe, future in asked}
-        healthy = all(state["status"] == "ok" for state in states.values())
-        return {"status": "ok" if healthy else "unavailable", **states}
+        every = list(states.values())
+        worst = next((state for state in every if state["status"] != "ok"), every[0])
+        healthy = database["status"] == worst["status"] == "ok"
+        more = {"brokers": states} if self.brokers else {}
+        return {"status": "ok" if healthy else "unavailable", "database": database, "broker": worst, **more}
 
 
 def install(app: Flask) -> None:
@@ -163,9 +174,13 @@ def _database(connections: Connections) -> State:
     return {"status": "ok", "revision": revision}
 
 
-def _broker(connections: Connections) -> State:
+def _broker_of(connections: Connections, name: str) -> State:
+    return _broker(connections.patient_brokers[name])
+
+
+def _broker(client: redis.Redis) -> State:
     try:
-        connections.broker.ping()
+        client.ping()
     except (redis.RedisError, OSError):
         return {"status": "unreachable"}
     return {"status": "ok"}

@@ -34,4 +34,4 @@ class AuditEntry(BaseModel):
 def list_audit(_: Followed, page: Page) -> Table:
     """The audit log, the latest entry first: API keys made and revoked, files uploaded."""
     (before,) = page.after(ENDS) or (None,)
-    return Table(AuditEntry, audit_log.entries(before), page, ends=ENDS)
+    return Table(AuditEntry, audit_log.entries(before), page, ends=ENDS, of_primary=True)

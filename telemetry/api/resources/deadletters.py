@@ -46,7 +46,7 @@ class Dropped(BaseModel):
 def list_dead_letters(_: Followed, page: Page) -> Table:
     """Dead letters in the order they died."""
     (after,) = page.after(ENDS) or (None,)
-    return Table(DeadLetter, ingest.dead_letters(after), page, ends=ENDS)
+    return Table(DeadLetter, ingest.dead_letters(after), page, ends=ENDS, of_primary=True)
 
 
 @operation(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import redis
@@ -26,7 +27,7 @@ class Edge(BaseModel):
     """An edge. Its name is cluster/node.
 
     `last_seen` is when its streamer said last that it is at work, and `silent_s` for how many seconds the next such sign is
-    overdue, 0 while it is not. Both are null of an edge that does not stream for good, and while the broker does not answer.
+    overdue, 0 while it is not. Both are null of an edge that does not stream for good, and while its broker does not answer.
     """
 
     name: str
@@ -44,13 +45,17 @@ def list_edges(_: Tabular, page: Page) -> Table:
 
 
 def _signs() -> list[EdgeSign]:
-    client, keys = connections().hasty_broker, Keys(connections().settings.key_prefix)
-    try:
-        now_us = broker.now_us(client)
-        return [EdgeSign(edge, _time(sign.seen_ms), sign.silent_s(now_us)) for edge, sign in signs(client, keys).items()]
-    except (redis.RedisError, OSError):
-        # The rest of the answer needs no broker.
-        return []
+    """The last sign of each edge. The rest of the answer needs no broker, so one that is away is left out."""
+    keys = Keys(connections().settings.key_prefix)
+    youngest: dict[str, tuple[float, EdgeSign]] = {}
+    for client in connections().brokers.values():
+        with suppress(redis.RedisError, OSError):
+            now_us = broker.now_us(client)
+            for edge, sign in signs(client, keys).items():
+                age_s = sign.age_s(now_us)
+                if edge not in youngest or age_s < youngest[edge][0]:
+                    youngest[edge] = age_s, EdgeSign(edge, _time(sign.seen_ms), sign.silent_s(now_us))
+    return [sign for _, sign in youngest.values()]
 
 
 def _time(milliseconds: int | None) -> datetime | None:

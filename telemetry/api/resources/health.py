@@ -34,11 +34,15 @@ class Database(BaseModel):
 
 
 class Health(BaseModel):
-    """ok, or unavailable with the part that cannot be used."""
+    """ok, or unavailable with the part that cannot be used.
+
+    Where there are several brokers, each stands in `brokers` by its name; `broker` is then the first that cannot be used.
+    """
 
     status: str
     database: Database
     broker: Broker
+    brokers: dict[str, Broker] | None = None
 
 
 class Alive(BaseModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from secrets import token_hex
 from time import monotonic
@@ -130,12 +131,12 @@ def show_upload(_: Query, upload: str) -> dict[str, Any]:
 
 def _read(name: str) -> tuple[int, int] | None:
     """How many bytes of a source are committed, and how many rows of it are read, as its streamer says."""
-    where = connections()
-    try:
-        state = reading.source(where.broker, Keys(where.settings.key_prefix), spool.EDGE, name)
-    except (redis.RedisError, OSError, StateError):
-        return None
-    return (state.window.committed, state.rows_read) if state else None
+    keys, found = Keys(connections().settings.key_prefix), list[tuple[int, int]]()
+    for client in connections().patient_brokers.values():
+        with suppress(redis.RedisError, OSError, StateError):
+            if state := reading.source(client, keys, spool.EDGE, name):
+                found.append((state.window.committed, state.rows_read))
+    return max(found, default=None)
 
 
 def _sent_pieces() -> Iterator[bytes]:

@@ -18,6 +18,7 @@ import redis
 from flask.testing import FlaskClient
 
 from telemetry.api import create_app
+from telemetry.broker import connect
 from telemetry.local.servers import Valkey
 from telemetry.progress.claims import Claims
 from telemetry.progress.keys import Keys
@@ -56,6 +57,21 @@ def test_an_edge_says_when_it_was_seen_and_for_how_long_it_is_silent(
     (row,) = csv.DictReader(io.StringIO(client.get("/api/v1/edges?format=csv").text))
     assert row["last_seen"].endswith("Z")
     assert float(row["silent_s"]) > silent_s
+
+
+@pytest.mark.usefixtures("fleet")
+def test_an_edge_that_moved_is_as_its_new_broker_says(
+    settings: Settings, redis_client: redis.Redis, own_broker: Valkey
+) -> None:
+    urls = (("old", settings.broker_url), ("new", own_broker.url), ("away", "redis://127.0.0.1:1/0"))
+    app = create_app(replace(settings, broker_urls=urls, api_access="open", api_rate_limit=None))
+    keys = Keys(settings.key_prefix)
+    Claims(redis_client, keys, EDGE, "streamer", 30).expect(0)
+    with connect(replace(settings, broker_url=own_broker.url)) as client:
+        Claims(client, keys, EDGE, "streamer", 30).expect(60)
+    (one,) = app.test_client().get("/api/v1/edges").get_json()["items"]
+    assert (one["name"], one["silent_s"]) == (EDGE, 0)
+    app.extensions["connections"].close()
 
 
 @pytest.mark.usefixtures("fleet")

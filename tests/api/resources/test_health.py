@@ -66,6 +66,18 @@ def test_the_part_that_is_away_is_named_and_no_secret(settings: Settings, part: 
     app.extensions["connections"].close()
 
 
+def test_of_several_brokers_the_one_that_is_away_is_named(settings: Settings) -> None:
+    urls = (("north", settings.broker_url), ("south", "redis://u:secret@127.0.0.1:1/0"))
+    app = create_app(replace(settings, broker_urls=urls))
+    answer = app.test_client().get("/health")
+    assert answer.status_code == 503
+    found = answer.get_json()
+    assert found["brokers"]["north"] == {"status": "ok"}
+    assert found["brokers"]["south"]["status"] == found["broker"]["status"] == "unreachable"
+    assert "secret" not in answer.text
+    app.extensions["connections"].close()
+
+
 def test_a_database_without_the_schema_says_how_to_make_it(settings: Settings, empty_database_url: str) -> None:
     app = create_app(replace(settings, database_url=empty_database_url.replace("postgresql:", "postgresql+psycopg:")))
     assert "telemetry db upgrade" in app.test_client().get("/health").get_json()["database"]["mend"]

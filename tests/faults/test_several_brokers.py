@@ -1,0 +1,174 @@
+"""Several brokers: one dies while edges stream, one is added, and an edge moves to it. Nothing is lost or doubled."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import LiteralString
+
+import psycopg
+import pytest
+
+from telemetry import broker
+from telemetry.local.servers import Valkey
+from telemetry.progress import reading
+from telemetry.progress.keys import Keys
+from telemetry.settings.brokers import chosen
+from tests.faults.site import BIN, Site, kill_tree, site
+from tests.ports import free_port
+from tests.waiting import eventually
+
+KEYS = Keys("telemetry")
+ROWS_PER_S = 500
+
+
+def an_edge(before: str, after: str) -> str:
+    """An edge that takes one broker of two, and then one of three."""
+    names = (f"rack/{number}" for number in range(1000))
+    return next(name for name in names if (chosen("ab", name), chosen("abc", name)) == (before, after))
+
+
+STAYS, OTHER, MOVES = an_edge("a", "a"), an_edge("b", "b"), an_edge("a", "c")
+
+
+class Fleet:
+    """Some edges and collectors on brokers `a` and `b`, to which `c` may come. A file is named like its edge's node."""
+
+    def __init__(self, of: Site, brokers: dict[str, Valkey]) -> None:
+        self.site, self.brokers = of, brokers
+        self.edges: dict[str, list[subprocess.Popen[bytes]]] = {}
+        self.collectors: list[subprocess.Popen[bytes]] = []
+
+    def name(self, *brokers: str) -> None:
+        """What each process is told that starts from now on."""
+        urls = " ".join(f"{name}={self.brokers[name].url}" for name in brokers)
+        self.site.variables["TELEMETRY_BROKER_URLS"] = urls
+
+    def start_collector(self, name: str) -> None:
+        self.collectors.append(
+            self.site.start_process(
+                f"collector-{name}",
+                *("celery", "-A", "telemetry", "worker", "--concurrency", "1", "--without-gossip", "--without-mingle"),
+                *("-n", f"collector-{name}@fault", "-l", "info"),
+                TELEMETRY_ROLE="central",
+                TELEMETRY_BROKER_NAME=name,
+            )
+        )
+
+    def start_edge(self, edge: str) -> None:
+        node = edge.partition("/")[2]
+        told = {
+            "TELEMETRY_ROLE": "edge",
+            "TELEMETRY_EDGE": edge,
+            "TELEMETRY_SOURCES": str(self.site.directory / "sources" / f"{node}.csv"),
+            "TELEMETRY_STATE_DIR": str(self.site.directory / f"state-{node}"),
+        }
+        streamer = ("celery", "-A", "telemetry", "worker", "--without-gossip", "--without-mingle", "-l", "info")
+        self.edges[edge] = [
+            self.site.start_process(f"beat-{node}", "celery", "-A", "telemetry", "beat", **told),
+            self.site.start_process(f"streamer-{node}", *streamer, "-n", f"streamer-{node}@fault", **told),
+        ]
+
+    def end_edge(self, edge: str) -> None:
+        end(self.edges.pop(edge))
+
+    def rows(self, edge: str) -> int:
+        """What is committed of an edge."""
+        return self.sum("SELECT coalesce(sum(rows), 0) FROM batches WHERE edge = %s", edge)
+
+    def sum(self, query: LiteralString, edge: str) -> int:
+        """A number of the ledger."""
+        with psycopg.connect(self.site.postgres.url, autocommit=True) as connection:
+            (number,) = connection.execute(query, [edge]).fetchone() or (0,)
+        return int(number)
+
+    def flows(self, *edges: str) -> None:
+        """Wait until more is committed of each edge."""
+        before = {edge: self.rows(edge) for edge in edges}
+        eventually(lambda: all(self.rows(edge) > before[edge] + ROWS_PER_S for edge in edges), 60, what="rows of each edge")
+
+    def knows(self, name: str) -> list[str]:
+        """The edges with sources at a broker."""
+        with broker.connect(self.site.settings.brokers[name]) as client:
+            return [edge for edge in reading.edges(client, KEYS) if reading.sources(client, KEYS, edge)]
+
+
+def end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        kill_tree(process.pid)
+        process.wait()
+
+
+@contextmanager
+def fleet(directory: Path, edges: Mapping[str, str]) -> Iterator[Fleet]:
+    with site(collectors=0, streamers=0) as base:
+        # Its beat is of an edge of one broker.
+        end(base.edge)
+        base.edge.clear()
+        del base.variables["TELEMETRY_BROKER_URL"]
+        with Valkey(directory / "b", {"save": ""}) as b, Valkey(directory / "c", {"save": ""}) as c:
+            made = Fleet(base, {"a": base.valkey, "b": b, "c": c})
+            made.name("a", "b")
+            try:
+                for name in ("a", "b"):
+                    made.start_collector(name)
+                for edge in edges:
+                    base.feed(ROWS_PER_S, name=edge.partition("/")[2])
+                    made.start_edge(edge)
+                yield made
+            finally:
+                end([*made.collectors, *(process for some in made.edges.values() for process in some)])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_one_of_two_brokers_dies_and_a_third_is_added(tmp_path: Path) -> None:
+    with fleet(tmp_path, {STAYS: "a", OTHER: "b", MOVES: "a"}) as made:
+        made.flows(STAYS, OTHER, MOVES)
+        assert (set(made.knows("a")), made.knows("b")) == ({STAYS, MOVES}, [OTHER])
+
+        made.brokers["b"].kill()
+        made.flows(STAYS, MOVES)
+        status = shown(made)
+        assert "broker a  ok" in status
+        assert "broker b  NO ANSWER" in status
+        stood = made.rows(OTHER)
+        made.flows(STAYS)
+        assert made.rows(OTHER) == stood
+        # It comes back without its keys.
+        made.brokers["b"].start()
+        made.flows(OTHER)
+
+        made.name("a", "b", "c")
+        made.start_collector("c")
+        for edge in (STAYS, OTHER, MOVES):
+            made.end_edge(edge)
+            made.start_edge(edge)
+        made.flows(STAYS, OTHER, MOVES)
+        assert (made.knows("b"), made.knows("c")) == ([OTHER], [MOVES])
+        assert f"{MOVES} has moved here from the broker a, with 1 sources" in made.site.log()
+        assert "has moved here" not in made.site.log().replace(f"{MOVES} has moved here", "")
+        exporter = ("telemetry", "exporter", "--port", str(free_port()))
+        made.collectors.append(made.site.start_process("exporter", *exporter, TELEMETRY_EXPORTER_INTERVAL_S="1"))
+        eventually(lambda: made.knows("a") == [STAYS], 60, what="the former broker forgets the edge that moved")
+        assert shown(made).count(f"edge      {MOVES}") == 1
+
+        counts = made.site.settle()
+        assert counts["missing"] == counts["extra"] == counts["conflict"] == 0
+        assert made.site.doubled(counts) == 0
+        # It went on where it was, and read nothing again as other batches.
+        assert made.sum("SELECT coalesce(sum(duplicate), 0) FROM batches WHERE edge = %s", MOVES) == 0
+
+
+def shown(made: Fleet) -> str:
+    done = subprocess.run(
+        [str(BIN / "telemetry"), "status", "--all"],
+        env={**os.environ, **made.site.variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout
