@@ -1,0 +1,109 @@
+"""What an edge may send: what is beyond is refused and comes again, and other edges do not notice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import redis
+from sqlalchemy import Engine
+
+from telemetry.collector.intake import WINDOW_S, Amount, Intake
+from telemetry.collector.messages import Message
+from telemetry.collector.outcome import Outcome
+from telemetry.collector.persist import Collector
+from telemetry.monitoring.counters import definitions
+from telemetry.progress.acks import Acks
+from telemetry.progress.keys import Keys
+from telemetry.readings import wire
+from telemetry.readings.rows import Readings
+from telemetry.settings import Settings
+from tests.batches import batch, key, readings
+from tests.fixtures.services import Query
+
+ROWS = 3
+
+
+@pytest.fixture
+def intake(settings: Settings, redis_client: redis.Redis) -> Intake:
+    return Intake(redis_client, Keys(settings.key_prefix), Amount(messages=5))
+
+
+def collector(settings: Settings, engine: Engine, intake: Intake) -> Collector:
+    return Collector(settings, engine, Acks(intake.client, intake.keys, settings.ack_ttl_s), intake)
+
+
+def messages(edge: str, number: int, first: int = 0) -> list[Message]:
+    return [
+        wire.encode(batch(content(edge, i), edge=edge, batch_id=f"{edge}-{i}", start=1000 * i, end=1000 * i + 1000))
+        for i in range(first, first + number)
+    ]
+
+
+def content(edge: str, number: int) -> Readings:
+    return readings(*((key(gpu=edge), ROWS * number + second, 1.0) for second in range(ROWS)))
+
+
+def statuses(outcomes: Sequence[Outcome | Exception]) -> list[Any]:
+    return [getattr(outcome, "status", outcome) for outcome in outcomes]
+
+
+def test_one_edge_floods_and_the_other_does_not_notice(
+    settings: Settings, engine: Engine, intake: Intake, query: Query
+) -> None:
+    own = collector(settings, engine, intake)
+    before = beyond()
+    flood, other = messages("loud/node", 8), messages("quiet/node", 2)
+    outcomes = own.persist_all([*flood[:4], other[0], *flood[4:], other[1]])
+    assert statuses(outcomes) == [*["stored"] * 4, "stored", "stored", *["refused"] * 3, "stored"]
+    assert statuses(own.persist_all([*flood[6:], *messages("quiet/node", 2, 2)])) == ["refused", "refused", "stored", "stored"]
+    assert beyond() - before == 5
+    # It is not acknowledged, so the edge knows that it has to send it again.
+    acknowledged = intake.client.hkeys(intake.keys.acks("loud/node", "source-1"))
+    assert sorted(acknowledged) == [f"loud/node-{i}".encode() for i in range(5)]
+    assert query("SELECT count(*) FROM dead_letters") == [(0,)]
+    # The window ends by itself, and the edge has what it sends again stored.
+    window = intake.keys.intake("loud/node")
+    assert 0 < intake.client.ttl(window) <= WINDOW_S
+    intake.client.delete(window)
+    assert statuses(own.persist_all(flood[5:])) == ["stored"] * 3
+    assert query("SELECT count(*) FROM batches WHERE status = 'stored'") == [(12,)]
+
+
+def test_bytes_and_rows_are_bounded_too_and_one_large_message_passes(intake: Intake) -> None:
+    (message,) = messages("loud/node", 1)
+    size_bytes = len(message[1])
+    for limits in (Amount(rows=1), Amount(bytes=size_bytes - 1), Amount(rows=ROWS), Amount(bytes=size_bytes)):
+        judged = Intake(intake.client, intake.keys, limits).judge([message, message])
+        assert [bool(refusal) for refusal in judged.refusals] == [False, True]
+        assert judged.admitted == {"loud/node": Amount(1, size_bytes, ROWS)}
+
+
+def test_what_names_no_edge_or_is_not_believed_counts_for_nobody(intake: Intake) -> None:
+    judged = intake.judge([None, ({"edge": "loud/node"}, b""), ("nonsense", 7)])
+    assert (judged.refusals, judged.admitted) == ([None] * 3, {})
+    assert not intake.client.keys(intake.keys.intake("*"))
+
+
+def test_a_failure_counts_nothing(settings: Settings, engine: Engine, intake: Intake, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = collector(settings, engine, intake)
+
+    def away(_: object) -> None:
+        raise ConnectionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(own, "_store", away)
+        for _ in range(10):
+            with pytest.raises(ConnectionError):
+                own.persist_all(messages("loud/node", 1))
+    assert statuses(own.persist_all(messages("loud/node", 5))) == ["stored"] * 5
+
+
+def beyond() -> float:
+    return sum(
+        sample.value
+        for metric in definitions.of(definitions.CollectorCounters).beyond.collect()
+        for sample in metric.samples
+        if sample.name.endswith("_total")
+    )
