@@ -29,8 +29,9 @@ test: $(INSTALLED) ## run all tests on a real Postgres and a real broker; make t
 slow: $(INSTALLED) ## run the tests that make test leaves out for their length
 	$(BIN)/pytest -n 2 -m slow $(ARGS)
 
-fuzz: $(INSTALLED) ## ask the API thousands of questions, well-formed and malformed, and hold the answers to its specification
-	SCHEMATHESIS_CASES=$${SCHEMATHESIS_CASES:-100} $(BIN)/pytest -n 2 --timeout 7200 -rP -k schemathesis tests/api/test_specification.py $(ARGS)
+fuzz: $(INSTALLED) ## give spoilt bytes to what takes foreign ones, and ask the API thousands of questions; make fuzz ARGS='--minutes 10'
+	$(BIN)/python -m tests.fuzz $(ARGS)
+	SCHEMATHESIS_CASES=$${SCHEMATHESIS_CASES:-100} $(BIN)/pytest -n 2 --timeout 7200 -rP -k schemathesis tests/api/test_specification.py
 
 soak: $(INSTALLED) ## break the system at random under load, and count rows lost and doubled; make soak ARGS='--runs 20'
 	$(BIN)/python -m tests.faults.soak $(ARGS)
@@ -70,7 +71,7 @@ dist: $(INSTALLED) ## build the wheel that other machines install, in dist/
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
 
 clean: ## remove the environment and all that was built; not the data in .telemetry
-	rm -rf .venv $(AUDIT) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv $(AUDIT) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .fuzz
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
