@@ -104,7 +104,8 @@ class Secure:
 def check_database(url: str) -> None:
     """Refuse the URL of a database that another machine could stand in for. Raises SettingsError."""
     parts = make_url(url)
-    hosts = [parts.host or "", *parts.query.get("host", "").split(",")]
+    named = parts.query.get("host", "")
+    hosts = [parts.host or "", *(named.split(",") if isinstance(named, str) else named)]
     if any(host and not host.startswith("/") for host in hosts) and parts.query.get("sslmode") != "verify-full":
         raise SettingsError(f"--secure checks the database's certificate: add sslmode=verify-full to {PREFIX}DATABASE_URL")
 

@@ -58,20 +58,18 @@ def test_the_whole_system_with_users_and_signatures(up: Callable[..., Up], sampl
 
     # Whoever shows no certificate of its authority, or does not speak TLS, is not heard; nor is another broker believed.
     made = running.data_dir / "certificates"
-    ours = Certificates(
-        made / "ca.crt", Pair(made / "server.crt", made / "server.key"), Pair(made / "client.crt", made / "client.key")
-    )
+    authority, client = made / "ca.crt", Pair(made / "client.crt", made / "client.key")
     other = Certificates.made(tmp_path / "other")
     port = int(place["TELEMETRY_BROKER_URL"].rpartition(":")[2].partition("/")[0])
     for context in (
         None,
-        speaking(ours.authority),
-        speaking(other.authority, ours.client),
-        speaking(ours.authority, other.client),
+        speaking(authority),
+        speaking(other.authority, client),
+        speaking(authority, other.client),
     ):
         with pytest.raises((OSError, EOFError)):
             asked_by(port, context)
-    assert asked_by(port, speaking(ours.authority, ours.client)) == b"+PONG\r\n"
+    assert asked_by(port, speaking(authority, client)) == b"+PONG\r\n"
     running.find("tls_end.py").kill()
     eventually(lambda: answers(edge), 30)
 

@@ -101,9 +101,6 @@ def test_a_failure_counts_nothing(settings: Settings, engine: Engine, intake: In
 
 
 def beyond() -> float:
-    return sum(
-        sample.value
-        for metric in definitions.of(definitions.CollectorCounters).beyond.collect()
-        for sample in metric.samples
-        if sample.name.endswith("_total")
-    )
+    counter = definitions.of(definitions.CollectorCounters).beyond
+    samples = [sample for metric in counter.collect() for sample in metric.samples]
+    return sum(float(sample.value) for sample in samples if sample.name.endswith("_total"))

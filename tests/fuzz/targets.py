@@ -21,7 +21,8 @@ from telemetry.settings.load import variable
 from telemetry.trust.keyring import Keyring
 from tests.batches import batch, key, readings
 from tests.formats import reading
-from tests.formats.test_mangled import KEPT, NODE, SAID
+from tests.formats.test_kept import NODE, SAID
+from tests.formats.test_mangled import KEPT
 from tests.states import source_state
 
 LOST = b'{"path":"/a.csv","fingerprint":"f","start":0,"end":9,"reason":"it is gone"}'
