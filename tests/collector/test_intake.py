@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import redis
 from sqlalchemy import Engine
 
+from telemetry.celery import make_app
 from telemetry.collector.intake import WINDOW_S, Amount, Intake
 from telemetry.collector.messages import Message
 from telemetry.collector.outcome import Outcome
@@ -19,8 +22,10 @@ from telemetry.progress.keys import Keys
 from telemetry.readings import wire
 from telemetry.readings.rows import Readings
 from telemetry.settings import Settings
+from telemetry.streamer.publish import publisher
 from tests.batches import batch, key, readings
 from tests.fixtures.services import Query
+from tests.waiting import eventually
 
 ROWS = 3
 
@@ -69,6 +74,28 @@ def test_one_edge_floods_and_the_other_does_not_notice(
     intake.client.delete(window)
     assert statuses(own.persist_all(flood[5:])) == ["stored"] * 3
     assert query("SELECT count(*) FROM batches WHERE status = 'stored'") == [(12,)]
+
+
+def test_a_running_collector_is_flooded_and_the_other_edge_is_in_time(
+    start_collector: Callable[..., object], settings: Settings, redis_client: redis.Redis, query: Query
+) -> None:
+    def stored(edge: str) -> int:
+        rows = query("SELECT s.edge, count(*) FROM batches JOIN sources s ON s.id = source_id GROUP BY 1")
+        return sum(int(number) for name, number in rows if name == edge)
+
+    send = publisher(make_app(replace(settings, role="edge")), settings)
+    start_collector(TELEMETRY_EDGE_MESSAGES_PER_S="5")
+    send(messages("quiet/node", 1))
+    eventually(lambda: stored("quiet/node") == 1, 30)
+    send(messages("loud/node", 2000))
+    for number in range(1, 6):
+        began_s = time.monotonic()
+        send(messages("quiet/node", 1, number))
+        eventually(lambda number=number: stored("quiet/node") == number + 1, 30)  # type: ignore[misc]
+        assert time.monotonic() - began_s < 15
+    # A few windows may have passed on a slow machine, and processes that look at once may each pass a group.
+    assert 50 <= stored("loud/node") < 1500
+    eventually(lambda: redis_client.llen(settings.ingest_queue) == 0, 30)
 
 
 def test_bytes_and_rows_are_bounded_too_and_one_large_message_passes(intake: Intake) -> None:
