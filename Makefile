@@ -5,6 +5,9 @@ ARGS ?=
 
 BIN := .venv/bin
 INSTALLED := .venv/installed
+AUDIT := .venv-audit
+# What bandit looks for and ruff does not: all else of it is among ruff's S rules.
+NOT_IN_RUFF := B613,B614,B615,B703
 SAMPLE := .telemetry/sample.csv
 
 # The tests start hundreds of processes, each of which would compile the package anew.
@@ -12,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test slow fuzz soak bench bench-store compare lint lock dist clean
+.PHONY: help run test slow fuzz soak bench bench-store compare lint audit sbom lock dist clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,8 +29,9 @@ test: $(INSTALLED) ## run all tests on a real Postgres and a real broker; make t
 slow: $(INSTALLED) ## run the tests that make test leaves out for their length
 	$(BIN)/pytest -n 2 -m slow $(ARGS)
 
-fuzz: $(INSTALLED) ## ask the API thousands of questions, well-formed and malformed, and hold the answers to its specification
-	SCHEMATHESIS_CASES=$${SCHEMATHESIS_CASES:-100} $(BIN)/pytest -n 2 --timeout 7200 -rP -k schemathesis tests/api/test_specification.py $(ARGS)
+fuzz: $(INSTALLED) ## give spoilt bytes to what takes foreign ones, and ask the API thousands of questions; make fuzz ARGS='--minutes 10'
+	$(BIN)/python -m tests.fuzz $(ARGS)
+	SCHEMATHESIS_CASES=$${SCHEMATHESIS_CASES:-100} $(BIN)/pytest -n 2 --timeout 7200 -rP -k schemathesis tests/api/test_specification.py
 
 soak: $(INSTALLED) ## break the system at random under load, and count rows lost and doubled; make soak ARGS='--runs 20'
 	$(BIN)/python -m tests.faults.soak $(ARGS)
@@ -49,6 +53,16 @@ lint: $(INSTALLED) ## check style, format, types and the order of imports
 	$(BIN)/hadolint docker/Dockerfile
 	$(BIN)/zizmor --offline --quiet .github/workflows
 
+audit: $(AUDIT)/installed ## look for known faults of the dependencies, which asks a server on the internet, and of the code
+	$(AUDIT)/bin/pip-audit --require-hashes --disable-pip $(foreach lock,edge central dev image audit,-r requirements/$(lock).txt)
+	$(AUDIT)/bin/bandit --quiet --recursive --tests $(NOT_IN_RUFF) telemetry migrations scripts
+
+sbom: $(INSTALLED) $(AUDIT)/installed ## write what the images are made of, and the licences of all packages, to dist/
+	@mkdir -p dist
+	$(AUDIT)/bin/cyclonedx-py requirements requirements/edge.txt --output-file dist/sbom-edge.json
+	$(AUDIT)/bin/cyclonedx-py requirements requirements/central.txt --output-file dist/sbom-central.json
+	$(AUDIT)/bin/pip-licenses --python $(BIN)/python --format markdown --with-urls --output-file dist/licences.md
+
 lock: $(INSTALLED) ## pin the dependencies of setup.cfg anew
 	$(BIN)/pip install --quiet uv
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/lock
@@ -57,7 +71,7 @@ dist: $(INSTALLED) ## build the wheel that other machines install, in dist/
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
 
 clean: ## remove the environment and all that was built; not the data in .telemetry
-	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv $(AUDIT) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .fuzz
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -71,6 +85,11 @@ $(INSTALLED): requirements/dev.txt setup.cfg pyproject.toml | $(BIN)/python
 	@echo "installing into .venv, which takes about a minute"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(AUDIT)/installed: requirements/audit.txt
+	$(PYTHON) -m venv $(AUDIT)
+	$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 $(SAMPLE): | $(INSTALLED)

@@ -43,6 +43,7 @@ class Operation:
     query: type[Query]
     answers: Mapping[int, type[BaseModel]]
     scope: Scope | None
+    by_namespace: bool
     codes: tuple[str, ...]
     media: tuple[str, ...]
     body: Mapping[str, Any] | None
@@ -62,18 +63,22 @@ def operation(
     method: Literal["GET", "POST"] = "GET",
     status: int = 200,
     scope: Scope | None = "read",
+    by_namespace: bool = False,
     codes: tuple[str, ...] = (),
     others: Mapping[int, type[BaseModel]] | None = None,
     media: tuple[str, ...] = (JSON,),
     body: Mapping[str, Any] | None = None,
 ) -> Callable[[Callable[Concatenate[Q, P], Answer]], Callable[P, Response]]:
-    """Serve a view at a rule. The view gets its query and what the rule names."""
+    """Serve a view at a rule. The view gets its query and what the rule names.
+
+    With `by_namespace` it is open to keys that are bound to namespaces, and keeps to `access.namespaces()`.
+    """
 
     def declare(view: Callable[Concatenate[Q, P], Answer]) -> Callable[P, Response]:
         @wraps(view)
         def run(*args: P.args, **names: P.kwargs) -> Response:
             try:
-                access.require(scope)
+                access.require(scope, by_namespace=by_namespace)
                 if body is not None:
                     # Its sender may be slow.
                     give_back()
@@ -86,7 +91,7 @@ def operation(
 
         answers = {status: answer, **(others or {})}
         name, about = view.__name__, view.__doc__ or ""
-        run.operation = Operation(name, about, query, answers, scope, codes, media, body)  # type: ignore[attr-defined]
+        run.operation = Operation(name, about, query, answers, scope, by_namespace, codes, media, body)  # type: ignore[attr-defined]
         blueprint.add_url_rule(rule, view_func=run, methods=[method])
         return run
 
@@ -100,6 +105,7 @@ def listing(
     query: type[T],
     *,
     scope: Scope = "read",
+    by_namespace: bool = False,
     codes: tuple[str, ...] = (),
 ) -> Callable[[Callable[Concatenate[T, Page, P], Table]], Callable[P, Response]]:
     """Serve a view that answers a table. The view gets its query, the page that is asked for, and what the rule names."""
@@ -110,7 +116,7 @@ def listing(
             question = Question.of(request.endpoint or "", request.args)
             return view(asked, Page.of(asked, question, request.accept_mimetypes), *args, **names)
 
-        return operation(blueprint, rule, answer, query, scope=scope, codes=codes)(paged)
+        return operation(blueprint, rule, answer, query, scope=scope, by_namespace=by_namespace, codes=codes)(paged)
 
     return declare
 

@@ -49,18 +49,37 @@ def apikey() -> None:
     show_default=True,
     help="What the key may do; may be repeated. admin may do everything.",
 )
+@click.option(
+    "--namespace",
+    "namespaces",
+    multiple=True,
+    help="Show nothing but usage, allocations and events of this namespace; may be repeated. All of the fleet unless given.",
+)
 @click.option("--expires", type=Lifetime(), help="How long the key is valid, such as 90d; for ever unless given.")
 @json_option
 @with_database
-def create(engine: Engine, name: str, scopes: tuple[str, ...], expires: timedelta | None, as_json: bool) -> None:
+def create(
+    engine: Engine,
+    name: str,
+    scopes: tuple[str, ...],
+    namespaces: tuple[str, ...],
+    expires: timedelta | None,
+    as_json: bool,
+) -> None:
     """Create a key called NAME and print it. It cannot be shown again, as only a digest of it is kept."""
+    if namespaces and set(scopes) != {"read"}:
+        raise click.UsageError("a key that is bound to namespaces can only read: leave out --scope, or give it as read")
+    if not all(namespaces):
+        raise click.UsageError("--namespace needs a name")
     expires_at = datetime.now(UTC) + expires if expires else None
+    bound = sorted(set(namespaces))
     try:
         with engine.begin() as connection:
-            key = apikeys.create(connection, name, sorted(set(scopes)), expires_at, operator())
+            key = apikeys.create(connection, name, sorted(set(scopes)), expires_at, operator(), bound)
     except IntegrityError:
         raise click.ClickException(f"a key called {name} exists or existed; give another name") from None
-    document = {"name": name, "scopes": sorted(set(scopes)), "expires_at": expires_at and expires_at.isoformat(), "key": key}
+    may = {"scopes": sorted(set(scopes)), "namespaces": bound}
+    document = {"name": name, **may, "expires_at": expires_at and expires_at.isoformat(), "key": key}
     click.echo(json.dumps(document) if as_json else key)
 
 
@@ -76,7 +95,8 @@ def list_keys(engine: Engine, as_json: bool) -> None:
         return
     for row in rows:
         used = f"used {row['last_used_at']:%Y-%m-%d %H:%M}" if row["last_used_at"] else "never used"
-        click.echo(f"{row['name']}  tk_{row['public']}_…  {', '.join(row['scopes'])}  {_state(row)}  {used}")
+        may = ", ".join(row["scopes"]) + (f" of {', '.join(row['namespaces'])}" if row["namespaces"] else "")
+        click.echo(f"{row['name']}  tk_{row['public']}_…  {may}  {_state(row)}  {used}")
     if not rows:
         click.echo("no keys")
 

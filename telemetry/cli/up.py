@@ -22,7 +22,7 @@ from telemetry.local.interrupts import Interrupts
 from telemetry.local.log_files import LogFiles
 from telemetry.local.preparation import UnreachableError, prepare
 from telemetry.local.screen import Screen
-from telemetry.local.secure import Secure
+from telemetry.local.secure import Secure, check_database
 from telemetry.local.servers import ServerError
 from telemetry.local.start_order import SHOWN_PORTS, STAGES, port_variable, read_procfile
 from telemetry.local.supervisor import Supervisor
@@ -50,7 +50,7 @@ from telemetry.settings import PREFIX, Settings, SettingsError
 @click.option(
     "--secure",
     is_flag=True,
-    help="Give each process a user of the broker with its own rights, and believe signed batches only.",
+    help="Reach the broker by TLS, give each process a user there with its own rights, and believe signed batches only.",
 )
 @click.option("--procfile", type=click.Path(exists=True, dir_okay=False, path_type=Path), hidden=True)
 def up(
@@ -67,7 +67,8 @@ def up(
         stack.enter_context(_locked(directory))
         chosen = _ports(port, environ)
         trust = _secure(environ, directory) if secure else None
-        servers = environment.servers(environ, directory, trust.users_file if trust else None)
+        environ |= trust.of_all if trust else {}
+        servers = environment.servers(environ, directory, trust)
         for server, variable in servers.items():
             interrupts.victims.append(server.kill)
             stack.enter_context(server)
@@ -116,7 +117,10 @@ def _secure(environ: Mapping[str, str], directory: Path) -> Secure:
             f"--secure makes the users of the embedded broker, and {environment.BROKER} names another: "
             "make its users by telemetry broker and telemetry edge"
         )
-    trust = Secure.of(directory, Settings.load(environ))
+    settings = Settings.load(environ)
+    if any(name in environ for name in (environment.DATABASE, f"{environment.DATABASE}_FILE")):
+        check_database(settings.database_url)
+    trust = Secure.of(directory, settings)
     trust.write_users()
     return trust
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -32,8 +33,9 @@ BYTES_A_READING = 20
 # A message that waits for somebody is held back for so long before it goes behind all others, or not at all if so many are.
 PARKED_S = 5.0
 MAX_PARKED = 200
-# More messages of a newer version than these are dropped: to hold them back would cost all other edges.
+# More messages of a newer version than these, of all edges or of one, are dropped: to hold them back would cost other edges.
 MAX_NEWER = 50
+MAX_NEWER_OF_AN_EDGE = 10
 EVENTS_EVERY_S = 0.5
 
 Fetched = tuple[Message, Callable[..., None], Callable[..., None]]
@@ -42,17 +44,19 @@ Fetched = tuple[Message, Callable[..., None], Callable[..., None]]
 class GroupRequest(Request):
     """A request made of many messages. `waits` says, once it has failed, that a message of it waits for somebody.
 
-    That is for a newer collector, as it is of a newer version (`is_newer`), or for a partition that the database refuses.
+    That is for a newer collector, as it is of a newer version and of the edge `newer_of`, or for a partition that the database
+    refuses.
     """
 
-    waits = is_newer = False
+    waits = False
+    newer_of: str | None = None
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
         """Note the failure, then do what Celery does."""
         error = getattr(exc_info.exception, "exc", exc_info.exception)
         reason: Any = getattr(error, "reason", None)
-        self.is_newer = isinstance(reason, NewerVersionError)
-        self.waits = self.is_newer or isinstance(reason, PartitionError)
+        self.newer_of = reason.edge if isinstance(reason, NewerVersionError) else None
+        self.waits = isinstance(reason, NewerVersionError | PartitionError)
         super().on_failure(exc_info, send_failed_event, return_ok)
 
 
@@ -63,6 +67,7 @@ class Coalescer:
         settings: Settings = app.telemetry_settings  # type: ignore[attr-defined]
         self._buffer: Buffer[Fetched] = Buffer(settings.collector_batch_size, settings.poll_interval_s, settings.buffer_size)
         self._parked = 0
+        self._newer: Counter[str] = Counter()
         self._task, self._app, self._consumer = task, app, consumer
         # The channel on which Celery starts to fetch next: the transport then asks for as many messages as there is room for.
         consumer.connection.default_channel.qos.room = self._buffer.room
@@ -141,26 +146,32 @@ class Coalescer:
 
     def _failed(self, request: GroupRequest, group: list[Held[Fetched]], logger: Any, errors: Any) -> None:
         """Give a group back to the broker, whatever the failure; only of a newer version one is dropped where many are held."""
-        if request.is_newer and len(group) == 1 and self._parked >= MAX_NEWER:
+        edge = request.newer_of
+        if edge is not None and len(group) == 1 and self._holds_too_many(edge):
             # Its edge has it in its window, and sends it again.
-            log.warning("%d messages are held back already; one of a newer version is dropped", self._parked)
+            log.warning("%d messages are held back already; one of a newer version, of %s, is dropped", self._parked, edge)
             self._tell(lambda ack, _: ack(logger, errors), fetched(group))
         elif request.waits and len(group) == 1:
-            self._park(fetched(group)[0])
+            self._park(fetched(group)[0], edge)
         else:
             # Each goes to the front of the queue, so the oldest goes last.
             self._tell(lambda _, reject: reject(logger, errors, True), reversed(fetched(group)))
         self._done(group)
 
-    def _park(self, message: Fetched) -> None:
+    def _holds_too_many(self, edge: str) -> bool:
+        return self._parked >= MAX_NEWER or self._newer[edge] >= MAX_NEWER_OF_AN_EDGE
+
+    def _park(self, message: Fetched, newer_of: str | None) -> None:
         """Hold a message that waits for somebody back, then put it behind all others, so that none of them waits for it."""
         channel: Any = message[0].channel
 
         def back() -> None:
             self._parked -= 1
+            self._newer -= Counter({newer_of: 1} if newer_of else ())
             self._tell(lambda *_: channel.qos.reject_to_end(message[0].delivery_tag), [message])
 
         self._parked += 1
+        self._newer.update([newer_of] if newer_of else ())
         self._consumer.timer.call_after(PARKED_S if self._parked <= MAX_PARKED else 0.0, back)
 
     def _stored(self, group: list[Held[Fetched]], *args: Any) -> None:

@@ -49,9 +49,13 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A message that is not believed, and why. Nothing in it counts, so it is neither kept nor acknowledged."""
+    """A message that is dropped, and why: it is neither kept nor acknowledged.
+
+    It is not believed, so that nothing in it counts; or it is beyond what its edge may send, and `edge` names that.
+    """
 
     reason: str
+    edge: str | None = None
 
 
 def read(message: Message) -> Readable | Unreadable:

@@ -8,13 +8,14 @@ away, lock timeout, deadlock) is raised, and the message comes again. Which is w
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from time import monotonic
 from typing import Any
 
 from sqlalchemy import Engine
 
 from telemetry.collector import blame, deadletters
+from telemetry.collector.intake import Amount, Intake
 from telemetry.collector.messages import Header, Message, Readable, Refused, Unreadable, checked, read
 from telemetry.collector.outcome import Outcome
 from telemetry.collector.settlements import Settlements
@@ -32,10 +33,13 @@ log = logging.getLogger(__name__)
 class Collector:
     """Persists batches with one engine, and acknowledges them. Without `checks` it believes them: they were checked before."""
 
-    def __init__(self, settings: Settings, engine: Engine, acks: Acks, *, checks: bool = True) -> None:
+    def __init__(
+        self, settings: Settings, engine: Engine, acks: Acks, intake: Intake | None = None, *, checks: bool = True
+    ) -> None:
         self._engine = engine
         self._keyring = Keyring.of(settings, self._valid)
         self._checks = checks
+        self._intake = intake
         self._writer = BatchWriter(settings, engine)
         self._dead = deadletters.DeadLetters(engine, self._writer.source_ids)
         self._settlements = Settlements(acks, settings.cluster_name, self._keyring)
@@ -53,7 +57,14 @@ class Collector:
         Raises TRANSIENT; then none is acknowledged. What is wrong with one message does not harm the others. An error that is
         neither hopeless nor transient kills its batch: the message is kept, and blocks nothing.
         """
-        contents = [self._read(message) for message in messages]
+        refused: list[Refused | None] = [self._distrusted(message) for message in messages]
+        admitted: Mapping[str, Amount] = {}
+        if self._intake:
+            believed = [None if reason else message for message, reason in zip(messages, refused, strict=True)]
+            judged = self._intake.judge(believed)
+            refused = [first or self._beyond(second) for first, second in zip(refused, judged.refusals, strict=True)]
+            admitted = judged.admitted
+        contents = [reason or read(message) for message, reason in zip(messages, refused, strict=True)]
         stored = iter(self._store([content for content in contents if isinstance(content, Readable) and not content.is_probe]))
         outcomes: list[Outcome | NewerVersionError] = []
         settled: list[tuple[Header | None, Outcome]] = []
@@ -75,28 +86,32 @@ class Collector:
                     outcome = next(stored)
             outcomes.append(outcome)
             settled.append((content.header, outcome))
+        if self._intake and admitted:
+            self._intake.charge(admitted)
         self._settlements.acknowledge(settled)
         return outcomes
 
     def condemn(self, message: Message, error: Exception) -> Outcome:
         """Keep a message as a dead letter without reading it, as earlier attempts have shown that it cannot be processed."""
-        if self._refused(message):
+        if self._distrusted(message):
             return Outcome("refused", monotonic())
         header = checked(message[0])
         outcome = self._bury(message, header, error)
         self._settlements.acknowledge([(header, outcome)])
         return outcome
 
-    def _read(self, message: Message) -> Readable | Unreadable | Refused:
-        """Read a message that is believed. What is wrong with another one says nothing of the batch that it claims to be."""
-        return self._refused(message) or read(message)
-
-    def _refused(self, message: Message) -> Refused | None:
+    def _distrusted(self, message: Message) -> Refused | None:
+        """Why a message is not believed. What is wrong with it says nothing of the batch that it claims to be."""
         reason = self._keyring.refusal(message[0]) if self._checks else None
         if reason is None:
             return None
         stations.distrusted(message[0], reason)
         return Refused(reason)
+
+    def _beyond(self, refused: Refused | None) -> Refused | None:
+        if refused and refused.edge:
+            stations.beyond(refused.edge, refused.reason)
+        return refused
 
     def _valid(self) -> dict[str, list[int]]:
         with self._engine.connect() as connection:

@@ -26,6 +26,7 @@ from telemetry.celery import process_app, process_settings
 from telemetry.collector.attempts import Attempts
 from telemetry.collector.blame import DATABASE, ask_to_store, is_transient, reconnects
 from telemetry.collector.consume import Coalescer, GroupRequest
+from telemetry.collector.intake import Intake
 from telemetry.collector.messages import Message, checked
 from telemetry.collector.outcome import Outcome
 from telemetry.collector.persist import Collector
@@ -73,7 +74,8 @@ def client() -> redis.Redis:
 @cache
 def collector() -> Collector:
     """This process's collector."""
-    return Collector(settings, engine(), Acks(client(), Keys(settings.key_prefix), settings.ack_ttl_s))
+    acks = Acks(client(), Keys(settings.key_prefix), settings.ack_ttl_s)
+    return Collector(settings, engine(), acks, Intake.of(settings, client()))
 
 
 @cache
@@ -165,6 +167,7 @@ def report(messages: Sequence[Message], outcomes: Sequence[Outcome | NewerVersio
     for message, outcome in zip(messages, outcomes, strict=True):
         if isinstance(outcome, NewerVersionError):
             log.warning("%s; the message waits for a newer collector", outcome)
+            outcome.edge = str(message[0].get("edge"))
             raise Reject(outcome, requeue=True)
         if outcome.error:
             log.error("%s is dead: %s", label([message]), outcome.error)

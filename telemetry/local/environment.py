@@ -8,7 +8,8 @@ import sysconfig
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from telemetry.local.servers import Postgres, Valkey
+from telemetry.local.secure import Secure
+from telemetry.local.servers import Postgres, TlsFront, Valkey
 from telemetry.local.servers.server import Server
 from telemetry.readings.names import CSV_ENDINGS
 from telemetry.settings import PREFIX, Settings, SettingsError
@@ -53,13 +54,15 @@ def environment(given: Mapping[str, str], paths: Sequence[Path], data_dir: Path 
     return environ
 
 
-def servers(environ: Mapping[str, str], directory: Path, users_file: Path | None = None) -> dict[Server, str]:
+def servers(environ: Mapping[str, str], directory: Path, secure: Secure | None = None) -> dict[Server, str]:
     """The embedded servers that are needed, in the order of their start, each with the variable that takes its URL.
 
-    `users_file` is the broker's file of users, where it has any.
+    `secure` has the broker's file of users, and the certificates of its front, whose URL then takes the place of its own.
     """
-    valkey = Valkey(directory / "valkey", {"aclfile": str(users_file)} if users_file else None)
+    valkey = Valkey(directory / "valkey", {"aclfile": str(secure.users_file)} if secure else None)
     offered: dict[Server, str] = {Postgres(directory / "postgres"): DATABASE, valkey: BROKER}
+    if secure:
+        offered[TlsFront(directory / "tls", valkey, secure.certificates)] = BROKER
     return {server: name for server, name in offered.items() if name not in environ and f"{name}_FILE" not in environ}
 
 

@@ -2,8 +2,9 @@
 
 Owns the centre's secret in the data directory, the broker's file of users, and which process is given what. Passwords and keys
 are handed over as files that only their owner may read, so no list of processes and no environment shows them. Edges that
-`telemetry edge` has made stay in the file of users. What users may do is `telemetry.trust.rights`'s. The servers listen on
-sockets that no other user of the machine can open, so nothing between them needs TLS.
+`telemetry edge` has made stay in the file of users. What users may do is `telemetry.trust.rights`'s. The broker is reached by
+TLS alone, with the `certificates` of the data directory, which both sides check. The embedded database is reached by a socket
+that no other user of the machine can open.
 """
 
 from __future__ import annotations
@@ -14,8 +15,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import make_url
+
+from telemetry.local.certificates import Certificates
 from telemetry.readings.names import UPLOADS
-from telemetry.settings import PREFIX, Settings
+from telemetry.settings import PREFIX, Settings, SettingsError
 from telemetry.trust import rights
 from telemetry.trust.credentials import CENTRE, Maker
 
@@ -32,10 +36,11 @@ class Secure:
     directory: Path
     maker: Maker
     edge: str
+    certificates: Certificates
 
     @classmethod
     def of(cls, data_dir: Path, settings: Settings) -> Secure:
-        """Those of a data directory; its secret is made at the first start."""
+        """Those of a data directory; its secret and its authority are made at the first start. Raises SettingsError."""
         directory = data_dir / "trust"
         directory.mkdir(mode=0o700, exist_ok=True)
         secret = settings.trust_secret
@@ -43,7 +48,7 @@ class Secure:
         if secret is None:
             secret = path.read_text(encoding="utf-8") if path.exists() else secrets.token_hex(32)
         _write(path, secret)
-        return cls(directory, Maker(secret, settings.key_prefix), settings.edge)
+        return cls(directory, Maker(secret, settings.key_prefix), settings.edge, Certificates.made(data_dir / "certificates"))
 
     @property
     def users_file(self) -> Path:
@@ -68,6 +73,13 @@ class Secure:
         user = self._user(rights.role_name(self.maker.prefix, role), role)
         return {**user, **self._secret()} if role == "collector" else user
 
+    @property
+    def of_all(self) -> Mapping[str, str]:
+        """The variables that all processes share: what the broker's certificate is checked with, and what it is shown."""
+        client = self.certificates.client
+        files = {"CA": self.certificates.authority, "CERT": client.certificate, "KEY": client.key}
+        return {f"{PREFIX}BROKER_{name}": str(path) for name, path in files.items()} | {f"{PREFIX}BROKER_SKIP_VERIFY": "false"}
+
     def of_commands(self) -> Mapping[str, str]:
         """The variables of the commands that find this system through its data directory."""
         return {**self.of_process("operator"), **self._secret()}
@@ -87,6 +99,15 @@ class Secure:
         path = self.directory / name.replace("/", "@")
         _write(path, text)
         return str(path)
+
+
+def check_database(url: str) -> None:
+    """Refuse the URL of a database that another machine could stand in for. Raises SettingsError."""
+    parts = make_url(url)
+    named = parts.query.get("host", "")
+    hosts = [parts.host or "", *(named.split(",") if isinstance(named, str) else named)]
+    if any(host and not host.startswith("/") for host in hosts) and parts.query.get("sslmode") != "verify-full":
+        raise SettingsError(f"--secure checks the database's certificate: add sslmode=verify-full to {PREFIX}DATABASE_URL")
 
 
 def _write(path: Path, text: str) -> None:

@@ -6,6 +6,7 @@ of. What an edge makes of that is `history`'s.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -14,6 +15,9 @@ import redis
 
 from telemetry import broker
 from telemetry.progress.keys import Keys
+
+# A byte offset or a line: more digits are none that we have written, and take long to read.
+DECIMAL = re.compile(r"[0-9]{1,19}")
 
 
 class Held(NamedTuple):
@@ -63,7 +67,7 @@ def told(text: str) -> Told:
     """What the text of an acknowledgement says."""
     status, *rest = text.split(" ")
     numbers = rest[1:]
-    is_answer = len(numbers) == len(Held._fields) and all(number.isdecimal() for number in numbers)
+    is_answer = len(numbers) == len(Held._fields) and all(DECIMAL.fullmatch(number) for number in numbers)
     return Told(status, rest[0] if rest else "", Held(*map(int, numbers)) if is_answer else None)
 
 

@@ -117,13 +117,10 @@ ACKS = Key(
     ("collector", "streamer", "exporter", "commands"),
     ("streamer",),
 )
-ATTEMPTS = Key(
-    "{p}:attempts:{id}",
-    "string",
-    "attempts at a message that was worked on alone and did not end in order; expires",
-    ("collector",),
-    ("collector",),
-)
+TRIED = "attempts at a message that was worked on alone and did not end in order; expires"
+ATTEMPTS = Key("{p}:attempts:{id}", "string", TRIED, ("collector",), ("collector",))
+TAKEN = "what collectors took of an edge in the present window: `messages`, `bytes`, `rows`; expires with the window"
+INTAKE = Key("{p}:intake:{edge}", "hash", TAKEN, ("collector",), ("collector",))
 STREAMERS = Key(
     "{p}:streamers:{edge}",
     "zset",
@@ -131,13 +128,8 @@ STREAMERS = Key(
     ("streamer", "exporter"),
     ("streamer", "beat", "exporter", "commands"),
 )
-MACHINE = Key(
-    "{p}:machine:{edge}",
-    "hash",
-    "the machine that streams for an edge: `id`, `name`, `until_ms`; expires with its lease",
-    ("streamer", "exporter"),
-    ("streamer",),
-)
+STREAMING = "the machine that streams for an edge: `id`, `name`, `until_ms`; expires with its lease"
+MACHINE = Key("{p}:machine:{edge}", "hash", STREAMING, ("streamer", "exporter"), ("streamer",))
 SECOND_MACHINES = Key(
     "{p}:machines:{edge}",
     "zset",
@@ -196,7 +188,8 @@ EVENTS = Key("celeryev.{id}", "list", "Celery: what workers report, for one who 
 
 DECLARED = (
     *(INGEST, TICK, UNACKED, UNACKED_INDEX, UNACKED_MUTEX),
-    *(EDGES, SIGN, EXPECTED, SEEN, SOURCES, SOURCE, HEADER, ACKS, ATTEMPTS, STREAMERS, MACHINE, SECOND_MACHINES, LOST),
+    *(EDGES, SIGN, EXPECTED, SEEN, SOURCES, SOURCE, HEADER, ACKS, ATTEMPTS, INTAKE),
+    *(STREAMERS, MACHINE, SECOND_MACHINES, LOST),
     *(EPOCH, GENERATION, DATABASE_CLOCK, RATES),
     *(BINDING, BINDING_PERMANENT, BINDING_DEADLINES, PIDBOX, EVENTS),
 )
@@ -219,6 +212,10 @@ class Keys:
     def sign(self, edge: str) -> str:
         """An edge's last sign of life."""
         return self._name(SIGN, edge=edge)
+
+    def intake(self, edge: str) -> str:
+        """What collectors took of an edge."""
+        return self._name(INTAKE, edge=edge)
 
     def expected(self) -> str:
         """The edges that stream for good, as those of before say it."""

@@ -72,8 +72,17 @@ def forget(client: redis.Redis, keys: Keys, edge: str, path: str) -> int:
     """Remove what an edge has lost of the files at a path. Returns how many ranges that were."""
     key = keys.lost(edge)
     documents: list[bytes] = client.zrange(key, 0, -1)  # type: ignore[assignment]
-    gone = [document for document in documents if msgspec.json.decode(document, type=LostRange).path == path]
+    gone = [document for document in documents if (lost := decoded(document)) and lost.path == path]
     return int(client.zrem(key, *gone)) if gone else 0
+
+
+def decoded(document: bytes) -> LostRange | None:
+    """The range that an edge wrote; None for what cannot be read, as the edge may write what it likes."""
+    try:
+        return msgspec.json.decode(document, type=LostRange)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        log.warning("what an edge wrote as a lost range cannot be read: %r", document[:200])
+        return None
 
 
 def merged(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -92,7 +101,7 @@ def given_up(recorded: Iterable[Loss]) -> list[Lost]:
 def of_edge(client: redis.Redis, keys: Keys, edge: str) -> list[Loss]:
     """What an edge has lost, oldest first."""
     entries: list[tuple[bytes, float]] = client.zrange(keys.lost(edge), 0, -1, withscores=True)  # type: ignore[assignment]
-    return [Loss(edge, msgspec.json.decode(document, type=LostRange), float(at_s)) for document, at_s in entries]
+    return [Loss(edge, lost, float(at_s)) for document, at_s in entries if (lost := decoded(document))]
 
 
 def of_all_edges(client: redis.Redis, keys: Keys, max_edges: int | None = None) -> list[Loss]:

@@ -185,7 +185,7 @@ def decode(document: bytes | str) -> SourceState:
     """The state a document holds. Raises StateError."""
     try:
         state = msgspec.convert(json.loads(document), SourceState)
-    except (ValueError, msgspec.ValidationError) as error:
+    except (ValueError, RecursionError, msgspec.ValidationError) as error:
         raise StateError(f"the state of a source cannot be read: {error}") from None
     if state.version > VERSION:
         raise StateError(f"the state of {state.shown_path} has version {state.version}, this process reads up to {VERSION}")

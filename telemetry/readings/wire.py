@@ -53,7 +53,9 @@ Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 
 
 class NewerVersionError(Exception):
-    """A message of a version this process does not know yet. It must wait for a newer collector."""
+    """A message of a version this process does not know yet, of an `edge`. It must wait for a newer collector."""
+
+    edge = ""
 
 
 class WireError(ValueError):

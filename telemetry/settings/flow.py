@@ -108,6 +108,14 @@ class FlowSettings(ConnectionSettings):
         "labels that say who used a GPU, separated by commas: they make owners and allocations, and no series; to change "
         "them: `telemetry db rules change`",
     )
+    edge_messages_per_s: int = COLLECTOR(
+        0,
+        number(int, 0, 10**6),
+        "messages that collectors take of one edge, over any 10 s together; what is beyond is dropped, and its edge sends it "
+        "again; 0: no bound",
+    )
+    edge_bytes_per_s: int = COLLECTOR(0, number(int, 0, 1 << 40), "the same for the bytes of their payloads, which are packed")
+    edge_rows_per_s: int = COLLECTOR(0, number(int, 0, 10**9), "the same for rows")
     ack_ttl_s: int = COLLECTOR(
         86_400, number(int, 60, 10**7), "seconds after which an acknowledgement that nobody fetched expires"
     )

@@ -24,20 +24,32 @@ USE_NOTED = text("interval '1 minute'")
 
 @dataclass(frozen=True, slots=True)
 class KnownKey:
-    """A key that is known, not revoked and not expired. `public` is the part of it that may be shown."""
+    """A key that is known, not revoked and not expired. `public` is the part of it that may be shown.
+
+    It sees its `namespaces` alone; all, if it has none.
+    """
 
     name: str
     public: str
     scopes: Sequence[str]
+    namespaces: Sequence[str] = ()
 
 
-def create(connection: Connection, name: str, scopes: Sequence[str], expires_at: datetime | None, by: str) -> str:
+def create(
+    connection: Connection,
+    name: str,
+    scopes: Sequence[str],
+    expires_at: datetime | None,
+    by: str,
+    namespaces: Sequence[str] = (),
+) -> str:
     """Make a key and return it: it can never be read again. Raises IntegrityError if the name is taken."""
     public, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-    values = {"name": name, "public": public, "digest": _digest(secret), "scopes": list(scopes), "expires_at": expires_at}
+    may = {"scopes": list(scopes), "namespaces": list(namespaces)}
+    values = {"name": name, "public": public, "digest": _digest(secret), "expires_at": expires_at, **may}
     connection.execute(insert(ApiKey).values(values))
     expiry = expires_at.isoformat() if expires_at else None
-    audit_log.note(connection, by, "apikey.create", name, {"scopes": list(scopes), "expires_at": expiry})
+    audit_log.note(connection, by, "apikey.create", name, {**may, "expires_at": expiry})
     return f"tk_{public}_{secret}"
 
 
@@ -47,6 +59,7 @@ def listed(connection: Connection) -> Sequence[RowMapping]:
         ApiKey.name,
         ApiKey.public,
         ApiKey.scopes,
+        ApiKey.namespaces,
         ApiKey.created_at,
         ApiKey.expires_at,
         ApiKey.revoked_at,
@@ -70,13 +83,14 @@ def verify(connection: Connection, key: str) -> KnownKey | None:
     if len(parts) != 3 or parts[0] != "tk" or not key.isascii() or "\0" in key:  # noqa: PLR2004
         return None
     stale = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < func.now() - USE_NOTED)
-    columns = (ApiKey.id, ApiKey.name, ApiKey.public, ApiKey.digest, ApiKey.scopes, stale.label("stale"))
+    shown = (ApiKey.name, ApiKey.public, ApiKey.scopes, ApiKey.namespaces)
+    columns = (ApiKey.id, ApiKey.digest, *shown, stale.label("stale"))
     row = connection.execute(select(*columns).where(ApiKey.public == parts[1], *_valid())).first()
     if row is None or not secrets.compare_digest(row.digest, _digest(parts[2])):
         return None
     if row.stale:
         connection.execute(update(ApiKey).where(ApiKey.id == row.id, stale).values(last_used_at=func.now()))
-    return KnownKey(row.name, row.public, row.scopes)
+    return KnownKey(row.name, row.public, row.scopes, row.namespaces)
 
 
 def is_valid(connection: Connection, name: str) -> bool:

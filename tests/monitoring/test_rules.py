@@ -62,6 +62,7 @@ STORED, QUARANTINED, CONFLICT, EXPIRED = (
 RETAINED = 'telemetry_retention_done_timestamp_seconds{level="samples"}'
 REFUSED = 'telemetry_batches_refused_total{source_cluster="a"}'
 DISTRUSTED = 'telemetry_messages_distrusted_total{source_cluster="a"}'
+BEYOND = 'telemetry_messages_beyond_total{source_cluster="a"}'
 GPU = '{UUID="GPU-1",gpu="0",Hostname="h"}'
 H100 = {"modelName": "NVIDIA H100 80GB HBM3"}
 POD = '{UUID="GPU-1",gpu="0",Hostname="h",namespace="n",pod="p"}'
@@ -155,6 +156,7 @@ CASES = {
     "ReadingsInConflict": Case({CONFLICT: "0+1x90"}, ({CONFLICT: "7+0x90"}, {STORED: "0+100x90", CONFLICT: "0+0x90"})),
     "ReadingsExpired": Case({EXPIRED: "0+1x90"}, ({EXPIRED: "7+0x90"}, {STORED: "0+100x90", EXPIRED: "0+0x90"})),
     "SecondContent": Case({REFUSED: "0x80 1x10"}, ({REFUSED: steady(3)},)),
+    "EdgeBeyondItsBounds": Case({BEYOND: "0+1x90"}, ({BEYOND: steady(3)}, {BEYOND: "0x80 1x10"})),
     "MessagesDistrusted": Case({DISTRUSTED: "0x80 1x10"}, ({DISTRUSTED: steady(3)},)),
     "DeadLetters": Case({"telemetry_dead_letters": steady(1)}, ({"telemetry_dead_letters": steady(0)},)),
     "BrokerMemoryHigh": Case(

@@ -12,7 +12,7 @@ CODES: dict[str, tuple[int, str]] = {
     "bad_request": (400, "the request cannot be read"),
     "bad_parameter": (400, "a query parameter is unknown, missing, given twice, or has a value that cannot be used"),
     "unauthorized": (401, "no API key was sent, or one that is unknown, expired or revoked"),
-    "forbidden": (403, "the API key lacks the scope that this operation needs"),
+    "forbidden": (403, "the API key lacks the scope that this operation needs, or is bound to namespaces and may not ask this"),
     "not_found": (404, "there is no such path"),
     "gpu_not_found": (404, "no GPU has this UUID or host:index"),
     "host_not_found": (404, "no GPU was ever seen on a host of this name"),

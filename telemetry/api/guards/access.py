@@ -1,11 +1,14 @@
 """Who may ask: API keys and their scopes. A key comes as `Authorization: Bearer …`, as `X-API-Key`, or in the page's cookie.
 
+A key that is bound to namespaces may ask only what keeps to them: an operation is closed to it unless it says that it does.
+
 This module judges one request. Keys are stored, hashed, by `telemetry.store.apikeys`; people make them with `telemetry apikey`.
 With TELEMETRY_API_ACCESS=open anyone on this machine may do anything without a key.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import sha256
 from ipaddress import ip_address
 from typing import Literal
@@ -27,8 +30,11 @@ SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 LOCAL_NAMES = {"localhost", "127.0.0.1", "::1"}
 
 
-def require(scope: Scope | None) -> None:
-    """Let the request pass if its key has a scope (None: anybody may pass). Raises ProblemError."""
+def require(scope: Scope | None, *, by_namespace: bool = False) -> None:
+    """Let the request pass if its key has a scope (None: anybody may pass). Raises ProblemError.
+
+    `by_namespace` says that the operation shows a key that is bound to `namespaces()` nothing else.
+    """
     if scope is None:
         return
     is_open = connections().settings.api_access == "open" and is_local()
@@ -46,6 +52,27 @@ def require(scope: Scope | None) -> None:
     if scope not in key.scopes and "admin" not in key.scopes:
         scopes = ", ".join(key.scopes)
         raise ProblemError("forbidden", f"this operation needs a key with the scope {scope}; this key has {scopes}")
+    if key.namespaces and not by_namespace:
+        raise ProblemError("forbidden", f"{_bounds(key.namespaces)}, and this operation cannot be narrowed to them")
+    g.namespaces = tuple(key.namespaces)
+
+
+def namespaces() -> tuple[str, ...]:
+    """The namespaces that the request's key is bound to; none if it sees all."""
+    bound: tuple[str, ...] = g.get("namespaces", ())
+    return bound
+
+
+def within(asked: tuple[str, ...]) -> tuple[str, ...]:
+    """The namespaces that are asked for, or all that the key is bound to. Raises ProblemError for one that it does not see."""
+    bound = namespaces()
+    if bound and not set(asked) <= set(bound):
+        raise ProblemError("forbidden", f"{_bounds(bound)}; ask for those", "namespace")
+    return asked or bound
+
+
+def _bounds(bound: Sequence[str]) -> str:
+    return f"this key is bound to the namespaces {', '.join(bound)}"
 
 
 def verified_key() -> str | None:

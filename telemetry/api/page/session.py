@@ -18,6 +18,7 @@ LASTS_S = 7 * 24 * 3600
 AWAY = "The database does not answer, so no key can be looked up. Try again in a moment."
 ELSEWHERE = "This form was sent from another address. Log in here."
 UNREAD = "This key may not read. The page needs one with the scope read."
+BOUND = "This key is bound to namespaces. The page shows all of the fleet, and needs a key that may see it."
 REFUSED = "This key is unknown, expired or revoked. Make one at the centre: telemetry apikey create"
 
 
@@ -35,6 +36,8 @@ def begin(key: str, then: str) -> Response | str:
         return REFUSED
     if not {"read", "admin"} & set(known.scopes):
         return UNREAD
+    if known.namespaces:
+        return BOUND
     response = Response(status=303, headers={"Location": own_path(then)})
     is_secure = request.is_secure or request.headers.get("X-Forwarded-Proto", "").partition(",")[0].strip() == "https"
     response.set_cookie(COOKIE, key, max_age=LASTS_S, httponly=True, samesite="Strict", secure=is_secure)

@@ -12,6 +12,7 @@ from telemetry.api.answers.tables import Table
 from telemetry.api.core import lookups
 from telemetry.api.core.parameters import Step
 from telemetry.api.core.queries import Spanned, Tabular
+from telemetry.api.guards import access
 from telemetry.api.operations import listing
 from telemetry.store.read import allocations
 
@@ -50,9 +51,16 @@ class AllocationQuery(Spanned, Tabular):
     )
 
 
-@listing(blueprint, "/gpus/<path:gpu>/allocations", Listed[Allocation], AllocationQuery, codes=("gpu_not_found",))
+@listing(
+    blueprint,
+    "/gpus/<path:gpu>/allocations",
+    Listed[Allocation],
+    AllocationQuery,
+    by_namespace=True,
+    codes=("gpu_not_found",),
+)
 def list_allocations(query: AllocationQuery, page: Page, gpu: str) -> Table:
     """Who had one GPU, the latest first. Owners that share it overlap. Time before migration 0009 is not there."""
     row = lookups.gpu(gpu)
-    rows = allocations.of_gpu(row["gpu_id"], query.start_time, query.end_time, query.bridge or BRIDGE)
+    rows = allocations.of_gpu(row["gpu_id"], query.start_time, query.end_time, query.bridge or BRIDGE, access.namespaces())
     return Table(Allocation, rows, page)

@@ -14,6 +14,7 @@ from telemetry.api.core import lookups
 from telemetry.api.core.connections import connections
 from telemetry.api.core.parameters import Text
 from telemetry.api.core.queries import Followed, Spanned
+from telemetry.api.guards import access
 from telemetry.api.operations import listing
 from telemetry.store.read import events
 from telemetry.store.read.events import EventKind, What
@@ -54,13 +55,13 @@ class EventQuery(Spanned, Followed):
     kind: tuple[EventKind, ...] = Field((), max_length=20, description="only of this kind; may be repeated")
 
 
-@listing(blueprint, "/events", Continued[Event], EventQuery, codes=("gpu_not_found", "host_not_found"))
+@listing(blueprint, "/events", Continued[Event], EventQuery, by_namespace=True, codes=("gpu_not_found", "host_not_found"))
 def list_events(query: EventQuery, page: Page) -> Table:
     """What happened, the latest first: of the last day before end_time, unless start_time is given."""
     lookups.check(host=[query.host] if query.host else ())
     number = None if query.gpu is None else lookups.gpu(query.gpu, "gpu")["gpu_id"]
     end = query.end_time or datetime.now(UTC)
-    some = events.EventFilter(query.begin(LAST, end), end, number, query.host, query.kind)
+    some = events.EventFilter(query.begin(LAST, end), end, number, query.host, query.kind, access.namespaces())
     at, name = page.after(ENDS) or (None, None)
     after = None if at is None or name is None else (at, name)
     return Table(Event, events.events(connections().settings.health_rules, some, after), page, ends=ENDS)

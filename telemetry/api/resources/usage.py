@@ -15,6 +15,7 @@ from telemetry.api.core import lookups
 from telemetry.api.core.connections import connections
 from telemetry.api.core.problems import bad_parameter
 from telemetry.api.core.queries import Many, OnGpus, Spanned, Tabular, some
+from telemetry.api.guards import access
 from telemetry.api.operations import listing
 from telemetry.store.read import usage
 from telemetry.store.read.usage import UsageGroup, Use
@@ -99,6 +100,7 @@ class UsageQuery(OnGpus, Spanned, Tabular):
             start=min(start, end),
             end=end,
             groups=self.by,
+            namespace=access.within(self.namespace),
             gpu_ids=tuple(lookups.gpu(name, "gpu")["gpu_id"] for name in self.gpu),
             idle_below=settings.idle_below_percent,
             low_use_below=settings.low_use_below_percent,
@@ -106,7 +108,7 @@ class UsageQuery(OnGpus, Spanned, Tabular):
         )
 
 
-@listing(blueprint, "/usage", Usages, UsageQuery, codes=("gpu_not_found", "host_not_found"))
+@listing(blueprint, "/usage", Usages, UsageQuery, by_namespace=True, codes=("gpu_not_found", "host_not_found"))
 def list_usage(query: UsageQuery, page: Page) -> Table:
     """Who used how much: hours, idle and low use, duty cycle, energy and cost, by owner, host or model.
 

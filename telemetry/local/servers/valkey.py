@@ -47,7 +47,12 @@ class Valkey(Server):
     @property
     def url(self) -> str:
         """The URL of database 0; it changes from start to start if the directory's path is long."""
-        return f"redis+socket://{self._socket}?virtual_host=0"
+        return f"redis+socket://{self.socket}?virtual_host=0"
+
+    @property
+    def socket(self) -> Path | None:
+        """Its Unix socket, once it was started."""
+        return self._socket
 
     def _command(self) -> tuple[Sequence[str], dict[str, Any]]:
         data = self.directory / "data"

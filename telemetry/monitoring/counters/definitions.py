@@ -123,6 +123,11 @@ class CollectorCounters:
             "Messages that are not believed, as they are not signed, or not by the edge that they claim to be of.",
             "source_cluster",
         )
+        self.beyond = counter(
+            "telemetry_messages_beyond_total",
+            "Messages that were dropped, as their edge sends more than it may; it sends them again.",
+            "source_cluster",
+        )
         self._pairs: dict[tuple[str, str], PairCounters] = {}
 
     def pair(self, source: str, target: str) -> PairCounters:
@@ -132,6 +137,7 @@ class CollectorCounters:
             # A rate needs a value from before the first of them.
             self.refused.labels(source)
             self.distrusted.labels(source)
+            self.beyond.labels(source)
             counters = self._pairs[source, target] = PairCounters(
                 {settlement: self.batches.labels(source, target, settlement) for settlement in SETTLEMENTS},
                 {row_class: self.rows.labels(source, target, row_class) for row_class in ROW_CLASSES},

@@ -177,6 +177,13 @@ def distrusted(header: object, reason: str) -> None:
         log.warning("a message is not believed, and is dropped: %s", reason)
 
 
+def beyond(edge: str, reason: str) -> None:
+    """A message came beyond what its edge may send."""
+    definitions.of(CollectorCounters).beyond.labels(definitions.cluster_of(edge)).inc()
+    if notices().level("beyond", time.monotonic()) == logging.INFO:
+        log.warning("a message is dropped, and its edge sends it again: %s", reason)
+
+
 def partition_refused() -> None:
     """The database refused to make a partition."""
     definitions.of(CollectorCounters).partition_failures.inc()

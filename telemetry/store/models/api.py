@@ -32,7 +32,10 @@ class Upload(Base):
 
 
 class ApiKey(Base):
-    """A key of the API: `public` is the part that finds it, `digest` the SHA-256 of the part that nobody but its owner has."""
+    """A key of the API: `public` is the part that finds it, `digest` the SHA-256 of the part that nobody but its owner has.
+
+    One that is bound to `namespaces` sees nothing else; one without any sees all.
+    """
 
     __tablename__ = "api_keys"
 
@@ -41,6 +44,7 @@ class ApiKey(Base):
     public: Mapped[str] = mapped_column(unique=True)
     digest: Mapped[bytes]
     scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    namespaces: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]

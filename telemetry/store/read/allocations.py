@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,13 +10,16 @@ from sqlalchemy import Double, Select, Text, case, cast, desc, func, select
 from sqlalchemy.dialects.postgresql import TSTZMULTIRANGE
 
 from telemetry.store.models import Allocation, Owner
+from telemetry.store.read.filters import among
 from telemetry.store.read.owned import IS_SOMEBODY, PARTS, between
 
 
-def of_gpu(gpu_id: int, start: datetime | None, end: datetime | None, bridge: timedelta) -> Select[Any]:
+def of_gpu(
+    gpu_id: int, start: datetime | None, end: datetime | None, bridge: timedelta, namespaces: Sequence[str] = ()
+) -> Select[Any]:
     """The allocations of a GPU within a span, the latest first: one for each stretch without a gap longer than `bridge`.
 
-    `held_s` is its length, `read_s` how much of it has readings, both to the minute.
+    Of some `namespaces` alone, if any are given. `held_s` is its length, `read_s` how much of it has readings, to the minute.
     """
     span = func.tstzmultirange(func.tstzrange(start, end), type_=TSTZMULTIRANGE)
     held = select(Allocation.instance, Allocation.owner_id, func.unnest(Allocation.held * span).label("span"))
@@ -38,7 +42,7 @@ def of_gpu(gpu_id: int, start: datetime | None, end: datetime | None, bridge: ti
             cast(Owner.labels, Text).label("owner"),
         )
         .join(Owner, Owner.id == pieces.owner_id)
-        .where(IS_SOMEBODY)
+        .where(IS_SOMEBODY, *among(Owner.namespace, namespaces))
         .group_by(pieces.instance, pieces.number, Owner.id)
         .order_by(desc(last), desc(first), pieces.instance, Owner.id)
     )

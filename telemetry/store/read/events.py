@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, get_args
 
-from sqlalchemy import BigInteger, Double, Integer, Select, Text, column, desc, select, text
+from sqlalchemy import BigInteger, Double, Integer, Select, Text, cast, column, desc, exists, select, text
+from sqlalchemy.dialects.postgresql import JSONB
 
 from telemetry.health.rules import Kind, Rules
-from telemetry.store.models import Time
+from telemetry.store.models import Owner, Time
 from telemetry.store.owner_at import OWNER_AT
 from telemetry.store.read.filters import among, equal
 from telemetry.store.read.health import told
@@ -87,13 +88,17 @@ RANKS = ("well", "degraded", "silent", "faulty")
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """Some events of a span. A field that is None, or no kind, leaves all of them in."""
+    """Some events of a span. A field that is None, no kind or no namespace, leaves all of them in.
+
+    With `namespaces`, those are left whose owner is of one of them.
+    """
 
     start: datetime
     end: datetime
     gpu_id: int | None = None
     host: str | None = None
     kinds: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()
 
 
 def events(rules: Rules, some: EventFilter, after: tuple[datetime, str] | None = None) -> Select[Any]:
@@ -112,6 +117,9 @@ def events(rules: Rules, some: EventFilter, after: tuple[datetime, str] | None =
     rows = text(EVENTS).bindparams(**given).columns(*(column(name, types.get(name, Text)) for name in names)).subquery()
     row = rows.c
     conditions = [*equal((row.host, some.host)), *among(row.kind, some.kinds)]
+    if some.namespaces:
+        owner = exists().where(Owner.labels == cast(row.owner, JSONB), Owner.namespace.in_(some.namespaces))
+        conditions.append(owner.correlate_except(Owner))
     if after:
         at, name = after
         conditions.append((row.at < at) | ((row.at == at) & (row.id > name)))

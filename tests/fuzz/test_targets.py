@@ -1,0 +1,28 @@
+"""Each target takes its good inputs and some spoilt ones; inputs that crashed one once do not any more."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from tests.fuzz.mutations import mutated
+from tests.fuzz.targets import TARGETS
+
+CRASHED = [
+    ("state", b"[" * 100_000),
+    ("state", b"stored g 1 2 3 " + b"9" * 5000),
+]
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_good_and_spoilt_inputs(name: str) -> None:
+    target, random = TARGETS[name], Random(7)  # noqa: S311
+    for data in target.good[:40]:
+        target.run(data)
+        target.run(mutated(random, data, target.good))
+
+
+@pytest.mark.parametrize(("name", "data"), CRASHED)
+def test_what_crashed_once(name: str, data: bytes) -> None:
+    TARGETS[name].run(data)
