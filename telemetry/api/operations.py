@@ -14,7 +14,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 from flask import Blueprint, Response, request
 from pydantic import BaseModel
 
-from telemetry.api.answers import encodings, indented, streams, tables
+from telemetry.api.answers import common, encodings, indented, streams, tables
 from telemetry.api.answers.cursors import Question
 from telemetry.api.answers.pages import Listed, Page
 from telemetry.api.answers.streams import Stream
@@ -64,8 +64,12 @@ def operation(
     others: Mapping[int, type[BaseModel]] | None = None,
     media: tuple[str, ...] = (JSON,),
     body: Mapping[str, Any] | None = None,
+    lasts_s: float = 0,
 ) -> Callable[[Callable[Concatenate[Q, P], Answer]], Callable[P, Response]]:
-    """Serve a view at a rule. The view gets its query and what the rule names."""
+    """Serve a view at a rule. The view gets its query and what the rule names.
+
+    An answer in JSON that `lasts_s` is given to all who ask the same within that time (`answers.common`).
+    """
 
     def declare(view: Callable[Concatenate[Q, P], Answer]) -> Callable[P, Response]:
         @wraps(view)
@@ -76,6 +80,8 @@ def operation(
                     # Its sender may be slow.
                     give_back()
                 given = indented.without(request.args) if JSON in media else request.args
+                if lasts_s and common.is_shared():
+                    return common.response(lasts_s, lambda: _body(view(read(query, given), *args, **names), status))
                 result = view(read(query, given), *args, **names)
                 response = _whole(result, status)
             finally:
@@ -99,6 +105,7 @@ def listing(
     *,
     scope: Scope = "read",
     codes: tuple[str, ...] = (),
+    lasts_s: float = 0,
 ) -> Callable[[Callable[Concatenate[T, Page, P], Table]], Callable[P, Response]]:
     """Serve a view that answers a table. The view gets its query, the page that is asked for, and what the rule names."""
 
@@ -108,7 +115,7 @@ def listing(
             question = Question.of(request.endpoint or "", request.args)
             return view(asked, Page.of(asked, question, request.accept_mimetypes), *args, **names)
 
-        return operation(blueprint, rule, answer, query, scope=scope, codes=codes)(paged)
+        return operation(blueprint, rule, answer, query, scope=scope, codes=codes, lasts_s=lasts_s)(paged)
 
     return declare
 
@@ -129,6 +136,14 @@ def _whole(result: Answer, status: int) -> Response | None:
         case _:
             document = result
     return Response(encodings.json(document), status, mimetype=JSON)
+
+
+def _body(result: Answer, status: int) -> bytes:
+    """What is kept for others. Raises TypeError for a stream."""
+    response = _whole(result, status)
+    if response is None:
+        raise TypeError("a stream is of one reader")
+    return response.get_data()
 
 
 def _streamed(result: Answer) -> Response:

@@ -7,7 +7,8 @@ and `db` with `rules`. `session` gives them settings and the broker, `database` 
 `moments` are times that some are given. `files` are what `ingest`, `verify` and `check` are given. `ingested` tells what
 `ingest` has done, by the ledger if `centre` reaches it. `todo` says what to do about a source. `overview`, `collectors`,
 `parts`, `mends`, `status_document`, `status_lines`, `source_line` and `redraw` are `status`'s, `usage_report` is `usage`'s,
-`top_screen` is `top`'s, `sealed_days` is `db`'s. `quantities` are numbers for people, `foreign` texts of strangers.
+`top_screen` and `top_look` are `top`'s, `sealed_days` is `db`'s. `quantities` are numbers for people, `foreign` texts of
+strangers.
 """
 
 from __future__ import annotations

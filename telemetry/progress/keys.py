@@ -35,7 +35,7 @@ INGEST = Key(
     ingest_queue("{p}"),
     "list",
     "Celery queue: batches on their way to the collectors",
-    ("streamer", "collector"),
+    ("streamer", "collector", "API"),
     ("collector", "streamer", "exporter", "flower", "commands"),
     of_edges=("lpush", "llen"),
 )
@@ -45,7 +45,7 @@ UNACKED = Key(
     "hash",
     "Celery: messages fetched and not yet acknowledged",
     ("collector", "streamer"),
-    ("collector", "streamer", "exporter", "commands"),
+    ("collector", "streamer", "API", "exporter", "commands"),
     of_edges=("hlen",),
 )
 UNACKED_INDEX = Key(
@@ -87,7 +87,7 @@ SOURCES = Key(
     "set",
     "ids of the sources of an edge; expires when the edge is silent for 90 days",
     ("streamer", "commands"),
-    ("streamer", "exporter", "commands"),
+    ("streamer", "API", "exporter", "commands"),
 )
 SOURCE = Key(
     "{p}:source:{edge}:{id}",
@@ -144,7 +144,7 @@ LOST = Key(
     "zset",
     "lost ranges of an edge (JSON) → when each was recorded, in s; the latest 1,000; expires",
     ("streamer", "commands"),
-    ("exporter", "commands"),
+    ("API", "exporter", "commands"),
 )
 EPOCH = Key(
     "{p}:epoch",
