@@ -62,7 +62,13 @@ WATCH = """(id) => new Promise((resolve) => {
     }).observe(cell, { attributes: true, attributeFilter: ["class"] });
 })"""
 # Another metric colours all cells anew; to ask for the height makes the browser lay out what was drawn.
-REPAINT = """async (metric) => {
+REPAINT = """(metric) => {
+    const field = document.querySelector("[name=metric]");
+    field.value = metric;
+    field.dispatchEvent(new Event("change", { bubbles: true }));
+    document.body.offsetHeight;
+}"""
+PAINT = """async (metric) => {
     const field = document.querySelector("[name=metric]");
     const begun = performance.now();
     field.value = metric;
@@ -216,12 +222,22 @@ def _colour(page: Page, address: str, fleet: Fleet) -> dict[str, float]:
 
 
 def _repaint(page: Page, address: str) -> dict[str, float]:
+    """Time of the browser's main thread, so that what else the machine does is not in it."""
     page.goto(address)
     page.locator(f'[data-gpu="{gpu_id(1999)}"]').wait_for()
+    tools = page.context.new_cdp_session(page)
+    tools.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def worked_ms() -> float:
+        metrics = {each["name"]: each["value"] for each in tools.send("Performance.getMetrics")["metrics"]}
+        return 1000 * (metrics["ScriptDuration"] + metrics["LayoutDuration"] + metrics["RecalcStyleDuration"])
+
     taken_ms = []
     for number in range(REPAINTS):
         page.wait_for_timeout(300)
-        taken_ms.append(page.evaluate(REPAINT, METRICS[number % len(METRICS)]))
+        before_ms = worked_ms()
+        page.evaluate(REPAINT, METRICS[number % len(METRICS)])
+        taken_ms.append(worked_ms() - before_ms)
     page.close()
     return {"repaint of 2,000 GPUs, median (ms)": statistics.median(taken_ms)}
 

@@ -186,9 +186,11 @@ export class Chart {
     return `${this.#said(at)}${who.length ? `, held by ${who.join(" and ")}` : ""}`;
   }
 
-  // The values of all lines at a time.
+  // The values of all lines at a time. GPUs of one host are told apart by their numbers.
   #said(at) {
-    const values = this.lines.map(({ name, points }) => `${name ? `${name} ` : ""}${quantity(valueAt(points, at), this.unit)}`);
+    const hosts = new Set(this.lines.map(({ name }) => name.slice(0, name.lastIndexOf(":"))));
+    const called = (name) => (this.lines.length > 1 && hosts.size === 1 ? name.slice(name.lastIndexOf(":")) : name);
+    const values = this.lines.map(({ name, points }) => `${name ? `${called(name)} ` : ""}${quantity(valueAt(points, at), this.unit)}`);
     return `${values.join(", ")} at ${clock(at)}`;
   }
 

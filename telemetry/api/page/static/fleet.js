@@ -10,7 +10,7 @@ import { ago, duration, number, short } from "./words.js";
 
 const USUAL = { metric: UTILISATION, state: "all", sort: "host", text: "" };
 // A change is to be seen within a second of its commit.
-const READ_MS = 700;
+const READ_MS = 800;
 // Where nothing has changed, ages grow.
 const DRAW_MS = 2000;
 const HEALTH_MS = 10000;
