@@ -191,7 +191,7 @@ def _first_view(new_page: Callable[[], Page], address: str) -> dict[str, float]:
         sizes: list[float] = []
         network = page.context.new_cdp_session(page)
         network.send("Network.enable")
-        network.on("Network.loadingFinished", lambda event, sizes=sizes: sizes.append(event["encodedDataLength"]))  # type: ignore[misc]
+        network.on("Network.loadingFinished", lambda event, sizes=sizes: sizes.append(event["encodedDataLength"]))
         page.goto(address)
         page.locator("#grid:not([aria-busy]) .cell").first.wait_for()
         weight = sum(sizes)
@@ -230,7 +230,7 @@ def _repaint(page: Page, address: str) -> dict[str, float]:
 
     def worked_ms() -> float:
         metrics = {each["name"]: each["value"] for each in tools.send("Performance.getMetrics")["metrics"]}
-        return 1000 * (metrics["ScriptDuration"] + metrics["LayoutDuration"] + metrics["RecalcStyleDuration"])
+        return 1000 * float(metrics["ScriptDuration"] + metrics["LayoutDuration"] + metrics["RecalcStyleDuration"])
 
     taken_ms = []
     for number in range(REPAINTS):

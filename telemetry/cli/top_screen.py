@@ -108,7 +108,7 @@ def aged(gpus: Sequence[Gpu], seconds: float) -> list[dict[str, Any]]:
 
 def is_silent(gpu: Gpu) -> bool:
     """Whether nothing was read of it for as long as the rules of health allow."""
-    return _age_s(gpu) > gpu["silent_after_s"]
+    return _age_s(gpu) > float(gpu["silent_after_s"])
 
 
 HEADS = ("GPU", "util", "", "temp", "power", "mem", "age", "owner")

@@ -62,7 +62,7 @@ def reopen(connection: Connection, letter: Row[Any]) -> dict[str, Any] | None:
 
 def close(connection: Connection, batch: dict[str, Any]) -> None:
     """Enter a batch as dead again that was reopened, unless it was settled meanwhile."""
-    connection.execute(insert(Batch.__table__).values(batch).on_conflict_do_nothing())
+    connection.execute(insert(Batch.metadata.tables[Batch.__tablename__]).values(batch).on_conflict_do_nothing())
 
 
 def settled(connection: Connection, letter: Row[Any]) -> tuple[str, str | None] | None:

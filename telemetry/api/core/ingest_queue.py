@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import redis
 from celery import Celery
 from kombu import Connection, Producer
 from kombu.exceptions import KombuError
@@ -41,5 +42,5 @@ def put(settings: Settings, header: dict[str, Any], payload: bytes) -> None:
                 headers=task.headers | {ROWS_HEADER: header["rows"]["read"]},
                 correlation_id=name,
             )
-    except (KombuError, OSError, *Transport.connection_errors, *Transport.channel_errors) as error:
+    except (KombuError, redis.RedisError, OSError) as error:
         raise QueueError(str(error)) from error
