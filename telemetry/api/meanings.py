@@ -49,7 +49,7 @@ MEANINGS = {
     "first_seen": "when its first reading was stored: for old files this is later than the time of the reading",
     "format": "format of the file, or unknown",
     "formula": "how the metric is made of others; null if it is stored as it is",
-    "gaps": "bytes that the ledger lacks; null while the broker does not answer",
+    "gaps": "bytes that the ledger lacks; null where they cannot be looked for now",
     "gpu": "UUID of the GPU, or host:index where it has none",
     "gpus": "number of GPUs",
     "held_s": "its length in seconds",

@@ -13,6 +13,7 @@ from typing import Any
 import redis
 from flask import Blueprint
 from pydantic import BaseModel
+from sqlalchemy.exc import SQLAlchemyError
 
 from telemetry import broker
 from telemetry.api.core.connections import connections, database
@@ -137,9 +138,14 @@ def _window(edge: str, states: Mapping[str, SourceState], now_us: int) -> dict[s
     }
 
 
-def _gaps(states: Mapping[str, Mapping[str, SourceState]]) -> list[dict[str, Any]]:
+def _gaps(states: Mapping[str, Mapping[str, SourceState]]) -> list[dict[str, Any]] | None:
+    """The oldest gaps; None where they cannot be looked for, such as in a ledger that takes too long."""
     settings = connections().settings
-    # Asked for at the moment of the states: what is committed in between is in the ledger, and no gap.
-    given_up = losses.given_up(losses.of_all_edges(connections().broker, Keys(settings.key_prefix)))
-    old = [gap for gap in gaps.gaps(database(), settings.gap_alert_s, reading.committed(states), given_up) if gap.is_old]
+    try:
+        # Asked for after the states: what is committed in between is in the ledger, and no gap.
+        given_up = losses.given_up(losses.of_all_edges(connections().broker, Keys(settings.key_prefix)))
+        missing = gaps.gaps(database(), settings.gap_alert_s, reading.committed(states), given_up)
+    except (redis.RedisError, OSError, SQLAlchemyError):
+        return None
+    old = [gap for gap in missing if gap.is_old]
     return [{name: getattr(gap, name) for name in MissingBytes.model_fields} for gap in old[:MAX_GAPS]]

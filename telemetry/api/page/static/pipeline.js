@@ -44,7 +44,7 @@ function drawFlow({ queue, collectors, rows_per_s: rate, clusters, windows, gaps
     ["Rows a second", number(rate), "committed in the last minute"],
     ["Latency", clusters.length ? `${number(slowest)} s` : "–", clusters.length ? "99 % of the slowest cluster's batches took no longer" : "nothing was committed in the last minute"],
     ["Behind", windows ? size(behind) : "–", windows ? `of files that are not committed${silent ? `; ${number(silent)} edges are silent` : ""}` : unknown, silent ? "warn" : ""],
-    ["Gaps", gaps ? number(gaps.length) : "–", gaps ? "stretches of files that the ledger lacks" : unknown, gaps?.length ? "bad" : ""],
+    ["Gaps", gaps ? number(gaps.length) : "–", gaps ? "stretches of files that the ledger lacks" : "they cannot be looked for now", gaps?.length ? "bad" : ""],
   ]);
 }
 
@@ -94,7 +94,7 @@ function drawGaps(gaps) {
   const mend = (path) => element("span", { class: "prose" }, "Its streamer closes a gap: see that it runs. Or, where the file is: ", element("code", {}, `telemetry ingest ${path}`));
   fill(at("gaps"), (gaps ?? []).map((gap) => [
     gap.edge, gap.path, `${number(gap.start)} to ${number(gap.end)}`, clock(gap.since), mend(gap.path),
-  ]), gaps ? "None." : "The broker does not answer.");
+  ]), gaps ? "None." : "They cannot be looked for now.");
   at("gaps-count").textContent = gaps?.length ? number(gaps.length) : "";
 }
 
