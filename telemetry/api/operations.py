@@ -16,7 +16,7 @@ from flask import Blueprint, Response, g, request
 from pydantic import BaseModel
 from sqlalchemy.exc import DBAPIError
 
-from telemetry.api.answers import encodings, indented, streams, tables
+from telemetry.api.answers import common, encodings, indented, streams, tables
 from telemetry.api.answers.cursors import Question
 from telemetry.api.answers.pages import Listed, Page
 from telemetry.api.answers.streams import Stream
@@ -68,11 +68,15 @@ def operation(
     others: Mapping[int, type[BaseModel]] | None = None,
     media: tuple[str, ...] = (JSON,),
     body: Mapping[str, Any] | None = None,
+    lasts_s: float = 0,
 ) -> Callable[[Callable[Concatenate[Q, P], Answer]], Callable[P, Response]]:
     """Serve a view at a rule. The view gets its query and what the rule names.
 
-    With `by_namespace` it is open to keys that are bound to namespaces, and keeps to `access.namespaces()`.
+    With `by_namespace` it is open to keys that are bound to namespaces, and keeps to `access.namespaces()`. An answer in JSON
+    that `lasts_s` is given to all who ask the same within that time (`answers.common`); so it must be the same for all keys.
     """
+    if by_namespace and lasts_s:
+        raise ValueError("what depends on the key is not the answer of all who ask")
 
     def declare(view: Callable[Concatenate[Q, P], Answer]) -> Callable[P, Response]:
         @wraps(view)
@@ -84,6 +88,8 @@ def operation(
                     give_back()
                 given = indented.without(request.args) if JSON in media else request.args
                 asked = read(query, given)
+                if lasts_s and common.is_shared():
+                    return common.response(lasts_s, lambda: _body(lambda: view(asked, *args, **names), status))
                 result, response = _answered(lambda: view(asked, *args, **names), status)
             finally:
                 give_back()
@@ -107,6 +113,7 @@ def listing(
     scope: Scope = "read",
     by_namespace: bool = False,
     codes: tuple[str, ...] = (),
+    lasts_s: float = 0,
 ) -> Callable[[Callable[Concatenate[T, Page, P], Table]], Callable[P, Response]]:
     """Serve a view that answers a table. The view gets its query, the page that is asked for, and what the rule names."""
 
@@ -116,7 +123,9 @@ def listing(
             question = Question.of(request.endpoint or "", request.args)
             return view(asked, Page.of(asked, question, request.accept_mimetypes), *args, **names)
 
-        return operation(blueprint, rule, answer, query, scope=scope, by_namespace=by_namespace, codes=codes)(paged)
+        return operation(blueprint, rule, answer, query, scope=scope, by_namespace=by_namespace, codes=codes, lasts_s=lasts_s)(
+            paged
+        )
 
     return declare
 
@@ -149,6 +158,14 @@ def _whole(result: Answer, status: int) -> Response | None:
         case _:
             document = result
     return Response(encodings.json(document), status, mimetype=JSON)
+
+
+def _body(view: Callable[[], Answer], status: int) -> bytes:
+    """What is kept for others. Raises TypeError for a stream."""
+    response = _answered(view, status)[1]
+    if response is None:
+        raise TypeError("a stream is of one reader")
+    return response.get_data()
 
 
 def _streamed(result: Answer) -> Response:

@@ -7,8 +7,8 @@ Each subcommand is a module of its own name, imported when it is called, as an e
 all, `moments` are times that some are given. `files` are what `ingest`, `verify` and `check` are given. `ingested` tells what
 `ingest` has done, by the ledger if `centre` reaches it. `todo` says what to do about a source. `overview`, `collectors`,
 `parts`, `mends`, `status_document`, `status_lines`, `source_line` and `redraw` are `status`'s, `usage_report` is `usage`'s,
-`top_screen` is `top`'s, `sealed_days`, `retention` and `steps` are `db`'s, `sizing` is `plan`'s. `quantities` are numbers for
-people, `foreign` texts of strangers.
+`top_screen` and `top_look` are `top`'s, `sealed_days`, `retention` and `steps` are `db`'s, `sizing` is `plan`'s. `quantities`
+are numbers for people, `foreign` texts of strangers.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +20,14 @@ from telemetry.cli.quantities import counted, duration, size
 from telemetry.cli.redraw import colour_allowed, painted, redraw
 from telemetry.cli.session import data_dir_option, json_option, load_settings
 from telemetry.cli.status_lines import WARNING, Line
-from telemetry.cli.top_screen import owner
+from telemetry.cli.top_screen import is_silent, owner
 from telemetry.readings.series import MIG_INSTANCE
 from telemetry.store.read import inventory
 from telemetry.store.read.history import latest
 from telemetry.store.read.history.selection import SeriesFilter
 from telemetry.store.read.inventory import GpuFilter
+from telemetry.store.read.settled import now
 
-# What is older is silent, as in the API.
-MAX_AGE = timedelta(minutes=10)
 MIB = 1 << 20
 # The columns: what each shows of which metric, and how.
 SHOWN: dict[str, tuple[str, Callable[[float], str]]] = {
@@ -50,14 +49,15 @@ NUMBERS = {"GPU", *SHOWN}
 def gpus(host: str | None, watch: bool, as_json: bool, data_dir: Path | None) -> None:
     """Show each GPU: utilization, temperature, power, memory in use, whose it is, and when it was read last.
 
-    Values are those of the last 10 minutes. A GPU of which nothing was read in that time is SILENT.
+    A GPU of which nothing was read for so long as the rules of health allow is SILENT, and has no values: 10 minutes, unless
+    they set `silent_after`.
     """
     settings = load_settings(data_dir)
 
     with database(settings, "gpus") as engine:
 
         def look() -> list[Line]:
-            seen = looked(engine, host)
+            seen = looked(engine, settings.health_rules.silent_after_s, host)
             return [Line(json.dumps(seen))] if as_json else lines(seen)
 
         if watch:
@@ -67,20 +67,21 @@ def gpus(host: str | None, watch: bool, as_json: bool, data_dir: Path | None) ->
             click.echo(painted(line), color=colour_allowed())
 
 
-def looked(engine: Engine, host: str | None) -> list[dict[str, Any]]:
+def looked(engine: Engine, silent_after_s: float, host: str | None) -> list[dict[str, Any]]:
     """Each GPU with its values by metric, None where there is none, the labels of its owner, and the age of its last reading.
 
-    The age is exact where it has a value; of any other metric it is known to the minute.
+    The age is by the database's clock: exact where the GPU has a value; of any other metric it is known to the minute.
     """
+    max_age = timedelta(seconds=silent_after_s)
     with engine.connect() as connection:
         rows = connection.execute(inventory.gpus(GpuFilter(host=host))).mappings().all()
-        now = connection.execute(latest.latest(SeriesFilter(host=host, metrics=METRICS), MAX_AGE)).all()
-    at = datetime.now(UTC)
+        newest = connection.execute(latest.latest(SeriesFilter(host=host, metrics=METRICS), max_age)).all()
+        at = now(connection)
     ages: dict[str, float] = {}
     values: dict[str, dict[str, float]] = {}
     owners: dict[str, dict[str, str]] = {}
     # The newest is the last, and stays.
-    for row in sorted(now, key=lambda row: row.timestamp):
+    for row in sorted(newest, key=lambda row: row.timestamp):
         ages[row.gpu] = max(0.0, (at - row.timestamp).total_seconds())
         owners[row.gpu] = json.loads(row.owner) or owners.get(row.gpu, {})
         # An instance of MIG is a part of a GPU: its readings are not those of the whole.
@@ -90,6 +91,7 @@ def looked(engine: Engine, host: str | None) -> list[dict[str, Any]]:
         {
             **{name: row[name] for name in ("id", "host", "index", "model")},
             "silent_for_s": ages.get(row["id"], row["silent_for_s"]),
+            "silent_after_s": silent_after_s,
             "values": dict.fromkeys(METRICS) | values.get(row["id"], {}),
             "owner": owners.get(row["id"], {}),
         }
@@ -99,13 +101,13 @@ def looked(engine: Engine, host: str | None) -> list[dict[str, Any]]:
 
 def lines(seen: Sequence[Mapping[str, Any]]) -> list[Line]:
     """A table with a line a GPU, and how many are silent."""
-    silent = [gpu for gpu in seen if _is_silent(gpu)]
+    silent = [gpu for gpu in seen if is_silent(gpu)]
     total = Line(counted(len(seen), "GPU") + (f", {len(silent):,} silent" if silent else ""))
     if not seen:
         return [total]
     rows = [HEAD, *map(_cells, seen)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    colours = [None, *(WARNING if _is_silent(gpu) else None for gpu in seen)]
+    colours = [None, *(WARNING if is_silent(gpu) else None for gpu in seen)]
     return [*(Line(_aligned(row, widths), colour) for row, colour in zip(rows, colours, strict=True)), total]
 
 
@@ -123,8 +125,4 @@ def _cells(gpu: Mapping[str, Any]) -> tuple[str, ...]:
     index = "?" if gpu["index"] is None else str(gpu["index"])
     name = gpu["host"] or gpu["id"]
     age = "never" if gpu["silent_for_s"] is None else f"{duration(gpu['silent_for_s'])} ago"
-    return name, index, gpu["model"] or "-", *numbers, owner(gpu) or "-", f"{age}{'  SILENT' if _is_silent(gpu) else ''}"
-
-
-def _is_silent(gpu: Mapping[str, Any]) -> bool:
-    return gpu["silent_for_s"] is None or gpu["silent_for_s"] > MAX_AGE.total_seconds()
+    return name, index, gpu["model"] or "-", *numbers, owner(gpu) or "-", f"{age}{'  SILENT' if is_silent(gpu) else ''}"

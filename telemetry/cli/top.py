@@ -1,6 +1,6 @@
 """`telemetry top`: the fleet in a terminal, live, from an API or from the database of this system.
 
-How it looks is `top_screen`'s; what is now in the database is looked up by `gpus`. Here stand the terminal and the API.
+How it looks is `top_screen`'s, and what it shows `top_look`'s. Here stand the terminal and its keys.
 """
 
 from __future__ import annotations
@@ -11,23 +11,22 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
 from telemetry.cli.data_dir import data_dir_option
 from telemetry.cli.redraw import colour_allowed
-from telemetry.cli.top_screen import METRICS, Row, View, aged, pressed, screen
-from telemetry.readings.series import MIG_INSTANCE
+from telemetry.cli.top_look import ASKING, Looking, looker
+from telemetry.cli.top_screen import Row, View, aged, pressed, screen
 
-Look = Callable[[], list[dict[str, Any]]]
 LOOK_S = 2.0
-# How long a key is waited for before the clock is looked at again.
+# The first answer is waited for so long before the screen says that it is. A dumb terminal can be written to only once.
+PATIENCE_S = 3.0
+# How long a key is waited for before what was seen is drawn again.
 TICK_MS = 100
 ENTER, ESCAPE, BACKSPACE = {10, 13, curses.KEY_ENTER}, 27, {8, 127, curses.KEY_BACKSPACE}
 KEYS = {
@@ -49,7 +48,7 @@ def top(once: bool, as_json: bool, data_dir: Path | None) -> None:
     Asks the API at TELEMETRY_API_URL with TELEMETRY_API_KEY if there is one, else the database of this system. --json prints
     one look for programs.
     """
-    with _looker(data_dir) as look:
+    with looker(data_dir) as look:
         if as_json:
             click.echo(json.dumps(look()))
         elif once or not sys.stdout.isatty() or not sys.stdin.isatty():
@@ -60,78 +59,12 @@ def top(once: bool, as_json: bool, data_dir: Path | None) -> None:
         else:
             with suppress(KeyboardInterrupt):
                 _check_terminal()
-                curses.wrapper(_run, look)
-
-
-@contextmanager
-def _looker(data_dir: Path | None) -> Iterator[Look]:
-    """What looks at the fleet. What does not answer is reported in one line."""
-    if os.environ.get("TELEMETRY_API_URL"):
-        with _of_api() as look:
-            yield look
-    else:
-        yield _of_database(data_dir)
-
-
-def _of_database(data_dir: Path | None) -> Look:
-    # Who asks an API needs none of these.
-    from telemetry.cli.database import database  # noqa: PLC0415
-    from telemetry.cli.gpus import looked  # noqa: PLC0415
-    from telemetry.cli.session import load_settings  # noqa: PLC0415
-
-    settings = load_settings(data_dir)
-
-    def look() -> list[dict[str, Any]]:
-        with database(settings, "top") as engine:
-            return looked(engine, None)
-
-    return look
-
-
-@contextmanager
-def _of_api() -> Iterator[Look]:
-    try:
-        from telemetry.client import Client, ClientError  # noqa: PLC0415 - an edge lacks httpx
-    except ModuleNotFoundError as error:
-        raise click.ClickException(
-            f"TELEMETRY_API_URL needs {error.name}; install telemetry-pipeline[client], or unset it to ask the database"
-        ) from None
-    try:
-        with Client() as api:
-            asked: list[str] = []
-
-            def look() -> list[dict[str, Any]]:
+                looking = Looking(look, LOOK_S)
+                looking.start()
                 try:
-                    # A metric may have its first reading while this runs.
-                    if len(asked) < len(METRICS):
-                        names = {metric["name"] for metric in api.metrics()}
-                        asked[:] = [metric for metric in METRICS if metric in names]
-                    latest = list(api.latest(metric=asked)) if asked else []
-                    return joined(list(api.gpus()), latest, datetime.now(UTC))
-                except ClientError as error:
-                    raise click.ClickException(str(error)) from None
-
-            yield look
-    except (ClientError, ValueError) as error:
-        raise click.ClickException(str(error)) from None
-
-
-def joined(gpus: list[Any], latest: list[Any], now: datetime) -> list[dict[str, Any]]:
-    """GPUs of the API with their latest readings, as `telemetry.cli.gpus.looked` tells of them."""
-    rows: dict[str, dict[str, Any]] = {}
-    for gpu in gpus:
-        about = {name: gpu[name] for name in ("id", "host", "index", "model", "silent_for_s")}
-        rows[gpu["id"]] = {**about, "values": dict.fromkeys(METRICS), "owner": {}}
-    # The newest is the last, and stays.
-    for reading in sorted(latest, key=lambda reading: reading["timestamp"]):
-        row = rows.get(reading["gpu"])
-        if row is None:
-            continue
-        row["silent_for_s"] = max(0.0, (now - datetime.fromisoformat(reading["timestamp"])).total_seconds())
-        row["owner"] = reading["owner"] or row["owner"]
-        if MIG_INSTANCE not in reading["labels"]:
-            row["values"][reading["metric"]] = reading["value"]
-    return list(rows.values())
+                    curses.wrapper(_run, looking)
+                finally:
+                    looking.end()
 
 
 def _check_terminal() -> None:
@@ -143,18 +76,19 @@ def _check_terminal() -> None:
         raise click.ClickException(f"{what}; set TERM to one that is, such as TERM=xterm, or use --once") from None
 
 
-def _run(window: curses.window, look: Look) -> None:
+def _run(window: curses.window, looking: Looking) -> None:
     styles = _styles()
-    view, gpus, trouble, is_typing = View(), look(), "", False
-    last, last_at = gpus, time.monotonic()
-    asked_at = last_at
+    view, is_typing, begun_s = View(), False, time.monotonic()
     window.timeout(TICK_MS)
     # Escape is a key by itself: the rest of a longer one comes at once.
     curses.set_escdelay(TICK_MS)
     while True:
         lines, columns = window.getmaxyx()
-        rows = screen(gpus, view, columns - 1, lines, trouble)
-        _draw(window, [*rows[:-1], Row(f"/{view.text}", "bold")] if is_typing else rows, styles)
+        seen = looking.seen
+        gpus = aged(seen.gpus, time.monotonic() - seen.at_s)
+        rows = screen(gpus, view, columns - 1, lines, seen.trouble)
+        if seen.trouble != ASKING or time.monotonic() - begun_s > PATIENCE_S:
+            _draw(window, [*rows[:-1], Row(f"/{view.text}", "bold")] if is_typing else rows, styles)
         key = window.getch()
         if is_typing and key != -1:
             view, is_typing = _typed(view, key)
@@ -167,13 +101,6 @@ def _run(window: curses.window, look: Look) -> None:
         elif key != -1:
             view = pressed(view, KEYS.get(key, chr(key) if 0 < key < curses.KEY_MIN else ""), max(1, lines - 3))
             view = replace(view, first=min(view.first, max(0, len(gpus) - 1)))
-        if time.monotonic() - asked_at >= LOOK_S:
-            try:
-                last, trouble = look(), ""
-                gpus, last_at = last, time.monotonic()
-            except click.ClickException as error:
-                gpus, trouble = aged(last, time.monotonic() - last_at), f"{error.message} (it is asked again)"
-            asked_at = time.monotonic()
 
 
 def _draw(window: curses.window, rows: Sequence[Row], styles: Mapping[str, int]) -> None:

@@ -13,7 +13,6 @@ from telemetry.readings.owners import parts
 
 Gpu = Mapping[str, Any]
 Style = Literal["", "bold", "reverse", "warning", "bad"]
-SILENT_AFTER_S = 600
 HOT_C = 85
 BAR = 8
 HELP = "order by h)ost u)til t)emp p)ower m)emory o)wner a)ge  r)everse  / find  q)uit"
@@ -64,12 +63,14 @@ ORDERS: dict[str, tuple[str, Callable[[Gpu], Any]]] = {
 
 def screen(gpus: Sequence[Gpu], view: View, columns: int, lines: int, trouble: str = "") -> list[Row]:
     """The whole screen, `lines` rows at most, each `columns` wide at most. `trouble` is what went wrong at the last look."""
+    if trouble and not gpus:
+        return [*[Row("")] * (lines - 1), Row(plain(trouble)[:columns], "bad")]
     shown = chosen(gpus, view)
     room = max(1, lines - 3)
     first = min(view.first, max(0, len(shown) - room))
     rows = [_summary(gpus, shown, view), Row(_line(HEADS, columns), "reverse")]
     rows += [Row(_line(_cells(gpu), columns), _style(gpu)) for gpu in shown[first : first + room]]
-    if not gpus and not trouble:
+    if not gpus:
         rows.append(Row("No GPU has sent a reading yet. Send some: telemetry ingest FILE.csv"))
     rows += [Row("")] * (lines - 1 - len(rows))
     rows.append(Row(trouble, "bad") if trouble else Row(HELP))
@@ -106,8 +107,8 @@ def aged(gpus: Sequence[Gpu], seconds: float) -> list[dict[str, Any]]:
 
 
 def is_silent(gpu: Gpu) -> bool:
-    """Whether nothing was read of it for ten minutes."""
-    return _age_s(gpu) > SILENT_AFTER_S
+    """Whether nothing was read of it for as long as the rules of health allow."""
+    return _age_s(gpu) > float(gpu["silent_after_s"])
 
 
 HEADS = ("GPU", "util", "", "temp", "power", "mem", "age", "owner")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any, Literal, cast
 
 from telemetry.client.documents import (
@@ -24,6 +25,9 @@ from telemetry.client.resources import checked, part, telemetry_of
 from telemetry.client.session import Session
 from telemetry.readings.aggregates import Aggregate, FleetAggregate
 
+# What an API of the version before goes by, which does not say it.
+SILENT_AFTER_S = 600
+
 
 class Lists:
     """The lists of an API."""
@@ -37,6 +41,14 @@ class Lists:
         Filters are host, model, driver, namespace, pod, job, user, account, state, seen_since and silent_for.
         """
         return cast("Iterator[Gpu]", self._session.rows("gpus", filters))
+
+    def silent_after_s(self) -> float:
+        """After how many seconds without a reading a GPU is silent, by the health rules of the centre."""
+        return float(self._session.get("gpus", {"limit": 1}).get("silent_after_s", SILENT_AFTER_S))
+
+    def server_time(self) -> datetime | None:
+        """The API's clock as it gave its last answer, to the second; None if it never did."""
+        return self._session.server_time
 
     def gpu(self, name: str) -> Gpu:
         """One GPU by its UUID or host:index."""

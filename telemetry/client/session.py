@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, BinaryIO, TypeVar
 
 import httpx
@@ -37,6 +39,8 @@ class Session:
                 f"the address must begin with http:// or https://, such as http://127.0.0.1:8080, not {base_url!r}"
             )
         headers = {"Authorization": f"Bearer {key}"} if key else {}
+        # As the last answer said it.
+        self.server_time: datetime | None = None
         self._http = httpx.Client(base_url=self.address, headers=headers, timeout=timeout_s, transport=transport)
 
     def close(self) -> None:
@@ -98,6 +102,7 @@ class Session:
                 file.seek(0)
             try:
                 with self._http.stream(method, url, params=parameters, content=file, headers=headers) as response:
+                    self._note_time(response)
                     if response.is_success:
                         yield response
                         return
@@ -108,6 +113,10 @@ class Session:
             except httpx.RequestError as error:
                 raise NetworkError(f"{self.address}{url}", error) from error
             time.sleep(wait_s)
+
+    def _note_time(self, response: httpx.Response) -> None:
+        with suppress(ValueError):
+            self.server_time = parsedate_to_datetime(response.headers.get("Date", ""))
 
 
 def _wait_s(response: httpx.Response) -> float | None:

@@ -1,4 +1,4 @@
-"""What the database knows: the ledger's totals, dead letters, quarantine, sizes, partitions, retention; how its replica follows."""
+"""What the database knows: the ledger, dead letters, quarantine, sizes, partitions, retention; how its replica follows."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ INGEST = Key(
     ingest_queue("{p}"),
     "list",
     "Celery queue: batches on their way to the collectors",
-    ("streamer", "collector"),
+    ("streamer", "collector", "API"),
     ("collector", "streamer", "exporter", "flower", "commands"),
     of_edges=("lpush", "llen"),
 )
@@ -51,7 +51,7 @@ UNACKED = Key(
     "hash",
     "Celery: messages fetched and not yet acknowledged",
     ("collector", "streamer"),
-    ("collector", "streamer", "exporter", "commands"),
+    ("collector", "streamer", "API", "exporter", "commands"),
     of_edges=("hlen",),
 )
 UNACKED_INDEX = Key(
@@ -93,7 +93,7 @@ SOURCES = Key(
     "set",
     "ids of the sources of an edge; expires when the edge is silent for 90 days",
     ("streamer", "exporter", "commands"),
-    ("streamer", "exporter", "commands"),
+    ("streamer", "API", "exporter", "commands"),
 )
 SOURCE = Key(
     "{p}:source:{edge}:{id}",
@@ -121,13 +121,8 @@ TRIED = "attempts at a message that was worked on alone and did not end in order
 ATTEMPTS = Key("{p}:attempts:{id}", "string", TRIED, ("collector",), ("collector",))
 TAKEN = "what collectors took of an edge in the present window: `messages`, `bytes`, `rows`; expires with the window"
 INTAKE = Key("{p}:intake:{edge}", "hash", TAKEN, ("collector",), ("collector",))
-STREAMERS = Key(
-    "{p}:streamers:{edge}",
-    "zset",
-    "live streamers of an edge → when each counts as dead, in ms; expires",
-    ("streamer", "exporter"),
-    ("streamer", "beat", "exporter", "commands"),
-)
+LIVE = "live streamers of an edge → when each counts as dead, in ms; expires"
+STREAMERS = Key("{p}:streamers:{edge}", "zset", LIVE, ("streamer", "exporter"), ("streamer", "beat", "exporter", "commands"))
 STREAMING = "the machine that streams for an edge: `id`, `name`, `until_ms`; expires with its lease"
 MACHINE = Key("{p}:machine:{edge}", "hash", STREAMING, ("streamer", "exporter"), ("streamer",))
 SECOND_MACHINES = Key(
@@ -142,7 +137,7 @@ LOST = Key(
     "zset",
     "lost ranges of an edge (JSON) → when each was recorded, in s; the latest 1,000; expires",
     ("streamer", "exporter", "commands"),
-    ("exporter", "commands"),
+    ("API", "exporter", "commands"),
 )
 EPOCH = Key(
     "{p}:epoch",

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, RowMapping, delete, func, insert, select
+from sqlalchemy import Connection, Row, RowMapping, delete, func, select
+from sqlalchemy.dialects.postgresql import insert
 
 from telemetry.store.models import Batch, DeadLetter
 
@@ -52,8 +53,25 @@ def drop(connection: Connection, letter_id: int) -> bool:
     return dropped.first() is not None
 
 
-def reopen(connection: Connection, letter: Row[Any]) -> None:
-    """Remove the dead batch of a letter from the ledger, so that it can be entered again."""
-    connection.execute(
-        delete(Batch).where(Batch.edge == letter.edge, Batch.batch_id == letter.batch_id, Batch.status == "dead")
+def reopen(connection: Connection, letter: Row[Any]) -> dict[str, Any] | None:
+    """Remove the dead batch of a letter from the ledger, so that it can be entered again. Returns its row, for `close`."""
+    dead = delete(Batch).where(Batch.edge == letter.edge, Batch.batch_id == letter.batch_id, Batch.status == "dead")
+    row = connection.execute(dead.returning(*Batch.__table__.c)).mappings().first()
+    return None if row is None else dict(row)
+
+
+def close(connection: Connection, batch: dict[str, Any]) -> None:
+    """Enter a batch as dead again that was reopened, unless it was settled meanwhile."""
+    connection.execute(insert(Batch.metadata.tables[Batch.__tablename__]).values(batch).on_conflict_do_nothing())
+
+
+def settled(connection: Connection, letter: Row[Any]) -> tuple[str, str | None] | None:
+    """What became of the batch of a letter since: `stored`, or `dead` by a newer letter, with its error. None: nothing yet."""
+    newer = select(DeadLetter.error).where(
+        DeadLetter.edge == letter.edge, DeadLetter.batch_id == letter.batch_id, DeadLetter.id > letter.id
     )
+    error = connection.scalar(newer.order_by(DeadLetter.id.desc()).limit(1))
+    if error is not None:
+        return "dead", error
+    stored = select(Batch.status).where(Batch.edge == letter.edge, Batch.batch_id == letter.batch_id, Batch.status == "stored")
+    return None if connection.scalar(stored) is None else ("stored", None)

@@ -11,14 +11,17 @@ import struct
 import subprocess
 import termios
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
 from typing import Any
 
+import psutil
 import pytest
 import redis
 from sqlalchemy import Engine
 
-from telemetry.cli.top_screen import POWER, TEMP, UTIL, Row, View, aged, chosen, owner, pressed, screen
+from telemetry.cli.top_look import joined
+from telemetry.cli.top_screen import POWER, TEMP, UTIL, Row, View, aged, chosen, is_silent, owner, pressed, screen
 from telemetry.collector.persist import Collector
 from telemetry.progress.acks import Acks
 from telemetry.progress.keys import Keys
@@ -34,7 +37,14 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 def gpu(host: str, index: int, util: float | None, temp: float = 40.0, **labels: str) -> dict[str, Any]:
     values = {UTIL: util, TEMP: temp, POWER: 100.0}
-    about = {"id": f"GPU-{host}{index}", "host": host, "index": index, "model": "H100", "silent_for_s": 3.0}
+    about = {
+        "id": f"GPU-{host}{index}",
+        "host": host,
+        "index": index,
+        "model": "H100",
+        "silent_for_s": 3.0,
+        "silent_after_s": 600,
+    }
     return {**about, "values": values, "owner": labels}
 
 
@@ -200,6 +210,43 @@ def test_new_metrics_are_seen_and_ages_grow_while_nothing_answers(
     os.kill(pid, signal.SIGTERM)
     eventually(lambda: shown.shows(b"no answer from"), 30, what="it is said that nothing answers")
     eventually(lambda: shown.shows(b"2 min"), 30, what="the age grows")
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """Freeze a process and its children."""
+    processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.resume()
+
+
+@pytest.mark.usefixtures("fleet")
+def test_keys_are_answered_while_nothing_else_answers(
+    start_api: Callable[..., tuple[str, int]], terminal: Callable[..., Terminal]
+) -> None:
+    address, pid = start_api(TELEMETRY_API_ACCESS="open")
+    shown = terminal(TERM="xterm", TELEMETRY_API_URL=address)
+    eventually(lambda: shown.shows(b"4 GPUs, 4 silent"), 30, what="the fleet is shown")
+    with frozen(pid):
+        eventually(lambda: shown.shows(b"no answer from"), 60, what="it is said that nothing answers")
+        shown.seen.clear()
+        shown.press(b"u")
+        eventually(lambda: shown.shows(b"util"), 2, what="the order changes")
+        shown.press(b"q")
+        assert shown.process.wait(5) == 0
+
+
+def test_ages_are_by_the_clock_of_the_api() -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    about = {"id": "GPU-a0", "host": "a", "index": 0, "model": None, "silent_for_s": 0.0}
+    reading = {"gpu": "GPU-a0", "metric": UTIL, "value": 1.0, "timestamp": "2025-12-31T23:59:30Z", "labels": {}, "owner": {}}
+    (row,) = joined([about], [reading], now, 20)
+    assert (row["silent_for_s"], is_silent(row)) == (30.0, True)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,15 @@ import pytest
 import redis
 
 from telemetry import broker
+from telemetry.api.core import ingest_queue
 from telemetry.local.servers import Valkey
+from telemetry.progress import losses, reading
 from telemetry.progress.keys import Keys
+from telemetry.readings import wire
 from telemetry.settings import Settings
 from telemetry.trust.credentials import Maker
 from telemetry.trust.server import write
+from tests.batches import batch, key, readings
 from tests.fixtures.processes import exact
 from tests.trust.users import Users
 from tests.waiting import eventually
@@ -88,6 +93,19 @@ def is_refused(client: Any, command: tuple[Any, ...]) -> bool:
 def test_what_is_refused_to_an_edge(thief: redis.Redis, settings: Settings) -> None:
     allowed = [what for what, command in attempts(settings.key_prefix).items() if not is_refused(thief, command)]
     assert not allowed
+
+
+def test_the_api_hands_a_batch_to_the_collectors_and_looks_at_the_flow(
+    users: Users, settings: Settings, redis_client: redis.Redis
+) -> None:
+    own = replace(settings, broker_url=users.role("api"), api_access="open")
+    ingest_queue.put(own, *wire.encode(batch(readings((key(), 0, 1.0)))))
+    assert redis_client.llen(settings.ingest_queue) == 1
+    client = connected(own.broker_url)
+    keys = Keys(settings.key_prefix)
+    assert (client.llen(settings.ingest_queue), client.hlen(keys.unacked("central"))) == (1, 0)
+    assert reading.sources_by_edge(client, keys) == {}
+    assert losses.of_edge(client, keys, "test/node") == []
 
 
 def test_credentials_of_a_cluster_are_good_for_its_edges_alone(users: Users, settings: Settings) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Dialog, Page, Route, expect
 from sqlalchemy import Engine, text
 
 from telemetry.store import apikeys
@@ -120,3 +120,55 @@ def test_an_upload_that_cannot_be_followed_stops_no_other(page: Page, address: s
     expect(rows.nth(9)).to_contain_text("waiting")
     expect(page.locator("#trouble")).to_contain_text("it is 500")
     assert asked.count("0") == asked.count("1") == 1
+
+
+@pytest.mark.refused(503)
+def test_files_that_wait_are_kept_while_another_view_is_looked_at(page: Page, address: str) -> None:
+    page.route("**/api/v1/telemetry", lambda route: route.fulfill(status=503, headers={"Retry-After": "60"}, json={}))
+    asked: list[str] = []
+
+    def asked_whether_to_leave(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", asked_whether_to_leave)
+    page.goto(f"{address}/data")
+    chosen(page, "first.csv", CSV)
+    chosen(page, "second.csv", CSV.replace(b"host-1", b"host-2"))
+    rows = page.locator("#uploads tbody tr")
+    expect(rows).to_have_count(2)
+    expect(rows.last).to_contain_text("first.csvwaiting for a place")
+    page.get_by_role("link", name="Pipeline").click()
+    expect(page).to_have_url(f"{address}/pipeline")
+    assert asked == ["beforeunload"]
+    page.unroute("**/api/v1/telemetry")
+    page.get_by_role("link", name="Data").click()
+    expect(rows).to_have_count(2)
+    expect(rows.last).to_contain_text("first.csvwaiting 0 %")
+    expect(rows.first).to_contain_text("second.csvwaiting 0 %")
+    page.get_by_role("link", name="Pipeline").click()
+    page.get_by_role("link", name="Data").click()
+    expect(rows).to_have_count(2)
+    assert asked == ["beforeunload"]
+
+
+def test_the_newest_rows_that_cannot_be_read_are_shown(page: Page, address: str, engine: Engine) -> None:
+    with engine.begin() as connection:
+        source = connection.scalar(
+            text(
+                "INSERT INTO sources (edge, path, fingerprint, format)"
+                " VALUES ('central/uploads', '/a.csv', 'f', 'dcgm') RETURNING id"
+            )
+        )
+        connection.execute(
+            text(
+                "INSERT INTO quarantine (source_id, batch_id, fingerprint, byte_offset, digest, line, reason, raw)"
+                " SELECT :source, 'b', 'f', n, int4send(n), n, 'bad_value', 'x' FROM generate_series(1, 60) n"
+            ),
+            {"source": source},
+        )
+    page.goto(f"{address}/data")
+    rows = page.locator("#quarantine tbody tr")
+    expect(rows).to_have_count(50)
+    expect(rows.first).to_contain_text("a.csv60bad_value")
+    expect(page.locator("#quarantine-count")).to_have_text("the newest 50")

@@ -53,3 +53,19 @@ def test_the_page_of_a_gpu_says_how_it_is_and_marks_what_happened(page: Page, ad
     expect(page.locator("#reasons tbody tr")).to_contain_text("restart the machine")
     expect(page.locator("#events tbody tr").first).to_contain_text("XID 79")
     expect(page.locator("#zoom")).to_contain_text("2 events, marked red")
+
+
+def test_no_old_rows_stand_under_a_new_choice(page: Page, address: str) -> None:
+    page.goto(f"{address}/events#kind=xid")
+    rows = page.locator("#events tbody tr")
+    expect(rows).to_contain_text("XID 79")
+    page.route("**/api/v1/events?*", lambda _: None)
+    page.get_by_label("Kind").select_option("allocation")
+    expect(rows).to_have_text("Loading…")
+    expect(page.locator("#events")).to_have_attribute("aria-busy", "true")
+    # An answer to the choice before comes late.
+    page.get_by_label("Kind").select_option("xid")
+    # What was held goes on.
+    page.unroute("**/api/v1/events?*")
+    expect(rows).to_contain_text("XID 79")
+    expect(page.locator("#events")).not_to_have_attribute("aria-busy", "true")

@@ -59,6 +59,15 @@ def test_the_arrow_keys_read_a_chart(page: Page, address: str) -> None:
     expect(page.locator("figure output").nth(1)).to_contain_text("62.5 °C at ")
 
 
+def test_all_lines_are_read_at_the_cursor(page: Page, address: str) -> None:
+    page.goto(f"{address}/hosts/a#span=15m")
+    chart = page.locator("canvas").first
+    readout = page.locator("figure output").first
+    expect(readout).to_have_text(re.compile("^last :0 90 %, :1 2 % at "))
+    chart.press("ArrowLeft")
+    expect(readout).to_have_text(re.compile("^:0 90 %, :1 2 % at "))
+
+
 def test_the_export_links_answer_what_is_shown(page: Page, address: str) -> None:
     page.goto(f"{address}/gpus/GPU-a-0")
     link = page.get_by_role("link", name="CSV")

@@ -36,7 +36,7 @@ def test_the_newest_owner_is_shown_whatever_its_labels_are_called(page: Page, ad
     row = page.locator("#gpus tbody tr").first
     expect(row).to_contain_text("team/newer")
     store("POWER_USAGE", "b", 0, 50.0, 0, slurm_user="ann", slurm_job_id="7")
-    expect(row.get_by_role("link", name="ann/job 7")).to_have_attribute("href", "/job#job=7")
+    expect(row.get_by_role("link", name="ann/job 7")).to_have_attribute("href", "/job#job=7&user=ann")
     page.goto(f"{address}/#metric=DCGM_FI_DEV_POWER_USAGE")
     expect(page.locator("[data-gpu=GPU-b-0]")).to_have_attribute("aria-label", re.compile("held by ann/job 7"))
 

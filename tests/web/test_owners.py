@@ -8,8 +8,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
+from tests.waiting import eventually
 from tests.web.conftest import Store
 
 pytestmark = pytest.mark.usefixtures("fleet")
@@ -44,6 +45,43 @@ def test_the_address_keeps_the_question(page: Page, address: str) -> None:
     expect(rows).to_have_count(2)
     page.get_by_label("Find").fill("b")
     expect(rows).to_have_count(1)
+
+
+def test_days_are_those_of_the_readers_clock(browser: Browser, address: str) -> None:
+    context = browser.new_context(timezone_id="Asia/Tokyo")
+    page = context.new_page()
+    page.goto(f"{address}/owners#since=days&from=2020-01-01&to=2020-01-31")
+    expect(page.locator("#zone")).to_have_text("Days are those of your clock, Asia/Tokyo.")
+    expect(page.locator("#csv")).to_have_attribute(
+        "href", re.compile(r"start_time=2019-12-31T15%3A00%3A00.000Z&end_time=2020-01-31T15%3A00%3A00.000Z")
+    )
+    context.close()
+
+
+def test_jobs_of_one_number_are_kept_apart_by_their_users(page: Page, address: str, store: Store) -> None:
+    store("GPU_UTIL", "a", 0, 50.0, 30, slurm_job_id="7", slurm_user="ann")
+    store("GPU_UTIL", "b", 0, 50.0, 30, slurm_job_id="7", slurm_user="bob")
+    page.goto(f"{address}/owners#by=job")
+    page.get_by_role("row", name="ann").get_by_role("link", name="7").click()
+    expect(page.locator("h1")).to_have_text("job 7, user ann")
+    expect(page.locator("#gpus tbody tr")).to_have_count(1)
+    expect(page.locator("#gpus tbody tr")).to_contain_text("a:0")
+
+
+def test_a_job_that_goes_on_is_asked_for_its_own_time_alone(page: Page, address: str) -> None:
+    asked: list[str] = []
+    page.clock.install()
+    page.goto(f"{address}/job#pod=train-1&namespace=team")
+    expect(page.locator("#gpus tbody tr")).to_contain_text("a:1")
+    expect(page.locator("canvas").first).to_be_visible()
+    page.on("request", lambda request: asked.append(request.url))
+
+    def is_asked_again() -> bool:
+        page.clock.run_for(16_000)
+        return any("/allocations" in url for url in asked)
+
+    eventually(is_asked_again, 30, every_s=0.5, what="the job is asked for again")
+    assert not [url for url in asked if "-52w" in url]
 
 
 def test_from_a_namespace_one_comes_to_its_pods_and_to_one_of_them(page: Page, address: str, store: Store) -> None:

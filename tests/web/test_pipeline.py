@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 
 import pytest
+import redis
 from playwright.sync_api import Page, expect
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
+from telemetry.collector.persist import Collector
+from telemetry.progress.acks import Acks
+from telemetry.progress.keys import Keys
+from telemetry.readings import wire
+from telemetry.settings import Settings
 from telemetry.store import apikeys, deadletters
 from telemetry.store.deadletters import Letter
+from tests.batches import batch, key, readings
 from tests.web.conftest import Store
 
 pytestmark = pytest.mark.usefixtures("fleet")
@@ -21,6 +30,10 @@ def test_it_shows_servers_edges_and_sources_and_follows_them(page: Page, address
     expect(page.locator("#parts tbody")).not_to_contain_text("unreachable")
     expect(page.locator("#edges tbody")).to_contain_text("test/node")
     expect(page.locator("#sources tbody")).to_contain_text("/data/a.csv")
+    flow = page.locator("#flow > div")
+    for place, words in enumerate(("Queue0", "Collectors", "Rows a second0.", "Latency", "Behind0 bytes", "Gaps0")):
+        expect(flow.nth(place)).to_contain_text(words)
+    expect(page.locator("#clusters tbody tr")).to_contain_text(re.compile("test.* s"))
     samples = page.locator("#numbers > div").first
     expect(samples).to_contain_text("Samples20")
     store("GPU_UTIL", "a", 0, 3.0, 1)
@@ -42,9 +55,30 @@ def test_dead_letters_say_what_to_do_and_an_admin_drops_them(
         page.get_by_label("API key").fill(keys[scope])
         page.get_by_role("button", name="Log in").click()
         expect(rows).to_contain_text("WireError: it was cut")
-        expect(rows).to_contain_text("telemetry deadletter retry 1")
+        expect(rows.get_by_role("button", name="store it again")).to_be_enabled()
         expect(page.get_by_role("link", name="Flower")).to_have_attribute("href", "/flower/")
         page.get_by_role("button", name="drop it").click()
         expect(rows).to_contain_text(words)
         page.get_by_role("button", name="Log out").click()
         expect(page.get_by_label("API key")).to_be_visible()
+
+
+@pytest.mark.refused(503)
+def test_a_letter_is_stored_again_by_a_collector_and_stays_while_none_has(
+    page: Page, address: str, settings: Settings, engine: Engine, redis_client: redis.Redis
+) -> None:
+    collector = Collector(settings, engine, Acks(redis_client, Keys(settings.key_prefix), 60))
+    header, payload = wire.encode(batch(readings((key(), 0, 1.0)), "sound"))
+    collector.persist({**header, "digest": "0" * 32}, payload)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE dead_letters SET header = CAST(:h AS jsonb)"), {"h": json.dumps(header)})
+    page.goto(f"{address}/pipeline")
+    rows = page.locator("#letters tbody tr")
+    button = rows.get_by_role("button", name="store it again")
+    button.click()
+    expect(rows.get_by_role("button", name="is being stored")).to_be_disabled()
+    expect(rows).to_contain_text("It waits for a collector, and stays here")
+    assert redis_client.llen(settings.ingest_queue) == 1
+    collector.persist(header, payload)
+    button.click()
+    expect(rows).to_have_text("None.")

@@ -8,7 +8,7 @@ from flask import Flask, Response, request
 from flask_compress import Compress
 from flask_cors import CORS
 
-from telemetry.api.answers import indented
+from telemetry.api.answers import common, indented
 from telemetry.api.answers.encodings import MEDIA
 from telemetry.api.core.connections import Connections
 
@@ -30,6 +30,7 @@ def install(app: Flask) -> None:
         COMPRESS_DEFLATE_LEVEL=1,
         COMPRESS_LEVEL=4,
     )
+    common.install(app)
     Compress(app)
     connections: Connections = app.extensions["connections"]
     if connections.settings.api_cors_origins:

@@ -19,6 +19,7 @@ CODES: dict[str, tuple[int, str]] = {
     "metric_not_found": (404, "no reading ever had this metric"),
     "dead_letter_not_found": (404, "no dead letter has this number"),
     "upload_not_found": (404, "no upload has this id"),
+    "dead_letter_without_batch": (409, "the dead letter does not name a batch of an edge, so a collector cannot store it"),
     "method_not_allowed": (405, "the path exists, but not with this method"),
     "not_acceptable": (406, "none of the formats that Accept names is available"),
     "upload_too_slow": (408, "the upload did not come within half an hour"),
@@ -35,12 +36,19 @@ CODES: dict[str, tuple[int, str]] = {
     "query_timeout": (503, "the query took too long"),
     "database_unavailable": (503, "the database cannot be reached, or a table stayed locked for 3 s"),
     "database_exhausted": (503, "the database is out of memory, disk or connections"),
+    "broker_unavailable": (503, "the broker has not taken a message"),
     "too_many_streams": (503, "the server has as many live streams and exports open as it can carry"),
     "too_many_uploads": (503, "the server takes as many uploads as it can carry"),
     "spool_full": (507, "the spool directory is full"),
 }
 # When to try again, in seconds, where the problem passes by itself.
-RETRY_AFTER_S = {"too_many_streams": 5, "too_many_uploads": 5, "database_unavailable": 5, "database_exhausted": 10}
+RETRY_AFTER_S = {
+    "too_many_streams": 5,
+    "too_many_uploads": 5,
+    "database_unavailable": 5,
+    "database_exhausted": 10,
+    "broker_unavailable": 5,
+}
 OF_STATUS = {
     404: "not_found",
     405: "method_not_allowed",

@@ -17,6 +17,8 @@ LOCK_S = 3
 BROKER_S = 2
 # The broker, asked once, for what is no reason to keep a reader waiting: counts of requests, signs of life of edges.
 HASTE_S = 0.25
+# A collector that stores a dead letter again; who asked is told then that it goes on.
+RETRY_S = 8.0
 # A database connection on which nothing arrives.
 SILENCE_S = 17.0
 # A query without an answer, until the server is asked whether it answers anyone.

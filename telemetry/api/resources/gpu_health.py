@@ -20,6 +20,9 @@ from telemetry.store.read import findings, health
 from telemetry.store.read.health import State
 
 ENDS = {"begun_at": cursors.moment, "id": cursors.whole}
+# How GPUs are may be so old: each page of a fleet asks for the same again and again.
+LASTS_S = 1.0
+
 blueprint = Blueprint("gpu_health", __name__)
 
 
@@ -118,7 +121,7 @@ class FindingQuery(Spanned, Followed):
     severity: tuple[Severity, ...] = Field((), max_length=3, description="only of this severity; may be repeated")
 
 
-@listing(blueprint, "/health", Listed[GpuHealth], HealthQuery, codes=("gpu_not_found", "host_not_found"))
+@listing(blueprint, "/health", Listed[GpuHealth], HealthQuery, codes=("gpu_not_found", "host_not_found"), lasts_s=LASTS_S)
 def list_gpu_health(query: HealthQuery, page: Page) -> Table:
     """How each GPU is, the gravest first."""
     some = health.HealthFilter(_number(query.gpu, query.host), query.host, query.model, query.state)

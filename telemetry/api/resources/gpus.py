@@ -32,6 +32,12 @@ class Gpu(row_of(inventory.gpu_columns())):  # type: ignore[misc]
     silent_for_s: float | None
 
 
+class Gpus(Counted[Gpu]):
+    """A page of GPUs. One that was not read for `silent_after_s` seconds is silent, as the rules of health say."""
+
+    silent_after_s: float
+
+
 class GpuMetric(BaseModel):
     """A metric of one GPU, with the times of its first and last reading."""
 
@@ -54,13 +60,14 @@ class GpuQuery(OnGpus, Tabular):
     sort: inventory.GpuSort = Field("host", description="what they are ordered by; - reverses the order")
 
 
-@listing(blueprint, "/gpus", Counted[Gpu], GpuQuery, codes=("host_not_found",))
+@listing(blueprint, "/gpus", Gpus, GpuQuery, codes=("host_not_found",))
 def list_gpus(query: GpuQuery, page: Page) -> Table:
     """GPUs, by host and index unless sorted otherwise."""
     lookups.check(host=query.host)
-    numbers = health.numbers(connections().settings.health_rules, query.state) if query.state else None
-    chosen = query.filter(inventory.GpuFilter, numbers=numbers)
-    return Table(Gpu, inventory.gpus(chosen, query.sort), page, total=inventory.gpus_counted(chosen))
+    rules = connections().settings.health_rules
+    chosen = query.filter(inventory.GpuFilter, numbers=health.numbers(rules, query.state) if query.state else None)
+    around = {"silent_after_s": rules.silent_after_s}
+    return Table(Gpu, inventory.gpus(chosen, query.sort), page, total=inventory.gpus_counted(chosen), around=around)
 
 
 @operation(blueprint, "/gpus/<path:gpu>", Gpu, Query, codes=("gpu_not_found",))

@@ -11,7 +11,11 @@ from pydantic import BaseModel
 from telemetry.api.core.probes import probes
 from telemetry.api.core.problems import ProblemError
 from telemetry.api.core.queries import Query
+from telemetry.api.core.shared import shared
 from telemetry.api.operations import operation
+
+# Each page that is open asks every second or two, and to ask both servers takes threads and connections of their own.
+LASTS_S = 0.5
 
 blueprint = Blueprint("health", __name__)
 
@@ -54,7 +58,7 @@ class Alive(BaseModel):
 @operation(blueprint, "/health", Health, Query, scope=None, others={503: Health})
 def show_health(_: Query) -> tuple[dict[str, Any], int]:
     """Whether everything can be used: 200, or 503 with the part that cannot."""
-    states = probes().states()
+    states = shared().get("health", LASTS_S, probes().states)
     return states, 200 if states["status"] == "ok" else 503
 
 

@@ -25,6 +25,8 @@ from telemetry.store.read.history.selection import SeriesFilter
 
 # What is older is silent.
 MAX_AGE = timedelta(minutes=10)
+# What is now may be so old: each page of a fleet asks for the same again and again.
+LASTS_S = 0.15
 
 Sort = Literal["host", "value", "-value", "timestamp", "-timestamp"]
 
@@ -87,7 +89,14 @@ class LiveQuery(SeriesQuery):
     seconds: Whole = Field(deadlines.LIVE_S, ge=1, le=deadlines.LIVE_S, description="end the stream after so many seconds")
 
 
-@listing(blueprint, "/latest", Listed[Latest], LatestQuery, codes=("gpu_not_found", "host_not_found", "metric_not_found"))
+@listing(
+    blueprint,
+    "/latest",
+    Listed[Latest],
+    LatestQuery,
+    codes=("gpu_not_found", "host_not_found", "metric_not_found"),
+    lasts_s=LASTS_S,
+)
 def list_latest(query: LatestQuery, page: Page) -> Table:
     """What is now: one reading of each GPU and metric, the latest, by host, index and metric unless sorted otherwise.
 

@@ -14,6 +14,7 @@ from telemetry.api.core.parameters import MAX_ID, Instant, Text, Whole
 from telemetry.api.core.queries import Followed
 from telemetry.api.operations import listing
 from telemetry.store.read import ingest
+from telemetry.store.read.places import Order
 
 ENDS = {"id": cursors.whole}
 
@@ -42,10 +43,12 @@ class QuarantineQuery(Followed):
     source: Whole | None = Field(None, ge=1, le=MAX_ID, description="only those of this source, by its id")
     reason: Text | None = Field(None, description="only those with this reason")
     since: Instant | None = Field(None, description="only those in quarantine since then: RFC 3339, or relative as -1h")
+    order: Order = Field("asc", description="asc: in the order they came; desc: the newest first")
 
 
 @listing(blueprint, "/quarantine", Continued[QuarantinedRow], QuarantineQuery)
 def list_quarantine(query: QuarantineQuery, page: Page) -> Table:
-    """Quarantined rows in the order they came."""
+    """Quarantined rows in the order they came, or the newest first."""
     (after,) = page.after(ENDS) or (None,)
-    return Table(QuarantinedRow, ingest.quarantine(query.filter(ingest.QuarantineFilter), after), page, ends=ENDS)
+    rows = ingest.quarantine(query.filter(ingest.QuarantineFilter), after, query.order)
+    return Table(QuarantinedRow, rows, page, ends=ENDS)

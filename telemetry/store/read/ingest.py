@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from telemetry.store.models import LEDGER, Batch, Conflict, DeadLetter, Gpu, LedgerRange, Metric, Quarantined, Series, Source
 from telemetry.store.read.filters import equal
-from telemetry.store.read.places import Place
+from telemetry.store.read.places import Order, Place
 
 COUNTS = ("rows", "stored", "duplicate", "conflict", "blank", "quarantined", "expired")
 
@@ -138,8 +138,11 @@ def batches(some: BatchFilter, after: Place | None = None) -> Select[Any]:
     return rows.order_by(desc(Batch.committed_at), Batch.edge, Batch.batch_id)
 
 
-def quarantine(some: QuarantineFilter, after: int | None = None) -> Select[Any]:
-    """Quarantined rows in the order they came, after the one of an id. Bytes beyond ASCII are written as octal escapes."""
+def quarantine(some: QuarantineFilter, after: int | None = None, order: Order = "asc") -> Select[Any]:
+    """Quarantined rows in the order they came, or the newest first, after the one of an id.
+
+    Bytes beyond ASCII are written as octal escapes.
+    """
     rows = select(
         Quarantined.id,
         Source.edge,
@@ -153,6 +156,8 @@ def quarantine(some: QuarantineFilter, after: int | None = None) -> Select[Any]:
         Quarantined.quarantined_at,
     ).join(Source)
     rows = rows.where(*some.conditions())
+    if order == "desc":
+        return (rows if after is None else rows.where(Quarantined.id < after)).order_by(desc(Quarantined.id))
     return (rows if after is None else rows.where(Quarantined.id > after)).order_by(Quarantined.id)
 
 

@@ -1,15 +1,29 @@
-"""`/dead-letters/{letter}/drop`: an admin drops a dead letter, and the audit log has who."""
+"""`/dead-letters/{letter}`: an admin retries or drops a dead letter, and the audit log has who."""
 
 from __future__ import annotations
 
+import json
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
+import redis
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 
 from telemetry.api import create_app
+from telemetry.api.core import deadlines
+from telemetry.collector.persist import Collector
+from telemetry.progress.acks import Acks
+from telemetry.progress.keys import Keys
+from telemetry.readings import wire
 from telemetry.settings import Settings
 from telemetry.store import apikeys, deadletters
 from telemetry.store.deadletters import Letter
+from tests.batches import batch, key, readings
+
+StartCollector = Callable[..., subprocess.Popen[bytes]]
 
 
 @pytest.fixture
@@ -39,3 +53,81 @@ def test_only_an_admin_drops(settings: Settings, engine: Engine, letter_id: int)
     answers = [client.post(path, headers={"X-API-Key": key}).status_code for key in keys]
     assert answers == [403, 403, 200]
     app.extensions["connections"].close()
+
+
+@pytest.fixture
+def letters(settings: Settings, engine: Engine, redis_client: redis.Redis) -> list[int]:
+    """Two letters: one whose batch is sound by now, as after a mended collector, and one that is hopeless."""
+    collector = Collector(settings, engine, Acks(redis_client, Keys(settings.key_prefix), 60))
+    header, payload = wire.encode(batch(readings((key(), 0, 1.0)), "sound"))
+    collector.persist({**header, "digest": "0" * 32}, payload)
+    collector.persist({**header, "batch_id": "hopeless", "digest": "0" * 32}, payload)
+    with engine.begin() as connection:
+        mended = {"h": json.dumps(header)}
+        connection.execute(text("UPDATE dead_letters SET header = CAST(:h AS jsonb) WHERE batch_id = 'sound'"), mended)
+        return deadletters.ids(connection)
+
+
+def ledger(engine: Engine) -> dict[str, str]:
+    with engine.connect() as connection:
+        return {row.batch_id: row.status for row in connection.execute(text("SELECT batch_id, status FROM batches"))}
+
+
+def test_a_collector_stores_a_letter_or_it_dies_again(
+    client: FlaskClient, engine: Engine, letters: list[int], start_collector: StartCollector
+) -> None:
+    start_collector()
+    sound, hopeless = letters
+    answer = client.post(f"/api/v1/dead-letters/{sound}/retry")
+    assert (answer.status_code, answer.get_json()) == (200, {"id": sound, "status": "stored", "error": None})
+    answer = client.post(f"/api/v1/dead-letters/{hopeless}/retry").get_json()
+    assert (answer["status"], answer["error"].partition(":")[0]) == ("dead", "WireError")
+    (left,) = client.get("/api/v1/dead-letters").get_json()["items"]
+    assert (left["batch"], left["id"] > hopeless) == ("hopeless", True)
+    assert ledger(engine) == {"sound": "stored", "hopeless": "dead"}
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM samples")) == 1
+        noted = connection.execute(text("SELECT target, detail ->> 'status' FROM audit_log ORDER BY id")).all()
+    assert noted == [(str(id_), status) for id_, end in ((sound, "stored"), (hopeless, "dead")) for status in ("queued", end)]
+
+
+def test_a_letter_stays_until_a_collector_has_stored_it(
+    client: FlaskClient,
+    engine: Engine,
+    letters: list[int],
+    start_collector: StartCollector,
+    redis_client: redis.Redis,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = f"/api/v1/dead-letters/{letters[0]}/retry"
+    with monkeypatch.context() as patch:
+        patch.setattr(deadlines, "RETRY_S", 0.3)
+        answer = client.post(path)
+        assert (answer.status_code, answer.get_json()["status"]) == (202, "queued")
+        # The broker loses it.
+        assert redis_client.delete(settings.ingest_queue) == 1
+        assert [item["id"] for item in client.get("/api/v1/dead-letters").get_json()["items"]] == letters
+        assert client.post(path).status_code == 202
+    start_collector()
+    assert client.post(path).get_json()["status"] == "stored"
+    assert ledger(engine) == {"sound": "stored", "hopeless": "dead"}
+
+
+def test_a_letter_that_is_not_handed_over_is_as_it_was(settings: Settings, engine: Engine, letters: list[int]) -> None:
+    app = create_app(replace(settings, api_access="open", broker_url="redis://127.0.0.1:1/0"))
+    answer = app.test_client().post(f"/api/v1/dead-letters/{letters[0]}/retry")
+    assert (answer.status_code, answer.get_json()["code"]) == (503, "broker_unavailable")
+    app.extensions["connections"].close()
+    assert ledger(engine) == {"sound": "dead", "hopeless": "dead"}
+    with engine.connect() as connection:
+        assert deadletters.ids(connection) == letters
+        assert connection.scalar(text("SELECT count(*) FROM audit_log")) == 0
+
+
+def test_a_letter_of_no_batch_is_not_retried(client: FlaskClient, engine: Engine) -> None:
+    with engine.begin() as connection:
+        deadletters.add(connection, Letter("WireError: no header", {}, b"..."), edge=None, batch_id="digest")
+        (number,) = deadletters.ids(connection)
+    assert client.post(f"/api/v1/dead-letters/{number}/retry").get_json()["code"] == "dead_letter_without_batch"
+    assert client.post("/api/v1/dead-letters/7777/retry").get_json()["code"] == "dead_letter_not_found"

@@ -52,6 +52,12 @@ function nearest(points, time) {
   return points.reduce((best, point) => (Math.abs(point.at - time) < Math.abs(best.at - time) ? point : best), points[0]);
 }
 
+// The value of a line at a time; none where it pauses.
+function valueAt(points, time) {
+  const point = points.length ? nearest(points, time) : null;
+  return point && Math.abs(point.at - time) <= gap(points) ? point.value : null;
+}
+
 /** A chart of a metric. `onZoom(from, to)` is called with the span that was dragged over. */
 export class Chart {
   #points = [];
@@ -76,16 +82,17 @@ export class Chart {
     Object.assign(this, { from, to, marks, held, others, name });
     this.#points = points;
     const known = [points, ...others.map((other) => other.points)].flat().filter(({ value }) => value !== null);
-    const last = points.findLast(({ value }) => value !== null);
     const low = known.reduce((least, { low, value }) => Math.min(least, low ?? value), Infinity);
     const high = known.reduce((most, { high, value }) => Math.max(most, high ?? value), -Infinity);
     this.low = known.length ? Math.min(0, low) : 0;
     // A counter has come far from 0, where its line would be flat.
     if (low > 0 && high - low < high / 1000) this.low = low;
     this.high = known.length && high > this.low ? high + (high - this.low) * 0.05 : this.low + 1;
-    const lines = [{ name, points }, ...others].map(({ name, points }) => `${name ? `${name} ` : ""}${this.#range(points)}`);
-    this.canvas.setAttribute("aria-label", `${this.title}: ${lines.join("; ")}`);
-    this.about = last ? `last ${quantity(last.value, this.unit)} at ${clock(last.at)}` : "no readings in this span";
+    this.lines = [{ name, points }, ...others];
+    const ranges = this.lines.map(({ name, points }) => `${name ? `${name} ` : ""}${this.#range(points)}`);
+    this.canvas.setAttribute("aria-label", `${this.title}: ${ranges.join("; ")}`);
+    const last = this.lines.flatMap(({ points }) => points.findLast(({ value }) => value !== null) ?? []).map(({ at }) => at);
+    this.about = last.length ? `last ${this.#said(Math.max(...last))}` : "no readings in this span";
     this.#paint();
   }
 
@@ -115,16 +122,28 @@ export class Chart {
     this.canvas.addEventListener("pointercancel", () => (this.#drag = null));
     this.canvas.addEventListener("keydown", (event) => {
       const steps = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-      if (!steps || !this.#points.length) return;
+      const times = this.#times();
+      if (!steps || !times.length) return;
       event.preventDefault();
-      const here = this.#points.indexOf(nearest(this.#points, this.#cursor ?? this.to));
-      this.#point(this.#points[Math.max(0, Math.min(this.#points.length - 1, here + steps))].at);
+      const here = times.indexOf(this.#snapped(this.#cursor ?? this.to));
+      this.#point(times[Math.max(0, Math.min(times.length - 1, here + steps))]);
     });
   }
 
   #point(time) {
     this.#cursor = time;
     this.#paint();
+  }
+
+  // The times of all lines, in order.
+  #times() {
+    return [...new Set(this.lines.flatMap(({ points }) => points.map(({ at }) => at)))].sort((a, b) => a - b);
+  }
+
+  // The time nearest to another one at which a line has a point; null without a point.
+  #snapped(time) {
+    const near = this.lines.filter(({ points }) => points.length).map(({ points }) => nearest(points, time));
+    return near.length ? nearest(near, time).at : null;
   }
 
   #paint() {
@@ -149,23 +168,30 @@ export class Chart {
     for (const stretch of stretches(this.#points)) this.#line(pen, stretch, x, y, colour("--l0"));
     pen.fillStyle = colour("--bad");
     for (const { at } of this.marks) pen.fillRect(x(at) - 1, 4, 2, HEIGHT - BOTTOM - 4);
-    const point = this.#cursor !== null && this.#points.length ? nearest(this.#points, this.#cursor) : null;
-    if (point) {
+    const at = this.#cursor === null ? null : this.#snapped(this.#cursor);
+    if (at !== null) {
       pen.fillStyle = colour("--text");
-      pen.fillRect(x(point.at), 4, 1, HEIGHT - BOTTOM - 4);
+      pen.fillRect(x(at), 4, 1, HEIGHT - BOTTOM - 4);
       if (this.#drag !== null) {
         pen.globalAlpha = 0.15;
         pen.fillRect(Math.min(x(this.#drag), x(this.#cursor)), 4, Math.abs(x(this.#cursor) - x(this.#drag)), HEIGHT - BOTTOM - 4);
         pen.globalAlpha = 1;
       }
     }
-    this.readout.textContent = point ? this.#told(point) : this.about;
+    this.readout.textContent = at === null ? this.about : this.#told(at);
   }
 
-  #told({ at, value }) {
-    const others = this.others.map(({ name, points }) => `, ${name} ${points.length ? quantity(nearest(points, at).value, this.unit) : "no value"}`);
+  #told(at) {
     const who = this.held.filter(({ from, to }) => from <= at && at <= to).map(({ who }) => who);
-    return `${this.others.length ? `${this.name} ` : ""}${quantity(value, this.unit)}${others.join("")} at ${clock(at)}${who.length ? `, held by ${who.join(" and ")}` : ""}`;
+    return `${this.#said(at)}${who.length ? `, held by ${who.join(" and ")}` : ""}`;
+  }
+
+  // The values of all lines at a time. GPUs of one host are told apart by their numbers.
+  #said(at) {
+    const hosts = new Set(this.lines.map(({ name }) => name.slice(0, name.lastIndexOf(":"))));
+    const called = (name) => (this.lines.length > 1 && hosts.size === 1 ? name.slice(name.lastIndexOf(":")) : name);
+    const values = this.lines.map(({ name, points }) => `${name ? `${called(name)} ` : ""}${quantity(valueAt(points, at), this.unit)}`);
+    return `${values.join(", ")} at ${clock(at)}`;
   }
 
   // Who had the GPU: a strip along the top, of two colours that take turns.

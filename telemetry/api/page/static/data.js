@@ -1,14 +1,14 @@
 // The page of data: files are sent, and what was read of them and what was not.
 
 import { get } from "./api.js";
-import { at, element, fill } from "./draw.js";
+import { at, element, fill, refill } from "./draw.js";
 import { repeat, watchHealth } from "./pulse.js";
+import { forget, keep, kept } from "./waiting.js";
 import { clock, number, size } from "./words.js";
 
 const READ_MS = 1000;
 const QUARANTINE_MS = 5000;
 const SHOWN = 50;
-const MOST = 1000;
 // So many uploads are asked about at once, the oldest first: they are read in this order, and an API may limit questions.
 const FOLLOWED = 10;
 // These answers ask for a little patience; this long where they do not say how long.
@@ -24,10 +24,24 @@ const waiting = [];
 let isSending = false;
 
 function draw() {
-  fill(at("uploads"), sent.map((upload) => [
+  fill(at("uploads"), sent.map(cells), "No file yet.");
+  count();
+}
+
+// Progress comes often, and there may be thousands of files: only the row of one of them is drawn.
+function drawOne(upload) {
+  const row = at("uploads").tBodies[0].rows[sent.indexOf(upload)];
+  if (row) refill(row, element("tr", {}, ...cells(upload).map((cell) => element("td", {}, cell))));
+}
+
+function cells(upload) {
+  return [
     upload.name, progress(upload), element("span", { class: "prose" }, mend(upload)),
     ...["rows_read", "stored", "duplicate", "conflict", "blank", "quarantined"].map((name) => number(upload.state?.[name])),
-  ]), "No file yet.");
+  ];
+}
+
+function count() {
   const under = sent.filter((upload) => !isOver(upload)).length;
   at("uploads-count").textContent = sent.length ? `${number(sent.length - under)} of ${number(sent.length)} done` : "";
 }
@@ -55,27 +69,30 @@ function isOver({ error, state }) {
   return Boolean(error) || ["done", "removed"].includes(state?.state);
 }
 
-// One file after the other: together they would not be faster. Files that wait are of this tab alone.
+// One file after the other: together they would not be faster.
 async function sendAll() {
   if (isSending) return;
   isSending = true;
   while (waiting.length) {
-    const { file, upload } = waiting.shift();
+    const { file, upload, id } = waiting[0];
     for (let laterS = await send(file, upload); laterS; laterS = await send(file, upload)) {
       upload.isLater = true;
-      draw();
+      drawOne(upload);
       await new Promise((resolve) => setTimeout(resolve, 1000 * laterS));
       Object.assign(upload, { isLater: false, part: 0 });
-      draw();
+      drawOne(upload);
     }
-    keep();
+    waiting.shift();
+    remember();
+    drawOne(upload);
+    count();
+    Promise.resolve(id).then(forget);
   }
   isSending = false;
 }
 
-function keep() {
+function remember() {
   sessionStorage.setItem(KEPT, JSON.stringify(sent.filter(({ url, error }) => url || error)));
-  draw();
 }
 
 // Resolves to the seconds after which it is to be sent again, 0 if it is not.
@@ -87,7 +104,7 @@ function send(file, upload) {
     request.setRequestHeader("Content-Type", "application/octet-stream");
     request.upload.addEventListener("progress", ({ loaded, total }) => {
       upload.part = total ? loaded / total : 0;
-      draw();
+      drawOne(upload);
     });
     request.addEventListener("loadend", () => {
       const answer = parsed(request.responseText);
@@ -115,19 +132,26 @@ function refusal(status, { code, detail }) {
 }
 
 function take(files) {
-  for (const file of files) {
-    const upload = { name: file.name, bytes: file.size };
-    sent.unshift(upload);
-    waiting.push({ file, upload });
-  }
+  for (const file of files) add(file, keep(file));
   draw();
   sendAll();
+}
+
+// `id` is that of the file among those that the browser keeps, or a promise of it.
+function add(file, id) {
+  const upload = { name: file.name, bytes: file.size };
+  sent.unshift(upload);
+  waiting.push({ file, upload, id });
 }
 
 async function follow() {
   const open = sent.filter((upload) => upload.url && !isOver(upload)).slice(-FOLLOWED);
   const answers = await Promise.allSettled(open.map(state));
-  if (open.length) keep();
+  open.forEach(drawOne);
+  if (open.length) {
+    remember();
+    count();
+  }
   const failed = answers.find(({ status }) => status === "rejected");
   if (failed) throw failed.reason;
 }
@@ -149,19 +173,33 @@ function named(path) {
 }
 
 draw();
+kept().then((files) => {
+  for (const { id, file } of files) add(file, id);
+  draw();
+  sendAll();
+});
 repeat(READ_MS, follow);
 repeat(QUARANTINE_MS, async () => {
-  const { items, next_offset: more } = (await get("/api/v1/quarantine", [["edge", EDGE], ["since", "-1d"], ["limit", MOST]])).document;
-  fill(at("quarantine"), items.slice(-SHOWN).reverse().map(({ path, line, reason, raw, quarantined_at: since }) => [
+  const asked = [["edge", EDGE], ["since", "-1d"], ["order", "desc"], ["limit", SHOWN]];
+  const { items, next_cursor: more } = (await get("/api/v1/quarantine", asked)).document;
+  fill(at("quarantine"), items.map(({ path, line, reason, raw, quarantined_at: since }) => [
     element("span", { title: path }, named(path)), number(line), reason, element("code", {}, raw.slice(0, 200)), clock(since),
   ]), "None since yesterday.");
-  at("quarantine-count").textContent = items.length > SHOWN ? `${SHOWN} of ${more === null ? "" : "more than "}${number(items.length)}` : number(items.length);
+  at("quarantine-count").textContent = more === null ? number(items.length) : `the newest ${SHOWN}`;
 });
 watchHealth();
 
-at("files").addEventListener("change", ({ target }) => {
-  take([...target.files]);
-  target.value = "";
+function takeChosen() {
+  take([...at("files").files]);
+  at("files").value = "";
+}
+
+at("files").addEventListener("change", takeChosen);
+// Files may have been chosen before this script came.
+if (at("files").files.length) takeChosen();
+// What is being sent would begin anew, and nothing is sent while the page is away.
+addEventListener("beforeunload", (event) => {
+  if (waiting.length) event.preventDefault();
 });
 at("send").addEventListener("submit", (event) => event.preventDefault());
 // What is dropped beside the field would replace the page.

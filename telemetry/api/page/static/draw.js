@@ -19,17 +19,25 @@ export function at(id) {
 export function fill(table, rows, empty) {
   const body = table.tBodies[0];
   const columns = table.tHead.rows[0].cells.length;
+  table.removeAttribute("aria-busy");
   const made = rows.map((cells) => element("tr", {}, ...cells.map((cell) => element("td", {}, cell))));
   const next = made.length ? made : [element("tr", {}, element("td", { colspan: columns, class: "quiet" }, empty))];
-  // Rows stay where they are, and only cells that say something else are changed: what has the focus keeps it.
-  next.forEach((row, place) => {
-    const old = body.rows[place];
-    if (!old || old.cells.length !== row.cells.length) old ? old.replaceWith(row) : body.append(row);
-    else [...row.cells].forEach((cell, column) => {
-      if (old.cells[column].innerHTML !== cell.innerHTML) old.cells[column].replaceWith(cell);
-    });
-  });
+  next.forEach((row, place) => (body.rows[place] ? refill(body.rows[place], row) : body.append(row)));
   while (body.rows.length > next.length) body.rows[next.length].remove();
+}
+
+/** Say in a table that the rows of another question are on their way; those of the last one go. */
+export function wait(table) {
+  fill(table, [], "Loading…");
+  table.setAttribute("aria-busy", "true");
+}
+
+/** Make a row say what a new one says. Only cells that differ are changed: what has the focus keeps it. */
+export function refill(old, row) {
+  if (old.cells.length !== row.cells.length) return old.replaceWith(row);
+  [...row.cells].forEach((cell, column) => {
+    if (old.cells[column].innerHTML !== cell.innerHTML) old.cells[column].replaceWith(cell);
+  });
 }
 
 /** Fill a list of numbers: what is counted, the number, and how it is reckoned. */

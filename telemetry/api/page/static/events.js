@@ -1,9 +1,9 @@
 // The page of events: what happened to the GPUs, the latest first, and on as it happens.
 
 import { all, get } from "./api.js";
-import { at, element, fill } from "./draw.js";
+import { at, element, fill, wait } from "./draw.js";
 import { repeat, watchHealth } from "./pulse.js";
-import { choices, choose } from "./view.js";
+import { Choices } from "./view.js";
 import { line, number } from "./words.js";
 
 const USUAL = { since: "-1d", kind: "", host: "", gpu: "", text: "" };
@@ -13,23 +13,21 @@ const READ_MS = 5000;
 const MOST = 1000;
 
 const form = at("filters");
-let chosen = choices(USUAL);
-let events = [];
+const view = new Choices(form, USUAL, { local: ["text"], draw, ask });
+let events = null;
 
 async function learn() {
   const { items } = await all("/api/v1/hosts");
   const names = items.map(({ name }) => name);
-  if (chosen.host && !names.includes(chosen.host)) names.unshift(chosen.host);
+  const { host } = view.chosen;
+  if (host && !names.includes(host)) names.unshift(host);
   form.host.replaceChildren(element("option", { value: "" }, "all"), ...names.map((name) => element("option", {}, name)));
-  offer();
-}
-
-function offer() {
-  for (const [name, value] of Object.entries(chosen)) if (form[name]) form[name].value = value;
+  view.show();
 }
 
 function draw() {
-  const words = chosen.text.toLowerCase().split(/\s+/);
+  if (!events) return;
+  const words = view.chosen.text.toLowerCase().split(/\s+/);
   const rows = events.map((event) => {
     const name = event.host === null || event.index === null ? event.gpu : `${event.host}:${event.index}`;
     return { event, cells: [name, ...line(event)] };
@@ -42,32 +40,23 @@ function draw() {
 
 async function read() {
   if (form.host.options.length === 1) await learn();
-  const asked = [["start_time", chosen.since], ["limit", MOST], ...ASKED.filter((name) => chosen[name]).map((name) => [name, chosen[name]])];
-  events = (await get("/api/v1/events", asked)).document.items;
+  const question = view.question();
+  const { since, ...chosen } = view.chosen;
+  const asked = [["start_time", since], ["limit", MOST], ...ASKED.filter((name) => chosen[name]).map((name) => [name, chosen[name]])];
+  const { items } = (await get("/api/v1/events", asked)).document;
+  if (view.question() !== question) return;
+  events = items;
   draw();
 }
 
-offer();
+function ask() {
+  events = null;
+  at("events-count").textContent = "";
+  wait(at("events"));
+  readNow();
+}
+
+view.show();
+wait(at("events"));
 const readNow = repeat(READ_MS, read);
 watchHealth();
-
-form.addEventListener("submit", (event) => event.preventDefault());
-function take() {
-  chosen = { ...chosen, ...Object.fromEntries(new FormData(form)) };
-  choose(chosen, USUAL);
-}
-
-form.text.addEventListener("input", () => {
-  take();
-  draw();
-});
-form.addEventListener("change", ({ target }) => {
-  if (target.name === "text") return;
-  take();
-  readNow();
-});
-addEventListener("hashchange", () => {
-  chosen = choices(USUAL);
-  offer();
-  readNow();
-});

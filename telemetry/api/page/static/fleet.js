@@ -2,26 +2,31 @@
 
 import { bounds, scale } from "./colours.js";
 import { at, element, figures, fill } from "./draw.js";
-import { Fleet, SILENT_AFTER_S, UTILISATION } from "./fleet_model.js";
+import { Fleet, UTILISATION } from "./fleet_model.js";
 import { Grid } from "./grid.js";
 import { repeat, watchHealth } from "./pulse.js";
-import { choices, choose } from "./view.js";
+import { Choices } from "./view.js";
 import { ago, duration, number, short } from "./words.js";
 
 const USUAL = { metric: UTILISATION, state: "all", sort: "host", text: "" };
-const READ_MS = 4000;
+// A change is to be seen within a second of its commit.
+const READ_MS = 800;
+// Where nothing has changed, ages grow.
+const DRAW_MS = 2000;
 const HEALTH_MS = 10000;
 const GRAVITY = { faulty: 0, silent: 1, degraded: 2, unknown: 4, well: 3 };
 const STOCK_MS = 60000;
 const SHOWN = 10;
 
 const fleet = new Fleet();
+let drawn = -Infinity;
 const grid = new Grid(at("grid"), at("about"));
 const form = at("filters");
-let chosen = choices(USUAL);
+const view = new Choices(form, USUAL, { local: ["state", "sort", "text"], draw, ask });
 
 function draw() {
-  const looks = fleet.looks(chosen.metric);
+  drawn = performance.now();
+  const looks = fleet.looks(view.chosen.metric);
   drawNumbers(looks);
   drawAttention(looks);
   drawGrid(looks);
@@ -36,7 +41,7 @@ function drawNumbers(looks) {
   const ill = looks.filter((gpu) => gpu.ill);
   const share = looks.length ? `${number((100 * well.length) / looks.length)} %` : "–";
   figures(at("numbers"), [
-    ["Reporting", `${number(reporting.length)} of ${number(looks.length)}`, `GPUs with a reading in the last ${duration(SILENT_AFTER_S)}`,
+    ["Reporting", `${number(reporting.length)} of ${number(looks.length)}`, `GPUs with a reading in the last ${duration(fleet.silentAfterS)}`,
       reporting.length < looks.length ? "warn" : ""],
     ["Well", share, "reporting, and neither faulty nor degraded ÷ all known GPUs", well.length < looks.length ? "warn" : ""],
     ["Held", number(held.length), `by a pod, a job or a user; ${number(idle.length)} of them idle (utilisation below 5 %)`],
@@ -61,9 +66,9 @@ function drawAttention(looks) {
 
 function drawGrid(looks) {
   const shown = looks.filter(isShown);
-  const unit = fleet.metrics.find(({ name }) => name === chosen.metric)?.unit;
+  const unit = fleet.metrics.find(({ name }) => name === view.chosen.metric)?.unit;
   const span = bounds(looks.map((gpu) => gpu.value), unit);
-  grid.draw(shown, span, chosen, fleet.now);
+  grid.draw(shown, span, view.chosen, fleet.now);
   at("grid-count").textContent = `${number(shown.length)} of ${number(looks.length)}`;
   at("legend").replaceChildren(
     ...scale(span).map(([colour, from]) => element("span", { class: `swatch ${colour}` }, number(from))),
@@ -82,23 +87,23 @@ function emptiness() {
 function isShown(gpu) {
   const states = { all: true, reporting: !gpu.silent, silent: gpu.silent, faulty: gpu.ill, held: gpu.held, idle: gpu.idle };
   const words = [gpu.name, gpu.id, gpu.model, gpu.owner.namespace, gpu.owner.pod, gpu.owner.job, gpu.owner.user].filter(Boolean).join(" ").toLowerCase();
-  return (states[chosen.state] ?? true) && chosen.text.toLowerCase().split(/\s+/).every((word) => words.includes(word));
+  return (states[view.chosen.state] ?? true) && view.chosen.text.toLowerCase().split(/\s+/).every((word) => words.includes(word));
 }
 
 function offer() {
   const names = fleet.metrics.map(({ name }) => name);
-  if (!names.includes(chosen.metric) && names.length) chosen.metric = names.includes(UTILISATION) ? UTILISATION : names[0];
+  if (!names.includes(view.chosen.metric) && names.length) view.chosen.metric = names.includes(UTILISATION) ? UTILISATION : names[0];
   if (form.metric.options.length !== names.length) {
     form.metric.replaceChildren(...names.map((name) => element("option", { value: name, title: name }, short(name))));
   }
-  for (const [name, value] of Object.entries(chosen)) if (form[name]) form[name].value = value;
+  view.show();
 }
 
 async function read() {
   if (!fleet.gpus.size) await fleet.takeStock();
   offer();
-  await fleet.read([chosen.metric, UTILISATION]);
-  draw();
+  const isNew = await fleet.read([view.chosen.metric, UTILISATION]);
+  if (isNew || performance.now() - drawn >= DRAW_MS) draw();
   at("grid").removeAttribute("aria-busy");
 }
 
@@ -111,16 +116,7 @@ repeat(HEALTH_MS, async () => {
 setTimeout(() => repeat(STOCK_MS, () => fleet.takeStock()), STOCK_MS);
 watchHealth();
 
-form.addEventListener("submit", (event) => event.preventDefault());
-form.addEventListener("input", () => {
-  const isOther = form.metric.value !== chosen.metric;
-  chosen = { ...chosen, ...Object.fromEntries(new FormData(form)) };
-  choose(chosen, USUAL);
+function ask() {
   draw();
-  if (isOther) readNow();
-});
-addEventListener("hashchange", () => {
-  chosen = choices(USUAL);
-  offer();
   readNow();
-});
+}

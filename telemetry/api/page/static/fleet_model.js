@@ -3,7 +3,6 @@
 import { all } from "./api.js";
 import { parts } from "./words.js";
 
-export const SILENT_AFTER_S = 600;
 // States in which something is wrong with a GPU that reports.
 const ILL = ["faulty", "degraded"];
 export const UTILISATION = "DCGM_FI_DEV_GPU_UTIL";
@@ -22,8 +21,12 @@ export class Fleet {
   metrics = [];
   reporting = new Set();
   now = new Date();
+  /** After how long without a reading a GPU is silent; the centre's rules of health say it. */
+  silentAfterS = Infinity;
 
   #stock = null;
+  // The answers that were read last, page by page.
+  #read = [];
 
   /** Ask which GPUs and metrics there are; whoever asks meanwhile waits for the same answer. */
   takeStock() {
@@ -32,14 +35,12 @@ export class Fleet {
   }
 
   async #take() {
-    const recently = [["seen_since", `-${SILENT_AFTER_S}s`]];
-    const [{ items: gpus, now }, { items: reporting }, { items: metrics }] = await Promise.all([
-      all("/api/v1/gpus"), all("/api/v1/gpus", recently), all("/api/v1/metrics"),
-    ]);
+    const [{ items: gpus, now, document: about }, { items: metrics }] = await Promise.all([all("/api/v1/gpus"), all("/api/v1/metrics")]);
     this.metrics = metrics;
     this.now = now;
+    this.silentAfterS = about.silent_after_s;
     // Of a GPU without the metrics that are asked for here, only this tells that it reports.
-    this.reporting = new Set(reporting.map(({ id }) => id));
+    this.reporting = new Set(gpus.filter(({ silent_for_s: age_s }) => age_s !== null && age_s < about.silent_after_s).map(({ id }) => id));
     const old = this.gpus;
     this.gpus = new Map(gpus.map((gpu) => [gpu.id, { readings: new Map(), owner: {}, reasons: [], ...old.get(gpu.id), ...gpu }]));
   }
@@ -54,14 +55,17 @@ export class Fleet {
     }
   }
 
-  /** Ask for the latest readings of some metrics. */
+  /** Ask for the latest readings of some metrics. Returns whether they are others than those of the last time. */
   async read(metrics) {
     const names = this.metrics.map(({ name }) => name);
     const asked = [...new Set(metrics)].filter((metric) => names.includes(metric));
-    if (!asked.length) return;
-    const { items, now } = await all("/api/v1/latest", asked.map((metric) => ["metric", metric]));
+    if (!asked.length) return true;
+    const { documents, now } = await all("/api/v1/latest", [...asked.map((metric) => ["metric", metric]), ["max_age", `${Math.round(this.silentAfterS)}s`]]);
     this.now = now;
-    for (const reading of items) this.#keep(reading);
+    const isNew = documents.length !== this.#read.length || documents.some((document, place) => document !== this.#read[place]);
+    this.#read = documents;
+    if (isNew) for (const { items } of documents) for (const reading of items) this.#keep(reading);
+    return isNew;
   }
 
   /** A GPU and metric may have several series, such as those of MIG instances: that of the whole GPU counts, and the newest. */
@@ -82,10 +86,10 @@ export class Fleet {
   look(gpu, metric) {
     const age = (time) => (time ? (this.now - Date.parse(time)) / 1000 : Infinity);
     const seen = gpu.seen ?? gpu.last_seen;
-    const silent = !this.reporting.has(gpu.id) && age(seen) > SILENT_AFTER_S;
+    const silent = !this.reporting.has(gpu.id) && age(seen) > this.silentAfterS;
     const value = (name) => {
       const reading = gpu.readings.get(name);
-      return reading && age(reading.timestamp) <= SILENT_AFTER_S ? reading.value : null;
+      return reading && age(reading.timestamp) <= this.silentAfterS ? reading.value : null;
     };
     const held = !silent && isHolder(gpu.owner) && age(gpu.owner.at) - age(seen) <= HELD_WITHIN_S;
     const used = value(UTILISATION);

@@ -1,51 +1,58 @@
 // The page of owners: who used how much in a span, by namespace, user, job and more.
 
 import { all } from "./api.js";
-import { at, element, figures, fill } from "./draw.js";
+import { at, element, figures, fill, wait } from "./draw.js";
 import { repeat, watchHealth } from "./pulse.js";
 import { figuresOf, meaning, totals } from "./usage.js";
-import { choices, choose } from "./view.js";
+import { Choices } from "./view.js";
 import { clock, jobPath, number } from "./words.js";
 
 const USUAL = { by: "namespace", since: "-7d", from: "", to: "", sort: "-held_hours", text: "", namespace: "", user: "", account: "" };
 // Of these one goes to the pods within, or the jobs.
 const WITHIN = { namespace: "pod", user: "job", account: "job" };
 const READ_MS = 30000;
-const DAY_MS = 86400000;
 const SHOWN = 500;
 
-const form = at("filters");
-let chosen = choices(USUAL);
+const view = new Choices(at("filters"), USUAL, { local: ["text"], draw, ask });
 let rows = [];
 let document_ = null;
 
+// The first moment of a day by the reader's clock, or of one of the days after it.
+function begin(day, later = 0) {
+  const [year, month, number] = day.split("-").map(Number);
+  return new Date(year, month - 1, number + later).toISOString();
+}
+
 function span() {
-  if (chosen.since !== "days") return [["start_time", chosen.since]];
-  const end = chosen.to ? new Date(Date.parse(chosen.to) + DAY_MS).toISOString() : null;
-  return [...(chosen.from ? [["start_time", chosen.from]] : []), ...(end ? [["end_time", end]] : [])];
+  const { since, from, to } = view.chosen;
+  if (since !== "days") return [["start_time", since]];
+  return [...(from ? [["start_time", begin(from)]] : []), ...(to ? [["end_time", begin(to, 1)]] : [])];
 }
 
 function filters() {
-  return Object.keys(WITHIN).filter((name) => chosen[name]).map((name) => [name, chosen[name]]);
+  return Object.keys(WITHIN).filter((name) => view.chosen[name]).map((name) => [name, view.chosen[name]]);
 }
 
-// A pod's name is one within its namespace.
+// A pod's name is one within its namespace. Two clusters of Slurm may have a job of one number.
 function groups() {
-  return chosen.by === "pod" ? ["namespace", "pod"] : chosen.by === "job" ? ["job", "user"] : [chosen.by];
+  const { by } = view.chosen;
+  return by === "pod" ? ["namespace", "pod"] : by === "job" ? ["job", "user", "account"] : [by];
 }
 
 async function read() {
   offer();
+  const question = view.question();
   const asked = [...span(), ...filters()];
   const by = groups().map((name) => ["by", name]);
   const [whole, listed] = await Promise.all([
-    all("/api/v1/usage", [...asked, ["by", "model"]]), all("/api/v1/usage", [...asked, ...by, ["sort", chosen.sort]]),
+    all("/api/v1/usage", [...asked, ["by", "model"]]), all("/api/v1/usage", [...asked, ...by, ["sort", view.chosen.sort]]),
   ]);
+  if (view.question() !== question) return;
   rows = listed.items;
   document_ = listed.document;
   figures(at("numbers"), totals(sum(whole.items), document_));
   draw();
-  for (const format of ["csv", "parquet"]) at(format).href = `/api/v1/usage?${new URLSearchParams([...asked, ...by, ["sort", chosen.sort], ["format", format]])}`;
+  for (const format of ["csv", "parquet"]) at(format).href = `/api/v1/usage?${new URLSearchParams([...asked, ...by, ["sort", view.chosen.sort], ["format", format]])}`;
 }
 
 // The parts of an answer add up; shares are means by the time that they are of.
@@ -75,7 +82,7 @@ function draw() {
     line.replaceChildren(...heads.map((head, place) => element("th", { scope: "col", class: place < by.length ? null : "figure" }, head)));
     at("usage").tBodies[0].replaceChildren();
   }
-  const words = chosen.text.toLowerCase().split(/\s+/);
+  const words = view.chosen.text.toLowerCase().split(/\s+/);
   const shown = rows.filter((row) => words.every((word) => by.map((name) => row[name] ?? "nobody").join(" ").toLowerCase().includes(word)));
   fill(at("usage"), shown.slice(0, SHOWN).map((row) => [
     ...by.map((name) => named(name, row)), ...told.map(([name, , text]) => element("span", { class: "figure" }, text(row[name]))),
@@ -89,8 +96,8 @@ function named(name, row) {
   if (value === null) return element("span", { class: "quiet" }, name === "model" || name === "host" ? "unknown" : "nobody");
   if (name === "pod" || name === "job") return element("a", { href: jobPath({ ...row, ...(name === "pod" ? { job: null } : {}) }) }, value);
   if (name === "host") return element("a", { href: `/hosts/${encodeURIComponent(value)}` }, value);
-  if (!(name in WITHIN) || name !== chosen.by) return value;
-  const { since, from, to, sort } = chosen;
+  if (!(name in WITHIN) || name !== view.chosen.by) return value;
+  const { since, from, to, sort } = view.chosen;
   return element("a", { href: address({ since, from, to, sort, by: WITHIN[name], [name]: value }) }, value);
 }
 
@@ -99,35 +106,26 @@ function address(choice) {
 }
 
 function offer() {
-  for (const [name, value] of Object.entries(chosen)) if (form[name] && form[name] !== document.activeElement) form[name].value = value;
-  at("days").hidden = chosen.since !== "days";
+  view.show();
+  at("days").hidden = view.chosen.since !== "days";
+  at("zone").textContent = `Days are those of your clock, ${Intl.DateTimeFormat().resolvedOptions().timeZone}.`;
+  const { since, from, to } = view.chosen;
   const within = filters().map(([name, value]) => `${name} ${value}`).join(", ");
   at("within").hidden = !within;
   if (at("within").dataset.of !== within) {
     at("within").dataset.of = within;
-    at("within").replaceChildren(`Only of ${within}. `, element("a", { href: address({ since: chosen.since, from: chosen.from, to: chosen.to }) }, "Show all"));
+    at("within").replaceChildren(`Only of ${within}. `, element("a", { href: address({ since, from, to }) }, "Show all"));
   }
 }
 
-const readNow = repeat(READ_MS, read);
-watchHealth();
-
-function take() {
-  chosen = { ...chosen, ...Object.fromEntries(new FormData(form)) };
-  choose(chosen, USUAL);
+function ask() {
+  document_ = null;
+  at("usage-count").textContent = "";
+  wait(at("usage"));
+  readNow();
 }
 
-form.addEventListener("submit", (event) => event.preventDefault());
-form.text.addEventListener("input", () => {
-  take();
-  draw();
-});
-form.addEventListener("change", ({ target }) => {
-  if (target.name === "text") return;
-  take();
-  readNow();
-});
-addEventListener("hashchange", () => {
-  chosen = choices(USUAL);
-  readNow();
-});
+offer();
+wait(at("usage"));
+const readNow = repeat(READ_MS, read);
+watchHealth();

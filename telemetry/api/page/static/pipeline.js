@@ -1,4 +1,4 @@
-// The page of the pipeline: the servers, the edges, the sources, and how much there is of everything.
+// The page of the pipeline: how readings flow, the servers, the edges, the sources, and what could not be stored.
 
 import { all, get, post } from "./api.js";
 import { at, element, figures, fill } from "./draw.js";
@@ -8,11 +8,16 @@ import { ago, clock, duration, number, size } from "./words.js";
 const READ_MS = 5000;
 const SHOWN = 100;
 const LETTERS = 20;
+// A collector has so long to store a letter before the API answers that it goes on.
+const RETRY_MS = 15000;
+// What a retry has come to, by the number of the letter; its place in the table is drawn anew all the time.
+const retries = new Map();
 
 async function read() {
-  const [{ document: stats, now }, { items: edges }, { items: sources }, { document: letters }] = await Promise.all([
-    get("/api/v1/stats"), all("/api/v1/edges"), all("/api/v1/sources"), get("/api/v1/dead-letters", [["limit", LETTERS]]),
+  const [{ document: stats, now }, { document: flow }, { items: edges }, { items: sources }, { document: letters }] = await Promise.all([
+    get("/api/v1/stats"), get("/api/v1/pipeline"), all("/api/v1/edges"), all("/api/v1/sources"), get("/api/v1/dead-letters", [["limit", LETTERS]]),
   ]);
+  drawFlow(flow, edges);
   figures(at("numbers"), [
     ["Samples", (stats.samples_exact ? "" : "about ") + number(stats.samples), `of ${number(stats.series)} series`],
     ["GPUs", number(stats.gpus), `on ${number(stats.hosts)} hosts`],
@@ -21,30 +26,76 @@ async function read() {
     ["Dead letters", number(stats.dead_letters), "messages that cannot be stored", stats.dead_letters ? "bad" : ""],
   ]);
   drawLetters(letters.items, stats.dead_letters);
-  drawEdges(edges, now);
+  drawEdges(edges, flow.windows, now);
+  drawClusters(flow.clusters);
+  drawGaps(flow.gaps);
   drawSources(sources, now);
+}
+
+function drawFlow({ queue, collectors, rows_per_s: rate, clusters, windows, gaps }, edges) {
+  const unknown = "the broker does not answer";
+  const silent = edges.filter((edge) => edge.silent_s).length;
+  const behind = (windows ?? []).reduce((total, { lag_bytes: bytes }) => total + bytes, 0);
+  const slowest = Math.max(...clusters.map(({ latency_p99_s: seconds }) => seconds));
+  const isStuck = queue?.waiting && !collectors;
+  figures(at("flow"), [
+    ["Queue", queue ? number(queue.waiting) : "–", queue ? `batches wait; collectors hold ${number(queue.unacked)} more` : unknown, isStuck ? "bad" : ""],
+    ["Collectors", number(collectors), collectors ? "processes with a session of the database" : "no process has a session of the database", isStuck ? "bad" : ""],
+    ["Rows a second", number(rate), "committed in the last minute"],
+    ["Latency", clusters.length ? `${number(slowest)} s` : "–", clusters.length ? "99 % of the slowest cluster's batches took no longer" : "nothing was committed in the last minute"],
+    ["Behind", windows ? size(behind) : "–", windows ? `of files that are not committed${silent ? `; ${number(silent)} edges are silent` : ""}` : unknown, silent ? "warn" : ""],
+    ["Gaps", gaps ? number(gaps.length) : "–", gaps ? "stretches of files that the ledger lacks" : "they cannot be looked for now", gaps?.length ? "bad" : ""],
+  ]);
 }
 
 function drawLetters(letters, count) {
   fill(at("letters"), letters.map((letter) => [
-    String(letter.id), clock(letter.died_at), letter.edge ?? "–", letter.error, size(letter.payload_bytes), todo(letter.id),
+    String(letter.id), clock(letter.died_at), letter.edge ?? "–", letter.error, size(letter.payload_bytes), todo(letter),
   ]), "None.");
   at("letters-count").textContent = count > letters.length ? `the oldest ${letters.length} of ${number(count)}` : number(letters.length);
 }
 
-// Only a process that may write readings stores a letter again, so that is a command at the centre.
-function todo(id) {
-  return element("span", { class: "prose" }, "Mend the cause, then ", element("code", {}, `telemetry deadletter retry ${id}`), ". Or ",
-    element("button", { type: "button", "data-drop": id }, "drop it"));
+// Without an edge it names no batch that a collector could store.
+function todo({ id, edge }) {
+  const told = retries.get(id);
+  const isOut = told === "";
+  return element("span", { class: "prose" },
+    edge ? element("span", {}, "Mend the cause, then ", element("button", { type: "button", "data-retry": id, disabled: isOut }, isOut ? "is being stored" : "store it again"), " or ") : "It names no batch: ",
+    element("button", { type: "button", "data-drop": id, disabled: isOut }, "drop it"), told ? element("span", { class: "bad" }, ` ${told}`) : null);
 }
 
-function drawEdges(edges, now) {
+// Those that are furthest behind come first.
+function drawEdges(edges, windows, now) {
   const silent = edges.filter((edge) => edge.silent_s);
-  fill(at("edges"), edges.map((edge) => [
-    edge.name, number(edge.sources), ago(edge.last_commit, now), edge.last_seen ? ago(edge.last_seen, now) : "–",
-    edge.silent_s ? element("span", { class: "bad" }, `silent for ${duration(edge.silent_s)}`) : edge.last_seen ? "at work" : "does not stream now",
-  ]), "No edge has sent anything yet.");
+  const of = new Map((windows ?? []).map((window) => [window.edge, window]));
+  const late = (edge) => [edge.silent_s ?? 0, of.get(edge.name)?.lag_bytes ?? 0];
+  const ordered = [...edges].sort((a, b) => late(b)[0] - late(a)[0] || late(b)[1] - late(a)[1] || a.name.localeCompare(b.name));
+  fill(at("edges"), ordered.map((edge) => {
+    const window = of.get(edge.name);
+    return [
+      edge.name,
+      edge.silent_s ? element("span", { class: "bad" }, `silent for ${duration(edge.silent_s)}`) : edge.last_seen ? "at work" : "does not stream now",
+      window ? (window.lag_bytes ? `${size(window.lag_bytes)}, ${duration(window.lag_s)}` : "nothing") : "–",
+      window ? `${number(window.in_flight_batches)} batches, ${size(window.in_flight_bytes)}` : "–",
+      window ? element("span", { class: window.window_ratio >= 1 ? "warn" : "" }, `${number(100 * window.window_ratio)} %`) : "–",
+      number(edge.sources), ago(edge.last_commit, now), edge.last_seen ? ago(edge.last_seen, now) : "–",
+    ];
+  }), "No edge has sent anything yet.");
   at("edges-count").textContent = silent.length ? `${number(silent.length)} silent of ${number(edges.length)}` : number(edges.length);
+}
+
+function drawClusters(clusters) {
+  fill(at("clusters"), clusters.map((cluster) => [
+    cluster.cluster, number(cluster.rows_per_s), number(cluster.batches), `${number(cluster.latency_p50_s)} s`, `${number(cluster.latency_p99_s)} s`,
+  ]), "Nothing was committed in the last minute.");
+}
+
+function drawGaps(gaps) {
+  const mend = (path) => element("span", { class: "prose" }, "Its streamer closes a gap: see that it runs. Or, where the file is: ", element("code", {}, `telemetry ingest ${path}`));
+  fill(at("gaps"), (gaps ?? []).map((gap) => [
+    gap.edge, gap.path, `${number(gap.start)} to ${number(gap.end)}`, clock(gap.since), mend(gap.path),
+  ]), gaps ? "None." : "They cannot be looked for now.");
+  at("gaps-count").textContent = gaps?.length ? number(gaps.length) : "";
 }
 
 function drawSources(sources, now) {
@@ -58,17 +109,30 @@ function drawSources(sources, now) {
 }
 
 const readNow = repeat(READ_MS, read);
-at("letters").addEventListener("click", async ({ target }) => {
-  const id = target.dataset.drop;
-  if (!id || !confirm(`Drop dead letter ${id} for good? Its rows will not be stored.`)) return;
-  target.disabled = true;
-  try {
-    await post(`/api/v1/dead-letters/${id}/drop`);
-    readNow();
-  } catch (error) {
-    target.replaceWith(element("span", { class: "bad" }, error.message));
-  }
+at("letters").addEventListener("click", ({ target }) => {
+  const { retry, drop } = target.dataset;
+  if (retry) change(Number(retry), () => store(retry));
+  if (drop && confirm(`Drop dead letter ${drop} for good? Its rows will not be stored.`)) change(Number(drop), () => post(`/api/v1/dead-letters/${drop}/drop`));
 });
+
+// Do something about a letter, and say what is wrong with it until it is tried again.
+async function change(id, work) {
+  retries.set(id, "");
+  readNow();
+  try {
+    await work();
+    retries.delete(id);
+  } catch (error) {
+    retries.set(id, error.message);
+  }
+  readNow();
+}
+
+async function store(id) {
+  const { document: answer } = await post(`/api/v1/dead-letters/${id}/retry`, RETRY_MS);
+  if (answer.status === "queued") throw new Error("It waits for a collector, and stays here until one has stored it. Press again to see what became of it.");
+}
+
 watchHealth((health) => {
   fill(at("parts"), ["database", "broker"].map((part) => {
     const { status, mend, since } = health[part];

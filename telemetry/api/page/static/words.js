@@ -66,9 +66,10 @@ export function whose({ namespace, pod, job, user }) {
   return [namespace ?? user, pod ?? (job ? `job ${job}` : null)].filter(Boolean).join("/") || "–";
 }
 
-/** The address of the page about a job, or else a pod; null for what is neither. */
-export function jobPath({ namespace, pod, job }) {
-  const chosen = job ? { job } : pod ? { pod, ...(namespace ? { namespace } : {}) } : null;
+/** The address of the page about a job, or else a pod; null for what is neither. A job's number is one within its cluster of Slurm. */
+export function jobPath({ namespace, pod, job, user, account }) {
+  const ofJob = () => ({ job, ...(user ? { user } : {}), ...(account ? { account } : {}) });
+  const chosen = job ? ofJob() : pod ? { pod, ...(namespace ? { namespace } : {}) } : null;
   return chosen && `/job#${new URLSearchParams(chosen)}`;
 }
 
