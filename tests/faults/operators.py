@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from random import Random
 
-from tests.faults.databases import rewind
+from tests.faults.databases import fold_ledger_and_wipe_broker, rewind
 from tests.faults.fault import fault, pause, soak_fault
 from tests.faults.files import rotate_file
 from tests.faults.poisons import push_all
@@ -17,6 +18,9 @@ OTHER_SETTINGS = (
     {"TELEMETRY_WINDOW_BYTES": str(200 << 10)},
     {"TELEMETRY_STREAM_INTERVAL_S": "1"},
 )
+
+OLD, KEPT_SINCE = datetime(2024, 3, 1, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC)
+DROPPED = "SELECT count(*) FROM retention WHERE level = 'samples' AND kept_since IS NOT NULL"
 
 
 @fault
@@ -61,3 +65,19 @@ def change_settings(site: Site, random: Random) -> None:
         else:
             site.variables[name] = value
     roll_everything(site, random)
+
+
+@soak_fault
+def drop_old_days(site: Site, random: Random) -> None:
+    """An operator drops what is older than a time, while a file is read whose readings are older; then all is read again."""
+    old = site.feed(300, name=f"old-{len(site.feeders)}", begin=OLD)
+    site.wait_until(lambda: site.committed_bytes(old) > 20_000, what="old readings stored")
+    days = str((datetime.now(UTC) - KEPT_SINCE).days)
+
+    def is_dropped() -> bool:
+        site.command("db", "retention", "--days", days, "--yes")
+        return site.count(DROPPED) == 1
+
+    site.wait_until(is_dropped, what="the old days dropped", every_s=1)
+    pause(random)
+    fold_ledger_and_wipe_broker(site, random)
