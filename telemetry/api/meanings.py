@@ -17,6 +17,7 @@ MEANINGS = {
     "begun_at": "time of the first reading for which the condition held",
     "blank": "readings by which the exporter says that there is no value",
     "broker": "the broker, as this process finds it",
+    "brokers": "each broker by its name, where there are several",
     "byte_offset": "where the row begins in its file, in bytes, unpacked",
     "cluster": "name of the cluster",
     "clusters": "the clusters that something was committed of in the last minute",

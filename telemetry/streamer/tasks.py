@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cache
 from typing import Any
 
@@ -19,6 +20,7 @@ from telemetry.streamer.tick import Streamer, budget_s
 # Another one of several brokers is waited for so long: an edge does without it.
 ASK_S = 2.0
 
+log = logging.getLogger(__name__)
 app, settings = process_app(), process_settings()
 
 
@@ -48,6 +50,9 @@ def tick() -> None:
 
 @worker_shutdown.connect
 def release(**_: Any) -> None:
-    """Let other replicas go on at once."""
+    """Let other replicas go on at once; they wait for the end of the leases if the broker is away."""
     if streamer.cache_info().currsize:
-        streamer().close()
+        try:
+            streamer().close()
+        except (redis.RedisError, OSError) as error:
+            log.warning("the broker is away, so other replicas wait until the leases of this one end: %s", error)

@@ -212,9 +212,12 @@ def test_the_whole_system(up: Callable[..., Up], sample: Path) -> None:
     first.says("collector ended (killed by SIGKILL); starting it again in 1 s")
 
     before = len(first.output())
-    first.find("valkey-server").kill()
+    server = first.find("valkey-server")
+    server.kill()
     first.says("collector | WARNING MainProcess: the broker is lost, and tried again until it answers: ")
     first.says("Valkey died; starting it again in 1 s")
+    # An answer of /health may be older than that.
+    eventually(lambda: first.find("valkey-server") != server, 30)
     eventually(lambda: first.status(first.port, "/health") == 200, 30)
     lines = first.output()[before:].splitlines()
     for process in ("beat", "streamer", "collector", "api", "exporter", "flower", "up"):

@@ -86,7 +86,7 @@ def test_the_ledger_agrees_with_verify_whatever_was_killed(
     counts = verify(sample)
     assert counts["missing"] == counts["extra"] == 0
     truth = {name: counts[name] for name in ("stored", "duplicate", "conflict", "blank", "quarantined", "dead")}
-    eventually(lambda: ledger(port) == truth, 10, what="the ledger's rows are shown")
+    eventually(lambda: ledger(port) == truth, 60, what="the ledger's rows are shown")
     # Copies of what the killed collector held come again, and are known.
     eventually(lambda: total(scrape(port), "telemetry_queue_messages") == 0, 20, what="the queue is empty")
     shown = scrape(port)

@@ -156,8 +156,8 @@ CASES = {
     "ReadingsInConflict": Case({CONFLICT: "0+1x90"}, ({CONFLICT: "7+0x90"}, {STORED: "0+100x90", CONFLICT: "0+0x90"})),
     "ReadingsExpired": Case({EXPIRED: "0+1x90"}, ({EXPIRED: "7+0x90"}, {STORED: "0+100x90", EXPIRED: "0+0x90"})),
     "SecondContent": Case({REFUSED: "0x80 1x10"}, ({REFUSED: steady(3)},)),
-    "EdgeBeyondItsBounds": Case({BEYOND: "0+1x90"}, ({BEYOND: steady(3)}, {BEYOND: "0x80 1x10"})),
     "MessagesDistrusted": Case({DISTRUSTED: "0x80 1x10"}, ({DISTRUSTED: steady(3)},)),
+    "EdgeBeyondItsBounds": Case({BEYOND: "0+1x90"}, ({BEYOND: steady(3)}, {BEYOND: "0x80 1x10"})),
     "DeadLetters": Case({"telemetry_dead_letters": steady(1)}, ({"telemetry_dead_letters": steady(0)},)),
     "BrokerMemoryHigh": Case(
         {"telemetry_broker_memory_bytes": steady(81), "telemetry_broker_memory_limit_bytes": steady(100)},

@@ -61,9 +61,10 @@ def test_nobody_else_takes_a_setting_from_the_environment() -> None:
         # The address and the key of a client that is given none.
         "client/api.py",
         # Whether there is an API to ask, which a client then finds there.
-        "cli/top.py",
+        *("cli/top.py", "cli/top_look.py"),
         # The environment that processes are started with, and the settings that a running `up` adds to it.
         *("cli/up.py", "cli/session.py", "cli/mends.py", "local/announcement.py", "local/servers/server.py"),
+        "local/certificates.py",
         # Passwords for clusters, and the environment of helm.
         *("cli/deploy.py", "deploy/helm.py"),
         # That which psql is started with.
