@@ -85,7 +85,7 @@ def test_the_ledger_agrees_with_verify_whatever_was_killed(
     assert ingest.wait(60) == 0
     counts = verify(sample)
     assert counts["missing"] == counts["extra"] == 0
-    truth = {name: counts[name] for name in ("stored", "duplicate", "conflict", "blank", "quarantined", "dead")}
+    truth = {name: counts[name] for name in ("stored", "duplicate", "conflict", "expired", "blank", "quarantined", "dead")}
     eventually(lambda: ledger(port) == truth, 60, what="the ledger's rows are shown")
     # Copies of what the killed collector held come again, and are known.
     eventually(lambda: total(scrape(port), "telemetry_queue_messages") == 0, 20, what="the queue is empty")

@@ -59,8 +59,8 @@ def test_days_are_those_of_the_readers_clock(browser: Browser, address: str) -> 
 
 
 def test_jobs_of_one_number_are_kept_apart_by_their_users(page: Page, address: str, store: Store) -> None:
-    store("GPU_UTIL", "a", 0, 50.0, 30, slurm_job_id="7", slurm_user="ann")
-    store("GPU_UTIL", "b", 0, 50.0, 30, slurm_job_id="7", slurm_user="bob")
+    store("GPU_UTIL", "a", 0, 50.0, 90, slurm_job_id="7", slurm_user="ann")
+    store("GPU_UTIL", "b", 0, 50.0, 90, slurm_job_id="7", slurm_user="bob")
     page.goto(f"{address}/owners#by=job")
     page.get_by_role("row", name="ann").get_by_role("link", name="7").click()
     expect(page.locator("h1")).to_have_text("job 7, user ann")

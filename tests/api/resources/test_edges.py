@@ -18,7 +18,7 @@ import redis
 from flask.testing import FlaskClient
 
 from telemetry.api import create_app
-from telemetry.broker import connect
+from telemetry.broker import connect, now_us
 from telemetry.local.servers import Valkey
 from telemetry.progress.claims import Claims
 from telemetry.progress.keys import Keys
@@ -67,7 +67,10 @@ def test_an_edge_that_moved_is_as_its_new_broker_says(
     app = create_app(replace(settings, broker_urls=urls, api_access="open", api_rate_limit=None))
     keys = Keys(settings.key_prefix)
     Claims(redis_client, keys, EDGE, "streamer", 30).expect(0)
+    left_us = now_us(redis_client)
     with connect(replace(settings, broker_url=own_broker.url)) as client:
+        # Signs of life are in milliseconds.
+        eventually(lambda: now_us(client) > left_us + 2000)
         Claims(client, keys, EDGE, "streamer", 30).expect(60)
     (one,) = app.test_client().get("/api/v1/edges").get_json()["items"]
     assert (one["name"], one["silent_s"]) == (EDGE, 0)
