@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 
 import click
@@ -12,12 +13,20 @@ from telemetry.cli.quantities import counted, size
 from telemetry.cli.session import json_option
 
 
+def _number(_context: click.Context, parameter: click.Parameter, value: float) -> float:
+    # It lies in each range, as it is not greater than anything.
+    if math.isnan(value):
+        raise click.BadParameter(f"{value} is not a number of rows", param=parameter)
+    return value
+
+
 @click.command()
 @click.option("--edges", type=click.IntRange(1, 1_000_000), required=True, help="How many edges.")
 @click.option(
     "--rows-per-second",
     "rows_per_s",
     type=click.FloatRange(0, 1e9, min_open=True),
+    callback=_number,
     required=True,
     help="Rows a second of all edges together: GPUs times metrics, divided by the seconds between two readings.",
 )
@@ -39,7 +48,7 @@ from telemetry.cli.session import json_option
 )
 @click.option(
     "--series",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 10_000_000_000),
     help=f"Series that grow.  [default: {sizing.SERIES_OF_EDGE} an edge: 8 GPUs, 25 metrics]",
 )
 @json_option

@@ -20,7 +20,7 @@ BROKER_SHARE, CENTRE_SHARE = 0.6, 0.5
 CONNECTIONS, CONNECTION_BYTES = 7, 20_000
 # Of each edge while the centre is away: the window of one source, doubled for acknowledgements and fragments.
 QUEUED_BYTES = 2 * 164 * 9_200
-ROW_BYTES, SEALED_BYTES = 95, 1.5
+ROW_BYTES, SEALED_BYTES = 95, 1.7
 SERIES_BYTES, SERIES_OF_EDGE = 10_000, 200
 COLLECTOR_BYTES, COLLECTOR_PROCESSES = 0.7 * GIB, 2
 # One that is renewed must not stop the flow.

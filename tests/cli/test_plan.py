@@ -58,3 +58,16 @@ def test_the_command(telemetry: Callable[..., CompletedProcess[str]]) -> None:
     assert (document["brokers"], document["collectors"]) == (1, 2)
     assert document["assumptions"]
     assert telemetry("plan", "--edges", "0", "--rows-per-second", "1").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--rows-per-second", "nan"), ("--rows-per-second", "inf"), ("--rows-per-second", "0"), ("--series", "1" * 40)],
+)
+def test_figures_that_no_fleet_has_are_refused_in_words(
+    telemetry: Callable[..., CompletedProcess[str]], option: str, value: str
+) -> None:
+    sent = {"--edges": "10", "--rows-per-second": "400", option: value}
+    refusal = telemetry("plan", *(word for pair in sent.items() for word in pair))
+    assert refusal.returncode == 2
+    assert f"Invalid value for '{option}'" in refusal.stderr

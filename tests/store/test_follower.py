@@ -24,6 +24,7 @@ from telemetry.settings import Settings
 from telemetry.store import migrate
 from telemetry.store.engine import make_engine
 from telemetry.store.follower import Follower, Sample, Server, lag_s
+from tests.fixtures.remote_read import request
 from tests.standby import REPLICATED, ask, caught_up, promote, standby, url_of
 from tests.waiting import eventually
 
@@ -133,13 +134,19 @@ def test_a_replica_that_restarts_fails_no_request(pair: tuple[Postgres, Postgres
     app = create_app(replace(settings, api_rate_limit=None))
     connections = app.extensions["connections"]
     with app.test_client() as client:
-        for path in ("/api/v1/gpus", "/api/v1/gpus?format=csv", "/api/v1/gpus?format=ndjson"):
-            client.get(path)
+        remote_read = "/api/v1/prometheus/read"
+
+        def status(path: str) -> int:
+            asked = client.post(path, data=request(0, 1, ("gpu", "!=", "")), buffered=True) if path == remote_read else None
+            return (asked or client.get(path)).status_code
+
+        for path in ("/api/v1/gpus", "/api/v1/gpus?format=csv", "/api/v1/gpus?format=ndjson", remote_read):
+            status(path)
             eventually(lambda: reads_from_the_replica(connections), 10)
-            assert client.get(path).status_code == 200
+            assert status(path) == 200
             follower.stop()
             # Nobody has noticed yet.
-            assert [client.get(path).status_code for _ in range(5)] == [200] * 5
+            assert [status(path) for _ in range(5)] == [200] * 5
             assert connections.reading is connections.engine
             follower.start()
         eventually(lambda: reads_from_the_replica(connections), 10, what="reads at the replica again")

@@ -49,14 +49,21 @@ def take_place() -> BoundedSemaphore:
     return places
 
 
-def response(stream: Stream) -> Response:
-    """The answer of a stream, which holds a place until it is closed. Raises ProblemError if there is no free place."""
-    places = take_place()
-    # The server's own socket has no time limit, so a reader who stands still would keep the thread for ever.
+def limit_pauses() -> None:
+    """Let the client of this request pause for STALL_S at most.
+
+    The server's own socket has no time limit, so a client who stands still would keep the thread for ever.
+    """
     connection = request.environ.get("gunicorn.socket")
     if connection is not None:
         with suppress(OSError):
             connection.settimeout(deadlines.STALL_S)
+
+
+def response(stream: Stream) -> Response:
+    """The answer of a stream, which holds a place until it is closed. Raises ProblemError if there is no free place."""
+    places = take_place()
+    limit_pauses()
     answer = Response(stream.pieces, mimetype=stream.media, headers=dict(stream.headers))
     if stream.close is not None:
         answer.call_on_close(stream.close)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import socket
 import struct
 import urllib.parse
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
 import redis
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 
+from telemetry.api import create_app
 from telemetry.api.resources import prometheus as resource
 from telemetry.collector.persist import Collector
 from telemetry.progress.acks import Acks
@@ -27,6 +30,7 @@ from tests.fixtures.prometheus import Prometheus
 from tests.fixtures.remote_read import request, response
 from tests.scrape import answer
 from tests.store.upkeep.test_sealing import seal_all
+from tests.waiting import eventually
 
 T0_MS = T0_US // 1000
 UTIL, TEMP = "DCGM_FI_DEV_GPU_UTIL", "DCGM_FI_DEV_GPU_TEMP"
@@ -52,7 +56,7 @@ def hour(settings: Settings, engine: Engine, redis_client: redis.Redis) -> None:
 
 
 def ask(client: FlaskClient, *matchers: tuple[str, str, str], function: str = "", span: tuple[int, int] = (0, 2**62)) -> Any:
-    told = client.post("/api/v1/prometheus/read", data=request(*span, *matchers, function=function))
+    told = client.post("/api/v1/prometheus/read", data=request(*span, *matchers, function=function), buffered=True)
     assert told.status_code == 200, told.text
     assert told.headers["Content-Encoding"] == "snappy"
     assert told.headers["Content-Type"] == "application/x-protobuf"
@@ -85,7 +89,10 @@ def test_matchers_choose_by_every_label(client: FlaskClient) -> None:
     assert gpus(("__name__", "=", UTIL), ("pod", "=", "")) == [("GPU_UTIL", "")]
     assert gpus(("rack", "!=", "")) == [("GPU_UTIL", ""), ("GPU_UTIL", "first"), ("GPU_UTIL", "second")]
     assert gpus(("__name__", "!~", ".*UTIL|.*ENERGY.*"), ("modelName", "!~", "L40S"), ("gpu", "=", "1")) == [("GPU_TEMP", "")]
-    for none in (("Hostname", "=", "b"), ("gpu", "=~", "2.*"), ("cluster", "=", "x"), ("__name__", "=", "up")):
+    for none in (
+        *(("Hostname", "=", "b"), ("gpu", "=~", "2.*"), ("cluster", "=", "x"), ("__name__", "=", "up")),
+        *(("Hostname", "=", "a\0"), ("UUID", "=", "\0"), ("rack", "=", "\0"), ("rack", "=~", "\0")),
+    ):
         assert gpus(none) == []
 
 
@@ -122,11 +129,48 @@ def test_too_much_and_what_is_no_request_are_refused_in_words(client: FlaskClien
             status, code, detail = refused(whole)
             assert (status, code) == (422, "query_too_large")
             assert f"reads more than {words}; ask for" in detail
+    # What one query may have, the queries of a request may have together.
+    with monkeypatch.context() as patched:
+        patched.setattr(resource, "BOUNDS", resource.BOUNDS._replace(samples=300))
+        one = ("__name__", "=", TEMP), ("gpu", "=", "1")
+        for times, expected in ((1, 200), (2, 422)):
+            refusal = client.post("/api/v1/prometheus/read", data=request(0, END_MS, *one, times=times), buffered=True)
+            assert refusal.status_code == expected
     assert refused(request(0, END_MS, ("gpu", "=~", "(")))[:2] == (400, "bad_request")
     assert refused(b"hello")[:2] == (400, "bad_request")
     assert "each of 100 matchers" in refused(request(0, END_MS, *[("gpu", "=", "0")] * 101))[2]
     assert refused(bytes(resource.MOST_BYTES + 1))[:2] == (413, "upload_too_large")
     assert client.get("/api/v1/prometheus/read").status_code == 405
+
+
+@pytest.mark.usefixtures("hour")
+def test_who_takes_an_answer_slowly_keeps_a_place_until_the_end(settings: Settings) -> None:
+    app = create_app(replace(settings, api_access="open", api_streams=1))
+    body = request(0, END_MS, ("__name__", "=", TEMP))
+    with app.test_client() as client:
+        for refused in (b"hello", request(0, END_MS, ("gpu", "=~", "("))):
+            assert client.post("/api/v1/prometheus/read", data=refused).status_code == 400
+        slow = client.post("/api/v1/prometheus/read", data=body)
+        assert slow.status_code == 200
+        assert client.post("/api/v1/prometheus/read", data=body).get_json()["code"] == "too_many_streams"
+        slow.close()
+        assert client.post("/api/v1/prometheus/read", data=body, buffered=True).status_code == 200
+    app.extensions["connections"].close()
+
+
+@pytest.mark.usefixtures("hour")
+def test_who_does_not_send_its_request_is_let_go(start_api: Callable[..., tuple[str, int]]) -> None:
+    base, _ = start_api("tests.api.impatient:app()", TELEMETRY_API_ACCESS="open", TELEMETRY_API_STREAMS="1")
+    where = urllib.parse.urlsplit(base)
+    head = f"POST /api/v1/prometheus/read HTTP/1.1\r\nHost: {where.netloc}\r\nContent-Length: 100000\r\n\r\n"
+
+    def status() -> int:
+        return httpx.post(f"{base}/api/v1/prometheus/read", content=request(0, END_MS, ("__name__", "=", TEMP))).status_code
+
+    with socket.create_connection((str(where.hostname), where.port or 0)) as standing:
+        standing.sendall(head.encode())
+        eventually(lambda: status() == 503, what="its place is taken")
+        eventually(lambda: status() == 200, 20, what="its place is free")
 
 
 @pytest.mark.usefixtures("hour")

@@ -116,7 +116,7 @@ def matched(connection: Connection, matchers: Sequence[Matcher], span: Span, bou
 def read(
     connection: Connection, chosen: Sequence[Chosen], span: Span, bounds: Bounds, *, first: bool = False
 ) -> dict[Labels, Points]:
-    """The samples of series within a span (both ends are given), by their labels. Raises TooManyError.
+    """The samples of series within a span (both ends are given), by their labels and in their order. Raises TooManyError.
 
     `first`: one sample of each series, under all labels that it has in the span; for who asks which labels there are.
     """
@@ -135,7 +135,7 @@ def read(
         every = ((labels, Points(ts_us // 1000, values)) for labels in one.labels.values() if len(ts_us))
         for labels, points in every if first else by_owner(one, ts_us, values):
             parts[labels].append(points)
-    return {labels: _joined(points) for labels, points in parts.items()}
+    return {labels: _joined(parts[labels]) for labels in sorted(parts)}
 
 
 def by_owner(chosen: Chosen, ts_us: Int64s, values: Float64s) -> Iterator[tuple[Labels, Points]]:
@@ -156,7 +156,8 @@ def by_owner(chosen: Chosen, ts_us: Int64s, values: Float64s) -> Iterator[tuple[
 
 def _on_gpus(matchers: Sequence[Matcher]) -> list[Any]:
     """Conditions on GPUs that follow from matchers, for those that are indexed."""
-    equal = {name: value for name, operator, value in matchers if operator == "=" and value}
+    # Postgres has no text with a NUL, and refuses one.
+    equal = {name: value for name, operator, value in matchers if operator == "=" and value and "\0" not in value}
     host = [Gpu.host == equal["Hostname"]] if "Hostname" in equal else []
     uuid = [or_(Gpu.uuid == equal["UUID"], Gpu.identity == equal["UUID"])] if "UUID" in equal else []
     return [*host, *uuid]
