@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -82,15 +83,17 @@ def total(rows: list[dict[str, Any]], name: str) -> float:
 @pytest.mark.slow
 @pytest.mark.usefixtures("week")
 def test_a_week_is_told_in_a_second_and_its_parts_are_the_whole(engine: Engine) -> None:
-    taken_s = []
+    taken_s, waited_s = [], []
     with engine.connect() as connection:
         backend = psutil.Process(connection.scalar(text("SELECT pg_backend_pid()")))
         for _ in range(3):
             # Of the server's process alone: a clock on the wall measures what else the machine does.
-            before = backend.cpu_times()
+            before, began_s = backend.cpu_times(), time.monotonic()
             rows = connection.execute(usage(Use(START, END, ("namespace",)))).all()
             after = backend.cpu_times()
+            waited_s.append(time.monotonic() - began_s)
             taken_s.append(after.user + after.system - before.user - before.system)
+    print(f"usage of {DAYS} days of {GPUS} GPUs: {min(waited_s):.2f} s, of which the server worked {min(taken_s):.2f} s")
     assert min(taken_s) < 1, taken_s
     assert len(rows) == TEAMS
     whole = ask(engine)[0]
