@@ -3,7 +3,8 @@
 A step is a transaction: it drops the least that can be dropped at once, and moves the floor (`telemetry.store.floor`) to its
 end. So nothing is stored below the floor, and nothing above it was dropped, at any moment. What the audit expected of it goes
 in the same transaction, and what came late for it. Summaries of usage, allocations and what was found of GPUs stay. Which days
-go next is decided in `units`; a day whose usage is not summed up yet waits. No sealer works meanwhile.
+go next is decided in `units`; a day whose usage is not summed up yet waits. No sealer works meanwhile. What is old is said by
+`ages`: the chore counts from the newest reading too, so that it keeps what a fleet that fell silent has left.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from sqlalchemy import Connection, text
 
 from telemetry.settings import Settings
 from telemetry.store import locks
-from telemetry.store.upkeep import merging
+from telemetry.store.upkeep import ages, merging
 from telemetry.store.upkeep.units import Unit, below, date_of, day_of, next_floor, reach, units
 
 # Readers and collectors wait behind whoever waits for a lock that keeps them out.
@@ -26,7 +27,6 @@ STATEMENT_TIMEOUT = text("SET LOCAL statement_timeout = '40s'")
 TRY_LOCK = text("SELECT pg_try_advisory_xact_lock(:key)")
 LOCK = text("SELECT pg_advisory_xact_lock(:key)")
 KEEP_OUT = text("LOCK TABLE ONLY samples, late IN ACCESS EXCLUSIVE MODE")
-NOW = text("SELECT clock_timestamp()")
 FLOOR = text("SELECT kept_since FROM retention WHERE level = 'samples'")
 # Their hours are summed up from samples.
 UNSUMMED = text("SELECT min(hour) FROM usage_marks")
@@ -103,11 +103,15 @@ def step(connection: Connection, settings: Settings, limit: int) -> int:
         connection.execute(OFF)
         return 0
     connection.execute(LOOK, {"days": settings.retention_days})
-    return step_at_once(connection, settings.retention_days, limit)
+    newest = ages.newest_day(connection)
+    return 0 if newest is None else step_at_once(connection, settings.retention_days, limit, newest)
 
 
-def step_at_once(connection: Connection, days: int, limit: int) -> int:
-    """The same for a number of days. Returns 0 also while another process seals, or drops by hand."""
+def step_at_once(connection: Connection, days: int, limit: int, newest: int | None = None) -> int:
+    """The same for a number of days, which are counted from the day `newest` if today is later.
+
+    Returns 0 also while another process seals, or drops by hand.
+    """
     connection.execute(LOCK_TIMEOUT)
     connection.execute(STATEMENT_TIMEOUT)
     # Nobody seals, merges, or makes a partition meanwhile.
@@ -115,7 +119,7 @@ def step_at_once(connection: Connection, days: int, limit: int) -> int:
         return 0
     connection.execute(LOCK, {"key": locks.PARTITION})
     parts, before = units(connection), floor_day(connection)
-    wanted, possible = _limits(connection, days)
+    wanted, possible = _limits(connection, days, newest)
     floor = next_floor(parts, possible) if before is None else max(before, next_floor(parts, possible))
     gone = below(parts, floor)
     if floor == before and not gone:
@@ -142,6 +146,8 @@ def plan(connection: Connection, days: int) -> Plan:
 
 def lower(connection: Connection, day: int) -> bool:
     """Let the floor fall to a day: readings from then on are stored again. False if it is not above that day."""
+    # A step that has chosen what goes would let it rise again.
+    connection.execute(LOCK, {"key": locks.SEALING})
     connection.execute(KEEP_OUT)
     return connection.execute(LOWER, {"moment": _begin(day)}).first() is not None
 
@@ -151,11 +157,12 @@ def floor_day(connection: Connection) -> int | None:
     return day_of(connection.scalar(FLOOR))
 
 
-def _limits(connection: Connection, days: int) -> tuple[int, int]:
+def _limits(connection: Connection, days: int, newest: int | None = None) -> tuple[int, int]:
     """The day from which on samples are kept by their age; and the same, if usage of before is not summed up yet."""
-    today = day_of(connection.execute(NOW).scalar_one()) or 0
+    today = day_of(ages.now(connection)) or 0
+    wanted = (today if newest is None else min(today, newest)) - days
     unsummed = day_of(connection.scalar(UNSUMMED))
-    return today - days, today - days if unsummed is None else min(today - days, unsummed)
+    return wanted, wanted if unsummed is None else min(wanted, unsummed)
 
 
 def _merge_first(connection: Connection, limit: int) -> bool:
