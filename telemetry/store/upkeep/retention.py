@@ -103,6 +103,9 @@ def step(connection: Connection, settings: Settings, limit: int) -> int:
         connection.execute(OFF)
         return 0
     connection.execute(LOOK, {"days": settings.retention_days})
+    # While days are sealed, the lock is free for moments only: it is tried after each group, not every few minutes.
+    if not connection.scalar(TRY_LOCK, {"key": locks.SEALING}):
+        return limit
     newest = ages.newest_day(connection)
     return 0 if newest is None else step_at_once(connection, settings.retention_days, limit, newest)
 

@@ -254,6 +254,14 @@ def test_a_step_that_is_cut_off_has_done_nothing(engine: Engine, keeper: Setting
     assert (query(FLOOR), query(THERE)) == ([(None, None, 0, 0, False)], [(2,)])
 
 
+def test_while_another_process_seals_it_stays_due(engine: Engine, keeper: Settings, writer: BatchWriter, query: Query) -> None:
+    writer.write([batch(readings(at(50), at(0)))])
+    with engine.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": SEALING.lock_key})
+        assert chores.run(engine, keeper, RETENTION, 7) == 7
+    assert query(THERE) == [(2,)]
+
+
 def test_rows_in_quarantine_conflicts_and_events_have_times_of_their_own(
     engine: Engine, settings: Settings, writer: BatchWriter, query: Query
 ) -> None:
