@@ -69,23 +69,30 @@ def retention(
     else:
         click.echo(f"{counted(done['dropped'], 'sample')} dropped; kept since {_floor(after)}")
     if left.parts:
-        raise click.ClickException("not all is dropped: another process seals days or drops some; run it again later")
+        raise click.ClickException(
+            "not all is dropped: another process seals days or drops some, or readings of them came just now; run it again later"
+        )
 
 
 def _lower(engine: Engine, day: date, *, as_json: bool) -> None:
     try:
         with engine.begin() as connection:
-            has_fallen = dropping.lower(connection, (day - date_of(0)).days)
+            sources = dropping.lower(connection, (day - date_of(0)).days)
     except OperationalError as error:
         if not isinstance(error.orig, psycopg.errors.LockNotAvailable):
             raise
         raise click.ClickException("others kept their locks, the floor stays: run it again later") from None
     if as_json:
-        click.echo(json.dumps({"has_fallen": has_fallen}))
-    elif has_fallen:
-        click.echo(f"readings from {day} on are stored when they come again; where retention is on, it drops them again")
-    else:
+        click.echo(json.dumps({"has_fallen": sources is not None, "sources": sources or 0}))
+    elif sources is None:
         click.echo(f"readings from {day} on are stored anyway: the floor is not above it")
+    else:
+        click.echo(f"readings from {day} on are stored when they come again; where retention is on, it drops them again")
+        if sources:
+            click.echo(
+                f"the ledger has forgotten what of {counted(sources, 'source')} was expired: their edges read it again where "
+                "an exporter runs, and after telemetry rewind; telemetry ingest stores it, too"
+            )
 
 
 def _tell(levels: list[Retained], plan: Plan | None, days: int, *, as_json: bool) -> None:

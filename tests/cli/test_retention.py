@@ -77,7 +77,7 @@ def test_the_setting_says_how_many_days(db: Db, environ: dict[str, str]) -> None
 
 
 def test_the_floor_falls_when_a_person_says_so(db: Db) -> None:
-    assert said(db("--store-again-from", day(60), "--json")) == {"has_fallen": False}
+    assert said(db("--store-again-from", day(60), "--json")) == {"has_fallen": False, "sources": 0}
     assert "are stored anyway" in db("--store-again-from", day(60)).output
     db("--days", "30", "--yes")
     assert "are stored when they come again" in db("--store-again-from", day(60)).output

@@ -75,6 +75,16 @@ OFF = text("""
     WHERE level = 'samples' AND days IS NOT NULL AND done_at < clock_timestamp() - interval '1 day'
 """)
 LOWER = text("UPDATE retention SET kept_since = :moment WHERE level = 'samples' AND kept_since > :moment RETURNING level")
+# A batch that the ledger has is not stored again. So the ledger forgets those that had expired readings, and their edges read
+# them again, as after a restore.
+GIVE_UP = text("""
+    WITH gone AS (
+        DELETE FROM batches WHERE expired > 0 AND status = 'stored' AND anchor IS NULL RETURNING source_id
+    ), folded AS (
+        DELETE FROM ledger_ranges WHERE expired > 0 AND anchor IS NULL RETURNING source_id
+    )
+    SELECT count(*) FROM (SELECT source_id FROM gone UNION SELECT source_id FROM folded) AS sources
+""")
 
 
 class Part(NamedTuple):
@@ -147,12 +157,17 @@ def plan(connection: Connection, days: int) -> Plan:
     return Plan(before, floor, dropped, waits_for_usage=possible < wanted)
 
 
-def lower(connection: Connection, day: int) -> bool:
-    """Let the floor fall to a day: readings from then on are stored again. False if it is not above that day."""
+def lower(connection: Connection, day: int) -> int | None:
+    """Let the floor fall to a day: readings from then on are stored again, also of batches that were expired.
+
+    Returns of how many sources the ledger has forgotten some for it; None if the floor is not above that day.
+    """
     # A step that has chosen what goes would let it rise again.
     connection.execute(LOCK, {"key": locks.SEALING})
     connection.execute(KEEP_OUT)
-    return connection.execute(LOWER, {"moment": _begin(day)}).first() is not None
+    if connection.execute(LOWER, {"moment": _begin(day)}).first() is None:
+        return None
+    return int(connection.execute(GIVE_UP).scalar_one())
 
 
 def floor_day(connection: Connection) -> int | None:

@@ -205,12 +205,32 @@ def test_the_floor_does_not_fall_with_the_setting_and_does_when_a_person_says_so
     assert classes(other.write([batch(readings(at(60)))])[0]) == {"expired": 1}
     day = (begin_of(70) - EPOCH) // timedelta(days=1)
     with engine.begin() as connection:
-        assert retention.lower(connection, day)
-        assert not retention.lower(connection, day)
+        assert retention.lower(connection, day) == 1
+        assert retention.lower(connection, day) is None
     assert query(FLOOR)[0][0] == begin_of(70)
     assert classes(writer.write([batch(readings(at(60), at(71)), "b2")])[0]) == {"stored": 1, "expired": 1}
     assert classes(other.write([batch(readings(at(60)), "b3")])[0]) == {"duplicate": 1}
     assert query(EXPECTED) == [(2,)]
+
+
+@pytest.mark.parametrize("is_folded", [False, True])
+def test_a_batch_that_was_expired_is_stored_when_it_comes_after_the_floor_fell(
+    engine: Engine, keeper: Settings, writer: BatchWriter, query: Query, is_folded: bool
+) -> None:
+    """The same bytes come under the same id, and the ledger must not take them for stored."""
+    writer.write([batch(readings(at(0)), "b0")])
+    keep(engine, keeper)
+    late = batch(readings(at(50), at(0, 5)))
+    assert classes(writer.write([late])[0]) == {"stored": 1, "expired": 1}
+    if is_folded:
+        with engine.begin() as connection:
+            ledger_folding.fold(connection, -60)
+    with engine.begin() as connection:
+        assert retention.lower(connection, (begin_of(60) - EPOCH) // timedelta(days=1)) == 1
+    (outcome,) = writer.write([late])
+    assert (outcome.status, classes(outcome)) == ("stored", {"stored": 1, "duplicate": 1})
+    assert query("SELECT coalesce(sum(expired), 0)::int FROM ledger") == [(0,)]
+    assert query(THERE) == query(EXPECTED) == [(3,)]
 
 
 def test_a_plan_says_what_would_go(engine: Engine, writer: BatchWriter, query: Query, settings: Settings) -> None:
