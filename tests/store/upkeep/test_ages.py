@@ -1,4 +1,4 @@
-"""A clock that is ahead by years drops nothing: neither the database's, nor a collector's, nor both where readings tell better."""
+"""A clock that is ahead by years drops nothing: the database's, a collector's, or both where readings tell better."""
 
 from __future__ import annotations
 
