@@ -1,9 +1,9 @@
 """Runs the chores of upkeep in a process of a collector's pool: decides which is due, and how much of it is done at once.
 
 A chore runs after a group was committed and before the broker is told so; it must neither fail nor take long. Each is due by
-time. All that are due run after a group, the one that waits longest first and each once, and none is begun later than TEND_S. So
-none starves where groups are few, and where chores take long a group waits for one of them. One that fails is tried again later
-with half as much to do. Why the collectors do this: docs/decisions/0006-folding-the-ledger.md. What the chores are:
+time. All that are due run after a group, the one that waits longest first and each once, and none begins after TEND_S. So none
+starves where groups are few, and where chores take long a group waits for one of them. One that fails is tried again later with
+half as much to do. Why the collectors do this: docs/decisions/0006-folding-the-ledger.md. What the chores are:
 `telemetry.store.upkeep.chores`.
 """
 
