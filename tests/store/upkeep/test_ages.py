@@ -11,8 +11,8 @@ from sqlalchemy import Engine, text
 
 from telemetry.collector.writer import BatchWriter
 from telemetry.settings import Settings
-from telemetry.store.upkeep import ages, chores, retention
-from telemetry.store.upkeep.chores import OLD_ROWS, RETENTION, USAGE
+from telemetry.store.upkeep import ages, chores, retention, sealing
+from telemetry.store.upkeep.chores import JUDGING, OLD_ROWS, RETENTION, SEALING, USAGE
 from tests.batches import batch, readings
 from tests.fixtures.services import Query
 from tests.store.upkeep.test_retention import EXPECTED, FLOOR, THERE, at, begin_of, classes, keep
@@ -121,3 +121,31 @@ def test_an_hour_that_is_not_over_is_not_summed_up(
     while chores.run(engine, settings, USAGE, 1000):
         pass
     assert query("SELECT count(*) > 0 FROM usage_marks") == [(True,)]
+
+
+def test_a_day_that_is_not_over_is_not_sealed_nor_in_a_partition_of_its_month(
+    engine: Engine, settings: Settings, writer: BatchWriter, query: Query, ahead: Callable[[], None]
+) -> None:
+    ahead()
+    writer.write([batch(readings(at(0), at(1)))])
+    assert query("SELECT count(*)::int FROM pg_inherits WHERE inhparent = 'samples'::regclass") == [(2,)]
+    while chores.run(engine, replace(settings, seal_after_days=2), SEALING, 1000):
+        pass
+    with engine.connect() as connection:
+        assert sealing.ended(connection, sealing.today(connection) - 2) == []
+
+
+def test_what_was_noted_by_a_clock_that_was_ahead_keeps_nothing_waiting(
+    engine: Engine, settings: Settings, writer: BatchWriter, query: Query
+) -> None:
+    writer.write([batch(readings(at(0), at(9)))])
+    sealer = replace(settings, seal_after_days=2)
+    for chore in (SEALING, JUDGING):
+        chores.run(engine, sealer, chore, chore.max_rows)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE partition_sizes SET since = now() + interval '3 years'"))
+        connection.execute(text("UPDATE judgements SET judged_at = now() + interval '3 years'"))
+    for chore in (SEALING, JUDGING):
+        chores.run(engine, sealer, chore, chore.max_rows)
+    assert query("SELECT max(since) <= now() FROM partition_sizes") == [(True,)]
+    assert query("SELECT judged_at <= now() FROM judgements") == [(True,)]
