@@ -181,7 +181,8 @@ def test_an_edge_moves_while_its_batches_are_queued(tmp_path: Path, is_frozen: b
         made.name("a", "b", "c")
         made.start_collector("c")
         made.end_edge(MOVES)
-        frozen = made.brokers["a"].pid or 0
+        frozen = made.brokers["a"].pid
+        assert frozen, "it runs"
         if is_frozen:
             os.kill(frozen, signal.SIGSTOP)
         made.start_edge(MOVES)
