@@ -17,7 +17,7 @@ from sqlalchemy import Connection, text
 
 from telemetry.settings import Settings
 from telemetry.store import locks
-from telemetry.store.upkeep import ages, merging
+from telemetry.store.upkeep import ages, merging, usage_hours
 from telemetry.store.upkeep.units import Unit, below, date_of, day_of, next_floor, reach, units
 
 # Readers and collectors wait behind whoever waits for a lock that keeps them out.
@@ -130,9 +130,10 @@ def step_at_once(connection: Connection, days: int, limit: int, newest: int | No
     # Nobody seals, merges, or makes a partition meanwhile.
     if not connection.scalar(TRY_LOCK, {"key": locks.SEALING}):
         return 0
+    wanted = _wanted(connection, days, newest)
+    _sum_up_first(connection, wanted)
     connection.execute(LOCK, {"key": locks.PARTITION})
-    parts, before = units(connection), floor_day(connection)
-    wanted, possible = _limits(connection, days, newest)
+    parts, before, possible = units(connection), floor_day(connection), _possible(connection, wanted)
     floor = next_floor(parts, possible) if before is None else max(before, next_floor(parts, possible))
     gone = below(parts, floor)
     if floor == before and not gone:
@@ -150,8 +151,8 @@ def step_at_once(connection: Connection, days: int, limit: int, newest: int | No
 
 def plan(connection: Connection, days: int) -> Plan:
     """What would be dropped by now if so many days were kept. It only looks."""
-    parts, before = units(connection), floor_day(connection)
-    wanted, possible = _limits(connection, days)
+    parts, before, wanted = units(connection), floor_day(connection), _wanted(connection, days)
+    possible = _possible(connection, wanted)
     floor = reach(parts, possible) if before is None else max(before, reach(parts, possible))
     dropped = [Part(unit, _samples(connection, unit), _size_bytes(connection, unit)) for unit in below(parts, floor)]
     return Plan(before, floor, dropped, waits_for_usage=possible < wanted)
@@ -175,12 +176,22 @@ def floor_day(connection: Connection) -> int | None:
     return day_of(connection.scalar(FLOOR))
 
 
-def _limits(connection: Connection, days: int, newest: int | None = None) -> tuple[int, int]:
-    """The day from which on samples are kept by their age; and the same, if usage of before is not summed up yet."""
+def _wanted(connection: Connection, days: int, newest: int | None = None) -> int:
+    """The day from which on samples are kept by their age."""
     today = day_of(ages.now(connection)) or 0
-    wanted = (today if newest is None else min(today, newest)) - days
+    return (today if newest is None else min(today, newest)) - days
+
+
+def _possible(connection: Connection, wanted: int) -> int:
+    """The same, or the first day whose usage is not summed up yet."""
     unsummed = day_of(connection.scalar(UNSUMMED))
-    return wanted, wanted if unsummed is None else min(wanted, unsummed)
+    return wanted if unsummed is None else min(wanted, unsummed)
+
+
+def _sum_up_first(connection: Connection, wanted: int) -> None:
+    """Sum up some of the usage of days that may go: where readings come for them all the time, they would stay for ever."""
+    if _possible(connection, wanted) < wanted and connection.scalar(TRY_LOCK, {"key": locks.USAGE}):
+        usage_hours.sum_oldest(connection)
 
 
 def _merge_first(connection: Connection, limit: int) -> bool:

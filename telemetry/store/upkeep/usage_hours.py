@@ -42,7 +42,12 @@ SUM_UP = text(f"""
 
 
 def sum_up(connection: Connection, _: Settings, limit: int) -> int:
-    """Sum up hours that are marked and have settled, by at most `limit` marks. Returns how many marks were taken away."""
+    """Sum up hours that are marked and have settled, as the chore does. Returns how many marks were taken away."""
+    return sum_oldest(connection, limit)
+
+
+def sum_oldest(connection: Connection, limit: int = MAX_MARKS) -> int:
+    """The same, the oldest hours first, by at most `limit` marks. The caller has the chore's lock."""
     # By a clock that is ahead an hour would be summed up before it is over, and never again.
     marks = connection.execute(TAKE, {"now": ages.now(connection), "settles_s": SETTLES_S, "limit": limit}).all()
     if marks:

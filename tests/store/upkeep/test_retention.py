@@ -171,16 +171,34 @@ def test_much_that_came_late_is_merged_before_it_goes(
 
 def test_days_whose_usage_is_not_summed_up_wait(engine: Engine, keeper: Settings, writer: BatchWriter, query: Query) -> None:
     writer.write([batch(readings(at(50, 1800), at(40, 1800), at(0)))])
-    assert chores.run(engine, keeper, RETENTION, 1) == 1
-    assert (query(FLOOR)[0][0], query(THERE)) == (begin_of(50), [(3,)])
-    done = query("SELECT done_at FROM retention WHERE level = 'samples'")
-    assert chores.run(engine, keeper, RETENTION, 1) == 0
-    assert query("SELECT done_at FROM retention WHERE level = 'samples'") == done
-    with engine.connect() as connection:
-        assert retention.plan(connection, 30).waits_for_usage
+    with engine.begin() as other:
+        # Another process is at it.
+        other.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": USAGE.lock_key})
+        assert chores.run(engine, keeper, RETENTION, 1) == 1
+        assert (query(FLOOR)[0][0], query(THERE)) == (begin_of(50), [(3,)])
+        done = query("SELECT done_at FROM retention WHERE level = 'samples'")
+        assert chores.run(engine, keeper, RETENTION, 1) == 0
+        assert query("SELECT done_at FROM retention WHERE level = 'samples'") == done
+        with engine.connect() as connection:
+            assert retention.plan(connection, 30).waits_for_usage
     keep(engine, keeper)
     assert query(THERE) == [(1,)]
     assert query("SELECT count(DISTINCT hour)::int FROM usage_hours WHERE hour < now() - interval '30 days'") == [(2,)]
+
+
+def test_days_for_which_readings_come_all_the_time_go_too(
+    engine: Engine, keeper: Settings, writer: BatchWriter, query: Query
+) -> None:
+    """A host whose clock is far behind must not keep all that is old."""
+    number = 0
+    for _ in range(10):
+        number += 1
+        writer.write([batch(readings(at(50, 1800 + number), at(0, number)), f"b{number}")])
+        if not chores.run(engine, keeper, RETENTION, 1):
+            break
+    assert query(FLOOR)[0][0] == begin_of(30)
+    assert query(THERE) == [(number,)]
+    assert query("SELECT count(DISTINCT hour)::int FROM usage_hours WHERE hour < now() - interval '30 days'") == [(1,)]
 
 
 def test_days_of_which_readings_come_just_now_wait_too(
