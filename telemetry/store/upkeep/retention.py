@@ -112,12 +112,15 @@ def step(connection: Connection, settings: Settings, limit: int) -> int:
     if not settings.retention_days:
         connection.execute(OFF)
         return 0
-    connection.execute(LOOK, {"days": settings.retention_days})
     # While days are sealed, the lock is free for moments only: it is tried after each group, not every few minutes.
     if not connection.scalar(TRY_LOCK, {"key": locks.SEALING}):
         return limit
+    connection.execute(LOOK, {"days": settings.retention_days})
     newest = ages.newest_day(connection)
-    return 0 if newest is None else step_at_once(connection, settings.retention_days, limit, newest)
+    if newest is None:
+        connection.execute(DONE)
+        return 0
+    return step_at_once(connection, settings.retention_days, limit, newest)
 
 
 def step_at_once(connection: Connection, days: int, limit: int, newest: int | None = None) -> int:

@@ -109,7 +109,7 @@ def test_of_two_clocks_that_are_ahead_readings_know_better(
 
 def test_where_nothing_was_stored_the_floor_does_not_rise(engine: Engine, keeper: Settings, query: Query) -> None:
     assert chores.run(engine, keeper, RETENTION, 1) == 0
-    assert query(FLOOR)[0][0] is None
+    assert query(FLOOR) == [(None, 30, 0, 0, True)]
 
 
 def test_an_hour_that_is_not_over_is_not_summed_up(
