@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -15,7 +16,7 @@ from typing import Any
 import psycopg
 import pytest
 import sqlalchemy.exc
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from telemetry.audit.samples import SampleAudit
 from telemetry.collector.outcome import Outcome
@@ -290,6 +291,28 @@ def test_a_step_that_is_cut_off_has_done_nothing(engine: Engine, keeper: Setting
         with pytest.raises(sqlalchemy.exc.OperationalError, match="lock timeout"):
             chores.run(engine, keeper, RETENTION, 1)
     assert (query(FLOOR), query(THERE)) == ([(None, None, 0, 0, False)], [(2,)])
+
+
+def test_several_at_once_drop_each_day_once(engine: Engine, keeper: Settings, writer: BatchWriter, query: Query) -> None:
+    writer.write([batch(readings(*(at(days) for days in (*range(60, 30, -1), 0))))])
+    while chores.run(engine, keeper, USAGE, 1000):
+        pass
+
+    def drop(by_hand: bool) -> None:
+        made = make_engine(keeper, application="test")
+        while query(FLOOR)[0][0] != begin_of(30):
+            with suppress(sqlalchemy.exc.OperationalError), made.begin() as connection:
+                (retention.step_at_once if by_hand else by_setting)(connection, 30, 100)
+        made.dispose()
+
+    def by_setting(connection: Connection, _: int, limit: int) -> int:
+        return retention.step(connection, keeper, limit)
+
+    with ThreadPoolExecutor(4) as pool:
+        for future in [pool.submit(drop, number % 2 == 0) for number in range(4)]:
+            future.result()
+    assert query(FLOOR)[0][2:4] == (30, 30)
+    assert query(THERE) == query(EXPECTED) == [(1,)]
 
 
 def test_while_another_process_seals_it_stays_due(engine: Engine, keeper: Settings, writer: BatchWriter, query: Query) -> None:
