@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -161,6 +162,40 @@ def test_one_of_two_brokers_dies_and_a_third_is_added(tmp_path: Path) -> None:
         assert made.site.doubled(counts) == 0
         # It went on where it was, and read nothing again as other batches.
         assert made.sum("SELECT coalesce(sum(duplicate), 0) FROM batches WHERE edge = %s", MOVES) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("is_frozen", [False, True])
+def test_an_edge_moves_while_its_batches_are_queued(tmp_path: Path, is_frozen: bool) -> None:
+    """What it left behind is stored later, beside what it has sent again, and each reading is there once.
+
+    Also where its former broker does not answer meanwhile, so that nothing of its state comes along.
+    """
+    with fleet(tmp_path, {MOVES: "a", OTHER: "b"}) as made:
+        made.flows(MOVES, OTHER)
+        end([made.collectors.pop(0)])
+        former = made.site.settings.brokers["a"]
+        with broker.connect(former) as client:
+            eventually(lambda: client.llen(former.ingest_queue) >= 3, 60, what="batches that nobody fetches")
+        made.name("a", "b", "c")
+        made.start_collector("c")
+        made.end_edge(MOVES)
+        frozen = made.brokers["a"].pid
+        assert frozen, "it runs"
+        if is_frozen:
+            os.kill(frozen, signal.SIGSTOP)
+        made.start_edge(MOVES)
+        made.flows(MOVES, OTHER)
+        if is_frozen:
+            os.kill(frozen, signal.SIGCONT)
+        made.start_collector("a")
+        with broker.connect(former) as client:
+            eventually(lambda: client.llen(former.ingest_queue) == 0, 60, what="what was left behind, fetched")
+        made.flows(MOVES)
+        counts = made.site.settle()
+        assert counts["missing"] == counts["extra"] == counts["conflict"] == 0
+        assert made.site.doubled(counts) == 0
 
 
 def shown(made: Fleet) -> str:
