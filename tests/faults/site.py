@@ -30,7 +30,9 @@ from telemetry.local.servers import Postgres, Valkey
 from telemetry.settings import Settings
 from telemetry.store import migrate
 from telemetry.store.engine import make_engine
+from tests.faults import secured
 from tests.faults.feeder import BEGIN, Feeder
+from tests.faults.secured import Secured
 from tests.faults.ways import Network
 from tests.sentinels import Watched, watched
 from tests.standby import REPLICATED, standby, url_of
@@ -73,6 +75,7 @@ class Site:
     network: Network | None = None
     watched: Watched | None = None
     standby: Postgres | None = None
+    secured: Secured | None = None
     edge_variables: dict[str, str] = field(default_factory=dict)
     centre_variables: dict[str, str] = field(default_factory=dict)
     collectors: list[subprocess.Popen[bytes]] = field(default_factory=list)
@@ -92,7 +95,7 @@ class Site:
         with (self.directory / f"{number:02}-{name}.log").open("wb") as log:
             return subprocess.Popen(
                 [str(BIN / args[0]), *args[1:]],
-                env={**os.environ, **self.variables, **variables},
+                env={**os.environ, **self.variables, **(self.secured.of_process(name) if self.secured else {}), **variables},
                 cwd=self.directory,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -167,7 +170,7 @@ class Site:
     def client(self) -> redis.Redis:
         """A client of the broker as it is now."""
         url = self.watched.url if self.watched else self.valkey.url
-        return broker.connect(replace(self.settings, broker_url=url))
+        return broker.connect(replace(self.settings, broker_url=secured.for_breaker(url) if self.secured else url))
 
     def committed_rows(self) -> int:
         """Rows in the ledger; 0 while the database is away."""
@@ -204,7 +207,7 @@ class Site:
         """What a command of the product prints. Fails on other exit codes than those."""
         done = subprocess.run(
             [str(BIN / "telemetry"), *args],
-            env={**os.environ, **self.variables},
+            env={**os.environ, **self.variables, **(self.secured.of_commands() if self.secured else {})},
             capture_output=True,
             text=True,
             check=False,
@@ -317,6 +320,7 @@ def site(
     proxied: bool = False,
     sentinels: bool = False,
     with_standby: bool = False,
+    secure: bool | None = None,
     keep: bool = False,
     **variables: Any,
 ) -> Iterator[Site]:
@@ -324,7 +328,8 @@ def site(
 
     `processes` are those of a collector's pool, `edge` variables of the edge's processes alone; `proxied` puts a network
     between the parts that can be broken; with `sentinels` the broker is a primary and a replica that sentinels watch;
-    `with_standby` gives the database a standby; with `keep` the directory stays when the block fails.
+    `with_standby` gives the database a standby; `secure` gives each process its user, TLS and signatures (None: as the run
+    asks); with `keep` the directory stays when the block fails.
     """
     directory = Path(tempfile.mkdtemp(prefix="telemetry-fault-"))
     directory.chmod(0o755)
@@ -335,16 +340,21 @@ def site(
         with Postgres(directory / "postgres", options) as postgres, ExitStack() as stack:
             second = stack.enter_context(standby(postgres, directory / "standby", options)) if with_standby else None
             group = stack.enter_context(watched(directory / "watched", valkey)) if sentinels else None
-            server = group.members[0] if group else Valkey(directory / "valkey", {"save": "", **(valkey or {})})
+            trust = Secured.of(directory) if (secured.is_asked_for() if secure is None else secure) and not group else None
+            own = {**(trust.options if trust else {}), **(valkey or {})}
+            server = group.members[0] if group else Valkey(directory / "valkey", {"save": "", **own})
             stack.enter_context(server)
+            front = stack.enter_context(trust.front(directory / "tls", server)) if trust else None
             common = {
                 "TELEMETRY_DATABASE_URL": url_of(postgres, second) if second else postgres.url,
-                "TELEMETRY_BROKER_URL": group.url if group else server.url,
+                "TELEMETRY_BROKER_URL": group.url if group else (front or server).url,
                 **SPEEDY,
                 **{f"TELEMETRY_{name.upper()}": str(value) for name, value in variables.items()},
             }
-            made = Site(directory, postgres, server, common, app, processes, watched=group, standby=second, stack=stack)
-            network = made.network = Network.of(postgres, lambda: made.valkey, stack) if proxied else None
+            made = Site(
+                directory, postgres, server, common, app, processes, watched=group, standby=second, secured=trust, stack=stack
+            )
+            network = made.network = Network.of(postgres, lambda: made.valkey, front, stack) if proxied else None
             made.edge_variables = {**(network.of_edge() if network else {}), **(edge or {})}
             made.centre_variables = network.of_centre() if network else {}
             engine = make_engine(made.settings, application="migrate")

@@ -24,6 +24,7 @@ from random import Random, SystemRandom
 import click
 
 from telemetry.settings import Settings
+from tests.faults import secured
 from tests.faults.breaking import FAULTS, NETWORK_FAULTS, SENTINEL_FAULTS, SOAK_FAULTS, databases, processes
 from tests.faults.fault import SkipError
 from tests.faults.pairs import seconds, strike_both
@@ -115,12 +116,16 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--faults", nargs="+", choices=ALL_FAULTS | SENTINEL_FAULTS, metavar="NAME", help="only these")
     parser.add_argument("--sentinels", action="store_true", help="a broker behind three sentinels, which fails over")
+    parser.add_argument("--secure", action="store_true", help="each process has its own user of the broker, TLS and signatures")
     parser.add_argument("--no-defaults", action="store_true", help="do not measure restarts with the settings as they come")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all that was measured there")
     options = parser.parse_args(arguments)
     options.faults = options.faults or list(WITH_SENTINELS if options.sentinels else ALL_FAULTS)
     if unfit := set(options.faults) - set(WITH_SENTINELS if options.sentinels else ALL_FAULTS):
         parser.error(f"{', '.join(sorted(unfit))}: {'not with' if options.sentinels else 'only with'} --sentinels")
+    if options.secure:
+        secured.ask()
+        options.faults = [name for name in options.faults if name not in secured.NOT_SECURED]
     options.no_defaults |= options.sentinels
     if options.runs is None:
         options.runs = FAR if options.minutes else 10
