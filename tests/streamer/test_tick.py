@@ -256,6 +256,8 @@ def test_a_replay_begins_again_at_now_after_a_long_break(edge: Edge, folder: Pat
         streamer.tick(0)
     after = edge.fetch()[-1]
     assert after.start == before.start
+    assert after.source.anchor is not None
+    assert before.source.anchor is not None
     assert after.source.anchor > before.source.anchor
 
 
