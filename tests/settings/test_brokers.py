@@ -54,6 +54,11 @@ def test_an_edge_leaves_a_broker_that_is_drained_also_where_it_is_named() -> Non
     assert Settings.load(variables).broker_url == urls["north"]
 
 
+def test_an_empty_url_beside_several_is_none() -> None:
+    """Compose lays one file over another, and cannot take a variable away."""
+    assert Settings.load({**TWO, "TELEMETRY_BROKER_URL": ""}).brokers.keys() == {"north", "south"}
+
+
 def test_user_and_password_are_those_of_all() -> None:
     made = Settings.load({**TWO, "TELEMETRY_BROKER_USERNAME": "edge", "TELEMETRY_BROKER_PASSWORD": "p@ss"})
     assert dict(made.broker_urls) == {
