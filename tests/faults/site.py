@@ -59,6 +59,10 @@ SAMPLES = "SELECT count(*) FROM stored_samples('-infinity', 'infinity')"
 QUARANTINED = "SELECT count(*) FROM quarantine"
 
 
+class StallError(Exception):
+    """Rows wait, and none is committed."""
+
+
 @dataclass
 class Site:
     """The running system. Its parts are public: a fault does to them what it likes, and what it starts it puts on `stack`.
@@ -82,6 +86,8 @@ class Site:
     edge: list[subprocess.Popen[bytes]] = field(default_factory=list)
     feeders: list[Feeder] = field(default_factory=list)
     tended: int = 0
+    # Rows that were committed when that changed last, and when that was.
+    _progress: tuple[int, float] = (-1, 0.0)
     stack: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -181,13 +187,18 @@ class Site:
 
     def committed_bytes(self, feeder: Feeder) -> int:
         """How far the edge believes a file to be stored, not another one that had its name before; 0 with no broker."""
+        return self._known(feeder)[1]
+
+    def _known(self, feeder: Feeder) -> tuple[int, int]:
+        """The process that has claimed a file, and how far it is committed; zeros if the broker knows nothing of it."""
         status = feeder.path.stat()
         with suppress(redis.ConnectionError, redis.TimeoutError), self.client() as client:
             for key in client.scan_iter("telemetry:source:*"):
-                state = json.loads(client.hget(key, "state") or "{}")
+                source = client.hgetall(key)
+                state = json.loads(source.get(b"state") or "{}")
                 if state and state["path"] == str(feeder.path) and state["inode"] == [status.st_dev, status.st_ino]:
-                    return int(state["window"]["committed"])
-        return 0
+                    return int(source[b"owner"].split(b":")[-2]), int(state["window"]["committed"])
+        return 0, 0
 
     def count(self, query: str) -> int:
         """What a query counts in the database."""
@@ -249,7 +260,8 @@ class Site:
             feeder.finish()
         rows = sum(feeder.rows for feeder in self.feeders)
         within_s = EXACT_S + rows / SLOWEST_ROWS_PER_S
-        self.wait_until(lambda: self.committed_rows() >= rows, f"{rows} rows committed", every_s=0.2, within_s=within_s)
+        self._progress = -1, time.monotonic()
+        self.wait_until(lambda: self._flows_to(rows), f"{rows} rows committed", every_s=0.2, within_s=within_s)
         counts: dict[str, int] = {}
 
         def nothing_missing() -> bool:
@@ -258,6 +270,16 @@ class Site:
 
         self.wait_until(nothing_missing, every_s=0.5, what="nothing missing")
         return counts
+
+    def _flows_to(self, rows: int) -> bool:
+        """Whether so many rows are committed. Raises StallError where none has been for long, however many are to come."""
+        committed, now_s = self.committed_rows(), time.monotonic()
+        # 0 while the database is away.
+        if committed not in {0, self._progress[0]}:
+            self._progress = committed, now_s
+        if committed < rows and now_s - self._progress[1] > EXACT_S:
+            raise StallError(f"nothing was committed for {EXACT_S:.0f} s, and {rows - committed} rows are not")
+        return committed >= rows
 
     def doubled(self, counts: Mapping[str, int]) -> int:
         """How many rows are in the database more than once, or at all without a file saying so.
@@ -322,6 +344,7 @@ def site(
     with_standby: bool = False,
     secure: bool | None = None,
     keep: bool = False,
+    kind: type[Site] = Site,
     **variables: Any,
 ) -> Iterator[Site]:
     """A system of its own, up and running, ended at the end.
@@ -329,7 +352,7 @@ def site(
     `processes` are those of a collector's pool, `edge` variables of the edge's processes alone; `proxied` puts a network
     between the parts that can be broken; with `sentinels` the broker is a primary and a replica that sentinels watch;
     `with_standby` gives the database a standby; `secure` gives each process its user, TLS and signatures (None: as the run
-    asks); with `keep` the directory stays when the block fails.
+    asks); `kind` is that of the site; with `keep` the directory stays when the block fails.
     """
     directory = Path(tempfile.mkdtemp(prefix="telemetry-fault-"))
     directory.chmod(0o755)
@@ -351,7 +374,7 @@ def site(
                 **SPEEDY,
                 **{f"TELEMETRY_{name.upper()}": str(value) for name, value in variables.items()},
             }
-            made = Site(
+            made = kind(
                 directory, postgres, server, common, app, processes, watched=group, standby=second, secured=trust, stack=stack
             )
             network = made.network = Network.of(postgres, lambda: made.valkey, front, stack) if proxied else None

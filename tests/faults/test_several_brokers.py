@@ -16,23 +16,15 @@ import pytest
 from telemetry import broker
 from telemetry.local.servers import Valkey
 from telemetry.progress import reading
-from telemetry.progress.keys import Keys
-from telemetry.settings.brokers import chosen
+from tests.faults.fleet import KEYS, edge_at
 from tests.faults.site import BIN, Site, kill_tree, site
 from tests.ports import free_port
 from tests.waiting import eventually
 
-KEYS = Keys("telemetry")
 ROWS_PER_S = 500
 
 
-def an_edge(before: str, after: str) -> str:
-    """An edge that takes one broker of two, and then one of three."""
-    names = (f"rack/{number}" for number in range(1000))
-    return next(name for name in names if (chosen("ab", name), chosen("abc", name)) == (before, after))
-
-
-STAYS, OTHER, MOVES = an_edge("a", "a"), an_edge("b", "b"), an_edge("a", "c")
+STAYS, OTHER, MOVES = edge_at("a", "a"), edge_at("b", "b"), edge_at("a", "c")
 
 
 class Fleet:
