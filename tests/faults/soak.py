@@ -238,6 +238,8 @@ def settle(running: Site, run: Run) -> None:
     run.lost = counts["missing"] + counts["dead"] + counts["conflict"]
     run.doubled = running.doubled(counts)
     run.ended = running.tended
+    if isinstance(running, Fleet) and "LOST:" in running.log():
+        raise MissError("rows are said to be lost, and no file went")
     if run.missed:
         raise MissError(f"{run.lost} rows lost, {run.doubled} doubled")
 
