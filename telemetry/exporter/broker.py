@@ -105,8 +105,8 @@ class BrokerLook:
         elsewhere = {edge for edge in of_this if at[edge] != self._name}
         moved = (edge for edge in elsewhere if self._known[at[edge]][edge] > -inf)
         for edge in islice(moved, MAX_REMOVED):
-            # What it has lost goes to where it is now, so not while that broker is away.
-            with suppress(redis.ConnectionError, redis.TimeoutError):
+            # What it has lost goes to where it is now, so not while that broker is away or gives us too few rights.
+            with suppress(redis.RedisError):
                 forget_moved(edge, keys, self._client, self._clients[at[edge]])
         return with_label("broker", self._name, look(self._client, self._settings, elsewhere))
 

@@ -61,6 +61,8 @@ def bring(edge: str, keys: Keys, client: redis.Redis, others: Mapping[str, redis
     out, as no edge may depend on the others: what it would have brought is read again. Raises RedisError if its own broker
     does not take them: then they are to be brought again.
     """
+    if not others:
+        return 0
     own_epoch, own_s, found = reading.epoch(client, keys), _heard_s(client, keys, edge), dict[str, float]()
     for name, other in others.items():
         try:

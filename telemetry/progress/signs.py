@@ -67,16 +67,21 @@ def ages_s(client: redis.Redis, keys: Keys, edges: Iterable[str]) -> dict[str, f
             pipeline.get(keys.sign(edge))
             pipeline.pttl(keys.sources(edge))
         pipeline.time()
-        *answers, time = pipeline.execute()
+        *answers, time = pipeline.execute(raise_on_error=False)
+    if isinstance(time, Exception):
+        raise time
     now_us = broker.microseconds(*time)
     each = zip(names, answers[::2], answers[1::2], strict=True)
     return {edge: _age_s(text, left_ms, now_us) for edge, text, left_ms in each}
 
 
-def _age_s(text: bytes | None, left_ms: int, now_us: int) -> float:
+def _age_s(text: bytes | None, left_ms: int | Exception, now_us: int) -> float:
+    if isinstance(text, Exception):
+        raise text
     if sign := read(text):
         return sign.age_s(now_us)
-    return max(0.0, REMEMBER_S - left_ms / 1000) if left_ms > 0 else inf
+    # Users that the version before has made may not ask.
+    return inf if isinstance(left_ms, Exception) or left_ms <= 0 else max(0.0, REMEMBER_S - left_ms / 1000)
 
 
 def read(text: bytes | None) -> Sign | None:

@@ -213,6 +213,21 @@ def test_what_a_user_of_the_broker_may(settings: Settings, clients: dict[str, re
             client.acl_deluser(name)
 
 
+def test_users_of_the_version_before_work_on(settings: Settings, clients: dict[str, redis.Redis], second: Valkey) -> None:
+    """They may ask less until `telemetry broker acl --apply`."""
+    keys, old = Keys(settings.key_prefix), clients["old"]
+    streams_at(old, keys).claim("a", NEW)
+    edge_user = rights.edge_name(settings.key_prefix, EDGE)
+    for client in clients.values():
+        server.write(client, rights.of_edge(settings.key_prefix, EDGE), ["p"])
+        client.execute_command("ACL", "SETUSER", edge_user, "-pttl")  # type: ignore[no-untyped-call]
+    as_edge = {name: user(settings, client, second, edge_user) for name, client in clients.items()}
+    assert bring(EDGE, keys, as_edge["new"], {}) == 0
+    assert bring(EDGE, keys, as_edge["new"], {"old": as_edge["old"]}) == 1
+    for client in clients.values():
+        client.acl_deluser(edge_user)
+
+
 def user(settings: Settings, client: redis.Redis, second: Valkey, name: str) -> redis.Redis:
     url = settings.broker_url if client.connection_pool.connection_kwargs["path"] in settings.broker_url else second.url
     return broker.connect(
