@@ -187,18 +187,13 @@ class Site:
 
     def committed_bytes(self, feeder: Feeder) -> int:
         """How far the edge believes a file to be stored, not another one that had its name before; 0 with no broker."""
-        return self._known(feeder)[1]
-
-    def _known(self, feeder: Feeder) -> tuple[int, int]:
-        """The process that has claimed a file, and how far it is committed; zeros if the broker knows nothing of it."""
         status = feeder.path.stat()
         with suppress(redis.ConnectionError, redis.TimeoutError), self.client() as client:
             for key in client.scan_iter("telemetry:source:*"):
-                source = client.hgetall(key)
-                state = json.loads(source.get(b"state") or "{}")
+                state = json.loads(client.hget(key, "state") or "{}")
                 if state and state["path"] == str(feeder.path) and state["inode"] == [status.st_dev, status.st_ino]:
-                    return int(source[b"owner"].split(b":")[-2]), int(state["window"]["committed"])
-        return 0, 0
+                    return int(state["window"]["committed"])
+        return 0
 
     def count(self, query: str) -> int:
         """What a query counts in the database."""
