@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -93,7 +93,7 @@ def copied(connection: psycopg.Connection, query: str) -> Samples:
     return ordered(_samples(copied_rows(connection, query, SAMPLE)))
 
 
-def copied_in_pieces(connection: psycopg.Connection, query: str, most: int) -> Iterator[Samples]:
+def copied_in_pieces(connection: psycopg.Connection, query: str, most: int) -> Generator[Samples]:
     """The same in pieces of so many, each of them in order. Until the last of them the connection does nothing else."""
     size = most * SAMPLE.itemsize
     with connection.cursor() as cursor, cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT binary)".encode()) as copy:

@@ -14,15 +14,19 @@ import psutil
 import pytest
 from sqlalchemy import Engine, text
 
+from telemetry.readings.matchers import Matcher
 from telemetry.store import partitions, sealed_rows
 from telemetry.store.engine import driver
 from telemetry.store.sealed_rows import Samples
 from telemetry.store.upkeep import months
+from tests.fixtures import remote_read
 from tests.waiting import eventually
 
 FIRST, DAYS, DAY_S = date(2025, 9, 20), 10, 86_400
 # As much as other streams may grow by. All of it at once would be over 500 MB.
 GROWTH_BYTES = 64 << 20
+# A sample of a remote read, whose answer is compressed as one: what it is read as, what is written, and both at once.
+SAMPLE_BYTES = 110
 GPU = "/api/v1/gpus/GPU-a0/telemetry?metric=DCGM_FI_DEV_GPU_UTIL"
 FLEET = "/api/v1/query?metric=DCGM_FI_DEV_GPU_UTIL&by=gpu&start_time=2025-09-01"
 PLAIN = {"Accept-Encoding": "identity"}
@@ -62,12 +66,12 @@ def serving(start_api: Callable[..., tuple[str, int]], engine: Engine, fleet: No
     return base, worker
 
 
-def taken(base: str, worker: psutil.Process, path: str) -> tuple[int, int]:
+def taken(base: str, worker: psutil.Process, path: str, method: str = "GET", body: bytes | None = None) -> tuple[int, int]:
     """How many bytes an answer has, and by how many its worker grew meanwhile."""
     # From here on the kernel counts the peak anew: see proc(5). It may lie before the first piece.
     Path(f"/proc/{worker.pid}/clear_refs").write_text("5")
     before = worker.memory_info().rss
-    with httpx.stream("GET", f"{base}{path}", headers=PLAIN, timeout=60) as answer:
+    with httpx.stream(method, f"{base}{path}", content=body, headers=PLAIN, timeout=60) as answer:
         assert answer.status_code == httpx.codes.OK, answer.read()
         size = sum(map(len, answer.iter_raw()))
     (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{worker.pid}/status").read_text())
@@ -87,6 +91,16 @@ def test_memory_stays_flat_however_many_days_are_asked_for(serving: tuple[str, p
         assert growth < GROWTH_BYTES, (path, growth)
         if path not in few:
             assert size > DAYS * DAY_S * (1 if "parquet" in path else 15), path
+
+
+def test_a_remote_read_keeps_no_more_than_its_samples(serving: tuple[str, psutil.Process]) -> None:
+    base, worker = serving
+    start, end = (FIRST + timedelta(days=number) for number in (0, DAYS))
+    ends_ms = [1000 * partitions.DAY_US // 1_000_000 * (day - partitions.EPOCH.date()).days for day in (start, end)]
+    body = remote_read.request(*ends_ms, Matcher("UUID", "=", "GPU-a0"), Matcher("__name__", "=", "DCGM_FI_DEV_GPU_UTIL"))
+    size, growth = taken(base, worker, "/api/v1/prometheus/read", "POST", body)
+    assert size > 5 * DAYS * DAY_S
+    assert growth < SAMPLE_BYTES * DAYS * DAY_S, growth
 
 
 def test_a_reader_who_goes_away_leaves_no_transaction(serving: tuple[str, psutil.Process], engine: Engine) -> None:
