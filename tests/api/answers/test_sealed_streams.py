@@ -96,8 +96,10 @@ def test_memory_stays_flat_however_many_days_are_asked_for(serving: tuple[str, p
 def test_a_remote_read_keeps_no_more_than_its_samples(serving: tuple[str, psutil.Process]) -> None:
     base, worker = serving
     start, end = (FIRST + timedelta(days=number) for number in (0, DAYS))
-    ends_ms = [1000 * partitions.DAY_US // 1_000_000 * (day - partitions.EPOCH.date()).days for day in (start, end)]
-    body = remote_read.request(*ends_ms, Matcher("UUID", "=", "GPU-a0"), Matcher("__name__", "=", "DCGM_FI_DEV_GPU_UTIL"))
+    start_ms, end_ms = (1000 * partitions.DAY_US // 1_000_000 * (day - partitions.EPOCH.date()).days for day in (start, end))
+    body = remote_read.request(
+        start_ms, end_ms, Matcher("UUID", "=", "GPU-a0"), Matcher("__name__", "=", "DCGM_FI_DEV_GPU_UTIL")
+    )
     size, growth = taken(base, worker, "/api/v1/prometheus/read", "POST", body)
     assert size > 5 * DAYS * DAY_S
     assert growth < SAMPLE_BYTES * DAYS * DAY_S, growth
