@@ -14,7 +14,7 @@ import numpy as np
 from telemetry.readings.aggregates import Aggregate
 from telemetry.readings.arrays import Int64s
 from telemetry.store import sealed_rows
-from telemetry.store.hours import FIGURES, HOUR_US, HOURS
+from telemetry.store.hours import FIGURES, HOUR_US, HOURS, SIZE
 from telemetry.store.partitions import DAY_US
 from telemetry.store.read.sealed import runs
 from telemetry.store.read.sealed.fetched import Bounds, Days, parted
@@ -29,14 +29,12 @@ EPOCH_DATE = date(1970, 1, 1)
 ROWS_AT_ONCE = 8192
 # The figure that an aggregate is made of, beside the count.
 OF = {"avg": "sum", "sum": "sum", "min": "min", "max": "max", "count": "count"}
+# A row without hours has none of its samples in them: so one statement finds all rows.
 QUERY = """
-    SELECT series_id, day, n, times_id, hours[1:{hours}], hours[{first}:{last}] FROM sealed
-    WHERE series_id = ANY ('{{{series}}}'::bigint[]) AND day >= '{begin}' AND day < '{end}' AND hours IS NOT NULL
+    SELECT series_id, day, n, times_id, (coalesce(hours, {none}))[1:{hours}], (coalesce(hours, {none}))[{first}:{last}]
+    FROM sealed WHERE series_id = ANY ('{{{series}}}'::bigint[]) AND day >= '{begin}' AND day < '{end}'
 """
-NULL = """
-    SELECT series_id, day, n, times_id FROM sealed
-    WHERE series_id = ANY (%s::bigint[]) AND day >= %s AND day < %s AND hours IS NULL
-"""
+NONE = f"array_fill(0::float8, ARRAY[{SIZE}])"
 # A field of a COPY with the array of a figure: see `sealed_rows`.
 ARRAY = np.dtype([("head", "S24"), ("elements", [("size", ">i4"), ("value", ">f8")], HOURS)])
 ROW = np.dtype(
@@ -82,14 +80,14 @@ def read(
     listed = ",".join(map(str, numbers))
     for begin, end in parted(days, max(1, ROWS_AT_ONCE // max(1, len(numbers)))):
         seen.check()
-        query = QUERY.format(hours=HOURS, first=first, last=first + HOURS - 1, series=listed, begin=begin, end=end)
+        figures = {"none": NONE, "hours": HOURS, "first": first, "last": first + HOURS - 1}
+        query = QUERY.format(**figures, series=listed, begin=begin, end=end)
         rows = sealed_rows.copied_rows(seen.beneath, query, ROW)
-        missing = [Size(*row) for row in seen.beneath.execute(NULL.encode(), (numbers, begin, end))]
         count = rows["count"]["elements"]["value"].astype(np.int64)
         figure = rows["figure"]["elements"]["value"].astype(np.float64)
         # Of an infinite sum only the samples tell whether it overflowed.
         fits = (count.sum(axis=1) == rows["n"]) & ~np.isinf(figure).any(axis=1)
-        missing += [Size(int(row["series"]), _date(row), int(row["n"]), int(row["times_id"])) for row in rows[~fits]]
+        missing = [Size(int(row["series"]), _date(row), int(row["n"]), int(row["times_id"])) for row in rows[~fits]]
         rows, count, figure = rows[fits], count[fits], figure[fits]
         place, hour = np.nonzero(count)
         at_us = (rows["day"].astype(np.int64)[place] + EPOCH_DAY) * DAY_US + hour * HOUR_US
