@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -90,9 +90,21 @@ class Encoded(NamedTuple):
 
 def copied(connection: psycopg.Connection, query: str) -> Samples:
     """The samples that a query gives as (series_id, ts, value), in order. Series id and time come once, or the first counts."""
-    table = copied_rows(connection, query, SAMPLE)
-    columns = table["series"].astype(np.int64), table["ts"].astype(np.int64) + EPOCH_US, table["value"].astype(np.float64)
-    return ordered(Samples(*columns))
+    return ordered(_samples(copied_rows(connection, query, SAMPLE)))
+
+
+def copied_in_pieces(connection: psycopg.Connection, query: str, most: int) -> Generator[Samples]:
+    """The same in pieces of so many, each of them in order. Until the last of them the connection does nothing else."""
+    size = most * SAMPLE.itemsize
+    with connection.cursor() as cursor, cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT binary)".encode()) as copy:
+        data, begin = bytearray(), len(HEADER)
+        for block in copy:
+            data += block
+            if len(data) >= begin + size + len(TRAILER):
+                yield ordered(_samples(np.frombuffer(data, SAMPLE, most, begin)))
+                data, begin = data[begin + size :], 0
+    if left := (len(data) - begin) // SAMPLE.itemsize:
+        yield ordered(_samples(np.frombuffer(data, SAMPLE, left, begin)))
 
 
 def copied_rows(connection: psycopg.Connection, query: str, row: np.dtype[np.void]) -> NDArray[np.void]:
@@ -103,6 +115,11 @@ def copied_rows(connection: psycopg.Connection, query: str, row: np.dtype[np.voi
         for block in copy:
             data += block
     return np.frombuffer(data, row, (len(data) - len(HEADER) - len(TRAILER)) // row.itemsize, len(HEADER))
+
+
+def _samples(table: NDArray[np.void]) -> Samples:
+    columns = table["series"].astype(np.int64), table["ts"].astype(np.int64) + EPOCH_US, table["value"].astype(np.float64)
+    return Samples(*columns)
 
 
 def ordered(samples: Samples) -> Samples:
@@ -162,7 +179,7 @@ def fetch_days(connection: psycopg.Connection, series: Sequence[int], first: dat
 
 
 def _fetched(connection: psycopg.Connection, query: str, parameters: Sequence[Any]) -> list[SealedRow]:
-    with _arrays(connection) as cursor:
+    with arrays_cursor(connection) as cursor:
         rows = cursor.execute(query.encode(), parameters).fetchall()
         if not rows:
             return []
@@ -171,7 +188,7 @@ def _fetched(connection: psycopg.Connection, query: str, parameters: Sequence[An
         cursor.execute(TIMES_OF, (of_rows, [row[2] for row in rows], min(of_rows), max(of_rows)))
         times = {(day, number): at.astype(np.int64) + EPOCH_US for day, number, at in cursor}
     return [
-        SealedRow(number, day, times_id, times[day, times_id], _values(arrays, divisor), hours)
+        SealedRow(number, day, times_id, times[day, times_id], values_of(arrays, divisor), hours)
         for number, day, times_id, divisor, *arrays, hours in rows
     ]
 
@@ -192,7 +209,8 @@ def keys(series: Int64s, ts_us: Int64s) -> tuple[list[int], list[date]]:
     return pairs[0].tolist(), [time_of(day * DAY_US).date() for day in pairs[1].tolist()]
 
 
-def _values(arrays: Sequence[NDArray[np.generic] | None], divisor: float) -> Float64s:
+def values_of(arrays: Sequence[NDArray[np.generic] | None], divisor: float) -> Float64s:
+    """The values that arrays stand for, given in the order of COLUMNS."""
     return unpack(Packed({name: array for name, array in zip(COLUMNS, arrays, strict=True) if array is not None}, divisor))
 
 
@@ -221,7 +239,8 @@ class _ArrayLoader(Loader):
         return elements["value"].astype(kind)
 
 
-def _arrays(connection: psycopg.Connection) -> psycopg.Cursor[Any]:
+def arrays_cursor(connection: psycopg.Connection) -> psycopg.Cursor[Any]:
+    """A cursor that gives arrays as NumPy's."""
     cursor = connection.cursor(binary=True)
     for oid in ARRAYS:
         cursor.adapters.register_loader(oid, _ArrayLoader)

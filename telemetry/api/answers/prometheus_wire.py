@@ -6,7 +6,7 @@ read and written is what remote.proto and types.proto (github.com/prometheus/pro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -52,10 +52,16 @@ def read(body: bytes, most_bytes: int) -> list[ReadQuery]:
     return [_query(_text(value)) for number, value in _fields(message) if number == 1]
 
 
-def written(results: Iterable[Mapping[Labels, Points]]) -> bytes:
-    """The answer to a request: the samples of each query, compressed."""
-    encoded = (b"".join(_field(1, _series(labels, points)) for labels, points in one.items()) for one in results)
-    message = b"".join(_field(1, result) for result in encoded)
+def written(results: Iterable[dict[Labels, Points]]) -> bytes:
+    """The answer to a request: the samples of each query, compressed. The results are empty then, as they are large."""
+    pieces = list[bytes]()
+    for result in results:
+        encoded = list[bytes]()
+        for labels in list(result):
+            encoded += _parts(1, _series(labels, result.pop(labels)))
+        pieces += _parts(1, encoded)
+    message = b"".join(pieces)
+    pieces.clear()
     compressed: bytes = pa.Codec("snappy").compress(message, asbytes=True)
     return compressed
 
@@ -146,12 +152,17 @@ def _field(number: int, value: bytes) -> bytes:
     return _number(number << 3 | BYTES) + _number(len(value)) + value
 
 
-def _series(labels: Labels, points: Points) -> bytes:
-    named = (_field(1, _field(1, name.encode()) + _field(2, value.encode())) for name, value in labels)
-    return b"".join(named) + _samples(*points)
+def _parts(number: int, value: list[bytes]) -> list[bytes]:
+    """A field whose value is in pieces, in pieces: to join them at each level would have them in memory as often."""
+    return [_number(number << 3 | BYTES) + _number(sum(map(len, value))), *value]
 
 
-def _samples(ts_ms: Int64s, values: Float64s) -> bytes:
+def _series(labels: Labels, points: Points) -> list[bytes]:
+    named = [_field(1, _field(1, name.encode()) + _field(2, value.encode())) for name, value in labels]
+    return [*named, *_samples(*points)]
+
+
+def _samples(ts_ms: Int64s, values: Float64s) -> list[bytes]:
     """Samples as fields 2 of a series, of which those with times of one length are written at once."""
     times = ts_ms.astype(np.uint64)
     lengths = np.searchsorted(LONGER, times, "right") + 1
@@ -167,4 +178,4 @@ def _samples(ts_ms: Int64s, values: Float64s) -> bytes:
             more = 0x80 if place < size - 1 else 0
             row[:, 12 + place] = (times[start:end] >> np.uint64(7 * place)) & np.uint64(0x7F) | np.uint64(more)
         pieces.append(row.tobytes())
-    return b"".join(pieces)
+    return pieces

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,7 +76,8 @@ def _page(table: Table, connection: Connection) -> tuple[Any, Sequence[Any], boo
         rows = connection.execute(table.paged).all()
         last = [row._mapping[name] for row in rows[page.size - 1 : page.size] for name in table.ends]  # noqa: SLF001 - public
         return exports.documents(rows[: page.size], names), last, len(rows) > page.size
-    found = list(columns.page(pieces, page.offset, page.rows))
+    with closing(pieces):
+        found = list(columns.page(pieces, page.offset, page.rows))
     texts = [text for piece in found for text in arrays.rows(piece, names)]
     items = orjson.Fragment(b"[" + b",".join(texts[: page.size]) + b"]")
     left = list(columns.page(found, page.size - 1, 1)) if table.ends else []
@@ -106,7 +108,7 @@ def export(table: Table, engine: Engine, name: str) -> Response:
     return response
 
 
-def _arrays(table: Table, engine: Engine) -> Iterator[Columns] | None:
+def _arrays(table: Table, engine: Engine) -> Generator[Columns] | None:
     """The rows of an export as arrays, if they are had so."""
     if table.reader is None:
         return None
@@ -117,12 +119,13 @@ def _arrays(table: Table, engine: Engine) -> Iterator[Columns] | None:
     finally:
         if found is None:
             connection.close()
-    return None if found is None else _closing(connection, columns.page(found, table.page.offset, table.page.rows))
+    return None if found is None else _paged(table.page, connection, found)
 
 
-def _closing(connection: Connection, pieces: Iterator[Columns]) -> Iterator[Columns]:
-    with connection:
-        yield from pieces
+def _paged(page: Page, connection: Connection, pieces: Generator[Columns]) -> Generator[Columns]:
+    """The rows of a page. When nobody wants the rest, the moment ends before its connection goes back to others."""
+    with connection, closing(pieces):
+        yield from columns.page(pieces, page.offset, page.rows)
 
 
 def _response(pieces: Generator[bytes], media: str) -> Response:

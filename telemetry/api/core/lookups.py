@@ -35,7 +35,7 @@ def row(
 
 
 def gpu(name: str, parameter: str | None = None) -> RowMapping:
-    """The GPU of a UUID or host:index, with `gpu_id`, its number in the database. Raises ProblemError."""
+    """The GPU of a UUID or host:index: `id`, and `gpu_id`, its number in the database. Raises ProblemError."""
     return row(inventory.gpu(name), name, "gpu_not_found", parameter)
 
 

@@ -168,7 +168,7 @@ def query_fleet(query: FleetQuery, page: Page) -> Table:
     asked = query.aggregation()
     around = {"metric": query.metric, "formula": asked.formula.text if asked.formula else None}
     item = narrowed(GroupAggregate, asked.columns)
-    return Table(item, partial(fleet.aggregate, asked), page, around=around, reader=paths.of_fleet(asked))
+    return Table(item, partial(fleet.aggregate, asked), page, around=around, reader=paths.of_fleet(asked, page.rows_needed))
 
 
 @operation(blueprint, "/derived-metrics", DerivedMetrics, Query)

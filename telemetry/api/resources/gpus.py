@@ -73,7 +73,7 @@ def list_gpus(query: GpuQuery, page: Page) -> Table:
 @operation(blueprint, "/gpus/<path:gpu>", Gpu, Query, codes=("gpu_not_found",))
 def show_gpu(_: Query, gpu: str) -> dict[str, Any]:
     """One GPU, by its UUID or by host:index."""
-    row = lookups.gpu(gpu)
+    row = lookups.row(inventory.gpu_shown(gpu), gpu, "gpu_not_found")
     return {name: row[name] for name in Gpu.model_fields}
 
 

@@ -26,7 +26,7 @@ MEDIA = "application/x-protobuf"
 # Of a request, as it was sent and as it is unpacked. One of Prometheus has a few hundred bytes.
 MOST_BYTES = 1 << 20
 MOST_QUERIES, MOST_MATCHERS = 20, 100
-# Of a query, and of the answers to all queries of a request. A sample takes 200 bytes of memory until the answer is sent.
+# Of a query, and of the answers to all queries of a request. A sample takes 100 bytes of memory until the answer is sent.
 BOUNDS = Bounds(series=10_000, sets=50_000, samples=1_000_000, windows=200_000)
 FUNCTION_OF_LABELS = "series"
 # What Prometheus asks for where somebody leaves an end open lies far outside of what Python and Postgres have.

@@ -86,7 +86,7 @@ def list_telemetry(query: ReadingQuery, page: Page, gpu: str) -> Table:
     )
     if query.step:
         in_steps = asked, query.step, query.agg or "avg"
-        rows, reader = partial(readings.steps, *in_steps), paths.of_steps(*in_steps)
+        rows, reader = partial(readings.steps, *in_steps), paths.of_steps(*in_steps, page.rows_needed)
     else:
         rows, reader = partial(readings.readings, asked, page.rows_needed), paths.of_raw(asked, page.rows_needed)
     return Table(Reading, rows, page, ends=ENDS, around={"gpu": row["id"]}, reader=reader)

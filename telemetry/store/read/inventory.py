@@ -115,14 +115,21 @@ def gpus_counted(some: GpuFilter) -> Select[Any]:
 
 
 def gpu(name: str) -> Select[Any]:
-    """The GPU of a UUID or of host:index (the one that appeared last there), with its number in the database as `gpu_id`."""
+    """The GPU of a UUID or of host:index (the one that appeared last there): `id`, and its number in the database, `gpu_id`."""
+    return _named(select(Gpu.id.label("gpu_id"), Gpu.identity.label("id")), name)
+
+
+def gpu_shown(name: str) -> Select[Any]:
+    """The same GPU as readers see it. Since when it is silent may take longer to tell than all that is asked of it."""
+    return _named(select(*gpu_columns(), *_silence()), name)
+
+
+def _named(rows: Any, name: str) -> Select[Any]:
     host, colon, index = name.rpartition(":")
     at_index = colon and INDEX.fullmatch(index)
     seen_there = and_(Gpu.host == host, Gpu.index == int(index)) if at_index else false()
-    rows = select(Gpu.id.label("gpu_id"), *gpu_columns(), *_silence()).where(
-        not_joined(), or_(Gpu.identity == name, seen_there)
-    )
-    return rows.order_by(desc(Gpu.identity == name), desc(Gpu.id)).limit(1)
+    found: Select[Any] = rows.where(not_joined(), or_(Gpu.identity == name, seen_there))
+    return found.order_by(desc(Gpu.identity == name), desc(Gpu.id)).limit(1)
 
 
 def gpu_metrics(gpu_id: int) -> Select[Any]:

@@ -6,6 +6,7 @@ Collectors that bring late samples wait meanwhile, others do not. The lock that 
 from __future__ import annotations
 
 import numpy as np
+import psycopg
 from sqlalchemy import Connection, text
 
 from telemetry.readings.arrays import Int64s
@@ -15,9 +16,11 @@ from telemetry.store.partitions import DAY_US
 from telemetry.store.sealed_rows import NAMES, Samples, SealedRow
 from telemetry.store.upkeep import months
 
-# Samples of one step. Each may touch a row of its own, and a row has some thousand samples.
+# Samples of one step. Each may touch a row of its own, which has some thousand samples, or at 1 s 86,400.
 MAX_LATE = 20_000
 MAX_ROWS = 500
+# Samples of those rows, which are in memory at once.
+MAX_SEALED = 1_000_000
 # Somebody may have dropped them.
 MONTHS = text("""
     SELECT DISTINCT date_trunc('month', ts AT TIME ZONE 'UTC')::date FROM late
@@ -30,6 +33,11 @@ SOME = """
         SELECT *, dense_rank() OVER (ORDER BY series_id, (ts AT TIME ZONE 'UTC')::date) AS place
         FROM (SELECT * FROM late ORDER BY series_id, ts LIMIT {limit}) AS firsts
     ) AS ranked WHERE place <= {rows}
+"""
+SIZES = """
+    SELECT k.place, s.n FROM sealed s JOIN unnest(%s::bigint[], %s::date[]) WITH ORDINALITY AS k (series_id, day, place)
+        USING (series_id, day)
+    WHERE day >= %s AND day <= %s
 """
 STORE = f"""
     INSERT INTO sealed ({", ".join(NAMES)}) SELECT {", ".join(NAMES)} FROM merged ORDER BY series_id, day
@@ -56,24 +64,38 @@ def merge(connection: Connection, limit: int = MAX_LATE) -> int:
         return 0
     connection.execute(text("SET LOCAL lock_timeout = '500ms'"))
     connection.execute(LOCK)
-    psycopg = driver(connection)
+    beneath = driver(connection)
     for month in connection.scalars(MONTHS):
         months.add(connection, month)
-    late = sealed_rows.copied(psycopg, SOME.format(limit=min(limit, MAX_LATE), rows=MAX_ROWS))
-    before = sealed_rows.fetch(psycopg, *sealed_rows.keys(late.series, late.ts_us))
+    late = _fitting(beneath, sealed_rows.copied(beneath, SOME.format(limit=min(limit, MAX_LATE), rows=MAX_ROWS)))
+    before = sealed_rows.fetch(beneath, *sealed_rows.keys(late.series, late.ts_us))
     merged = together(before, late)
-    psycopg.execute("CREATE TEMP TABLE IF NOT EXISTS merged (LIKE sealed INCLUDING COMPRESSION) ON COMMIT DELETE ROWS")
-    sealed_rows.write(psycopg, sealed_rows.encode(merged), "merged")
-    psycopg.execute(STORE.encode())
-    psycopg.execute(UNUSED, ([row.day for row in before], [row.times_id for row in before]))
+    beneath.execute("CREATE TEMP TABLE IF NOT EXISTS merged (LIKE sealed INCLUDING COMPRESSION) ON COMMIT DELETE ROWS")
+    sealed_rows.write(beneath, sealed_rows.encode(merged), "merged")
+    beneath.execute(STORE.encode())
+    beneath.execute(UNUSED, ([row.day for row in before], [row.times_id for row in before]))
     days, numbers = np.unique(_days(merged), return_counts=True)
     counted = {row.day: 0 for row in before}
     for row in before:
         counted[row.day] += len(row.ts_us)
     dates = [sealed_rows.time_of(day * DAY_US).date() for day in days.tolist()]
-    psycopg.execute(COUNT, (dates, [n - counted.get(day, 0) for day, n in zip(dates, numbers.tolist(), strict=True)]))
-    psycopg.execute(DELETE, (int(late.series[-1]), sealed_rows.time_of(int(late.ts_us[-1]))))
+    beneath.execute(COUNT, (dates, [n - counted.get(day, 0) for day, n in zip(dates, numbers.tolist(), strict=True)]))
+    beneath.execute(DELETE, (int(late.series[-1]), sealed_rows.time_of(int(late.ts_us[-1]))))
     return len(late.series)
+
+
+def _fitting(connection: psycopg.Connection, late: Samples) -> Samples:
+    """The first of some samples by key: of rows that have no more than MAX_SEALED together, or of the first row alone."""
+    series, days = sealed_rows.keys(late.series, late.ts_us)
+    sizes = np.zeros(len(days), np.int64)
+    for place, number in connection.execute(SIZES, (series, days, min(days), max(days))):
+        sizes[place - 1] = number
+    rows = max(1, int(np.searchsorted(np.cumsum(sizes), MAX_SEALED, "right")))
+    if rows == len(days):
+        return late
+    row = np.cumsum(np.diff(late.series, prepend=-1).astype(np.bool_) | np.diff(_days(late), prepend=-1).astype(np.bool_))
+    first = row <= rows
+    return Samples(late.series[first], late.ts_us[first], late.values[first])
 
 
 def together(before: list[SealedRow], late: Samples) -> Samples:

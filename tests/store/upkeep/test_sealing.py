@@ -20,7 +20,7 @@ from sqlalchemy import Engine, text
 from telemetry.collector.writer import BatchWriter
 from telemetry.settings import Settings
 from telemetry.store.engine import make_engine
-from telemetry.store.upkeep import chores, sealing
+from telemetry.store.upkeep import chores, merging, sealing
 from telemetry.store.upkeep.chores import SEALING
 from tests.batches import T0_US, batch, key, readings
 from tests.fixtures.services import Query
@@ -156,6 +156,25 @@ def test_one_late_reading_leaves_other_series_alone(engine: Engine, sealer: Sett
     seal_all(engine, sealer)
     after: dict[int, str] = dict(query(VERSIONS))
     assert sum(before[series] != after[series] for series in before) == 1
+    assert sorted(query(STORED)) == rows(store)
+
+
+def test_late_readings_of_large_rows_are_merged_a_few_rows_at_a_time(
+    engine: Engine, sealer: Settings, query: Query, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(sealer, engine)
+    store.write(*((series, second, 1.0) for series in SERIES for second in range(9)))
+    seal_all(engine, sealer)
+    # Of days that are sealed and of one that no row has.
+    store.write(*((series, second, 2.0) for series in SERIES for second in (10, 11, DAY_S)))
+    monkeypatch.setattr(merging, "MAX_SEALED", 10)
+    before: dict[int, str] = dict(query(VERSIONS))
+    assert chores.run(engine, sealer, SEALING, SEALING.max_rows)
+    after: dict[int, str] = dict(query(VERSIONS))
+    assert sum(before[series] != after[series] for series in before) == 1
+    assert sorted(query(STORED)) == rows(store)
+    seal_all(engine, sealer)
+    assert query("SELECT count(*) FROM late") == [(0,)]
     assert sorted(query(STORED)) == rows(store)
 
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
+import psycopg
 from sqlalchemy import BigInteger, Connection, Text, cast, func, literal, or_, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -24,6 +27,7 @@ from telemetry.store.engine import driver
 from telemetry.store.models import Allocation, Gpu, Metric, Owner, Series
 from telemetry.store.read.history.selection import Span
 from telemetry.store.read.owned import IS_SOMEBODY, between, instance, names_owner
+from telemetry.store.sealed_rows import Samples
 
 METRIC = "__name__"
 # As Prometheus' scrapes have it where a file does not say it: the place that was scraped.
@@ -32,6 +36,8 @@ INSTANCE = "instance"
 STALE = np.array([0x7FF0000000000002], np.uint64).view(np.float64)[0]
 # How long after an owner's time the sample is looked for that ends its series. PromQL looks back for 5 minutes.
 AFTER = timedelta(minutes=10)
+# Rows of the database that are in memory at once before they are points.
+PIECE = 1 << 16
 
 Labels = tuple[tuple[str, str], ...]
 Key = tuple[int, str]
@@ -124,18 +130,15 @@ def read(
         return {}
     # What is sealed while a COPY waits for a lock would be missing.
     connection.execute(text("LOCK TABLE ONLY samples IN ACCESS SHARE MODE"))
-    samples = sealed_rows.copied(driver(connection), _query(chosen, span, bounds.samples + 1, first=first))
-    if len(samples.series) > bounds.samples:
-        raise TooManyError(bounds.samples, "samples")
+    found = _copied(driver(connection), _query(chosen, span, bounds.samples + 1, first=first), bounds.samples)
     parts: dict[Labels, list[Points]] = defaultdict(list)
-    ids = np.array([one.id for one in chosen], np.int64)
-    starts, ends = np.searchsorted(samples.series, ids), np.searchsorted(samples.series, ids, "right")
-    for one, start, end in zip(chosen, starts.tolist(), ends.tolist(), strict=True):
-        ts_us, values = samples.ts_us[start:end], samples.values[start:end]
+    for one in chosen:
+        # What has become points need not be there twice.
+        ts_us, values = _in_order(found.pop(one.id, []))
         every = ((labels, Points(ts_us // 1000, values)) for labels in one.labels.values() if len(ts_us))
         for labels, points in every if first else by_owner(one, ts_us, values):
             parts[labels].append(points)
-    return {labels: _joined(parts[labels]) for labels in sorted(parts)}
+    return {labels: _joined(parts.pop(labels)) for labels in sorted(parts)}
 
 
 def by_owner(chosen: Chosen, ts_us: Int64s, values: Float64s) -> Iterator[tuple[Labels, Points]]:
@@ -212,6 +215,32 @@ def _query(some: Sequence[Chosen], span: Span, most: int, *, first: bool) -> str
         f"SELECT k.id, n.ts, n.value FROM unnest({listed}) AS k (id, since, until)"  # noqa: S608 - as above
         f" CROSS JOIN LATERAL {samples} n WHERE n.ts BETWEEN k.since AND k.until LIMIT {most}"
     )
+
+
+def _copied(connection: psycopg.Connection, query: str, most: int) -> dict[int, list[Samples]]:
+    """The samples that a query gives, by their series. Raises TooManyError."""
+    found: dict[int, list[Samples]] = defaultdict(list)
+    number = 0
+    with closing(sealed_rows.copied_in_pieces(connection, query, PIECE)) as pieces:
+        for piece in pieces:
+            number += len(piece.series)
+            if number > most:
+                raise TooManyError(most, "samples")
+            begins = np.flatnonzero(np.diff(piece.series, prepend=-1))
+            for begin, end in pairwise([*begins.tolist(), len(piece.series)]):
+                some = Samples(piece.series[begin:end], piece.ts_us[begin:end], piece.values[begin:end])
+                found[int(some.series[0])].append(some)
+    return found
+
+
+def _in_order(pieces: Sequence[Samples]) -> tuple[Int64s, Float64s]:
+    """The times and values of a series, of which rows and arrays come one after the other."""
+    if not pieces:
+        return np.zeros(0, np.int64), np.zeros(0)
+    whole = Samples(*(np.concatenate(columns) for columns in zip(*pieces, strict=True)))
+    if (np.diff(whole.ts_us) <= 0).any():
+        whole = sealed_rows.ordered(whole)
+    return whole.ts_us, whole.values
 
 
 def _span(one: Chosen, span: Span) -> tuple[datetime, datetime]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
-from itertools import pairwise
 from typing import NamedTuple
 
 from telemetry.store import partitions
@@ -15,6 +14,7 @@ from telemetry.store.read.sealed.moment import Moment
 from telemetry.store.sealed_rows import time_of
 
 DAY_US = partitions.DAY_US
+EPOCH = date(1970, 1, 1)
 LAST = timedelta(microseconds=1)
 
 
@@ -32,23 +32,23 @@ def chunks(seen: Moment, span: Span, sealed: Sequence[Days], a_chunk: int) -> It
     if not _is_covered(span, sealed):
         open_ = [(_days(*row), None) for _, *row in seen.connection.execute(partitions.EXISTING)]
     for days, of_arrays in sorted([*spans, *open_], key=lambda one: one[0]):
-        inside = span.within(_span(days))
+        inside = span.within(span_of(days))
         if inside.start is None or inside.end is None or inside.start <= inside.end:
             yield Chunk(inside, of_arrays)
 
 
 def _is_covered(span: Span, sealed: Sequence[Days]) -> bool:
     """Whether all days of a span are sealed."""
-    if span.start is None or span.end is None or not sealed:
+    if span.start is None or span.end is None:
         return False
-    is_whole = all(one.end == other.first for one, other in pairwise(sealed))
-    return is_whole and sealed[0].first <= day(span.start) and day(span.end) < sealed[-1].end
+    return any(one.first <= day(span.start) and day(span.end) < one.end for one in sealed)
 
 
 def _days(first: int, end: int) -> Days:
-    return Days(*(date(1970, 1, 1) + timedelta(days=day) for day in (first, end)))
+    return Days(*(EPOCH + timedelta(days=day) for day in (first, end)))
 
 
-def _span(days: Days) -> Span:
-    first, end = (time_of((day - date(1970, 1, 1)).days * DAY_US) for day in days)
+def span_of(days: Days) -> Span:
+    """All the time of days."""
+    first, end = (time_of((day - EPOCH).days * DAY_US) for day in days)
     return Span(first, end - LAST)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -13,10 +13,11 @@ from telemetry.readings.aggregates import Aggregate
 from telemetry.readings.arrays import Bools, Float64s, Int64s
 from telemetry.store.read.history.chosen import OPERATORS, Condition
 from telemetry.store.read.history.selection import Span
-from telemetry.store.read.sealed import hourly
-from telemetry.store.read.sealed.fetched import Bounds, Days, of_keys, pieces
+from telemetry.store.read.sealed import hourly, runs
+from telemetry.store.read.sealed.fetched import Bounds, Days, clipped, of_rows, pieces
 from telemetry.store.read.sealed.moment import Moment
-from telemetry.store.read.sealed.runs import Gathered, step_of
+from telemetry.store.read.sealed.runs import Gathered, Runs, TooManyError, step_of
+from telemetry.store.read.sealed.windows import halves, steps_of
 from telemetry.store.sealed_rows import Samples
 
 
@@ -43,18 +44,42 @@ class Gathering:
     where: Sequence[Condition] = ()
 
 
-def gathered(seen: Moment, asked: Gathering, members: Members) -> Gathered:
-    """All of it. Steps are times in microseconds; without steps all are 0."""
-    gathered, days = Gathered(asked.aggregate), asked.days
+def figures(seen: Moment, asked: Gathering, members: Members) -> Runs:
+    """One run a step and group, in that order. Steps are times in microseconds; without steps all are 0.
+
+    Raises TooManyError where a percentile of one step and group has too many values.
+    """
+    try:
+        return _gathered(seen, asked, members).together()
+    except TooManyError:
+        parts = _halves(asked, members)
+        if len(parts) == 1:
+            raise
+    return runs.together(asked.aggregate, [figures(seen, *part) for part in parts])
+
+
+def _gathered(seen: Moment, asked: Gathering, members: Members) -> Gathered:
+    gathered, days = Gathered(asked.aggregate), clipped(asked.days, asked.span)
     if hourly.serves(asked.aggregate, asked.step) and not asked.where and members.low_us is None:
         whole, days = hourly.whole(Bounds.of(asked.span), days)
-        of_hours, missing = hourly.read(seen, asked.aggregate, asked.step, whole, members.series, members.group)
-        gathered.add_runs(of_hours)
-        for samples in of_keys(seen, missing.series, missing.days):
-            _add(gathered, samples, asked, members)
+        for of_hours, missing in hourly.read(seen, asked.aggregate, asked.step, whole, members.series, members.group):
+            gathered.add_runs(of_hours)
+            for samples in of_rows(seen, missing, Bounds.of(asked.span)):
+                _add(gathered, samples, asked, members)
     for samples in pieces(seen, np.unique(members.series).tolist(), asked.span, days):
         _add(gathered, samples, asked, members)
     return gathered
+
+
+def _halves(asked: Gathering, members: Members) -> list[tuple[Gathering, Members]]:
+    """The same question in two, by steps or by groups; as it is where it has one of both."""
+    if asked.step and asked.span.start and asked.span.end and steps_of(asked.span, asked.step) > 1:
+        return [(replace(asked, span=span), members) for span in halves(asked.span, asked.step)]
+    is_first: Bools = members.group <= np.median(members.group)
+    if is_first.all():
+        is_first = members.group < members.group.max()
+    sides = [side for side in (is_first, ~is_first) if side.any()]
+    return [(asked, Members(*(None if column is None else column[side] for column in members))) for side in sides]  # type: ignore[arg-type]
 
 
 def _add(gathered: Gathered, samples: Samples, asked: Gathering, members: Members) -> None:

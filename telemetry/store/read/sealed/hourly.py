@@ -1,54 +1,49 @@
 """Runs of the sums that stand beside the arrays of sealed days, an hour each, for steps of whole hours.
 
-Rows that have none, or such as do not fit their samples, are read from the arrays: `Missing` says which.
+Rows that have none, or such as do not fit their samples, are read from the arrays: `read` says which.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from telemetry.readings.aggregates import Aggregate
 from telemetry.readings.arrays import Int64s
 from telemetry.store import sealed_rows
-from telemetry.store.hours import FIGURES, HOUR_US, HOURS
+from telemetry.store.hours import FIGURES, HOUR_US, HOURS, SIZE
 from telemetry.store.partitions import DAY_US
 from telemetry.store.read.sealed import runs
-from telemetry.store.read.sealed.fetched import Bounds, Days
+from telemetry.store.read.sealed.fetched import Bounds, Days, parted
 from telemetry.store.read.sealed.moment import Moment
+from telemetry.store.read.sealed.parts import Size
 from telemetry.store.read.sealed.runs import Runs
 from telemetry.store.sealed_rows import EPOCH_DAY
 
 HOUR = timedelta(hours=1)
 EPOCH_DATE = date(1970, 1, 1)
+# Rows that are in memory at once, each of 700 bytes.
+ROWS_AT_ONCE = 8192
 # The figure that an aggregate is made of, beside the count.
 OF = {"avg": "sum", "sum": "sum", "min": "min", "max": "max", "count": "count"}
+# A row without hours has none of its samples in them: so one statement finds all rows.
 QUERY = """
-    SELECT series_id, day, n, hours[1:{hours}], hours[{first}:{last}] FROM sealed
-    WHERE series_id = ANY ('{{{series}}}'::bigint[]) AND day >= '{begin}' AND day < '{end}' AND hours IS NOT NULL
+    SELECT series_id, day, n, times_id, (coalesce(hours, {none}))[1:{hours}], (coalesce(hours, {none}))[{first}:{last}]
+    FROM sealed WHERE series_id = ANY ('{{{series}}}'::bigint[]) AND day >= '{begin}' AND day < '{end}'
 """
-NULL = """
-    SELECT series_id, day FROM sealed WHERE series_id = ANY (%s::bigint[]) AND day >= %s AND day < %s AND hours IS NULL
-"""
+NONE = f"array_fill(0::float8, ARRAY[{SIZE}])"
 # A field of a COPY with the array of a figure: see `sealed_rows`.
 ARRAY = np.dtype([("head", "S24"), ("elements", [("size", ">i4"), ("value", ">f8")], HOURS)])
 ROW = np.dtype(
     [
         *(("fields", ">i2"), ("n1", ">i4"), ("series", ">i8"), ("n2", ">i4"), ("day", ">i4"), ("n3", ">i4"), ("n", ">i4")),
+        *(("n4", ">i4"), ("times_id", ">i8")),
         *(("count", ARRAY), ("figure", ARRAY)),
     ]
 )
-
-
-class Missing(NamedTuple):
-    """Rows of sealed days, by their series and days."""
-
-    series: list[int]
-    days: list[date]
 
 
 def serves(aggregate: Aggregate, step: timedelta | None) -> bool:
@@ -78,32 +73,29 @@ def day_at(number: int, first: date, end: date) -> date:
 
 def read(
     seen: Moment, aggregate: Aggregate, step: timedelta | None, days: Sequence[Days], series: Int64s, group: Int64s
-) -> tuple[Runs, Missing]:
+) -> Iterator[tuple[Runs, list[Size]]]:
     """Runs of whole days of series, in order of their ids and each with its group; and the rows that have no hours."""
-    missing, parts = Missing([], []), list[NDArray[Any]]()
     numbers = np.unique(series).tolist()
     first = 1 + HOURS * FIGURES.index(OF[aggregate])
-    for begin, end in days:
+    listed = ",".join(map(str, numbers))
+    for begin, end in parted(days, max(1, ROWS_AT_ONCE // max(1, len(numbers)))):
         seen.check()
-        text = ",".join(map(str, numbers))
-        bounds = {"series": text, "begin": begin, "end": end}
-        query = QUERY.format(hours=HOURS, first=first, last=first + HOURS - 1, **bounds)
-        parts.append(sealed_rows.copied_rows(seen.beneath, query, ROW))
-        for number, day in seen.beneath.execute(NULL, (numbers, begin, end)):
-            missing.series.append(number)
-            missing.days.append(day)
-    rows = np.concatenate([np.zeros(0, ROW), *parts])
-    count = rows["count"]["elements"]["value"].astype(np.int64)
-    # Of an infinite sum only the samples tell whether it overflowed.
-    figure = rows["figure"]["elements"]["value"].astype(np.float64)
-    fits = (count.sum(axis=1) == rows["n"]) & ~np.isinf(figure).any(axis=1)
-    for row in rows[~fits]:
-        missing.series.append(int(row["series"]))
-        missing.days.append(EPOCH_DATE + timedelta(days=int(row["day"]) + EPOCH_DAY))
-    rows, count, figure = rows[fits], count[fits], figure[fits]
-    place, hour = np.nonzero(count)
-    at_us = (rows["day"].astype(np.int64)[place] + EPOCH_DAY) * DAY_US + hour * HOUR_US
-    number = rows["series"].astype(np.int64)[place]
-    group_of = group[np.searchsorted(series, number)]
-    hours = Runs(runs.step_of(at_us, step), group_of, count[place, hour], figure[place, hour], at_us, number)
-    return runs.joined(aggregate, hours, runs.starts(place, hours.step)), missing
+        figures = {"none": NONE, "hours": HOURS, "first": first, "last": first + HOURS - 1}
+        query = QUERY.format(**figures, series=listed, begin=begin, end=end)
+        rows = sealed_rows.copied_rows(seen.beneath, query, ROW)
+        count = rows["count"]["elements"]["value"].astype(np.int64)
+        figure = rows["figure"]["elements"]["value"].astype(np.float64)
+        # Of an infinite sum only the samples tell whether it overflowed.
+        fits = (count.sum(axis=1) == rows["n"]) & ~np.isinf(figure).any(axis=1)
+        missing = [Size(int(row["series"]), _date(row), int(row["n"]), int(row["times_id"])) for row in rows[~fits]]
+        rows, count, figure = rows[fits], count[fits], figure[fits]
+        place, hour = np.nonzero(count)
+        at_us = (rows["day"].astype(np.int64)[place] + EPOCH_DAY) * DAY_US + hour * HOUR_US
+        number = rows["series"].astype(np.int64)[place]
+        group_of = group[np.searchsorted(series, number)]
+        hours = Runs(runs.step_of(at_us, step), group_of, count[place, hour], figure[place, hour], at_us, number)
+        yield runs.joined(aggregate, hours, runs.starts(place, hours.step)), sorted(missing)
+
+
+def _date(row: Any) -> date:
+    return EPOCH_DATE + timedelta(days=int(row["day"]) + EPOCH_DAY)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 
 import psycopg
@@ -24,18 +24,39 @@ BEGIN = """
 """
 
 
-@dataclass(frozen=True, slots=True)
+# A reader who takes a piece slowly does not stand still: the database hears of it before its limit.
+SIGN_S = 20.0
+
+
+@dataclass(slots=True)
 class Moment:
     """Statements of one moment, by SQLAlchemy's connection or the driver's beneath it, and until when they may go on."""
 
     connection: Connection
     beneath: psycopg.Connection
-    until_s: float
+    limit_s: float
+    until_s: float = field(init=False)
+    heard_s: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin."""
+        self.begin_piece()
 
     def check(self) -> None:
-        """Raise QueryCanceled, as Postgres does of one statement, if all of them together have taken too long."""
+        """Raise QueryCanceled, as Postgres does of one statement, if those of a piece together have taken too long."""
         if monotonic() > self.until_s:
             raise psycopg.errors.QueryCanceled("the statements of an answer took too long")
+
+    def begin_piece(self) -> None:
+        """The next piece of an answer has as long as the first."""
+        self.heard_s = monotonic()
+        self.until_s = self.heard_s + self.limit_s
+
+    def keep(self) -> None:
+        """Keep the transaction while pieces that were read are taken."""
+        if monotonic() > self.heard_s + SIGN_S:
+            self.beneath.execute("SELECT")
+            self.heard_s = monotonic()
 
 
 @contextmanager
@@ -44,7 +65,7 @@ def moment(connection: Connection, limit_s: float) -> Iterator[Moment]:
     beneath = driver(connection)
     beneath.execute(BEGIN)
     try:
-        yield Moment(connection, beneath, monotonic() + limit_s)
+        yield Moment(connection, beneath, limit_s)
     finally:
         if not beneath.closed and beneath.info.transaction_status != TransactionStatus.IDLE:
             beneath.execute("ROLLBACK")

@@ -1,16 +1,16 @@
 """Which way an answer is made: of arrays by NumPy, or by SQL, as `history` says it.
 
 Arrays are taken where the span has sealed days. SQL makes all other answers, and those that NumPy has no counterpart for here:
-values over time, those of formulas, histograms, and rows in the order of names.
+values over time, those of formulas, histograms, and rows in the order of names. It makes those, too, of which the first piece
+would need more memory than one answer has: Postgres sorts on disk.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing
 from datetime import date, timedelta
-from functools import partial
-from typing import get_args
+from typing import Protocol, get_args
 
 import psycopg
 from sqlalchemy import Connection, text
@@ -20,57 +20,90 @@ from telemetry.store.read.history.chosen import Aggregation
 from telemetry.store.read.history.readings import GpuReadings
 from telemetry.store.read.history.selection import Span
 from telemetry.store.read.owned import day
-from telemetry.store.read.sealed import fleet, raw, steps
+from telemetry.store.read.sealed import columns, fleet, raw, steps
 from telemetry.store.read.sealed.columns import Columns
 from telemetry.store.read.sealed.fetched import Days
 from telemetry.store.read.sealed.moment import Moment, moment
+from telemetry.store.read.sealed.runs import TooManyError
 
-# An answer, by a connection in AUTOCOMMIT, in so many seconds; None where SQL makes it.
-Reader = Callable[[Connection, float], Iterator[Columns] | None]
+# Rows of an answer that leave at once: of text they are about 1 MB.
+ROWS = 10_000
+
+
+class Reader(Protocol):
+    """An answer, by a connection in AUTOCOMMIT, each piece in so many seconds; None where SQL makes it."""
+
+    def __call__(self, connection: Connection, limit_s: float, /) -> Generator[Columns] | None:
+        """Ask."""
+
+
 DAYS = text("""
     SELECT greatest(first_day, :first) AS first_day, least(end_day, CAST(:last AS date) + 1) AS end_day
     FROM sealed_spans WHERE sealed_at IS NOT NULL AND first_day <= :last AND end_day > :first ORDER BY first_day
 """)
 
 
-def of_fleet(asked: Aggregation) -> Reader | None:
-    """Values aggregated over the fleet."""
+def of_fleet(asked: Aggregation, rows_needed: int | None = None) -> Reader | None:
+    """Values aggregated over the fleet. None needed means all, here and below."""
     is_plain = asked.aggregate in get_args(Aggregate) and not asked.formula
     if not is_plain or (asked.sort and asked.sort.lstrip("-") not in fleet.SORTED):
         return None
-    return _reader(asked.span, lambda seen, days: iter([fleet.aggregate(seen, asked, days)]))
+    return _reader(asked.span, lambda seen, days: fleet.aggregate(seen, asked, days, rows_needed))
 
 
-def of_steps(asked: GpuReadings, step: timedelta, aggregate: Aggregate) -> Reader:
+def of_steps(asked: GpuReadings, step: timedelta, aggregate: Aggregate, rows_needed: int | None = None) -> Reader:
     """The readings of a GPU in steps."""
-    return _reader(asked.span, lambda seen, days: iter([steps.steps(seen, asked, step, aggregate, days)]))
+    return _reader(asked.span, lambda seen, days: steps.steps(seen, asked, step, aggregate, days, rows_needed))
 
 
 def of_raw(asked: GpuReadings, rows_needed: int | None) -> Reader:
-    """The raw readings of a GPU, in pieces that are read when they are asked for. None needed means all."""
+    """The raw readings of a GPU."""
     return _reader(asked.span, lambda seen, days: raw.readings(seen, asked, days, rows_needed))
 
 
 def sealed_days(seen: Moment, span: Span) -> list[Days]:
-    """The days of a span that are sealed, in order."""
+    """The days of a span that are sealed, in order. Those that follow each other are one, as one statement can read them."""
     ends = {"first": day(span.start) if span.start else date.min, "last": day(span.end) if span.end else date.max}
-    return [Days(*row) for row in seen.connection.execute(DAYS, ends)]
+    days = list[Days]()
+    for first, end in seen.connection.execute(DAYS, ends):
+        begin = days.pop().first if days and days[-1].end == first else first
+        days.append(Days(begin, end))
+    return days
 
 
-def _reader(span: Span, answer: Callable[[Moment, list[Days]], Iterator[Columns]]) -> Reader:
-    def read(connection: Connection, limit_s: float) -> Iterator[Columns] | None:
+def _reader(span: Span, answer: Callable[[Moment, list[Days]], Generator[Columns]]) -> Reader:
+    def read(connection: Connection, limit_s: float, /) -> Generator[Columns] | None:
         with ExitStack() as stack:
             seen = stack.enter_context(moment(connection, limit_s))
             if not (days := sealed_days(seen, span)):
                 return None
-            return _until_end(partial(answer, seen, days), stack.pop_all())
+            pieces = stack.enter_context(closing(_told(answer(seen, days))))
+            try:
+                first = next(pieces, None)
+            except TooManyError:
+                return None
+            return _in_slices(seen, first, pieces, stack.pop_all())
 
     return read
 
 
-def _until_end(answer: Callable[[], Iterator[Columns]], moment_: ExitStack) -> Iterator[Columns]:
-    with moment_:
-        try:
-            yield from answer()
-        except FloatingPointError:
-            raise psycopg.errors.NumericValueOutOfRange("a sum of values is out of range") from None
+def _in_slices(seen: Moment, piece: Columns | None, pieces: Iterator[Columns], open_: ExitStack) -> Generator[Columns]:
+    """The answer, of which a piece was read. The moment ends with it, or when nobody wants the rest."""
+    with open_:
+        while piece is not None:
+            for start in range(0, columns.length(piece), ROWS):
+                yield columns.taken(piece, slice(start, start + ROWS))
+                seen.keep()
+            seen.begin_piece()
+            try:
+                piece = next(pieces, None)
+            except TooManyError:
+                raise psycopg.errors.QueryCanceled("a step has more values than a percentile is made of") from None
+
+
+def _told(pieces: Generator[Columns]) -> Generator[Columns]:
+    """The same, whose error has the name that Postgres gives it."""
+    try:
+        yield from pieces
+    except FloatingPointError:
+        raise psycopg.errors.NumericValueOutOfRange("a sum of values is out of range") from None

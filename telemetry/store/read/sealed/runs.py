@@ -20,6 +20,9 @@ from telemetry.store.sealed_rows import Samples
 JOINED: dict[str, Any] = {"avg": np.add, "sum": np.add, "min": np.fmin, "max": np.maximum}
 
 MICROSECOND = timedelta(microseconds=1)
+# Values of percentiles that are kept at once, and runs.
+MOST = 1 << 19
+MOST_RUNS = 1 << 18
 
 
 class Runs(NamedTuple):
@@ -83,44 +86,89 @@ def result(aggregate: Aggregate, runs: Runs) -> Float64s:
     return runs.figure / runs.size if aggregate == "avg" else runs.figure
 
 
-def percentile(share: float, step: Int64s, group: Int64s, values: Float64s) -> Runs:
-    """The runs of all samples, in any order, whose figure is a percentile: between two values in proportion."""
-    order = np.lexsort((values, group, step))
-    step, group, values = step[order], group[order], values[order]
-    begins = starts(step, group)
-    count = np.diff(np.append(begins, len(values)))
+class Counted(NamedTuple):
+    """Values of steps and groups, each with how often it is there."""
+
+    step: Int64s
+    group: Int64s
+    value: Float64s
+    often: Int64s
+
+
+def counted(parts: list[Counted]) -> Counted:
+    """All of them, in order of step, group and value. Values of the same bits that lie together become one.
+
+    The list is empty then: they are most of what is in memory.
+    """
+    columns: list[Any] = [np.concatenate(columns) for columns in zip(*parts, strict=True)]
+    parts.clear()
+    order = np.lexsort((columns[2], columns[1], columns[0]))
+    for place in range(len(columns)):
+        columns[place] = columns[place][order]
+    step, group, value, often = columns
+    begins = starts(step, group, value.view(np.int64))
+    return Counted(step[begins], group[begins], value[begins], np.add.reduceat(often, begins) if len(begins) else often)
+
+
+def percentile(share: float, values: Counted) -> Runs:
+    """Runs whose figure is a percentile, between two values in proportion. The values are in order."""
+    begins = starts(values.step, values.group)
+    ends = np.append(begins[1:], len(values.often))
+    up_to = np.append(0, np.cumsum(values.often))
+    count = up_to[ends] - up_to[begins]
     place = share * (count - 1)
     low = np.floor(place).astype(np.int64)
-    below, above = values[begins + low], values[begins + np.ceil(place).astype(np.int64)]
+    below, above = (
+        values.value[np.searchsorted(up_to, up_to[begins] + rank, "right") - 1]
+        for rank in (low, np.ceil(place).astype(np.int64))
+    )
     with np.errstate(all="ignore"):
         figure = np.where(low == place, below, below + (place - low) * (above - below))
-    return Runs(step[begins], group[begins], count, figure, np.zeros_like(count), np.zeros_like(count))
+    return Runs(values.step[begins], values.group[begins], count, figure, np.zeros_like(count), np.zeros_like(count))
+
+
+class TooManyError(Exception):
+    """More values than are kept at once, of which a percentile needs all."""
 
 
 class Gathered:
-    """Samples and runs, added in pieces, to be aggregated together. Of percentiles all values are kept."""
+    """Samples and runs, added in pieces, to be aggregated together. Of percentiles all values are kept, each once."""
 
     def __init__(self, aggregate: Aggregate) -> None:
         self._aggregate = aggregate
         none, no_values = np.zeros(0, np.int64), np.zeros(0)
         self._runs = [Runs(none, none, none, no_values, none, none)]
-        self._values = [(none, none, no_values)]
+        self._values = [Counted(none, none, no_values, none)]
+        self._kept = 0
 
     def add(self, step: Int64s, group: Int64s, samples: Samples) -> None:
-        """Add samples, each of a step and a group."""
-        if self._aggregate.startswith("p"):
-            self._values.append((step, group, samples.values))
-        else:
-            self._runs.append(of_samples(self._aggregate, step, group, samples))
+        """Add samples, each of a step and a group. Raises TooManyError."""
+        if not self._aggregate.startswith("p"):
+            self.add_runs(of_samples(self._aggregate, step, group, samples))
+            return
+        self._values.append(Counted(step, group, samples.values, np.ones_like(step)))
+        self._kept += len(step)
+        if self._kept > MOST:
+            self._values = [counted(self._values)]
+            self._kept = len(self._values[0].step)
+            if self._kept > MOST // 2:
+                raise TooManyError
 
     def add_runs(self, runs: Runs) -> None:
         """Add runs, whose figures are those of the aggregate."""
         self._runs.append(runs)
+        self._kept += len(runs.step)
+        if self._kept > MOST_RUNS:
+            self._runs = [together(self._aggregate, self._runs)]
+            self._kept = len(self._runs[0].step)
 
-    def together(self, *, by_step: bool = True) -> Runs:
-        """All of it, one run a step and group, or one a group, in that order."""
+    def together(self) -> Runs:
+        """All of it, one run a step and group, in that order."""
         if self._aggregate.startswith("p"):
-            step, group, values = (np.concatenate(columns) for columns in zip(*self._values, strict=True))
-            return percentile(int(self._aggregate[1:]) / 100, step if by_step else np.zeros_like(step), group, values)
-        parts = self._runs if by_step else [part._replace(step=np.zeros_like(part.step)) for part in self._runs]
-        return together(self._aggregate, parts)
+            return percentile(int(self._aggregate[1:]) / 100, counted(self._values))
+        return together(self._aggregate, self._runs)
+
+
+def overall(aggregate: Aggregate, runs: Runs) -> Runs:
+    """Runs, one a step and group, without their steps. Of percentiles there is no such thing."""
+    return together(aggregate, [runs._replace(step=np.zeros_like(runs.step))])

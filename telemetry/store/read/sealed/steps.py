@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -10,34 +10,56 @@ import numpy as np
 from sqlalchemy import ColumnElement, Row, func, literal, select, true, tuple_
 
 from telemetry.readings.aggregates import Aggregate
+from telemetry.readings.arrays import Float64s
 from telemetry.store.read.history.mig import counted_once
 from telemetry.store.read.history.readings import GpuReadings, series_of
-from telemetry.store.read.history.selection import SeriesFilter
+from telemetry.store.read.history.selection import SeriesFilter, Span
 from telemetry.store.read.sealed import runs
+from telemetry.store.read.sealed.chunks import LAST
 from telemetry.store.read.sealed.columns import Coded, Columns, Times, taken
 from telemetry.store.read.sealed.fetched import Days
-from telemetry.store.read.sealed.gathering import Gathering, Members, gathered
+from telemetry.store.read.sealed.gathering import Gathering, Members, figures
 from telemetry.store.read.sealed.moment import Moment
+from telemetry.store.read.sealed.runs import Runs
+from telemetry.store.read.sealed.windows import windows
 from telemetry.store.sealed_rows import microseconds
 
 
-def steps(seen: Moment, asked: GpuReadings, step: timedelta, aggregate: Aggregate, days: Sequence[Days]) -> Columns:
-    """The answer, of a span whose `days` are sealed. Raises FloatingPointError if a sum is out of range."""
+def steps(
+    seen: Moment, asked: GpuReadings, step: timedelta, aggregate: Aggregate, days: Sequence[Days], rows_needed: int | None
+) -> Generator[Columns]:
+    """The answer in pieces, of a span whose `days` are sealed. None needed means all.
+
+    Raises FloatingPointError if a sum is out of range, and TooManyError.
+    """
     rows = _series(seen, asked)
     if any(row.instance for row in rows):
         # Where no series is of an instance, none counts twice, and to ask that of a year takes longer than the rest.
         rows = _series(seen, asked, counted_once(SeriesFilter(), asked.span))
     members = Members(*(np.array([getattr(row, name) for row in rows], np.int64) for name in ("id", "group")))
-    found = gathered(seen, Gathering(aggregate, asked.span, days, step), members).together()
     by_number = {row.group: row for row in rows}
     metrics = [by_number[number] for number in range(1, len(by_number) + 1)]
+    for span in windows(seen, _span(asked, step), days, step, len(metrics), asked.order, rows_needed):
+        found = figures(seen, Gathering(aggregate, span, days, step), members)
+        yield _piece(asked, metrics, found, runs.result(aggregate, found))
+
+
+def _span(asked: GpuReadings, step: timedelta) -> Span:
+    """The span, as far as the step that the page before ended in; others that it has are left out later."""
+    if not asked.after:
+        return asked.span
+    begin = asked.after.time
+    return asked.span.within(Span(start=begin) if asked.order == "asc" else Span(end=begin + step - LAST))
+
+
+def _piece(asked: GpuReadings, metrics: Sequence[Row[Any]], found: Runs, value: Float64s) -> Columns:
     group = found.group - 1
     one = np.zeros_like(group)
     columns: Columns = {
         "timestamp": Times(found.step),
         "gpu": Coded(one, [asked.gpu]),
         "metric": Coded(group, [row.metric for row in metrics]),
-        "value": runs.result(aggregate, found),
+        "value": value,
         "unit": Coded(group, [row.unit for row in metrics]),
         "labels": Coded(one, ["{}"]),
         "series": one,

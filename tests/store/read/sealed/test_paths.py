@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
@@ -12,18 +14,19 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, Engine, Select, text
+from sqlalchemy import Connection, Double, Engine, Select, text
 
 from telemetry.collector.writer import BatchWriter
 from telemetry.readings.aggregates import Aggregate
 from telemetry.settings import Settings
 from telemetry.store import hours, sealed_rows
+from telemetry.store.models import Time
 from telemetry.store.read.history import fleet, readings
 from telemetry.store.read.history.chosen import Aggregation, Condition
 from telemetry.store.read.history.readings import GpuReadings
 from telemetry.store.read.history.selection import SeriesFilter, Span
 from telemetry.store.read.places import Place
-from telemetry.store.read.sealed import columns, paths
+from telemetry.store.read.sealed import columns, hourly, parts, paths, portions, quotas, runs, windows
 from telemetry.store.read.sealed.paths import Reader
 from telemetry.store.upkeep import sealing
 from tests.batches import T0_US, batch, key
@@ -45,7 +48,9 @@ AGGREGATES: tuple[Aggregate, ...] = get_args(Aggregate)
 SUMS = {"avg", "sum"}
 
 SECONDS = st.one_of(st.integers(-DAY_S, 4 * DAY_S), st.just(OPEN * DAY_S + DAY_S // 2))
-TIMES = st.one_of(st.none(), SECONDS.map(lambda second: T0 + timedelta(seconds=second)))
+# Also beside the times of readings, which are whole seconds, and at the ends of days.
+EDGES = st.builds(timedelta, seconds=SECONDS, microseconds=st.sampled_from([0, 0, 1, -1]))
+TIMES = st.one_of(st.none(), EDGES.map(lambda since: T0 + since))
 SPANS = st.tuples(TIMES, TIMES).map(
     lambda ends: Span(*(ends if None in ends else sorted(end for end in ends if end is not None)))
 )
@@ -53,6 +58,33 @@ STEPS = st.sampled_from([timedelta(seconds=7), timedelta(minutes=5), timedelta(h
 CONDITIONS = st.lists(
     st.builds(Condition, st.just("value"), st.sampled_from(["<", ">=", "=", "!="]), st.sampled_from([0.0, 50.0])), max_size=1
 )
+
+
+# Bounds on what is in memory at once, as they are and so small that everything is cut.
+BOUNDS = (
+    (parts, "MOST", 30),
+    (parts, "SIZES_ROWS", 9),
+    (quotas, "LEAST", 1),
+    (portions, "FEW", 5),
+    (hourly, "ROWS_AT_ONCE", 9),
+    (windows, "MOST", 2000),
+    (runs, "MOST", 90),
+    (runs, "MOST_RUNS", 90),
+    (paths, "ROWS", 3),
+)
+VIEW = text("""
+    SELECT time, metric, value, series FROM readings(CAST(:since AS timestamptz), CAST(:until AS timestamptz))
+    WHERE gpu = 'GPU-1' ORDER BY time, metric, series
+""").columns(time=Time, value=Double)
+
+
+@contextmanager
+def bounds(*, small: bool) -> Iterator[None]:
+    """Answers are made in the pieces that they are made in, or in many small ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name, most in BOUNDS if small else ():
+            patch.setattr(module, name, most)
+        yield
 
 
 @pytest.fixture
@@ -100,6 +132,11 @@ def of_sql(connection: Connection, statement: Select[Any], names: list[str]) -> 
     return [tuple(row._mapping[name] for name in names) for row in connection.execute(statement)]
 
 
+def bits(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A row whose floats are texts, none of which is that of another float; NaN has one."""
+    return tuple(cell.hex() if isinstance(cell, float) else cell for cell in row)
+
+
 def same(one: Any, other: Any, *, exact: bool) -> bool:
     """Whether two cells are the same."""
     if not isinstance(one, float) or not isinstance(other, float):
@@ -109,13 +146,22 @@ def same(one: Any, other: Any, *, exact: bool) -> bool:
     return one == other if exact else math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-6)
 
 
-def compare(engine: Engine, reader: Reader | None, statement: Select[Any], names: list[str], *, exact: bool) -> int:
-    """Compare both; how many rows there are."""
+def compare(
+    engine: Engine,
+    reader: Reader | None,
+    statement: Select[Any],
+    names: list[str],
+    *,
+    exact: bool,
+    most: int | None = None,
+) -> int:
+    """Compare both, at most so many rows; how many rows there are."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         fast = of_arrays(connection, reader, names)
         slow = of_sql(connection, statement, names)
     if fast is None:
         return 0
+    fast = fast[:most]
     assert len(fast) == len(slow)
     for one, other in zip(fast, slow, strict=True):
         assert all(same(a, b, exact=exact) for a, b in zip(one, other, strict=True)), (one, other)
@@ -151,7 +197,10 @@ def test_aggregates_of_the_fleet_are_the_same(stored: Engine, data: st.DataObjec
         bottom=best[1],
     )
     names = list(asked.columns)
-    compare(stored, paths.of_fleet(asked), fleet.aggregate(asked), names, exact=aggregate not in SUMS)
+    needed = data.draw(st.one_of(st.none(), st.integers(1, 9)))
+    statement = fleet.aggregate(asked).limit(needed)
+    with bounds(small=data.draw(st.booleans())):
+        compare(stored, paths.of_fleet(asked, needed), statement, names, exact=aggregate not in SUMS, most=needed)
 
 
 @hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -170,13 +219,29 @@ def test_readings_of_a_gpu_are_the_same(stored: Engine, data: st.DataObject) -> 
     place = None if after is None else Place(after, (data.draw(metric), data.draw(st.integers(0, 9))))
     names = ["timestamp", "gpu", "metric", "value", "unit", "labels", "series"]
     raw = replace(asked, after=place)
+    small = data.draw(st.booleans())
     for rows_needed in (None, data.draw(st.integers(1, 60))):
-        compare(stored, paths.of_raw(raw, rows_needed), readings.readings(raw, rows_needed), names, exact=True)
+        with bounds(small=small):
+            compare(stored, paths.of_raw(raw, rows_needed), readings.readings(raw, rows_needed), names, exact=True)
     step_s = step.total_seconds()
     begun = None if after is None else datetime.fromtimestamp(after.timestamp() // step_s * step_s, UTC)
     stepped = replace(asked, after=None if begun is None else Place(begun, (data.draw(metric), 0)))
-    reader, statement = paths.of_steps(stepped, step, aggregate), readings.steps(stepped, step, aggregate)
-    compare(stored, reader, statement, names, exact=aggregate not in SUMS)
+    statement = readings.steps(stepped, step, aggregate)
+    for some in (None, data.draw(st.integers(1, 60))):
+        reader = paths.of_steps(stepped, step, aggregate, some)
+        with bounds(small=small):
+            compare(stored, reader, statement.limit(some), names, exact=aggregate not in SUMS, most=some)
+
+
+@hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(span=SPANS, small=st.booleans())
+def test_readings_of_arrays_are_those_of_the_view_bit_for_bit(stored: Engine, span: Span, small: bool) -> None:
+    asked = GpuReadings(gpu_id(stored), "GPU-1", span)
+    with stored.connect().execution_options(isolation_level="AUTOCOMMIT") as connection, bounds(small=small):
+        found = of_arrays(connection, paths.of_raw(asked, None), ["timestamp", "metric", "value", "series"])
+        if found is not None:
+            view = connection.execute(VIEW, {"since": span.start or "-infinity", "until": span.end or "infinity"}).all()
+            assert [bits(row) for row in found] == [bits(tuple(row)) for row in view]
 
 
 def test_sealed_days_are_answered_by_arrays_and_others_by_sql(stored: Engine) -> None:
