@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, TypedDict
 
 from telemetry.readings.aggregates import Aggregate
 
@@ -23,8 +23,23 @@ MAX_UNITS = 99_999
 UNITS = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
 
 
+class OfReadings(TypedDict, total=False):
+    """What methods take that ask for the readings of a GPU: what `of_readings` takes."""
+
+    metrics: Names
+    start: Time | None
+    end: Time | None
+    step: Length | None
+    agg: Aggregate | None
+
+
 def of_readings(
-    metrics: Names, start: Time | None, end: Time | None, step: Length | None, agg: Aggregate | None
+    *,
+    metrics: Names = (),
+    start: Time | None = None,
+    end: Time | None = None,
+    step: Length | None = None,
+    agg: Aggregate | None = None,
 ) -> dict[str, Any]:
     """The parameters of a question about readings."""
     return written({"metrics": metrics or None, "start": start, "end": end, "step": step, "agg": agg})
