@@ -8,15 +8,17 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, DateTime, Double, cast, desc, func, select, true
+from sqlalchemy import ColumnElement, DateTime, Double, cast, desc, func, select, text, true
 
 from telemetry.store.models import Allocation, Gpu, Series
 from telemetry.store.read.history.stored import outermost
+from telemetry.store.told import TOLD_OWNERS
 
 
 def last_seen() -> ColumnElement[Any]:
     """The end of the minute of the last reading of a GPU, at most now; null if it never had one."""
-    held = select(func.least(func.now(), func.upper(Allocation.held))).where(Allocation.gpu_id == Gpu.id)
+    is_read = Allocation.owner_id.not_in(text(TOLD_OWNERS))
+    held = select(func.least(func.now(), func.upper(Allocation.held))).where(Allocation.gpu_id == Gpu.id, is_read)
     minute = held.order_by(desc(Allocation.day), desc(func.upper(Allocation.held))).limit(1)
     last = outermost(Series.id, "last")
     sample = select(func.max(last.c.ts)).select_from(Series).join(last, true()).where(Series.gpu_id == Gpu.id)
