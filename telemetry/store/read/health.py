@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.sql.selectable import Subquery
 
 from telemetry.health.rules import SEVERITIES, SILENT, STRAGGLER, Rules
+from telemetry.readings.slurm import HELD
 from telemetry.store.models import Time
 from telemetry.store.read.filters import among, equal
 from telemetry.store.told import IS_READ
@@ -29,7 +30,8 @@ SEEN = f"""
                (SELECT least(now(), upper(a.held)) FROM allocations a WHERE a.gpu_id = g.id AND {IS_READ}
                 ORDER BY a.day DESC, upper(a.held) DESC LIMIT 1),
                (SELECT max(x.ts) FROM series s CROSS JOIN LATERAL (
-                    SELECT ts FROM samples_last(s.id, '-infinity', 'infinity', 1)) x WHERE s.gpu_id = g.id)
+                    SELECT ts FROM samples_last(s.id, '-infinity', 'infinity', 1)) x
+                WHERE s.gpu_id = g.id AND s.metric_id NOT IN (SELECT id FROM metrics WHERE name = '{HELD}'))
            ) AS last_seen
     FROM gpus g WHERE NOT EXISTS (SELECT FROM gpu_joins j WHERE j.gpu_id = g.id)
 """  # noqa: S608 - a condition of ours
