@@ -18,6 +18,7 @@ from telemetry.formats.registry import recognise
 from telemetry.formats.slurm_nodes import nodes, numbers
 from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
 from telemetry.settings import Settings, sources_file
+from telemetry.store.upkeep import joining
 from telemetry.verify.formats.slurm_jobs import _unfolded
 from tests.fixtures.services import Query
 from tests.formats.both import both
@@ -27,7 +28,6 @@ from tests.formats.test_stored import stored
 COMMAND = "scontrol show job -d -o"
 UTC = SourceSettings(time_zone="UTC")
 LINES = (KEPT / "slurm-jobs.txt").read_bytes().decode("utf-8", "ignore").splitlines()[1:]
-TELEMETRY = "timestamp,metric_name,gpu_id,uuid,Hostname,value\n"
 
 
 def job(number: int, run: str, gpus: str = "gpu:h100:2(IDX:0-1)", node: str = "n1", **more: str) -> str:
@@ -194,3 +194,21 @@ def test_jobs_are_allocations_since_they_began_and_are_told_apart_from_what_was_
     assert outcome.agrees()
     assert query(HELD) == [expected[0], (0, "9", "", "08:03", "08:04"), *expected[1:]]
     assert query(READ) == [(0, "08:04"), (1, None), (5, None)]
+    # A file that names the GPU by its UUID, too: it is the same GPU.
+    log = tmp_path / "named.csv"
+    log.write_text(
+        "timestamp,metric_name,gpu_id,uuid,Hostname,value\n2025-07-18T08:05:10Z,DCGM_FI_DEV_GPU_UTIL,1,GPU-one,n1,50\n"
+    )
+    stored(log, mine, redis_client, engine)
+    with engine.begin() as connection:
+        assert joining.join(connection, mine, 10) == 1
+    path = tmp_path / "4.txt"
+    path.write_text(told(job(1, "00:14:30")))
+    _, outcome = stored(path, mine, redis_client, engine)
+    assert outcome.agrees()
+    assert query("SELECT identity FROM gpus g WHERE EXISTS (SELECT FROM allocations a WHERE a.gpu_id = g.id) ORDER BY 1") == [
+        ("GPU-one",),
+        ("n1:0",),
+        ("n1:5",),
+    ]
+    assert (1, "1", "slurm", "08:00", "08:15") in query(HELD)
