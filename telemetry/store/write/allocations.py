@@ -22,7 +22,7 @@ from telemetry.readings.rows import Readings
 from telemetry.store.floor import NO_FLOOR_US
 from telemetry.store.write import usage_marks
 from telemetry.store.write.series_ids import Resolved
-from telemetry.store.write.spans import MINUTE_US, Span, Spans, spans_of, tells_span
+from telemetry.store.write.spans import MINUTE_US, Span, Spans, spans_of
 from telemetry.store.write.usage_marks import Mark, UsageMarks
 from telemetry.store.write.use_ids import Use
 
@@ -72,11 +72,11 @@ class Allocations:
             self._uses, self._committed, self._marks = resolved.uses, set(), UsageMarks()
             self._spans = Spans()
         of, ts_us = np.concatenate(resolved.of), np.concatenate([readings.ts_us for readings in batches])
-        kept, tells = ts_us >= floor_us, tells_span(batches) > 0
+        kept = ts_us >= floor_us
         spans: list[Span] = []
-        if tells.any():
-            held_s = np.concatenate([readings.values for readings in batches])
-            rows = kept & tells
+        if resolved.of_spans:
+            tells = np.isin(np.concatenate(resolved.ids), list(resolved.of_spans))
+            rows, held_s = kept & tells, np.concatenate([readings.values for readings in batches])
             spans = self._spans.new(spans_of(of[rows], ts_us[rows], held_s[rows], max(floor_us, 0) // MINUTE_US))
             kept &= ~tells
         if not kept.all():

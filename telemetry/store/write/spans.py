@@ -6,18 +6,14 @@ process remembers the span of each use that it has committed, and only what is n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 
 from telemetry.readings.arrays import Float64s, Int64s
-from telemetry.readings.rows import Flags, Readings
-from telemetry.readings.slurm import HELD
 
 MINUTE_US = 60_000_000
-# The text of a series begins with its metric.
-OF_SPAN = f'["{HELD}",'
 # Uses that a process remembers.
 REMEMBERED = 200_000
 
@@ -57,11 +53,6 @@ class Spans:
             self._committed[use] = (min(first, known_first), max(end, known_end)) if beside else (first, end)
 
 
-def tells_span(batches: Sequence[Readings]) -> Flags:
-    """Which of the readings of some batches tell of a span."""
-    return np.concatenate([_of_series(readings)[readings.codes] for readings in batches])
-
-
 def spans_of(uses: Int64s, ts_us: Int64s, held_s: Float64s, low_minute: int) -> list[Span]:
     """The spans that such readings tell of, from a minute on: of each use those that touch are one."""
     firsts = np.maximum((ts_us - np.round(held_s * 1_000_000).astype(np.int64)) // MINUTE_US, low_minute)
@@ -74,7 +65,3 @@ def spans_of(uses: Int64s, ts_us: Int64s, held_s: Float64s, low_minute: int) -> 
         else:
             found.append(Span(use, first, end))
     return found
-
-
-def _of_series(readings: Readings) -> Flags:
-    return np.array([text.startswith(OF_SPAN) for text in readings.series], np.uint8)

@@ -16,8 +16,9 @@ from telemetry.readings.rows import Readings
 from telemetry.store.floor import NO_FLOOR_US
 from telemetry.store.rules import Rule
 from telemetry.store.write import allocations
-from telemetry.store.write.allocations import MINUTE_US, Allocations
+from telemetry.store.write.allocations import Allocations
 from telemetry.store.write.series_ids import SeriesIds
+from telemetry.store.write.spans import MINUTE_US
 from telemetry.store.write.stretches import Content
 from tests.batches import T0_US, batch, key, readings
 from tests.fixtures.services import Query
