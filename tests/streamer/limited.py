@@ -1,4 +1,4 @@
-"""An edge's application whose process may have 1,024 descriptors. It tells of each tick what it cost."""
+"""An edge's application whose process may have 1,024 descriptors. It tells of each tick how long it took."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ begun_s = [0.0]
 
 @task_prerun.connect
 def begin(**_: Any) -> None:
-    """Note how much time of a core was used when a tick begins."""
-    begun_s[0] = time.process_time()
+    """Note when a tick begins."""
+    begun_s[0] = time.monotonic()
 
 
 @task_postrun.connect
 def tell(**_: Any) -> None:
-    """Say how much time of a core the tick took, and how many descriptors are taken."""
+    """Say how long the tick took, and how many descriptors are taken."""
     taken = sum(1 for _ in Path("/proc/self/fd").iterdir())
-    log.info("tick %.3f %d.", time.process_time() - begun_s[0], taken)
+    log.info("tick %.3f %d.", time.monotonic() - begun_s[0], taken)

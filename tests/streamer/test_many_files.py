@@ -1,4 +1,4 @@
-"""Five thousand files and a limit of 1,024 descriptors: a real worker stores all of them, and then has little to do."""
+"""Ten thousand files and a limit of 1,024 descriptors: a real worker stores all of them, and then has little to do."""
 
 from __future__ import annotations
 
@@ -21,17 +21,16 @@ from tests.fixtures.processes import ROOT
 from tests.streamer.edge import HEADER, append, rows
 from tests.waiting import eventually
 
-FILES, ROWS = 5_000, 3
+FILES, ROWS = 10_000, 3
 LIMIT = 1024
-# Of a core, whatever else the machine does.
-IDLE_S = 0.05
+IDLE_S = 0.5
 TICK = re.compile(r"tick (\d+\.\d+) (\d+)\.")
 OPTIONS = ("--without-gossip", "--without-mingle", "-l", "info", "-n", "streamer@test")
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_five_thousand_files_are_stored_and_an_idle_tick_is_cheap(
+def test_ten_thousand_files_are_stored_and_an_idle_tick_is_short(
     start: Callable[..., subprocess.Popen[bytes]],
     start_collector: Callable[[], object],
     verify: Callable[..., dict[str, int]],
@@ -77,8 +76,7 @@ def test_five_thousand_files_are_stored_and_an_idle_tick_is_cheap(
     eventually(lambda: len(ticks()) >= before + 10, 60)
     idle_s = [took_s for took_s, _ in ticks()[before:]]
     taken = max(number for _, number in ticks())
-    idle = statistics.median(idle_s)
-    click.echo(f"{FILES} files stored in {stored_s:.0f} s; idle ticks {1000 * idle:.0f} ms of a core, {taken} descriptors")
-    assert idle < IDLE_S
+    click.echo(f"{FILES} files stored in {stored_s:.0f} s; idle ticks {statistics.median(idle_s):.3f} s, {taken} descriptors")
+    assert statistics.median(idle_s) < IDLE_S
     assert taken < LIMIT
     assert "cannot read" not in log.read_text()
