@@ -116,15 +116,24 @@ class Site:
 
     def ingest(self, file: data.File, node: str, batch_size: int, *options: str, **variables: str) -> str:
         """Stream a file once by `telemetry ingest`, to the end; returns the edge's name."""
-        process = self.start(
+        self.end(self.start_ingest(file, node, batch_size, *options, **variables))
+        return f"ingest/{node}"
+
+    def start_ingest(
+        self, file: data.File, node: str, batch_size: int, *options: str, **variables: str
+    ) -> subprocess.Popen[bytes]:
+        """`telemetry ingest` of a file."""
+        return self.start(
             *("telemetry", "ingest", str(file.path), "--batch-size", str(batch_size), "--timeout", str(WAIT_S), *options),
             TELEMETRY_EDGE=f"bench/{node}",
             **variables,
         )
+
+    def end(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait for the end of a `telemetry ingest`."""
         if process.wait():
             raise BenchError(f"telemetry ingest failed: {self.log('telemetry')}")
         self.running.remove(process)
-        return f"ingest/{node}"
 
     def flow(self, edge: str) -> Flow:
         """What the ledger holds of an edge."""

@@ -46,6 +46,7 @@ def rounds(figures: Figures, name: str) -> list[float]:
     return [each[figure] for each in figures.get(case, []) if figure in each]
 
 
+LARGE_FILE = (("large_files.file_mb", 2000.0),)
 FLEET = (("fleet.seconds", 600.0), ("fleet.edges", 1000.0))
 
 GOALS = (
@@ -55,6 +56,12 @@ GOALS = (
     Goal(
         "logs of nvidia-smi: read at the edge ÷ raw binary COPY of the same readings",
         "smi.reading_rows_per_s",
+        1.0,
+        "smi.copy_rows_per_s",
+    ),
+    Goal(
+        "logs of nvidia-smi: end to end ÷ raw binary COPY of the same readings",
+        "smi.rows_per_s",
         1.0,
         "smi.copy_rows_per_s",
     ),
@@ -75,6 +82,9 @@ GOALS = (
     Goal("beat and streamer, private memory (MiB)", "edge.uss_mib", 200, most=True),
     Goal("catching up after an hour's outage at 1,000 rows/s (s)", "outage.seconds", 30, most=True),
     Goal("ingest rate with metrics ÷ without", "metrics.kept", 0.97),
+    Goal("a file of 2 GB by telemetry ingest: memory (MiB)", "large_files.ingest_mib", 250, most=True, given=LARGE_FILE),
+    Goal("the same, packed: memory (MiB)", "large_files.ingest_packed_mib", 250, most=True, given=LARGE_FILE),
+    Goal("both by a streamer: memory (MiB)", "large_files.streamer_mib", 250, most=True, given=LARGE_FILE),
     Goal("a day of one metric: the API ÷ SQL by hand, p50", "api.day_p50_ms", 1.5, "api.day_by_hand_p50_ms", most=True),
     Goal("a CSV export of the API ÷ COPY TO STDOUT", "api.csv_rows_per_s", 0.7, "api.copy_rows_per_s"),
     Goal("8 clients at once: requests without an answer", "api.errors", 0, most=True),

@@ -22,6 +22,8 @@ class Sizes:
     history_files: int = 5
     edge_s: int = 30
     outage_rows: int = 3_600_000
+    # 2 GB.
+    large_file_rows: int = 4_400_000
     api_requests: int = 100
     export_rows: int = 1_000_000
     memory_rows: int = 10_000_000

@@ -81,46 +81,39 @@ class Latest(TypedDict):
     owner: dict[str, str]
 
 
-class GroupAggregate(TypedDict, total=False):
+class Group(TypedDict, total=False):
+    """What a group is of: those of these that were asked for."""
+
+    cluster: str | None
+    edge: str | None
+    host: str | None
+    gpu: str | None
+    index: int | None
+    model: str | None
+    namespace: str | None
+    pod: str | None
+    container: str | None
+    job: str | None
+    user: str | None
+    account: str | None
+
+
+class GroupAggregate(Group, total=False):
     """An aggregate of a group's readings in a step, with the fields that were asked for, and always `value` and `readings`.
 
     A group by a label has a field of its name too, such as `label.team`.
     """
 
     timestamp: str | None
-    cluster: str | None
-    edge: str | None
-    host: str | None
-    gpu: str | None
-    index: int | None
-    model: str | None
-    namespace: str | None
-    pod: str | None
-    container: str | None
-    job: str | None
-    user: str | None
-    account: str | None
     low: float | None
     high: float | None
     value: float | None
     readings: int
 
 
-class Usage(TypedDict, total=False):
+class Usage(Group, total=False):
     """How much of GPUs a group used: the groups that were asked for, and always the figures from `held_hours` on."""
 
-    cluster: str | None
-    edge: str | None
-    host: str | None
-    gpu: str | None
-    index: int | None
-    model: str | None
-    namespace: str | None
-    pod: str | None
-    container: str | None
-    job: str | None
-    user: str | None
-    account: str | None
     held_hours: float
     coverage: float | None
     idle_hours: float | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from telemetry.client.documents import (
     Event,
@@ -20,10 +20,13 @@ from telemetry.client.documents import (
     Usage,
 )
 from telemetry.client.events import events
-from telemetry.client.queries import Length, Names, Time, of_readings, written
+from telemetry.client.queries import Length, Names, OfReadings, Time, of_readings, written
 from telemetry.client.resources import checked, part, telemetry_of
 from telemetry.client.session import Session
-from telemetry.readings.aggregates import Aggregate, FleetAggregate
+from telemetry.readings.aggregates import FleetAggregate
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 # What an API of the version before goes by, which does not say it.
 SILENT_AFTER_S = 600
@@ -74,17 +77,13 @@ class Lists:
         self,
         gpu: str,
         *,
-        metrics: Names = (),
-        start: Time | None = None,
-        end: Time | None = None,
-        step: Length | None = None,
-        agg: Aggregate | None = None,
         order: Literal["asc", "desc"] = "asc",
         limit: int | None = None,
+        **query: Unpack[OfReadings],
     ) -> Iterator[Reading]:
-        """The readings of one GPU in order of time, however many there are."""
-        query = of_readings(metrics, start, end, step, agg) | {"order": order, "limit": limit}
-        return cast("Iterator[Reading]", self._session.rows(telemetry_of(gpu), query))
+        """The readings of one GPU in order of time, however many there are, by metrics, start, end, step and agg."""
+        asked = of_readings(**query) | {"order": order, "limit": limit}
+        return cast("Iterator[Reading]", self._session.rows(telemetry_of(gpu), asked))
 
     def readings_of_many(
         self,
@@ -99,7 +98,7 @@ class Lists:
 
         Filters are gpu, host, model, namespace, pod, job, user and account, one or a list of each.
         """
-        query = of_readings(metrics, start, end, None, None) | {"order": order}
+        query = of_readings(metrics=metrics, start=start, end=end) | {"order": order}
         return cast("Iterator[FleetReading]", self._session.rows("readings", query | filters))
 
     def latest(self, **filters: Any) -> Iterator[Latest]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, TypedDict
 
 from telemetry import lengths
 from telemetry.readings.aggregates import Aggregate
@@ -21,8 +21,23 @@ Names = str | Sequence[str]
 WORDS = {"start": "start_time", "end": "end_time", "metrics": "metric"}
 
 
+class OfReadings(TypedDict, total=False):
+    """What methods take that ask for the readings of a GPU: what `of_readings` takes."""
+
+    metrics: Names
+    start: Time | None
+    end: Time | None
+    step: Length | None
+    agg: Aggregate | None
+
+
 def of_readings(
-    metrics: Names, start: Time | None, end: Time | None, step: Length | None, agg: Aggregate | None
+    *,
+    metrics: Names = (),
+    start: Time | None = None,
+    end: Time | None = None,
+    step: Length | None = None,
+    agg: Aggregate | None = None,
 ) -> dict[str, Any]:
     """The parameters of a question about readings."""
     return written({"metrics": metrics or None, "start": start, "end": end, "step": step, "agg": agg})

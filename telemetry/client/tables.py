@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from telemetry.client.lists import Lists
-from telemetry.client.queries import Length, Names, Time, of_readings
+from telemetry.client.queries import Length, Names, OfReadings, Time, of_readings
 from telemetry.client.resources import checked, telemetry_of
 from telemetry.readings.aggregates import Aggregate
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     import pyarrow as pa
+    from typing_extensions import Unpack
 
 FileEncoding = Literal["csv", "ndjson", "arrow", "parquet"]
 
@@ -21,26 +22,20 @@ FileEncoding = Literal["csv", "ndjson", "arrow", "parquet"]
 class Tables(Lists):
     """The lists of an API, as tables too."""
 
-    def arrow(
-        self,
-        gpu: str,
-        *,
-        metrics: Names = (),
-        start: Time | None = None,
-        end: Time | None = None,
-        step: Length | None = None,
-        agg: Aggregate | None = None,
-    ) -> pa.Table:
-        """The readings of one GPU as an Arrow table: timestamp, gpu, metric, value, unit, labels (JSON)."""
-        return self.table(telemetry_of(gpu), **of_readings(metrics, start, end, step, agg))
+    def arrow(self, gpu: str, **query: Unpack[OfReadings]) -> pa.Table:
+        """The readings of one GPU as an Arrow table: timestamp, gpu, metric, value, unit, labels (JSON).
 
-    def pandas(self, gpu: str, **query: Any) -> pd.DataFrame:
+        They are asked for by metrics, start, end, step and agg.
+        """
+        return self.table(telemetry_of(gpu), **of_readings(**query))
+
+    def pandas(self, gpu: str, **query: Unpack[OfReadings]) -> pd.DataFrame:
         """The same as a pandas frame, with a column for each label, and categories for what repeats."""
         from telemetry.client import frames  # noqa: PLC0415 - needed for tables only
 
         return frames.expanded(self.arrow(gpu, **query)).to_pandas()
 
-    def polars(self, gpu: str, **query: Any) -> pl.DataFrame:
+    def polars(self, gpu: str, **query: Unpack[OfReadings]) -> pl.DataFrame:
         """The same as a polars frame."""
         return _polars(self.arrow(gpu, **query))
 

@@ -111,7 +111,7 @@ class AmdSmi(Stamped):
             own = [each for each in self.engines if each[0] == column.place]
             self.values.append(column)
             self.values += [column._replace(place=places[each], labels=((ENGINE, str(each[1])),)) for each in own]
-        self.gpus = Combinations(self._series_of)
+        self.gpus = Combinations(self.series_of)
 
 
 def _lists(cells: pa.Array) -> list[list[str]]:

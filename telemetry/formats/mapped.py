@@ -1,13 +1,13 @@
 """Wide files by a mapping: home-made CSV of which the settings of the source say what each column means.
 
-docs/CSV_FORMATS.md is the specification. Here a block becomes readings; whether a header fits is `mapped_columns`, times are
-`moments`, and cells as numbers `mapped_values`. A source with a mapping is read by this format alone, or not at all.
+docs/CSV_FORMATS.md is the specification. Here stands whose reading a cell is; whether a header fits is `mapped_columns`, times
+are `moments`, and cells as numbers `mapped_values`. A source with a mapping is read by this format alone, or not at all.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import numpy as np
@@ -15,16 +15,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from telemetry.formats import records
-from telemetry.formats.base import Format, Pass
-from telemetry.formats.combinations import Combinations
+from telemetry.formats.base import Pass
 from telemetry.formats.dcgm_series import MAX_NAME_BYTES, named
 from telemetry.formats.dcgm_values import sentinels
 from telemetry.formats.mapped_columns import Columns, Value, fitted
 from telemetry.formats.mapped_values import Spelling, numbers
 from telemetry.formats.moments import judge_moments
 from telemetry.formats.records import BLANKS, Records
-from telemetry.formats.rows import Rows
-from telemetry.formats.series_bound import SeriesBound
+from telemetry.formats.wide import ByColumns, Column
 from telemetry.readings.arrays import Float64s
 from telemetry.readings.catalogue import lookup
 from telemetry.readings.mapping import ColumnMapping
@@ -35,25 +33,20 @@ from telemetry.readings.units import SAME
 
 # The index of a GPU as scripts write it: 0, gpu0, GPU 0, cuda:0, card0.
 INDEX = re.compile(r"(?:[A-Za-z]+[ _:-]?)?(\d{1,9})", re.ASCII)
-TOO_MANY = REASON_CODE["too_many_series"]
 
 
 @dataclass(slots=True)
-class Mapped(Format):
-    """The mapping of a source under one header that fits it. Keeps the GPUs it has seen, so that each is worked out once."""
+class Mapped(ByColumns):
+    """The mapping of a source under one header that fits it. Of each column of values it has the spelling of its numbers."""
 
     name: ClassVar = "mapped"
     version: ClassVar = 2
     known_by: ClassVar = "the columns that the mapping of its source names"
     needs: ClassVar = "time, metrics, and what names the GPU; `telemetry formats suggest FILE` writes a beginning"
 
-    columns: list[str]
-    settings: SourceSettings
     mapping: ColumnMapping
     fit: Columns
-    spellings: list[Spelling]
-    gpus: Combinations[list[tuple[str, int]]]
-    bound: SeriesBound = field(default_factory=SeriesBound)
+    spelled: dict[int, tuple[Value, Spelling]]
 
     @classmethod
     def of_header(cls, names: list[str], settings: SourceSettings) -> Self | None:
@@ -61,15 +54,10 @@ class Mapped(Format):
         mapping, fit = settings.mapping, fitted(names, settings)
         if mapping is None or isinstance(fit, str):
             return None
-
-        def meaning(cells: tuple[str, ...]) -> list[tuple[str, int]]:
-            # Where nothing in the file names the GPU there is one empty cell.
-            said = dict(zip(fit.gpu, cells, strict=False))
-            labels = {label: cell for label, cell in zip(fit.labels, cells[len(fit.gpu) :], strict=False) if cell}
-            return [_series(value, said, labels, settings, mapping) for value in fit.values]
-
-        spellings = [Spelling.of(value.unit, mapping) for value in fit.values]
-        return cls(names, settings, mapping, fit, spellings, Combinations(meaning))
+        columns = [Column(value.place, value.metric, value.unit) for value in fit.values]
+        spelled = {value.place: (value, Spelling.of(value.unit, mapping)) for value in fit.values}
+        of_gpu = [*fit.gpu.values(), *fit.labels.values()]
+        return cls(names, settings, columns, of_gpu, mapping, fit, spelled)
 
     @classmethod
     def miss(cls, names: list[str], settings: SourceSettings) -> str:
@@ -79,11 +67,6 @@ class Mapped(Format):
             return ""
         alone = f"; {settings.delimiter!r} separates nothing in it: say delimiter" if len(names) == 1 else ""
         return f"the mapping of its source in TELEMETRY_SOURCE_SETTINGS does not fit: {why}{alone}"
-
-    @property
-    def readings_a_record(self) -> int:
-        """One for each column of values."""
-        return len(self.fit.values)
 
     @property
     def series_column(self) -> str:
@@ -100,52 +83,37 @@ class Mapped(Format):
         width, delimiter = len(self.columns), self.mapping.delimiter
         return records.split(block, columns=width, limit=limit, max_record=max_record, final=final, delimiter=delimiter)
 
-    def read(self, taken: Records, block: bytes, how: Pass) -> Rows:
-        """Give the records of a block their meaning."""
-        width, count = self.readings_a_record, len(taken.starts)
-        texts, faults, codes = self._series(taken, how.limits.series)
-        time = self._times(taken)
-        flags, instants = judge_moments(time.dictionary.to_pylist(), self.mapping, self.settings.time_zone, how)
-        late, ts_us = flags[time.indices.to_numpy()], instants[time.indices.to_numpy()]
-        parts = [
-            _measured(taken.columns[value.place], value, spelling)
-            for value, spelling in zip(self.fit.values, self.spellings, strict=True)
-        ]
-        values, reasons = (np.stack(each, axis=1) for each in zip(*parts, strict=True))
-        series = codes[:, None] * width + np.arange(width)
-        fault = faults[series]
-        # Of what there are too many, only those count that would be stored.
-        reasons = np.where((fault > 0) & ((fault != TOO_MANY) | (reasons == 0)), fault, reasons)
-        reasons[late > 0] = late[late > 0][:, None]
-        record_of, ts_us = (np.repeat(each, width) for each in (np.arange(count), ts_us))
-        places = (taken.starts, taken.ends, taken.lines, taken.malformed)
-        return Rows(block, texts, series.ravel(), reasons.ravel(), ts_us, values.ravel(), *places, record_of)
-
-    def _times(self, taken: Records) -> pa.DictionaryArray:
-        """The cells of the time, those of several columns joined by a blank."""
-        columns = [taken.columns[place] for place in self.fit.time]
+    def times(self, cells: list[pa.Array], how: Pass) -> tuple[Flags, Codes]:
+        """By the mapping; the cells of several columns are joined by a blank."""
+        columns = [cells[place] for place in self.fit.time]
         if len(columns) > 1:
             columns = [pc.binary_join_element_wise(*(pc.utf8_trim(column, BLANKS) for column in columns), " ")]
-        return columns[0].dictionary_encode()
+        time = columns[0].dictionary_encode()
+        flags, instants = judge_moments(time.dictionary.to_pylist(), self.mapping, self.settings.time_zone, how)
+        return flags[time.indices.to_numpy()], instants[time.indices.to_numpy()]
 
-    def _series(self, taken: Records, limit: int) -> tuple[list[str], Flags, Codes]:
-        """The texts of the series of the distinct GPUs, why each is none, and each record's index among the GPUs."""
-        columns = [taken.columns[place] for place in (*self.fit.gpu.values(), *self.fit.labels.values())]
-        meanings, codes = self.gpus.of(columns or [pa.array([""] * len(taken.starts))])
-        judged = [each for of_gpu in meanings for each in self.bound.judged(of_gpu, limit)]
+    def numbers(self, cells: pa.Array, column: Column) -> tuple[Float64s, Flags]:
+        """By the mapping. A field of DCGM may hold what says "no value" there."""
+        value, spelling = self.spelled[column.place]
+        values, reasons = numbers(cells, spelling, value.conversion)
+        if value.conversion == SAME and value.metric.startswith("DCGM_FI_"):
+            counters = np.full(len(values), lookup(value.metric).kind == "counter")
+            reasons[(reasons == 0) & sentinels(values, counters)] = BLANK
+        return values, reasons
+
+    def series(self, cells: list[pa.Array], count: int, limit: int) -> tuple[list[str], Flags, Codes]:
+        """Those of the GPUs and labels, and a note of the label that makes too many."""
+        texts, faults, codes = ByColumns.series(self, cells, count, limit)
         # Of many GPUs there are many series, rightly.
         labels, distinct = [self.columns[place] for place in self.fit.labels.values()], self.gpus.distinct[len(self.fit.gpu) :]
-        self.bound.blame(labels, distinct[: len(labels)], [of_gpu[0][0] for of_gpu in meanings])
-        return [text for text, _ in judged], np.array([reason for _, reason in judged], np.uint8), codes
+        self.bound.blame(labels, distinct[: len(labels)], texts[:: len(self.values)])
+        return texts, faults, codes
 
-
-def _measured(cells: pa.Array, value: Value, spelling: Spelling) -> tuple[Float64s, Flags]:
-    """The numbers of a column and what is wrong with each. A field of DCGM may hold what says "no value" there."""
-    values, reasons = numbers(cells, spelling, value.conversion)
-    if value.conversion == SAME and value.metric.startswith("DCGM_FI_"):
-        counters = np.full(len(values), lookup(value.metric).kind == "counter")
-        reasons[(reasons == 0) & sentinels(values, counters)] = BLANK
-    return values, reasons
+    def series_of(self, cells: tuple[str, ...]) -> list[tuple[str, int]]:
+        """By the cells that name a GPU, and its labels. Where nothing in the file names it there is one empty cell."""
+        said = dict(zip(self.fit.gpu, cells, strict=False))
+        labels = {label: cell for label, cell in zip(self.fit.labels, cells[len(self.fit.gpu) :], strict=False) if cell}
+        return [_series(value, said, labels, self.settings, self.mapping) for value in self.fit.values]
 
 
 def _series(

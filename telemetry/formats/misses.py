@@ -34,7 +34,8 @@ def miss(head: bytes, start: int, settings: SourceSettings) -> str:
     offers = kinds(settings)
     for separator, words in () if settings.mapping else SEPARATORS.items():
         names = [cell.strip(BLANKS) for cell in text.split(separator)]
-        if recognise([name.encode() for name in names], settings) or any(each.miss(names, settings) for each in offers):
+        is_known = recognise([name.encode() for name in names], settings) or any(each.miss(names, settings) for each in offers)
+        if separator in text and is_known:
             return f"its columns are separated by {words}; separate them by commas"
     # The header that the operator gives may lack something; a comment may be the header that it means to be. Of a mapping,
     # which is near to any line, no comment is asked.

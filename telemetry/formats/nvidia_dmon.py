@@ -8,6 +8,7 @@ time zone nor its host: the settings of the source do.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -19,7 +20,7 @@ from telemetry.formats.days import dates
 from telemetry.formats.local_times import each_local
 from telemetry.formats.records import BLANKS, Records, texts
 from telemetry.formats.wide import Column, Wide, by_index, words
-from telemetry.readings.dmon import KNOWN, NAME, OF_PROCESS, UNITS, column
+from telemetry.readings.dmon import KNOWN, NAME, OF_PROCESS, UNITS, DmonColumn, column
 from telemetry.readings.rows import Codes, Flags
 from telemetry.readings.source_settings import SourceSettings
 
@@ -43,11 +44,7 @@ class NvidiaDmon(Wide):
         found = names_in(names)
         if not _is_like_it(found) or lacks(found, settings):
             return None
-        columns = []
-        for place, name in enumerate(found):
-            if name not in UNITS:
-                metric, unit, per = column(name)
-                columns.append(Column(place, metric, unit, name in KNOWN, per))
+        columns = measured(found, UNITS, KNOWN, column)
         return cls(names, settings, columns, [found.index(GPU)], by_index(settings), found)
 
     @classmethod
@@ -103,6 +100,14 @@ def _split(cells: list[str]) -> list[str]:
 def names_in(cells: list[str]) -> list[str]:
     """The names behind the `#` of a header, in small letters."""
     return [word.lower() for word in _split(cells)]
+
+
+def measured(
+    names: list[str], others: Collection[str], known: Collection[str], column: Callable[[str], DmonColumn]
+) -> list[Column]:
+    """The columns that measure: all but `others`. `column` says what each is."""
+    found = [(place, name, column(name)) for place, name in enumerate(names) if name not in others]
+    return [Column(place, meant.metric, meant.unit, name in known, meant.per) for place, name, meant in found]
 
 
 def _is_like_it(names: list[str]) -> bool:

@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 
 from telemetry.formats.dcgm_series import named
-from telemetry.formats.nvidia_dmon import GPU, NvidiaDmon, lacks, names_in
+from telemetry.formats.nvidia_dmon import GPU, NvidiaDmon, lacks, measured, names_in
 from telemetry.formats.records import Records
-from telemetry.formats.wide import BAD_COLUMNS, Column, by_index
+from telemetry.formats.wide import BAD_COLUMNS, by_index
 from telemetry.readings.dmon import NAME, PROCESS_KNOWN, PROCESS_UNITS, process_column
 from telemetry.readings.rows import Flags
 from telemetry.readings.series import SeriesKey
@@ -39,11 +39,7 @@ class NvidiaPmon(NvidiaDmon):
         found = names_in(names)
         if not _is_like_it(found) or lacks(found, settings):
             return None
-        columns = []
-        for place, name in enumerate(found):
-            if name not in PROCESS_UNITS:
-                metric, unit, per = process_column(name)
-                columns.append(Column(place, metric, unit, name in PROCESS_KNOWN, per))
+        columns = measured(found, PROCESS_UNITS, PROCESS_KNOWN, process_column)
         labels, bare = [name for name in LABELS if name in found], by_index(settings)
 
         def gpu(cells: tuple[str, ...]) -> tuple[SeriesKey | None, str]:

@@ -23,6 +23,7 @@ from telemetry.formats.nvidia_pmon import NvidiaPmon
 from telemetry.formats.nvidia_smi import NvidiaSmi
 from telemetry.formats.records import BLANKS, decoded, is_text
 from telemetry.formats.rocm_smi import RocmSmi
+from telemetry.formats.slurm_jobs import SlurmJobs
 from telemetry.formats.xpu_smi import XpuSmi
 from telemetry.readings.source_settings import SourceSettings
 
@@ -31,6 +32,7 @@ FORMATS: tuple[type[Format], ...] = (
     *(Dcgm, NvidiaSmi, NvidiaDmon, DcgmFields),
     *(DcgmiDmon, AmdSmi, RocmSmi, XpuSmi, HlSmi),
     *(NvidiaApps, NvidiaPmon, KempnerPulse, FleetInt, FleetIntEvents),
+    SlurmJobs,
     *(Labelled, Mapped),
 )
 

@@ -31,6 +31,7 @@ from telemetry.readings.source_settings import SourceSettings
 
 BAD_VALUE = REASON_CODE["bad_value"]
 BAD_COLUMNS = REASON_CODE["bad_columns"]
+TOO_MANY = REASON_CODE["too_many_series"]
 INDEX = re.compile(r"\d{1,9}", re.ASCII)
 BETWEEN_WORDS = "[ \t]+"
 # Given the cells that name a GPU: it, as a series without a metric, or None and the reason why they name none.
@@ -53,20 +54,23 @@ class Column(NamedTuple):
 
 
 @dataclass(slots=True)
-class Wide(Format):
-    """Such a format under one header. Keeps the GPUs it has seen, so that each is worked out once."""
+class ByColumns(Format):
+    """Such a format under one header, in which cells of a record, and what is said of a column, name the GPU of a reading.
+
+    Keeps the GPUs it has seen, so that each is worked out once: the series of each column, as a text and 0, or as "" and the
+    code of the reason why there is none.
+    """
 
     columns: Sequence[str]
     settings: SourceSettings
     values: list[Column]
     # The places of the cells that name the GPU.
     of_gpu: list[int]
-    gpu: Gpu
-    gpus: Combinations[tuple[list[str], int]] = field(init=False)
+    gpus: Combinations[list[tuple[str, int]]] = field(init=False)
     bound: SeriesBound = field(init=False, default_factory=SeriesBound)
 
     def __post_init__(self) -> None:
-        self.gpus = Combinations(self._series_of)
+        self.gpus = Combinations(self.series_of)
 
     @property
     def readings_a_record(self) -> int:
@@ -76,6 +80,10 @@ class Wide(Format):
     @abstractmethod
     def times(self, cells: list[pa.Array], how: Pass) -> tuple[Flags, Codes]:
         """What is wrong with the time of each record, and its microseconds."""
+
+    @abstractmethod
+    def series_of(self, cells: tuple[str, ...]) -> list[tuple[str, int]]:
+        """The series of each column by the cells that name a GPU."""
 
     def cells(self, taken: Records) -> tuple[list[pa.Array], Flags]:
         """The cells of some records by column, and which records have another number of them."""
@@ -91,31 +99,41 @@ class Wide(Format):
         """Give the records of a block their meaning."""
         width, count = len(self.values), len(taken.starts)
         cells, odd = self.cells(taken)
-        texts, codes, faults = self._series(cells, count, how.limits.series)
+        texts, faults, codes = self.series(cells, count, how.limits.series)
         late, ts_us = self.times(cells, how)
         parts = [self.numbers(cells[column.place], column) for column in self.values]
         numbers, reasons = (np.stack(each, axis=1) for each in zip(*parts, strict=True))
-        whole = np.where(odd > 0, odd, np.where(late > 0, late, faults))
-        reasons[whole > 0] = whole[whole > 0][:, None]
         series = codes[:, None] * width + np.arange(width)
-        unmade = np.array([not text for text in texts], np.bool_)[series] & (reasons == 0)
-        reasons[unmade] = REASON_CODE["too_many_series"]
+        if faults.any():
+            fault = faults[series]
+            # Of what there are too many, only those count that would be stored.
+            reasons = np.where((fault > 0) & ((fault != TOO_MANY) | (reasons == 0)), fault, reasons)
+        whole = np.where(odd > 0, odd, late)
+        reasons[whole > 0] = whole[whole > 0][:, None]
         record_of, ts_us = (np.repeat(each, width) for each in (np.arange(count), ts_us))
         places = (taken.starts, taken.ends, taken.lines, taken.malformed)
         return Rows(block, texts, series.ravel(), reasons.ravel(), ts_us, numbers.ravel(), *places, record_of)
 
-    def _series(self, cells: list[pa.Array], count: int, limit: int) -> tuple[list[str], Codes, Flags]:
-        """The texts of the series of the distinct GPUs, each record's index among these, and why a record names none."""
+    def series(self, cells: list[pa.Array], count: int, limit: int) -> tuple[list[str], Flags, Codes]:
+        """The texts of the series of the distinct GPUs, why each is none, and each record's index among the GPUs."""
         meanings, codes = self.gpus.of([cells[place] for place in self.of_gpu] or [pa.array([""] * count)])
-        texts = [text for of_gpu, _ in meanings for text, _ in self.bound.judged([(text, 0) for text in of_gpu], limit)]
-        return texts, codes, np.array([reason for _, reason in meanings], np.uint8)[codes]
+        judged = [each for of_gpu in meanings for each in self.bound.judged(of_gpu, limit)]
+        return [text for text, _ in judged], np.array([reason for _, reason in judged], np.uint8), codes
 
-    def _series_of(self, cells: tuple[str, ...]) -> tuple[list[str], int]:
+
+@dataclass(slots=True)
+class Wide(ByColumns):
+    """Such a format whose records are of one GPU each."""
+
+    gpu: Gpu
+
+    def series_of(self, cells: tuple[str, ...]) -> list[tuple[str, int]]:
+        """Those of the one GPU, or why there is none, once for each column."""
         key, reason = self.gpu(cells)
         if key is None:
-            return [""] * len(self.values), REASON_CODE[reason]
+            return [("", REASON_CODE[reason])] * len(self.values)
         keys = [replace(key, metric=column.metric, labels=key.labels | dict(column.labels)) for column in self.values]
-        return [each.text() for each in keys], 0
+        return [(each.text(), 0) for each in keys]
 
 
 def by_index(settings: SourceSettings, prefix: str = "", labels: Sequence[str] = ()) -> Gpu:

@@ -104,10 +104,11 @@ _COUNTERS: tuple[tuple[str, str | None, str], ...] = (
     ("DEV_NVLINK_RECOVERY_ERROR_COUNT_TOTAL", None, "NVLink recoveries from an error"),
 )
 
-# Metrics of tools that are no fields of DCGM. Sources: the help of nvidia-smi, driver 580, for both.
+# Metrics of tools that are no fields of DCGM. Sources: the help of nvidia-smi, driver 580; the manual of scontrol.
 _OF_TOOLS = (
     ("NVIDIA_SMI_PROCESS_MEMORY_USED", "MiB", "Framebuffer memory that one process holds"),
     ("NVIDIA_SMI_PROCESS_SM", "%", "Share of time in which the multiprocessors ran one process"),
+    ("SLURM_JOB_HELD", "s", "Time for which a job of Slurm has had the GPU"),
     ("NVIDIA_SMI_PROCESS_MEM", "%", "Share of time in which device memory was read or written for one process"),
 )
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from telemetry.readings.slurm import TOLD_BY
+
 # Part of an owner -> the labels that may name it; the first that is there counts. `exported_pod` and its like are there beside
 # `pod` only where a source keeps its exporter's names: then they name the user. A Slurm job is hpc_job to dcgm-exporter.
 PARTS: dict[str, tuple[str, ...]] = {
@@ -18,12 +20,14 @@ PARTS: dict[str, tuple[str, ...]] = {
     "user": ("user", "slurm_user"),
     "account": ("account", "slurm_account"),
 }
-OWNER_LABELS = (*(label for labels in PARTS.values() for label in labels), "pod_uid", "exported_pod_uid")
+USUAL_LABELS = (*(label for labels in PARTS.values() for label in labels), "pod_uid", "exported_pod_uid")
+# Who tells of an owner is part of it, whatever is set: what two tell is two allocations.
+OWNER_LABELS = (*USUAL_LABELS, TOLD_BY)
 
 
 def owner(labels: Mapping[str, str], names: Collection[str]) -> dict[str, str]:
     """Those of some labels that say who used the GPU; empty where nobody is named."""
-    return {name: value for name, value in labels.items() if value and name in names}
+    return {name: value for name, value in labels.items() if value and (name in names or name == TOLD_BY)}
 
 
 def parts(labels: Mapping[str, str]) -> dict[str, str | None]:

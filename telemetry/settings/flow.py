@@ -6,7 +6,7 @@ import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from telemetry.readings.owners import OWNER_LABELS
+from telemetry.readings.owners import USUAL_LABELS
 from telemetry.settings import parsers, sources_file
 from telemetry.settings.connections import ConnectionSettings
 from telemetry.settings.parsers import flag, number
@@ -103,7 +103,7 @@ class FlowSettings(ConnectionSettings):
         "labels that are not part of a series' identity, separated by commas; to change them: `telemetry db rules change`",
     )
     owner_labels: tuple[str, ...] = COLLECTOR(
-        OWNER_LABELS,
+        USUAL_LABELS,
         parsers.words,
         "labels that say who used a GPU, separated by commas: they make owners and allocations, and no series; to change "
         "them: `telemetry db rules change`",

@@ -16,6 +16,7 @@ import numpy as np
 from sqlalchemy import Connection, text
 
 from telemetry.readings.arrays import Int64s
+from telemetry.readings.slurm import TOLD_BY
 from telemetry.settings import Settings
 from telemetry.store import locks
 
@@ -59,8 +60,8 @@ class Rule:
 
     @property
     def passing(self) -> frozenset[str]:
-        """Both kinds."""
-        return self.volatile | self.owner
+        """Both kinds, and who tells of an owner."""
+        return self.volatile | self.owner | {TOLD_BY}
 
     def differences(self, other: Rule) -> list[str]:
         """What is set otherwise in another one, a sentence each."""

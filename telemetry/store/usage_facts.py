@@ -5,6 +5,7 @@ is worked out minute by minute, because an owner is known to the minute:
 
 - A minute is held by the owners that its readings name. Where several have a GPU, each has an even share of the minute, so that
   the shares add up to the GPU. Nobody has it only where no other owner does.
+- A minute that only a scheduler tells of is held, and not read.
 - A gap of up to BRIDGE_MINUTES without any reading is held by the owners that both its ends have.
 - Busy is a minute as its mean utilisation says. GR_ENGINE_ACTIVE stands in where GPU_UTIL has no reading, as for MIG instances.
 - Energy is what the counter has gained since the reading before, by the minute of the later one. Without a counter it is the
@@ -16,6 +17,7 @@ from __future__ import annotations
 from typing import Any
 
 from telemetry.readings.series import labels_digest
+from telemetry.store.told import TOLD_OWNERS
 
 BRIDGE_MINUTES = 10
 UTILISATION, ENGINE = "DCGM_FI_DEV_GPU_UTIL", "DCGM_FI_PROF_GR_ENGINE_ACTIVE"
@@ -53,11 +55,14 @@ FACTS = f"""
             (date_part('epoch', lower(r.span)) / 60)::int, (date_part('epoch', upper(r.span)) / 60)::int - 1) AS minute
     ), nobody AS (
         SELECT min(id) AS id FROM owners WHERE digest = :nobody
+    ), told AS MATERIALIZED (
+        {TOLD_OWNERS}
     ), minutes AS (
         SELECT m.*, lead(minute) OVER following AS next, lead(owners) OVER following AS next_owners
         FROM (
             SELECT a.gpu_id, low, high, instance, minute,
-                   array_agg(owner_id ORDER BY owner_id) FILTER (WHERE owner_id <> coalesce(nobody.id, 0)) AS owners
+                   array_agg(owner_id ORDER BY owner_id) FILTER (WHERE owner_id <> coalesce(nobody.id, 0)) AS owners,
+                   bool_or(owner_id NOT IN (SELECT id FROM told)) AS is_read
             FROM around a CROSS JOIN nobody GROUP BY 1, 2, 3, 4, 5
         ) m
         WINDOW following AS (PARTITION BY gpu_id, low, instance ORDER BY minute)
@@ -65,7 +70,7 @@ FACTS = f"""
         SELECT m.*, ARRAY(SELECT unnest(owners) INTERSECT SELECT unnest(next_owners)) AS common
         FROM minutes m WHERE next - minute BETWEEN 2 AND :bridge + 1
     ), cells AS (
-        SELECT gpu_id, low, instance, minute, true AS is_read, owners FROM minutes WHERE minute >= low AND minute < high
+        SELECT gpu_id, low, instance, minute, is_read, owners FROM minutes WHERE minute >= low AND minute < high
         UNION ALL
         SELECT gpu_id, low, instance, gap, false, nullif(common, ARRAY[]::bigint[])
         FROM gaps CROSS JOIN LATERAL generate_series(greatest(minute + 1, low), least(next, high) - 1) AS gap

@@ -126,7 +126,7 @@ def compare(connection: Connection, files: Sequence[File], numbers: SeriesNumber
         replayed=tuple(f.path for f in files if f.fingerprint and queries.only_replayed(connection, f.fingerprint)),
         reasons=_by_reason(reasons[classes == Class.QUARANTINED]),
         others=tuple(queries.other_sources(connection, marks, AT_MOST)) if extra else (),
-        owners=owners.compare(connection, named, known.told, series[there], ts[there]),
+        owners=owners.compare(connection, named, known.told, series[there], ts[there], values[there]),
     )
 
 

@@ -1,7 +1,8 @@
 """Compares who had which GPU: the minutes in which the files name an owner with the allocations of the database.
 
 Nobody is not compared: readings of before revision 0009 left no trace of it. Neither are minutes missed whose readings are in
-a series that names the owner itself, as collectors of before made them.
+a series that names the owner itself, as collectors of before made them. A reading of a scheduler names an owner for a span of
+time; what schedulers tell is compared with that alone, and what is read off GPUs with that.
 """
 
 from __future__ import annotations
@@ -12,15 +13,17 @@ from dataclasses import dataclass
 import numpy as np
 from sqlalchemy import Connection
 
+from telemetry.readings.slurm import HELD, SLURM
 from telemetry.verify import queries
 from telemetry.verify.files import Longs
 from telemetry.verify.formats import labels
 from telemetry.verify.formats.base import SeriesKey
-from telemetry.verify.matching import Flags
+from telemetry.verify.matching import Doubles, Flags
 
 MINUTE_US = 60_000_000
 # Minutes of two thousand years fit into so many bits.
 _BITS = 32
+_MINUTE = (1 << _BITS) - 1
 _NOBODY = labels.digest({})
 
 
@@ -45,8 +48,10 @@ class Owners:
 NO_OWNERS = Owners(0, 0, 0)
 
 
-def compare(connection: Connection, keys: Sequence[SeriesKey], told: Flags, series: Longs, ts: Longs) -> Owners:
-    """Compare the owners of stored readings: the place of each in `keys`, and its time. `told`: keys whose series name one."""
+def compare(
+    connection: Connection, keys: Sequence[SeriesKey], told: Flags, series: Longs, ts: Longs, values: Doubles
+) -> Owners:
+    """Compare the owners of stored readings: of each its place in `keys`, time, value. `told`: keys whose series name one."""
     if not len(series):
         return NO_OWNERS
     # Each GPU (or instance) and owner is one number.
@@ -55,17 +60,39 @@ def compare(connection: Connection, keys: Sequence[SeriesKey], told: Flags, seri
     named = np.array([key.owner != _NOBODY for key in keys], np.bool_)[series]
     # A collector of before wrote the owner into the series; all others must have an allocation.
     must = named & ~(told & np.array([key.labels != key.owned for key in keys], np.bool_))[series]
+    # What a scheduler tells is about all the minutes of a span.
+    tells = np.array([key.metric == HELD for key in keys], np.bool_)[series]
+    floor = queries.floor(connection) // MINUTE_US
+    of_spans = _minutes(numbers[series[tells]], ts[tells], values[tells], floor)
     cells = (numbers[series] << _BITS) + ts // MINUTE_US
-    expected, needed = np.unique(cells[named]), np.unique(cells[must])
-    low, high = (int(end) // MINUTE_US * MINUTE_US for end in (ts.min(), ts.max()))
+    expected, needed = (np.unique(np.append(cells[rows & ~tells], of_spans)) for rows in (named, must))
+    all_minutes = np.append(ts // MINUTE_US, of_spans & _MINUTE)
+    low, high = (int(end) * MINUTE_US for end in (all_minutes.min(), all_minutes.max()))
+    tellers = [*([SLURM] if tells.any() else []), *([] if tells.all() else [""])]
     gpus = sorted({key.gpu for key in keys})
+    span = queries.instant(low), queries.instant(high + MINUTE_US)
     found = [
         (uses.setdefault((gpu, instance, owner), len(uses)) << _BITS) + minutes
-        for gpu, instance, owner, minutes in queries.held(
-            connection, gpus, queries.instant(low), queries.instant(high + MINUTE_US)
-        )
+        for gpu, instance, owner, minutes in queries.held(connection, gpus, tellers, *span)
     ]
     there = np.unique(np.concatenate([np.empty(0, np.int64), *found]))
     # One series may tell an owner that others of the GPU need an allocation for: a minute that one of them tells is there.
     missing = np.setdiff1d(np.setdiff1d(needed, there), np.unique(cells[named & ~must]))
-    return Owners(len(expected), len(missing), len(np.setdiff1d(there, expected)))
+    # Before the first reading other files may have told more.
+    extra = np.setdiff1d(there, expected)
+    return Owners(len(expected), len(missing), int((extra & _MINUTE >= ts.min() // MINUTE_US).sum()))
+
+
+def _minutes(numbers: Longs, ts: Longs, held_s: Doubles, floor: int) -> Longs:
+    """The minutes since the floor that spans are about, each with its number; each span ends at its time."""
+    begins = np.maximum((ts - np.round(held_s * 1_000_000).astype(np.int64)) // MINUTE_US, floor)
+    ends = np.maximum((ts + MINUTE_US - 1) // MINUTE_US, begins + 1)
+    pieces = [np.empty(0, np.int64)]
+    for number in np.unique(numbers).tolist():
+        mine = numbers == number
+        reached = None
+        for begin, end in sorted(zip(begins[mine].tolist(), ends[mine].tolist(), strict=True)):
+            if reached is None or end > reached:
+                pieces.append((number << _BITS) + np.arange(begin if reached is None else max(begin, reached), end))
+                reached = end
+    return np.concatenate(pieces)

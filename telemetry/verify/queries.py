@@ -172,17 +172,22 @@ def _known(connection: Connection, gpus: list[str]) -> dict[tuple[str, str, byte
     return known
 
 
-def held(connection: Connection, gpus: Sequence[str], low: datetime, high: datetime) -> Iterator[tuple[str, str, bytes, Longs]]:
-    """GPU, instance and digest of each owner of some GPUs, and the minutes from 1970 in which it had it, of [low, high)."""
+def held(
+    connection: Connection, gpus: Sequence[str], tellers: Sequence[str], low: datetime, high: datetime
+) -> Iterator[tuple[str, str, bytes, Longs]]:
+    """GPU, instance and digest of each owner of some GPUs, and the minutes from 1970 in which it had it, of [low, high).
+
+    Of the owners that some tell of: a scheduler by its name, or "" for what was read off the GPUs.
+    """
     query = text("""
         SELECT g.identity, a.instance, o.digest, extract(epoch FROM lower(r))::bigint, extract(epoch FROM upper(r))::bigint
         FROM allocations a JOIN series_gpus g ON g.gpu_id = a.gpu_id JOIN owners o ON o.id = a.owner_id
         CROSS JOIN LATERAL unnest(a.held * tstzmultirange(tstzrange(:low, :high))) AS r
         WHERE g.identity = ANY(:gpus) AND a.day BETWEEN date(:low AT TIME ZONE 'UTC') AND date(:high AT TIME ZONE 'UTC')
-            AND o.labels <> '{}'
+            AND o.labels <> '{}' AND coalesce(o.labels ->> 'told_by', '') = ANY(:tellers)
     """)
     for start in range(0, len(gpus), _NAMES_A_QUERY):
-        given = {"gpus": list(gpus[start : start + _NAMES_A_QUERY]), "low": low, "high": high}
+        given = {"gpus": list(gpus[start : start + _NAMES_A_QUERY]), "tellers": list(tellers), "low": low, "high": high}
         for gpu, instance, owner, first, end in connection.execute(query, given):
             yield gpu, instance, bytes(owner), np.arange(first // 60, -(-end // 60), dtype=np.int64)
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 SOME = (
     ("copy", "text", "orm", "large", "fleet", "smi"),
     ("small", "always", "messages", "latency"),
-    ("history", "edge", "outage"),
+    ("history", "edge", "outage", "large_files"),
     ("api", "metrics"),
 )
 

@@ -33,9 +33,9 @@ def test_a_length_that_the_api_does_not_take_is_refused(length: timedelta) -> No
 
 def test_times_need_a_zone_and_what_is_none_is_left_out() -> None:
     time = datetime(2025, 7, 18, 20, 42, 34, tzinfo=UTC)
-    assert of_readings(["a"], time, None, None, None) == {"metric": ["a"], "start_time": "2025-07-18T20:42:34+00:00"}
+    assert of_readings(metrics=["a"], start=time) == {"metric": ["a"], "start_time": "2025-07-18T20:42:34+00:00"}
     with pytest.raises(ValueError, match="has no zone"):
-        of_readings([], None, time.replace(tzinfo=None), None, None)
+        of_readings(end=time.replace(tzinfo=None))
 
 
 def test_there_is_one_vocabulary_and_the_words_of_the_api_mean_the_same() -> None:
@@ -46,7 +46,7 @@ def test_there_is_one_vocabulary_and_the_words_of_the_api_mean_the_same() -> Non
         "step": 300,
         "by": ["gpu", "host"],
     }
-    assert of_readings("a", None, None, None, None) == written({"metric": "a"})
+    assert of_readings(metrics="a") == written({"metric": "a"})
     for one, other in (("start", "start_time"), ("metric", "metrics")):
         with pytest.raises(ValueError, match=f"{other} and {one} mean the same"):
             written({one: "x", other: "y"})

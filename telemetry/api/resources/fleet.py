@@ -20,6 +20,7 @@ from telemetry.api.core.queries import OnGpus, Query, Spanned, Tabular
 from telemetry.api.operations import listing, operation
 from telemetry.readings.aggregates import FleetAggregate
 from telemetry.readings.derived import DERIVED, Formula
+from telemetry.readings.slurm import TOLD_BY
 from telemetry.store.read.history import fleet
 from telemetry.store.read.history.chosen import BRIDGE, Aggregation
 from telemetry.store.read.history.selection import SeriesFilter
@@ -151,7 +152,7 @@ class FleetQuery(OnGpus, Spanned, Tabular):
             self.buckets or BUCKETS,
             self.sort,
             self.bridge or BRIDGE,
-            connections().settings.owner_labels,
+            (*connections().settings.owner_labels, TOLD_BY),
         )
         if self.sort and self.sort.removeprefix("-") not in asked.columns:
             raise bad_parameter("sort", f"sort must be one of the answer's columns: {', '.join(asked.columns)}; - reverses it")

@@ -15,23 +15,26 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.sql.selectable import Subquery
 
 from telemetry.health.rules import SEVERITIES, SILENT, STRAGGLER, Rules
+from telemetry.readings.slurm import HELD
 from telemetry.store.models import Time
 from telemetry.store.read.filters import among, equal
+from telemetry.store.told import IS_READ
 
 State = Literal["faulty", "silent", "degraded", "unknown", "well"]
 # The gravest first.
 STATES: tuple[State, ...] = ("faulty", "silent", "degraded", "unknown", "well")
 
-SEEN = """
+SEEN = f"""
     SELECT g.id, g.identity, g.host, g.gpu_index, g.model, g.first_seen,
            coalesce(
-               (SELECT least(now(), upper(a.held)) FROM allocations a WHERE a.gpu_id = g.id
+               (SELECT least(now(), upper(a.held)) FROM allocations a WHERE a.gpu_id = g.id AND {IS_READ}
                 ORDER BY a.day DESC, upper(a.held) DESC LIMIT 1),
                (SELECT max(x.ts) FROM series s CROSS JOIN LATERAL (
-                    SELECT ts FROM samples_last(s.id, '-infinity', 'infinity', 1)) x WHERE s.gpu_id = g.id)
+                    SELECT ts FROM samples_last(s.id, '-infinity', 'infinity', 1)) x
+                WHERE s.gpu_id = g.id AND s.metric_id NOT IN (SELECT id FROM metrics WHERE name = '{HELD}'))
            ) AS last_seen
     FROM gpus g WHERE NOT EXISTS (SELECT FROM gpu_joins j WHERE j.gpu_id = g.id)
-"""
+"""  # noqa: S608 - a condition of ours
 # A reason is told by the words that the rules have for it now.
 REASONS = """
     SELECT gpu_id, max(severity) AS rank,

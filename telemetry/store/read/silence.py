@@ -1,6 +1,7 @@
 """When a GPU was read last, and how long it has been silent. To the minute, as allocations are: it errs towards being heard.
 
-A GPU without any allocation was read by collectors of before revision 0009 alone: its samples tell.
+What a scheduler tells is not read (`telemetry.store.told`). A GPU without any other allocation was read by collectors of before
+revision 0009 alone: its samples tell.
 """
 
 from __future__ import annotations
@@ -10,16 +11,19 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, DateTime, Double, cast, desc, func, select, true
 
-from telemetry.store.models import Allocation, Gpu, Series
+from telemetry.readings.slurm import HELD, TOLD_BY
+from telemetry.store.models import Allocation, Gpu, Metric, Owner, Series
 from telemetry.store.read.history.stored import outermost
 
 
 def last_seen() -> ColumnElement[Any]:
     """The end of the minute of the last reading of a GPU, at most now; null if it never had one."""
-    held = select(func.least(func.now(), func.upper(Allocation.held))).where(Allocation.gpu_id == Gpu.id)
+    is_read = Allocation.owner_id.not_in(select(Owner.id).where(Owner.job.is_not(None), Owner.labels.has_key(TOLD_BY)))
+    held = select(func.least(func.now(), func.upper(Allocation.held))).where(Allocation.gpu_id == Gpu.id, is_read)
     minute = held.order_by(desc(Allocation.day), desc(func.upper(Allocation.held))).limit(1)
     last = outermost(Series.id, "last")
-    sample = select(func.max(last.c.ts)).select_from(Series).join(last, true()).where(Series.gpu_id == Gpu.id)
+    is_of_gpu = Series.metric_id.not_in(select(Metric.id).where(Metric.name == HELD))
+    sample = select(func.max(last.c.ts)).select_from(Series).join(last, true()).where(Series.gpu_id == Gpu.id, is_of_gpu)
     found = func.coalesce(*(each.correlate(Gpu).scalar_subquery() for each in (minute, sample)))
     return cast(found, DateTime(timezone=True))
 

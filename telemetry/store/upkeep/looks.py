@@ -12,6 +12,7 @@ import numpy as np
 from sqlalchemy import Connection, Row, text
 
 from telemetry.readings.arrays import Float64s, Int64s
+from telemetry.store.told import IS_READ
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -61,15 +62,17 @@ NEXT = text("""
 """)
 # The minutes of the days of a span, of the last day before it that has some, and of the first behind it; and when it was read
 # next after those.
-READ = text("""
+READ = text(f"""
     SELECT w.gpu_id, range_agg(minutes.span) AS read, (
-        SELECT lower(held) FROM allocations a WHERE a.gpu_id = w.gpu_id AND a.day > w.high
+        SELECT lower(held) FROM allocations a WHERE a.gpu_id = w.gpu_id AND a.day > w.high AND {IS_READ}
         ORDER BY a.day, lower(held) LIMIT 1
     ) AS next
     FROM (
         SELECT gpu_id,
-               coalesce((SELECT max(day) FROM allocations a WHERE a.gpu_id = d.gpu_id AND a.day < d.first), d.first) AS low,
-               coalesce((SELECT min(day) FROM allocations a WHERE a.gpu_id = d.gpu_id AND a.day > d.last), d.last) AS high
+               coalesce((SELECT max(day) FROM allocations a
+                         WHERE a.gpu_id = d.gpu_id AND a.day < d.first AND {IS_READ}), d.first) AS low,
+               coalesce((SELECT min(day) FROM allocations a
+                         WHERE a.gpu_id = d.gpu_id AND a.day > d.last AND {IS_READ}), d.last) AS high
         FROM (
             SELECT gpu_id, (since AT TIME ZONE 'UTC')::date AS first, (until AT TIME ZONE 'UTC')::date AS last
             FROM unnest(CAST(:gpu_ids AS bigint[]), CAST(:sinces AS timestamptz[]), CAST(:untils AS timestamptz[]))
@@ -77,23 +80,24 @@ READ = text("""
         ) d
     ) w
     CROSS JOIN LATERAL (
-        SELECT unnest(held) AS span FROM allocations a WHERE a.gpu_id = w.gpu_id AND a.day BETWEEN w.low AND w.high
+        SELECT unnest(held) AS span FROM allocations a
+        WHERE a.gpu_id = w.gpu_id AND a.day BETWEEN w.low AND w.high AND {IS_READ}
     ) minutes
     GROUP BY w.gpu_id, w.high
-""")
-ALIVE = text("""
-    SELECT DISTINCT gpu_id FROM allocations
-    WHERE day >= (CAST(:since AS timestamptz) AT TIME ZONE 'UTC')::date AND upper(held) > :since
-""")
+""")  # noqa: S608 - a condition of ours
+ALIVE = text(f"""
+    SELECT DISTINCT gpu_id FROM allocations a
+    WHERE day >= (CAST(:since AS timestamptz) AT TIME ZONE 'UTC')::date AND upper(held) > :since AND {IS_READ}
+""")  # noqa: S608 - a condition of ours
 # GPUs that fell silent of late, and are not known to be.
-FALLEN_SILENT = text("""
+FALLEN_SILENT = text(f"""
     SELECT a.gpu_id FROM allocations a
-    WHERE a.day >= (CAST(:since AS timestamptz) AT TIME ZONE 'UTC')::date
+    WHERE a.day >= (CAST(:since AS timestamptz) AT TIME ZONE 'UTC')::date AND {IS_READ}
     GROUP BY a.gpu_id
     HAVING max(upper(a.held)) <= :until AND NOT EXISTS (
         SELECT FROM findings f WHERE f.gpu_id = a.gpu_id AND f.rule = 'silent' AND f.ended_at IS NULL
     )
-""")
+""")  # noqa: S608 - a condition of ours
 # The mean of a metric of each GPU of a job in each step in which the job had it all the time.
 MEANS = text("""
     SELECT b.step, o.job, a.gpu_id, avg(x.value) AS mean

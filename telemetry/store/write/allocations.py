@@ -1,6 +1,7 @@
 """Writes allocations: when which owner had which GPU, as the readings of some batches show it.
 
-A reading shows that its owner had the GPU in the minute that the reading lies in. So what is stored is the set of all such
+A reading shows that its owner had the GPU in the minute that the reading lies in, and one of a scheduler that it had it for a
+span of time before (`spans`). So what is stored is the set of all such
 minutes, and neither the order of batches, nor their cuts, nor repetition can change it. Minutes beside each other are one
 range; gaps are stored as gaps, and bridged when somebody asks. A GPU that nobody uses is held by the owner without labels, so
 that the ranges of all owners together are the time in which a GPU was read.
@@ -21,10 +22,10 @@ from telemetry.readings.rows import Readings
 from telemetry.store.floor import NO_FLOOR_US
 from telemetry.store.write import usage_marks
 from telemetry.store.write.series_ids import Resolved
+from telemetry.store.write.spans import MINUTE_US, Span, Spans, spans_of
 from telemetry.store.write.usage_marks import Mark, UsageMarks
 from telemetry.store.write.use_ids import Use
 
-MINUTE_US = 60_000_000
 DAY_MINUTES = 1440
 # Minutes from 1970 that fit beside the number of a use.
 MINUTE_BITS = 32
@@ -47,9 +48,10 @@ UNITE = text("""
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Minutes that are new to this process, each with its use in one number; what the uses are; the hours to sum up anew."""
+    """What is new to this process: minutes, each with its use in one number, and spans; the uses; the hours to sum up anew."""
 
     codes: list[int]
+    spans: list[Span]
     uses: Sequence[Use]
     marks: list[Mark]
 
@@ -60,6 +62,7 @@ class Allocations:
     def __init__(self) -> None:
         self._uses: Sequence[Use] = ()
         self._committed: set[int] = set()
+        self._spans = Spans()
         self._marks = UsageMarks()
 
     def of(self, batches: Sequence[Readings], resolved: Resolved, floor_us: int = NO_FLOOR_US) -> Held:
@@ -67,14 +70,20 @@ class Allocations:
         if resolved.uses is not self._uses:
             # Other numbers, and after a renewed connection perhaps another database.
             self._uses, self._committed, self._marks = resolved.uses, set(), UsageMarks()
+            self._spans = Spans()
         of, ts_us = np.concatenate(resolved.of), np.concatenate([readings.ts_us for readings in batches])
         kept = ts_us >= floor_us
+        spans: list[Span] = []
+        if resolved.of_spans:
+            tells = np.isin(np.concatenate(resolved.ids), list(resolved.of_spans))
+            rows, held_s = kept & tells, np.concatenate([readings.values for readings in batches])
+            spans = self._spans.new(spans_of(of[rows], ts_us[rows], held_s[rows], max(floor_us, 0) // MINUTE_US))
+            kept &= ~tells
         if not kept.all():
             of, ts_us = of[kept], ts_us[kept]
-        minutes = ts_us // MINUTE_US
-        codes = _distinct(of, minutes)
-        marks = self._marks.of(codes, resolved.uses, MINUTE_BITS)
-        return Held([code for code in codes if code not in self._committed], resolved.uses, marks)
+        codes = _distinct(of, ts_us // MINUTE_US)
+        marks = self._marks.of([*codes, *_in_each_hour(spans)], resolved.uses, MINUTE_BITS)
+        return Held([code for code in codes if code not in self._committed], spans, resolved.uses, marks)
 
     def committed(self, held: Held) -> None:
         """Remember what a transaction has stored."""
@@ -82,15 +91,16 @@ class Allocations:
             if len(self._committed) > REMEMBERED:
                 self._committed = set()
             self._committed.update(held.codes)
+            self._spans.committed(held.spans)
             self._marks.committed(held.marks)
 
 
 def write(connection: Connection, held: Held) -> None:
     """Add minutes to the allocations, inside the caller's transaction. Last in it: others may wait for its rows."""
     usage_marks.write(connection, held.marks)
-    if not held.codes:
+    runs = [*(_runs(np.array(held.codes, np.int64)) if held.codes else []), *_days(held.spans)]
+    if not runs:
         return
-    runs = _runs(np.array(held.codes, np.int64))
     of = [held.uses[use] for use, _, _ in runs]
     connection.execute(
         UNITE,
@@ -121,6 +131,20 @@ def _distinct(uses: Int64s, minutes: Int64s) -> list[int]:
     of, minute = np.divmod(np.flatnonzero(there), wide)
     pairs: list[int] = ((of << MINUTE_BITS) + minute + low).tolist()
     return pairs
+
+
+def _days(spans: Sequence[Span]) -> list[tuple[int, int, int]]:
+    """Spans as runs of minutes within a day: use, first minute, end."""
+    return [
+        (use, max(first, day * DAY_MINUTES), min(end, (day + 1) * DAY_MINUTES))
+        for use, first, end in spans
+        for day in range(first // DAY_MINUTES, (end - 1) // DAY_MINUTES + 1)
+    ]
+
+
+def _in_each_hour(spans: Sequence[Span]) -> list[int]:
+    """A minute in each hour of some spans, each with its use in one number."""
+    return [(use << MINUTE_BITS) + minute for use, first, end in spans for minute in (*range(first, end, 60), end - 1)]
 
 
 def _runs(codes: Int64s) -> list[tuple[int, int, int]]:

@@ -7,7 +7,7 @@ cached only after it: a batch that fails later leaves no id in the cache that is
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from telemetry.readings.arrays import Int64s
 from telemetry.readings.catalogue import lookup
 from telemetry.readings.owners import owner
 from telemetry.readings.series import DRIVER_VERSION, MIG_INSTANCE, SeriesKey, labels_digest
+from telemetry.readings.slurm import HELD
 from telemetry.readings.wire import WireError
 from telemetry.store import rules
 from telemetry.store.rules import Rule
@@ -72,12 +73,16 @@ ID_MASK = (1 << ID_BITS) - 1
 
 
 class Resolved(NamedTuple):
-    """For the readings of each batch: the ids of their series, and which of `uses` each is of. `rule`: the latest one known."""
+    """For the readings of each batch: the ids of their series, and which of `uses` each is of. `rule`: the latest one known.
+
+    `of_spans` are the series whose readings tell of a span of time.
+    """
 
     ids: list[Int64s]
     of: list[Int64s]
     uses: Sequence[Use]
     rule: int
+    of_spans: Collection[int] = ()
 
 
 class SeriesIds:
@@ -96,6 +101,7 @@ class SeriesIds:
         # of allocations.
         self._cache: dict[tuple[str, int], dict[str, int]] = {}
         self._rules: list[Rule] = []
+        self._of_spans: set[int] = set()
         self._use_ids.forget()
 
     def resolve(self, contents: Sequence[Content]) -> Resolved:
@@ -124,6 +130,7 @@ class SeriesIds:
             [of_readings(*each) for each in zip(contents, parts, uses, strict=True)],
             self._use_ids.uses,
             known[-1].number,
+            self._of_spans,
         )
 
     def _unknown(self, parts: Iterable[Iterable[Stretch]]) -> list[Asked]:
@@ -172,6 +179,7 @@ class SeriesIds:
                 connection.execute(INSERT_SERIES, {"keys": _json(labelled), "mig": MIG_INSTANCE})
                 # Another statement has another snapshot, which has the rows that others committed meanwhile.
                 ids |= _select_series(connection, new)
+        self._of_spans.update(ids[n] for n, key in enumerate(keys) if key.metric == HELD)
         owners = [owner(key.labels, one.rule.owner) for key, one in zip(keys, asked, strict=True)]
         instances = [key.labels.get(MIG_INSTANCE, "") for key in keys]
         uses = self._use_ids.find(gpus, instances, owners)

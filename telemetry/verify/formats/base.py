@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, NamedTuple, Self, TypeVar
 
+from telemetry.readings.slurm import TOLD_BY
 from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
 from telemetry.settings import Settings
 from telemetry.verify.formats import labels
@@ -169,7 +170,7 @@ def remember(cache: dict[_K, _V], key: _K, value: _V) -> _V:
 
 
 def _names(named: dict[str, str], rule: Passing) -> Names:
-    owner = {name: value for name, value in named.items() if name in rule.owner}
+    owner = {name: value for name, value in named.items() if name in rule.owner or name == TOLD_BY}
     owned = {name: value for name, value in named.items() if name not in rule.volatile}
     lasting = {name: value for name, value in owned.items() if name not in owner}
     return Names(labels.digest(lasting), labels.digest(owned), labels.digest(owner))

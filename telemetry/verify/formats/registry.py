@@ -17,6 +17,7 @@ from telemetry.verify.formats.nvidia_dmon import NvidiaDmonReader
 from telemetry.verify.formats.nvidia_pmon import NvidiaPmonReader
 from telemetry.verify.formats.nvidia_smi import NvidiaSmiReader
 from telemetry.verify.formats.rocm_smi import RocmSmiReader
+from telemetry.verify.formats.slurm_jobs import SlurmJobsReader
 from telemetry.verify.formats.xpu_smi import XpuSmiReader
 
 # A header is offered to each in this order, the same as the streamer's.
@@ -24,6 +25,7 @@ READERS: tuple[type[FormatReader], ...] = (
     *(DcgmReader, NvidiaSmiReader, NvidiaDmonReader, DcgmFieldsReader),
     *(DcgmiDmonReader, AmdSmiReader, RocmSmiReader, XpuSmiReader, HlSmiReader),
     *(NvidiaAppsReader, NvidiaPmonReader, KempnerPulseReader, FleetIntReader, FleetIntEventsReader),
+    SlurmJobsReader,
     *(LabelledReader, MappedReader),
 )
 

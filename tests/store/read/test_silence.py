@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,8 +14,11 @@ from telemetry.collector.persist import Collector
 from telemetry.progress.acks import Acks
 from telemetry.progress.keys import Keys
 from telemetry.readings import wire
+from telemetry.readings.series import SeriesKey
+from telemetry.readings.slurm import HELD
 from telemetry.settings import Settings
 from telemetry.store.read import inventory
+from telemetry.store.read.health import SEEN
 from tests.batches import batch, now_s, readings
 from tests.fixtures.fleet import series
 
@@ -51,6 +55,24 @@ def test_gpus_and_hosts_tell_how_long_they_are_silent(engine: Engine, is_of_befo
         assert age - 61 <= row["silent_for_s"] <= age + 30
         assert row["silent_for_s"] >= 0
     assert [(row["name"], row["silent_for_s"] < 100) for row in run(engine, inventory.hosts())] == [("a", True), ("b", False)]
+
+
+@pytest.mark.usefixtures("fleet_ages")
+def test_that_a_scheduler_tells_of_a_gpu_does_not_mean_that_it_is_read(
+    settings: Settings, engine: Engine, redis_client: redis.Redis
+) -> None:
+    slurm = replace(SeriesKey.from_text(series("GPU_UTIL", "b", 1, hpc_job="7", told_by="slurm")), metric=HELD).text()
+    other = replace(SeriesKey.from_text(slurm), uuid="GPU-never-read", host="z").text()
+    told = batch(readings((slurm, now_s(), 3600.0), (other, now_s(), 3600.0)), "slurm")
+    Collector(settings, engine, Acks(redis_client, Keys(settings.key_prefix), 60)).persist(*wire.encode(told))
+    gpus = {row["id"]: row["silent_for_s"] for row in run(engine, inventory.gpus(inventory.GpuFilter(), "last_seen"))}
+    assert gpus["GPU-b1"] >= 7200 - 61
+    assert gpus["GPU-never-read"] is None
+    with engine.connect() as connection:
+        rows = connection.execute(text(f"SELECT identity, last_seen FROM ({SEEN}) s"))  # noqa: S608
+        seen = {row.identity: row.last_seen for row in rows}
+    assert (datetime.now(UTC) - seen["GPU-b1"]).total_seconds() >= 7200 - 61
+    assert seen["GPU-never-read"] is None
 
 
 @pytest.mark.usefixtures("fleet_ages")

@@ -20,6 +20,7 @@ from telemetry.progress.acks import Acks
 from telemetry.progress.keys import Keys
 from telemetry.readings import wire
 from telemetry.readings.rates import Rates
+from telemetry.readings.slurm import HELD, SLURM, TOLD_BY
 from telemetry.settings import Settings
 from telemetry.store.read.usage import Use, usage
 from telemetry.store.upkeep import chores, retention, sealing
@@ -83,6 +84,22 @@ def settled(
                 assert connection.scalar(text("SELECT count(*) FROM usage_marks")) == 0
 
     return settle
+
+
+def test_what_a_scheduler_tells_is_held_and_not_read(
+    store: Callable[..., None], engine: Engine, settled: Callable[[], None]
+) -> None:
+    slurm = {"hpc_job": "7", "user": "ada", TOLD_BY: SLURM}
+    store(
+        *every_minute(UTIL, 30, 90, 80),
+        # For the whole hour before nine a job had the GPU.
+        (key(HELD, **slurm), EIGHT + 3600, 3600.0),
+    )
+    settled()
+    rows = ask(engine, "job", "user")
+    job, nobody = rows["7", "ada"], rows[None, None]
+    assert (job["held_hours"], job["coverage"], job["duty_coverage"], job["duty_cycle"]) == (1, 0.5, 0.5, pytest.approx(0.8))
+    assert (nobody["held_hours"], nobody["free_hours"]) == (0, 0.5)
 
 
 def test_hours_idle_and_busy(store: Callable[..., None], engine: Engine, settled: Callable[[], None]) -> None:

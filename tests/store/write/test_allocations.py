@@ -13,10 +13,12 @@ from hypothesis import HealthCheck, given, settings, strategies
 from sqlalchemy import Engine, text
 
 from telemetry.readings.rows import Readings
+from telemetry.store.floor import NO_FLOOR_US
 from telemetry.store.rules import Rule
 from telemetry.store.write import allocations
-from telemetry.store.write.allocations import MINUTE_US, Allocations
+from telemetry.store.write.allocations import Allocations
 from telemetry.store.write.series_ids import SeriesIds
+from telemetry.store.write.spans import MINUTE_US
 from telemetry.store.write.stretches import Content
 from tests.batches import T0_US, batch, key, readings
 from tests.fixtures.services import Query
@@ -41,9 +43,10 @@ class Process:
         self.series = SeriesIds(engine, Rule(frozenset(), frozenset(NAMES)), cache_size)
         self.allocations = Allocations()
 
-    def store(self, *batches: Readings, fails: bool = False) -> int:
+    def store(self, *batches: Readings, fails: bool = False, floor_us: int = NO_FLOOR_US) -> int:
         """Store some batches in one transaction; the number of minutes that it wrote."""
-        held = self.allocations.of(batches, self.series.resolve([Content.of(batch(content)) for content in batches]))
+        resolved = self.series.resolve([Content.of(batch(content)) for content in batches])
+        held = self.allocations.of(batches, resolved, floor_us)
         with self._engine.connect() as connection, connection.begin() as transaction:
             allocations.write(connection, held)
             if fails:
