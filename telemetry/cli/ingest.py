@@ -106,8 +106,11 @@ def ingest(
     settings = load_settings(data_dir)
     _prepare_for_bulk()
     if archive_url is not None:
-        # An edge has no driver for the database.
-        archived = importlib.import_module("telemetry.cli.archived")
+        try:
+            archived = importlib.import_module("telemetry.cli.archived")
+        except ModuleNotFoundError as error:
+            # An edge has no driver for the database.
+            raise click.ClickException(f"--archive needs {error.name}; install telemetry-pipeline[central]") from None
         archived.ingest(settings, archive_url, since, until, store_again=store_again, as_json=as_json)
         return
     edge = f"{INGEST}/{settings.edge.partition('/')[2]}"

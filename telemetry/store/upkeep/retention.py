@@ -122,8 +122,8 @@ def step_at_once(connection: Connection, days: int, limit: int, *, archived_only
     wanted, possible = _limits(connection, days)
     # Before it is looked what is archived: what comes after that is seen by it.
     seen = (wanted, archived.late(connection, wanted)) if archived_only else None
-    if archived_only and (missing := archived.first_missing(connection, parts, possible)) is not None:
-        possible = missing
+    if archived_only and (missing := archived.first_missing(connection, parts, wanted)) is not None:
+        possible = min(possible, missing)
     floor = next_floor(parts, possible) if before is None else max(before, next_floor(parts, possible))
     gone = below(parts, floor)
     if floor == before and not gone:
@@ -144,8 +144,8 @@ def plan(connection: Connection, days: int, *, archived_only: bool = False) -> P
     parts, before = units(connection), floor_day(connection)
     wanted, possible = _limits(connection, days)
     waits_for_usage = possible < wanted
-    missing = archived.first_missing(connection, parts, possible) if archived_only else None
-    possible = possible if missing is None else missing
+    missing = archived.first_missing(connection, parts, wanted) if archived_only else None
+    possible = possible if missing is None else min(possible, missing)
     floor = reach(parts, possible) if before is None else max(before, reach(parts, possible))
     dropped = [Part(unit, _samples(connection, unit), _size_bytes(connection, unit)) for unit in below(parts, floor)]
     return Plan(before, floor, dropped, waits_for_usage=waits_for_usage, not_archived=missing)
