@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 
 from telemetry.archive import checking, writing
 from telemetry.archive.places import ArchiveError, Place
+from telemetry.archive.runs import DisorderError
 from telemetry.cli.data_dir import data_dir_option
 from telemetry.cli.database import with_database
 from telemetry.cli.quantities import counted, size
@@ -119,7 +120,7 @@ def _place(settings: Settings, url: str | None) -> Place:
 def _written(engine: Engine, place: Place, day: date, *, replace: bool) -> dict[str, Any]:
     try:
         written = writing.write(engine, place, day, replace=replace)
-    except ArchiveError as error:
+    except (ArchiveError, DisorderError) as error:
         return {"day": str(day), "samples": 0, "became": "refused", "why": str(error)}
     return {**written._asdict(), "day": str(day)}
 

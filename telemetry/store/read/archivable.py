@@ -20,10 +20,10 @@ from telemetry.store.engine import driver
 from telemetry.store.sealed_rows import Samples, microseconds, ordered
 
 # The locks come before the first snapshot: a month that is dropped is seen at once, its rows by younger snapshots alone. They
-# keep neither collectors nor the sealer out. Between two statements a piece is packed and sent to the archive.
+# keep neither collectors nor the sealer out. Between two statements a day is sent to a store that may be far away.
 BEGIN = (
     text("SET LOCAL statement_timeout = 0"),
-    text("SET LOCAL idle_in_transaction_session_timeout = '15min'"),
+    text("SET LOCAL idle_in_transaction_session_timeout = '2h'"),
     text("LOCK TABLE sealed, sealed_times, late IN ACCESS SHARE MODE"),
 )
 TRY_LOCK = text("SELECT pg_try_advisory_xact_lock(:key)")
