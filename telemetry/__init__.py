@@ -11,6 +11,7 @@ The rooms, in the order of imports: a room uses only rooms that stand below it (
 `exporter` shows metrics that no single process can count: queue, sources, ledger, database.
 
 `api` answers queries over HTTP.
+`archive` keeps sealed days as Parquet files for ever, and brings them back.
 `audit` finds what the centre has lost of what it held, and has it read again.
 `collector` takes batches from the queue, stores them, and acknowledges them.
 `notify` tells people of GPUs that are ill.

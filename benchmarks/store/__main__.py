@@ -38,7 +38,7 @@ def main(gpus: int, layout_gpus: int, fleet_gpus: int, year_days: int, url: str 
             directory.chmod(0o755)
             url = stack.enter_context(Postgres(directory / "postgres")).url
         server = stack.enter_context(psycopg.connect(url, autocommit=True))
-        database = _fresh(server, url)
+        database = fresh(server, url)
         click.echo(f"PostgreSQL {server.info.server_version // 10_000}")
         with psycopg.connect(database, autocommit=True) as connection:
             compared = list(layouts.measure(connection, layout_gpus))
@@ -61,7 +61,7 @@ def main(gpus: int, layout_gpus: int, fleet_gpus: int, year_days: int, url: str 
             json_path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
-def _fresh(server: psycopg.Connection[Any], url: str) -> str:
+def fresh(server: psycopg.Connection[Any], url: str) -> str:
     """An empty database of the name; its URL."""
     server.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(NAME)))
     server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(NAME)))

@@ -3,12 +3,12 @@
 Each subcommand is a module of its own name, imported when it is called, as an edge lacks some libraries: `up`, `simulate`,
 `record`, `ingest`, `check`, `verify`, `formats`, `status`, `gpus`, `top`, `sources`, `usage`, `health`, `events`, `plan`,
 `doctor`, `edge`, `broker`, `apikey`, `deadletter`, `quarantine`, `forget`, `rewind`, `audit`, `exporter`, `deploy`, `systemd`,
-`psql`, and `db` with `rules`. `session` gives them settings and the broker, `database` the database. `data_dir` is an option of
-all, `moments` are times that some are given. `files` are what `ingest`, `verify` and `check` are given. `ingested` tells what
-`ingest` has done, by the ledger if `centre` reaches it. `todo` says what to do about a source. `overview`, `collectors`,
-`parts`, `mends`, `status_document`, `status_lines`, `source_line` and `redraw` are `status`'s, `usage_report` is `usage`'s,
-`top_screen` and `top_look` are `top`'s, `sealed_days`, `retention` and `steps` are `db`'s, `sizing` is `plan`'s. `quantities`
-are numbers for people, `foreign` texts of strangers.
+`psql`, `archive`, and `db` with `rules`. `session` gives them settings and the broker, `database` the database. `data_dir` is
+an option of all, `moments` are times that some are given. `files` are what `ingest`, `verify` and `check` are given.
+`ingested` tells what `ingest` has done, by the ledger if `centre` reaches it. `todo` says what to do about a source.
+`archived` reads an archive back for `ingest`. `overview`, `collectors`, `parts`, `mends`, `status_document`, `status_lines`,
+`source_line` and `redraw` are `status`'s, `usage_report` is `usage`'s, `top_screen` and `top_look` are `top`'s, `sealed_days`,
+`retention` and `steps` are `db`'s, `sizing` is `plan`'s. `quantities` are numbers for people, `foreign` texts of strangers.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ COMMANDS = {
     "deploy": "Deploy the chart to one Kubernetes cluster or many.",
     "systemd": "Write systemd units for an edge.",
     "psql": "Open a session of psql in the database.",
+    "archive": "Write sealed days as Parquet files, for ever, and check them.",
     "db": "Upgrade the database's schema, or change what makes a series.",
 }
 # redis-py imports this where it is installed, which takes 0.05 s, and no command has it count anything.

@@ -21,9 +21,9 @@ STDIN = Path("-")
 # Of what was passed over in a directory, the names of so many are told.
 NAMED = 5
 
-paths_argument = click.argument(
-    "paths", nargs=-1, required=True, metavar="PATH…", type=click.Path(path_type=Path, exists=True, allow_dash=True)
-)
+PATHS = click.Path(path_type=Path, exists=True, allow_dash=True)
+paths_argument = click.argument("paths", nargs=-1, required=True, metavar="PATH…", type=PATHS)
+some_paths_argument = click.argument("paths", nargs=-1, metavar="[PATH…]", type=PATHS)
 
 
 @dataclass(slots=True)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import importlib
 import json
 import sys
 import time
 from collections.abc import Collection, Iterable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -17,7 +19,7 @@ import redis
 
 from telemetry import garbage
 from telemetry.celery import make_app
-from telemetry.cli.files import Spool, paths_argument, regular
+from telemetry.cli.files import Spool, regular, some_paths_argument
 from telemetry.cli.ingested import NO_COUNTS, Ingested, Ledger, Published, Unread, outcome
 from telemetry.cli.session import connected, data_dir_option, json_option, load_settings
 from telemetry.readings.digests import source_id
@@ -46,7 +48,7 @@ OUTAGES = (redis.ConnectionError, redis.TimeoutError, redis.OutOfMemoryError, ko
 
 
 @click.command()
-@paths_argument
+@some_paths_argument
 @click.option("--wait/--no-wait", default=True, help="Wait until all is committed (default), or only until all is published.")
 @click.option(
     "--timeout",
@@ -60,6 +62,15 @@ OUTAGES = (redis.ConnectionError, redis.TimeoutError, redis.OutOfMemoryError, ko
 @click.option(
     "--final", is_flag=True, help="The files are complete: read a last line that has no line end, however new the file is."
 )
+@click.option(
+    "--archive",
+    "archive_url",
+    metavar="PLACE",
+    help="Read days of an archive (telemetry archive) back into the database, past the broker. Takes no PATH.",
+)
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="With --archive: from this day on.")
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="With --archive: to this day, which is included.")
+@click.option("--store-again", is_flag=True, help="With --archive: store also what is older than the database keeps.")
 @json_option
 @data_dir_option
 def ingest(
@@ -68,6 +79,10 @@ def ingest(
     timeout_s: float | None,
     batch_size: int,
     final: bool,
+    archive_url: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    store_again: bool,
     as_json: bool,
     data_dir: Path | None,
 ) -> None:
@@ -85,8 +100,20 @@ def ingest(
     \b
     telemetry ingest /var/dumps/*.csv
     """  # noqa: D301  # click's \b, which keeps the line apart
+    if (archive_url is None) == (not paths):
+        raise click.UsageError("give either files to read, or --archive")
+    if archive_url is None and (since or until or store_again):
+        raise click.UsageError("--since, --until and --store-again are of --archive")
     settings = load_settings(data_dir)
     _prepare_for_bulk()
+    if archive_url is not None:
+        try:
+            archived = importlib.import_module("telemetry.cli.archived")
+        except ModuleNotFoundError as error:
+            # An edge has no driver for the database.
+            raise click.ClickException(f"--archive needs {error.name}; install telemetry-pipeline[central]") from None
+        archived.ingest(settings, archive_url, since, until, store_again=store_again, as_json=as_json)
+        return
     edge = f"{INGEST}/{settings.edge.partition('/')[2]}"
     settings = replace(settings.of_edge(edge), sources=(), loop_mode=False, batch_size=batch_size, catch_up_size=1)
     # Several batches must be under way, however large they are. A file is what it is by itself, whatever came from its path,

@@ -30,12 +30,23 @@ DAY = click.DateTime(["%Y-%m-%d"])
 @click.command()
 @click.option("--days", type=click.IntRange(1, 36_500), help="Keep so many days.  [default: TELEMETRY_RETENTION_DAYS]")
 @click.option("--yes", is_flag=True, help="Drop it. Without this, only say what would be dropped.")
+@click.option(
+    "--archived",
+    is_flag=True,
+    help="Only what `telemetry archive` has written and verified.  [default: TELEMETRY_RETENTION_ARCHIVED]",
+)
 @click.option("--store-again-from", type=DAY, help="Let the floor fall: readings from this day on are stored again.")
 @json_option
 @with_database
 @click.pass_context
 def retention(
-    ctx: click.Context, engine: Engine, days: int | None, yes: bool, store_again_from: datetime | None, as_json: bool
+    ctx: click.Context,
+    engine: Engine,
+    days: int | None,
+    yes: bool,
+    archived: bool,
+    store_again_from: datetime | None,
+    as_json: bool,
 ) -> None:
     """Say which samples are older than what is kept, and drop them with --yes.
 
@@ -46,10 +57,11 @@ def retention(
     if store_again_from is not None:
         _lower(engine, store_again_from.date(), as_json=as_json)
         return
-    kept_days = days or settings.retention_days
+    kept_days, archived = days or settings.retention_days, archived or settings.retention_archived
     with engine.connect() as connection:
         connection.execute(text("SET LOCAL statement_timeout = 0"))
-        levels, plan = retained(connection), dropping.plan(connection, kept_days) if kept_days else None
+        plan = dropping.plan(connection, kept_days, archived_only=archived) if kept_days else None
+        levels = retained(connection)
     before = _samples(levels)
     if plan is None or not yes:
         _tell(levels, plan, kept_days, as_json=as_json)
@@ -59,7 +71,7 @@ def retention(
 
     def work(connection: Connection, _: Settings, limit: int) -> int:
         nonlocal is_noted
-        more = dropping.step_at_once(connection, kept_days, limit)
+        more = dropping.step_at_once(connection, kept_days, limit, archived_only=archived)
         if more and not is_noted:
             audit_log.note(connection, operator(), "retention.drop", "samples", {"days": kept_days})
             is_noted = True
@@ -69,7 +81,7 @@ def retention(
     do_all(engine, settings, USAGE, USAGE.work)
     do_all(engine, settings, RETENTION, work)
     with engine.connect() as connection:
-        levels, left = retained(connection), dropping.plan(connection, kept_days)
+        levels, left = retained(connection), dropping.plan(connection, kept_days, archived_only=archived)
     after = _samples(levels)
     done = {"dropped": after.dropped - before.dropped, "partitions": after.partitions - before.partitions}
     if as_json:
@@ -80,6 +92,8 @@ def retention(
         raise click.ClickException(
             "not all is dropped: another process seals or drops days, or readings of them came just now; run it again later"
         )
+    if left.not_archived is not None:
+        raise click.ClickException(f"not all is dropped: {_unarchived(left.not_archived)}")
 
 
 def _lower(engine: Engine, day: date, *, as_json: bool) -> None:
@@ -130,8 +144,10 @@ def _lines(levels: list[Retained], plan: Plan | None, days: int) -> Iterator[str
             f"{counted(samples, 'sample')}, {size(size_bytes)}, would be dropped to keep {counted(days, 'day')}; "
             f"the floor would be {date_of(plan.floor_then)}: --yes does it"
         )
-    elif not plan.waits_for_usage:
+    elif not plan.waits_for_usage and plan.not_archived is None:
         yield f"nothing is older than {counted(days, 'day')}, or only a part of a partition or of a sealed month is"
+    if plan.not_archived is not None:
+        yield f"not yet: {_unarchived(plan.not_archived)}"
     if plan.waits_for_usage:
         more = "more" if plan.parts else "what is older"
         yield f"{more} waits until the usage of its hours is summed up, which collectors do, and --yes before it drops"
@@ -143,6 +159,7 @@ def _document(plan: Plan, days: int) -> dict[str, Any]:
         "floor": None if plan.floor is None else str(date_of(plan.floor)),
         "floor_then": str(date_of(plan.floor_then)),
         "waits_for_usage": plan.waits_for_usage,
+        "not_archived": None if plan.not_archived is None else str(date_of(plan.not_archived)),
         "samples": sum(part.samples for part in plan.parts),
         "size_bytes": sum(part.size_bytes for part in plan.parts),
         "parts": [
@@ -157,6 +174,10 @@ def _document(plan: Plan, days: int) -> dict[str, Any]:
             for part in plan.parts
         ],
     }
+
+
+def _unarchived(day: int) -> str:
+    return f"from {date_of(day)} on days are not archived as they are: run telemetry db seal, then telemetry archive"
 
 
 def _samples(levels: list[Retained]) -> Retained:

@@ -136,6 +136,18 @@ class FlowSettings(ConnectionSettings):
         "ever, by whole days, and by whole months where days are sealed; 0: for ever; set it for all collectors alike, when "
         "all of the centre is of a version that knows it",
     )
+    retention_archived: bool = RETENTION(
+        False,
+        flag,
+        "drop only samples of days that `telemetry archive` has written and verified; set it before the days, for all "
+        "collectors alike",
+    )
+    archive_url: str | None = RETENTION(
+        None,
+        parsers.archive,
+        "where `telemetry archive` writes sealed days: a directory, or `s3://bucket/path` or the like; the keys of an object "
+        "store come from the environment, as pyarrow reads them",
+    )
     retention_quarantine_days: int = RETENTION(
         0,
         number(int, 0, 36_500),

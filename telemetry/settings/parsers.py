@@ -53,6 +53,15 @@ def optional_path(raw: str) -> Path | None:
     return path(raw) if raw.strip() else None
 
 
+def archive(raw: str) -> str | None:
+    """A directory, or the URL of a path in an object store, without the keys to it. None for an empty text."""
+    value = raw.strip()
+    user, at, _ = value.partition("://")[2].partition("/")[0].rpartition("@")
+    if at and ":" in user:
+        raise ValueError("has a key in it; leave it out, and set what the object store reads, such as AWS_ACCESS_KEY_ID")
+    return value or None
+
+
 def name(raw: str) -> str:
     """A name that may be part of a key or a label."""
     value = text(raw)

@@ -13,6 +13,18 @@ from tests.docs.pages import ROOT
 
 
 @pytest.mark.slow
+def test_what_is_archived_dropped_and_read_back_is_what_was_loaded() -> None:
+    command = [sys.executable, "-m", "benchmarks.store.archive", "--gpus", "1", "--days", "2"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=110)
+    assert done.returncode == 0, done.stderr
+    loaded, there = (
+        line.split(" ", 1)[1].strip() for line in done.stdout.splitlines() if line.startswith(("loaded 3", "there"))
+    )
+    assert loaded == there
+    assert f"{2 * 28 * 5760:,} samples" in there
+
+
+@pytest.mark.slow
 def test_a_tiny_fleet_is_measured(tmp_path: Path) -> None:
     path = tmp_path / "figures.json"
     sizes = ["--gpus", "2", "--layout-gpus", "2", "--fleet-gpus", "2", "--year-days", "3"]

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
+import pytest
 from click.testing import CliRunner
 from sqlalchemy import Engine, inspect, text
 
@@ -22,11 +27,14 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"(?ms)^```{language}\n(.*?)^```$", PAGE)
 
 
-def test_commands_and_sql_do_what_the_page_says(engine: Engine, settings: Settings, environ: dict[str, str]) -> None:
+def test_commands_and_sql_do_what_the_page_says(
+    engine: Engine, settings: Settings, environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     rows = [(key(gpu="GPU-1"), second, 2.5) for second in (0, 86_400, now_s() - 60)]
     BatchWriter(settings, engine).write([batch(readings(*rows))])
     commands = [shlex.split(line, comments=True) for block in blocks("sh") for line in block.splitlines()]
-    assert len(commands) == 10
+    assert len(commands) == 14
     for name, *words in commands:
         assert name == "telemetry"
         result = CliRunner(env=environ).invoke(main, words)
@@ -39,7 +47,15 @@ def test_commands_and_sql_do_what_the_page_says(engine: Engine, settings: Settin
         dropped = "SELECT dropped, (SELECT count(*) FROM sealed_spans) FROM retention WHERE level = 'samples'"
         assert connection.execute(text(dropped)).one() == (2, 0)
 
+    answers_of_files: dict[str, Any] = {}
+    for block in blocks("python"):
+        exec(block, answers_of_files)  # noqa: S102 - what the page says
+    assert answers_of_files["used"].collect()["value"].to_list() == [2.5, 2.5]
+    if find_spec("duckdb"):
+        duckdb = import_module("duckdb")
+        assert [duckdb.sql(block).fetchall()[0][2] for block in blocks("duckdb")] == [2.5]
+
 
 def test_every_table_of_samples_is_on_the_page(engine: Engine) -> None:
-    tables = {name for name in inspect(engine).get_table_names() if re.match("sample|seal|late|partition", name)}
+    tables = {name for name in inspect(engine).get_table_names() if re.match("sample|seal|late|partition|archive", name)}
     assert tables <= set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE))

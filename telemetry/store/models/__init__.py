@@ -3,11 +3,12 @@
 `base` is what they share. `samples` are the readings and what describes them, `sealed` those of days that are over, `identity`
 what else decides which series they belong to, `owners` who used the GPUs and `usage` how much, `health` how these are, `ledger`
 the batches that were stored, `unstored` what came and is no sample, `retention` from when on all of it is kept, `audit` how
-many samples there should be, `api` what people and the API change. To import this package is to have all tables in the
-metadata of `Base`. What is asked of them and written to them is `telemetry.store`'s.
+many samples there should be, `archive` which days are archived, `api` what people and the API change. To import this package is
+to have all tables in the metadata of `Base`. What is asked of them and written to them is `telemetry.store`'s.
 """
 
 from telemetry.store.models.api import ApiKey, AuditEntry, EdgeCredential, Upload
+from telemetry.store.models.archive import ArchivedDay
 from telemetry.store.models.audit import TALLIES, CountedPartition, Reread, Shortfall
 from telemetry.store.models.base import Base, Time
 from telemetry.store.models.health import Finding, Judgement, Unjudged
@@ -25,6 +26,7 @@ __all__ = [
     "TALLIES",
     "Allocation",
     "ApiKey",
+    "ArchivedDay",
     "AuditEntry",
     "Base",
     "Batch",

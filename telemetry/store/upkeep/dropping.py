@@ -26,6 +26,7 @@ EXPECT_NONE = text("""
     WHERE date '1970-01-01' + t.hour / 24 >= greatest(s.first_day, :month)
         AND date '1970-01-01' + t.hour / 24 < least(s.end_day, :following)
 """)
+FORGET_ARCHIVED = text("DELETE FROM archived_days WHERE day >= :month AND day < :following")
 COUNT = text("""
     UPDATE sealed_spans s
     SET samples = (SELECT coalesce(sum(n), 0) FROM sealed WHERE day >= s.first_day AND day < s.end_day)
@@ -48,6 +49,7 @@ def drop(connection: Connection, month: date) -> int | None:
     samples = number(connection, month)
     connection.execute(DROP_LATE, days)
     connection.execute(EXPECT_NONE, days)
+    connection.execute(FORGET_ARCHIVED, days)
     connection.execute(text(f"DROP TABLE IF EXISTS sealed_{month:%Y%m}, sealed_times_{month:%Y%m}"))
     connection.execute(COUNT, days)
     return samples

@@ -3,8 +3,9 @@
 A step is a transaction: it drops the least that can be dropped at once, and moves the floor (`telemetry.store.floor`) to its
 end. So nothing is stored below the floor, and nothing above it was dropped, at any moment. What the audit expected of it goes
 in the same transaction, and what came late for it. Summaries of usage, allocations and what was found of GPUs stay. Which days
-go next is decided in `units`; a day whose usage is not summed up yet waits. No sealer works meanwhile. What is old is said by
-`ages`: the chore counts from the newest reading too, so that it keeps what a fleet that fell silent has left.
+go next is decided in `units`; a day whose usage is not summed up yet waits, and where that is asked for, one that is not
+archived (`archived`). No sealer works meanwhile. What is old is said by `ages`: the chore counts from the newest reading too,
+so that it keeps what a fleet that fell silent has left.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from sqlalchemy import Connection, text
 
 from telemetry.settings import Settings
 from telemetry.store import locks
-from telemetry.store.upkeep import ages, merging, usage_hours
+from telemetry.store.upkeep import ages, archived, merging, usage_hours
 from telemetry.store.upkeep.units import Unit, below, date_of, day_of, next_floor, reach, units
 
 # Readers and collectors wait behind whoever waits for a lock that keeps them out.
@@ -49,6 +50,7 @@ FORGET = (
             OR name IN (SELECT 'frozen_' || to_char(first_day, 'YYYYMMDD') FROM sealed_spans WHERE end_day <= :day)
     """),
     text("DELETE FROM partition_sizes WHERE name = ANY(:tables)"),
+    text("DELETE FROM archived_days WHERE day < :day"),
     text("DELETE FROM sealed_spans WHERE end_day <= :day"),
     text("""
         UPDATE sealed_spans s
@@ -98,13 +100,15 @@ class Part(NamedTuple):
 class Plan(NamedTuple):
     """What would be dropped. The floors, of now and of then, are days counted from 1970; None for none.
 
-    `waits_for_usage`: later days are old enough, too, and wait until their usage is summed up.
+    `waits_for_usage`: later days are old enough, too, and wait until their usage is summed up. `not_archived`: from this day on
+    they wait until they are archived.
     """
 
     floor: int | None
     floor_then: int
     parts: list[Part]
     waits_for_usage: bool
+    not_archived: int | None = None
 
 
 def step(connection: Connection, settings: Settings, limit: int) -> int:
@@ -120,10 +124,12 @@ def step(connection: Connection, settings: Settings, limit: int) -> int:
     if newest is None:
         connection.execute(DONE)
         return 0
-    return step_at_once(connection, settings.retention_days, limit, newest)
+    return step_at_once(connection, settings.retention_days, limit, newest, archived_only=settings.retention_archived)
 
 
-def step_at_once(connection: Connection, days: int, limit: int, newest: int | None = None) -> int:
+def step_at_once(
+    connection: Connection, days: int, limit: int, newest: int | None = None, *, archived_only: bool = False
+) -> int:
     """The same for a number of days, which are counted from the day `newest` if today is later.
 
     Returns 0 also while another process seals, or drops by hand.
@@ -137,6 +143,10 @@ def step_at_once(connection: Connection, days: int, limit: int, newest: int | No
     _sum_up_first(connection, wanted)
     connection.execute(LOCK, {"key": locks.PARTITION})
     parts, before, possible = units(connection), floor_day(connection), _possible(connection, wanted)
+    # Before it is looked what is archived: what comes after that is seen by it.
+    seen = (wanted, archived.late(connection, wanted)) if archived_only else None
+    if archived_only and (missing := archived.first_missing(connection, parts, wanted)) is not None:
+        possible = min(possible, missing)
     floor = next_floor(parts, possible) if before is None else max(before, next_floor(parts, possible))
     gone = below(parts, floor)
     if floor == before and not gone:
@@ -145,20 +155,23 @@ def step_at_once(connection: Connection, days: int, limit: int, newest: int | No
         return 0
     if _merge_first(connection, limit):
         return limit
-    samples = _drop(connection, gone, floor)
+    samples = _drop(connection, gone, floor, seen)
     if samples is None:
         return 0
     connection.execute(RISE, {"moment": _begin(floor), "samples": samples, "partitions": len(gone)})
     return limit
 
 
-def plan(connection: Connection, days: int) -> Plan:
+def plan(connection: Connection, days: int, *, archived_only: bool = False) -> Plan:
     """What would be dropped by now if so many days were kept. It only looks."""
     parts, before, wanted = units(connection), floor_day(connection), _wanted(connection, days)
     possible = _possible(connection, wanted)
+    waits_for_usage = possible < wanted
+    missing = archived.first_missing(connection, parts, wanted) if archived_only else None
+    possible = possible if missing is None else min(possible, missing)
     floor = reach(parts, possible) if before is None else max(before, reach(parts, possible))
     dropped = [Part(unit, _samples(connection, unit), _size_bytes(connection, unit)) for unit in below(parts, floor)]
-    return Plan(before, floor, dropped, waits_for_usage=possible < wanted)
+    return Plan(before, floor, dropped, waits_for_usage=waits_for_usage, not_archived=missing)
 
 
 def lower(connection: Connection, day: int) -> int | None:
@@ -204,13 +217,16 @@ def _merge_first(connection: Connection, limit: int) -> bool:
     return merging.merge(connection, limit) > 0
 
 
-def _drop(connection: Connection, gone: Sequence[Unit], floor: int) -> int | None:
+def _drop(connection: Connection, gone: Sequence[Unit], floor: int, seen: tuple[int, int] | None) -> int | None:
     """Drop units, and all that is known of days below the floor. Returns how many samples were dropped.
 
-    None, and nothing is dropped, if readings of these days have come since they were chosen.
+    None, and nothing is dropped, if readings of these days have come since they were chosen. `seen`: a day, and how many late
+    samples of before there were, where only what is archived may go.
     """
     connection.execute(KEEP_OUT)
     if connection.scalar(HAS_COME, {"moment": _begin(floor)}):
+        return None
+    if seen is not None and not archived.still_holds(connection, gone, *seen):
         return None
     tables = [table for unit in gone for table in unit.tables]
     samples = int(connection.execute(SAMPLES, {"first": FIRST_HOUR, "end": 24 * floor}).scalar_one())

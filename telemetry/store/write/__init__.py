@@ -5,5 +5,6 @@ tells which rules of labels hold for which of its readings, `gpu_places` which G
 the batch, with the digest of its readings that `contents` makes, `samples` copies them, `late` compares and keeps those of
 sealed days, `conflicts` keeps those whose key has another value, `tallies` counts them by the hour, `allocations` says who had
 the GPUs, `spans` since when where a scheduler tells, `usage_marks` which hours are to be summed up, `unjudged` which of their
-readings came late, `release` takes rows out of quarantine; all of these work in the caller's transaction.
+readings came late, `release` takes rows out of quarantine; all of these work in the caller's transaction. `returning` does
+without a batch, for what comes back from an archive.
 """
