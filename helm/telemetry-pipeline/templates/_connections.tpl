@@ -82,7 +82,7 @@
   value: {{ printf "%s://%s%s:%v/%v" (ternary "rediss" "redis" $external.tls.enabled) $user (include "telemetry.broker.host" .) $external.port $external.database | quote }}
   {{- end }}
 {{- else }}
-  value: redis://{{ include "telemetry.broker.host" . }}:6379/0
+  value: {{ printf "redis://%s%s:6379/0" (ternary (printf "%s@" (urlquery .Values.redis.username | replace "+" "%20")) "" (ne .Values.redis.username "")) (include "telemetry.broker.host" .) | quote }}
 {{- end }}
 {{- if include "telemetry.broker.password" . | fromJson }}
 - name: TELEMETRY_BROKER_PASSWORD_FILE

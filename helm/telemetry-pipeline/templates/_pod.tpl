@@ -150,6 +150,9 @@ spec:
     {{- with include "telemetry.trust.volume" (list $root .component) | trim }}
     {{- . | nindent 4 }}
     {{- end }}
+    {{- with include "telemetry.role.volume" (list $root .component) | trim }}
+    {{- . | nindent 4 }}
+    {{- end }}
     {{- with $root.Values.extraVolumes }}
     {{- tpl (toYaml .) $root | nindent 4 }}
     {{- end }}
@@ -199,6 +202,9 @@ database, mounts, resources, probes, ports, metricsPort.
     {{- if include "telemetry.trust.item" (list $root .name) }}
     - {name: trust, mountPath: {{ include "telemetry.trust.path" $root }}, readOnly: true}
     {{- end }}
+    {{- if include "telemetry.role.key" (list $root .name) }}
+    - {name: roles, mountPath: /run/secrets/roles, readOnly: true}
+    {{- end }}
     {{- with $root.Values.extraVolumeMounts }}
     {{- tpl (toYaml .) $root | nindent 4 }}
     {{- end }}
@@ -242,6 +248,9 @@ database, mounts, resources, probes, ports, metricsPort.
 {{- include "telemetry.database.env" $root | nindent 0 }}
 {{- end }}
 {{- with include "telemetry.trust.env" (list $root .name) | trim }}
+{{- . | nindent 0 }}
+{{- end }}
+{{- with include "telemetry.role.env" (list $root .name) | trim }}
 {{- . | nindent 0 }}
 {{- end }}
 {{- include "telemetry.monitoring.env" . | trim | nindent 0 }}
