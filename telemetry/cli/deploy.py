@@ -12,8 +12,9 @@ from typing import Any
 import click
 
 from telemetry import resources
-from telemetry.deploy import gitops, overview, passwords, preflight, rehearsal, removal, rollout
+from telemetry.deploy import gitops, handout, overview, passwords, preflight, rehearsal, removal, rollout, rotation
 from telemetry.deploy import inventory as inventories
+from telemetry.deploy.certificates import CertificateError
 from telemetry.deploy.cluster import ClusterError, contexts
 from telemetry.deploy.gitops import Repository
 from telemetry.deploy.helm import Helm, HelmError
@@ -30,6 +31,7 @@ ACTIONS: dict[str, tuple[Role, ...]] = {
     "deploy-central": ("central",),
     "deploy-shared": ("shared",),
     "deploy-all": ALL,
+    "rotate-edge": ("edge",),
     "status": ALL,
     "validate": ALL,
     "cleanup": ALL,
@@ -45,13 +47,20 @@ FILE = click.Path(dir_okay=False, exists=True)
 )
 @click.option("--edge-context", "edge", multiple=True, help="Context of an edge cluster; may be given several times.")
 @click.option("--central-context", "central", help="Context of the central cluster.")
-@click.option("--shared-context", "shared", help="Context of a cluster that gets a Redis of its own, for development.")
+@click.option("--shared-context", "shared", help="Context of a cluster that gets a Redis, with a user for each edge.")
 @click.option("--redis-host", help="The Redis, as all clusters reach it. Not needed where all is in one cluster.")
 @click.option("--redis-port", type=click.IntRange(1, 65535), help="Its port.  [default: 6380]")
 @click.option("--redis-username", help="Its user.")
 @click.option("--redis-tls/--no-redis-tls", default=None, help="Whether it is reached by TLS.  [default: TLS]")
+@click.option(
+    "--redis-users",
+    is_flag=True,
+    default=None,
+    help="Give each edge a user of its own there; the password is an administrator's.",
+)
 @click.option("--redis-ca", type=FILE, help="CA certificate that it is checked against.")
 @click.option("--redis-password", help="Its password: - asks for it, @FILE reads it.")
+@click.option("--sentinel-password", help="That of the sentinels of an inventory: - asks for it, @FILE reads it.")
 @click.option("--db-host", help="The Postgres. Without it the chart brings one, for development.")
 @click.option("--db-port", type=click.IntRange(1, 65535), help="Its port.  [default: 5432]")
 @click.option("--db-password", help="Its password: - asks for it, @FILE reads it.")
@@ -100,13 +109,14 @@ def deploy(
     \b
     deploy-shared, deploy-central, deploy-edge  install or upgrade these
     deploy-all   all of them in this order, edges side by side
+    rotate-edge  give edges new credentials; the old ones end when all pods have the new ones
     validate     look for everything that would keep a deployment from working
     status       all clusters in one table
     render       write values or manifests for Argo CD and Flux; asks no cluster
     cleanup      remove the releases; data stays unless --delete-data
 
-    Passwords also come from TELEMETRY_DEPLOY_REDIS_PASSWORD and TELEMETRY_DEPLOY_DB_PASSWORD, or from the files that these
-    with _FILE at their end name. They reach the clusters as Secrets. One that was given once need not be given again.
+    Passwords also come from TELEMETRY_DEPLOY_REDIS_PASSWORD, …_DB_PASSWORD and …_SENTINEL_PASSWORD, or from the files that
+    these with _FILE at their end name. They reach the clusters as Secrets. One that was given once need not be given again.
     """  # noqa: D301 - click wants the character itself
     if moved := passwords.moved(sys.argv[1:], os.environ):
         os.execve(sys.executable, [sys.executable, sys.argv[0], *moved.arguments], moved.environ)  # noqa: S606 - this program again
@@ -114,22 +124,36 @@ def deploy(
         secrets = _passwords(options)
         made = _inventory(inventory, options)
         helm = Helm(program, chart or _own_chart(), kubeconfig)
-        deployment = Deployment(made, secrets, helm, kubeconfig)
         sites = made.of(*ACTIONS[action])
         if not sites:
             roles = " or ".join(f"--{role}-context" for role in ACTIONS[action])
             raise click.UsageError(f"{action} has no cluster: give {roles}, or an --inventory that has some")
+        deployment = _deployment(action, made, secrets, helm, kubeconfig)
         if action == "render":
             sys.exit(
                 _render(deployment, sites, output, form, Repository(repository, revision, path.strip("/")), dry_run, as_json)
             )
-        run: Callable[..., int] = {"status": _status, "validate": _validate, "cleanup": _cleanup}.get(action, _deploy)
+        run: Callable[..., int] = {"status": _status, "validate": _validate, "cleanup": _cleanup, "rotate-edge": _rotate}.get(
+            action, _deploy
+        )
         code = run(deployment, sites, dry_run=dry_run, timeout_s=timeout_s, as_json=as_json, yes=yes, data=delete_data)
     except (InventoryError, PasswordError) as error:
         raise click.UsageError(str(error)) from None
-    except (ClusterError, HelmError, FileNotFoundError) as error:
+    except (CertificateError, ClusterError, HelmError, FileNotFoundError) as error:
         raise click.ClickException(str(error)) from None
     sys.exit(code)
+
+
+def _deployment(action: str, inventory: Inventory, given: Passwords, helm: Helm, kubeconfig: str | None) -> Deployment:
+    """What a run works on, with the users of the broker where there are some."""
+    users = None
+    contradicts = inventories.checked(inventory) or not inventory.of("shared", "central")
+    if inventory.has_users and not contradicts and action not in {"status", "cleanup"}:
+        if action == "render":
+            users = handout.unasked(inventory)
+        elif handout.home(inventory).context in contexts(kubeconfig):
+            users, given = handout.known(inventory, given, kubeconfig)
+    return Deployment(inventory, given, helm, kubeconfig, users)
 
 
 def _own_chart() -> Path:
@@ -169,6 +193,22 @@ def _deploy(deployment: Deployment, sites: list[Site], *, dry_run: bool, timeout
             say(line)
         return _end(as_json, general, ready, [])
     return _end(as_json, general, ready, rollout.deploy(deployment, sites, timeout_s, say))
+
+
+def _rotate(deployment: Deployment, sites: list[Site], *, dry_run: bool, timeout_s: int, as_json: bool, **_: Any) -> int:
+    if not deployment.inventory.has_users:
+        raise click.UsageError(
+            "all edges share one password, so no edge can be given another alone: name --shared-context, or give --redis-users"
+        )
+    say = _voice(as_json)
+    general, ready = preflight.look(deployment, sites, contexts(deployment.kubeconfig))
+    if _tell_problems(general, ready, say):
+        return _end(as_json, general, ready, [])
+    if dry_run:
+        for site in sites:
+            say(f"{rollout.label(site)}: would get new credentials; the old ones would end when its pods are ready")
+        return _end(as_json, general, ready, [])
+    return _end(as_json, general, ready, rotation.rotate(deployment, sites, timeout_s, say))
 
 
 def _validate(deployment: Deployment, sites: list[Site], *, as_json: bool, **_: Any) -> int:

@@ -45,7 +45,7 @@ def test_each_has_a_user_with_its_own_rights(pod: RedisPod) -> None:
         assert pod.client(rights.role_name("telemetry", role), MAKER.password(role)).ping()
     edge = pod.client(rights.edge_name("telemetry", "west"), MAKER.password("west", 1))
     assert edge.lpush("telemetry.ingest", "x") == 1
-    with pytest.raises(redis.ResponseError, match="(?i)noperm|no permissions"):
+    with pytest.raises(redis.ResponseError, match=r"(?i)no permissions"):
         edge.rpop("telemetry.ingest")
     administrator = pod.client(password=ADMINISTRATOR)
     assert administrator.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
@@ -125,4 +125,7 @@ def test_each_part_of_the_centre_is_a_user_of_its_own(container: str, pod: str, 
             Path(place.moved["/run/secrets/roles"], item["path"]).write_text(secret[item["key"]])
     given = {name: value for name, value in place.variables().items() if "BROKER" in name}
     parts = urlsplit(Settings.load(given).broker_url)
-    assert (unquote(parts.username or ""), unquote(parts.password or "")) == (user, f"of {user.rpartition('/')[2].rpartition('.')[2]}")
+    assert (unquote(parts.username or ""), unquote(parts.password or "")) == (
+        user,
+        f"of {user.rpartition('/')[2].rpartition('.')[2]}",
+    )
