@@ -67,6 +67,13 @@ CASES: dict[str, dict[str, Any]] = {
             "metrics": {"podMonitor": {"enabled": True}},
         },
     ),
+    "shared-sentinel": merged(
+        values_of(SHARED),
+        {
+            "redis": {"existingSecret": "broker", "sentinel": {"enabled": True}, "users": {"existingSecret": "redis-users"}},
+            "metrics": {"podMonitor": {"enabled": True}},
+        },
+    ),
     "centre": merged(values_of(CENTRE), PASSWORD),
     "centre-external": merged(merged(values_of(CENTRE), TLS), EXTERNAL_DATABASE),
     "centre-client-certificate": merged(

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +27,17 @@ HOST = "127.0.0.1"
 # What the script needs of `redis-cli`, for machines that have a server and no client.
 CLIENT = """#!{python}
 import os, sys, redis
-client = redis.Redis(port=int(sys.argv[2]), password=os.environ["REDISCLI_AUTH"], decode_responses=True)
+words = sys.argv[1:]
+given = {}
+while words[0] in ("-h", "-p"):
+    given[words[0]] = words[1]
+    words = words[2:]
+place = given.get("-h", "127.0.0.1"), int(given["-p"])
+client = redis.Redis(*place, password=os.environ.get("REDISCLI_AUTH"), decode_responses=True)
 try:
-    said = client.execute_command(*sys.argv[3:])
-    print("OK" if said is True else said)
+    said = client.execute_command(*words)
+    for line in said if isinstance(said, (list, tuple)) else ["OK" if said is True else said]:
+        print(line)
 except redis.ResponseError as error:
     print(error)
 """
@@ -76,10 +83,9 @@ def running(
     pod = RedisPod(root, free_port(), free_port())
     for secret, files in secrets.items():
         pod.write(secret, **files)
-    for folder in ("tmp", "data", "bin"):
+    for folder in ("tmp", "data"):
         (root / folder).mkdir()
     container = pod_of(render(merged(values_of(SHARED), dict(values))), "redis")["spec"]["containers"][0]
-    shell, option, script, *rest = container["command"]
     moved = {
         "/run/secrets": str(root / "run"),
         "/tmp/": f"{root}/tmp/",  # noqa: S108 - the container's
@@ -89,15 +95,25 @@ def running(
         "redis-cli ": f"redis-cli -p {pod.port} ",
         "sleep 10": "sleep 0.2",
     }
-    # At once: what was moved may itself lie below /tmp.
-    script = re.sub("|".join(map(re.escape, moved)), lambda found: moved[found[0]], script)
-    _programs(root / "bin", server or program())
-    found = {"PATH": os.pathsep.join([str(root / "bin"), os.environ["PATH"]])}
-    with (root / "log").open("wb") as log:
-        process = subprocess.Popen([shell, option, script, *rest], env=found, stdout=log, stderr=log, start_new_session=True)
-    try:
-        eventually(lambda: "eady to accept" in (root / "log").read_text(), 20, what="Redis has started")
+    programs(root / "bin", server or program())
+    with started(container["command"], moved, root, root / "log", "eady to accept"):
         yield pod
+
+
+@contextmanager
+def started(
+    command: Sequence[str], moved: Mapping[str, str], root: Path, log: Path, says: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A container's script as a process, with some of its texts in place of others, once its log says that it is up."""
+    # At once: what was moved may itself lie below /tmp.
+    pattern = re.compile("|".join(map(re.escape, moved)))
+    words = [pattern.sub(lambda found: moved[found[0]], word) for word in command]
+    found = {"PATH": os.pathsep.join([str(root / "bin"), os.environ["PATH"]])}
+    with log.open("wb") as file:
+        process = subprocess.Popen(words, env=found, stdout=file, stderr=file, start_new_session=True)
+    try:
+        eventually(lambda: says in log.read_text(), 20, what=f"{log.name} says {says!r}")
+        yield process
     finally:
         end(process)
         # What looks for other users is a process of the container, too, and goes with it.
@@ -105,8 +121,9 @@ def running(
             os.killpg(process.pid, signal.SIGTERM)
 
 
-def _programs(folder: Path, server: str | Path) -> None:
+def programs(folder: Path, server: str | Path) -> None:
     """A `redis-server`, and the machine's `redis-cli`, else one of ours."""
+    folder.mkdir(exist_ok=True)
     (folder / "redis-server").symlink_to(server)
     if known := shutil.which("redis-cli"):
         (folder / "redis-cli").symlink_to(known)

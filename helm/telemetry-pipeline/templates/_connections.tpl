@@ -82,7 +82,9 @@
   value: {{ printf "%s://%s%s:%v/%v" (ternary "rediss" "redis" $external.tls.enabled) $user (include "telemetry.broker.host" .) $external.port $external.database | quote }}
   {{- end }}
 {{- else }}
-  value: {{ printf "redis://%s%s:6379/0" (ternary (printf "%s@" (urlquery .Values.redis.username | replace "+" "%20")) "" (ne .Values.redis.username "")) (include "telemetry.broker.host" .) | quote }}
+  {{- $scheme := ternary "sentinel" "redis" .Values.redis.sentinel.enabled }}
+  {{- $where := ternary (printf "%s/%s" (include "telemetry.sentinel.port" .) .Values.redis.sentinel.service) "6379" .Values.redis.sentinel.enabled }}
+  value: {{ printf "%s://%s%s:%s/0" $scheme (ternary (printf "%s@" (urlquery .Values.redis.username | replace "+" "%20")) "" (ne .Values.redis.username "")) (include "telemetry.broker.host" .) $where | quote }}
 {{- end }}
 {{- if include "telemetry.broker.password" . | fromJson }}
 - name: TELEMETRY_BROKER_PASSWORD_FILE

@@ -32,6 +32,9 @@
         printf 'tls-port 6380\ntls-auth-clients no\ntls-cert-file %s/tls.crt\ntls-key-file %s/tls.key\n' \
           /run/secrets/redis-tls /run/secrets/redis-tls >> /tmp/redis.conf
       fi
+      {{- if .Values.redis.sentinel.enabled }}
+      {{- include "telemetry.sentinel.follow" . | nindent 6 }}
+      {{- end }}
       exec redis-server /tmp/redis.conf
     - {{ .Values.redis.maxmemory | quote }}
     - {{ ternary "yes" "no" .Values.redis.persistence.enabled | quote }}
