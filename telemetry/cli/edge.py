@@ -128,13 +128,13 @@ def declare(engine: Engine, declared: tuple[Declared, ...], apply: bool, wait_s:
         valid = {each.name: edge_credentials.declare(connection, each.name, each.serials, operator()) for each in declared}
         for name, serials in valid.items() if apply else ():
             _tell_the_broker(settings, name, serials)
+    # One edge that was revoked keeps no other from getting its own.
     if retired := [name for name, serials in valid.items() if not serials]:
-        raise click.ClickException(
-            f"all credentials of {', '.join(retired)} were retired; `telemetry deploy rotate-edge` gives others"
-        )
+        click.echo(f"{', '.join(retired)} was revoked, and stays so; `telemetry deploy rotate-edge` gives it others", err=True)
     if refused := shut_out(settings, maker(settings), valid, wait_s):
         raise click.ClickException("the broker refuses " + "; ".join(f"{name} ({why})" for name, why in refused.items()))
-    click.echo(json.dumps(valid) if as_json else f"{len(valid)} edges have valid credentials")
+    count = sum(map(bool, valid.values()))
+    click.echo(json.dumps(valid) if as_json else f"{count} {'edge has' if count == 1 else 'edges have'} valid credentials")
 
 
 @edge.command()

@@ -128,9 +128,14 @@ def parsed(document: Mapping[str, Any], folder: Path) -> Inventory:
 
 
 def merged(inventory: Inventory, contexts: Mapping[Role, Sequence[str]], **options: Any) -> Inventory:
-    """The inventory with what options say in its place. Roles whose contexts are given take only these."""
+    """The inventory with what options say in its place. Roles whose contexts are given take only these, as they stand in it."""
+    known = {(site.role, site.context): site for site in inventory.sites}
     sites = tuple(site for site in inventory.sites if not contexts.get(site.role))
-    sites += tuple(Site(role, context, named(context)) for role in ROLES for context in dict.fromkeys(contexts.get(role, ())))
+    sites += tuple(
+        known.get((role, context)) or Site(role, context, named(context))
+        for role in ROLES
+        for context in dict.fromkeys(contexts.get(role, ()))
+    )
     broker = {name.removeprefix("redis_"): value for name, value in options.items() if name.startswith("redis_")}
     database = {name.removeprefix("db_"): value for name, value in options.items() if name.startswith("db_")}
     return replace(

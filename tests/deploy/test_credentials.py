@@ -205,6 +205,6 @@ def test_the_redis_and_the_centre_take_what_was_handed_out(
         listed = json.loads(telemetry("edge", "list", "--json").stdout)
         assert [each["serial"] for each in listed if each["holder"] == "gpu-1" and not each["retired_at"]] == [2]
         # What was retired is not made valid again, whoever says so.
-        refused = telemetry("edge", "declare", "gpu-1=1", **environ)
-        assert refused.returncode == 1
-        assert "rotate-edge` gives others" in refused.stderr
+        refused = telemetry("edge", "declare", "gpu-1=1", "gpu-2=2", "--json", **environ)
+        assert json.loads(refused.stdout) == {"gpu-1": [], "gpu-2": [2]}
+        assert "gpu-1 was revoked" in refused.stderr

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from telemetry.deploy.inventory import InventoryError, checked, read
+from telemetry.deploy.inventory import InventoryError, checked, merged, read
 from tests.chart.rendering import pod_of, render, variables
 from tests.deploy.conftest import Stage
 from tests.deploy.test_credentials import held, upgraded
@@ -78,3 +78,11 @@ def test_what_contradicts_itself_is_told_with_its_mend(text: str, said: str, tmp
     (problem,) = checked(read(tmp_path / "fleet.toml"))
     assert said in problem
     assert ": " in problem
+
+
+def test_an_edge_that_is_named_by_its_context_keeps_its_name_and_values(tmp_path: Path) -> None:
+    edges = "".join(f"[[edge]]\ncontext = 'gpu-{each}'\nname = 'west-{each}'\nvalues = ['{each}.yaml']\n" for each in (1, 2))
+    (tmp_path / "fleet.toml").write_text(edges)
+    inventory = read(tmp_path / "fleet.toml")
+    (site,) = merged(inventory, {"edge": ["gpu-2"]}).of("edge")
+    assert site == inventory.of("edge")[1]
