@@ -41,30 +41,40 @@ FILE = click.Path(dir_okay=False, exists=True)
 
 
 @click.command()
-@click.argument("action", type=click.Choice(list(ACTIONS)))
+@click.argument("action", metavar="ACTION", type=click.Choice(list(ACTIONS)))
 @click.option(
-    "--inventory", type=click.Path(dir_okay=False, exists=True, path_type=Path), help="TOML file that says all of this."
+    "--inventory",
+    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    help="TOML file that says all of this, without passwords.",
 )
-@click.option("--edge-context", "edge", multiple=True, help="Context of an edge cluster; may be given several times.")
-@click.option("--central-context", "central", help="Context of the central cluster.")
-@click.option("--shared-context", "shared", help="Context of a cluster that gets a Redis, with a user for each edge.")
-@click.option("--redis-host", help="The Redis, as all clusters reach it. Not needed where all is in one cluster.")
+@click.option(
+    "--edge-context", "edge", metavar="CONTEXT", multiple=True, help="Context of an edge cluster; may be given several times."
+)
+@click.option("--central-context", "central", metavar="CONTEXT", help="Context of the central cluster.")
+@click.option(
+    "--shared-context", "shared", metavar="CONTEXT", help="Context of a cluster that gets a Redis, with a user for each edge."
+)
+@click.option(
+    "--redis-host", metavar="HOST", help="The Redis, as all clusters reach it. Not needed where all is in one cluster."
+)
 @click.option("--redis-port", type=click.IntRange(1, 65535), help="Its port.  [default: 6380]")
-@click.option("--redis-username", help="Its user.")
+@click.option("--redis-username", metavar="USER", help="Its user.  [default: the default user]")
 @click.option("--redis-tls/--no-redis-tls", default=None, help="Whether it is reached by TLS.  [default: TLS]")
 @click.option(
     "--redis-users",
     is_flag=True,
     default=None,
-    help="Give each edge a user of its own there; the password is an administrator's.",
+    help="Give each edge a user of its own there; user and password are those of one who may make users.",
 )
 @click.option("--redis-ca", type=FILE, help="CA certificate that it is checked against.")
-@click.option("--redis-password", help="Its password: - asks for it, @FILE reads it.")
-@click.option("--sentinel-password", help="That of the sentinels of an inventory: - asks for it, @FILE reads it.")
-@click.option("--db-host", help="The Postgres. Without it the chart brings one, for development.")
+@click.option("--redis-password", metavar="- | @FILE", help="Its password: - asks for it, @FILE reads it.")
+@click.option(
+    "--sentinel-password", metavar="- | @FILE", help="That of the sentinels in an inventory: - asks for it, @FILE reads it."
+)
+@click.option("--db-host", metavar="HOST", help="The Postgres. Without it the chart brings one, for development.")
 @click.option("--db-port", type=click.IntRange(1, 65535), help="Its port.  [default: 5432]")
-@click.option("--db-password", help="Its password: - asks for it, @FILE reads it.")
-@click.option("--namespace", help="Namespace in each cluster.  [default: telemetry]")
+@click.option("--db-password", metavar="- | @FILE", help="Its password: - asks for it, @FILE reads it.")
+@click.option("--namespace", metavar="NAME", help="Namespace in each cluster.  [default: telemetry]")
 @click.option("--values", multiple=True, type=FILE, help="More values for the chart; may be given several times.")
 @click.option("--dry-run", is_flag=True, help="Look at everything, change nothing, say what would be done.")
 @click.option(
@@ -72,9 +82,18 @@ FILE = click.Path(dir_okay=False, exists=True)
 )
 @click.option("--output", type=click.Path(file_okay=False, path_type=Path), help="render: folder for the files.")
 @click.option(
-    "--form", type=click.Choice(["values", "manifests"]), default="values", show_default=True, help="render: what for."
+    "--form",
+    type=click.Choice(["values", "manifests"]),
+    default="values",
+    show_default=True,
+    help="render: what Helm takes, or plain objects.",
 )
-@click.option("--repository", default="https://git.example.com/telemetry.git", help="render: where chart and files will stand.")
+@click.option(
+    "--repository",
+    metavar="URL",
+    default="https://git.example.com/telemetry.git",
+    help="render: where chart and files will stand.",
+)
 @click.option("--revision", default="main", show_default=True, help="render: its branch.")
 @click.option("--path", default="deploy", show_default=True, help="render: the folder of the files in it.")
 @click.option("--yes", is_flag=True, help="cleanup: do not ask.")
@@ -110,10 +129,14 @@ def deploy(
     deploy-shared, deploy-central, deploy-edge  install or upgrade these
     deploy-all   all of them in this order, edges side by side
     rotate-edge  give edges new credentials; the old ones end when all pods have the new ones
-    validate     look for everything that would keep a deployment from working
+    validate     look for everything that would keep a deployment from working; change nothing
     status       all clusters in one table
     render       write values or manifests for Argo CD and Flux; asks no cluster
     cleanup      remove the releases; data stays unless --delete-data
+
+    \b
+    One cluster:      telemetry deploy deploy-all --edge-context main --central-context main --db-password -
+    Several clusters: telemetry deploy deploy-all --inventory fleet.toml --db-password @FILE
 
     Passwords also come from TELEMETRY_DEPLOY_REDIS_PASSWORD, …_DB_PASSWORD and …_SENTINEL_PASSWORD, or from the files that
     these with _FILE at their end name. They reach the clusters as Secrets. One that was given once need not be given again.
