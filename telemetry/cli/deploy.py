@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from telemetry import resources
+from telemetry.cli.deploy_words import end, tell_problems, voice
 from telemetry.deploy import gitops, handout, overview, passwords, preflight, rehearsal, removal, rollout, rotation
 from telemetry.deploy import inventory as inventories
 from telemetry.deploy.certificates import CertificateError
@@ -19,9 +20,8 @@ from telemetry.deploy.cluster import ClusterError, contexts
 from telemetry.deploy.gitops import Repository
 from telemetry.deploy.helm import Helm, HelmError
 from telemetry.deploy.inventory import Inventory, InventoryError, Role, Site
-from telemetry.deploy.judgement import Problem
 from telemetry.deploy.passwords import PasswordError, Passwords
-from telemetry.deploy.preflight import Deployment, Ready
+from telemetry.deploy.preflight import Deployment
 
 CHART = "helm/telemetry-pipeline"
 ALL: tuple[Role, ...] = inventories.ROLES
@@ -207,15 +207,15 @@ def _inventory(path: Path | None, options: dict[str, Any]) -> Inventory:
 
 
 def _deploy(deployment: Deployment, sites: list[Site], *, dry_run: bool, timeout_s: int, as_json: bool, **_: Any) -> int:
-    say = _voice(as_json)
+    say = voice(as_json)
     general, ready = preflight.look(deployment, sites, contexts(deployment.kubeconfig))
-    if _tell_problems(general, ready, say):
-        return _end(as_json, general, ready, [])
+    if tell_problems(general, ready, say):
+        return end(as_json, general, ready, [])
     if dry_run:
         for line in rehearsal.lines(deployment, ready, timeout_s):
             say(line)
-        return _end(as_json, general, ready, [])
-    return _end(as_json, general, ready, rollout.deploy(deployment, sites, timeout_s, say))
+        return end(as_json, general, ready, [])
+    return end(as_json, general, ready, rollout.deploy(deployment, sites, timeout_s, say))
 
 
 def _rotate(deployment: Deployment, sites: list[Site], *, dry_run: bool, timeout_s: int, as_json: bool, **_: Any) -> int:
@@ -223,23 +223,23 @@ def _rotate(deployment: Deployment, sites: list[Site], *, dry_run: bool, timeout
         raise click.UsageError(
             "all edges share one password, so no edge can be given another alone: name --shared-context, or give --redis-users"
         )
-    say = _voice(as_json)
+    say = voice(as_json)
     general, ready = preflight.look(deployment, sites, contexts(deployment.kubeconfig))
-    if _tell_problems(general, ready, say):
-        return _end(as_json, general, ready, [])
+    if tell_problems(general, ready, say):
+        return end(as_json, general, ready, [])
     if dry_run:
         for site in sites:
             say(f"{rollout.label(site)}: would get new credentials; the old ones would end when its pods are ready")
-        return _end(as_json, general, ready, [])
-    return _end(as_json, general, ready, rotation.rotate(deployment, sites, timeout_s, say))
+        return end(as_json, general, ready, [])
+    return end(as_json, general, ready, rotation.rotate(deployment, sites, timeout_s, say))
 
 
 def _validate(deployment: Deployment, sites: list[Site], *, as_json: bool, **_: Any) -> int:
-    say = _voice(as_json)
+    say = voice(as_json)
     general, ready = preflight.look(deployment, sites, contexts(deployment.kubeconfig))
-    if not _tell_problems(general, ready, say):
+    if not tell_problems(general, ready, say):
         say(f"nothing keeps {len(sites)} {'site' if len(sites) == 1 else 'sites'} from being deployed")
-    return _end(as_json, general, ready, [])
+    return end(as_json, general, ready, [])
 
 
 def _status(deployment: Deployment, sites: list[Site], *, as_json: bool, **_: Any) -> int:
@@ -255,15 +255,15 @@ def _status(deployment: Deployment, sites: list[Site], *, as_json: bool, **_: An
 def _cleanup(
     deployment: Deployment, sites: list[Site], *, dry_run: bool, timeout_s: int, as_json: bool, yes: bool, data: bool
 ) -> int:
-    say = _voice(as_json)
+    say = voice(as_json)
     for line in removal.planned(deployment, sites, data=data):
         say(line)
     if dry_run:
-        return _end(as_json, [], [], [])
+        return end(as_json, [], [], [])
     if not yes:
         question = "Remove all of this, WITH THE DATA?" if data else "Remove these releases? Data stays."
         click.confirm(question, abort=True, err=as_json)
-    return _end(as_json, [], [], removal.remove(deployment, sites, timeout_s, say, data=data))
+    return end(as_json, [], [], removal.remove(deployment, sites, timeout_s, say, data=data))
 
 
 def _render(
@@ -284,38 +284,7 @@ def _render(
         if not dry_run:
             (output / name).parent.mkdir(parents=True, exist_ok=True)
             (output / name).write_text(text, encoding="utf-8")
-        _voice(as_json)(f"{'would write' if dry_run else 'wrote'} {output / name}")
+        voice(as_json)(f"{'would write' if dry_run else 'wrote'} {output / name}")
     if as_json:
         click.echo(json.dumps({"files": list(files)}, indent=2))
     return 0
-
-
-def _voice(as_json: bool) -> Callable[[str], None]:
-    """Says lines: beside a document for programs they go to standard error."""
-    return lambda line: click.echo(line, err=as_json)
-
-
-def _tell_problems(general: list[Problem], ready: list[Ready], say: Callable[[str], None]) -> bool:
-    """Say all problems; whether there are any."""
-    found = [("", problem) for problem in general]
-    found += [(f"{rollout.label(each.site)}: ", problem) for each in ready for problem in each.problems]
-    for where, problem in found:
-        say(f"{where}{problem.says}\n    mend: {problem.mend}")
-    if found:
-        say(f"{len(found)} {'problem' if len(found) == 1 else 'problems'}; nothing was changed")
-    return bool(found)
-
-
-def _end(as_json: bool, general: list[Problem], ready: list[Ready], failed: list[Site]) -> int:
-    """The exit code, and the document for programs."""
-    problems = [{"role": None, "context": None, **problem._asdict()} for problem in general]
-    problems += [
-        {"role": each.site.role, "context": each.site.context, **problem._asdict()}
-        for each in ready
-        for problem in each.problems
-    ]
-    sound = not problems and not failed
-    if as_json:
-        failures = [{"role": site.role, "context": site.context} for site in failed]
-        click.echo(json.dumps({"ok": sound, "problems": problems, "failed": failures}, indent=2))
-    return 0 if sound else 1

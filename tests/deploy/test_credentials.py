@@ -175,11 +175,12 @@ def test_edges_need_a_centre_that_knows_them(stage: Stage) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_the_redis_and_the_centre_take_what_was_handed_out(
     stage: Stage, telemetry: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
     """With a real Redis run by the chart's script, the command of the Job, and a real database."""
-    assert stage.run("deploy-all", *ALL, **GIVEN).returncode == 0
+    assert stage.run("deploy-all", *ONE, **GIVEN).returncode == 0
     secrets = {
         "redis": {"password": held(stage, "main", "telemetry-broker")["redis-password"]},
         "redis-users": {"users__acl": held(stage, "main", "telemetry-broker-users")["users.acl"]},
@@ -197,7 +198,7 @@ def test_the_redis_and_the_centre_take_what_was_handed_out(
         assert first.returncode == 0, first.stderr
         old = held(stage, "gpu-1", "telemetry-edge")["redis-password"]
         assert pod.client("telemetry.edge.gpu-1", old).ping()
-        assert stage.run("rotate-edge", *ALL).returncode == 0
+        assert stage.run("rotate-edge", *ONE).returncode == 0
         pod.write("redis-users", users__acl=held(stage, "main", "telemetry-broker-users")["users.acl"])
         assert tell().returncode == 0
         assert pod.refuses("telemetry.edge.gpu-1", old)
@@ -205,6 +206,6 @@ def test_the_redis_and_the_centre_take_what_was_handed_out(
         listed = json.loads(telemetry("edge", "list", "--json").stdout)
         assert [each["serial"] for each in listed if each["holder"] == "gpu-1" and not each["retired_at"]] == [2]
         # What was retired is not made valid again, whoever says so.
-        refused = telemetry("edge", "declare", "gpu-1=1", "gpu-2=2", "--json", **environ)
-        assert json.loads(refused.stdout) == {"gpu-1": [], "gpu-2": [2]}
+        refused = telemetry("edge", "declare", "gpu-1=1", "--json", **environ)
+        assert json.loads(refused.stdout) == {"gpu-1": []}
         assert "gpu-1 was revoked" in refused.stderr
