@@ -42,6 +42,7 @@ The rooms, in the order of imports: a room uses only rooms that stand below it (
 `transport` is kombu's Redis transport, changed for many small messages.
 
 `failover` leaves a Redis server that has become a replica.
+`forks` closes connections to Redis in the children of a process.
 `sentinels` asks Redis' sentinels which server is the primary.
 """
 

@@ -16,6 +16,7 @@ import redis
 from redis.connection import AbstractConnection, SSLConnection, UnixDomainSocketConnection
 from redis.exceptions import ReadOnlyError, ResponseError
 
+from telemetry import forks
 from telemetry.sentinels import Sentinels
 
 # What a server says to those who wait for a message when it becomes a replica.
@@ -28,6 +29,7 @@ class Leaving(AbstractConnection):
     def __init__(self, *args: Any, sentinels: Sentinels | None = None, **options: Any) -> None:
         super().__init__(*args, **options)
         self._sentinels = sentinels
+        forks.remember(self)
 
     def connect(self) -> None:
         """Connect, if it is not connected. Raises ConnectionError."""

@@ -53,7 +53,10 @@ def defaults() -> Rules:
 
 def changed(text: str) -> Rules:
     """The rules as a text of TOML changes them. Raises ValueError, of TOML too."""
-    own = tomllib.loads(text)
+    try:
+        own = tomllib.loads(text)
+    except RecursionError:
+        raise RulesError("the file is nested too deeply") from None
     known = tomllib.loads((files("telemetry.health") / "defaults.toml").read_text(encoding="utf-8"))
     _check_keys(own, TABLES, "the file")
     actions = {**known["actions"], **_table(own, "actions")}

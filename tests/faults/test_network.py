@@ -11,9 +11,10 @@ import psycopg
 from telemetry.broker import SOCKET_TIMEOUT_S
 from telemetry.settings import Settings
 from telemetry.store.engine import make_engine
-from tests.faults.breaking import NETWORK_FAULTS
+from tests.faults.breaking import FAULTS, NETWORK_FAULTS
 from tests.faults.network import network
 from tests.faults.site import Site, site
+from tests.waiting import eventually
 
 CUTS = ("cut_edge_from_broker", "cut_centre_from_broker", "cut_centre_from_database")
 RECOVERY_S = 10.0
@@ -51,8 +52,27 @@ def test_connections_to_the_broker_that_went_silent_hold_nothing_up_for_ever() -
         exact(running)
 
 
+def test_a_silence_after_processes_of_the_pool_died_stops_no_loop() -> None:
+    # Those that took their place were forked from a process that was connected, and drops its connections after the silence.
+    with site(proxied=True, collectors=1) as running:
+        running.feed(1000)
+        running.wait_for_flow()
+        FAULTS["kill_pool_children"](running, Random(1))  # noqa: S311
+        running.wait_for_flow(500)
+        NETWORK_FAULTS["silence_centre_to_broker"](running, Random(1))  # noqa: S311
+        running.wait_for_flow(500)
+        dropped = "pub/sub connection missed"
+        eventually(lambda: dropped in running.log(), 60, every_s=0.5, what="the silent subscription is dropped")
+        assert running.wait_for_flow(500) < RECOVERY_S
+        (collector,) = running.collectors
+        collector.terminate()
+        assert collector.wait(30) == 0
+        exact(running)
+
+
 def test_a_former_broker_that_keeps_its_connections_holds_nothing_up() -> None:
-    with site(proxied=True) as running:
+    # Without users: the other server has none.
+    with site(proxied=True, secure=False) as running:
         running.feed()
         running.wait_for_flow()
         for _ in range(2):

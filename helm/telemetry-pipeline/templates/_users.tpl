@@ -46,7 +46,7 @@ while sleep 10; do cmp -s "$given" /tmp/users.seen || load_users; done &
 {{- range include "telemetry.broker.env" $root | fromYamlArray }}
 {{- if hasPrefix "TELEMETRY_BROKER_URL" .name }}
 - name: {{ .name }}
-  value: {{ regexReplaceAll "://[^@,]*@" .value "://" | quote }}
+  value: {{ regexReplaceAll "://[^@,/ ]*@" .value "://" | quote }}
 {{- end }}
 {{- end }}
 - name: TELEMETRY_BROKER_USERNAME

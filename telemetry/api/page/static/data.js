@@ -59,6 +59,7 @@ function mend({ error, state }) {
   if (!state) return "–";
   if (state.state === "removed") return "The file was removed before it was read. Send it again.";
   if (state.dead_batches) return "Some of it cannot be stored: see the dead letters of the pipeline.";
+  if (state.expired) return `${number(state.expired)} readings are older than what is kept, and not stored. Keep the file.`;
   if (state.quarantined) return "Some rows cannot be read: see below.";
   if (state.state === "done" && !state.rows) return "Nothing: all of it was known already.";
   if (state.conflict) return "Some rows say another value than what is stored; the first one stays.";
