@@ -15,6 +15,7 @@ while [ "$count" -gt 0 ]; do
   case $word in
     --redis-password=* | --redis-password) name=TELEMETRY_DEPLOY_REDIS_PASSWORD ;;
     --db-password=* | --db-password) name=TELEMETRY_DEPLOY_DB_PASSWORD ;;
+    --sentinel-password=* | --sentinel-password) name=TELEMETRY_DEPLOY_SENTINEL_PASSWORD ;;
   esac
   if [ -z "$name" ]; then
     set -- "$@" "$word"

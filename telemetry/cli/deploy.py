@@ -12,15 +12,16 @@ from typing import Any
 import click
 
 from telemetry import resources
-from telemetry.deploy import gitops, overview, passwords, preflight, rehearsal, removal, rollout
+from telemetry.cli.deploy_words import end, tell_problems, voice
+from telemetry.deploy import gitops, handout, overview, passwords, preflight, rehearsal, removal, rollout, rotation
 from telemetry.deploy import inventory as inventories
+from telemetry.deploy.certificates import CertificateError
 from telemetry.deploy.cluster import ClusterError, contexts
 from telemetry.deploy.gitops import Repository
 from telemetry.deploy.helm import Helm, HelmError
 from telemetry.deploy.inventory import Inventory, InventoryError, Role, Site
-from telemetry.deploy.judgement import Problem
 from telemetry.deploy.passwords import PasswordError, Passwords
-from telemetry.deploy.preflight import Deployment, Ready
+from telemetry.deploy.preflight import Deployment
 
 CHART = "helm/telemetry-pipeline"
 ALL: tuple[Role, ...] = inventories.ROLES
@@ -30,6 +31,7 @@ ACTIONS: dict[str, tuple[Role, ...]] = {
     "deploy-central": ("central",),
     "deploy-shared": ("shared",),
     "deploy-all": ALL,
+    "rotate-edge": ("edge",),
     "status": ALL,
     "validate": ALL,
     "cleanup": ALL,
@@ -39,23 +41,40 @@ FILE = click.Path(dir_okay=False, exists=True)
 
 
 @click.command()
-@click.argument("action", type=click.Choice(list(ACTIONS)))
+@click.argument("action", metavar="ACTION", type=click.Choice(list(ACTIONS)))
 @click.option(
-    "--inventory", type=click.Path(dir_okay=False, exists=True, path_type=Path), help="TOML file that says all of this."
+    "--inventory",
+    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    help="TOML file that says all of this, without passwords.",
 )
-@click.option("--edge-context", "edge", multiple=True, help="Context of an edge cluster; may be given several times.")
-@click.option("--central-context", "central", help="Context of the central cluster.")
-@click.option("--shared-context", "shared", help="Context of a cluster that gets a Redis of its own, for development.")
-@click.option("--redis-host", help="The Redis, as all clusters reach it. Not needed where all is in one cluster.")
+@click.option(
+    "--edge-context", "edge", metavar="CONTEXT", multiple=True, help="Context of an edge cluster; may be given several times."
+)
+@click.option("--central-context", "central", metavar="CONTEXT", help="Context of the central cluster.")
+@click.option(
+    "--shared-context", "shared", metavar="CONTEXT", help="Context of a cluster that gets a Redis, with a user for each edge."
+)
+@click.option(
+    "--redis-host", metavar="HOST", help="The Redis, as all clusters reach it. Not needed where all is in one cluster."
+)
 @click.option("--redis-port", type=click.IntRange(1, 65535), help="Its port.  [default: 6380]")
-@click.option("--redis-username", help="Its user.")
+@click.option("--redis-username", metavar="USER", help="Its user.  [default: the default user]")
 @click.option("--redis-tls/--no-redis-tls", default=None, help="Whether it is reached by TLS.  [default: TLS]")
+@click.option(
+    "--redis-users",
+    is_flag=True,
+    default=None,
+    help="Give each edge a user of its own there; user and password are those of one who may make users.",
+)
 @click.option("--redis-ca", type=FILE, help="CA certificate that it is checked against.")
-@click.option("--redis-password", help="Its password: - asks for it, @FILE reads it.")
-@click.option("--db-host", help="The Postgres. Without it the chart brings one, for development.")
+@click.option("--redis-password", metavar="- | @FILE", help="Its password: - asks for it, @FILE reads it.")
+@click.option(
+    "--sentinel-password", metavar="- | @FILE", help="That of the sentinels in an inventory: - asks for it, @FILE reads it."
+)
+@click.option("--db-host", metavar="HOST", help="The Postgres. Without it the chart brings one, for development.")
 @click.option("--db-port", type=click.IntRange(1, 65535), help="Its port.  [default: 5432]")
-@click.option("--db-password", help="Its password: - asks for it, @FILE reads it.")
-@click.option("--namespace", help="Namespace in each cluster.  [default: telemetry]")
+@click.option("--db-password", metavar="- | @FILE", help="Its password: - asks for it, @FILE reads it.")
+@click.option("--namespace", metavar="NAME", help="Namespace in each cluster.  [default: telemetry]")
 @click.option("--values", multiple=True, type=FILE, help="More values for the chart; may be given several times.")
 @click.option("--dry-run", is_flag=True, help="Look at everything, change nothing, say what would be done.")
 @click.option(
@@ -63,9 +82,18 @@ FILE = click.Path(dir_okay=False, exists=True)
 )
 @click.option("--output", type=click.Path(file_okay=False, path_type=Path), help="render: folder for the files.")
 @click.option(
-    "--form", type=click.Choice(["values", "manifests"]), default="values", show_default=True, help="render: what for."
+    "--form",
+    type=click.Choice(["values", "manifests"]),
+    default="values",
+    show_default=True,
+    help="render: what Helm takes, or plain objects.",
 )
-@click.option("--repository", default="https://git.example.com/telemetry.git", help="render: where chart and files will stand.")
+@click.option(
+    "--repository",
+    metavar="URL",
+    default="https://git.example.com/telemetry.git",
+    help="render: where chart and files will stand.",
+)
 @click.option("--revision", default="main", show_default=True, help="render: its branch.")
 @click.option("--path", default="deploy", show_default=True, help="render: the folder of the files in it.")
 @click.option("--yes", is_flag=True, help="cleanup: do not ask.")
@@ -100,13 +128,18 @@ def deploy(
     \b
     deploy-shared, deploy-central, deploy-edge  install or upgrade these
     deploy-all   all of them in this order, edges side by side
-    validate     look for everything that would keep a deployment from working
+    rotate-edge  give edges new credentials; the old ones end when all pods have the new ones
+    validate     look for everything that would keep a deployment from working; change nothing
     status       all clusters in one table
     render       write values or manifests for Argo CD and Flux; asks no cluster
     cleanup      remove the releases; data stays unless --delete-data
 
-    Passwords also come from TELEMETRY_DEPLOY_REDIS_PASSWORD and TELEMETRY_DEPLOY_DB_PASSWORD, or from the files that these
-    with _FILE at their end name. They reach the clusters as Secrets. One that was given once need not be given again.
+    \b
+    One cluster:      telemetry deploy deploy-all --edge-context main --central-context main --db-password -
+    Several clusters: telemetry deploy deploy-all --inventory fleet.toml --db-password @FILE
+
+    Passwords also come from TELEMETRY_DEPLOY_REDIS_PASSWORD, …_DB_PASSWORD and …_SENTINEL_PASSWORD, or from the files that
+    these with _FILE at their end name. They reach the clusters as Secrets. One that was given once need not be given again.
     """  # noqa: D301 - click wants the character itself
     if moved := passwords.moved(sys.argv[1:], os.environ):
         os.execve(sys.executable, [sys.executable, sys.argv[0], *moved.arguments], moved.environ)  # noqa: S606 - this program again
@@ -114,22 +147,36 @@ def deploy(
         secrets = _passwords(options)
         made = _inventory(inventory, options)
         helm = Helm(program, chart or _own_chart(), kubeconfig)
-        deployment = Deployment(made, secrets, helm, kubeconfig)
         sites = made.of(*ACTIONS[action])
         if not sites:
             roles = " or ".join(f"--{role}-context" for role in ACTIONS[action])
             raise click.UsageError(f"{action} has no cluster: give {roles}, or an --inventory that has some")
+        deployment = _deployment(action, made, secrets, helm, kubeconfig)
         if action == "render":
             sys.exit(
                 _render(deployment, sites, output, form, Repository(repository, revision, path.strip("/")), dry_run, as_json)
             )
-        run: Callable[..., int] = {"status": _status, "validate": _validate, "cleanup": _cleanup}.get(action, _deploy)
+        run: Callable[..., int] = {"status": _status, "validate": _validate, "cleanup": _cleanup, "rotate-edge": _rotate}.get(
+            action, _deploy
+        )
         code = run(deployment, sites, dry_run=dry_run, timeout_s=timeout_s, as_json=as_json, yes=yes, data=delete_data)
     except (InventoryError, PasswordError) as error:
         raise click.UsageError(str(error)) from None
-    except (ClusterError, HelmError, FileNotFoundError) as error:
+    except (CertificateError, ClusterError, HelmError, FileNotFoundError) as error:
         raise click.ClickException(str(error)) from None
     sys.exit(code)
+
+
+def _deployment(action: str, inventory: Inventory, given: Passwords, helm: Helm, kubeconfig: str | None) -> Deployment:
+    """What a run works on, with the users of the broker where there are some."""
+    users = None
+    contradicts = inventories.checked(inventory) or not inventory.of("shared", "central")
+    if inventory.has_users and not contradicts and action not in {"status", "cleanup"}:
+        if action == "render":
+            users = handout.unasked(inventory)
+        elif handout.home(inventory).context in contexts(kubeconfig):
+            users, given = handout.known(inventory, given, kubeconfig)
+    return Deployment(inventory, given, helm, kubeconfig, users)
 
 
 def _own_chart() -> Path:
@@ -160,23 +207,39 @@ def _inventory(path: Path | None, options: dict[str, Any]) -> Inventory:
 
 
 def _deploy(deployment: Deployment, sites: list[Site], *, dry_run: bool, timeout_s: int, as_json: bool, **_: Any) -> int:
-    say = _voice(as_json)
+    say = voice(as_json)
     general, ready = preflight.look(deployment, sites, contexts(deployment.kubeconfig))
-    if _tell_problems(general, ready, say):
-        return _end(as_json, general, ready, [])
+    if tell_problems(general, ready, say):
+        return end(as_json, general, ready, [])
     if dry_run:
         for line in rehearsal.lines(deployment, ready, timeout_s):
             say(line)
-        return _end(as_json, general, ready, [])
-    return _end(as_json, general, ready, rollout.deploy(deployment, sites, timeout_s, say))
+        return end(as_json, general, ready, [])
+    return end(as_json, general, ready, rollout.deploy(deployment, sites, timeout_s, say))
+
+
+def _rotate(deployment: Deployment, sites: list[Site], *, dry_run: bool, timeout_s: int, as_json: bool, **_: Any) -> int:
+    if not deployment.inventory.has_users:
+        raise click.UsageError(
+            "all edges share one password, so no edge can be given another alone: name --shared-context, or give --redis-users"
+        )
+    say = voice(as_json)
+    general, ready = preflight.look(deployment, sites, contexts(deployment.kubeconfig))
+    if tell_problems(general, ready, say):
+        return end(as_json, general, ready, [])
+    if dry_run:
+        for site in sites:
+            say(f"{rollout.label(site)}: would get new credentials; the old ones would end when its pods are ready")
+        return end(as_json, general, ready, [])
+    return end(as_json, general, ready, rotation.rotate(deployment, sites, timeout_s, say))
 
 
 def _validate(deployment: Deployment, sites: list[Site], *, as_json: bool, **_: Any) -> int:
-    say = _voice(as_json)
+    say = voice(as_json)
     general, ready = preflight.look(deployment, sites, contexts(deployment.kubeconfig))
-    if not _tell_problems(general, ready, say):
+    if not tell_problems(general, ready, say):
         say(f"nothing keeps {len(sites)} {'site' if len(sites) == 1 else 'sites'} from being deployed")
-    return _end(as_json, general, ready, [])
+    return end(as_json, general, ready, [])
 
 
 def _status(deployment: Deployment, sites: list[Site], *, as_json: bool, **_: Any) -> int:
@@ -192,15 +255,15 @@ def _status(deployment: Deployment, sites: list[Site], *, as_json: bool, **_: An
 def _cleanup(
     deployment: Deployment, sites: list[Site], *, dry_run: bool, timeout_s: int, as_json: bool, yes: bool, data: bool
 ) -> int:
-    say = _voice(as_json)
+    say = voice(as_json)
     for line in removal.planned(deployment, sites, data=data):
         say(line)
     if dry_run:
-        return _end(as_json, [], [], [])
+        return end(as_json, [], [], [])
     if not yes:
         question = "Remove all of this, WITH THE DATA?" if data else "Remove these releases? Data stays."
         click.confirm(question, abort=True, err=as_json)
-    return _end(as_json, [], [], removal.remove(deployment, sites, timeout_s, say, data=data))
+    return end(as_json, [], [], removal.remove(deployment, sites, timeout_s, say, data=data))
 
 
 def _render(
@@ -221,38 +284,7 @@ def _render(
         if not dry_run:
             (output / name).parent.mkdir(parents=True, exist_ok=True)
             (output / name).write_text(text, encoding="utf-8")
-        _voice(as_json)(f"{'would write' if dry_run else 'wrote'} {output / name}")
+        voice(as_json)(f"{'would write' if dry_run else 'wrote'} {output / name}")
     if as_json:
         click.echo(json.dumps({"files": list(files)}, indent=2))
     return 0
-
-
-def _voice(as_json: bool) -> Callable[[str], None]:
-    """Says lines: beside a document for programs they go to standard error."""
-    return lambda line: click.echo(line, err=as_json)
-
-
-def _tell_problems(general: list[Problem], ready: list[Ready], say: Callable[[str], None]) -> bool:
-    """Say all problems; whether there are any."""
-    found = [("", problem) for problem in general]
-    found += [(f"{rollout.label(each.site)}: ", problem) for each in ready for problem in each.problems]
-    for where, problem in found:
-        say(f"{where}{problem.says}\n    mend: {problem.mend}")
-    if found:
-        say(f"{len(found)} {'problem' if len(found) == 1 else 'problems'}; nothing was changed")
-    return bool(found)
-
-
-def _end(as_json: bool, general: list[Problem], ready: list[Ready], failed: list[Site]) -> int:
-    """The exit code, and the document for programs."""
-    problems = [{"role": None, "context": None, **problem._asdict()} for problem in general]
-    problems += [
-        {"role": each.site.role, "context": each.site.context, **problem._asdict()}
-        for each in ready
-        for problem in each.problems
-    ]
-    sound = not problems and not failed
-    if as_json:
-        failures = [{"role": site.role, "context": site.context} for site in failed]
-        click.echo(json.dumps({"ok": sound, "problems": problems, "failed": failures}, indent=2))
-    return 0 if sound else 1

@@ -19,6 +19,7 @@ from sqlalchemy import Engine
 from telemetry import broker
 from telemetry.cli.data_dir import data_dir_option
 from telemetry.cli.database import with_database
+from telemetry.cli.declared import Declaration, Declared, shut_out
 from telemetry.cli.session import connected, json_option, operator
 from telemetry.sentinels import shown
 from telemetry.settings import Settings
@@ -109,6 +110,31 @@ def rotate(engine: Engine, name: str, finish: bool, secret: str | None, as_json:
         click.echo(json.dumps(said) if as_json else f"{name} has only its newest credentials, number {serial}")
     else:
         _show(settings, name, serial, secret=secret, as_json=as_json)
+
+
+@edge.command()
+@click.argument("declared", nargs=-1, required=True, type=Declaration())
+@click.option("--apply", is_flag=True, help="Make their users at the broker, too, as its administrator.")
+@click.option("--wait", "wait_s", type=click.FloatRange(0), default=0, help="Seconds in which the broker must let them in.")
+@json_option
+@with_database
+def declare(engine: Engine, declared: tuple[Declared, ...], apply: bool, wait_s: float, as_json: bool) -> None:
+    """Make credentials valid by their numbers, and no others of the same names: NAME=1, or NAME=1,2 while they are rotated.
+
+    For `telemetry deploy`, which makes the credentials itself of the same secret. What was retired stays retired.
+    """
+    settings: Settings = click.get_current_context().obj
+    with engine.begin() as connection:
+        valid = {each.name: edge_credentials.declare(connection, each.name, each.serials, operator()) for each in declared}
+        for name, serials in valid.items() if apply else ():
+            _tell_the_broker(settings, name, serials)
+    # One edge that was revoked keeps no other from getting its own.
+    if retired := [name for name, serials in valid.items() if not serials]:
+        click.echo(f"{', '.join(retired)} was revoked, and stays so; `telemetry deploy rotate-edge` gives it others", err=True)
+    if refused := shut_out(settings, maker(settings), valid, wait_s):
+        raise click.ClickException("the broker refuses " + "; ".join(f"{name} ({why})" for name, why in refused.items()))
+    count = sum(map(bool, valid.values()))
+    click.echo(json.dumps(valid) if as_json else f"{count} {'edge has' if count == 1 else 'edges have'} valid credentials")
 
 
 @edge.command()

@@ -26,6 +26,8 @@ def contexts(kubeconfig: str | None) -> list[str]:
     try:
         found, _ = kubernetes.config.list_kube_config_contexts(config_file=kubeconfig)
     except kubernetes.config.ConfigException as error:
+        if "No configuration found" in str(error):
+            raise ClusterError("there is no kubeconfig: give --kubeconfig, or set KUBECONFIG") from None
         raise ClusterError(f"kubeconfig cannot be used: {error}") from None
     return [context["name"] for context in found]
 

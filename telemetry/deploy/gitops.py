@@ -53,16 +53,17 @@ def folder(site: Site) -> str:
     return f"{site.role}-{site.name}"
 
 
-def has_secret(deployment: Deployment) -> bool:
-    """Whether the broker has a password. That of another place has one, as all clusters reach it."""
-    return bool(deployment.inventory.broker.host) or deployment.passwords.broker is not None
+def have(deployment: Deployment, site: Site) -> set[str]:
+    """The Secrets that a site will have. A broker of another place has a password, as all clusters reach it."""
+    assumed = {values.BROKER_SECRET} if deployment.inventory.broker.is_elsewhere else set()
+    return {*preflight.secrets_of(deployment, site), *assumed}
 
 
 def merged_values(deployment: Deployment, site: Site) -> Object:
     """One file of values, as Helm merges those below, what is made, and those above."""
     below, above = values.files(site, deployment.inventory, deployment.helm.chart)
     whole: Object = {}
-    made = values.made(site, deployment.inventory, broker_secret=has_secret(deployment))
+    made = values.made(site, deployment.inventory, deployment.users, have=have(deployment, site))
     for layer in (*map(_read, below), made, *map(_read, above)):
         whole = merged(whole, layer)
     return whole
@@ -140,7 +141,7 @@ def flux(site: Site, inventory: Inventory, repository: Repository, whole: Object
 
 def _objects(deployment: Deployment, site: Site) -> list[Object]:
     with ExitStack() as stack:
-        files = preflight.sources(deployment, site, stack, broker_secret=has_secret(deployment), token="")
+        files = preflight.sources(deployment, site, stack, have=have(deployment, site), token="")
         return installed(deployment.helm.template(site.release, deployment.inventory.namespace, files))
 
 

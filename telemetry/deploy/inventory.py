@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +16,7 @@ Role = Literal["shared", "central", "edge"]
 # The order in which they come up.
 ROLES: tuple[Role, ...] = ("shared", "central", "edge")
 RELEASES: dict[Role, str] = {role: f"telemetry-{role}" for role in ROLES}
+SPELT = {bool: "true or false", str: "text", int: "a number", tuple: "a list of texts"}
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
 
@@ -32,6 +33,16 @@ class Broker:
     username: str = ""
     tls: bool = True
     ca: str = ""
+    # Give each edge cluster a user of its own; the password is then that of one who may make users.
+    users: bool = False
+    # Sentinels as host or host:port, which say where the broker is; and the name by which they watch it.
+    sentinels: tuple[str, ...] = ()
+    service: str = "mymaster"
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether somebody says where it is."""
+        return bool(self.host or self.sentinels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +50,9 @@ class Database:
     """The Postgres of the centre. Without a host the chart brings one, for development."""
 
     host: str = ""
+    # Its replicas and former primaries, any of which may be the primary one day; and one to read from.
+    other_hosts: tuple[str, ...] = ()
+    read_host: str = ""
     port: int = 5432
     name: str = "telemetry"
     username: str = "telemetry"
@@ -71,6 +85,11 @@ class Inventory:
     values: tuple[str, ...] = ()
     broker: Broker = field(default_factory=Broker)
     database: Database = field(default_factory=Database)
+
+    @property
+    def has_users(self) -> bool:
+        """Whether each edge gets credentials of its own: at a broker that the deployment brings, or where one asks for it."""
+        return self.broker.users or bool(self.of("shared"))
 
     def of(self, *roles: Role) -> list[Site]:
         """The sites of some roles, in the order in which they come up."""
@@ -109,9 +128,14 @@ def parsed(document: Mapping[str, Any], folder: Path) -> Inventory:
 
 
 def merged(inventory: Inventory, contexts: Mapping[Role, Sequence[str]], **options: Any) -> Inventory:
-    """The inventory with what options say in its place. Roles whose contexts are given take only these."""
+    """The inventory with what options say in its place. Roles whose contexts are given take only these, as they stand in it."""
+    known = {(site.role, site.context): site for site in inventory.sites}
     sites = tuple(site for site in inventory.sites if not contexts.get(site.role))
-    sites += tuple(Site(role, context, named(context)) for role in ROLES for context in dict.fromkeys(contexts.get(role, ())))
+    sites += tuple(
+        known.get((role, context)) or Site(role, context, named(context))
+        for role in ROLES
+        for context in dict.fromkeys(contexts.get(role, ()))
+    )
     broker = {name.removeprefix("redis_"): value for name, value in options.items() if name.startswith("redis_")}
     database = {name.removeprefix("db_"): value for name, value in options.items() if name.startswith("db_")}
     return replace(
@@ -139,11 +163,23 @@ def checked(inventory: Inventory) -> list[str]:
         if not NAME.fullmatch(site.name)
     ]
     clusters = sorted({site.context for site in inventory.sites})
-    if not inventory.broker.host and len(clusters) > 1:
+    if not inventory.broker.is_elsewhere and len(clusters) > 1:
         problems.append(f"{', '.join(clusters)} are different clusters: give --redis-host, a name that all of them reach")
-    if inventory.broker.host and any(mark in inventory.broker.host for mark in "/@ "):
-        problems.append("--redis-host is a URL: give the host alone, and the port by --redis-port")
-    return problems
+    return [*problems, *_contradictions(inventory)]
+
+
+def _contradictions(inventory: Inventory) -> Iterator[str]:
+    broker, database = inventory.broker, inventory.database
+    if broker.host and any(mark in broker.host for mark in "/@ "):
+        yield "--redis-host is a URL: give the host alone, and the port by --redis-port"
+    if broker.host and broker.sentinels:
+        yield "both a host of the Redis and sentinels are given: leave the host out, as the sentinels say where the Redis is"
+    if broker.sentinels and inventory.of("shared"):
+        yield "a shared Redis and sentinels are given: the sentinels lead to another Redis; leave one of them out"
+    if (database.other_hosts or database.read_host) and not database.host:
+        yield "hosts of the Postgres are given besides a first one: give that as `host` of [database], or --db-host"
+    if inventory.has_users and inventory.of("edge") and not inventory.of("central"):
+        yield "each edge gets credentials of its own, and the centre has to know them: give --central-context"
 
 
 def named(context: str) -> str:
@@ -154,12 +190,12 @@ def named(context: str) -> str:
 def _section(defaults: Any, given: Mapping[str, Any], where: str, folder: Path) -> Any:
     kinds = {item.name: type(getattr(defaults, item.name)) for item in fields(defaults)}
     _refuse(given, set(kinds), where)
-    for name, value in given.items():
-        if type(value) is not kinds[name]:
-            raise InventoryError(f"[{where}] {name} must be {'true or false' if kinds[name] is bool else kinds[name].__name__}")
-    changed = dict(given)
+    changed = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    for name, value in changed.items():
+        if type(value) is not kinds[name] or (kinds[name] is tuple and not all(isinstance(each, str) for each in value)):
+            raise InventoryError(f"[{where}] {name} must be {SPELT[kinds[name]]}")
     if "ca" in changed:
-        changed["ca"] = str(folder / changed["ca"])
+        changed["ca"] = str(folder / str(changed["ca"]))
     return replace(defaults, **changed)
 
 

@@ -1,4 +1,4 @@
-"""Passwords of broker and database: from options, the environment, files or a prompt. No process list shows them.
+"""Passwords of broker, sentinels and database: from options, the environment, files or a prompt. No process list shows them.
 
 An option that was given a password is moved into the environment, and the program begins again without it: what stands in the
 arguments of a process can be read by everybody on its machine.
@@ -12,7 +12,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 # The options, and the variables that say the same; with _FILE at its end a variable names a file.
-VARIABLES = {"--redis-password": "TELEMETRY_DEPLOY_REDIS_PASSWORD", "--db-password": "TELEMETRY_DEPLOY_DB_PASSWORD"}
+VARIABLES = {
+    "--redis-password": "TELEMETRY_DEPLOY_REDIS_PASSWORD",
+    "--db-password": "TELEMETRY_DEPLOY_DB_PASSWORD",
+    "--sentinel-password": "TELEMETRY_DEPLOY_SENTINEL_PASSWORD",
+}
 PROMPT, FILE = "-", "@"
 
 
@@ -26,10 +30,11 @@ class Passwords:
 
     broker: str | None = field(default=None, repr=False)
     database: str | None = field(default=None, repr=False)
+    sentinel: str | None = field(default=None, repr=False)
 
     def hidden(self, text: str) -> str:
         """A text without them."""
-        for secret in (self.broker, self.database):
+        for secret in (self.broker, self.database, self.sentinel):
             text = text.replace(secret, "***") if secret else text
         return text
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -18,6 +18,7 @@ from telemetry.deploy.judgement import Problem, judge
 from telemetry.deploy.passwords import Passwords
 from telemetry.deploy.rendered import Object, installed
 from telemetry.deploy.rendered import secrets as mounted
+from telemetry.deploy.users import Users
 
 # redis.serviceName of the chart.
 BROKER_SERVICE = "telemetry-redis"
@@ -31,6 +32,8 @@ class Deployment:
     passwords: Passwords
     helm: Helm
     kubeconfig: str | None = None
+    # None where all share one password.
+    users: Users | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +61,24 @@ def look(deployment: Deployment, sites: Sequence[Site], contexts: Sequence[str])
         return [], list(pool.map(lambda site: _site(deployment, site), sites))
 
 
-def sources(deployment: Deployment, site: Site, stack: ExitStack, *, broker_secret: bool, token: str) -> list[str]:
-    """The files of values of a site, the made one among them."""
+def sources(deployment: Deployment, site: Site, stack: ExitStack, *, have: Collection[str], token: str) -> list[str]:
+    """The files of values of a site, the made one among them. `have` are the Secrets that the site has or gets."""
     below, above = values.files(site, deployment.inventory, deployment.helm.chart)
-    made = values.made(site, deployment.inventory, broker_secret=broker_secret, token=token)
+    made = values.made(site, deployment.inventory, deployment.users, have=have, token=token)
     return [*below, stack.enter_context(helm.values_file(made)), *above]
+
+
+def secrets_of(deployment: Deployment, site: Site) -> dict[str, dict[str, str]]:
+    """The Secrets that the deployment makes at a site, with what they hold."""
+    return secrets.wanted(site, deployment.inventory, deployment.passwords, deployment.users)
+
+
+def rendered(deployment: Deployment, site: Site, found: Mapping[str, Object]) -> list[Object]:
+    """What would be installed where these Secrets are."""
+    have = {*found, *secrets_of(deployment, site)}
+    with ExitStack() as stack:
+        files = sources(deployment, site, stack, have=have, token=secrets.token(found, site))
+        return installed(deployment.helm.template(site.release, deployment.inventory.namespace, files))
 
 
 def _tools(deployment: Deployment) -> list[Problem]:
@@ -89,7 +105,7 @@ def _site(deployment: Deployment, site: Site) -> Ready:
     try:
         cluster = Cluster(site.context, deployment.kubeconfig)
         found = secrets.present(cluster, namespace)
-        objects = _rendered(deployment, site, found)
+        objects = rendered(deployment, site, found)
         facts = gather(cluster, namespace, site.release, objects, list(mounted(objects)))
         # Helm keeps its releases in Secrets: who may not list them is told so, instead of what Helm says then.
         lists = ("list", "secrets") not in facts.denied
@@ -98,8 +114,9 @@ def _site(deployment: Deployment, site: Site) -> Ready:
         return Ready(site, problems=[Problem(str(error), "see whether the context is right and its credentials are valid")])
     except HelmError as error:
         return Ready(site, problems=[Problem(str(error), "correct the values that it names")])
-    made = [name for name, _, _ in secrets.wanted(site, deployment.passwords)]
-    problems = judge(facts, objects, namespace, release, made)
+    made = list(secrets_of(deployment, site))
+    # The certificate of the Redis is made with the users, before anything is installed.
+    problems = judge(facts, objects, namespace, release, [*made, values.TLS_SECRET] if deployment.users else made)
     problems += [
         Problem(
             f"the Secret {name} is there and was not made by this tool",
@@ -120,13 +137,6 @@ def _site(deployment: Deployment, site: Site) -> Ready:
 
 def _has_no_broker(inventory: Inventory, site: Site, cluster: Cluster) -> bool:
     """Whether an edge is alone, with neither an address nor a release beside it that has the broker."""
-    if site.role != "edge" or inventory.broker.host or inventory.of("shared", "central"):
+    if site.role != "edge" or inventory.broker.is_elsewhere or inventory.of("shared", "central"):
         return False
     return cluster.seen(path_of(CORE, "services", inventory.namespace, BROKER_SERVICE)) is None
-
-
-def _rendered(deployment: Deployment, site: Site, found: dict[str, Object]) -> list[Object]:
-    broker_secret = secrets.has_broker_password(found, deployment.passwords)
-    with ExitStack() as stack:
-        files = sources(deployment, site, stack, broker_secret=broker_secret, token=secrets.token(found, site))
-        return installed(deployment.helm.template(site.release, deployment.inventory.namespace, files))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from telemetry.deploy import secrets
-from telemetry.deploy.preflight import Deployment, Ready
+from telemetry.deploy.preflight import Deployment, Ready, secrets_of
 from telemetry.deploy.rollout import label
 
 
@@ -17,8 +16,9 @@ def lines(deployment: Deployment, ready: Sequence[Ready], timeout_s: int) -> Ite
         where = label(each.site)
         if each.new_namespace:
             yield f"{where}: would make the namespace {namespace}"
-        for name, key, _ in secrets.wanted(each.site, deployment.passwords):
-            yield f"{where}: would write the Secret {name} with the key {key}"
+        for name, held in secrets_of(deployment, each.site).items():
+            keys = ("key " if len(held) == 1 else "keys ") + ", ".join(sorted(held))
+            yield f"{where}: would write the Secret {name} with the {keys}"
         done = "upgrade" if each.release else "install"
         command = deployment.helm.upgrade(each.site.context, each.site.release, namespace, ["<values>"], timeout_s)
         yield f"{where}: would {done} {each.site.release}: {deployment.helm.program} {' '.join(command)}"

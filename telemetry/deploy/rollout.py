@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from threading import Event, Thread
 
-from telemetry.deploy import secrets, trouble, workloads
+from telemetry.deploy import handout, secrets, trouble, workloads
 from telemetry.deploy.cluster import Cluster, ClusterError
 from telemetry.deploy.helm import HelmError
 from telemetry.deploy.inventory import ROLES, Site
-from telemetry.deploy.preflight import Deployment, sources
+from telemetry.deploy.preflight import Deployment, secrets_of, sources
 
 Say = Callable[[str], None]
 LOOK_EVERY_S = 3.0
@@ -25,8 +25,16 @@ GRACE_S = 30.0
 
 def deploy(deployment: Deployment, sites: Sequence[Site], timeout_s: int, say: Say) -> list[Site]:
     """Bring the sites up, in order; those that failed. What stands behind a failure is left as it was."""
+    if deployment.users:
+        try:
+            handout.keep(deployment)
+        except ClusterError as error:
+            say(f"{label(handout.home(deployment.inventory))}: FAILED to keep the credentials: {error}")
+            return list(sites)
     for role in ROLES:
         of_role = [site for site in sites if site.role == role]
+        if role == "edge" and of_role and deployment.users and not declared(deployment, timeout_s, say):
+            return of_role
         with ThreadPoolExecutor(max_workers=8) as pool:
             up = list(pool.map(lambda site: _one(deployment, site, timeout_s, say), of_role))
         failed = [site for site, is_up in zip(of_role, up, strict=True) if not is_up]
@@ -35,6 +43,21 @@ def deploy(deployment: Deployment, sites: Sequence[Site], timeout_s: int, say: S
                 say(f"{label(site)}: left as it was")
             return failed
     return []
+
+
+def declared(deployment: Deployment, timeout_s: int, say: Say) -> bool:
+    """Tell the centre which credentials are valid; whether it took them, and the broker lets the edges in."""
+    (site,), begin = deployment.inventory.of("central"), time.monotonic()
+    say(f"{label(site)}: tells database and broker which credentials of edges are valid")
+    try:
+        handout.declare(deployment, timeout_s)
+    except (ClusterError, HelmError) as error:
+        say(f"{label(site)}: FAILED: {deployment.passwords.hidden(str(error))}")
+        for line in _why(deployment, site):
+            say(f"{label(site)}:   {deployment.passwords.hidden(line)}")
+        return False
+    say(f"{label(site)}: the credentials are valid after {time.monotonic() - begin:.0f} s")
+    return True
 
 
 def label(site: Site) -> str:
@@ -47,7 +70,7 @@ def _one(deployment: Deployment, site: Site, timeout_s: int, say: Say) -> bool:
     hide = deployment.passwords.hidden
     try:
         cluster = Cluster(site.context, deployment.kubeconfig)
-        secrets.write(cluster, namespace, site, deployment.passwords)
+        secrets.write(cluster, namespace, secrets_of(deployment, site))
         say(f"{label(site)}: helm upgrade --install {site.release}")
         with ExitStack() as stack:
             stack.enter_context(_watching(deployment, site, say))
@@ -65,8 +88,7 @@ def _one(deployment: Deployment, site: Site, timeout_s: int, say: Say) -> bool:
 def _upgrade(deployment: Deployment, site: Site, cluster: Cluster, timeout_s: int) -> None:
     found = secrets.present(cluster, deployment.inventory.namespace)
     with ExitStack() as stack:
-        broker_secret = secrets.has_broker_password(found, deployment.passwords)
-        files = sources(deployment, site, stack, broker_secret=broker_secret, token=secrets.token(found, site))
+        files = sources(deployment, site, stack, have=found, token=secrets.token(found, site))
         command = deployment.helm.upgrade(site.context, site.release, deployment.inventory.namespace, files, timeout_s)
         deployment.helm.run(command, timeout_s + GRACE_S)
 

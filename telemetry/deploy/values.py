@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import yaml
 
 from telemetry.deploy.inventory import Inventory, Role, Site
+from telemetry.deploy.users import EDGE_PASSWORD, Users
+from telemetry.trust import rights
 
 BROKER_SECRET, DATABASE_SECRET = "telemetry-broker", "telemetry-database"
 BROKER_KEY, DATABASE_KEY = "redis-password", "password"
+# Where the broker knows users: the centre's secret, its parts' passwords, an edge's credentials; users, certificate.
+TRUST_SECRET, ROLES_SECRET, EDGE_SECRET = "telemetry-trust", "telemetry-roles", "telemetry-edge"
+USERS_SECRET, TLS_SECRET = "telemetry-broker-users", "telemetry-broker-tls"
+SENTINEL_SECRET, SENTINEL_KEY = "telemetry-sentinel", "sentinel-password"
+# What of the centre has no user of its own is this part.
+PART: rights.Role = "api"
 FILES: dict[Role, str] = {role: f"values-{role}-cluster.yaml" for role in ("shared", "central", "edge")}
 
 
@@ -17,29 +28,82 @@ def files(site: Site, inventory: Inventory, chart: Path) -> tuple[list[str], lis
     return [str(chart / FILES[site.role])], [*inventory.values, *site.values]
 
 
-def made(site: Site, inventory: Inventory, *, broker_secret: bool, token: str = "") -> dict[str, Any]:
-    """The values. `broker_secret` says whether the broker has a password; `token` restarts pods when it changes."""
+def key_prefix(inventory: Inventory) -> str:
+    """The prefix of keys, of which the broker's users are called: that of the values that all sites have."""
+    prefix = "telemetry"
+    for path in inventory.values:
+        given = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+        prefix = str(given.get("keyPrefix", prefix))
+    return prefix
+
+
+def made(site: Site, inventory: Inventory, users: Users | None, *, have: Collection[str], token: str = "") -> dict[str, Any]:
+    """The values. `have` are the Secrets that the site has or gets; `token` restarts pods when it changes."""
     values: dict[str, Any] = {"clusterName": "central" if site.role == "central" else site.name}
     if token:
         values["restartToken"] = token
     if site.role == "shared":
-        return values | {"redis": {"existingSecret": BROKER_SECRET if broker_secret else ""}}
-    values |= _broker(site, inventory, broker_secret=broker_secret)
+        return values | {"redis": _shared(inventory, users, have)}
+    values |= _broker(site, inventory, users, have)
+    if users:
+        values["trust"] = _trust(site, users)
     return values | (_database(inventory) if site.role == "central" else {})
 
 
-def _broker(site: Site, inventory: Inventory, *, broker_secret: bool) -> dict[str, Any]:
+def brings_certificate(inventory: Inventory) -> bool:
+    """Whether the deployment makes the certificate of the Redis that it brings: nobody else has, and other clusters come."""
     broker = inventory.broker
-    secret = BROKER_SECRET if broker_secret else ""
-    if not broker.host:
+    return bool(inventory.of("shared") and broker.host and broker.tls and not broker.ca)
+
+
+def _shared(inventory: Inventory, users: Users | None, have: Collection[str]) -> dict[str, Any]:
+    redis: dict[str, Any] = {"existingSecret": BROKER_SECRET if BROKER_SECRET in have else ""}
+    if users:
+        redis["users"] = {"existingSecret": USERS_SECRET}
+    if brings_certificate(inventory):
+        redis["tls"] = {"existingSecret": TLS_SECRET}
+    return redis
+
+
+class Login(NamedTuple):
+    """As whom a site reaches the broker: user, and Secret and key of the password."""
+
+    username: str
+    secret: str
+    key: str
+
+
+def _login(site: Site, inventory: Inventory, users: Users | None, have: Collection[str]) -> Login:
+    if users and site.role == "edge":
+        return Login(rights.edge_name(users.prefix, site.name), EDGE_SECRET, EDGE_PASSWORD)
+    if users and users.ours:
+        return Login(rights.role_name(users.prefix, PART), ROLES_SECRET, PART)
+    return Login(inventory.broker.username, BROKER_SECRET if BROKER_SECRET in have else "", BROKER_KEY)
+
+
+def _trust(site: Site, users: Users) -> dict[str, Any]:
+    if site.role == "edge":
+        return {"existingSecret": EDGE_SECRET}
+    return {"existingSecret": TRUST_SECRET, "roles": {"existingSecret": ROLES_SECRET if users.ours else ""}}
+
+
+def _broker(site: Site, inventory: Inventory, users: Users | None, have: Collection[str]) -> dict[str, Any]:
+    broker, login = inventory.broker, _login(site, inventory, users, have)
+    if not broker.is_elsewhere:
         # Where a shared site brings the broker, the centre brings none.
         own = {} if site.role == "edge" or not inventory.of("shared") else {"enabled": False}
-        return {"externalRedis": {"enabled": False, "host": ""}, "redis": {"existingSecret": secret, **own}}
+        redis = {"existingSecret": login.secret, "existingSecretPasswordKey": login.key, "username": login.username}
+        return {"externalRedis": {"enabled": False, "host": ""}, "redis": {**redis, **own}}
     tls: dict[str, Any] = {"enabled": broker.tls}
     if broker.tls and broker.ca:
         tls["caCert"] = Path(broker.ca).read_text(encoding="utf-8")
-    auth = {"enabled": broker_secret, "existingSecret": secret, "existingSecretPasswordKey": BROKER_KEY}
-    reached = {"host": broker.host, "port": broker.port, "username": broker.username}
+    elif broker.tls and users and users.ca:
+        tls["caCert"] = users.ca
+    auth = {"enabled": bool(login.secret), "existingSecret": login.secret, "existingSecretPasswordKey": login.key}
+    reached: dict[str, Any] = {"host": broker.host, "port": broker.port, "username": login.username}
+    if broker.sentinels:
+        secret = SENTINEL_SECRET if SENTINEL_SECRET in have else ""
+        reached["sentinel"] = {"hosts": list(broker.sentinels), "service": broker.service, "existingSecret": secret}
     return {"externalRedis": {"enabled": True, **reached, "tls": tls, "auth": auth}}
 
 
@@ -47,7 +111,12 @@ def _database(inventory: Inventory) -> dict[str, Any]:
     database = inventory.database
     if not database.host:
         return {"postgresql": {"auth": {"existingSecret": DATABASE_SECRET, "existingSecretPasswordKey": DATABASE_KEY}}}
-    reached = {"host": database.host, "port": database.port, "database": database.name, "username": database.username}
+    reached: dict[str, Any] = {"host": database.host, "port": database.port}
+    reached |= {"database": database.name, "username": database.username}
+    if database.other_hosts:
+        reached["otherHosts"] = list(database.other_hosts)
+    if database.read_host:
+        reached["readHost"] = database.read_host
     ca = {"caCert": Path(database.ca).read_text(encoding="utf-8")} if database.ca else {}
     secret = {"existingSecret": DATABASE_SECRET, "existingSecretPasswordKey": DATABASE_KEY, "sslMode": database.sslmode}
     return {"externalPostgresql": {"enabled": True, **reached, **secret, **ca}}

@@ -42,6 +42,20 @@ def retire(connection: Connection, holder: str, by: str, *, but: int = 0) -> lis
     return numbers
 
 
+def declare(connection: Connection, holder: str, serials: Sequence[int], by: str) -> list[int]:
+    """Make these numbers of a holder valid and no others, but for those that were retired. Returns what is valid."""
+    connection.execute(LOCK)
+    known = set(connection.scalars(select(EdgeCredential.serial).where(EdgeCredential.holder == holder)))
+    for serial in sorted(set(serials) - known):
+        connection.execute(insert(EdgeCredential).values(holder=holder, serial=serial))
+        audit_log.note(connection, by, "edge.issue", holder, {"serial": serial})
+    of_holder = (EdgeCredential.holder == holder, EdgeCredential.retired_at.is_(None))
+    ended = update(EdgeCredential).where(*of_holder, EdgeCredential.serial.not_in(serials)).values(retired_at=func.now())
+    if numbers := sorted(connection.scalars(ended.returning(EdgeCredential.serial))):
+        audit_log.note(connection, by, "edge.retire", holder, {"serials": numbers})
+    return sorted(connection.scalars(select(EdgeCredential.serial).where(*of_holder)))
+
+
 def listed(connection: Connection) -> Sequence[RowMapping]:
     """All credentials, by holder and number."""
     columns = (EdgeCredential.holder, EdgeCredential.serial, EdgeCredential.issued_at, EdgeCredential.retired_at)

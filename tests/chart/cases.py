@@ -78,7 +78,15 @@ CASES: dict[str, dict[str, Any]] = {
                 "service": {"type": "LoadBalancer", "annotations": {"internal": "true"}},
                 "from": [{"ipBlock": {"cidr": "10.0.0.0/8"}}],
                 "tls": {"existingSecret": "redis-tls"},
+                "users": {"existingSecret": "redis-users"},
             },
+            "metrics": {"podMonitor": {"enabled": True}},
+        },
+    ),
+    "shared-sentinel": merged(
+        values_of(SHARED),
+        {
+            "redis": {"existingSecret": "broker", "sentinel": {"enabled": True}, "users": {"existingSecret": "redis-users"}},
             "metrics": {"podMonitor": {"enabled": True}},
         },
     ),
@@ -125,7 +133,11 @@ CASES: dict[str, dict[str, Any]] = {
                 "dashboards": {"enabled": True, "files": {"fleet.json": "{}"}},
             },
             "migrations": {"hook": True},
-            "trust": {"existingSecret": "telemetry-trust", "signatures": "required"},
+            "trust": {
+                "existingSecret": "telemetry-trust",
+                "signatures": "required",
+                "roles": {"existingSecret": "telemetry-roles"},
+            },
             "restartToken": "2",
             "commonLabels": {"team": "gpu"},
             "commonAnnotations": {"note": "kept"},

@@ -124,8 +124,13 @@ def rendered(file: str, ca: str, **more: Any) -> list[Object]:
 
 
 def status(centre: Cluster) -> dict[str, Any]:
-    answer: dict[str, Any] = json.loads(centre.run("status", "--json").stdout)
-    return answer
+    """What the centre knows. A machine with much other work may be too slow for the broker's time limits at the first try."""
+
+    def known() -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(centre.run("status", "--json").stdout)
+        return answer if answer["edges"] is not None else {}
+
+    return eventually(known, 120, every_s=2, what="status knows the edges")
 
 
 def trial(edge: Cluster, centre: Cluster, link: FarLink, file: Path, cut_s: float) -> list[str]:
@@ -141,6 +146,8 @@ def trial(edge: Cluster, centre: Cluster, link: FarLink, file: Path, cut_s: floa
     tell(
         f"steady: doctor at the edge ends with {doctor.returncode}; {json.dumps(steady['edges'])}; {json.dumps(steady['flow'])}"
     )
+    if doctor.returncode:
+        click.echo(doctor.stdout)
     link.cut()
     time.sleep(cut_s)
     cut_doctor, cut = edge.run("doctor"), status(centre)

@@ -45,6 +45,8 @@ class Api:
         # Objects that are answered so, without what is below.
         self.hidden: tuple[str, ...] = ()
         self.logs: dict[str, str] = {}
+        # Whether Jobs fail.
+        self.fails = False
         self.version = "v1.36.2"
         self.url = ""
         self._changes = 0
@@ -75,6 +77,10 @@ class Api:
             return 201, {"status": {"allowed": (wanted["verb"], wanted["resource"]) not in self.denied}}
         if any(path == closed or path.startswith(f"{closed}/") for closed in self.forbidden) or path in self.hidden:
             return 403, {"message": f"{path} is forbidden"}
+        if method == "POST" and path.endswith("/jobs"):
+            body.setdefault(
+                "status", {"conditions": [{"type": "Failed", "status": "True"}]} if self.fails else {"succeeded": 1}
+            )
         if method == "POST":
             return 201, self.put(f"{path}/{body['metadata']['name']}", body)
         if path in self.objects:

@@ -129,7 +129,7 @@ def test_a_cluster_that_does_not_answer_is_told(stage: Stage) -> None:
     [
         ('[redis]\npassword = "x"\n', "passwords do not belong in an inventory"),
         ('[redis]\nhots = "x"\n', "redis has no key 'hots'"),
-        ("[redis]\nport = '6379'\n", "[redis] port must be int"),
+        ("[redis]\nport = '6379'\n", "[redis] port must be a number"),
         ("[[edge]]\nname = 'x'\n", "[edge] lacks `context`"),
         ("nonsense", "cannot be read"),
     ],

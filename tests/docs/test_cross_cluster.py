@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,9 +12,10 @@ import click
 import pytest
 
 from telemetry.cli.deploy import ACTIONS, deploy
+from telemetry.deploy.inventory import checked, parsed
 from tests.chart.rendering import render, values_of
 from tests.deploy.conftest import Stage, staged
-from tests.deploy.kubernetes import NAMESPACE, node
+from tests.deploy.kubernetes import node
 from tests.docs.pages import ROOT
 
 PAGE = (ROOT / "docs" / "CROSS_CLUSTER_DEPLOYMENT.md").read_text(encoding="utf-8")
@@ -32,7 +34,8 @@ EXECS = [line for line in LINES if line.startswith("kubectl") and " exec " in li
 @pytest.fixture
 def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     """Clusters with nodes in two zones, and the files that the page names, with what it writes into them."""
-    (toml,), (zones, shared) = blocks("toml"), blocks("yaml")
+    (toml, several), (zones, shared) = blocks("toml"), blocks("yaml")
+    assert not checked(parsed(tomllib.loads(several), tmp_path))
     files = {"fleet.toml": toml, "zones.yaml": zones, "shared.yaml": shared, "ca.crt": "a certificate"}
     for name, text in {**files, "redis-password": "one", "postgres-password": "two"}.items():
         (tmp_path / name).write_text(text)
@@ -43,8 +46,6 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
                 placed = node(f"{kind}-z", node_type=kind)
                 placed["metadata"]["labels"]["topology.kubernetes.io/zone"] = zone
                 api.put(f"/api/v1/nodes/{kind}-z", placed)
-        certificate = {"metadata": {"name": "redis-tls"}, "data": {"tls.crt": "YQ==", "tls.key": "YQ=="}}
-        stage.clusters["main"].put(f"{NAMESPACE}/secrets/redis-tls", certificate)
         yield stage
 
 

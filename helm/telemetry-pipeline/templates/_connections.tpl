@@ -155,7 +155,9 @@ of externalRedis. One, whose name is "", where there are not several; as JSON.
 {{- if $external.enabled }}
   value: {{ include "telemetry.broker.url" (list . (first $brokers)) | quote }}
 {{- else }}
-  value: redis://{{ include "telemetry.broker.host" . }}:6379/0
+  {{- $scheme := ternary "sentinel" "redis" .Values.redis.sentinel.enabled }}
+  {{- $where := ternary (printf "%s/%s" (include "telemetry.sentinel.port" .) .Values.redis.sentinel.service) "6379" .Values.redis.sentinel.enabled }}
+  value: {{ printf "%s://%s%s:%s/0" $scheme (ternary (printf "%s@" (urlquery .Values.redis.username | replace "+" "%20")) "" (ne .Values.redis.username "")) (include "telemetry.broker.host" .) $where | quote }}
 {{- end }}
 {{- end }}
 {{- if include "telemetry.broker.password" . | fromJson }}

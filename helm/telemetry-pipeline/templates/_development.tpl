@@ -22,6 +22,9 @@
     - |
       umask 077
       printf 'maxmemory %s\nmaxmemory-policy noeviction\nappendonly %s\nsave ""\ndir /data\nbind * -::*\nprotected-mode no\n' "$0" "$1" > /tmp/redis.conf
+      {{- if .Values.redis.users.existingSecret }}
+      {{- include "telemetry.redis.users" . | nindent 6 }}
+      {{- end }}
       if [ -e /run/secrets/redis/password ]; then
         printf 'requirepass "%s"\n' "$(sed 's/[\\"]/\\&/g' /run/secrets/redis/password)" >> /tmp/redis.conf
       fi
@@ -29,6 +32,9 @@
         printf 'tls-port 6380\ntls-auth-clients no\ntls-cert-file %s/tls.crt\ntls-key-file %s/tls.key\n' \
           /run/secrets/redis-tls /run/secrets/redis-tls >> /tmp/redis.conf
       fi
+      {{- if .Values.redis.sentinel.enabled }}
+      {{- include "telemetry.sentinel.follow" . | nindent 6 }}
+      {{- end }}
       exec redis-server /tmp/redis.conf
     - {{ .Values.redis.maxmemory | quote }}
     - {{ ternary "yes" "no" .Values.redis.persistence.enabled | quote }}
@@ -54,6 +60,9 @@
     - {name: data, mountPath: /data}
     {{- if $password }}
     - {name: password, mountPath: /run/secrets/redis, readOnly: true}
+    {{- end }}
+    {{- if .Values.redis.users.existingSecret }}
+    - {name: users, mountPath: /run/secrets/redis-users, readOnly: true}
     {{- end }}
     {{- if .Values.redis.tls.existingSecret }}
     - {name: tls, mountPath: /run/secrets/redis-tls, readOnly: true}
@@ -103,6 +112,15 @@
     secretName: {{ .name }}
     defaultMode: 0440
     items: [{key: {{ .key | quote }}, path: password}]
+{{- end }}
+{{- with .Values.redis.users }}
+{{- if .existingSecret }}
+- name: users
+  secret:
+    secretName: {{ .existingSecret }}
+    defaultMode: 0440
+    items: [{key: {{ .existingSecretKey | quote }}, path: users.acl}]
+{{- end }}
 {{- end }}
 {{- with .Values.redis.tls.existingSecret }}
 - name: tls

@@ -150,6 +150,9 @@ spec:
     {{- with include "telemetry.trust.volume" (list $root .component) | trim }}
     {{- . | nindent 4 }}
     {{- end }}
+    {{- with include "telemetry.role.volume" (list $root .component) | trim }}
+    {{- . | nindent 4 }}
+    {{- end }}
     {{- with $root.Values.extraVolumes }}
     {{- tpl (toYaml .) $root | nindent 4 }}
     {{- end }}
@@ -199,6 +202,9 @@ broker (the one of several that it uses), database, mounts, resources, probes, p
     {{- if include "telemetry.trust.item" (list $root .name) }}
     - {name: trust, mountPath: {{ include "telemetry.trust.path" $root }}, readOnly: true}
     {{- end }}
+    {{- if include "telemetry.role.key" (list $root .name) }}
+    - {name: roles, mountPath: /run/secrets/roles, readOnly: true}
+    {{- end }}
     {{- with $root.Values.extraVolumeMounts }}
     {{- tpl (toYaml .) $root | nindent 4 }}
     {{- end }}
@@ -246,6 +252,9 @@ broker (the one of several that it uses), database, mounts, resources, probes, p
 {{- include "telemetry.database.env" $root | nindent 0 }}
 {{- end }}
 {{- with include "telemetry.trust.env" (list $root .name) | trim }}
+{{- . | nindent 0 }}
+{{- end }}
+{{- with include "telemetry.role.env" (list $root .name) | trim }}
 {{- . | nindent 0 }}
 {{- end }}
 {{- include "telemetry.monitoring.env" . | trim | nindent 0 }}

@@ -13,8 +13,14 @@ What broker and database need is said where their addresses are made, in _connec
 {{- if and .Values.externalRedis.enabled (eq (.Values.redis.enabled | toString) "true") -}}
 {{- fail "redis.enabled and externalRedis.enabled are both true, and a release has one broker: set redis.enabled=auto or externalRedis.enabled=false" -}}
 {{- end -}}
+{{- if and .Values.redis.sentinel.enabled (or .Values.redis.tls.existingSecret (ne .Values.redis.service.type "ClusterIP")) -}}
+{{- fail "redis.sentinel.enabled is true, and other clusters cannot reach single pods of this Redis: leave redis.tls.existingSecret empty and redis.service.type ClusterIP, or run one elsewhere and set externalRedis.sentinel.hosts" -}}
+{{- end -}}
 {{- if and (ne .Values.redis.service.type "ClusterIP") (not (include "telemetry.broker.password" . | fromJson)) -}}
 {{- fail (printf "redis.service.type is %s, and the Redis has no password: set redis.existingSecret or redis.password, or leave the type ClusterIP" .Values.redis.service.type) -}}
+{{- end -}}
+{{- if and .Values.redis.users.existingSecret (include "telemetry.has" (list . "redis")) (not (include "telemetry.broker.password" . | fromJson)) -}}
+{{- fail "redis.users.existingSecret is set, and the default user, who administers them, has no password: set redis.existingSecret or redis.password" -}}
 {{- end -}}
 {{- if and $collector.autoscaling.enabled $collector.keda.enabled -}}
 {{- fail "collector.autoscaling.enabled and collector.keda.enabled exclude each other: turn one off" -}}
