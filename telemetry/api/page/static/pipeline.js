@@ -89,7 +89,7 @@ function drawEdges(edges, windows, now) {
 
 // An edge says through the broker that it is at work.
 function stateOf(edge, windows) {
-  if (!windows || isAway("broker")) return "unknown";
+  if (!windows || isAway("broker") || (isAway("a broker") && !edge.last_seen)) return "unknown";
   return edge.silent_s ? `silent for ${duration(edge.silent_s)}` : edge.last_seen ? "at work" : "does not stream now";
 }
 
@@ -143,11 +143,11 @@ async function store(id) {
 }
 
 watchHealth((health) => {
-  // What was read before the broker went says nothing of now.
-  if (isAway("broker")) for (const state of document.querySelectorAll("[data-state]")) Object.assign(state, { textContent: "unknown", className: "" });
   fill(at("parts"), ["database", "broker"].map((part) => {
     const { status, mend, since } = health[part];
     const state = status === "ok" ? "ok" : element("span", { class: "bad" }, since ? `${status} since ${new Date(since).toLocaleTimeString("en-GB")}` : status);
     return [part, state, mend ?? "–"];
   }), "");
+  // What was read before the broker went says nothing of now.
+  if (isAway("broker")) for (const state of document.querySelectorAll("[data-state]")) Object.assign(state, { textContent: "unknown", className: "" });
 });

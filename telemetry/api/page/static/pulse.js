@@ -51,15 +51,17 @@ export function watchHealth(show = () => {}) {
       if (state.status === "ok") begun.delete(name);
       else begun.set(name, (state.since = begun.get(name) ?? state.since));
     }
-    for (const part of ["database", "broker"]) {
-      const { status, mend } = health[part];
-      report(part, status === "ok" ? null : `The ${part} is ${status}${mend ? `: ${mend}` : ""}`, health[part].since);
-    }
+    const troubleOf = (part) => (health[part].status === "ok" ? null : `The ${part} is ${health[part].status}${health[part].mend ? `: ${health[part].mend}` : ""}`);
+    report("database", troubleOf("database"), health.database.since);
+    // Of several brokers one may be away alone: what the others tell is of now.
+    const isPart = Object.values(health.brokers ?? {}).some(({ status }) => status === "ok");
+    report("broker", isPart ? null : troubleOf("broker"), health.broker.since);
+    report("a broker", isPart ? troubleOf("broker") : null, health.broker.since);
     show(health);
   });
 }
 
-/** Whether a part is away, as far as is known: api, database or broker. */
+/** Whether a part is away, as far as is known: api, database or broker; or `a broker` of several. */
 export function isAway(part) {
   return since.has(part);
 }
