@@ -3,7 +3,7 @@
 The rooms, in the order of imports: a room uses only rooms that stand below it (setup.cfg, `importlinter`).
 
 `cli` is the `telemetry` command, a module a subcommand.
-`client` asks the API from Python; of the other rooms it uses the names of aggregates alone (`readings.aggregates`).
+`client` asks the API from Python; of the other rooms it uses `readings.aggregates` and `lengths` alone.
 
 `local` runs the whole system on one machine: `telemetry up`.
 `deploy` installs the chart in one cluster or many; of the other rooms it uses none.
@@ -36,6 +36,7 @@ The rooms, in the order of imports: a room uses only rooms that stand below it (
 `algebra` keeps NumPy to one thread.
 `descriptors` knows the limit of open files.
 `garbage` keeps the garbage collector from objects that stay.
+`lengths` reads and writes lengths of time.
 `lock` locks a directory.
 `redaction` removes passwords from texts.
 `resources` finds the files that a running system reads.

@@ -2,6 +2,7 @@
 
 pytest_plugins = [
     "tests.fixtures.services",
+    "tests.fixtures.secured",
     "tests.fixtures.fleet",
     "tests.fixtures.health",
     "tests.fixtures.mailbox",

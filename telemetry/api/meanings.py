@@ -24,6 +24,7 @@ MEANINGS = {
     "collectors": "sessions of collectors at the database",
     "committed_at": "when the batch was committed",
     "committed_bytes": "end of the last byte of the file that is committed, unpacked",
+    "complete": "false: a broker does not answer, and queue, windows and gaps are without what it knows",
     "conflict": "readings with another value than the stored one, which stays",
     "container": "container that used the GPU",
     "currency": "currency of the cost; null without a table of rates",
@@ -102,7 +103,7 @@ MEANINGS = {
     "published_at": "when its edge published it first, by the broker's clock",
     "quarantined": "rows that cannot be read as readings, and are kept with their text",
     "quarantined_at": "when the row was put in quarantine",
-    "queue": "the ingest queue; null while the broker does not answer",
+    "queue": "the ingest queues of the brokers that answer, together; null while none does",
     "raw": "text of the row as in the file, bytes beyond ASCII in octal",
     "read_at": "when its edge read it, by the broker's clock",
     "read_s": "seconds of it that have readings; the rest are gaps that were bridged",
@@ -147,7 +148,7 @@ MEANINGS = {
     "waiting": "messages that no collector has taken",
     "what": "whether it begins, ends or changes",
     "window_ratio": "how full the fullest window is; from 1 on nothing new of its source is published",
-    "windows": "what each edge has on its way; null while the broker does not answer",
+    "windows": "what each edge has on its way, of the brokers that answer; null while none does",
 }
 # Where a name means something else: by document and field.
 EXCEPTIONS = {
@@ -170,6 +171,10 @@ EXCEPTIONS = {
     ("MissingBytes", "end"): "end of the bytes, not included",
     ("MissingBytes", "since"): "when bytes after them were committed",
     ("MissingBytes", "start"): "begin of the bytes",
+    (
+        "PipelineNow",
+        "brokers",
+    ): "the queue of each broker by its name, null of one that does not answer; null where there is one broker",
     ("Problem", "status"): "the HTTP status",
     ("Readings", "gpu"): "the GPU that was asked for",
     ("LetterRetry", "error"): "why it died again; null otherwise",

@@ -21,7 +21,7 @@ from telemetry.api.answers.cursors import Question
 from telemetry.api.answers.pages import Listed, Page
 from telemetry.api.answers.streams import Stream
 from telemetry.api.answers.tables import Table
-from telemetry.api.core.connections import connections, database, give_back, left_the_replica, primary
+from telemetry.api.core.connections import by_either, connections, database, give_back, left_the_replica, primary
 from telemetry.api.core.queries import Query, Tabular, read
 from telemetry.api.guards import access
 from telemetry.api.guards.access import Scope
@@ -83,8 +83,8 @@ def operation(
         def run(*args: P.args, **names: P.kwargs) -> Response:
             try:
                 access.require(scope, by_namespace=by_namespace)
-                if body is not None:
-                    # Its sender may be slow.
+                if method == "POST":
+                    # Its sender may be slow, and what it changes has transactions of its own: no request holds two connections.
                     give_back()
                 given = indented.without(request.args) if JSON in media else request.args
                 asked = read(query, given)
@@ -131,15 +131,13 @@ def listing(
 
 
 def _answered(view: Callable[[], Answer], status: int) -> tuple[Answer, Response | None]:
-    """What a view answers; by the primary, if the replica that it asked is found to be away."""
-    try:
+    """What a view answers, and the response unless it is streamed."""
+
+    def answered() -> tuple[Answer, Response | None]:
         result = view()
         return result, _whole(result, status)
-    except DBAPIError as error:
-        if not left_the_replica(error):
-            raise
-    result = view()
-    return result, _whole(result, status)
+
+    return by_either(answered)
 
 
 def _whole(result: Answer, status: int) -> Response | None:

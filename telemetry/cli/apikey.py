@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,12 +10,11 @@ import click
 from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
 
+from telemetry import lengths
 from telemetry.cli.data_dir import data_dir_option
 from telemetry.cli.database import with_database
 from telemetry.cli.session import json_option, operator
 from telemetry.store import apikeys
-
-UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
 class Lifetime(click.ParamType[timedelta]):
@@ -26,10 +24,12 @@ class Lifetime(click.ParamType[timedelta]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
         """The length of time."""
-        match = re.fullmatch(r"([1-9][0-9]{0,4})([hdw])", str(value))
-        if match is None:
-            self.fail(f"{value!r} must read like 12h, 90d or 52w", param, ctx)
-        return timedelta(**{UNITS[match[2]]: int(match[1])})
+        text = str(value)
+        try:
+            # A number alone may be meant as days.
+            return lengths.read("" if text.isdecimal() else text)
+        except ValueError:
+            self.fail(f"{text!r} must read like 12h, 90d or 52w", param, ctx)
 
 
 @click.group()

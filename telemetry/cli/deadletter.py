@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from telemetry.cli.data_dir import data_dir_option
 from telemetry.cli.database import with_database
 from telemetry.cli.foreign import plain
-from telemetry.cli.session import connected, json_option, operator
+from telemetry.cli.session import everywhere, json_option, operator
 from telemetry.collector.retry import NoLetterError
 from telemetry.collector.retry import retry as retry_letters
 from telemetry.settings import Settings
@@ -87,24 +87,27 @@ def show(engine: Engine, letter_id: int) -> None:
 @with_database
 @click.pass_obj
 def retry(settings: Settings, engine: Engine, ids: tuple[int, ...], everything: bool, as_json: bool) -> None:
-    """Store letters now, in this process. The exit code is 1 if one of them dies again; it stays a letter then."""
+    """Store letters now, in this process.
+
+    The exit code is 1 if one of them dies again, or is refused as nobody could store it; it stays a letter then.
+    """
     retried: list[dict[str, Any]] = []
-    any_dead = False
-    with connected(settings) as client:
+    any_left = False
+    with everywhere(settings) as edges:
         try:
             for letter_id, outcome in retry_letters(
-                settings, engine, client, _chosen(engine, ids, everything), actor=operator()
+                settings, engine, edges.client_of, _chosen(engine, ids, everything), actor=operator()
             ):
                 status = outcome.shown_status
                 retried.append({"id": letter_id, "status": status, "error": outcome.error})
-                any_dead |= outcome.is_dead
+                any_left |= outcome.is_dead or status == "refused"
                 if not as_json:
                     click.echo(f"{letter_id}  {status}{f': {outcome.error}' if outcome.error else ''}")
         except NoLetterError as error:
             raise click.ClickException(str(error)) from None
     if as_json:
         click.echo(json.dumps(retried))
-    sys.exit(1 if any_dead else 0)
+    sys.exit(1 if any_left else 0)
 
 
 @deadletter.command()

@@ -109,6 +109,6 @@ def _of_brokers(settings: Settings, engine: Engine, clients: Mapping[str, redis.
     """The looks at each broker, and at its clock. One of several has its name behind that of the part."""
     every_s, known = settings.exporter_interval_s, dict[str, Heard]()
     for name, one in settings.brokers.items():
-        at, client = f" {name}" if name else "", clients[name]
-        yield Look(f"broker{at}", every_s, queue.BrokerLook(name, client, settings, known))
-        yield Look(f"clocks{at}", every_s, partial(clocks.look, engine, client, one))
+        at = f" {name}" if name else ""
+        yield Look(f"broker{at}", every_s, queue.BrokerLook(name, clients, settings, known))
+        yield Look(f"clocks{at}", every_s, partial(clocks.look, engine, clients[name], one))

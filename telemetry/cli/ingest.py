@@ -24,6 +24,7 @@ from telemetry.readings.digests import source_id
 from telemetry.readings.names import INGEST
 from telemetry.settings import Settings
 from telemetry.streamer.adoption import former
+from telemetry.streamer.arrival import arrive
 from telemetry.streamer.batching import TYPICAL_ROW_BYTES
 from telemetry.streamer.contents import UnpackError, is_whole
 from telemetry.streamer.publish import publisher
@@ -126,6 +127,7 @@ def _streamed(
     try:
         with connected(settings) as client:
             client.ping()
+            arrive(settings, client)
             ledger = Ledger(settings) if wait else None
             published = Published(publisher(make_app(settings), settings))
             streamer = Streamer(settings, client, published, final=True, growing=growing)

@@ -96,8 +96,11 @@ class Ingested:
 
     @property
     def is_held(self) -> bool:
-        """Whether the database holds all of the files in some form: as readings, in quarantine, or as a conflict."""
-        return self.committed and not (self.dead_batches or self.unread or self.left or self.expired)
+        """Whether the database is known to hold all of the files in some form: as readings, in quarantine, or as a conflict.
+
+        Only the ledger knows whether something is expired: where it cannot be asked, nobody knows.
+        """
+        return self.committed and not (self.dead_batches or self.unread or self.left) and self.expired == 0
 
     @property
     def is_success(self) -> bool:

@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
+from telemetry import lengths
 from telemetry.settings import parsers
 
-BEFORE_NOW = re.compile(r"-?([0-9]{1,6})([smhdw])", re.ASCII)
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+BEFORE_NOW = re.compile(r"-?([0-9]{1,10})([smhdw])", re.ASCII)
 
 
 class Since(click.ParamType[datetime]):
@@ -26,7 +26,7 @@ class Since(click.ParamType[datetime]):
         text = str(value)
         try:
             if match := BEFORE_NOW.fullmatch(text):
-                return datetime.now(UTC) - timedelta(**{UNITS[match[2]]: int(match[1])})
+                return datetime.now(UTC) - timedelta(**{lengths.UNITS[match[2]]: int(match[1])})
             return parsers.instant(f"{text}T00:00:00Z" if len(text) == len("2026-11-05") else text)
         except OverflowError:
             self.fail(f"{text!r} is before all times; give a shorter one, such as -2h", param, ctx)

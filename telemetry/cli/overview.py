@@ -84,6 +84,13 @@ class Overview:
         return joined({name: part.answer for name, part in self.brokers.items() if part.answer})
 
     @property
+    def queues(self) -> dict[str, dict[str, int]]:
+        """What waits at each of several brokers that has answered, and how many edges are there."""
+        answers = {name: part.answer for name, part in self.brokers.items() if name and part.answer}
+        edges = Counter(homes({name: one.heard for name, one in answers.items()}).values())
+        return {name: {**one.queue, "edges": edges[name]} for name, one in answers.items()}
+
+    @property
     def living(self) -> Workers | None:
         """The workers that answer, of the brokers that have answered; None if none has."""
         answers = [part.answer for part in self.workers.values() if part.answer is not None]

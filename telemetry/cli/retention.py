@@ -14,9 +14,10 @@ from sqlalchemy.exc import OperationalError
 
 from telemetry.cli.database import with_database
 from telemetry.cli.quantities import counted, size
-from telemetry.cli.session import json_option
+from telemetry.cli.session import json_option, operator
 from telemetry.cli.steps import do_all
 from telemetry.settings import Settings
+from telemetry.store import audit_log
 from telemetry.store.read.retention import Retained, retained
 from telemetry.store.upkeep import retention as dropping
 from telemetry.store.upkeep.chores import RETENTION, USAGE
@@ -54,8 +55,15 @@ def retention(
         _tell(levels, plan, kept_days, as_json=as_json)
         return
 
+    is_noted = False
+
     def work(connection: Connection, _: Settings, limit: int) -> int:
-        return dropping.step_at_once(connection, kept_days, limit)
+        nonlocal is_noted
+        more = dropping.step_at_once(connection, kept_days, limit)
+        if more and not is_noted:
+            audit_log.note(connection, operator(), "retention.drop", "samples", {"days": kept_days})
+            is_noted = True
+        return more
 
     # Days wait for it, and collectors that have nothing to store do no chores.
     do_all(engine, settings, USAGE, USAGE.work)
@@ -69,23 +77,32 @@ def retention(
     else:
         click.echo(f"{counted(done['dropped'], 'sample')} dropped; kept since {_floor(after)}")
     if left.parts:
-        raise click.ClickException("not all is dropped: another process seals days or drops some; run it again later")
+        raise click.ClickException(
+            "not all is dropped: another process seals or drops days, or readings of them came just now; run it again later"
+        )
 
 
 def _lower(engine: Engine, day: date, *, as_json: bool) -> None:
     try:
         with engine.begin() as connection:
-            has_fallen = dropping.lower(connection, (day - date_of(0)).days)
+            sources = dropping.lower(connection, (day - date_of(0)).days)
+            if sources is not None:
+                audit_log.note(connection, operator(), "retention.lower", "samples", {"from": str(day), "sources": sources})
     except OperationalError as error:
         if not isinstance(error.orig, psycopg.errors.LockNotAvailable):
             raise
         raise click.ClickException("others kept their locks, the floor stays: run it again later") from None
     if as_json:
-        click.echo(json.dumps({"has_fallen": has_fallen}))
-    elif has_fallen:
-        click.echo(f"readings from {day} on are stored when they come again; where retention is on, it drops them again")
-    else:
+        click.echo(json.dumps({"has_fallen": sources is not None, "sources": sources or 0}))
+    elif sources is None:
         click.echo(f"readings from {day} on are stored anyway: the floor is not above it")
+    else:
+        click.echo(f"readings from {day} on are stored when they come again; where retention is on, it drops them again")
+        if sources:
+            click.echo(
+                f"the ledger has forgotten what of {counted(sources, 'source')} was expired: their edges read it again where "
+                "an exporter runs, and after telemetry rewind; telemetry ingest stores it, too"
+            )
 
 
 def _tell(levels: list[Retained], plan: Plan | None, days: int, *, as_json: bool) -> None:

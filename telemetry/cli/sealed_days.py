@@ -14,9 +14,10 @@ from sqlalchemy.exc import OperationalError
 
 from telemetry.cli.database import with_database
 from telemetry.cli.quantities import size
-from telemetry.cli.session import json_option
+from telemetry.cli.session import json_option, operator
 from telemetry.cli.steps import do_all
 from telemetry.settings import Settings
+from telemetry.store import audit_log
 from telemetry.store.read import levels
 from telemetry.store.upkeep import dropping, sealing
 from telemetry.store.upkeep.chores import SEALING
@@ -94,6 +95,8 @@ def drop(engine: Engine, month: datetime, yes: bool, as_json: bool) -> None:
     try:
         with engine.begin() as connection:
             dropped = dropping.drop(connection, first)
+            if dropped:
+                audit_log.note(connection, operator(), "sealed.drop", f"{first:%Y-%m}", {"samples": dropped})
     except OperationalError as error:
         if not isinstance(error.orig, psycopg.errors.LockNotAvailable):
             raise

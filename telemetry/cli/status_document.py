@@ -37,6 +37,7 @@ def document(seen: Overview, settings: Settings) -> dict[str, Any]:
             "database": _part("database", seen.ledger.fault, centre, settings),
         },
         "queue": edges.queue if edges else None,
+        "queues": seen.queues,
         "sources": sources,
         "flow": [asdict(flow) for flow in centre.flow] if centre else None,
         "last_commit_age_s": centre.last_commit_age_s if centre else None,

@@ -122,7 +122,13 @@ def _centre(document: Mapping[str, Any]) -> Iterator[Line]:
         names = [f"{name} ({edges[name]})" if name in edges else name for name in document["workers"]]
         yield Line(f"workers   {', '.join(names) or 'none answer'}", None if names else WARNING)
     if document["queue"] is not None:
-        yield Line(f"queue     {document['queue']['waiting']:,} waiting, {document['queue']['unacked']:,} being worked on")
+        yield Line(f"queue     {_waiting(document['queue'])}")
+    for name, queue in document["queues"].items():
+        yield Line(f"queue     broker {name}: {_waiting(queue)}, {counted(queue['edges'], 'edge')}")
+
+
+def _waiting(queue: Mapping[str, int]) -> str:
+    return f"{queue['waiting']:,} waiting, {queue['unacked']:,} being worked on"
 
 
 def _retention(levels: Iterable[Mapping[str, Any]], now: datetime) -> Iterator[Line]:

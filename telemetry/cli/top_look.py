@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +107,7 @@ def _of_api() -> Iterator[Look]:
                         names = {metric["name"] for metric in api.metrics()}
                         asked[:] = [metric for metric in METRICS if metric in names]
                     after_s = api.silent_after_s()
-                    latest = list(api.latest(metric=asked, max_age=f"{after_s:.0f}s")) if asked else []
+                    latest = list(api.latest(metric=asked, max_age=timedelta(seconds=after_s))) if asked else []
                     gpus = list(api.gpus())
                     return joined(gpus, latest, api.server_time() or datetime.now(UTC), after_s)
                 except ClientError as error:

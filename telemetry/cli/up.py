@@ -99,7 +99,8 @@ def up(
         if supervisor.screen.unheard:
             # Nobody reads standard output any more: writing to it would break the orderly end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        supervisor.say("stopping; Ctrl-C again kills")
+        supervisor.say("stopping, which takes some seconds; Ctrl-C again kills")
+    click.echo(f"stopped; what was stored stays in {directory}")
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from telemetry import lengths
 from telemetry.readings.aggregates import Aggregate
 
 # A time with a zone, a day in UTC, or a text such as -1h, now or 2025-07-18T20:42:34Z.
@@ -18,9 +19,6 @@ Length = timedelta | int | str
 # One name, several with commas between, or a list of them.
 Names = str | Sequence[str]
 WORDS = {"start": "start_time", "end": "end_time", "metrics": "metric"}
-# The largest number of a unit of time that the API takes, and the units in seconds.
-MAX_UNITS = 99_999
-UNITS = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
 
 
 def of_readings(
@@ -60,16 +58,7 @@ def _text(value: Any) -> Any:
         case date():
             return value.isoformat()
         case timedelta():
-            return _length(value)
+            return lengths.written(value)
         case list() | tuple() | set() | frozenset():
             return [_text(item) for item in value]
     return value
-
-
-def _length(value: timedelta) -> str:
-    """A length of time in the largest unit of which it is a whole number."""
-    for unit, seconds in UNITS.items():
-        count, rest = divmod(value, timedelta(seconds=seconds))
-        if not rest and 0 < count <= MAX_UNITS:
-            return f"{count}{unit}"
-    raise ValueError(f"{value} is not a whole number of seconds, minutes, hours or days from 1 to {MAX_UNITS}")

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from telemetry.collector import blame
 from telemetry.collector.messages import Header, Message
-from telemetry.readings import wire
+from telemetry.readings import letters, wire
 from telemetry.readings.digests import digest
 from telemetry.store import deadletters
 from telemetry.store.deadletters import Letter
@@ -114,9 +114,8 @@ class DeadLetters:
 
 
 def _kept(stated: dict[str, Any]) -> dict[str, Any]:
-    # A retry must not take for a header what was never sent as one: what is altered stands under a name of its own.
     header = storable(stated)
     text = json.dumps(header)
     if len(text) > MAX_HEADER_CHARACTERS:
-        return {"beginning": text[:MAX_HEADER_CHARACTERS]}
-    return header if header == stated else {"altered": header}
+        return {letters.BEGINNING: text[:MAX_HEADER_CHARACTERS]}
+    return header if header == stated else {letters.ALTERED: header}

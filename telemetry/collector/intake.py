@@ -3,6 +3,9 @@
 What is beyond a bound is not read, kept or acknowledged. The edge has it in its file, and publishes it again when it sees that
 it was lost, so nothing is lost and only that edge is later. Only messages that are believed are counted: nobody can use up what
 another edge may send, where signatures are required. Without a bound the broker is not asked.
+
+Messages that name no edge, as their header is broken, have such bounds together: each of them would become a dead letter. Each
+of several brokers counts for itself.
 """
 
 from __future__ import annotations
@@ -14,10 +17,13 @@ from typing import NamedTuple
 
 import redis
 
-from telemetry.collector.messages import Message, Refused, checked
+from telemetry.collector.messages import Message, Refused
 from telemetry.progress.keys import Keys
+from telemetry.readings import wire
 from telemetry.settings import Settings
 
+# In place of an edge, for all messages that name none. No edge of ours is called so, as each has a `/` in its name.
+NAMELESS = "nameless"
 # Bounds hold for so long a time taken together: an edge publishes in bursts.
 WINDOW_S = 10
 # The window begins with its first message. In one piece: a count that did not expire would shut an edge out.
@@ -73,7 +79,7 @@ class Intake:
         admitted: dict[str, Amount] = {}
         for edge, amount in (pair or ("", Amount()) for pair in amounts):
             reason = self._beyond(sent[edge].plus(admitted.get(edge, Amount()))) if edge else None
-            refusals.append(Refused(f"{edge} sends more than {reason}", edge) if reason else None)
+            refusals.append(Refused(_told(edge, reason), edge) if reason else None)
             if edge and not reason:
                 admitted[edge] = admitted.get(edge, Amount()).plus(amount)
         return Judged(refusals, admitted)
@@ -105,11 +111,22 @@ class Intake:
         return None
 
 
+def _told(edge: str, bound: str) -> str:
+    if edge == NAMELESS:
+        return f"those that name no edge are more than {bound}; what sends them is no streamer of ours"
+    return f"{edge} sends more than {bound}, and sends it again"
+
+
 def _amount(message: Message) -> tuple[str, Amount] | None:
-    """The edge of a message and how much it sends; None of one that does not name its edge."""
-    header, payload = checked(message[0]), message[1]
-    if header is None:
+    """The edge of a message and how much it sends; None of one that waits for a newer collector, within bounds of `consume`."""
+    stated, payload = message
+    size_bytes = len(payload) if isinstance(payload, bytes | str) else 0
+    try:
+        header = wire.check_header(stated)
+    except wire.NewerVersionError:
         return None
+    except wire.WireError:
+        # Its rows cannot be counted, and it is one at least.
+        return NAMELESS, Amount(1, size_bytes, 1)
     rows = header["rows"]
-    size_bytes = len(payload) if isinstance(payload, bytes) else 0
     return header["edge"], Amount(1, size_bytes, max(rows["read"], rows["records"]))

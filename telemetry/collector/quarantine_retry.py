@@ -1,6 +1,7 @@
 """Reads quarantined rows again for a person: what is a reading by now is stored and leaves quarantine, in one transaction.
 
-Rows are there that were judged by a wrong clock or setting, or by an older version of their format.
+Rows are there that were judged by a wrong clock or setting, or by an older version of their format. Those of a time whose
+samples are not kept any more stay: they would be stored nowhere, and their text be gone.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from telemetry.progress.keys import Keys
 from telemetry.progress.state import SourceState
 from telemetry.readings.digests import digest
 from telemetry.settings import Settings
-from telemetry.store import audit_log
+from telemetry.store import audit_log, floor
 from telemetry.store.read import quarantined
 from telemetry.store.read.ingest import QuarantineFilter
 from telemetry.store.read.settled import now
@@ -70,6 +71,7 @@ class QuarantineRetry:
         # Only what every clock calls past is believed: what was wrong is a clock, most often.
         with self.engine.connect() as connection:
             now_us = min(broker.now_us(self.client_of(edge)), int(now(connection).timestamp() * 1_000_000))
+            floor_us = floor.ask(connection)
 
         def note(connection: Connection, released: Sequence[Released]) -> None:
             detail = {"rows": len(released), "stored": sum(row.stored for row in released)}
@@ -77,7 +79,7 @@ class QuarantineRetry:
 
         left, stored, waiting = 0, 0, iter(rows)
         while group := list(islice(waiting, AT_ONCE)):
-            good, reasons = _judged(reader, group, now_us)
+            good, reasons = _judged(reader, group, now_us, floor_us)
             released = writer.release(good, note) if good else []
             if released is None:
                 return Retried(edge, path, left, stored, len(rows) - left, "somebody else retries them")
@@ -103,8 +105,8 @@ def _of_file(states: Iterable[SourceState], path: str, fingerprint: str) -> Sour
     return next((state for state in same if state.shown_path == path), same[0] if same else None)
 
 
-def _judged(reader: Reader, rows: Iterable[Row[Any]], now_us: int) -> tuple[list[Releasable], dict[int, str]]:
-    """The rows that are readings today; of the others, by their ids, why they are none."""
+def _judged(reader: Reader, rows: Iterable[Row[Any]], now_us: int, floor_us: int) -> tuple[list[Releasable], dict[int, str]]:
+    """The rows that are readings today, none of them below the floor; of what is none, by the ids, why."""
     good, reasons = list[Releasable](), dict[int, str]()
     for row in rows:
         readings = reader.read(bytes(row.raw), row.byte_offset, row.line, now_us)
@@ -112,7 +114,7 @@ def _judged(reader: Reader, rows: Iterable[Row[Any]], now_us: int) -> tuple[list
             continue
         if readings.quarantined:
             reasons[row.id] = readings.quarantined[0].reason
-        else:
+        elif not (readings.ts_us < floor_us).any():
             content = Content(row.edge, row.fingerprint, readings)
             good.append(Releasable(row.id, Origin(row.source, row.batch_id), row.byte_offset, content))
     return good, reasons

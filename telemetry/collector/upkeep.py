@@ -1,8 +1,10 @@
 """Runs the chores of upkeep in a process of a collector's pool: decides which is due, and how much of it is done at once.
 
-A chore runs after a group was committed and before the broker is told so; it must neither fail nor take long. So at most one
-runs after each group, and one that fails is tried again later with half as much to do. Why the collectors do this:
-docs/decisions/0006-folding-the-ledger.md. What the chores are: `telemetry.store.upkeep.chores`.
+A chore runs after a group was committed and before the broker is told so; it must neither fail nor take long. Each is due by
+time. All that are due run after a group, the one that waits longest first and each once, and none begins after TEND_S. So none
+starves where groups are few, and where chores take long a group waits for one of them. One that fails is tried again later with
+half as much to do. Why the collectors do this: docs/decisions/0006-folding-the-ledger.md. What the chores are:
+`telemetry.store.upkeep.chores`.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ log = logging.getLogger(__name__)
 
 # A group that took longer has no time left for upkeep: at its time limit the whole group would go back to the queue.
 BUSY_S = 5.0
+# After so long no further chore is begun.
+TEND_S = 0.5
 
 
 class Plan:
@@ -60,13 +64,17 @@ class Upkeep:
         self._plans = [Plan(chore) for chore in chores]
 
     def tend(self, spent_s: float) -> int:
-        """Do the chore that is most overdue, if one is due, after a group that took `spent_s`. Returns the rows it handled.
+        """Do the chores that are due, after a group that took `spent_s`. Returns the rows that they handled."""
+        begun_s, rows = time.monotonic(), 0
+        due = [] if spent_s > BUSY_S else [plan for plan in self._plans if plan.due_s <= begun_s]
+        for plan in sorted(due, key=lambda plan: plan.due_s):
+            rows += self._do(plan)
+            if time.monotonic() - begun_s > TEND_S:
+                break
+        return rows
 
-        A failure is logged, and the chore is tried again when it is due next.
-        """
-        plan = min(self._plans, key=lambda plan: plan.due_s)
-        if spent_s > BUSY_S or time.monotonic() < plan.due_s:
-            return 0
+    def _do(self, plan: Plan) -> int:
+        """Do a chore. A failure is logged, and the chore is tried again when it is due next."""
         plan.postpone()
         try:
             rows = chores.run(self._engine, self._settings, plan.chore, plan.limit)

@@ -81,7 +81,7 @@ def read(path: Path) -> Inventory:
     """The inventory in a TOML file. Paths in it are relative to the file."""
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise InventoryError(f"{path} cannot be read: {error}") from None
     return parsed(document, path.parent)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from math import inf
 from typing import NamedTuple
@@ -88,10 +89,11 @@ SOURCE_GAUGES: tuple[tuple[str, str, Callable[[Source], float]], ...] = (
 
 
 class BrokerLook:
-    """The look at one broker. `known` is what all of them heard of edges, shared by their looks."""
+    """The look at one of some brokers. `known` is what all of them heard of edges, shared by their looks."""
 
-    def __init__(self, name: str, client: redis.Redis, settings: Settings, known: dict[str, Heard]) -> None:
-        self._name, self._client, self._settings, self._known = name, client, settings, known
+    def __init__(self, name: str, clients: Mapping[str, redis.Redis], settings: Settings, known: dict[str, Heard]) -> None:
+        self._name, self._client, self._clients = name, clients[name], clients
+        self._settings, self._known = settings, known
 
     def __call__(self) -> Sequence[Metric]:
         """All metrics of the broker. Raises redis.RedisError."""
@@ -103,7 +105,9 @@ class BrokerLook:
         elsewhere = {edge for edge in of_this if at[edge] != self._name}
         moved = (edge for edge in elsewhere if self._known[at[edge]][edge] > -inf)
         for edge in islice(moved, MAX_REMOVED):
-            forget_moved(edge, keys, self._client)
+            # What it has lost goes to where it is now, so not while that broker is away or gives us too few rights.
+            with suppress(redis.RedisError):
+                forget_moved(edge, keys, self._client, self._clients[at[edge]])
         return with_label("broker", self._name, look(self._client, self._settings, elsewhere))
 
 

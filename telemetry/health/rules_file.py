@@ -5,7 +5,6 @@ A mistake is a RulesError; what is no TOML is a ValueError of its parser.
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Mapping
 from functools import cache
@@ -13,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from telemetry import lengths
 from telemetry.health.rules import KINDS, SEVERITIES, XID_METRIC, Comparator, Rule, Rules, Severity, Straggler, While
 
 
@@ -26,8 +26,6 @@ KEYS = {"kind", "metric", "models", "per", "for", "hold", "while", "heuristic", 
 XID_KEYS = {"severity", "says", "action"}
 STRAGGLER_KEYS = {"enabled", "metric", "deviations", "at_least_below", "gpus", *TEXTS}
 TABLES = {"silent_after", "missed_for", "expected_gpus", "actions", "rules", "straggler", "xids"}
-LENGTH = re.compile(r"([0-9]{1,6})([smhd])", re.ASCII)
-UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def parse(raw: str) -> Rules:
@@ -53,7 +51,10 @@ def defaults() -> Rules:
 
 def changed(text: str) -> Rules:
     """The rules as a text of TOML changes them. Raises ValueError, of TOML too."""
-    own = tomllib.loads(text)
+    try:
+        own = tomllib.loads(text)
+    except RecursionError:
+        raise RulesError("the file is nested too deeply") from None
     known = tomllib.loads((files("telemetry.health") / "defaults.toml").read_text(encoding="utf-8"))
     _check_keys(own, TABLES, "the file")
     actions = {**known["actions"], **_table(own, "actions")}
@@ -208,7 +209,9 @@ def _number(table: Mapping[str, Any], key: str, where: str) -> float:
 
 
 def _length(table: Mapping[str, Any], key: str, where: str) -> float:
-    match = LENGTH.fullmatch(str(table.get(key)))
-    if not match or int(match[1]) == 0:
-        raise RulesError(f"{where}: {key} must be a length of time such as 30s, 5m, 2h or 14d")
-    return float(int(match[1]) * UNITS_S[match[2]])
+    value = table.get(key)
+    try:
+        # A number alone does not say its unit.
+        return lengths.read(value if isinstance(value, str) and not value.isdecimal() else "").total_seconds()
+    except ValueError:
+        raise RulesError(f"{where}: {key} must be a length of time such as 30s, 5m, 2h or 14d") from None

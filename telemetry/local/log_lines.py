@@ -14,18 +14,22 @@ import re
 CONSOLE = re.compile(r"\[\d{4}-\d\d-\d\d [\d:,]+: (?P<level>[A-Z]+)/(?P<process>[^\]]*)\] (?P<message>.*)")
 # A request that was answered well, as `telemetry.api.core.request_log` notes it: an open page asks every few seconds.
 ANSWERED = re.compile(r"[A-Z]+ /\S* [123]\d\d in [\d.]+ ms")
+# What libraries say of a broker that is away. Each process says that in a line of ours, and `up` when it answers again.
+OF_LIBRARIES = re.compile(
+    r"Redis (BRPOP|pub/sub connection) .*dropping stale connection|Rate limit storage (unreachable|recovered)"
+)
 LEVELS = logging.getLevelNamesMapping()
 # A traceback is one long line: its beginning says where, and its end what.
 BEGINNING, END = 240, 160
 
 
 def shown(line: str) -> str | None:
-    """The text for the screen. None hides the line: it is at DEBUG, blank, or a request that was answered well."""
+    """The text for the screen. None hides a line that is at DEBUG or blank, a request that was answered well, and jargon."""
     record = _record(line)
     if record is None:
         return _shortened(line) if line.strip() else None
     level, process, message = record
-    if LEVELS.get(level, logging.INFO) < logging.INFO or ANSWERED.match(message):
+    if LEVELS.get(level, logging.INFO) < logging.INFO or ANSWERED.match(message) or OF_LIBRARIES.match(message):
         return None
     return _shortened(message if level == "INFO" else f"{level} {process}: {message}")
 

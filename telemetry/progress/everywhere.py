@@ -6,7 +6,6 @@ That is the broker that heard of it last. What another one still has of an edge 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import inf
 from time import monotonic
 from typing import NamedTuple
 
@@ -16,10 +15,10 @@ from telemetry import broker
 from telemetry.progress import losses, reading
 from telemetry.progress.keys import Keys
 from telemetry.progress.losses import Loss
-from telemetry.progress.signs import signs
+from telemetry.progress.signs import ages_s, signs
 from telemetry.progress.state import SourceState
 
-# When a broker heard of each edge that it knows, on our monotonic clock; minus infinity without a sign, as after `ingest`.
+# When a broker heard of each edge that it knows, on our monotonic clock; minus infinity if nothing says when.
 Heard = Mapping[str, float]
 
 
@@ -80,12 +79,13 @@ class Everywhere:
 def heard(client: redis.Redis, keys: Keys) -> Heard:
     """When a broker heard of each edge that it knows."""
     now_us, at_s, of_edge = broker.now_us(client), monotonic(), signs(client, keys)
-    known = dict.fromkeys(reading.edges(client, keys), -inf)
+    others = [edge for edge in reading.edges(client, keys) if edge not in of_edge]
+    known = {edge: at_s - age_s for edge, age_s in ages_s(client, keys, others).items()}
     return known | {edge: at_s - sign.age_s(now_us) for edge, sign in of_edge.items()}
 
 
 def homes(by_broker: Mapping[str, Heard]) -> dict[str, str]:
-    """The broker at which each edge streams: that heard of it last, the first of several without a sign. Pure."""
+    """The broker at which each edge streams: that heard of it last, the first of several where nothing says when. Pure."""
     found: dict[str, str] = {}
     for name, edges in by_broker.items():
         for edge, at_s in edges.items():

@@ -144,7 +144,7 @@ EPOCH = Key(
     "string",
     "random mark of this key space, made where there is none; another value means that the broker was replaced",
     ("streamer",),
-    ("streamer",),
+    ("streamer", "exporter"),
     of_edges=("get", "setnx"),
 )
 GENERATION = Key(

@@ -91,22 +91,25 @@ def signals(client: redis.Redis, keys: Keys, edge: str, source_ids: Sequence[str
         pipeline.time()
         for source_id in source_ids:
             pipeline.hgetall(keys.acks(edge, source_id))
-        mark, generation, ahead_us, time, *hashes = pipeline.execute()
+        known, generation, ahead_us, time, *hashes = pipeline.execute()
     acks = {
         source_id: {_plain(batch_id): _plain(status) for batch_id, status in statuses.items()}
         for source_id, statuses in zip(source_ids, hashes, strict=True)
     }
-    mark = _plain(mark) if mark else epoch(client, keys)
-    return Signals(mark, broker.microseconds(*time), acks, _plain(generation or ""), int(ahead_us or 0))
+    now_epoch = _plain(known) if known else epoch(client, keys)
+    return Signals(now_epoch, broker.microseconds(*time), acks, _plain(generation or ""), int(ahead_us or 0))
 
 
 def epoch(client: redis.Redis, keys: Keys) -> str:
     """The mark of this key space, made if there is none: when it changes, the broker has lost its keys."""
-    mark = client.get(keys.epoch())
-    if not mark:
+    if not mark(client, keys):
         client.setnx(keys.epoch(), secrets.token_hex(8))
-        mark = client.get(keys.epoch())
-    return _plain(mark) if mark else ""
+    return mark(client, keys)
+
+
+def mark(client: redis.Redis, keys: Keys) -> str:
+    """The same as it is there; empty where no edge has streamed. Brokers with one mark are one server."""
+    return _plain(client.get(keys.epoch()) or "")
 
 
 def sources_by_edge(client: redis.Redis, keys: Keys, max_edges: int | None = None) -> dict[str, dict[str, SourceState]]:

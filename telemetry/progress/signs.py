@@ -6,6 +6,8 @@ its streamer was killed, stopped in order, or cannot reach the broker. All times
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from math import inf
 from typing import NamedTuple
 
 import redis
@@ -52,6 +54,34 @@ def signs(client: redis.Redis, keys: Keys) -> dict[str, Sign]:
     return of_before | {
         edge: sign for edge, sign in signed.items() if edge not in of_before or sign.until_ms >= of_before[edge].until_ms
     }
+
+
+def ages_s(client: redis.Redis, keys: Keys, edges: Iterable[str]) -> dict[str, float]:
+    """How long ago a broker heard of some edges, by its own clock; infinity if it never did.
+
+    Of one that does not stream for good, as that of `telemetry ingest`, it says when a source was claimed last.
+    """
+    names = list(edges)
+    with client.pipeline(transaction=False) as pipeline:
+        for edge in names:
+            pipeline.get(keys.sign(edge))
+            pipeline.pttl(keys.sources(edge))
+        pipeline.time()
+        *answers, time = pipeline.execute(raise_on_error=False)
+    if isinstance(time, Exception):
+        raise time
+    now_us = broker.microseconds(*time)
+    each = zip(names, answers[::2], answers[1::2], strict=True)
+    return {edge: _age_s(text, left_ms, now_us) for edge, text, left_ms in each}
+
+
+def _age_s(text: bytes | None, left_ms: int | Exception, now_us: int) -> float:
+    if isinstance(text, Exception):
+        raise text
+    if sign := read(text):
+        return sign.age_s(now_us)
+    # Users that the version before has made may not ask.
+    return inf if isinstance(left_ms, Exception) or left_ms <= 0 else max(0.0, REMEMBER_S - left_ms / 1000)
 
 
 def read(text: bytes | None) -> Sign | None:

@@ -26,9 +26,12 @@ def named_urls(raw: str) -> Brokers:
         if parsers.name(name) in brokers:
             raise ValueError(f"names {name} twice")
         try:
-            brokers[name] = parsers.broker_url(url)
+            parsed = parsers.broker_url(url)
         except ValueError as error:
             raise ValueError(f"{error}, in the URL of {name}") from None
+        if same := next((other for other, known in brokers.items() if known == parsed), None):
+            raise ValueError(f"has one URL for {same} and {name}; each needs a server of its own")
+        brokers[name] = parsed
     return tuple(brokers.items())
 
 
@@ -45,7 +48,8 @@ def chosen(names: Sequence[str], edge: str) -> str:
 def own(known: Sequence[str], named: str, drained: Sequence[str], edge: str | None) -> str:
     """The name of the broker that a process uses: the one that is `named`, else that of its edge, and without one the first.
 
-    Raises ValueError for a setting that cannot be.
+    An edge leaves one that is drained, named or not; a collector that serves it goes on. Raises ValueError for a setting that
+    cannot be.
     """
     for variable, value in (("BROKER_NAME", named), *(("BROKER_DRAINED", name) for name in drained)):
         if value and value not in known:
@@ -53,4 +57,6 @@ def own(known: Sequence[str], named: str, drained: Sequence[str], edge: str | No
     staying = [name for name in known if name not in drained]
     if not staying:
         raise ValueError("TELEMETRY_BROKER_DRAINED names all brokers; leave one for the edges")
-    return named or (staying[0] if edge is None else chosen(staying, edge))
+    if edge is None:
+        return named or staying[0]
+    return named if named in staying else chosen(staying, edge)

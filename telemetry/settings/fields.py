@@ -124,6 +124,9 @@ class Settings(FlowSettings):
     def load(cls, environ: Mapping[str, str] | None = None) -> Settings:
         """The settings that an environment names, this process's unless given. Raises SettingsError for an unusable value."""
         environ = os.environ if environ is None else environ
+        if environ.get("TELEMETRY_BROKER_URLS") and environ.get("TELEMETRY_BROKER_URL") == "":
+            # Compose lays one file over another, and cannot take a variable away.
+            environ = {name: value for name, value in environ.items() if name != "TELEMETRY_BROKER_URL"}
         settings = load.load(cls, environ)
         if settings.signatures == "required" and not settings.trust_secret:
             raise load.SettingsError(

@@ -132,8 +132,9 @@ class FlowSettings(ConnectionSettings):
     retention_days: int = RETENTION(
         0,
         number(int, 0, 36_500),
-        "days that samples are kept; older ones are dropped for ever, by whole days, and by whole months where days are "
-        "sealed; 0: for ever; set it for all collectors alike, when all of the centre is of a version that knows it",
+        "days that samples are kept, counted from the newest, or from today if that is earlier; older ones are dropped for "
+        "ever, by whole days, and by whole months where days are sealed; 0: for ever; set it for all collectors alike, when "
+        "all of the centre is of a version that knows it",
     )
     retention_quarantine_days: int = RETENTION(
         0,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, RowMapping, delete, func, select
+from sqlalchemy import Connection, Engine, Row, RowMapping, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from telemetry.store.models import Batch, DeadLetter
@@ -53,16 +54,23 @@ def drop(connection: Connection, letter_id: int) -> bool:
     return dropped.first() is not None
 
 
-def reopen(connection: Connection, letter: Row[Any]) -> dict[str, Any] | None:
-    """Remove the dead batch of a letter from the ledger, so that it can be entered again. Returns its row, for `close`."""
+@contextmanager
+def reopened(engine: Engine, letter: Row[Any]) -> Iterator[None]:
+    """The dead batch of a letter leaves the ledger, so that it can be entered again.
+
+    Whatever is raised meanwhile enters it as dead again, unless it was settled.
+    """
     dead = delete(Batch).where(Batch.edge == letter.edge, Batch.batch_id == letter.batch_id, Batch.status == "dead")
-    row = connection.execute(dead.returning(*Batch.__table__.c)).mappings().first()
-    return None if row is None else dict(row)
-
-
-def close(connection: Connection, batch: dict[str, Any]) -> None:
-    """Enter a batch as dead again that was reopened, unless it was settled meanwhile."""
-    connection.execute(insert(Batch.metadata.tables[Batch.__tablename__]).values(batch).on_conflict_do_nothing())
+    with engine.begin() as connection:
+        batch = connection.execute(dead.returning(*Batch.__table__.c)).mappings().first()
+    try:
+        yield
+    except BaseException:
+        if batch is not None:
+            again = insert(Batch.metadata.tables[Batch.__tablename__]).values(dict(batch)).on_conflict_do_nothing()
+            with engine.begin() as connection:
+                connection.execute(again)
+        raise
 
 
 def settled(connection: Connection, letter: Row[Any]) -> tuple[str, str | None] | None:

@@ -15,6 +15,7 @@ process remembers still holds is checked by whoever writes, with ATTACHED in the
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
@@ -125,7 +126,8 @@ def existing(connection: Connection) -> list[Span]:
 
 def _make(connection: Connection, days: Iterable[int]) -> Iterator[tuple[int, str]]:
     """The tables of some days, as far as they exist or can be made in one transaction."""
-    today = connection.scalar(TODAY, {"key": locks.PARTITION}) or 0
+    # By a clock that is ahead, days of now would be long past, and share a partition.
+    today = min(connection.scalar(TODAY, {"key": locks.PARTITION}) or 0, int(time.time() // 86_400))
     days = list(days)
     if (min(days) + 1) * DAY_US <= floor.ask(connection):
         raise BelowFloorError("the floor of retention is above readings that were to be stored")

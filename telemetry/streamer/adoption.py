@@ -24,6 +24,7 @@ from telemetry.streamer.batching import Reader
 from telemetry.streamer.contents import Bench
 from telemetry.streamer.holes import Holes
 from telemetry.streamer.modes import Replay, Tail
+from telemetry.streamer.orphan import Orphan
 from telemetry.streamer.outbox import Outbox, Publish
 from telemetry.streamer.phase import GONE, READING, Phase
 from telemetry.streamer.source import SourceFile
@@ -72,11 +73,11 @@ class Adoption:
         source.close()
         return at_path(inherited=inherited)
 
-    def stream(self, source: SourceFile, publish: Publish, phase: Phase = READING) -> Stream:
+    def stream(self, source: SourceFile, publish: Publish, phase: Phase = READING, kind: type[Stream] = Stream) -> Stream:
         """A stream of a file, not claimed yet."""
         settings = self.settings
         name = source_id(source.head.fingerprint, str(source.path))
-        return Stream(
+        return kind(
             claims=self.claims,
             lose=self.lose,
             source=source,
@@ -102,7 +103,8 @@ class Adoption:
     def take_orphan(self, name: str, state: SourceState, publish: Publish) -> Stream | None:
         """Claim a source whose file is gone, to see it committed or lost. None if that cannot be."""
         source = SourceFile.gone(Path(state.path), state.fingerprint)
-        stream = self.stream(source, publish, GONE)
+        may_be_elsewhere = bool(self.settings.broker_urls) and state.anchor_us is None
+        stream = self.stream(source, publish, GONE, Orphan if may_be_elsewhere else Stream)
         taken = False
         try:
             taken = stream.source_id == name and stream.take(self._now_us)

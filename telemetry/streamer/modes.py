@@ -23,6 +23,8 @@ BEHIND_BATCHES = 20
 BATCHES_A_WINDOW = 4
 # A replay that waits for longer says so.
 LONG_WAIT_US = 3600 * 1_000_000
+# A replay that nobody played for longer begins anew, so that what it shows is of now.
+LEFT_BEHIND_US = 30 * 1_000_000
 
 
 @dataclass(slots=True)
@@ -38,6 +40,7 @@ class Tail:
 
     replays: ClassVar = False
     holds_back: ClassVar = False
+    is_left_behind: ClassVar = False
 
     def begin(self, now_us: int) -> None:
         """A tail has no pass: nothing to prepare."""
@@ -71,7 +74,8 @@ class Tail:
 class Replay:
     """Plays a closed file again and again, a batch at a time; its times are shifted so that a pass begins at its anchor.
 
-    `holds_back`: rows are left, but the clock decides when they come. `pass_end_us`: the latest time that was played.
+    `holds_back`: rows are left, but the clock decides when they come. `is_left_behind`: nobody played it for a while, and its
+    pass is to end here. `pass_end_us`: the latest time that was played.
     """
 
     source: SourceFile
@@ -79,6 +83,8 @@ class Replay:
     batch_size: int
     pass_end_us: int = 0
     holds_back: bool = False
+    is_left_behind: bool = False
+    _has_resumed: bool = False
     _waiting: CutBatch | None = None
 
     replays: ClassVar = True
@@ -88,15 +94,15 @@ class Replay:
         anchor_us = max(now_us, self.pass_end_us + 1)
         first_us = first_timestamp_us(self.source, self.reader.max_record)
         self.reader = replace(self.reader, anchor_us=anchor_us, first_us=anchor_us if first_us is None else first_us)
-        self._waiting = None
+        self._waiting, self._has_resumed, self.is_left_behind = None, False, False
 
     def resume(self, pace: Pace) -> None:
         """Go on with a pass that was begun."""
-        self.pass_end_us = pace.pass_end_us
+        self.pass_end_us, self._has_resumed = pace.pass_end_us, True
         self.reader = replace(self.reader, anchor_us=pace.anchor_us, first_us=pace.first_us)
 
     def coming(self, window: Window, unread_bytes: int, room_bytes: int, now_us: int) -> Iterator[CutBatch]:
-        """The next batch, unless it would run ahead of the clock."""
+        """The next batch, unless it would run ahead of the clock, or would show what is long past."""
         has_waited = self._waiting is not None
         cutter = Cutter(self.source, self.reader)
         batch = self._waiting or cutter.next(window.next, limit=self.batch_size, now_us=now_us)
@@ -104,6 +110,10 @@ class Replay:
         if batch is None:
             return
         latest_us = int(batch.readings.ts_us.max(initial=0))
+        self.is_left_behind |= self._has_resumed and latest_us < now_us - LEFT_BEHIND_US
+        self._has_resumed = False
+        if self.is_left_behind:
+            return
         if latest_us <= now_us:
             self.pass_end_us = max(self.pass_end_us, latest_us)
             yield batch

@@ -82,9 +82,7 @@ class Stream:
         else:
             if former is not None:
                 log.warning("%s was read in another way; it is read again from its beginning", self.source.path)
-            now_us = now()
-            self._begin(now_us)
-            self._save(now_us)
+            self._begin(now())
         if is_there:
             self._kept.remember_header(self.source, self.window.next.header)
         return True
@@ -158,10 +156,10 @@ class Stream:
             self.source.close()
 
     def begin_pass(self, now_us: int) -> None:
-        """In a replay, begin again once a pass is read up and acknowledged."""
-        if self.mode.replays and not self.window.flights and self.read_up() and self.window.end > self.source.head.end:
+        """In a replay, begin again once a pass is acknowledged that is read up, or left behind by the clock."""
+        is_played = self.mode.replays and self.read_up() and self.window.end > self.source.head.end
+        if (is_played or self.mode.is_left_behind) and not self.window.flights:
             self._begin(now_us)
-            self._save(now_us)
 
     def _prepare(self, now_us: int) -> bool:
         """Unpack a part of a packed file. Says if anything was done."""
@@ -191,6 +189,7 @@ class Stream:
         self.outbox.clear()
         self.tally.forget()
         self.mode.begin(now_us)
+        self._save(now_us)
 
     def _collect(self, acked: dict[str, str]) -> None:
         now = clock.now()

@@ -36,7 +36,7 @@ CONNECTION = (
     *("multi", "exec", "discard", "watch", "unwatch", "time"),
 )
 SCRIPTS = ("eval", "evalsha", "script|load", "script|exists")
-KEYS_OF_ANY_TYPE = ("exists", "expire", "pexpire", "del")
+KEYS_OF_ANY_TYPE = ("exists", "expire", "pexpire", "pttl", "del")
 BY_TYPE: dict[keys.Type, tuple[str, ...]] = {
     "list": ("lpush", "rpush", "brpop", "blmpop", "llen"),
     "hash": ("hget", "hmget", "hgetall", "hset", "hsetnx", "hincrby", "hdel", "hlen", "hexists", "rename"),

@@ -28,6 +28,21 @@ EXTERNAL_DATABASE: dict[str, Any] = {
         "cidrs": ["10.2.0.0/16"],
     }
 }
+SEVERAL: dict[str, Any] = {
+    "externalRedis": {
+        "enabled": True,
+        "host": "",
+        "username": "telemetry",
+        "brokers": [
+            {"name": "north", "host": "n.example.org", "cidrs": ["10.3.0.0/16"]},
+            {"name": "south", "sentinel": {"hosts": ["s1", "s2:26380"], "service": "south"}},
+            {"name": "west", "host": "w.example.org", "port": 6380},
+        ],
+        "drained": ["west"],
+        "sentinel": {"existingSecret": "watch"},
+        "auth": {"enabled": True, "existingSecret": "broker"},
+    }
+}
 CASES: dict[str, dict[str, Any]] = {
     "defaults": PASSWORD,
     "edge": values_of(EDGE),
@@ -42,6 +57,7 @@ CASES: dict[str, dict[str, Any]] = {
         merged(values_of(EDGE), TLS),
         {"externalRedis": {"username": "telemetry.edge.gpu-a"}, "trust": {"existingSecret": "telemetry-edge"}},
     ),
+    "edge-brokers": merged(values_of(EDGE), SEVERAL),
     "edge-deployment": {
         "collector": {"enabled": False},
         "streamer": {"replicaCount": 3, "files": {"existingClaim": "dumps"}, "config": {"loopMode": True}},
@@ -68,6 +84,10 @@ CASES: dict[str, dict[str, Any]] = {
     ),
     "centre": merged(values_of(CENTRE), PASSWORD),
     "centre-external": merged(merged(values_of(CENTRE), TLS), EXTERNAL_DATABASE),
+    "centre-brokers": merged(
+        merged(merged(values_of(CENTRE), SEVERAL), EXTERNAL_DATABASE),
+        {"collector": {"keda": {"enabled": True}}, "uploads": {"enabled": True}},
+    ),
     "centre-client-certificate": merged(
         PASSWORD,
         {

@@ -7,6 +7,7 @@ import re
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -17,6 +18,7 @@ from tests.chart.rendering import Object
 DOCKER = Path(__file__).resolve().parents[2] / "docker"
 COMPOSE: Object = yaml.safe_load((DOCKER / "compose.yaml").read_text())
 SERVICES: dict[str, Object] = COMPOSE["services"]
+SEVERAL: dict[str, Object] = yaml.safe_load((DOCKER / "compose.brokers.yaml").read_text())["services"]
 OURS = {name: service for name, service in SERVICES.items() if str(service["image"]).startswith("telemetry-pipeline-")}
 ELSEWHERE = {"HEALTH_URL"}
 
@@ -36,9 +38,11 @@ def test_each_target_of_prometheus_serves_metrics() -> None:
     for job in told["scrape_configs"]:
         for target in job["dns_sd_configs"]:
             for name in target["names"]:
-                environment = SERVICES[name]["environment"]
+                # That of a further broker is like that of the first.
+                service = SERVICES[SEVERAL.get(name, {}).get("extends", {}).get("service", name)]
+                environment = service["environment"]
                 if name == "api":
-                    assert f"0.0.0.0:{target['port']}" in SERVICES[name]["command"]
+                    assert f"0.0.0.0:{target['port']}" in service["command"]
                 else:
                     assert environment["TELEMETRY_METRICS_PORT"] == str(target["port"])
                     assert environment["TELEMETRY_METRICS_HOST"] == "0.0.0.0"  # noqa: S104
@@ -77,6 +81,26 @@ def test_a_service_is_told_what_it_knows(name: str) -> None:
     assert set(environment) - ELSEWHERE <= known | secret
     plain = {key: re.sub(r"\$\{\w+:-(.*)\}", r"\1", value) for key, value in environment.items()}
     assert Settings.load({key: value for key, value in plain.items() if key not in secret})
+
+
+def told_of_several(name: str) -> Settings:
+    """The settings of a service with the second file over the first."""
+    base = SERVICES[SEVERAL[name].get("extends", {}).get("service", name)]["environment"]
+    environment = {**base, **SEVERAL[name]["environment"]}
+    plain = {key: re.sub(r"\$\{\w+:-(.*)\}", r"\1", value) for key, value in environment.items()}
+    return Settings.load({key: value for key, value in plain.items() if not key.endswith("_FILE")})
+
+
+def test_with_several_brokers_each_process_knows_all_and_each_has_its_collectors() -> None:
+    assert {name for name in SEVERAL if not name.startswith("redis-")} >= OURS.keys()
+    told = {name: told_of_several(name) for name in SEVERAL if not name.startswith("redis-")}
+    known = {name for settings in told.values() for name in settings.brokers}
+    assert all(set(settings.brokers) == known for settings in told.values())
+    serving = [settings.broker_name for name, settings in told.items() if name.startswith("collector")]
+    assert sorted(serving) == sorted(known)
+    for settings in told["api"].brokers.values():
+        host = (urlsplit(settings.broker_url).hostname or "").strip()
+        assert host in SERVICES or SEVERAL[host]["extends"]["service"] == "redis"
 
 
 def test_uploads_are_read_from_where_the_api_puts_them() -> None:

@@ -266,6 +266,44 @@ def test_sentinels_lead_to_the_broker() -> None:
     assert asked in trust["spec"]["secretTargetRef"]
 
 
+def told(objects: list[Object], component: str, container: int = 0) -> Settings:
+    """The settings of a container, without what it reads from files."""
+    given = variables(pod_of(objects, component)["spec"]["containers"][container])
+    plain = {name: value.replace("$(EDGE_NODE)", "n") for name, value in given.items() if value}
+    return Settings.load({name: value for name, value in plain.items() if not name.endswith("_FILE")})
+
+
+def test_several_brokers_each_with_its_collectors() -> None:
+    edge, centre = render(CASES["edge-brokers"]), render(CASES["centre-brokers"])
+    urls = {
+        "north": "rediss://telemetry@n.example.org:6380/0",
+        "south": "sentinels://telemetry@s1,s2:26380/south/0",
+        "west": "rediss://telemetry@w.example.org:6380/0",
+    }
+    for objects, component in ((edge, "streamer"), (centre, "api"), (centre, "exporter"), (centre, "flower")):
+        settings = told(objects, component)
+        assert {name: one.broker_url for name, one in settings.brokers.items()} == urls
+        assert settings.broker_drained == ("west",)
+    assert {told(edge, "streamer").of_edge(f"c/{n}").broker_url for n in range(30)} == {urls["north"], urls["south"]}
+    assert told(centre, "flower").broker_name == "north"
+    # The streamer of uploads is an edge like any other.
+    assert not told(centre, "api", 1).broker_name
+    serving = {}
+    for each in centre:
+        if each["kind"] == "Deployment" and "-collector-" in each["metadata"]["name"]:
+            name = variables(each["spec"]["template"]["spec"]["containers"][0])["TELEMETRY_BROKER_NAME"]
+            serving[each["metadata"]["name"]] = name
+            assert each["spec"]["selector"]["matchLabels"]["telemetry/broker"] == name
+    # One that is drained is worked off.
+    assert sorted(serving.values()) == sorted(urls)
+    scaled = {each["spec"]["scaleTargetRef"]["name"] for each in centre if each["kind"] == "ScaledObject"}
+    assert scaled == serving.keys()
+    text = notes(CASES["centre-brokers"])
+    assert "Brokers: north, south, west (edges leave it)." in text
+    bound = merged(CASES["edge-brokers"], {"externalRedis": {"brokerName": "south"}})
+    assert told(render(bound), "streamer").broker_url == urls["south"]
+
+
 def test_a_database_of_several_hosts_with_a_replica_to_read_from() -> None:
     database = {"enabled": True, "host": "pg1", "otherHosts": ["pg2", "2001:db8::5"], "readHost": "pg2", "existingSecret": "s"}
     objects = render(merged(values_of(CENTRE), {"externalPostgresql": database}))

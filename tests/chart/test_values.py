@@ -169,6 +169,10 @@ def test_a_misspelt_key_is_named_with_its_path(path: str) -> None:
     assert "/".join(["", *parents]) in str(told.value)
 
 
+def brokers(*some: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"externalRedis": {"enabled": True, "brokers": list(some), **more}, **PASSWORD}
+
+
 @pytest.mark.parametrize(
     ("values", "says"),
     [
@@ -240,6 +244,21 @@ def test_a_misspelt_key_is_named_with_its_path(path: str) -> None:
             {"streamer": {"record": {"enabled": True}, "files": {"existingClaim": "dumps"}}, **PASSWORD},
             "replicas that share streamer.files are one edge",
         ),
+        ({"externalRedis": {"brokers": [{"name": "a", "host": "h"}]}, **PASSWORD}, "externalRedis.enabled is false"),
+        (brokers({"name": "a", "host": "h"}, host="h"), "set those to nothing"),
+        (brokers({"name": "a", "host": "h"}, {"name": "a", "host": "i"}), "names a twice"),
+        (brokers({"name": "a"}), "a has neither host nor sentinel.hosts"),
+        (brokers({"name": "a", "host": "h", "sentinel": {"hosts": ["s"]}}), "a has a host and sentinel.hosts"),
+        (
+            brokers({"name": "a", "host": "h"}, brokerName="b"),
+            "externalRedis.brokerName names b, and externalRedis.brokers has a",
+        ),
+        (brokers({"name": "a", "host": "h"}, drained=["b"]), "externalRedis.drained names b"),
+        (brokers({"name": "a", "host": "h"}, drained=["a"]), "leave one for the edges"),
+        (brokers({"name": "A_1", "host": "h"}), "externalRedis/brokers/0/name"),
+        (brokers({"name": "a", "host": "redis://h"}), "externalRedis/brokers/0/host"),
+        ({"externalRedis": {**EXTERNAL, "brokerName": "a"}, **PASSWORD}, "externalRedis.brokers has none"),
+        ({"flower": {"brokerName": "a"}, **PASSWORD}, "flower.brokerName names a"),
         ({"image": {"tag": "0.1 0"}, **PASSWORD}, "image/tag"),
         ({"image": {"edgeDigest": "sha256:1"}, **PASSWORD}, "image/edgeDigest"),
         ({"fullnameOverride": "A b", **PASSWORD}, "fullnameOverride"),

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import tempfile
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import redis
 from sqlalchemy import Engine, text
 
+from telemetry import broker
 from telemetry.collector.persist import Collector
+from telemetry.local.servers import Valkey
 from telemetry.progress.acks import Acks
+from telemetry.progress.claims import Claims
 from telemetry.progress.keys import Keys
 from telemetry.readings import wire
 from telemetry.settings import Settings
 from tests.batches import batch, key, readings
+from tests.fixtures.processes import BIN
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -88,9 +96,35 @@ def test_a_header_that_cannot_be_kept_as_it_was_sent_is_never_stored(
     collector = Collector(settings, engine, Acks(redis_client, Keys(settings.key_prefix), 60))
     header, payload = wire.encode(batch(readings((key(), 0, 1.0)), "b1"))
     assert collector.persist({**header, "edge": "a\0b"}, payload).status == "dead"
+    named = {**header, "batch_id": "named", "digest": "0" * 32, "more": "a\0b"}
+    assert collector.persist(named, payload).status == "dead"
     retried = telemetry("deadletter", "retry", "--all")
-    assert (retried.returncode, "the header must be a mapping with a version" in retried.stdout) == (1, True)
+    assert (retried.returncode, retried.stdout.count("refused: its header could not be kept as it was sent")) == (1, 2)
+    assert "telemetry ingest FILE with another --batch-size" in retried.stdout
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT count(*) FROM samples")) == 0
-        edge = connection.scalar(text("SELECT header -> 'altered' ->> 'edge' FROM dead_letters"))
-        assert edge == "a\N{REPLACEMENT CHARACTER}b"
+        edges = connection.scalars(text("SELECT header -> 'altered' ->> 'edge' FROM dead_letters ORDER BY id")).all()
+        assert edges == ["a\N{REPLACEMENT CHARACTER}b", "test/node"]
+        assert connection.execute(text("SELECT batch_id, status FROM batches")).all() == [("named", "dead")]
+
+
+def test_an_edge_is_told_at_its_own_broker(
+    settings: Settings, engine: Engine, environ: dict[str, str], redis_client: redis.Redis, tmp_path: Path
+) -> None:
+    keys = Keys(settings.key_prefix)
+    with tempfile.TemporaryDirectory(prefix="telemetry-letters-") as name, Valkey(Path(name) / "valkey") as valkey:
+        urls = {"TELEMETRY_BROKER_URLS": f"north={settings.broker_url} south={valkey.url}"}
+        with broker.connect(replace(settings, broker_url=valkey.url)) as south:
+            Claims(south, keys, "test/node", "streamer", 30).expect(60)
+            collector = Collector(settings, engine, Acks(south, keys, 60))
+            header, payload = wire.encode(batch(readings((key(), 0, 1.0)), "sound"))
+            collector.persist({**header, "digest": "0" * 32}, payload)
+            with engine.begin() as connection:
+                connection.execute(text("UPDATE dead_letters SET header = CAST(:h AS jsonb)"), {"h": json.dumps(header)})
+            variables = {**os.environ, **environ, **urls}
+            del variables["TELEMETRY_BROKER_URL"]
+            command = [str(BIN / "telemetry"), "deadletter", "retry", "--all"]
+            assert subprocess.run(command, env=variables, capture_output=True, check=False, timeout=60).returncode == 0
+            acks = keys.acks("test/node", "source-1")
+            assert south.hget(acks, "sound").startswith(b"stored")
+            assert not redis_client.exists(acks)

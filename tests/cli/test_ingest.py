@@ -95,6 +95,12 @@ def test_readings_below_the_floor_are_expired_and_their_file_is_needed(
         json.loads(telemetry("verify", "--json", file).stdout),
     )
     assert (source["expired"], source["safe_to_delete"], verified["stored"], verified["expired"]) == (2, False, 4, 2)
+    # It is the same batch when the floor has fallen, and stored then.
+    fallen = telemetry("db", "retention", "--store-again-from", "2025-07-01")
+    assert "the ledger has forgotten what of 1 source was expired" in fallen.stdout
+    told = json.loads(telemetry("ingest", "--json", "--timeout", "60", file).stdout)
+    assert (told["new"], told["known"], told["expired"]) == (2, 4, 0)
+    assert json.loads(telemetry("verify", "--json", file).stdout)["stored"] == 6
 
 
 def test_of_two_files_of_the_same_bytes_one_is_known(

@@ -76,12 +76,15 @@ def test_the_setting_says_how_many_days(db: Db, environ: dict[str, str]) -> None
     assert said(done) == {"dropped": 1, "partitions": 1, "floor": day(100)}
 
 
-def test_the_floor_falls_when_a_person_says_so(db: Db) -> None:
-    assert said(db("--store-again-from", day(60), "--json")) == {"has_fallen": False}
+def test_the_floor_falls_when_a_person_says_so_and_the_audit_log_has_who_did(db: Db, engine: Engine) -> None:
+    assert said(db("--store-again-from", day(60), "--json")) == {"has_fallen": False, "sources": 0}
     assert "are stored anyway" in db("--store-again-from", day(60)).output
     db("--days", "30", "--yes")
     assert "are stored when they come again" in db("--store-again-from", day(60)).output
     assert said(db("--json"))["levels"][0]["kept_since"].startswith(day(60))
+    with engine.connect() as connection:
+        log = connection.execute(text("SELECT action, detail FROM audit_log ORDER BY id")).all()
+    assert log == [("retention.drop", {"days": 30}), ("retention.lower", {"from": day(60), "sources": 0})]
 
 
 def test_it_says_so_if_another_process_seals(db: Db, engine: Engine) -> None:

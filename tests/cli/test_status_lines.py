@@ -37,6 +37,7 @@ EDGE |= {"workers": ["streamer@h"], "last_seen": "2026-11-28T11:59:59+00:00", "s
 WELL: dict[str, Any] = {
     "parts": {"broker": {"status": "ok", "warnings": []}, "database": {"status": "ok", "warnings": []}},
     "queue": {"waiting": 0, "unacked": 0},
+    "queues": {},
     "sources": [],
     "flow": [],
     "gaps": [],
@@ -173,3 +174,10 @@ def test_levels_that_are_not_kept_for_ever_are_told_and_a_chore_that_stalls() ->
         Line("retention samples: kept since 2026-10-29, 30 days by the setting", None),
         Line("retention events: kept all so far, 30 days by the setting; it never came to its end", WARNING),
     ]
+
+
+def test_several_brokers_show_what_waits_at_each() -> None:
+    queues = {"north": {"waiting": 1200, "unacked": 3, "edges": 1}, "south": {"waiting": 0, "unacked": 0, "edges": 0}}
+    text = shown(queues=queues)
+    assert "queue     broker north: 1,200 waiting, 3 being worked on, 1 edge" in text
+    assert "queue     broker south: 0 waiting, 0 being worked on, 0 edges" in text

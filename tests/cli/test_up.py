@@ -320,7 +320,7 @@ def test_a_second_ctrl_c_kills(up: Callable[..., Up], tmp_path: Path) -> None:
     running.says("deaf | one is here")
     processes = running.processes()
     running.process.send_signal(signal.SIGINT)
-    running.says("stopping; Ctrl-C again kills", 10)
+    running.says("stopping, which takes some seconds; Ctrl-C again kills", 10)
     running.process.send_signal(signal.SIGINT)
     assert running.process.wait(10) == 0
     assert psutil.wait_procs(processes, timeout=5)[1] == []

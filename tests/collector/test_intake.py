@@ -12,7 +12,7 @@ import redis
 from sqlalchemy import Engine
 
 from telemetry.celery import make_app
-from telemetry.collector.intake import WINDOW_S, Amount, Intake
+from telemetry.collector.intake import NAMELESS, WINDOW_S, Amount, Intake
 from telemetry.collector.messages import Message
 from telemetry.collector.outcome import Outcome
 from telemetry.collector.persist import Collector
@@ -107,10 +107,24 @@ def test_bytes_and_rows_are_bounded_too_and_one_large_message_passes(intake: Int
         assert judged.admitted == {"loud/node": Amount(1, size_bytes, ROWS)}
 
 
-def test_what_names_no_edge_or_is_not_believed_counts_for_nobody(intake: Intake) -> None:
-    judged = intake.judge([None, ({"edge": "loud/node"}, b""), ("nonsense", 7)])
-    assert (judged.refusals, judged.admitted) == ([None] * 3, {})
+def test_what_is_not_believed_or_waits_for_a_newer_collector_counts_for_nobody(intake: Intake) -> None:
+    judged = intake.judge([None, ({"edge": "loud/node", "version": 99}, b"")])
+    assert (judged.refusals, judged.admitted) == ([None] * 2, {})
     assert not intake.client.keys(intake.keys.intake("*"))
+
+
+def test_messages_that_name_no_edge_have_a_bound_together(
+    settings: Settings, engine: Engine, intake: Intake, query: Query
+) -> None:
+    own = collector(settings, engine, intake)
+    broken: list[Message] = [({"edge": "loud/node"}, b"junk"), ("nonsense", 7), (None, b"bytes"), *[({}, "text")] * 5]
+    outcomes = own.persist_all([*broken, *messages("quiet/node", 1)])
+    assert statuses(outcomes) == [*["dead"] * 5, *["refused"] * 3, "stored"]
+    assert statuses(own.persist_all(broken)) == ["refused"] * 8
+    assert query("SELECT count(*) FROM dead_letters") == [(5,)]
+    rows = Intake(intake.client, intake.keys, Amount(rows=2))
+    intake.client.delete(intake.keys.intake(NAMELESS))
+    assert [bool(refusal) for refusal in rows.judge(broken[:3]).refusals] == [False, False, True]
 
 
 def test_a_failure_counts_nothing(settings: Settings, engine: Engine, intake: Intake, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,6 +83,16 @@ def test_the_file_may_be_read_again_afterwards(
     assert query("SELECT count(*), min(reason) FROM quarantine") == [(1, "bad_value")]
 
 
+def test_rows_of_a_time_that_is_not_kept_any_more_stay(
+    site: Site, settings: Settings, query: Query, verify: Callable[..., dict[str, int]]
+) -> None:
+    """The database has them in no other form."""
+    site.run("UPDATE retention SET kept_since = '2025-07-18 00:00:30+00' WHERE level = 'samples'")
+    assert retried(site, settings) == [Retried("test/node", str(site.path), 30, 30, 31)]
+    assert query("SELECT sum(quarantined), sum(expired) FROM ledger") == [(31, 0)]
+    assert verify(site.path)["quarantined"] == 31
+
+
 def test_rows_that_somebody_else_took_are_not_stored_twice(site: Site, settings: Settings, query: Query) -> None:
     retry = QuarantineRetry(settings, site.engine, lambda _: site.client)
     release = BatchWriter.release

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import Connection, Engine, text
 
+from telemetry.collector import upkeep as upkeep_module
 from telemetry.collector.upkeep import BUSY_S, Plan, Upkeep
 from telemetry.settings import Settings
 from telemetry.store.upkeep import chores
@@ -24,6 +26,16 @@ BATCHES = text("""
 
 def fail(*_: object) -> int:
     raise SoftTimeLimitExceeded
+
+
+def noting(done: list[str], name: str) -> Callable[[Connection, Settings, int], int]:
+    """A chore that notes its name, and has more to do."""
+
+    def work(_: Connection, __: Settings, limit: int) -> int:
+        done.append(name)
+        return limit
+
+    return work
 
 
 def all_of_it(_: Connection, __: Settings, limit: int) -> int:
@@ -68,7 +80,28 @@ def test_a_time_limit_that_strikes_now_does_not_fail_the_group(engine: Engine, s
 
 def test_a_chore_that_fails_does_not_hold_up_the_others(engine: Engine, settings: Settings) -> None:
     upkeep = Upkeep(engine, settings, [Chore("failing", 7, 0.0, 9, fail), Chore("working", 8, 0.0, 5, all_of_it)])
-    assert sorted(upkeep.tend(0) for _ in range(4)) == [0, 0, 5, 5]
+    assert [upkeep.tend(0) for _ in range(4)] == [5, 5, 5, 5]
+
+
+def test_all_that_are_due_are_done_after_one_group(engine: Engine, settings: Settings) -> None:
+    """Where groups are few, each chore comes in its time."""
+    done: list[str] = []
+    upkeep = Upkeep(engine, settings, [Chore(name, n, 0.0, 5, noting(done, name)) for n, name in enumerate("abc", 7)])
+    for _ in range(2):
+        upkeep.tend(0)
+    assert done == ["a", "b", "c", "a", "b", "c"]
+
+
+def test_a_group_waits_for_one_chore_that_takes_long_and_the_others_come_next(
+    engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep_module, "TEND_S", 0.0)
+    done: list[str] = []
+    # Each of them has more to do at any time.
+    upkeep = Upkeep(engine, settings, [Chore(name, n, 0.0, 5, noting(done, name)) for n, name in enumerate("abc", 7)])
+    for _ in range(6):
+        upkeep.tend(0)
+    assert done == ["a", "b", "c", "a", "b", "c"]
 
 
 def test_a_chore_that_is_not_due_is_not_done(engine: Engine, settings: Settings) -> None:

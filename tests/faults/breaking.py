@@ -1,4 +1,4 @@
-"""All faults, by name: of every site, of one whose network can be broken, of one with sentinels, and of the soak alone."""
+"""All faults, by name: of every site, of the soak alone, and of sites with a network, sentinels, several brokers, a standby."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from tests.faults import (
     operators,
     processes,
     sentinels,
+    several,
     standbys,
     strangers,
 )
-from tests.faults.fault import FAULTS, NETWORK_FAULTS, SENTINEL_FAULTS, SOAK_FAULTS, STANDBY_FAULTS
+from tests.faults.fault import FAULTS, NETWORK_FAULTS, SENTINEL_FAULTS, SEVERAL_FAULTS, SOAK_FAULTS, STANDBY_FAULTS
 
 __all__ = [
     "FAULTS",
     "NETWORK_FAULTS",
     "SENTINEL_FAULTS",
+    "SEVERAL_FAULTS",
     "SOAK_FAULTS",
     "STANDBY_FAULTS",
     "brokers",
@@ -32,6 +34,7 @@ __all__ = [
     "operators",
     "processes",
     "sentinels",
+    "several",
     "standbys",
     "strangers",
 ]

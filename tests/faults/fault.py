@@ -16,6 +16,7 @@ FAULTS: dict[str, Fault] = {}
 NETWORK_FAULTS: dict[str, Fault] = {}
 SENTINEL_FAULTS: dict[str, Fault] = {}
 STANDBY_FAULTS: dict[str, Fault] = {}
+SEVERAL_FAULTS: dict[str, Fault] = {}
 SOAK_FAULTS: dict[str, Fault] = {}
 
 
@@ -56,3 +57,9 @@ def standby_fault(function: Fault) -> Fault:
 def pause(random: Random, most_s: float = 1.0) -> None:
     """Let a little time pass, a random one: faults must not fall on the same moment of a tick each time."""
     time.sleep(random.uniform(0.05, most_s))
+
+
+def several_fault(function: Fault) -> Fault:
+    """Enter a fault that needs `site(kind=Fleet)`: several brokers."""
+    SEVERAL_FAULTS[function.__name__] = function
+    return function

@@ -6,8 +6,15 @@ import os
 from random import Random
 
 from tests.faults.fault import fault, pause
+from tests.faults.feeder import Feeder
 from tests.faults.site import Site, kill_tree
 from tests.waiting import eventually
+
+
+def wait_until_read(site: Site, feeder: Feeder) -> None:
+    """Wait until an edge that lives has a file open: what was read of it before may be of a process that is gone."""
+    before = site.committed_bytes(feeder)
+    eventually(lambda: site.committed_bytes(feeder) > before, 30, what="the file is open")
 
 
 @fault
@@ -25,7 +32,7 @@ def rotate_file_away(site: Site, random: Random) -> None:
     """The file is renamed out of what the patterns match, unread, and its writer writes on to it for a while."""
     feeder = site.feeders[-1]
     # Whoever has not opened it cannot follow it.
-    eventually(lambda: site.committed_bytes(feeder) > 0, 30, what="the file is open")
+    wait_until_read(site, feeder)
     feeder.rename(site.place_to_keep(feeder))
     pause(random)
     feeder.finish()
@@ -36,7 +43,7 @@ def rotate_file_away(site: Site, random: Random) -> None:
 def lose_edge_and_broker_at_a_rotation(site: Site, random: Random) -> None:
     """The edge and the broker lose power with a file unread; it is renamed in its directory to where no pattern leads."""
     feeder = site.feeders[-1]
-    eventually(lambda: site.committed_bytes(feeder) > 0, 30, what="the file is open")
+    wait_until_read(site, feeder)
     for process in site.edge:
         kill_tree(process.pid)
         process.wait()
@@ -75,7 +82,7 @@ def delete_file(site: Site, random: Random) -> None:
 def delete_while_read(site: Site, random: Random) -> None:
     """Delete a file that the edge has open and has not read to its end."""
     feeder = site.feeders[-1]
-    eventually(lambda: site.committed_bytes(feeder) > 0, 30, what="the file is open")
+    wait_until_read(site, feeder)
     feeder.finish()
     # What the edge still reads by its descriptor is kept to be compared with.
     os.link(feeder.path, site.place_to_keep(feeder))

@@ -1,4 +1,4 @@
-"""A TCP proxy in front of a Unix socket, that can behave as badly as a network between two clusters.
+"""A TCP proxy in front of a Unix socket or a port of this machine, that can behave as badly as a network between two clusters.
 
 It can cut what is open, refuse what comes, be slow, and go silent. Silence is the worst of them: bytes are taken and lead
 nowhere, no end of a connection is told to the other side, and a connection that was silenced once stays so after the
@@ -43,9 +43,9 @@ class Link:
 
 
 class Proxy:
-    """Listens on a free port of the loopback interface while it is started; `target` names the socket to lead to."""
+    """Listens on a free port of the loopback interface while it is started; `target` is the path or the port to lead to."""
 
-    def __init__(self, target: Callable[[], Path]) -> None:
+    def __init__(self, target: Callable[[], Path | int]) -> None:
         self._target = target
         self._lock = threading.Lock()
         self._links: set[Link] = set()
@@ -124,9 +124,10 @@ class Proxy:
                 threading.Thread(target=self._carry, args=(link, source, sink), daemon=True).start()
 
     def _connect(self) -> socket.socket | None:
-        server = socket.socket(socket.AF_UNIX)
+        target = self._target()
+        server = socket.socket(socket.AF_INET if isinstance(target, int) else socket.AF_UNIX)
         try:
-            server.connect(str(self._target()))
+            server.connect(("127.0.0.1", target) if isinstance(target, int) else str(target))
         except OSError:
             server.close()
             return None

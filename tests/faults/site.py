@@ -30,7 +30,9 @@ from telemetry.local.servers import Postgres, Valkey
 from telemetry.settings import Settings
 from telemetry.store import migrate
 from telemetry.store.engine import make_engine
+from tests.faults import secured
 from tests.faults.feeder import BEGIN, Feeder
+from tests.faults.secured import Secured
 from tests.faults.ways import Network
 from tests.sentinels import Watched, watched
 from tests.standby import REPLICATED, standby, url_of
@@ -57,6 +59,10 @@ SAMPLES = "SELECT count(*) FROM stored_samples('-infinity', 'infinity')"
 QUARANTINED = "SELECT count(*) FROM quarantine"
 
 
+class StallError(Exception):
+    """Rows wait, and none is committed."""
+
+
 @dataclass
 class Site:
     """The running system. Its parts are public: a fault does to them what it likes, and what it starts it puts on `stack`.
@@ -73,12 +79,15 @@ class Site:
     network: Network | None = None
     watched: Watched | None = None
     standby: Postgres | None = None
+    secured: Secured | None = None
     edge_variables: dict[str, str] = field(default_factory=dict)
     centre_variables: dict[str, str] = field(default_factory=dict)
     collectors: list[subprocess.Popen[bytes]] = field(default_factory=list)
     edge: list[subprocess.Popen[bytes]] = field(default_factory=list)
     feeders: list[Feeder] = field(default_factory=list)
     tended: int = 0
+    # Rows that were committed when that changed last, and when that was.
+    _progress: tuple[int, float] = (-1, 0.0)
     stack: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -92,7 +101,7 @@ class Site:
         with (self.directory / f"{number:02}-{name}.log").open("wb") as log:
             return subprocess.Popen(
                 [str(BIN / args[0]), *args[1:]],
-                env={**os.environ, **self.variables, **variables},
+                env={**os.environ, **self.variables, **(self.secured.of_process(name) if self.secured else {}), **variables},
                 cwd=self.directory,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -167,7 +176,7 @@ class Site:
     def client(self) -> redis.Redis:
         """A client of the broker as it is now."""
         url = self.watched.url if self.watched else self.valkey.url
-        return broker.connect(replace(self.settings, broker_url=url))
+        return broker.connect(replace(self.settings, broker_url=secured.for_breaker(url) if self.secured else url))
 
     def committed_rows(self) -> int:
         """Rows in the ledger; 0 while the database is away."""
@@ -204,7 +213,7 @@ class Site:
         """What a command of the product prints. Fails on other exit codes than those."""
         done = subprocess.run(
             [str(BIN / "telemetry"), *args],
-            env={**os.environ, **self.variables},
+            env={**os.environ, **self.variables, **(self.secured.of_commands() if self.secured else {})},
             capture_output=True,
             text=True,
             check=False,
@@ -246,7 +255,8 @@ class Site:
             feeder.finish()
         rows = sum(feeder.rows for feeder in self.feeders)
         within_s = EXACT_S + rows / SLOWEST_ROWS_PER_S
-        self.wait_until(lambda: self.committed_rows() >= rows, f"{rows} rows committed", every_s=0.2, within_s=within_s)
+        self._progress = -1, time.monotonic()
+        self.wait_until(lambda: self._flows_to(rows), f"{rows} rows committed", every_s=0.2, within_s=within_s)
         counts: dict[str, int] = {}
 
         def nothing_missing() -> bool:
@@ -255,6 +265,16 @@ class Site:
 
         self.wait_until(nothing_missing, every_s=0.5, what="nothing missing")
         return counts
+
+    def _flows_to(self, rows: int) -> bool:
+        """Whether so many rows are committed. Raises StallError where none has been for long, however many are to come."""
+        committed, now_s = self.committed_rows(), time.monotonic()
+        # 0 while the database is away.
+        if committed not in {0, self._progress[0]}:
+            self._progress = committed, now_s
+        if committed < rows and now_s - self._progress[1] > EXACT_S:
+            raise StallError(f"nothing was committed for {EXACT_S:.0f} s, and {rows - committed} rows are not")
+        return committed >= rows
 
     def doubled(self, counts: Mapping[str, int]) -> int:
         """How many rows are in the database more than once, or at all without a file saying so.
@@ -317,14 +337,17 @@ def site(
     proxied: bool = False,
     sentinels: bool = False,
     with_standby: bool = False,
+    secure: bool | None = None,
     keep: bool = False,
+    kind: type[Site] = Site,
     **variables: Any,
 ) -> Iterator[Site]:
     """A system of its own, up and running, ended at the end.
 
     `processes` are those of a collector's pool, `edge` variables of the edge's processes alone; `proxied` puts a network
     between the parts that can be broken; with `sentinels` the broker is a primary and a replica that sentinels watch;
-    `with_standby` gives the database a standby; with `keep` the directory stays when the block fails.
+    `with_standby` gives the database a standby; `secure` gives each process its user, TLS and signatures (None: as the run
+    asks); `kind` is that of the site; with `keep` the directory stays when the block fails.
     """
     directory = Path(tempfile.mkdtemp(prefix="telemetry-fault-"))
     directory.chmod(0o755)
@@ -335,16 +358,21 @@ def site(
         with Postgres(directory / "postgres", options) as postgres, ExitStack() as stack:
             second = stack.enter_context(standby(postgres, directory / "standby", options)) if with_standby else None
             group = stack.enter_context(watched(directory / "watched", valkey)) if sentinels else None
-            server = group.members[0] if group else Valkey(directory / "valkey", {"save": "", **(valkey or {})})
+            trust = Secured.of(directory) if (secured.is_asked_for() if secure is None else secure) and not group else None
+            own = {**(trust.options if trust else {}), **(valkey or {})}
+            server = group.members[0] if group else Valkey(directory / "valkey", {"save": "", **own})
             stack.enter_context(server)
+            front = stack.enter_context(trust.front(directory / "tls", server)) if trust else None
             common = {
                 "TELEMETRY_DATABASE_URL": url_of(postgres, second) if second else postgres.url,
-                "TELEMETRY_BROKER_URL": group.url if group else server.url,
+                "TELEMETRY_BROKER_URL": group.url if group else (front or server).url,
                 **SPEEDY,
                 **{f"TELEMETRY_{name.upper()}": str(value) for name, value in variables.items()},
             }
-            made = Site(directory, postgres, server, common, app, processes, watched=group, standby=second, stack=stack)
-            network = made.network = Network.of(postgres, lambda: made.valkey, stack) if proxied else None
+            made = kind(
+                directory, postgres, server, common, app, processes, watched=group, standby=second, secured=trust, stack=stack
+            )
+            network = made.network = Network.of(postgres, lambda: made.valkey, front, stack) if proxied else None
             made.edge_variables = {**(network.of_edge() if network else {}), **(edge or {})}
             made.centre_variables = network.of_centre() if network else {}
             engine = make_engine(made.settings, application="migrate")

@@ -1,7 +1,8 @@
 """The soak: many runs of random faults under load, each followed by a comparison row by row. `make soak ARGS='--runs 20'`.
 
 A run is a site of its own, two growing files, and some faults dealt from a shuffled deck: none comes again before all
-others have come, so in 22 runs each strikes three times. Half of those that leave another part whole get a second fault
+others have come, so in 22 runs each strikes three times. `--sentinels`, `--brokers 2` and `--standby` make other sites, with
+faults of their own. Half of those that leave another part whole get a second fault
 beside them, which strikes while they last. First it is measured how fast a system with the settings as they
 come recovers from a restart of the broker and of the database. Every row of the files must
 be in the database once: what is missing or dead is lost, what is there beyond the files is doubled. Ends with 1 at any
@@ -15,17 +16,29 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from random import Random, SystemRandom
+from typing import Any
 
 import click
 
 from telemetry.settings import Settings
-from tests.faults.breaking import FAULTS, NETWORK_FAULTS, SENTINEL_FAULTS, SOAK_FAULTS, databases, processes
-from tests.faults.fault import SkipError
+from tests.faults import secured
+from tests.faults.breaking import (
+    FAULTS,
+    NETWORK_FAULTS,
+    SENTINEL_FAULTS,
+    SEVERAL_FAULTS,
+    SOAK_FAULTS,
+    STANDBY_FAULTS,
+    databases,
+    processes,
+)
+from tests.faults.fault import Fault, SkipError
+from tests.faults.fleet import Fleet
 from tests.faults.pairs import seconds, strike_both
 from tests.faults.site import Site, site
 
@@ -33,6 +46,12 @@ ALL_FAULTS = {**FAULTS, **NETWORK_FAULTS, **SOAK_FAULTS}
 # With sentinels it is they who heal the broker, and the network has no proxies.
 OF_OTHERS = {name: fault for name, fault in FAULTS.items() if fault.__module__ in {databases.__name__, processes.__name__}}
 WITH_SENTINELS = {**OF_OTHERS, **SENTINEL_FAULTS}
+WITH_SEVERAL = {**OF_OTHERS, **SEVERAL_FAULTS}
+# Whatever puts files of the database back would leave the standby behind. One of the standby's own comes in each run.
+UNFIT_FOR_A_STANDBY = ("restore_backup", "lose_the_centre", "fail_over_to_a_lagging_standby", "fill_disk")
+WITH_A_STANDBY = {name: fault for name, fault in OF_OTHERS.items() if name not in UNFIT_FOR_A_STANDBY}
+EVERY_FAULT = {**ALL_FAULTS, **SENTINEL_FAULTS, **SEVERAL_FAULTS, **STANDBY_FAULTS}
+WITH_USERS = {name: fault for name, fault in ALL_FAULTS.items() if name not in secured.NOT_SECURED}
 FEWEST, MOST = 6, 8
 PAIRED = 0.5
 # Those of the system, not of the other tests of faults; and what restarts must not cost more than.
@@ -94,9 +113,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     click.echo(f"seed {options.seed}")
     runs: list[Run] = []
     slow = [] if options.no_defaults else by_default(Random(options.seed))  # noqa: S311
-    deck = hands(Random(options.seed), options.faults)  # noqa: S311
+    deck = hands(Random(options.seed), options.faults, list(STANDBY_FAULTS) if options.standby else [])  # noqa: S311
     while len(runs) < options.runs and time.monotonic() < deadline:
-        runs.append(one(options.seed + len(runs), next(deck), sentinels=options.sentinels))
+        runs.append(one(options.seed + len(runs), next(deck), **options.site))
         click.echo(line(len(runs), runs[-1]))
     click.echo(f"\n{table(runs)}")
     if options.json:
@@ -113,28 +132,48 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--seed", type=int, default=SystemRandom().randrange(FAR), help="of the first run; the next has the next"
     )
-    parser.add_argument("--faults", nargs="+", choices=ALL_FAULTS | SENTINEL_FAULTS, metavar="NAME", help="only these")
-    parser.add_argument("--sentinels", action="store_true", help="a broker behind three sentinels, which fails over")
+    parser.add_argument("--faults", nargs="+", choices=EVERY_FAULT, metavar="NAME", help="only these")
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument("--sentinels", action="store_true", help="a broker behind three sentinels, which fails over")
+    kinds.add_argument("--brokers", type=int, choices=(1, 2), default=1, help="2: two, one dies, one is added, one is drained")
+    kinds.add_argument("--standby", action="store_true", help="a database with a standby, which takes over once in each run")
+    kinds.add_argument("--secure", action="store_true", help="a broker with a user for each process, TLS and signatures")
     parser.add_argument("--no-defaults", action="store_true", help="do not measure restarts with the settings as they come")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all that was measured there")
     options = parser.parse_args(arguments)
-    options.faults = options.faults or list(WITH_SENTINELS if options.sentinels else ALL_FAULTS)
-    if unfit := set(options.faults) - set(WITH_SENTINELS if options.sentinels else ALL_FAULTS):
-        parser.error(f"{', '.join(sorted(unfit))}: {'not with' if options.sentinels else 'only with'} --sentinels")
-    options.no_defaults |= options.sentinels
+    fit, options.site = sites(options)
+    options.faults = options.faults or list(fit)
+    if unfit := set(options.faults) - set(fit):
+        parser.error(f"{', '.join(sorted(unfit))}: not with this kind of site; see --sentinels, --brokers, --standby, --secure")
+    options.no_defaults |= fit is not ALL_FAULTS
     if options.runs is None:
         options.runs = FAR if options.minutes else 10
     return options
 
 
-def hands(random: Random, names: Sequence[str]) -> Iterator[list[str]]:
-    """The faults of each run: dealt from a deck that is shuffled anew when it is used up."""
+def sites(options: argparse.Namespace) -> tuple[Mapping[str, Fault], dict[str, Any]]:
+    """The faults that the sites of these options can have, and what makes such a site."""
+    if options.sentinels:
+        return WITH_SENTINELS, {"sentinels": True}
+    if options.brokers > 1:
+        return WITH_SEVERAL, {"kind": Fleet}
+    if options.standby:
+        return WITH_A_STANDBY, {"with_standby": True}
+    if options.secure:
+        return WITH_USERS, {"proxied": True, "secure": True}
+    return ALL_FAULTS, {"proxied": True}
+
+
+def hands(random: Random, names: Sequence[str], once: Sequence[str] = ()) -> Iterator[list[str]]:
+    """The faults of each run: dealt from a deck that is shuffled anew when it is used up, and one of those that come once."""
     deck: list[str] = []
     while True:
         hand: list[str] = []
         for _ in range(random.randint(FEWEST, MOST)):
             deck = deck or random.sample(names, len(names))
             hand.append(deck.pop())
+        if once:
+            hand.insert(random.randrange(len(hand) + 1), random.choice(once))
         yield hand
 
 
@@ -152,11 +191,11 @@ def by_default(random: Random) -> list[Struck]:
     return [each for each in struck if each.recovery_s is None or each.recovery_s > RECOVERY_S]
 
 
-def one(seed: int, names: Sequence[str], *, sentinels: bool = False) -> Run:
+def one(seed: int, names: Sequence[str], **of_site: Any) -> Run:
     """One run. Whatever fails in it is noted, not raised."""
     random, run = Random(seed), Run(seed)  # noqa: S311
     try:
-        with site(proxied=not sentinels, sentinels=sentinels, keep=True) as running:
+        with site(keep=True, **of_site) as running:
             run.kept = str(running.directory)
             strike(running, run, random, names)
             settle(running, run)
@@ -174,7 +213,7 @@ def strike(running: Site, run: Run, random: Random, names: Sequence[str]) -> Non
     running.wait_for_flow()
     faults = {name: function for name, function in ALL_FAULTS.items() if running.network or name not in NETWORK_FAULTS}
     for name in names:
-        others = [] if running.watched else seconds(name, faults)
+        others = seconds(name, faults) if running.network else []
         run.faults.append(Struck(name, random.choice(others) if others and random.random() < PAIRED else ""))
         try:
             strike_one(running, random, run.faults[-1])
@@ -185,7 +224,7 @@ def strike(running: Site, run: Run, random: Random, names: Sequence[str]) -> Non
 
 def strike_one(running: Site, random: Random, struck: Struck) -> None:
     """Strike one fault, with the other one beside it if there is one."""
-    faults = ALL_FAULTS | SENTINEL_FAULTS
+    faults = EVERY_FAULT
     if struck.second:
         strike_both(running, random, faults[struck.fault], faults[struck.second])
     else:
@@ -199,6 +238,8 @@ def settle(running: Site, run: Run) -> None:
     run.lost = counts["missing"] + counts["dead"] + counts["conflict"]
     run.doubled = running.doubled(counts)
     run.ended = running.tended
+    if isinstance(running, Fleet) and "LOST:" in running.log():
+        raise MissError("rows are said to be lost, and no file went")
     if run.missed:
         raise MissError(f"{run.lost} rows lost, {run.doubled} doubled")
 

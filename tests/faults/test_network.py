@@ -71,7 +71,8 @@ def test_a_silence_after_processes_of_the_pool_died_stops_no_loop() -> None:
 
 
 def test_a_former_broker_that_keeps_its_connections_holds_nothing_up() -> None:
-    with site(proxied=True) as running:
+    # Without users: the other server has none.
+    with site(proxied=True, secure=False) as running:
         running.feed()
         running.wait_for_flow()
         for _ in range(2):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from typing import LiteralString
 
 import psycopg
@@ -15,26 +17,21 @@ import pytest
 from telemetry import broker
 from telemetry.local.servers import Valkey
 from telemetry.progress import reading
-from telemetry.progress.keys import Keys
-from telemetry.settings.brokers import chosen
+from tests.faults.breaking import SEVERAL_FAULTS
+from tests.faults.fleet import KEYS, Fleet, edge_at
 from tests.faults.site import BIN, Site, kill_tree, site
 from tests.ports import free_port
 from tests.waiting import eventually
 
-KEYS = Keys("telemetry")
 ROWS_PER_S = 500
+# Of each edge, also where its processes were started again.
+RECOVERY_S = 30.0
 
 
-def an_edge(before: str, after: str) -> str:
-    """An edge that takes one broker of two, and then one of three."""
-    names = (f"rack/{number}" for number in range(1000))
-    return next(name for name in names if (chosen("ab", name), chosen("abc", name)) == (before, after))
+STAYS, OTHER, MOVES = edge_at("a", "a"), edge_at("b", "b"), edge_at("a", "c")
 
 
-STAYS, OTHER, MOVES = an_edge("a", "a"), an_edge("b", "b"), an_edge("a", "c")
-
-
-class Fleet:
+class ThreeEdges:
     """Some edges and collectors on brokers `a` and `b`, to which `c` may come. A file is named like its edge's node."""
 
     def __init__(self, of: Site, brokers: dict[str, Valkey]) -> None:
@@ -103,14 +100,14 @@ def end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
 
 
 @contextmanager
-def fleet(directory: Path, edges: Mapping[str, str]) -> Iterator[Fleet]:
+def three_edges(directory: Path, edges: Mapping[str, str]) -> Iterator[ThreeEdges]:
     with site(collectors=0, streamers=0) as base:
         # Its beat is of an edge of one broker.
         end(base.edge)
         base.edge.clear()
         del base.variables["TELEMETRY_BROKER_URL"]
         with Valkey(directory / "b", {"save": ""}) as b, Valkey(directory / "c", {"save": ""}) as c:
-            made = Fleet(base, {"a": base.valkey, "b": b, "c": c})
+            made = ThreeEdges(base, {"a": base.valkey, "b": b, "c": c})
             made.name("a", "b")
             try:
                 for name in ("a", "b"):
@@ -126,7 +123,7 @@ def fleet(directory: Path, edges: Mapping[str, str]) -> Iterator[Fleet]:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_one_of_two_brokers_dies_and_a_third_is_added(tmp_path: Path) -> None:
-    with fleet(tmp_path, {STAYS: "a", OTHER: "b", MOVES: "a"}) as made:
+    with three_edges(tmp_path, {STAYS: "a", OTHER: "b", MOVES: "a"}) as made:
         made.flows(STAYS, OTHER, MOVES)
         assert (set(made.knows("a")), made.knows("b")) == ({STAYS, MOVES}, [OTHER])
 
@@ -163,7 +160,58 @@ def test_one_of_two_brokers_dies_and_a_third_is_added(tmp_path: Path) -> None:
         assert made.sum("SELECT coalesce(sum(duplicate), 0) FROM batches WHERE edge = %s", MOVES) == 0
 
 
-def shown(made: Fleet) -> str:
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_brokers_come_die_and_go() -> None:
+    with site(kind=Fleet) as running:
+        for name in ("a", "b"):
+            running.feed(ROWS_PER_S, name)
+        running.wait_for_flow()
+        for name, fault in SEVERAL_FAULTS.items():
+            fault(running, Random(name))  # noqa: S311
+            assert running.wait_for_flow(500) < RECOVERY_S, name
+        counts = running.settle()
+        assert (counts["missing"], counts["extra"], counts["dead"], counts["conflict"]) == (0, 0, 0, 0)
+        assert running.doubled(counts) == 0
+        # No file went.
+        assert "LOST:" not in running.log()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("is_frozen", [False, True])
+def test_an_edge_moves_while_its_batches_are_queued(tmp_path: Path, is_frozen: bool) -> None:
+    """What it left behind is stored later, beside what it has sent again, and each reading is there once.
+
+    Also where its former broker does not answer meanwhile, so that nothing of its state comes along.
+    """
+    with three_edges(tmp_path, {MOVES: "a", OTHER: "b"}) as made:
+        made.flows(MOVES, OTHER)
+        end([made.collectors.pop(0)])
+        former = made.site.settings.brokers["a"]
+        with broker.connect(former) as client:
+            eventually(lambda: client.llen(former.ingest_queue) >= 3, 60, what="batches that nobody fetches")
+        made.name("a", "b", "c")
+        made.start_collector("c")
+        made.end_edge(MOVES)
+        frozen = made.brokers["a"].pid
+        assert frozen, "it runs"
+        if is_frozen:
+            os.kill(frozen, signal.SIGSTOP)
+        made.start_edge(MOVES)
+        made.flows(MOVES, OTHER)
+        if is_frozen:
+            os.kill(frozen, signal.SIGCONT)
+        made.start_collector("a")
+        with broker.connect(former) as client:
+            eventually(lambda: client.llen(former.ingest_queue) == 0, 60, what="what was left behind, fetched")
+        made.flows(MOVES)
+        counts = made.site.settle()
+        assert counts["missing"] == counts["extra"] == counts["conflict"] == 0
+        assert made.site.doubled(counts) == 0
+
+
+def shown(made: ThreeEdges) -> str:
     done = subprocess.run(
         [str(BIN / "telemetry"), "status", "--all"],
         env={**os.environ, **made.site.variables},

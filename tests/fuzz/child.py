@@ -18,7 +18,9 @@ from tests.fuzz.targets import TARGETS
 
 # Beyond what the process has once all is imported. Threads' stacks and Arrow's pool are mapped and not used.
 MEMORY_BYTES = 3 << 30
+# Of a processor, as a machine has other work; and of the clock, as an input may wait for ever.
 INPUT_S = 20
+WAIT_S = 180
 
 
 class HangError(BaseException):
@@ -31,6 +33,7 @@ def fuzz(name: str, seconds: float, seed: int, kept: Path) -> int:
     faulthandler.enable()
     warnings.simplefilter("error", ResourceWarning)
     signal.signal(signal.SIGALRM, _hang)
+    signal.signal(signal.SIGPROF, _hang)
     # What is said of bad inputs is not of interest here.
     logging.disable(logging.CRITICAL)
     target, random = TARGETS[name], Random(seed)  # noqa: S311 - a run can be made again
@@ -41,7 +44,8 @@ def fuzz(name: str, seconds: float, seed: int, kept: Path) -> int:
         data = mutated(random, random.choice(target.good), target.good)
         # A crash of the interpreter leaves this one behind.
         last.write_bytes(data)
-        signal.alarm(INPUT_S)
+        signal.setitimer(signal.ITIMER_PROF, INPUT_S)
+        signal.alarm(WAIT_S)
         try:
             target.run(data)
         except BaseException as error:
@@ -55,6 +59,7 @@ def fuzz(name: str, seconds: float, seed: int, kept: Path) -> int:
                 print(f"{name}: {file}\n{''.join(traceback.format_exception(error)[-6:])}", flush=True)  # noqa: T201
         finally:
             signal.alarm(0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
         inputs += 1
     last.unlink()
     grown_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
@@ -67,4 +72,4 @@ def _mapped_bytes() -> int:
 
 
 def _hang(*_: object) -> None:
-    raise HangError(f"an input took more than {INPUT_S} s")
+    raise HangError(f"an input took more than {INPUT_S} s of a processor, or {WAIT_S} s")

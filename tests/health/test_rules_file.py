@@ -58,3 +58,8 @@ def test_each_rule_says_where_it_is_from_and_what_to_do() -> None:
     for rule in rules_file.defaults().rules.values():
         assert rule.source
         assert len(rule.action) > 10
+
+
+def test_a_file_that_is_nested_too_deeply_is_refused() -> None:
+    with pytest.raises(rules_file.RulesError, match="nested too deeply"):
+        rules_file.changed("a = " + 5000 * "[")

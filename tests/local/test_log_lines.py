@@ -39,6 +39,18 @@ def test_requests_are_shown_only_if_they_were_not_answered_well(status: int, is_
     assert (shown(formatter.format(record)) is not None) == is_shown
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Redis BRPOP got no reply for 16 seconds; dropping stale connection",
+        "Redis pub/sub connection missed 2 health check responses; dropping stale connection",
+        "Rate limit storage unreachable - falling back to in-memory storage [request=5bd6afba07a4f9a2]",
+    ],
+)
+def test_what_libraries_say_of_a_lost_broker_is_not_shown(text: str) -> None:
+    assert shown(f"[2026-11-28 07:25:36,248: WARNING/MainProcess] {text}") is None
+
+
 def test_blank_lines_are_not_shown() -> None:
     assert shown("  ") is None
 

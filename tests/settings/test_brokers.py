@@ -46,6 +46,19 @@ def test_which_broker_a_process_uses() -> None:
     assert list(Settings.load({"TELEMETRY_BROKER_URL": "redis://b/0"}).brokers) == [""]
 
 
+def test_an_edge_leaves_a_broker_that_is_drained_also_where_it_is_named() -> None:
+    variables = {**TWO, "TELEMETRY_BROKER_NAME": "north", "TELEMETRY_BROKER_DRAINED": "north"}
+    urls = dict(Settings.load(TWO).broker_urls)
+    assert Settings.load({**variables, "TELEMETRY_ROLE": "edge", "TELEMETRY_EDGE": "c/1"}).broker_url == urls["south"]
+    # A collector works its queue off.
+    assert Settings.load(variables).broker_url == urls["north"]
+
+
+def test_an_empty_url_beside_several_is_none() -> None:
+    """Compose lays one file over another, and cannot take a variable away."""
+    assert Settings.load({**TWO, "TELEMETRY_BROKER_URL": ""}).brokers.keys() == {"north", "south"}
+
+
 def test_user_and_password_are_those_of_all() -> None:
     made = Settings.load({**TWO, "TELEMETRY_BROKER_USERNAME": "edge", "TELEMETRY_BROKER_PASSWORD": "p@ss"})
     assert dict(made.broker_urls) == {
@@ -60,6 +73,7 @@ def test_user_and_password_are_those_of_all() -> None:
     [
         ({"TELEMETRY_BROKER_URLS": "redis://b/0"}, "must name each broker"),
         ({"TELEMETRY_BROKER_URLS": "a=redis://x/0 a=redis://y/0"}, "names a twice"),
+        ({"TELEMETRY_BROKER_URLS": "a=redis://:secret@x/0 b=redis://:secret@x/0"}, "has one URL for a and b"),
         ({"TELEMETRY_BROKER_URLS": "a=http://:secret@x/0"}, "must start with redis.*in the URL of a"),
         ({**TWO, "TELEMETRY_BROKER_URL": "redis://b/0"}, "both set"),
         ({**TWO, "TELEMETRY_BROKER_NAME": "west"}, "BROKER_NAME names west, and .* only north, south"),

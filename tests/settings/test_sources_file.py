@@ -76,6 +76,7 @@ def test_a_date_stands_in_a_table_or_in_the_path(tmp_path: Path) -> None:
         ("[source]\npath = '*'", "may have tables [[source]] alone"),
         ("[[sources]]\npath = '*'", "may have tables [[source]] alone, not sources"),
         ("[[source", "is not TOML"),
+        ("a = " + 5000 * "[", "nested too deeply"),
     ],
 )
 def test_a_mistake_is_named(tmp_path: Path, text: str, says: str) -> None:

@@ -83,8 +83,23 @@ def test_a_replay_goes_on_with_the_pass_it_was_in(source: SourceFile) -> None:
     replay.begin(NOW_US)
     other = Replay(source, READER, batch_size=10)
     other.resume(replay.pace())
-    later_us = NOW_US + 60 * SECOND_US
+    later_us = NOW_US + 30 * SECOND_US
     assert [b.batch_id for b in read(other, beginning(source), later_us)] == [
         b.batch_id for b in read(replay, beginning(source), later_us)
     ]
     assert not Tail(source, READER, 1, 1, 1).pace().anchor_us
+
+
+def test_a_replay_that_nobody_played_for_a_while_ends_its_pass(source: SourceFile) -> None:
+    replay = Replay(source, READER, batch_size=10)
+    replay.begin(NOW_US)
+    read(replay, beginning(source), NOW_US + 9 * SECOND_US)
+    for later_s, is_left_behind in ((9, False), (39, False), (40, True)):
+        other = Replay(source, READER, batch_size=10)
+        other.resume(replay.pace())
+        batches = read(other, beginning(source), NOW_US + later_s * SECOND_US)
+        assert (len(batches), other.is_left_behind) == (not is_left_behind, is_left_behind)
+        assert other.holds_back or batches
+    other.begin(NOW_US + 100 * SECOND_US)
+    assert not other.is_left_behind
+    assert len(read(other, beginning(source), NOW_US + 200 * SECOND_US)) == 1

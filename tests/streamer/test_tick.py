@@ -22,6 +22,7 @@ from telemetry.progress.reading import Signals
 from telemetry.progress.state import Inode, encode
 from telemetry.progress.window import MAX_FLIGHTS
 from telemetry.readings import wire
+from telemetry.streamer import modes
 from telemetry.streamer.again import MAX_IN_A_STEP
 from telemetry.streamer.queue_watch import EMPTY_S
 from telemetry.streamer.tick import MAX_ASKED, MAX_COPIES, budget_s
@@ -239,6 +240,25 @@ def test_a_replay_goes_on_after_a_restart(edge: Edge, folder: Path) -> None:
     one, two = edge.fetch()
     assert one.source.anchor == two.source.anchor
     assert one.end == two.start
+
+
+def test_a_replay_begins_again_at_now_after_a_long_break(edge: Edge, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = folder / "a.csv"
+    path.write_text(HEADER + rows(0, 1) * 4)
+    with edge.streamer(loop_mode=True, batch_size=2) as streamer:
+        streamer.tick(0)
+    monkeypatch.setattr(modes, "LEFT_BEHIND_US", 0)
+    with edge.streamer(loop_mode=True, batch_size=2) as streamer:
+        streamer.tick(0)
+        (before,) = edge.fetch()
+        edge.acknowledge(before)
+        streamer.tick(0)
+        streamer.tick(0)
+    after = edge.fetch()[-1]
+    assert after.start == before.start
+    assert after.source.anchor is not None
+    assert before.source.anchor is not None
+    assert after.source.anchor > before.source.anchor
 
 
 def test_a_replay_that_waits_goes_on_waiting_after_a_restart(

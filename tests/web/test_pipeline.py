@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import redis
@@ -12,6 +14,7 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import Engine, text
 
 from telemetry.collector.persist import Collector
+from telemetry.local.servers import Valkey
 from telemetry.progress.acks import Acks
 from telemetry.progress.keys import Keys
 from telemetry.readings import wire
@@ -38,6 +41,37 @@ def test_it_shows_servers_edges_and_sources_and_follows_them(page: Page, address
     expect(samples).to_contain_text("Samples20")
     store("GPU_UTIL", "a", 0, 3.0, 1)
     expect(samples).to_contain_text("Samples21")
+
+
+def test_readings_that_came_too_late_for_what_is_kept_have_a_column(
+    page: Page, address: str, store: Store, engine: Engine
+) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE retention SET kept_since = now() - interval '1 day' WHERE level = 'samples'"))
+    store("GPU_UTIL", "a", 0, 3.0, 7 * 86_400)
+    page.goto(f"{address}/pipeline")
+    (place,) = [place for place, name in enumerate(page.locator("#sources th").all_inner_texts()) if name == "Expired"]
+    expect(page.locator("#sources tbody tr td").nth(place)).to_have_text("1")
+    expect(page.locator("#sources tbody tr td")).to_have_count(page.locator("#sources th").count())
+
+
+@pytest.mark.refused(503)
+def test_what_a_silent_broker_knows_is_missed_and_not_summed_up(
+    page: Page, start_api: Callable[..., tuple[str, int]], settings: Settings, environ: dict[str, str]
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="telemetry-web-") as name, Valkey(Path(name) / "valkey") as south:
+        # Nobody may be told of one broker and of several.
+        del environ["TELEMETRY_BROKER_URL"]
+        environ["TELEMETRY_BROKER_URLS"] = f"north={settings.broker_url} south={south.url}"
+        page.goto(f"{start_api(TELEMETRY_API_ACCESS='open')[0]}/pipeline")
+        flow, parts = page.locator("#flow > div"), page.locator("#parts tbody tr")
+        expect(flow.first).to_contain_text("Queue0")
+        expect(flow.first).not_to_contain_text("does not answer")
+        expect(parts).to_have_count(3)
+        south.kill()
+        for figure in (flow.first, flow.nth(4), flow.nth(5)):
+            expect(figure).to_contain_text("without the broker south, which does not answer")
+        expect(parts.last).to_contain_text("broker southunreachable")
 
 
 @pytest.mark.refused(401, 403)

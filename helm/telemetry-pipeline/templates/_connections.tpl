@@ -6,8 +6,10 @@
 {{- define "telemetry.broker.password" -}}
 {{- $external := .Values.externalRedis -}}
 {{- $own := printf "%s-broker" (include "telemetry.fullname" .) -}}
-{{- if and (not $external.enabled) (or $external.host $external.sentinel.hosts $external.auth.existingSecret) -}}
-{{- fail "externalRedis.host, externalRedis.sentinel.hosts or externalRedis.auth.existingSecret is set, and externalRedis.enabled is false: set it to true" -}}
+{{- if and (not $external.enabled) (or $external.host $external.sentinel.hosts $external.brokers $external.auth.existingSecret) -}}
+{{- fail "externalRedis.host, externalRedis.sentinel.hosts, externalRedis.brokers or externalRedis.auth.existingSecret is set, and externalRedis.enabled is false: set it to true" -}}
+{{- else if and $external.brokers (or $external.host $external.sentinel.hosts) -}}
+{{- fail "externalRedis.brokers is set beside externalRedis.host or externalRedis.sentinel.hosts: set those to nothing" -}}
 {{- else if and $external.host $external.sentinel.hosts -}}
 {{- fail "externalRedis.host and externalRedis.sentinel.hosts are both set: the sentinels say which host is the broker, so set externalRedis.host to nothing" -}}
 {{- else if and $external.enabled $external.auth.existingSecret (not $external.auth.enabled) -}}
@@ -58,10 +60,75 @@
 {{- if and (contains ":" .) (not (hasPrefix "[" .)) -}}[{{ . }}]{{- else -}}{{ . }}{{- end -}}
 {{- end -}}
 
-{{- define "telemetry.broker.host" -}}
+{{/*
+The brokers as a list of {name, host, port, hosts, service, cidrs}, of which `hosts` are sentinels; what an entry does not say is that
+of externalRedis. One, whose name is "", where there are not several; as JSON.
+*/}}
+{{- define "telemetry.brokers" -}}
+{{- $external := .Values.externalRedis -}}
+{{- $names := list -}}
+{{- $brokers := list -}}
+{{- range $external.brokers -}}
+{{- $hosts := default list (default dict .sentinel).hosts -}}
+{{- if and .host $hosts -}}
+{{- fail (printf "externalRedis.brokers: %s has a host and sentinel.hosts: the sentinels say which host is the broker" .name) -}}
+{{- else if not (or .host $hosts) -}}
+{{- fail (printf "externalRedis.brokers: %s has neither host nor sentinel.hosts: set one" .name) -}}
+{{- else if has .name $names -}}
+{{- fail (printf "externalRedis.brokers names %s twice" .name) -}}
+{{- end -}}
+{{- $names = append $names .name -}}
+{{- $brokers = append $brokers (dict "name" .name "host" (default "" .host) "port" (default $external.port .port) "hosts" $hosts
+      "service" (default $external.sentinel.service (default dict .sentinel).service) "cidrs" (default $external.cidrs .cidrs)) -}}
+{{- end -}}
+{{- range $key, $named := dict "externalRedis.brokerName" (list $external.brokerName) "flower.brokerName" (list .Values.flower.brokerName) "externalRedis.drained" $external.drained -}}
+{{- range $named -}}
+{{- if and . (not (has . $names)) -}}
+{{- fail (printf "%s names %s, and externalRedis.brokers has %s" $key . (default "none" (join ", " $names))) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range $external.drained -}}{{- $names = without $names . -}}{{- end -}}
+{{- if and $external.brokers (not $names) -}}
+{{- fail "externalRedis.drained names all brokers: leave one for the edges" -}}
+{{- end -}}
+{{- if not $brokers -}}
+{{- $brokers = list (dict "name" "" "host" $external.host "port" $external.port "hosts" $external.sentinel.hosts "service" $external.sentinel.service "cidrs" $external.cidrs) -}}
+{{- end -}}
+{{- toJson $brokers -}}
+{{- end -}}
+
+{{/* The first of several brokers that edges do not leave; nothing where there is one. */}}
+{{- define "telemetry.broker.first" -}}
+{{- $found := "" -}}
+{{- range include "telemetry.brokers" . | fromJsonArray -}}
+{{- if not (or $found (has .name $.Values.externalRedis.drained)) -}}{{- $found = .name -}}{{- end -}}
+{{- end -}}
+{{- $found -}}
+{{- end -}}
+
+{{/* Whether sentinels lead to a broker outside this release. */}}
+{{- define "telemetry.broker.watched" -}}
 {{- if .Values.externalRedis.enabled -}}
-{{- include "telemetry.urlHost" (required "externalRedis.enabled is true: set externalRedis.host, or externalRedis.sentinel.hosts" .Values.externalRedis.host) -}}
-{{- else if include "telemetry.has" (list . "redis") -}}
+{{- range include "telemetry.brokers" . | fromJsonArray -}}{{- if .hosts -}}true{{- end -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The URL of such a broker; (list $ broker). */}}
+{{- define "telemetry.broker.url" -}}
+{{- $external := (index . 0).Values.externalRedis -}}
+{{- $broker := index . 1 -}}
+{{- $user := ternary (printf "%s@" (urlquery $external.username | replace "+" "%20")) "" (ne $external.username "") -}}
+{{- if $broker.hosts -}}
+{{- printf "%s://%s%s/%s/%v" (ternary "sentinels" "sentinel" $external.tls.enabled) $user (join "," $broker.hosts) $broker.service $external.database -}}
+{{- else -}}
+{{- $host := include "telemetry.urlHost" (required "externalRedis.enabled is true: set externalRedis.host, or externalRedis.sentinel.hosts" $broker.host) -}}
+{{- printf "%s://%s%s:%v/%v" (ternary "rediss" "redis" $external.tls.enabled) $user $host $broker.port $external.database -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "telemetry.broker.host" -}}
+{{- if include "telemetry.has" (list . "redis") -}}
 {{- include "telemetry.fullname" . }}-redis
 {{- else -}}
 {{- /* Another release of this namespace brings it, before this one or after. */ -}}
@@ -69,26 +136,33 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Variables that lead to the broker. */}}
+{{/* Variables that lead to the broker, or to several. */}}
 {{- define "telemetry.broker.env" -}}
 {{- $external := .Values.externalRedis -}}
 {{- $path := include "telemetry.secrets.path" . -}}
+{{- $brokers := include "telemetry.brokers" . | fromJsonArray -}}
+{{- $urls := list -}}
+{{- if $external.brokers -}}
+{{- range $brokers }}{{ $urls = append $urls (printf "%s=%s" .name (include "telemetry.broker.url" (list $ .))) }}{{ end -}}
+- name: TELEMETRY_BROKER_URLS
+  value: {{ join " " $urls | quote }}
+{{- with $external.drained }}
+- name: TELEMETRY_BROKER_DRAINED
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- else }}
 - name: TELEMETRY_BROKER_URL
 {{- if $external.enabled }}
-  {{- $user := ternary (printf "%s@" (urlquery $external.username | replace "+" "%20")) "" (ne $external.username "") }}
-  {{- if $external.sentinel.hosts }}
-  value: {{ printf "%s://%s%s/%s/%v" (ternary "sentinels" "sentinel" $external.tls.enabled) $user (join "," $external.sentinel.hosts) $external.sentinel.service $external.database | quote }}
-  {{- else }}
-  value: {{ printf "%s://%s%s:%v/%v" (ternary "rediss" "redis" $external.tls.enabled) $user (include "telemetry.broker.host" .) $external.port $external.database | quote }}
-  {{- end }}
+  value: {{ include "telemetry.broker.url" (list . (first $brokers)) | quote }}
 {{- else }}
   value: redis://{{ include "telemetry.broker.host" . }}:6379/0
+{{- end }}
 {{- end }}
 {{- if include "telemetry.broker.password" . | fromJson }}
 - name: TELEMETRY_BROKER_PASSWORD_FILE
   value: {{ $path }}/broker-password
 {{- end }}
-{{- if and $external.enabled $external.sentinel.hosts $external.sentinel.existingSecret }}
+{{- if and $external.sentinel.existingSecret (include "telemetry.broker.watched" .) }}
 - name: TELEMETRY_SENTINEL_PASSWORD_FILE
   value: {{ $path }}/sentinel-password
 {{- end }}
@@ -186,7 +260,7 @@
     items: [{key: {{ .key | quote }}, path: broker-password}]
 {{- end }}
 {{- with $root.Values.externalRedis }}
-{{- if and .enabled .sentinel.hosts .sentinel.existingSecret }}
+{{- if and .sentinel.existingSecret (include "telemetry.broker.watched" $root) }}
 - secret:
     name: {{ .sentinel.existingSecret }}
     items: [{key: {{ .sentinel.existingSecretPasswordKey | quote }}, path: sentinel-password}]

@@ -47,6 +47,14 @@ app.kubernetes.io/component: {{ . }}
 {{- end }}
 {{- end -}}
 
+{{/* The label of what serves one of several brokers, by its name; {} without. */}}
+{{- define "telemetry.broker.label" -}}
+{{- with . }}telemetry/broker: {{ . }}{{ else }}{}{{ end -}}
+{{- end -}}
+
+{{/* What the collectors of one of several brokers are called, by its name. */}}
+{{- define "telemetry.collector" -}}collector{{- with . -}}-{{ . }}{{- end -}}{{- end -}}
+
 {{/* Labels of an object; (list $ component). */}}
 {{- define "telemetry.labels" -}}
 {{- $root := index . 0 -}}

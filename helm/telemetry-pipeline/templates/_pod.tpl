@@ -78,7 +78,7 @@ collectors; (list $ component).
 {{- end -}}
 
 {{/*
-The template of a pod; a dict of root, component (of the labels), values (name of the component's values), containers,
+The template of a pod; a dict of root, component (of the labels), broker (that it serves, of several), values (name of the component's values), containers,
 init, database (whether it needs one), volumes, restartPolicy, product (false for Redis and Postgres), uid.
 */}}
 {{- define "telemetry.pod" -}}
@@ -86,7 +86,7 @@ init, database (whether it needs one), volumes, restartPolicy, product (false fo
 {{- $own := get $root.Values .values -}}
 {{- $product := not (hasKey . "uid") -}}
 metadata:
-  labels: {{- merge (include "telemetry.labels" (list $root .component) | fromYaml) (include "telemetry.words" $own.podLabels | fromYaml) | toYaml | nindent 4 }}
+  labels: {{- merge (include "telemetry.labels" (list $root .component) | fromYaml) (include "telemetry.broker.label" .broker | fromYaml) (include "telemetry.words" $own.podLabels | fromYaml) | toYaml | nindent 4 }}
   {{- $annotations := dict }}
   {{- with $own.podAnnotations }}{{ $annotations = tpl (include "telemetry.words" .) $root | fromYaml }}{{ end }}
   {{- with include "telemetry.secrets.checksum" . }}{{ $_ := set $annotations "checksum/secrets" . }}{{ end }}
@@ -161,7 +161,7 @@ spec:
 
 {{/*
 A container of the product; a dict of root, name, target (of the image), values (name of the component's values), role, command, env,
-database, mounts, resources, probes, ports, metricsPort.
+broker (the one of several that it uses), database, mounts, resources, probes, ports, metricsPort.
 */}}
 {{- define "telemetry.container" -}}
 {{- $root := .root -}}
@@ -238,6 +238,10 @@ database, mounts, resources, probes, ports, metricsPort.
   value: {{ include "telemetry.clusterName" $root | quote }}
 {{- end }}
 {{- include "telemetry.broker.env" $root | nindent 0 }}
+{{- with default (ternary $root.Values.externalRedis.brokerName "" (eq .role "edge")) .broker }}
+- name: TELEMETRY_BROKER_NAME
+  value: {{ . }}
+{{- end }}
 {{- if .database }}
 {{- include "telemetry.database.env" $root | nindent 0 }}
 {{- end }}

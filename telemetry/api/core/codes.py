@@ -20,6 +20,7 @@ CODES: dict[str, tuple[int, str]] = {
     "dead_letter_not_found": (404, "no dead letter has this number"),
     "upload_not_found": (404, "no upload has this id"),
     "dead_letter_without_batch": (409, "the dead letter does not name a batch of an edge, so a collector cannot store it"),
+    "dead_letter_unreadable": (409, "what is kept of the dead letter is no message that a collector could store"),
     "method_not_allowed": (405, "the path exists, but not with this method"),
     "not_acceptable": (406, "none of the formats that Accept names is available"),
     "upload_too_slow": (408, "the upload did not come within half an hour"),

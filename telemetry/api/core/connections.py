@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from threading import Lock
-from typing import cast
+from typing import TypeVar, cast
 
 import psycopg
 import redis
@@ -24,6 +24,7 @@ from telemetry.settings import Settings
 from telemetry.store.engine import make_engine
 from telemetry.store.follower import Follower
 
+T = TypeVar("T")
 # At least one for each of gunicorn's threads: none of them holds two.
 POOL_SIZE = 16
 
@@ -158,6 +159,16 @@ def left_the_replica(error: Exception) -> bool:
     give_back()
     g.reading = connections().engine
     return True
+
+
+def by_either(read: Callable[[], T]) -> T:
+    """What `read` returns; by the primary, if the replica that it asked is found to be away."""
+    try:
+        return read()
+    except sqlalchemy.exc.DBAPIError as error:
+        if not left_the_replica(error):
+            raise
+    return read()
 
 
 def primary() -> Connection:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from telemetry import lengths
 from telemetry.api.core.parameters import MAX_TEXT
 
 TEXT = f"a text of 1 to {MAX_TEXT} characters without NUL, in UTF-8"
@@ -15,7 +16,7 @@ TIME = (
 )
 # By what is in their patterns and in no other.
 OF_PATTERNS = {
-    "smhdw": "a length of time, such as 30s, 5m, 1h or 1d, or a number of seconds, such as 300",
+    lengths.PATTERN: "a length of time, such as 30s, 5m, 1h or 1d, or a number of seconds, such as 300",
     "readings": "a comparison with a number, such as value>80, value<=0.5 or readings>=10",
     "[^=": "a label and its value, such as team=vision",
     "^-?[0-9]": "a number, such as 50 or 0.5",

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, PlainValidator, WithJsonSchema
 
+from telemetry import lengths
 from telemetry.readings.aggregates import Group
 from telemetry.store.read.history.chosen import Condition
 
@@ -17,18 +18,16 @@ MAX_OFFSET = 1_000_000_000
 MAX_ID = 2**53
 # A plus sign that was not encoded arrives as a blank: the one between the seconds of a time and its zone.
 BLANK_ZONE = re.compile(r"(:[0-9]{2}(?:\.[0-9]+)?) ([0-9]{2}:?[0-9]{2})\Z")
-RELATIVE = re.compile(r"now|(?:now)?-([0-9]{1,6})([smhdw])")
+RELATIVE = re.compile(r"now|(?:now)?-([0-9]{1,10})([smhdw])", re.ASCII)
 # Unix time as Prometheus writes it (seconds) and as Grafana does (milliseconds), from 1973 to 5138. Shorter numbers would be
 # taken for years or days.
 SINCE_1970 = re.compile(r"([0-9]{9,11}(?:\.[0-9]{1,9})?)|([0-9]{12,14})", re.ASCII)
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
-STEP = re.compile(r"([1-9][0-9]{0,4})([smhdw])|([1-9][0-9]{0,7})", re.ASCII)
 NUMBER = r"-?[0-9]{1,15}(\.[0-9]{1,9})?"
 CONDITION = re.compile(rf"(value|readings)?(<=|>=|!=|<|>|=)({NUMBER})", re.ASCII)
 LABELLED = re.compile(r"([^=\x00]{1,100})=([^\x00]{1,390})")
 BY_LABEL = re.compile(r"label\.[^,\x00]{1,100}")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def _whole(raw: Any) -> Any:
@@ -49,7 +48,7 @@ def _instant(raw: Any) -> Any:
     try:
         if match := RELATIVE.fullmatch(raw):
             count, unit = match.groups()
-            return datetime.now(UTC) - (timedelta(**{UNITS[unit]: int(count)}) if unit else timedelta())
+            return datetime.now(UTC) - (timedelta(**{lengths.UNITS[unit]: int(count)}) if unit else timedelta())
         if match := SINCE_1970.fullmatch(raw):
             seconds, millis = match.groups()
             return EPOCH + (
@@ -64,13 +63,6 @@ def _instant(raw: Any) -> Any:
     except (ValueError, OverflowError):
         pass
     raise ValueError
-
-
-def _step(raw: Any) -> Any:
-    if not (match := STEP.fullmatch(raw)):
-        raise ValueError
-    count, unit, seconds = match.groups()
-    return timedelta(**{UNITS[unit]: int(count)}) if unit else timedelta(seconds=int(seconds))
 
 
 def _condition(raw: Any) -> Any:
@@ -113,7 +105,7 @@ Instant = Annotated[
             "anyOf": [
                 {"type": "string", "format": "date-time"},
                 {"type": "string", "format": "date"},
-                {"type": "string", "pattern": "^(now|(now)?-[0-9]{1,6}[smhdw])$"},
+                {"type": "string", "pattern": "^(now|(now)?-[0-9]{1,10}[smhdw])$"},
                 {"type": "string", "pattern": "^([0-9]{9,11}(\\.[0-9]{1,9})?|[0-9]{12,14})$"},
             ],
             "examples": ["2025-07-18T20:42:34Z", "2025-07-18", "-1h", "now-1h", "1752871354", "1752871354000"],
@@ -122,8 +114,8 @@ Instant = Annotated[
 ]
 Step = Annotated[
     timedelta,
-    BeforeValidator(_step),
-    WithJsonSchema({"type": "string", "pattern": "^([1-9][0-9]{0,4}[smhdw]|[1-9][0-9]{0,7})$", "examples": ["5m", "300"]}),
+    BeforeValidator(lengths.read),
+    WithJsonSchema({"type": "string", "pattern": f"^({lengths.PATTERN})$", "examples": ["5m", "300"]}),
 ]
 Compared = Annotated[
     Condition,

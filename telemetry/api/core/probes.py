@@ -129,16 +129,20 @@ class Probes:
         for probe in (self.database, self.broker, *self.brokers.values()):
             probe.settle()
 
+    def of_brokers(self) -> dict[str, State]:
+        """The state of each broker by its name, which is empty where there is one. Within PROBE_S."""
+        deadline = monotonic() + deadlines.PROBE_S
+        asked = [(name, probe, probe.begin()) for name, probe in (self.brokers or {"": self.broker}).items()]
+        return {name: probe.answer(future, deadline) for name, probe, future in asked}
+
     def states(self) -> State:
         """The state of all servers, and `status`: whether all are ok. Within PROBE_S.
 
         Several brokers stand in `brokers` by their names, and `broker` is the first that is not ok.
         """
-        deadline = monotonic() + deadlines.PROBE_S
-        brokers = self.brokers or {"": self.broker}
-        asked = [(name, probe, probe.begin()) for name, probe in brokers.items()]
-        database = self.database.answer(self.database.begin(), deadline)
-        states = {name: probe.answer(future, deadline) for name, probe, future in asked}
+        asked, deadline = self.database.begin(), monotonic() + deadlines.PROBE_S
+        states = self.of_brokers()
+        database = self.database.answer(asked, deadline)
         every = list(states.values())
         worst = next((state for state in every if state["status"] != "ok"), every[0])
         healthy = database["status"] == worst["status"] == "ok"

@@ -1,12 +1,15 @@
 """What many ask for at once is looked up once: answers that a process keeps for a moment.
 
-Whoever comes while one is being made waits for it. Only what is the same for every reader may be kept here.
+Whoever comes while one is being made waits for it, and shares its failure, too: of those that wait, nobody tries in turn. Only
+what is the same for every reader may be kept here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from concurrent.futures import Future
+from dataclasses import dataclass
+from math import inf
 from threading import Lock
 from time import monotonic
 from typing import Any, TypeVar, cast
@@ -20,9 +23,10 @@ MOST = 64
 
 @dataclass(slots=True)
 class _Kept:
-    lock: Lock = field(default_factory=Lock)
-    value: Any = None
-    until_s: float = 0.0
+    """An answer, or the error of whoever makes it; until when it is given to others, which is for good while it is made."""
+
+    answer: Future[Any]
+    until_s: float = inf
 
 
 class Shared:
@@ -37,18 +41,28 @@ class Shared:
     ) -> T:
         """The answer to a question, no older than `lasts_s`, or than `longer_s` says of it where that is more.
 
-        Raises what `make` raises, and keeps nothing then.
+        Raises what `make` raises, to all who wait for it, and keeps nothing then.
         """
         with self._lock:
-            kept = self._kept.pop(question, None) or _Kept()
+            kept = self._kept.pop(question, None)
+            is_maker = kept is None or monotonic() >= kept.until_s
+            if kept is None or is_maker:
+                kept = _Kept(Future())
             self._kept[question] = kept
             while len(self._kept) > MOST:
                 del self._kept[next(iter(self._kept))]
-        with kept.lock:
-            if monotonic() >= kept.until_s:
-                kept.value = make()
-                kept.until_s = monotonic() + max(lasts_s, longer_s(kept.value))
-            return cast("T", kept.value)
+        if is_maker:
+            try:
+                value = make()
+                kept.until_s = monotonic() + max(lasts_s, longer_s(value))
+                kept.answer.set_result(value)
+            except BaseException as error:
+                with self._lock:
+                    if self._kept.get(question) is kept:
+                        del self._kept[question]
+                kept.answer.set_exception(error)
+                raise
+        return cast("T", kept.answer.result())
 
 
 def shared() -> Shared:

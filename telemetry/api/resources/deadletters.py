@@ -17,12 +17,13 @@ from sqlalchemy import Connection, Row
 from telemetry.api.answers import cursors
 from telemetry.api.answers.pages import Continued, Page
 from telemetry.api.answers.tables import Table
-from telemetry.api.core import deadlines, ingest_queue
+from telemetry.api.core import brokers, deadlines, ingest_queue
 from telemetry.api.core.connections import connections
 from telemetry.api.core.problems import ProblemError
 from telemetry.api.core.queries import Followed, Query
 from telemetry.api.guards import access
 from telemetry.api.operations import listing, operation
+from telemetry.readings import letters
 from telemetry.store import audit_log, deadletters
 from telemetry.store.read import ingest
 
@@ -96,7 +97,7 @@ def drop_dead_letter(_: Query, letter: str) -> dict[str, int]:
     Query,
     method="POST",
     scope="admin",
-    codes=("dead_letter_not_found", "dead_letter_without_batch", "broker_unavailable"),
+    codes=("dead_letter_not_found", "dead_letter_without_batch", "dead_letter_unreadable", "broker_unavailable"),
     others={202: LetterRetry},
 )
 def retry_dead_letter(_: Query, letter: str) -> tuple[dict[str, Any], int]:
@@ -112,13 +113,12 @@ def retry_dead_letter(_: Query, letter: str) -> tuple[dict[str, Any], int]:
         # An earlier retry may have ended since.
         if outcome := _ended(connection, row):
             return outcome, 200
-        batch = deadletters.reopen(connection, row)
+    if reason := letters.hindrance(row.header, row.edge, row.batch_id):
+        raise ProblemError("dead_letter_unreadable", f"no collector can store this letter again: {reason}. {letters.MEND}")
     try:
-        ingest_queue.put(connections().settings, row.header, row.payload)
+        with deadletters.reopened(engine, row):
+            ingest_queue.put(brokers.settings_of(row.edge), row.header, row.payload)
     except ingest_queue.QueueError as error:
-        if batch:
-            with engine.begin() as connection:
-                deadletters.close(connection, batch)
         raise ProblemError("broker_unavailable", f"the letter was not handed over, and stays: {error}") from None
     with engine.begin() as connection:
         _note(connection, row, "queued")

@@ -14,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics_core import Metric
 from pydantic import BaseModel
 
-from telemetry.api.core.probes import Probe
+from telemetry.api.core.probes import Probes
 from telemetry.api.core.queries import Query
 from telemetry.api.core.request_log import route
 from telemetry.api.operations import operation
@@ -29,15 +29,16 @@ METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 blueprint = Blueprint("scrape", __name__)
 
 
-class _Broker:
-    """Asks the broker at each scrape, because the API's processes have no thread that asks it regularly."""
+class _Brokers:
+    """Asks the brokers at each scrape, because the API's processes have no thread that asks them regularly."""
 
-    def __init__(self, cluster: str, probe: Probe) -> None:
-        self._cluster, self._probe = cluster, probe
+    def __init__(self, cluster: str, probes: Probes) -> None:
+        self._cluster, self._probes = cluster, probes
 
     def collect(self) -> Iterator[Metric]:
-        """Whether the broker answers, for a registry of prometheus_client."""
-        yield status_metric(self._cluster, COMPONENT, self._probe.state()["status"] == "ok")
+        """Whether all brokers answer, for a registry of prometheus_client."""
+        answered = all(state["status"] == "ok" for state in self._probes.of_brokers().values())
+        yield status_metric(self._cluster, COMPONENT, answered)
 
 
 def install(app: Flask, settings: Settings) -> None:
@@ -53,7 +54,7 @@ def install(app: Flask, settings: Settings) -> None:
 
     # Made at the first scrape: only then does the process know whether it shares its counts.
     app.extensions["metrics"] = cache(
-        lambda: registry_of(settings, COMPONENT, [_Broker(settings.cluster_name, app.extensions["probes"].broker)])
+        lambda: registry_of(settings, COMPONENT, [_Brokers(settings.cluster_name, app.extensions["probes"])])
     )
 
 

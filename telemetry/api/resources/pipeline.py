@@ -1,28 +1,27 @@
 """`/pipeline`: how the readings flow now: the queue, who stores, how fast and how late, each edge's window, and gaps.
 
-Everybody who looks gets the same answer, made anew every few seconds. What the broker knows is null while it does not answer.
+Everybody who looks gets the same answer, made anew every few seconds. What brokers know is of those that answer, and the answer
+says where one does not; it is null where none does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-import redis
 from flask import Blueprint
 from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 
-from telemetry import broker
-from telemetry.api.core.connections import connections, database
+from telemetry.api.core import brokers
+from telemetry.api.core.brokers import All, Edge
+from telemetry.api.core.connections import by_either, connections, database
 from telemetry.api.core.queries import Query
 from telemetry.api.core.shared import shared
 from telemetry.api.operations import operation
 from telemetry.progress import losses, reading
-from telemetry.progress.keys import Keys
-from telemetry.progress.state import SourceState
 from telemetry.store.read import clusters, gaps
 
 FLOW_S = 60.0
@@ -79,7 +78,8 @@ class MissingBytes(BaseModel):
 class PipelineNow(BaseModel):
     """The pipeline now. `collectors` are the sessions of collectors; a process that has stored nothing yet has none.
 
-    `gaps` are the first of those older than TELEMETRY_GAP_ALERT_S, looked for every minute.
+    `gaps` are the first of those older than TELEMETRY_GAP_ALERT_S, looked for every minute. `queue`, `windows` and `gaps` are
+    of the brokers that answer: `complete` is false where one does not, and `brokers` says which.
     """
 
     queue: IngestQueue | None
@@ -88,17 +88,33 @@ class PipelineNow(BaseModel):
     clusters: list[ClusterRate]
     windows: list[EdgeWindow] | None
     gaps: list[MissingBytes] | None
+    complete: bool
+    brokers: dict[str, IngestQueue | None] | None
+
+
+class _Missing(NamedTuple):
+    """Gaps, and whether all brokers had a say in them."""
+
+    gaps: Sequence[dict[str, Any]] | None
+    is_whole: bool
 
 
 @operation(blueprint, "/pipeline", PipelineNow, Query)
 def show_pipeline(_: Query) -> dict[str, Any]:
     """How the readings flow now: queue, collectors, rows a second, latency by cluster, windows by edge, and gaps."""
-    progress = shared().get("progress", LASTS_S, _progress)
+    seen = shared().get("progress", LASTS_S, brokers.look)
+    answered = seen.answered
+    # What was found without a broker is no answer once it is back.
+    missing = shared().get(("gaps", *answered), GAPS_LAST_S, lambda: _missing(seen)) if answered else _Missing(None, False)
+    queues = {name: one and {"waiting": one.waiting, "unacked": one.unacked} for name, one in seen.by_name.items()}
+    known = [queue for queue in queues.values() if queue]
     return {
-        **shared().get("flow", LASTS_S, _flow),
-        "queue": progress and progress["queue"],
-        "windows": progress and progress["windows"],
-        "gaps": progress and shared().get("gaps", GAPS_LAST_S, lambda: _gaps(progress["states"])),
+        **shared().get("flow", LASTS_S, lambda: by_either(_flow)),
+        "queue": {key: sum(queue[key] for queue in known) for key in IngestQueue.model_fields} if known else None,
+        "windows": [_window(edge) for edge in seen.edges if edge.states] if known else None,
+        "gaps": missing.gaps,
+        "complete": seen.is_whole and missing.is_whole,
+        "brokers": queues if connections().settings.broker_urls else None,
     }
 
 
@@ -111,41 +127,35 @@ def _flow() -> dict[str, Any]:
     }
 
 
-def _progress() -> dict[str, Any] | None:
-    client, settings = connections().broker, connections().settings
-    keys = Keys(settings.key_prefix)
-    try:
-        now_us = broker.now_us(client)
-        states = reading.sources_by_edge(client, keys)
-        waiting, unacked = client.llen(settings.ingest_queue), client.hlen(keys.unacked("central"))
-    except (redis.RedisError, OSError):
-        return None
-    windows = [_window(edge, of_edge, now_us) for edge, of_edge in states.items() if of_edge]
-    return {"queue": {"waiting": waiting, "unacked": unacked}, "windows": windows, "states": states}
-
-
-def _window(edge: str, states: Mapping[str, SourceState], now_us: int) -> dict[str, Any]:
-    each = states.values()
+def _window(edge: Edge) -> dict[str, Any]:
+    each = edge.states.values()
     return {
-        "edge": edge,
-        "sources": len(states),
+        "edge": edge.name,
+        "sources": len(each),
         "in_flight_batches": sum(len(state.window.flights) for state in each),
         "in_flight_bytes": sum(state.window.span for state in each),
         # A replay is never read to its end: what lies ahead of it is not behind.
         "lag_bytes": sum(state.lag_bytes for state in each if state.anchor_us is None),
-        "lag_s": round(max(state.lag_s(now_us) for state in each), 1),
+        "lag_s": round(max(state.lag_s(edge.now_us) for state in each), 1),
         "window_ratio": round(max(state.window_ratio for state in each), 3),
     }
 
 
-def _gaps(states: Mapping[str, Mapping[str, SourceState]]) -> list[dict[str, Any]] | None:
+def _missing(seen: All) -> _Missing:
     """The oldest gaps; None where they cannot be looked for, such as in a ledger that takes too long."""
-    settings = connections().settings
+    # Asked for after the states: what is committed in between is in the ledger, and no gap.
+    lost = {name: losses_ for name, losses_ in brokers.lost().items() if losses_ is not None and name in seen.answered}
+    is_whole = len(lost) == len(seen.by_name)
+    if not lost:
+        return _Missing(None, is_whole)
+    known = {edge for name in lost for edge in seen.answered[name].heard}
+    held = reading.committed({edge.name: edge.states for edge in seen.edges if edge.name in known})
+    given_up = losses.given_up(loss for of_broker in lost.values() for loss in of_broker)
+    alert_s = connections().settings.gap_alert_s
     try:
-        # Asked for after the states: what is committed in between is in the ledger, and no gap.
-        given_up = losses.given_up(losses.of_all_edges(connections().broker, Keys(settings.key_prefix)))
-        missing = gaps.gaps(database(), settings.gap_alert_s, reading.committed(states), given_up)
-    except (redis.RedisError, OSError, SQLAlchemyError):
-        return None
-    old = [gap for gap in missing if gap.is_old]
-    return [{name: getattr(gap, name) for name in MissingBytes.model_fields} for gap in old[:MAX_GAPS]]
+        found = by_either(lambda: gaps.gaps(database(), alert_s, held, given_up))
+    except SQLAlchemyError:
+        return _Missing(None, is_whole)
+    # What an edge has lost that only a silent broker knows is not known, and would pass for a gap.
+    old = [gap for gap in found if gap.is_old and (is_whole or gap.edge in known)]
+    return _Missing([{name: getattr(gap, name) for name in MissingBytes.model_fields} for gap in old[:MAX_GAPS]], is_whole)

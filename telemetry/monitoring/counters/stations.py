@@ -181,7 +181,7 @@ def beyond(edge: str, reason: str) -> None:
     """A message came beyond what its edge may send."""
     definitions.of(CollectorCounters).beyond.labels(definitions.cluster_of(edge)).inc()
     if notices().level("beyond", time.monotonic()) == logging.INFO:
-        log.warning("a message is dropped, and its edge sends it again: %s", reason)
+        log.warning("a message is dropped: %s", reason)
 
 
 def partition_refused() -> None:

@@ -43,7 +43,7 @@ def settled() -> Settled:
 
 
 def sentence(passed: Settled, seconds: float, median_s: float | None, waiting: int | None) -> str | None:
-    """One line about `seconds` seconds; None if nothing came and nothing waits.
+    """One line about `seconds` seconds, without what is not; None if nothing came and nothing waits.
 
     `median_s` is the median time from publication to commit, None if no batch was stored. `waiting` is the number of
     messages in the queue, None if the broker does not answer.
@@ -53,10 +53,12 @@ def sentence(passed: Settled, seconds: float, median_s: float | None, waiting: i
     rows = passed.rows
     parts = [f"{_counted(rows['stored'], 'row', 'rows')} stored in {seconds:.0f} s ({rows['stored'] / seconds:,.0f} rows/s)"]
     if median_s is not None:
-        parts.append(f"{1000 * median_s:,.0f} ms after they were sent (median)")
-    parts.append("the broker does not answer" if waiting is None else f"{_counted(waiting, 'batch', 'batches')} waiting")
-    parts.append(f"{_counted(rows['quarantined'], 'row', 'rows')} put in quarantine")
-    others = {"conflict": "in conflict", "expired": "expired", "dead": "dead"}
+        parts.append(f"{1000 * median_s:,.0f} ms after the edge sent them")
+    if waiting is None:
+        parts.append("the broker does not answer")
+    elif waiting:
+        parts.append(f"{_counted(waiting, 'batch', 'batches')} waiting")
+    others = {"quarantined": "put in quarantine", "conflict": "in conflict", "expired": "expired", "dead": "dead"}
     parts += [f"{rows[name]:,} {words}" for name, words in others.items() if rows[name]]
     if passed.batches["known"]:
         parts.append(f"{_counted(passed.batches['known'], 'batch', 'batches')} came again")

@@ -51,6 +51,9 @@ def judge(connection: Connection, settings: Settings, limit: int = MOST_S) -> in
     now = connection.scalar(text("SELECT clock_timestamp()"))
     assert isinstance(now, datetime)  # noqa: S101 - it is
     before, digest = findings.judged(connection)
+    if before is not None and before > now + MARGIN:
+        # A clock was ahead then.
+        before = now - FIRST
     if before is None or digest != rules.digest:
         # What was stored late after the first reading of all was marked.
         first_seen = connection.scalar(text("SELECT min(first_seen) FROM gpus")) or now

@@ -6,28 +6,30 @@ other columns than its time. The lock and the time limit are those of `chores`.
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import Connection, TextClause, text
 
 from telemetry.settings import Settings
+from telemetry.store.upkeep import ages
 
 MAX_ROWS = 5000
 # Ids ascend with the time: so nothing is read but what may go.
 OLDEST = """
     DELETE FROM {table} WHERE id IN (
         SELECT id FROM (SELECT id, {at} AS at FROM {table} ORDER BY id LIMIT :limit) AS oldest
-        WHERE at < clock_timestamp() - make_interval(days => :days)
+        WHERE at < :before
     ) RETURNING 1
 """
 ENDED = text("""
     DELETE FROM findings WHERE id IN (
-        SELECT id FROM findings WHERE ended_at < clock_timestamp() - make_interval(days => :days) ORDER BY ended_at LIMIT :limit
+        SELECT id FROM findings WHERE ended_at < :before ORDER BY ended_at LIMIT :limit
     ) RETURNING 1
 """)
 NOTE = text("""
     UPDATE retention SET days = :days, dropped = dropped + :rows,
-        kept_since = CASE WHEN :is_done THEN greatest(kept_since, now() - make_interval(days => :days)) ELSE kept_since END,
+        kept_since = CASE WHEN :is_done THEN greatest(kept_since, :before) ELSE kept_since END,
         done_at = CASE WHEN :is_done THEN clock_timestamp() ELSE done_at END
     WHERE level = :level
 """)
@@ -64,14 +66,16 @@ def drop(connection: Connection, settings: Settings, limit: int) -> int:
 
     Returns the most that one of them has dropped.
     """
-    return max(_drop(connection, level, getattr(settings, level.setting), limit) for level in LEVELS)
+    now = ages.now(connection)
+    return max(_drop(connection, level, getattr(settings, level.setting), limit, now) for level in LEVELS)
 
 
-def _drop(connection: Connection, level: Level, days: int, limit: int) -> int:
+def _drop(connection: Connection, level: Level, days: int, limit: int, now: datetime) -> int:
     if not days:
         connection.execute(OFF, {"level": level.name})
         return 0
-    rows = [len(connection.execute(one, {"days": days, "limit": limit}).all()) for one in level.statements]
-    note = {"level": level.name, "days": days, "rows": sum(rows), "is_done": max(rows) < limit}
+    before = now - timedelta(days=days)
+    rows = [len(connection.execute(one, {"before": before, "limit": limit}).all()) for one in level.statements]
+    note = {"level": level.name, "days": days, "rows": sum(rows), "before": before, "is_done": max(rows) < limit}
     connection.execute(NOTE, note)
     return max(rows)

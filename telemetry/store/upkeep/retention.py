@@ -3,7 +3,8 @@
 A step is a transaction: it drops the least that can be dropped at once, and moves the floor (`telemetry.store.floor`) to its
 end. So nothing is stored below the floor, and nothing above it was dropped, at any moment. What the audit expected of it goes
 in the same transaction, and what came late for it. Summaries of usage, allocations and what was found of GPUs stay. Which days
-go next is decided in `units`; a day whose usage is not summed up yet waits. No sealer works meanwhile.
+go next is decided in `units`; a day whose usage is not summed up yet waits. No sealer works meanwhile. What is old is said by
+`ages`: the chore counts from the newest reading too, so that it keeps what a fleet that fell silent has left.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from sqlalchemy import Connection, text
 
 from telemetry.settings import Settings
 from telemetry.store import locks
-from telemetry.store.upkeep import merging
+from telemetry.store.upkeep import ages, merging, usage_hours
 from telemetry.store.upkeep.units import Unit, below, date_of, day_of, next_floor, reach, units
 
 # Readers and collectors wait behind whoever waits for a lock that keeps them out.
@@ -26,7 +27,6 @@ STATEMENT_TIMEOUT = text("SET LOCAL statement_timeout = '40s'")
 TRY_LOCK = text("SELECT pg_try_advisory_xact_lock(:key)")
 LOCK = text("SELECT pg_advisory_xact_lock(:key)")
 KEEP_OUT = text("LOCK TABLE ONLY samples, late IN ACCESS EXCLUSIVE MODE")
-NOW = text("SELECT clock_timestamp()")
 FLOOR = text("SELECT kept_since FROM retention WHERE level = 'samples'")
 # Their hours are summed up from samples.
 UNSUMMED = text("SELECT min(hour) FROM usage_marks")
@@ -75,6 +75,16 @@ OFF = text("""
     WHERE level = 'samples' AND days IS NOT NULL AND done_at < clock_timestamp() - interval '1 day'
 """)
 LOWER = text("UPDATE retention SET kept_since = :moment WHERE level = 'samples' AND kept_since > :moment RETURNING level")
+# A batch that the ledger has is not stored again. So the ledger forgets those that had expired readings, and their edges read
+# them again, as after a restore.
+GIVE_UP = text("""
+    WITH gone AS (
+        DELETE FROM batches WHERE expired > 0 AND status = 'stored' AND anchor IS NULL RETURNING source_id
+    ), folded AS (
+        DELETE FROM ledger_ranges WHERE expired > 0 AND anchor IS NULL RETURNING source_id
+    )
+    SELECT count(*) FROM (SELECT source_id FROM gone UNION SELECT source_id FROM folded) AS sources
+""")
 
 
 class Part(NamedTuple):
@@ -102,20 +112,31 @@ def step(connection: Connection, settings: Settings, limit: int) -> int:
     if not settings.retention_days:
         connection.execute(OFF)
         return 0
+    # While days are sealed, the lock is free for moments only: it is tried after each group, not every few minutes.
+    if not connection.scalar(TRY_LOCK, {"key": locks.SEALING}):
+        return limit
     connection.execute(LOOK, {"days": settings.retention_days})
-    return step_at_once(connection, settings.retention_days, limit)
+    newest = ages.newest_day(connection)
+    if newest is None:
+        connection.execute(DONE)
+        return 0
+    return step_at_once(connection, settings.retention_days, limit, newest)
 
 
-def step_at_once(connection: Connection, days: int, limit: int) -> int:
-    """The same for a number of days. Returns 0 also while another process seals, or drops by hand."""
+def step_at_once(connection: Connection, days: int, limit: int, newest: int | None = None) -> int:
+    """The same for a number of days, which are counted from the day `newest` if today is later.
+
+    Returns 0 also while another process seals, or drops by hand.
+    """
     connection.execute(LOCK_TIMEOUT)
     connection.execute(STATEMENT_TIMEOUT)
     # Nobody seals, merges, or makes a partition meanwhile.
     if not connection.scalar(TRY_LOCK, {"key": locks.SEALING}):
         return 0
+    wanted = _wanted(connection, days, newest)
+    _sum_up_first(connection, wanted)
     connection.execute(LOCK, {"key": locks.PARTITION})
-    parts, before = units(connection), floor_day(connection)
-    wanted, possible = _limits(connection, days)
+    parts, before, possible = units(connection), floor_day(connection), _possible(connection, wanted)
     floor = next_floor(parts, possible) if before is None else max(before, next_floor(parts, possible))
     gone = below(parts, floor)
     if floor == before and not gone:
@@ -133,17 +154,24 @@ def step_at_once(connection: Connection, days: int, limit: int) -> int:
 
 def plan(connection: Connection, days: int) -> Plan:
     """What would be dropped by now if so many days were kept. It only looks."""
-    parts, before = units(connection), floor_day(connection)
-    wanted, possible = _limits(connection, days)
+    parts, before, wanted = units(connection), floor_day(connection), _wanted(connection, days)
+    possible = _possible(connection, wanted)
     floor = reach(parts, possible) if before is None else max(before, reach(parts, possible))
     dropped = [Part(unit, _samples(connection, unit), _size_bytes(connection, unit)) for unit in below(parts, floor)]
     return Plan(before, floor, dropped, waits_for_usage=possible < wanted)
 
 
-def lower(connection: Connection, day: int) -> bool:
-    """Let the floor fall to a day: readings from then on are stored again. False if it is not above that day."""
+def lower(connection: Connection, day: int) -> int | None:
+    """Let the floor fall to a day: readings from then on are stored again, also of batches that were expired.
+
+    Returns of how many sources the ledger has forgotten some for it; None if the floor is not above that day.
+    """
+    # A step that has chosen what goes would let it rise again.
+    connection.execute(LOCK, {"key": locks.SEALING})
     connection.execute(KEEP_OUT)
-    return connection.execute(LOWER, {"moment": _begin(day)}).first() is not None
+    if connection.execute(LOWER, {"moment": _begin(day)}).first() is None:
+        return None
+    return int(connection.execute(GIVE_UP).scalar_one())
 
 
 def floor_day(connection: Connection) -> int | None:
@@ -151,11 +179,22 @@ def floor_day(connection: Connection) -> int | None:
     return day_of(connection.scalar(FLOOR))
 
 
-def _limits(connection: Connection, days: int) -> tuple[int, int]:
-    """The day from which on samples are kept by their age; and the same, if usage of before is not summed up yet."""
-    today = day_of(connection.execute(NOW).scalar_one()) or 0
+def _wanted(connection: Connection, days: int, newest: int | None = None) -> int:
+    """The day from which on samples are kept by their age."""
+    today = day_of(ages.now(connection)) or 0
+    return (today if newest is None else min(today, newest)) - days
+
+
+def _possible(connection: Connection, wanted: int) -> int:
+    """The same, or the first day whose usage is not summed up yet."""
     unsummed = day_of(connection.scalar(UNSUMMED))
-    return today - days, today - days if unsummed is None else min(today - days, unsummed)
+    return wanted if unsummed is None else min(wanted, unsummed)
+
+
+def _sum_up_first(connection: Connection, wanted: int) -> None:
+    """Sum up some of the usage of days that may go: where readings come for them all the time, they would stay for ever."""
+    if _possible(connection, wanted) < wanted and connection.scalar(TRY_LOCK, {"key": locks.USAGE}):
+        usage_hours.sum_oldest(connection)
 
 
 def _merge_first(connection: Connection, limit: int) -> bool:

@@ -20,7 +20,7 @@ from telemetry.settings import Settings
 from telemetry.store import locks, sealed_rows
 from telemetry.store.engine import driver
 from telemetry.store.partitions import EXISTING, IS_THERE, SEALED
-from telemetry.store.upkeep import hours, merging, months
+from telemetry.store.upkeep import ages, hours, merging, months
 
 log = logging.getLogger(__name__)
 
@@ -37,19 +37,18 @@ STEP_S = 40
 MAX_OF_SERIES = 3_000_000
 # However small a piece was to be, a fleet of some ten thousand series has no more of them.
 MAX_PIECES = 1000
-# A partition that is larger than when it was last looked at is not quiet.
+# A partition that is larger than when it was last looked at is not quiet; nor one that was looked at by a clock that was ahead.
 LOOK = text("""
     INSERT INTO partition_sizes AS before SELECT name, pg_relation_size(name::regclass), clock_timestamp()
     FROM unnest(CAST(:names AS text[])) AS p (name)
     ON CONFLICT (name) DO UPDATE SET size_bytes = excluded.size_bytes, since = excluded.since
-    WHERE before.size_bytes <> excluded.size_bytes
+    WHERE before.size_bytes <> excluded.size_bytes OR before.since > excluded.since
 """)
 QUIET = text("""
     SELECT name FROM partition_sizes
     WHERE name = ANY(:names) AND since <= clock_timestamp() - make_interval(secs => :quiet_s)
 """)
 FORGET = text("DELETE FROM partition_sizes WHERE NOT name = ANY(:names)")
-TODAY = text("SELECT floor(extract(epoch FROM clock_timestamp()) / 86400)::int")
 UNFINISHED = text("SELECT first_day, end_day, frozen, bounds FROM sealed_spans WHERE sealed_at IS NULL")
 # One lookup of the key for each series.
 SERIES = """
@@ -171,8 +170,8 @@ def _quiet(connection: Connection, before: int) -> list[str]:
 
 
 def today(connection: Connection) -> int:
-    """The day by the database's clock, counted from 1970."""
-    return int(connection.scalar(TODAY) or 0)
+    """The day, counted from 1970."""
+    return (ages.now(connection).date() - EPOCH).days
 
 
 def _seal(connection: Connection, span: Row[Any], done: int) -> None:

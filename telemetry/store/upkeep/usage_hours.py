@@ -11,6 +11,7 @@ from datetime import timedelta
 from sqlalchemy import Connection, text
 
 from telemetry.settings import Settings
+from telemetry.store.upkeep import ages
 from telemetry.store.usage_facts import COLUMNS, FACTS, PARAMETERS, SUMS
 
 # After its end an hour still gets readings; collectors mark it for each of them once half of this has passed.
@@ -21,7 +22,7 @@ HOUR = timedelta(hours=1)
 # The marks go first, and the sums are of a later snapshot: so a mark that comes meanwhile stays for the next time.
 TAKE = text("""
     WITH due AS (
-        SELECT id FROM usage_marks WHERE hour < clock_timestamp() - make_interval(secs => 3600 + :settles_s)
+        SELECT id FROM usage_marks WHERE hour < CAST(:now AS timestamptz) - make_interval(secs => 3600 + :settles_s)
         ORDER BY hour, id LIMIT :limit
     )
     DELETE FROM usage_marks USING due WHERE usage_marks.id = due.id RETURNING gpu_id, hour
@@ -41,8 +42,14 @@ SUM_UP = text(f"""
 
 
 def sum_up(connection: Connection, _: Settings, limit: int) -> int:
-    """Sum up hours that are marked and have settled, by at most `limit` marks. Returns how many marks were taken away."""
-    marks = connection.execute(TAKE, {"settles_s": SETTLES_S, "limit": limit}).all()
+    """Sum up hours that are marked and have settled, as the chore does. Returns how many marks were taken away."""
+    return sum_oldest(connection, limit)
+
+
+def sum_oldest(connection: Connection, limit: int = MAX_MARKS) -> int:
+    """The same, the oldest hours first, by at most `limit` marks. The caller has the chore's lock."""
+    # By a clock that is ahead an hour would be summed up before it is over, and never again.
+    marks = connection.execute(TAKE, {"now": ages.now(connection), "settles_s": SETTLES_S, "limit": limit}).all()
     if marks:
         hours = sorted({(mark.gpu_id, mark.hour) for mark in marks})
         connection.execute(

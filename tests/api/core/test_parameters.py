@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 from pydantic import Field
 from werkzeug.datastructures import MultiDict
 
@@ -14,6 +15,7 @@ from telemetry.api.core.parameters import Instant, Step, Text, Whole, is_name
 from telemetry.api.core.problems import ProblemError
 from telemetry.api.core.queries import Query, read
 from telemetry.api.resources.batches import BatchQuery
+from telemetry.health import rules_file
 from telemetry.readings.aggregates import Aggregate
 from telemetry.store.read.ingest import BatchFilter
 
@@ -81,7 +83,7 @@ def test_steps_may_be_seconds_or_weeks() -> None:
         timedelta(days=1),
         timedelta(weeks=2),
     )
-    for raw in ("0", "1.5", "-300", "300 s", "5M", "123456789"):
+    for raw in ("0", "1.5", "-300", "300 s", "5M", "12345678901", "100000d"):
         assert detail("step", raw).startswith("step must be a length of time")
 
 
@@ -135,3 +137,12 @@ def test_a_filter_of_the_store_is_made_by_names() -> None:
 
 def test_a_name_is_short_and_printable() -> None:
     assert [is_name(text) for text in ("GPU-1/2", "é", "a\0", "x" * 501)] == [True, True, False, False]
+
+
+@pytest.mark.parametrize("silent_after", ["90s", "10m", "48h", "2d", "2w", "99999d"])
+def test_the_latest_readings_are_asked_for_as_long_as_a_rule_may_say(client: FlaskClient, silent_after: str) -> None:
+    after_s = rules_file.changed(f'silent_after = "{silent_after}"').silent_after_s
+    for path in ("latest", "gpus", "hosts"):
+        name = "max_age" if path == "latest" else "silent_for"
+        answer = client.get(f"/api/v1/{path}?{name}={after_s:.0f}s")
+        assert (answer.status_code, answer.get_json()["items"]) == (200, [])

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 import subprocess
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 
+from telemetry import broker
 from telemetry.api import create_app
-from telemetry.api.core import deadlines
+from telemetry.api.core import connections, deadlines
 from telemetry.collector.persist import Collector
+from telemetry.local.servers import Valkey
 from telemetry.progress.acks import Acks
+from telemetry.progress.claims import Claims
 from telemetry.progress.keys import Keys
 from telemetry.readings import wire
 from telemetry.settings import Settings
@@ -123,6 +129,74 @@ def test_a_letter_that_is_not_handed_over_is_as_it_was(settings: Settings, engin
     with engine.connect() as connection:
         assert deadletters.ids(connection) == letters
         assert connection.scalar(text("SELECT count(*) FROM audit_log")) == 0
+
+
+@pytest.mark.parametrize("more", [{"more": "a\0b"}, {"more": "x" * 70_000}, {"version": 99}, {"batch_id": "other"}])
+def test_a_letter_that_no_collector_could_store_is_refused_and_stays_in_the_ledger(
+    client: FlaskClient, settings: Settings, engine: Engine, redis_client: redis.Redis, more: dict[str, Any]
+) -> None:
+    collector = Collector(settings, engine, Acks(redis_client, Keys(settings.key_prefix), 60))
+    header, payload = wire.encode(batch(readings((key(), 0, 1.0)), "sound"))
+    collector.persist({**header, "digest": "0" * 32, **(more if "more" in more else {})}, payload)
+    with engine.begin() as connection:
+        (number,) = deadletters.ids(connection)
+        if "more" not in more:
+            other = {"h": json.dumps({**header, **more})}
+            connection.execute(text("UPDATE dead_letters SET header = CAST(:h AS jsonb)"), other)
+    answer = client.post(f"/api/v1/dead-letters/{number}/retry")
+    assert (answer.status_code, answer.get_json()["code"]) == (409, "dead_letter_unreadable")
+    reason = {
+        "more": "its header could not be kept as it was sent",
+        "version": "it waits for newer collectors: message version 99",
+        "batch_id": "its header names another batch: test/node other",
+    }
+    assert f": {reason[next(iter(more))]}" in answer.get_json()["detail"]
+    assert "telemetry ingest FILE with another --batch-size" in answer.get_json()["detail"]
+    assert ledger(engine) == {"sound": "dead"}
+    assert redis_client.llen(settings.ingest_queue) == 0
+    with engine.connect() as connection:
+        assert deadletters.ids(connection) == [number]
+
+
+@pytest.mark.parametrize("error", [KeyError("batch_id"), KeyboardInterrupt()])
+def test_whatever_is_raised_at_the_hand_over_leaves_the_batch_dead(
+    engine: Engine, letters: list[int], error: BaseException
+) -> None:
+    with engine.connect() as connection:
+        row = deadletters.read(connection, letters[0])
+    assert row is not None
+    reopened = deadletters.reopened(engine, row)
+    reopened.__enter__()
+    assert ledger(engine) == {"hopeless": "dead"}
+    assert not reopened.__exit__(type(error), error, None)
+    assert ledger(engine) == {"sound": "dead", "hopeless": "dead"}
+
+
+def test_a_letter_goes_to_the_broker_of_its_edge(
+    settings: Settings, letters: list[int], redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deadlines, "RETRY_S", 0.0)
+    with tempfile.TemporaryDirectory(prefix="telemetry-letters-") as name, Valkey(Path(name) / "valkey") as valkey:
+        urls = (("north", settings.broker_url), ("south", valkey.url), ("away", "redis://127.0.0.1:1/0"))
+        app = create_app(replace(settings, broker_urls=urls, api_access="open"))
+        with broker.connect(replace(settings, broker_url=valkey.url)) as south:
+            Claims(south, Keys(settings.key_prefix), "test/node", "streamer", 30).expect(60)
+            assert app.test_client().post(f"/api/v1/dead-letters/{letters[0]}/retry").status_code == 202
+            assert [one.llen(settings.ingest_queue) for one in (redis_client, south)] == [0, 1]
+        app.extensions["connections"].close()
+
+
+def test_a_request_that_changes_something_needs_one_connection(
+    settings: Settings, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "POOL_SIZE", 1)
+    with engine.begin() as connection:
+        key = apikeys.create(connection, "one", ("admin",), None, "a test")
+    app = create_app(settings)
+    for action in ("drop", "retry"):
+        answer = app.test_client().post(f"/api/v1/dead-letters/7777/{action}", headers={"X-API-Key": key})
+        assert answer.get_json()["code"] == "dead_letter_not_found"
+    app.extensions["connections"].close()
 
 
 def test_a_letter_of_no_batch_is_not_retried(client: FlaskClient, engine: Engine) -> None:

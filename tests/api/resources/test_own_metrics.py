@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -38,6 +39,15 @@ def test_a_broker_that_is_away_is_told(environ: Mapping[str, str]) -> None:
     shown = parse(app.test_client().get("/metrics").text)
     assert total(shown, "message_queue_connection_status", component="api") == 0
     app.extensions["connections"].close()
+
+
+def test_one_of_several_brokers_that_is_away_is_told(settings: Settings) -> None:
+    urls = (("north", settings.broker_url), ("south", "redis://127.0.0.1:1/0"))
+    for several, answers in ((urls, 0), (urls[:1], 1)):
+        app = create_app(replace(settings, broker_urls=several))
+        shown = parse(app.test_client().get("/metrics").text)
+        assert total(shown, "message_queue_connection_status", component="api") == answers
+        app.extensions["connections"].close()
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from telemetry.readings import wire
 from telemetry.readings.rates import Rates
 from telemetry.settings import Settings
 from telemetry.store.read.usage import Use, usage
-from telemetry.store.upkeep import chores, sealing
+from telemetry.store.upkeep import chores, retention, sealing
 from tests.batches import T0_US, batch, key, readings
 from tests.store.upkeep.test_sealing import seal_all
 
@@ -107,6 +107,30 @@ def test_hours_idle_and_busy(store: Callable[..., None], engine: Engine, settled
     (gpu,) = ask(engine, "gpu").values()
     assert (gpu["gpu"], gpu["host"], gpu["index"], gpu["model"], gpu["held_hours"]) == ("GPU-1", "host-1", 0, "H100", 2)
     assert ask(engine, "cluster", "edge")[("test", "test/node")]["held_hours"] == 2
+
+
+def test_usage_of_whole_hours_outlives_its_samples(store: Callable[..., None], engine: Engine, settings: Settings) -> None:
+    store(
+        *every_minute(UTIL, 0, 90, 80, namespace="a"),
+        *every_minute(UTIL, 90, 180, 3, namespace="b"),
+        *((key(ENERGY), EIGHT + minute * 60 + 30, 60_000.0 * minute) for minute in range(180)),
+    )
+    sum_up(engine, settings)
+    before = ask(engine, "namespace")
+    with engine.begin() as connection:
+        while retention.step_at_once(connection, 30, 1000):
+            pass
+        assert connection.scalar(text("SELECT count(*) FROM samples")) == 0
+    assert ask(engine, "namespace") == before
+    # A reading of the floor's first minutes marks the hour before it, which has no samples any more.
+    with engine.begin() as connection:
+        mark = "INSERT INTO usage_marks (gpu_id, hour) SELECT gpu_id, hour FROM usage_hours"
+        connection.execute(text(mark))
+    sum_up(engine, settings)
+    assert ask(engine, "namespace") == before
+    # Minutes are known no more: how long it was held is, and how busy it was is not.
+    part = ask(engine, "namespace", first=30, end=60)[("a",)]
+    assert (part["held_hours"], part["duty_coverage"], part["energy_kwh"]) == (0.5, 0, None)
 
 
 def test_a_short_gap_is_held_and_not_covered(store: Callable[..., None], engine: Engine, settled: Callable[[], None]) -> None:

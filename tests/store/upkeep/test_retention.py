@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -15,7 +16,7 @@ from typing import Any
 import psycopg
 import pytest
 import sqlalchemy.exc
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from telemetry.audit.samples import SampleAudit
 from telemetry.collector.outcome import Outcome
@@ -98,19 +99,19 @@ def test_what_is_old_goes_by_partitions_and_what_comes_again_is_expired(
 def test_a_batch_that_is_expired_to_the_last_reading_is_settled(
     engine: Engine, keeper: Settings, writer: BatchWriter, query: Query
 ) -> None:
+    written = "SELECT (SELECT count(*) FROM allocations)::int, (SELECT count(*) FROM usage_marks)::int"
+    writer.write([batch(readings(at(0)), "b0")])
     assert keep(engine, keeper) == 1
+    before = query(written)
     (outcome,) = writer.write([batch(readings(at(50), at(40)))])
     assert (outcome.status, classes(outcome)) == ("stored", {"expired": 2})
     assert [each.status for each in writer.write([batch(readings(at(50), at(40)))])] == ["known"]
-    assert query("SELECT count(*)::int FROM pg_inherits WHERE inhparent = 'samples'::regclass") == [(0,)]
-    assert query("SELECT count(*)::int FROM allocations") == query("SELECT count(*)::int FROM usage_marks") == [(0,)]
+    assert query("SELECT count(*)::int FROM pg_inherits WHERE inhparent = 'samples'::regclass") == [(1,)]
+    assert query(written) == before
     with engine.begin() as connection:
-        assert ledger_folding.fold(connection, -60) == 1
-    assert (
-        query("SELECT rows::int, expired::int FROM ledger")
-        == query("SELECT rows::int, expired::int FROM ledger_ranges")
-        == [(2, 2)]
-    )
+        assert ledger_folding.fold(connection, -60) == 2
+    sums = "SELECT sum(rows)::int, sum(stored)::int, sum(expired)::int FROM {}"
+    assert query(sums.format("ledger")) == query(sums.format("ledger_ranges")) == [(3, 1, 2)]
 
 
 def test_a_partition_that_is_not_old_as_a_whole_stays_and_the_floor_below_it(
@@ -120,10 +121,10 @@ def test_a_partition_that_is_not_old_as_a_whole_stays_and_the_floor_below_it(
     first = (datetime(year, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(days=1)
     Partitions(engine).ensure([first + 10])
     days = (datetime.now(UTC) - datetime(year, 7, 1, tzinfo=UTC)) // timedelta(days=1)
-    writer.write([batch(readings(at(days + 60)))])
+    writer.write([batch(readings(at(days + 60), at(0)))])
     keep(engine, replace(keeper, retention_days=days))
     assert query(FLOOR)[0][0] == datetime(year, 1, 1, tzinfo=UTC)
-    assert query(THERE) == [(1,)]
+    assert query(THERE) == [(2,)]
 
 
 def test_sealed_days_go_by_the_month_with_what_came_late_for_them(
@@ -171,16 +172,34 @@ def test_much_that_came_late_is_merged_before_it_goes(
 
 def test_days_whose_usage_is_not_summed_up_wait(engine: Engine, keeper: Settings, writer: BatchWriter, query: Query) -> None:
     writer.write([batch(readings(at(50, 1800), at(40, 1800), at(0)))])
-    assert chores.run(engine, keeper, RETENTION, 1) == 1
-    assert (query(FLOOR)[0][0], query(THERE)) == (begin_of(50), [(3,)])
-    done = query("SELECT done_at FROM retention WHERE level = 'samples'")
-    assert chores.run(engine, keeper, RETENTION, 1) == 0
-    assert query("SELECT done_at FROM retention WHERE level = 'samples'") == done
-    with engine.connect() as connection:
-        assert retention.plan(connection, 30).waits_for_usage
+    with engine.begin() as other:
+        # Another process is at it.
+        other.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": USAGE.lock_key})
+        assert chores.run(engine, keeper, RETENTION, 1) == 1
+        assert (query(FLOOR)[0][0], query(THERE)) == (begin_of(50), [(3,)])
+        done = query("SELECT done_at FROM retention WHERE level = 'samples'")
+        assert chores.run(engine, keeper, RETENTION, 1) == 0
+        assert query("SELECT done_at FROM retention WHERE level = 'samples'") == done
+        with engine.connect() as connection:
+            assert retention.plan(connection, 30).waits_for_usage
     keep(engine, keeper)
     assert query(THERE) == [(1,)]
     assert query("SELECT count(DISTINCT hour)::int FROM usage_hours WHERE hour < now() - interval '30 days'") == [(2,)]
+
+
+def test_days_for_which_readings_come_all_the_time_go_too(
+    engine: Engine, keeper: Settings, writer: BatchWriter, query: Query
+) -> None:
+    """A host whose clock is far behind must not keep all that is old."""
+    number = 0
+    for _ in range(10):
+        number += 1
+        writer.write([batch(readings(at(50, 1800 + number), at(0, number)), f"b{number}")])
+        if not chores.run(engine, keeper, RETENTION, 1):
+            break
+    assert query(FLOOR)[0][0] == begin_of(30)
+    assert query(THERE) == [(number,)]
+    assert query("SELECT count(DISTINCT hour)::int FROM usage_hours WHERE hour < now() - interval '30 days'") == [(1,)]
 
 
 def test_days_of_which_readings_come_just_now_wait_too(
@@ -197,6 +216,7 @@ def test_the_floor_does_not_fall_with_the_setting_and_does_when_a_person_says_so
     engine: Engine, keeper: Settings, settings: Settings, writer: BatchWriter, query: Query
 ) -> None:
     """Two collectors are set differently: what becomes of a reading depends on neither."""
+    writer.write([batch(readings(at(0)), "b0")])
     keep(engine, keeper)
     keep(engine, replace(keeper, retention_days=90))
     keep(engine, settings)
@@ -204,12 +224,32 @@ def test_the_floor_does_not_fall_with_the_setting_and_does_when_a_person_says_so
     assert classes(other.write([batch(readings(at(60)))])[0]) == {"expired": 1}
     day = (begin_of(70) - EPOCH) // timedelta(days=1)
     with engine.begin() as connection:
-        assert retention.lower(connection, day)
-        assert not retention.lower(connection, day)
+        assert retention.lower(connection, day) == 1
+        assert retention.lower(connection, day) is None
     assert query(FLOOR)[0][0] == begin_of(70)
     assert classes(writer.write([batch(readings(at(60), at(71)), "b2")])[0]) == {"stored": 1, "expired": 1}
     assert classes(other.write([batch(readings(at(60)), "b3")])[0]) == {"duplicate": 1}
-    assert query(EXPECTED) == [(1,)]
+    assert query(EXPECTED) == [(2,)]
+
+
+@pytest.mark.parametrize("is_folded", [False, True])
+def test_a_batch_that_was_expired_is_stored_when_it_comes_after_the_floor_fell(
+    engine: Engine, keeper: Settings, writer: BatchWriter, query: Query, is_folded: bool
+) -> None:
+    """The same bytes come under the same id, and the ledger must not take them for stored."""
+    writer.write([batch(readings(at(0)), "b0")])
+    keep(engine, keeper)
+    late = batch(readings(at(50), at(0, 5)))
+    assert classes(writer.write([late])[0]) == {"stored": 1, "expired": 1}
+    if is_folded:
+        with engine.begin() as connection:
+            ledger_folding.fold(connection, -60)
+    with engine.begin() as connection:
+        assert retention.lower(connection, (begin_of(60) - EPOCH) // timedelta(days=1)) == 1
+    (outcome,) = writer.write([late])
+    assert (outcome.status, classes(outcome)) == ("stored", {"stored": 1, "duplicate": 1})
+    assert query("SELECT coalesce(sum(expired), 0)::int FROM ledger") == [(0,)]
+    assert query(THERE) == query(EXPECTED) == [(3,)]
 
 
 def test_a_plan_says_what_would_go(engine: Engine, writer: BatchWriter, query: Query, settings: Settings) -> None:
@@ -251,6 +291,36 @@ def test_a_step_that_is_cut_off_has_done_nothing(engine: Engine, keeper: Setting
         with pytest.raises(sqlalchemy.exc.OperationalError, match="lock timeout"):
             chores.run(engine, keeper, RETENTION, 1)
     assert (query(FLOOR), query(THERE)) == ([(None, None, 0, 0, False)], [(2,)])
+
+
+def test_several_at_once_drop_each_day_once(engine: Engine, keeper: Settings, writer: BatchWriter, query: Query) -> None:
+    writer.write([batch(readings(*(at(days) for days in (*range(60, 30, -1), 0))))])
+    while chores.run(engine, keeper, USAGE, 1000):
+        pass
+
+    def drop(by_hand: bool) -> None:
+        made = make_engine(keeper, application="test")
+        while query(FLOOR)[0][0] != begin_of(30):
+            with suppress(sqlalchemy.exc.OperationalError), made.begin() as connection:
+                (retention.step_at_once if by_hand else by_setting)(connection, 30, 100)
+        made.dispose()
+
+    def by_setting(connection: Connection, _: int, limit: int) -> int:
+        return retention.step(connection, keeper, limit)
+
+    with ThreadPoolExecutor(4) as pool:
+        for future in [pool.submit(drop, number % 2 == 0) for number in range(4)]:
+            future.result()
+    assert query(FLOOR)[0][2:4] == (30, 30)
+    assert query(THERE) == query(EXPECTED) == [(1,)]
+
+
+def test_while_another_process_seals_it_stays_due(engine: Engine, keeper: Settings, writer: BatchWriter, query: Query) -> None:
+    writer.write([batch(readings(at(50), at(0)))])
+    with engine.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": SEALING.lock_key})
+        assert chores.run(engine, keeper, RETENTION, 7) == 7
+    assert query(THERE) == [(2,)]
 
 
 def test_rows_in_quarantine_conflicts_and_events_have_times_of_their_own(
@@ -301,6 +371,9 @@ def test_whatever_comes_again_while_days_are_dropped_each_reading_has_one_class(
     chance.shuffle(rows)
     batches += [batch(readings(*rows[start : start + 13]), f"c{start}") for start in range(0, len(rows), 13)]
     done = threading.Event()
+    # Some are there, and a floor, before the others come.
+    counted = sum((Counter(outcome.rows) for outcome in BatchWriter(settings, engine).write(batches[:3])), Counter[str]())
+    keep(engine, replace(settings, retention_days=100))
 
     def write(number: int) -> Counter[str]:
         made = make_engine(settings, application="test")
@@ -321,7 +394,7 @@ def test_whatever_comes_again_while_days_are_dropped_each_reading_has_one_class(
 
     with ThreadPoolExecutor(4) as pool:
         dropping = pool.submit(drop)
-        counted = sum((future.result() for future in [pool.submit(write, number) for number in range(3)]), Counter[str]())
+        counted = sum((future.result() for future in [pool.submit(write, number) for number in range(3)]), counted)
         done.set()
         assert dropping.result() > 3
     keep(engine, replace(settings, retention_days=30))

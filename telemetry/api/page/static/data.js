@@ -37,7 +37,7 @@ function drawOne(upload) {
 function cells(upload) {
   return [
     upload.name, progress(upload), element("span", { class: "prose" }, mend(upload)),
-    ...["rows_read", "stored", "duplicate", "conflict", "blank", "quarantined"].map((name) => number(upload.state?.[name])),
+    ...["rows_read", "stored", "duplicate", "conflict", "blank", "quarantined", "expired"].map((name) => number(upload.state?.[name])),
   ];
 }
 
@@ -59,7 +59,9 @@ function mend({ error, state }) {
   if (!state) return "–";
   if (state.state === "removed") return "The file was removed before it was read. Send it again.";
   if (state.dead_batches) return "Some of it cannot be stored: see the dead letters of the pipeline.";
+  if (state.expired) return `${number(state.expired)} readings are older than what is kept, and not stored. Keep the file.`;
   if (state.quarantined) return "Some rows cannot be read: see below.";
+  if (state.expired) return "Some readings are older than what is kept, so they are not stored.";
   if (state.state === "done" && !state.rows) return "Nothing: all of it was known already.";
   if (state.conflict) return "Some rows say another value than what is stored; the first one stays.";
   return "–";

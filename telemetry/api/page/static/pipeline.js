@@ -35,19 +35,22 @@ async function read() {
   drawSources(sources, now);
 }
 
-function drawFlow({ queue, collectors, rows_per_s: rate, clusters, windows, gaps }, edges) {
+function drawFlow({ queue, collectors, rows_per_s: rate, clusters, windows, gaps, complete, brokers }, edges) {
   const unknown = "the broker does not answer";
+  const away = Object.keys(brokers ?? {}).filter((name) => !brokers[name]);
+  // What the other brokers say is not all there is.
+  const without = complete ? "" : `; without the broker ${away.join(", ")}, which does not answer`;
   const silent = edges.filter((edge) => edge.silent_s).length;
   const behind = (windows ?? []).reduce((total, { lag_bytes: bytes }) => total + bytes, 0);
   const slowest = Math.max(...clusters.map(({ latency_p99_s: seconds }) => seconds));
   const isStuck = queue?.waiting && !collectors;
   figures(at("flow"), [
-    ["Queue", queue ? number(queue.waiting) : "–", queue ? `batches wait; collectors hold ${number(queue.unacked)} more` : unknown, isStuck ? "bad" : ""],
+    ["Queue", queue ? number(queue.waiting) : "–", queue ? `batches wait; collectors hold ${number(queue.unacked)} more${without}` : unknown, isStuck ? "bad" : complete ? "" : "warn"],
     ["Collectors", number(collectors), collectors ? "processes with a session of the database" : "no process has a session of the database", isStuck ? "bad" : ""],
     ["Rows a second", number(rate), "committed in the last minute"],
     ["Latency", clusters.length ? `${number(slowest)} s` : "–", clusters.length ? "99 % of the slowest cluster's batches took no longer" : "nothing was committed in the last minute"],
-    ["Behind", windows ? size(behind) : "–", windows ? `of files that are not committed${silent ? `; ${number(silent)} edges are silent` : ""}` : unknown, silent ? "warn" : ""],
-    ["Gaps", gaps ? number(gaps.length) : "–", gaps ? "stretches of files that the ledger lacks" : "they cannot be looked for now", gaps?.length ? "bad" : ""],
+    ["Behind", windows ? size(behind) : "–", windows ? `of files that are not committed${silent ? `; ${number(silent)} edges are silent` : ""}${without}` : unknown, silent || !complete ? "warn" : ""],
+    ["Gaps", gaps ? number(gaps.length) : "–", gaps ? `stretches of files that the ledger lacks${without}` : "they cannot be looked for now", gaps?.length ? "bad" : complete ? "" : "warn"],
   ]);
 }
 
@@ -112,7 +115,7 @@ function drawSources(sources, now) {
   fill(at("sources"), newest.slice(0, SHOWN).map((source) => [
     source.path, source.edge, source.format,
     ...["rows", "stored", "duplicate", "conflict", "blank"].map((name) => number(source[name])),
-    element("span", { class: source.quarantined ? "warn" : "" }, number(source.quarantined)), ago(source.last_commit, now),
+    element("span", { class: source.quarantined ? "warn" : "" }, number(source.quarantined)), number(source.expired), ago(source.last_commit, now),
   ]), "No file has been read yet.");
   at("sources-count").textContent = sources.length > SHOWN ? `the newest ${SHOWN} of ${number(sources.length)}` : number(sources.length);
 }
@@ -143,8 +146,8 @@ async function store(id) {
 }
 
 watchHealth((health) => {
-  fill(at("parts"), ["database", "broker"].map((part) => {
-    const { status, mend, since } = health[part];
+  const brokers = health.brokers ? Object.entries(health.brokers).map(([name, state]) => [`broker ${name}`, state]) : [["broker", health.broker]];
+  fill(at("parts"), [["database", health.database], ...brokers].map(([part, { status, mend, since }]) => {
     const state = status === "ok" ? "ok" : element("span", { class: "bad" }, since ? `${status} since ${new Date(since).toLocaleTimeString("en-GB")}` : status);
     return [part, state, mend ?? "–"];
   }), "");
