@@ -8,8 +8,9 @@ is worked out minute by minute, because an owner is known to the minute:
 - A minute that only a scheduler tells of is held, and not read.
 - A gap of up to BRIDGE_MINUTES without any reading is held by the owners that both its ends have.
 - Busy is a minute as its mean utilisation says. GR_ENGINE_ACTIVE stands in where GPU_UTIL has no reading, as for MIG instances.
-- Energy is what the counter has gained since the reading before, by the minute of the later one. Without a counter it is the
-  mean power of the minute.
+- Energy is what the counter has gained since the reading before, by the minute of the later one. A counter that fell began anew
+  from 0, unless it says more than any GPU draws in that time: such a one is another counter. Without a counter it is the mean
+  power of the minute.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ SUMS = ("held_s", "read_s", "known_s", "busy_s", *(f"below_{percent}_s" for perc
 COLUMNS = ("hour", "gpu_id", "instance", "owner_id", *SUMS)
 # Larger values are no utilisation, no energy and no power, and squares of them would overflow.
 LARGEST = 1e15
+# No GPU draws more. A file that is replayed from its begin has a counter that falls, and not to 0.
+MOST_W = 10_000
 
 PARAMETERS: dict[str, Any] = {
     "bridge": BRIDGE_MINUTES,
@@ -36,6 +39,7 @@ PARAMETERS: dict[str, Any] = {
     "energy": ENERGY,
     "power": POWER,
     "largest": LARGEST,
+    "most_w": MOST_W,
     "nobody": labels_digest({}),
 }
 
@@ -100,12 +104,14 @@ FACTS = f"""
         SELECT p.gpu_id, p.low, p.instance, p.name, s.*
         FROM pieces p CROSS JOIN LATERAL (
             SELECT floor(date_part('epoch', ts) / 60)::int AS minute, avg(value) AS mean,
-                   sum(CASE WHEN value >= before THEN value - before WHEN before IS NOT NULL THEN value END) AS gain
+                   sum(CASE WHEN value >= before THEN value - before
+                            WHEN value <= 1000.0 * :most_w * extract(epoch FROM ts - ts_before) THEN value END) AS gain
             FROM (
-                SELECT ts, value, lag(value) OVER (ORDER BY ts) AS before
+                SELECT ts, value, lag(value) OVER steps AS before, lag(ts) OVER steps AS ts_before
                 FROM samples_of(p.id, to_timestamp((p.low - CASE p.name WHEN :energy THEN :bridge ELSE 0 END) * 60.0),
                                 to_timestamp(p.high * 60.0))
                 WHERE ts >= :first AND ts < :last AND ts < to_timestamp(p.high * 60.0) AND abs(value) < :largest
+                WINDOW steps AS (ORDER BY ts)
             ) readings GROUP BY 1
         ) s
     ), measured AS MATERIALIZED (

@@ -94,10 +94,12 @@ def page(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iter
     """A page in a browser of its own, which goes before the server does.
 
     It fails the test for an error on the console, and for a request to another host. Chromium itself logs each
-    answer of 400 and above there, at a time of its own: the marker `refused` names those that the test is about.
+    answer of 400 and above there, at a time of its own: the marker `refused` names those that the test is about, or the
+    error of a network that is cut.
     """
     refused = [status for marker in request.node.iter_markers("refused") for status in marker.args]
-    expected = tuple(f"Failed to load resource: the server responded with a status of {status} " for status in refused)
+    told = (f"the server responded with a status of {each} " if isinstance(each, int) else each for each in refused)
+    expected = tuple(f"Failed to load resource: {each}" for each in told)
     context = browser.new_context()
     opened = context.new_page()
     opened.set_default_timeout(15_000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -49,7 +50,8 @@ def test_events_are_those_of_a_host_or_a_gpu(page: Page, address: str) -> None:
 
 def test_the_page_of_a_gpu_says_how_it_is_and_marks_what_happened(page: Page, address: str) -> None:
     page.goto(f"{address}/gpus/GPU-b-0#span=15m")
-    expect(page.locator("#state")).to_contain_text("faulty since")
+    expect(page.locator("#state")).to_have_text(re.compile(r"^faulty for \d+ (s|min)$"))
+    expect(page.locator("#state")).to_have_class("bad")
     expect(page.locator("#reasons tbody tr")).to_contain_text("restart the machine")
     expect(page.locator("#events tbody tr").first).to_contain_text("XID 79")
     expect(page.locator("#zoom")).to_contain_text("2 events, marked red")
@@ -69,3 +71,15 @@ def test_no_old_rows_stand_under_a_new_choice(page: Page, address: str) -> None:
     page.unroute("**/api/v1/events?*")
     expect(rows).to_contain_text("XID 79")
     expect(page.locator("#events")).not_to_have_attribute("aria-busy", "true")
+
+
+def test_on_a_phone_a_row_is_a_card_that_says_all(page: Page, address: str) -> None:
+    page.set_viewport_size({"width": 360, "height": 800})
+    page.goto(f"{address}/events#kind=health")
+    row = page.locator("#events tbody tr", has_text="b:0").first
+    cells = row.locator("td")
+    expect(cells.first).to_have_attribute("data-head", "GPU")
+    boxes = [cells.nth(place).bounding_box() for place in range(4)]
+    assert all(box and box["x"] + box["width"] <= 360 for box in boxes)
+    # The cell of an owner that nobody is takes no place.
+    expect(cells.last).to_be_hidden()

@@ -19,10 +19,10 @@ def test_a_gpu_has_a_chart_for_each_metric_and_says_who_held_it(page: Page, addr
     expect(page.locator("#facts")).to_contain_text("H100")
     charts = page.locator("canvas")
     expect(charts).to_have_count(2)
-    expect(charts.first).to_have_attribute("aria-label", re.compile(r"gpu util: 2 % to 2 %, last 2 %"))
+    expect(charts.first).to_have_attribute("aria-label", re.compile(r"gpu utilisation: 2 % to 2 %, last 2 %"))
     expect(page.locator("#held tbody tr")).to_contain_text("train-1")
     page.locator("summary").click()
-    page.get_by_role("checkbox", name="gpu util").uncheck()
+    page.get_by_role("checkbox", name="gpu utilisation").uncheck()
     expect(charts).to_have_count(1)
     expect(page).to_have_url(re.compile(r"#metrics=DCGM_FI_DEV_GPU_TEMP"))
 
@@ -120,3 +120,35 @@ def test_a_wrong_name_to_compare_with_is_said_and_can_be_removed(page: Page, add
 def test_an_unknown_gpu_is_named(page: Page, address: str) -> None:
     page.goto(f"{address}/gpus/GPU-nowhere")
     expect(page.locator("#trouble")).to_contain_text("GPU-nowhere")
+
+
+def test_it_says_at_the_top_who_holds_it(page: Page, address: str) -> None:
+    page.goto(f"{address}/gpus/GPU-a-1")
+    expect(page.locator("#facts").get_by_role("link", name="team/train-1")).to_have_attribute("href", re.compile("pod=train-1"))
+    page.goto(f"{address}/gpus/GPU-a-0")
+    expect(page.locator("#facts")).to_contain_text("Held bynobody")
+
+
+def test_noise_of_a_gauge_stays_small_on_its_axis(page: Page, address: str, store: Store) -> None:
+    page.add_init_script(
+        "const draw = CanvasRenderingContext2D.prototype.fillText;"
+        "CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {"
+        " (this.canvas.texts ??= new Set()).add(text); draw.call(this, text, ...rest); };"
+    )
+    for age_s, value in ((60, 75_623.0), (0, 75_627.0)):
+        store("FB_USED", "a", 0, value, age_s)
+    page.goto(f"{address}/gpus/GPU-a-0#span=15m")
+    for name, axis in {"gpu utilisation": ["0", "50", "100"], "memory used": ["0", "40 GiB", "80 GiB"]}.items():
+        chart = page.locator("figure", has_text=name).locator("canvas")
+        expect(chart).to_have_attribute("aria-label", re.compile("last"))
+        drawn = chart.evaluate("canvas => [...canvas.texts]")
+        assert [text for text in drawn if ":" not in text] == axis
+
+
+def test_common_metrics_come_first_and_in_words(page: Page, address: str, store: Store) -> None:
+    for metric in ("DEC_UTIL", "FB_USED"):
+        store(metric, "a", 0, 1.0)
+    page.goto(address)
+    expect(page.get_by_label("Colour").locator("option")).to_have_text(
+        ["gpu utilisation", "gpu temperature", "memory used", "XID, the last", "video decoder in use"]
+    )

@@ -22,7 +22,9 @@ def test_a_host_shows_its_gpus_now_and_over_time(page: Page, address: str) -> No
     expect(rows.nth(1)).to_contain_text("team/train-1")
     expect(rows.nth(0)).to_contain_text("90 %")
     chart = page.locator("canvas").first
-    expect(chart).to_have_attribute("aria-label", re.compile("gpu util: a:0 90 % to 90 %, last 90 %; a:1 2 % to 2 %, last 2 %"))
+    expect(chart).to_have_attribute(
+        "aria-label", re.compile("gpu utilisation: a:0 90 % to 90 %, last 90 %; a:1 2 % to 2 %, last 2 %")
+    )
     expect(page.locator("#lines li")).to_have_text(["a:0", "a:1"])
     page.get_by_role("link", name="What happened here").click()
     expect(page.get_by_label("Host")).to_have_value("a")

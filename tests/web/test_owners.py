@@ -21,9 +21,12 @@ def test_owners_are_listed_with_what_they_used(page: Page, address: str) -> None
     rows = page.locator("#usage tbody tr")
     expect(rows).to_have_count(2)
     # Three minutes of one GPU, or two, as the last one may not be over.
-    expect(rows.first).to_have_text(re.compile(r"^team0\.0[35] h0\.0[35] h0 h2 %100 %0 h"))
+    expect(rows.first).to_have_text(re.compile(r"^team0\.0[35] GPU-h0\.0[35] GPU-h0 GPU-h2 %100 %0 GPU-h"))
     expect(rows.last).to_contain_text("nobody")
-    expect(page.locator("#numbers > div").first).to_contain_text(re.compile(r"0\.0[35] h"))
+    expect(page.locator("#numbers > div").first).to_contain_text(re.compile(r"0\.0[35] GPU-h"))
+    # Nobody is no owner. Of a week both ends have their date, and it says when its readings begin.
+    told = r"^1 of 1 namespace, [\d-]+ [\d:]+ to [\d-]+ [\d:]+; the first reading is of ([\d-]+ )?[\d:]+$"
+    expect(page.locator("#usage-count")).to_have_text(re.compile(told))
     expect(page.locator("#numbers > div").nth(1)).to_contain_text("100 % of the held time; utilisation below 5 %")
     href = page.get_by_role("link", name="CSV").get_attribute("href")
     answer = httpx.get(f"{address}{href}")
@@ -109,7 +112,7 @@ def test_hours_without_a_rate_are_said_beside_the_cost(
     address = start_api(TELEMETRY_API_ACCESS="open", TELEMETRY_RATES=str(rates))[0]
     page.goto(f"{address}/owners")
     expect(page.locator("#numbers > div").last).to_contain_text(
-        re.compile(r"EUR.*by the table of rates; 0\.0[35] h have no rate")
+        re.compile(r"EUR.*by the table of rates; 0\.0[35] GPU-h have no rate")
     )
 
 

@@ -107,6 +107,12 @@ def show_asset(name: str) -> Response:
     return Response(_assets()[name], mimetype=MEDIA[name.rpartition(".")[2]])
 
 
+@blueprint.get("/favicon.ico")
+def show_icon() -> Response:
+    """The icon, where a browser looks for it on documents that name none."""
+    return show_asset("icon.svg")
+
+
 @cache
 def _assets() -> dict[str, bytes]:
     return {each.name: each.read_bytes() for each in (files("telemetry.api.page") / "static").iterdir()}

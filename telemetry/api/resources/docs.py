@@ -26,9 +26,11 @@ PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>telemetry API</title>
+<link rel="icon" href="/page/icon.svg">
 <link rel="stylesheet" href="{style}">
 </head>
 <body>
+<p><a href="/">Back to the page of the fleet</a></p>
 <div id="page"></div>
 <script src="{bundle}"></script>
 <script src="{start}"></script>

@@ -35,8 +35,17 @@ SEEN = f"""
            ) AS last_seen
     FROM gpus g WHERE NOT EXISTS (SELECT FROM gpu_joins j WHERE j.gpu_id = g.id)
 """  # noqa: S608 - a condition of ours
+IS_SILENT = "coalesce(s.last_seen, s.first_seen) <= now() - make_interval(secs => :silent_after_s)"
+# Of a GPU that is silent all that went on at its last reading goes on: nothing has said otherwise.
+LASTING = f"""
+    SELECT gpu_id, rule, kind, severity, begun_at, value FROM findings
+    WHERE rule <> 'silent' AND fired_at <= now() AND (ended_at IS NULL OR ended_at > now())
+    UNION ALL
+    SELECT f.gpu_id, f.rule, f.kind, f.severity, f.begun_at, f.value FROM seen s JOIN findings f ON f.gpu_id = s.id
+    WHERE {IS_SILENT} AND f.rule <> 'silent' AND f.ended_at > s.last_seen AND f.ended_at <= now()
+"""  # noqa: S608 - constants
 # A reason is told by the words that the rules have for it now.
-REASONS = """
+REASONS = f"""
     SELECT gpu_id, max(severity) AS rank,
            min(begun_at) FILTER (WHERE severity = 3) AS faulty_since,
            min(begun_at) FILTER (WHERE severity = 2) AS degraded_since,
@@ -48,21 +57,21 @@ REASONS = """
                'heuristic', coalesce((CAST(:told AS jsonb) -> rule ->> 'heuristic')::boolean, false)
            ) ORDER BY severity DESC, begun_at, rule) AS reasons
     FROM (
-        SELECT gpu_id, rule, kind, severity, min(begun_at) AS begun_at, max(value) AS value FROM findings
-        WHERE rule <> 'silent' AND fired_at <= now() AND (ended_at IS NULL OR ended_at > now())
+        SELECT gpu_id, rule, kind, severity, min(begun_at) AS begun_at, max(value) AS value FROM ({LASTING}) l
         GROUP BY gpu_id, rule, kind, severity
     ) f
     GROUP BY gpu_id
-"""
+"""  # noqa: S608 - constants
 # A GPU is missed if others of its host report.
 STANDING = f"""
+    WITH seen AS ({SEEN})
     SELECT s.*, coalesce(r.rank, 0) AS rank, r.reasons, r.faulty_since, r.degraded_since,
-           coalesce(s.last_seen, s.first_seen) <= now() - make_interval(secs => :silent_after_s) AS silent,
+           {IS_SILENT} AS silent,
            max(s.last_seen) OVER (PARTITION BY s.host) > now() - make_interval(secs => :silent_after_s) AND s.host IS NOT NULL
                AS host_reports,
            EXISTS (SELECT FROM series JOIN metrics m ON m.id = metric_id
                    WHERE gpu_id = s.id AND m.name = ANY(CAST(:metrics AS text[]))) AS judged
-    FROM ({SEEN}) s LEFT JOIN ({REASONS}) r ON r.gpu_id = s.id
+    FROM seen s LEFT JOIN ({REASONS}) r ON r.gpu_id = s.id
 """  # noqa: S608 - constants
 GPUS = f"""
     SELECT id AS gpu_id, identity AS gpu, host, gpu_index AS index, model, last_seen, silent, host_reports,

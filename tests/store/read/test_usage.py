@@ -207,6 +207,16 @@ def test_energy_is_the_counters_where_there_is_one(
     assert first["energy_kwh"] + second["energy_kwh"] == pytest.approx(one["energy_kwh"] + two["energy_kwh"])
 
 
+def test_a_counter_that_falls_to_more_than_a_gpu_can_draw_is_another_one(
+    store: Callable[..., None], engine: Engine, settled: Callable[[], None]
+) -> None:
+    """As in a file that is replayed from its begin: 1,000 W before and after, and 200 kWh at its begin."""
+    begin = 200 * 3.6e9
+    store(*((key(ENERGY, namespace="a"), EIGHT + minute * 60 + 30, begin + minute % 10 * 6e7) for minute in range(20)))
+    settled()
+    assert ask(engine)[()]["energy_kwh"] == pytest.approx(2 * 9 * 6e4 / 3.6e6)
+
+
 def test_cost_is_by_the_rates_of_models(store: Callable[..., None], engine: Engine) -> None:
     store(*every_minute(POWER, 0, 60, 500, namespace="a"), *every_minute(POWER, 60, 120, 500))
     rates = Rates("EUR", (("H100", 2.0),), None, 0.4)

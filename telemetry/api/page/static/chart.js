@@ -2,12 +2,12 @@
 // lines of others for comparison, events, and who had the GPU.
 
 import { element } from "./draw.js";
-import { clock, number, quantity } from "./words.js";
+import { clock, number, quantity, short } from "./words.js";
 
 const HEIGHT = 150;
-const LEFT = 48;
+const LEFT = 54;
 const BOTTOM = 20;
-const STEPS_S = [1, 5, 15, 60, 300, 900, 3600, 10800, 21600, 43200, 86400, 172800, 604800];
+const STEPS_S = [1, 5, 15, 60, 300, 600, 900, 1800, 3600, 10800, 21600, 43200, 86400, 172800, 604800];
 const DAY_S = 86400;
 const STRIP = 4;
 // Lines are told apart by their dashes, too.
@@ -58,18 +58,27 @@ function valueAt(points, time) {
   return point && Math.abs(point.at - time) <= gap(points) ? point.value : null;
 }
 
-/** A chart of a metric. `onZoom(from, to)` is called with the span that was dragged over. */
+// The end of an axis: a round number at or above a value. A share ends at 100 %.
+function top(value, unit) {
+  if (unit === "%" && value <= 100) return 100;
+  if (unit === "MiB" && value >= 1024) return 1024 * top(value / 1024);
+  const power = 10 ** Math.floor(Math.log10(value));
+  return power * [1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10].find((each) => each * power >= value);
+}
+
+/** A chart of a metric {name, unit, kind}. `onZoom(from, to)` is called with the span that was dragged over. */
 export class Chart {
   #points = [];
   #cursor = null;
   #drag = null;
 
-  constructor(title, unit, onZoom) {
-    this.title = title;
+  constructor({ name, unit, kind }, onZoom) {
+    this.title = short(name);
     this.unit = unit;
+    this.isCounter = kind === "counter";
     this.canvas = element("canvas", { tabindex: 0, role: "img" });
     this.readout = element("output", { class: "quiet" });
-    this.place = element("figure", { class: "chart" }, element("figcaption", {}, element("strong", {}, title), " ", this.readout), this.canvas);
+    this.place = element("figure", { class: "chart" }, element("figcaption", {}, element("strong", {}, this.title), " ", this.readout), this.canvas);
     this.#listen(onZoom);
     new ResizeObserver(() => this.#paint()).observe(this.canvas);
   }
@@ -85,9 +94,10 @@ export class Chart {
     const low = known.reduce((least, { low, value }) => Math.min(least, low ?? value), Infinity);
     const high = known.reduce((most, { high, value }) => Math.max(most, high ?? value), -Infinity);
     this.low = known.length ? Math.min(0, low) : 0;
-    // A counter has come far from 0, where its line would be flat.
-    if (low > 0 && high - low < high / 1000) this.low = low;
-    this.high = known.length && high > this.low ? high + (high - this.low) * 0.05 : this.low + 1;
+    // A counter has come far from 0, where its line would be flat. Noise of a gauge stays small.
+    if (this.isCounter && low > 0 && high - low < high / 1000) this.low = low;
+    if (!known.length || high <= this.low) this.high = this.low + 1;
+    else this.high = this.low === 0 ? top(high, this.unit) : high + (high - this.low) * 0.05;
     this.lines = [{ name, points }, ...others];
     const ranges = this.lines.map(({ name, points }) => `${name ? `${name} ` : ""}${this.#range(points)}`);
     this.canvas.setAttribute("aria-label", `${this.title}: ${ranges.join("; ")}`);
@@ -209,10 +219,10 @@ export class Chart {
     pen.textAlign = "right";
     for (const value of [this.low, (this.low + this.high) / 2, this.high]) {
       pen.strokeRect(LEFT, Math.round(y(value)) + 0.5, width - LEFT, 0);
-      pen.fillText(number(value), LEFT - 6, y(value) + 4);
+      pen.fillText(this.unit === "MiB" && value ? quantity(value, "MiB") : number(value), LEFT - 6, y(value) + 4);
     }
     pen.textAlign = "center";
-    const step = STEPS_S.find((each) => (this.to - this.from) / 1000 / each <= width / 110) ?? STEPS_S.at(-1);
+    const step = STEPS_S.find((each) => (this.to - this.from) / 1000 / each <= width / 75) ?? STEPS_S.at(-1);
     for (const at of ticks(this.from, this.to, step)) {
       const [date, time] = [new Date(at).toLocaleDateString("en-CA").slice(5), new Date(at).toLocaleTimeString("en-GB")];
       const text = step >= DAY_S ? date : time.slice(0, step < 60 ? 8 : 5);

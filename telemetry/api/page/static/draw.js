@@ -18,10 +18,10 @@ export function at(id) {
 /** Fill a table's body; where there are no rows, one says so. */
 export function fill(table, rows, empty) {
   const body = table.tBodies[0];
-  const columns = table.tHead.rows[0].cells.length;
+  const heads = [...table.tHead.rows[0].cells].map((head) => head.textContent);
   table.removeAttribute("aria-busy");
-  const made = rows.map((cells) => element("tr", {}, ...cells.map((cell) => element("td", {}, cell))));
-  const next = made.length ? made : [element("tr", {}, element("td", { colspan: columns, class: "quiet" }, empty))];
+  const made = rows.map((cells) => element("tr", {}, ...cells.map((cell, column) => element("td", { "data-head": heads[column] }, cell))));
+  const next = made.length ? made : [element("tr", {}, element("td", { colspan: heads.length, class: "quiet" }, empty))];
   next.forEach((row, place) => (body.rows[place] ? refill(body.rows[place], row) : body.append(row)));
   while (body.rows.length > next.length) body.rows[next.length].remove();
 }

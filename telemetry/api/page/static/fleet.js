@@ -1,12 +1,13 @@
 // The page of the fleet: five numbers, what needs attention, and a cell for every GPU.
 
 import { bounds, scale } from "./colours.js";
-import { at, element, figures, fill } from "./draw.js";
+import { at, element, figures } from "./draw.js";
 import { Fleet, UTILISATION } from "./fleet_model.js";
 import { Grid } from "./grid.js";
+import { drawAttention } from "./attention.js";
 import { repeat, watchHealth } from "./pulse.js";
 import { Choices } from "./view.js";
-import { ago, duration, number, short } from "./words.js";
+import { duration, number, short, sought } from "./words.js";
 
 const USUAL = { metric: UTILISATION, state: "all", sort: "host", text: "" };
 // A change is to be seen within a second of its commit.
@@ -14,13 +15,11 @@ const READ_MS = 800;
 // Where nothing has changed, ages grow.
 const DRAW_MS = 2000;
 const HEALTH_MS = 10000;
-const GRAVITY = { faulty: 0, silent: 1, degraded: 2, unknown: 4, well: 3 };
 const STOCK_MS = 60000;
-const SHOWN = 10;
 
 const fleet = new Fleet();
 let drawn = -Infinity;
-const grid = new Grid(at("grid"), at("about"));
+const grid = new Grid(at("grid"), at("about"), () => drawGrid(fleet.looks(view.chosen.metric)));
 const form = at("filters");
 const view = new Choices(form, USUAL, { local: ["state", "sort", "text"], draw, ask });
 
@@ -28,7 +27,7 @@ function draw() {
   drawn = performance.now();
   const looks = fleet.looks(view.chosen.metric);
   drawNumbers(looks);
-  drawAttention(looks);
+  drawAttention(looks, fleet.clock);
   drawGrid(looks);
 }
 
@@ -46,30 +45,17 @@ function drawNumbers(looks) {
     ["Well", share, "reporting, and neither faulty nor degraded ÷ all known GPUs", well.length < looks.length ? "warn" : ""],
     ["Held", number(held.length), `by a pod, a job or a user; ${number(idle.length)} of them idle (utilisation below 5 %)`],
     ["Fresh", ages.length ? duration(ages[Math.floor(ages.length * 0.95)]) : "–", "age of the last reading that this page asked for, of 95 % of the GPUs"],
-    ["Faults", number(ill.length), "GPUs that are faulty or degraded", ill.length ? "bad" : ""],
+    ["Faults", number(ill.length), "GPUs that are faulty or degraded, or were so when they fell silent", ill.length ? "bad" : ""],
   ]);
   at("freshness").textContent = ages.length ? `newest reading ${duration(ages[0])} ago` : "";
 }
 
-function drawAttention(looks) {
-  // A well GPU is here for a note, such as an error of an application.
-  const rows = looks.filter(({ reasons }) => reasons.length).sort((a, b) => GRAVITY[a.state] - GRAVITY[b.state]);
-  fill(at("attention"), rows.slice(0, SHOWN).map((gpu) => [
-    element("a", { href: `/gpus/${encodeURIComponent(gpu.id)}` }, gpu.name),
-    gpu.state,
-    gpu.reasons.map(({ says, heuristic }) => (heuristic ? `${says} (a heuristic)` : says)).join("; "),
-    ago(gpu.reasons[0].since, fleet.now),
-    gpu.reasons[0].action,
-  ]), looks.length ? "Nothing: all GPUs report, and no rule tells of a fault." : "There are no readings yet.");
-  at("attention-count").textContent = rows.length ? `${Math.min(SHOWN, rows.length)} of ${number(rows.length)}` : "";
-}
-
 function drawGrid(looks) {
-  const shown = looks.filter(isShown);
   const unit = fleet.metrics.find(({ name }) => name === view.chosen.metric)?.unit;
   const span = bounds(looks.map((gpu) => gpu.value), unit);
-  grid.draw(shown, span, view.chosen, fleet.now);
-  at("grid-count").textContent = `${number(shown.length)} of ${number(looks.length)}`;
+  grid.draw(looks, isShown, span, view.chosen, fleet.clock);
+  const shown = number(looks.filter(isShown).length);
+  at("grid-count").textContent = `${shown} of ${number(looks.length)}${grid.isHeld ? ", in this order while you are on the map" : ""}`;
   at("legend").replaceChildren(
     ...scale(span).map(([colour, from]) => element("span", { class: `swatch ${colour}` }, number(from))),
     element("span", {}, unit ?? ""),
@@ -91,23 +77,28 @@ function isShown(gpu) {
 }
 
 function offer() {
-  const names = fleet.metrics.map(({ name }) => name);
+  const names = sought(fleet.metrics).map(({ name }) => name);
   if (!names.includes(view.chosen.metric) && names.length) view.chosen.metric = names.includes(UTILISATION) ? UTILISATION : names[0];
   if (form.metric.options.length !== names.length) {
     form.metric.replaceChildren(...names.map((name) => element("option", { value: name, title: name }, short(name))));
   }
+  const [, highest, lowest] = form.sort.options;
+  [highest.textContent, lowest.textContent] = ["highest", "lowest"].map((which) => `${which} ${short(view.chosen.metric)} first`);
   view.show();
 }
 
 async function read() {
   if (!fleet.gpus.size) await fleet.takeStock();
   offer();
-  const isNew = await fleet.read([view.chosen.metric, UTILISATION]);
-  if (isNew || performance.now() - drawn >= DRAW_MS) draw();
+  if (await fleet.read([view.chosen.metric, UTILISATION])) draw();
   at("grid").removeAttribute("aria-busy");
 }
 
 const readNow = repeat(READ_MS, read);
+// Whether the server answers or not, ages grow.
+repeat(DRAW_MS / 2, async () => {
+  if (fleet.gpus.size && performance.now() - drawn >= DRAW_MS) draw();
+});
 repeat(HEALTH_MS, async () => {
   if (!fleet.gpus.size) await fleet.takeStock();
   await fleet.judge();

@@ -1,7 +1,7 @@
 // The fleet as it was read last: which GPUs there are, their values, health, and who holds them. Nothing is drawn here.
 
 import { all } from "./api.js";
-import { parts } from "./words.js";
+import { illness, parts } from "./words.js";
 
 // States in which something is wrong with a GPU that reports.
 const ILL = ["faulty", "degraded"];
@@ -20,13 +20,25 @@ export class Fleet {
   gpus = new Map();
   metrics = [];
   reporting = new Set();
+  /** The time by the server's clock at its last answer: what is silent was so then. */
   now = new Date();
   /** After how long without a reading a GPU is silent; the centre's rules of health say it. */
   silentAfterS = Infinity;
 
   #stock = null;
+  #answeredMs = performance.now();
   // The answers that were read last, page by page.
   #read = [];
+
+  /** The time by the server's clock as it goes on, whether the server answers or not. */
+  get clock() {
+    return new Date(this.now.getTime() + performance.now() - this.#answeredMs);
+  }
+
+  #note(now) {
+    this.now = now;
+    this.#answeredMs = performance.now();
+  }
 
   /** Ask which GPUs and metrics there are; whoever asks meanwhile waits for the same answer. */
   takeStock() {
@@ -37,7 +49,7 @@ export class Fleet {
   async #take() {
     const [{ items: gpus, now, document: about }, { items: metrics }] = await Promise.all([all("/api/v1/gpus"), all("/api/v1/metrics")]);
     this.metrics = metrics;
-    this.now = now;
+    this.#note(now);
     this.silentAfterS = about.silent_after_s;
     // Of a GPU without the metrics that are asked for here, only this tells that it reports.
     this.reporting = new Set(gpus.filter(({ silent_for_s: age_s }) => age_s !== null && age_s < about.silent_after_s).map(({ id }) => id));
@@ -48,7 +60,7 @@ export class Fleet {
   /** Ask how the GPUs are, and why. */
   async judge() {
     const { items, now } = await all("/api/v1/health");
-    this.now = now;
+    this.#note(now);
     for (const { gpu: id, state, since, reasons } of items) {
       const gpu = this.gpus.get(id);
       if (gpu) Object.assign(gpu, { state, since, reasons });
@@ -61,7 +73,7 @@ export class Fleet {
     const asked = [...new Set(metrics)].filter((metric) => names.includes(metric));
     if (!asked.length) return true;
     const { documents, now } = await all("/api/v1/latest", [...asked.map((metric) => ["metric", metric]), ["max_age", `${Math.round(this.silentAfterS)}s`]]);
-    this.now = now;
+    this.#note(now);
     const isNew = documents.length !== this.#read.length || documents.some((document, place) => document !== this.#read[place]);
     this.#read = documents;
     if (isNew) for (const { items } of documents) for (const reading of items) this.#keep(reading);
@@ -97,13 +109,13 @@ export class Fleet {
       ...gpu,
       name: gpu.host === null || gpu.index === null ? gpu.id : `${gpu.host}:${gpu.index}`,
       seen,
-      age_s: age(seen),
+      age_s: seen ? (this.clock - Date.parse(seen)) / 1000 : Infinity,
       silent,
       held,
       idle: held && used !== null && used < IDLE_PERCENT,
       value: value(metric),
       unit: gpu.readings.get(metric)?.unit,
-      ill: ILL.includes(gpu.state),
+      ill: ILL.includes(gpu.state) || illness(gpu) !== null,
     };
   }
 

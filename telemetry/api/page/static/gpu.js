@@ -7,12 +7,14 @@ import { history, holders, times } from "./history.js";
 import * as compared from "./others.js";
 import { repeat, watchHealth } from "./pulse.js";
 import { choices, choose } from "./view.js";
-import { ago, clock, duration, gpuName, jobPath, line, short, whose } from "./words.js";
+import { ago, clock, count, duration, gpuName, jobPath, line, short, sought, span, state, stateClass, whose } from "./words.js";
 
 const FIRST = ["GPU_UTIL", "FB_USED", "GPU_TEMP", "POWER_USAGE"].map((name) => `DCGM_FI_DEV_${name}`);
 const USUAL = { span: "1h", metrics: "", from: "", to: "", with: "" };
 const READ_MS = 5000;
 const HEALTH_MS = 10000;
+// Who held it in this last stretch of time holds it now, as far as is known.
+const HELD_MS = 120000;
 // As many as one question may name.
 const MOST = 40;
 const MARKS = 1000;
@@ -28,14 +30,20 @@ let skewMs = 0;
 
 async function learn() {
   const [{ document: facts }, { items, now }] = await Promise.all([get(path), all(`${path}/metrics`)]);
-  metrics = items;
+  metrics = sought(items);
   at("name").textContent = gpuName(facts);
   if (facts.host !== null) Object.assign(at("host"), { textContent: `Host ${facts.host}`, href: `/hosts/${encodeURIComponent(facts.host)}`, hidden: false });
   skewMs = now - Date.now();
   const newest = items.reduce((last, { last_reading }) => (last_reading > last ? last_reading : last), "");
-  const told = [["Model", facts.model], ["UUID", facts.uuid], ["Driver", facts.driver_version], ["Last reading", ago(newest || null, now)]];
+  const held = (await holders(gpu, now - HELD_MS, now.getTime())).map((owner) => named(owner));
+  const who = held.length ? element("span", {}, ...held.flatMap((each, place) => (place ? [" and ", each] : [each]))) : "nobody";
+  const told = [["Held by", who], ["Model", facts.model], ["UUID", facts.uuid], ["Driver", facts.driver_version], ["Last reading", ago(newest || null, now)]];
   at("facts").replaceChildren(...told.filter(([, value]) => value).map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
   offer();
+}
+
+function named(owner) {
+  return jobPath(owner) ? element("a", { href: jobPath(owner) }, whose(owner)) : whose(owner);
 }
 
 function asked() {
@@ -76,11 +84,11 @@ async function read() {
     chart(metric).show(points.get(metric), from, to, { marks, held: stretches, others: lines[metric], name: others.length ? at("name").textContent : "" });
   }
   at("charts").removeAttribute("aria-busy");
-  at("zoom").textContent = `${clock(from)} to ${clock(to)}${marks.length ? `; ${marks.length} events, marked red` : ""}${held.length ? "; the strip at the top is who held it" : ""}`;
+  at("zoom").textContent = `${span(from, to)}${marks.length ? `; ${count(marks.length, "event")}, marked red` : ""}${held.length ? "; the strip at the top is who held it" : ""}`;
   fill(at("events"), events.map(line), "Nothing, as far as the rules tell.");
   at("whole").hidden = !chosen.from;
   fill(at("held"), held.map((owner) => [
-    jobPath(owner) ? element("a", { href: jobPath(owner) }, whose(owner)) : whose(owner), clock(owner.start), clock(owner.end), duration(owner.held_s),
+    named(owner), clock(owner.start), clock(owner.end), duration(owner.held_s),
   ]), "Nobody in this span, as far as its readings say.");
   for (const format of ["csv", "parquet"]) at(format).href = `${path}/telemetry?${new URLSearchParams([
     ...wanted.map((metric) => ["metric", metric]), ["start_time", new Date(from).toISOString()], ["end_time", new Date(to).toISOString()], ["format", format]])}`;
@@ -92,9 +100,11 @@ async function happened(from, to) {
 }
 
 async function judge() {
+  await learn();
   const { document, now } = await get("/api/v1/health", [["gpu", gpu]]);
   const [health] = document.items;
-  at("state").textContent = health ? `${health.state} since ${ago(health.since, now).replace(/ ago$/, "")}` : "";
+  at("state").textContent = health ? `${state(health)} for ${ago(health.since, now).replace(/ ago$/, "")}` : "";
+  at("state").className = (health && stateClass(health)) ?? "quiet";
   fill(at("reasons"), (health?.reasons ?? []).map(({ says, heuristic, since, action }) => [
     heuristic ? `${says} (a heuristic)` : says, ago(since, now), action,
   ]), "No rule tells of a fault.");
@@ -102,8 +112,8 @@ async function judge() {
 
 function chart(metric) {
   if (!charts.has(metric)) {
-    const unit = metrics.find(({ name }) => name === metric)?.unit;
-    charts.set(metric, new Chart(short(metric), unit, (from, to) => change({ from: Math.round(from), to: Math.round(to) })));
+    const about = metrics.find(({ name }) => name === metric) ?? { name: metric };
+    charts.set(metric, new Chart(about, (from, to) => change({ from: Math.round(from), to: Math.round(to) })));
   }
   return charts.get(metric);
 }

@@ -6,7 +6,7 @@ import { times } from "./history.js";
 import { repeat, watchHealth } from "./pulse.js";
 import { Several } from "./several.js";
 import { choices, choose } from "./view.js";
-import { ago, clock, gpuName, jobPath, number, parts, quantity, whose } from "./words.js";
+import { ago, count, gpuName, jobPath, number, parts, quantity, span, state, stateClass, whose } from "./words.js";
 
 const USUAL = { span: "1h", from: "", to: "" };
 const READ_MS = 10000;
@@ -41,9 +41,8 @@ function row(gpu, readings) {
   const path = jobPath(who);
   return [
     element("a", { href: `/gpus/${encodeURIComponent(gpu.gpu)}` }, gpuName(gpu)),
-    element("span", { class: { faulty: "bad", silent: "warn", degraded: "warn" }[gpu.state] }, gpu.state),
-    gpu.reasons.map(({ says }) => says).join("; ") || "–",
-    ...values.map((reading) => (reading ? quantity(reading.value, reading.unit) : "–")),
+    element("span", { class: stateClass(gpu) }, [state(gpu), gpu.reasons.filter(({ rule }) => rule !== "silent").map(({ says }) => says).join("; ")].filter(Boolean).join(": ")),
+    ...values.map((reading) => element("span", { class: "whole" }, reading ? quantity(reading.value, reading.unit) : "–")),
     path ? element("a", { href: path }, whose(who)) : whose(who),
   ];
 }
@@ -52,10 +51,10 @@ async function read() {
   const [from, to] = times(chosen, USUAL, Date.now() + skewMs);
   for (const radio of form.span) radio.checked = !chosen.from && radio.value === chosen.span;
   at("whole").hidden = !chosen.from;
-  at("zoom").textContent = `${clock(from)} to ${clock(to)}`;
+  at("zoom").textContent = span(from, to);
   at("happened").href = `/events#${new URLSearchParams({ host, since: "-7d" })}`;
   const left = await charts.show([["host", host]], from, to);
-  if (left > 0) at("zoom").textContent += `; ${number(left)} GPUs more are not drawn`;
+  if (left > 0) at("zoom").textContent += `; ${count(left, "GPU")} more are not drawn`;
 }
 
 function change(choice) {

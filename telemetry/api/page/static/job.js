@@ -6,7 +6,7 @@ import { repeat, watchHealth } from "./pulse.js";
 import { Several } from "./several.js";
 import { FIGURES, totals } from "./usage.js";
 import { choices, choose } from "./view.js";
-import { clock, gpuName, number } from "./words.js";
+import { clock, count, gpuName, number, span as spanOf } from "./words.js";
 
 const USUAL = { job: "", pod: "", namespace: "", user: "", account: "", from: "", to: "" };
 const READ_MS = 15000;
@@ -99,11 +99,11 @@ function line(row, span) {
 
 async function draw(of, [begun, end], now) {
   const isOn = now - end < OVER_MS;
-  at("when").textContent = `${clock(begun)} to ${isOn ? "now" : clock(end)}`;
+  at("when").textContent = isOn ? `${clock(begun)} to now` : spanOf(begun, end);
   const [from, to] = chosen.from ? [Number(chosen.from), Number(chosen.to)] : [begun, isOn ? now : end];
   at("whole").hidden = !chosen.from;
   const left = await charts.show(of, from, to);
-  at("zoom").textContent = `${clock(from)} to ${clock(to)}${left > 0 ? `; ${number(left)} GPUs more are not drawn` : ""}`;
+  at("zoom").textContent = `${spanOf(from, to)}${left > 0 ? `; ${count(left, "GPU")} more are not drawn` : ""}`;
   return !isOn;
 }
 

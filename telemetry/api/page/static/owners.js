@@ -1,11 +1,11 @@
 // The page of owners: who used how much in a span, by namespace, user, job and more.
 
-import { all } from "./api.js";
+import { all, get } from "./api.js";
 import { at, element, figures, fill, wait } from "./draw.js";
 import { repeat, watchHealth } from "./pulse.js";
 import { figuresOf, meaning, totals } from "./usage.js";
 import { Choices } from "./view.js";
-import { clock, jobPath, number } from "./words.js";
+import { clock, count, jobPath, number, span as spanOf } from "./words.js";
 
 const USUAL = { by: "namespace", since: "-7d", from: "", to: "", sort: "-held_hours", text: "", namespace: "", user: "", account: "" };
 // Of these one goes to the pods within, or the jobs.
@@ -16,6 +16,8 @@ const SHOWN = 500;
 const view = new Choices(at("filters"), USUAL, { local: ["text"], draw, ask });
 let rows = [];
 let document_ = null;
+// The time of the first reading that is stored.
+let begun = null;
 
 // The first moment of a day by the reader's clock, or of one of the days after it.
 function begin(day, later = 0) {
@@ -44,12 +46,13 @@ async function read() {
   const question = view.question();
   const asked = [...span(), ...filters()];
   const by = groups().map((name) => ["by", name]);
-  const [whole, listed] = await Promise.all([
-    all("/api/v1/usage", [...asked, ["by", "model"]]), all("/api/v1/usage", [...asked, ...by, ["sort", view.chosen.sort]]),
+  const [{ document: stats }, whole, listed] = await Promise.all([
+    get("/api/v1/stats"), all("/api/v1/usage", [...asked, ["by", "model"]]), all("/api/v1/usage", [...asked, ...by, ["sort", view.chosen.sort]]),
   ]);
   if (view.question() !== question) return;
   rows = listed.items;
   document_ = listed.document;
+  begun = stats.earliest;
   figures(at("numbers"), totals(sum(whole.items), document_));
   draw();
   for (const format of ["csv", "parquet"]) at(format).href = `/api/v1/usage?${new URLSearchParams([...asked, ...by, ["sort", view.chosen.sort], ["format", format]])}`;
@@ -87,7 +90,10 @@ function draw() {
   fill(at("usage"), shown.slice(0, SHOWN).map((row) => [
     ...by.map((name) => named(name, row)), ...told.map(([name, , text]) => element("span", { class: "figure" }, text(row[name]))),
   ]), "Nobody in this span. GPUs have owners where their readings have labels such as namespace, pod or user.");
-  at("usage-count").textContent = `${number(Math.min(SHOWN, shown.length))} of ${number(rows.length)}, ${clock(document_.start)} to ${clock(document_.end)}`;
+  // What nobody had is a row, and no owner.
+  const owners = (some) => some.filter((row) => by.some((name) => row[name] !== null)).length;
+  const late = begun && Date.parse(begun) > Date.parse(document_.start) ? `; the first reading is of ${clock(begun)}` : "";
+  at("usage-count").textContent = `${number(owners(shown.slice(0, SHOWN)))} of ${count(owners(rows), view.chosen.by)}, ${spanOf(document_.start, document_.end)}${late}`;
   at("meaning").textContent = meaning(document_);
 }
 

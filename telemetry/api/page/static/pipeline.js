@@ -2,12 +2,14 @@
 
 import { all, get, post } from "./api.js";
 import { at, element, figures, fill } from "./draw.js";
-import { repeat, watchHealth } from "./pulse.js";
-import { ago, clock, duration, number, size } from "./words.js";
+import { isAway, repeat, watchHealth } from "./pulse.js";
+import { ago, clock, count, duration, number, size } from "./words.js";
 
 const READ_MS = 5000;
 const SHOWN = 100;
 const LETTERS = 20;
+// What the broker alone knows.
+const OF_BROKER = ["Queue", "Behind", "Gaps"];
 // A collector has so long to store a letter before the API answers that it goes on.
 const RETRY_MS = 15000;
 // What a retry has come to, by the number of the letter; its place in the table is drawn anew all the time.
@@ -18,6 +20,7 @@ async function read() {
     get("/api/v1/stats"), get("/api/v1/pipeline"), all("/api/v1/edges"), all("/api/v1/sources"), get("/api/v1/dead-letters", [["limit", LETTERS]]),
   ]);
   drawFlow(flow, edges);
+  for (const tile of at("flow").children) tile.classList.toggle("of-broker", OF_BROKER.includes(tile.firstChild.textContent));
   figures(at("numbers"), [
     ["Samples", (stats.samples_exact ? "" : "about ") + number(stats.samples), `of ${number(stats.series)} series`],
     ["GPUs", number(stats.gpus), `on ${number(stats.hosts)} hosts`],
@@ -77,14 +80,20 @@ function drawEdges(edges, windows, now) {
     const window = of.get(edge.name);
     return [
       edge.name,
-      edge.silent_s ? element("span", { class: "bad" }, `silent for ${duration(edge.silent_s)}`) : edge.last_seen ? "at work" : "does not stream now",
+      element("span", { class: edge.silent_s ? "bad" : null, "data-state": true }, stateOf(edge, windows)),
       window ? (window.lag_bytes ? `${size(window.lag_bytes)}, ${duration(window.lag_s)}` : "nothing") : "–",
-      window ? `${number(window.in_flight_batches)} batches, ${size(window.in_flight_bytes)}` : "–",
+      window ? `${count(window.in_flight_batches, "batch", "batches")}, ${size(window.in_flight_bytes)}` : "–",
       window ? element("span", { class: window.window_ratio >= 1 ? "warn" : "" }, `${number(100 * window.window_ratio)} %`) : "–",
       number(edge.sources), ago(edge.last_commit, now), edge.last_seen ? ago(edge.last_seen, now) : "–",
     ];
   }), "No edge has sent anything yet.");
   at("edges-count").textContent = silent.length ? `${number(silent.length)} silent of ${number(edges.length)}` : number(edges.length);
+}
+
+// An edge says through the broker that it is at work.
+function stateOf(edge, windows) {
+  if (!windows || isAway("broker") || (isAway("a broker") && !edge.last_seen)) return "unknown";
+  return edge.silent_s ? `silent for ${duration(edge.silent_s)}` : edge.last_seen ? "at work" : "does not stream now";
 }
 
 function drawClusters(clusters) {
@@ -142,4 +151,6 @@ watchHealth((health) => {
     const state = status === "ok" ? "ok" : element("span", { class: "bad" }, since ? `${status} since ${new Date(since).toLocaleTimeString("en-GB")}` : status);
     return [part, state, mend ?? "–"];
   }), "");
+  // What was read before the broker went says nothing of now.
+  if (isAway("broker")) for (const state of document.querySelectorAll("[data-state]")) Object.assign(state, { textContent: "unknown", className: "" });
 });

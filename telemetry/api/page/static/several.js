@@ -4,7 +4,7 @@ import { all } from "./api.js";
 import { Chart, lineClass } from "./chart.js";
 import { at, element } from "./draw.js";
 import { lines } from "./history.js";
-import { gpuName, short } from "./words.js";
+import { gpuName } from "./words.js";
 
 const METRICS = ["GPU_UTIL", "FB_USED", "GPU_TEMP", "POWER_USAGE"].map((name) => `DCGM_FI_DEV_${name}`);
 // More lines than these cannot be told apart.
@@ -38,8 +38,8 @@ export class Several {
     return gpus.size - shown.length;
   }
 
-  #chart({ name, unit }) {
-    if (!this.#charts.has(name)) this.#charts.set(name, new Chart(short(name), unit, this.onZoom));
-    return this.#charts.get(name);
+  #chart(metric) {
+    if (!this.#charts.has(metric.name)) this.#charts.set(metric.name, new Chart(metric, this.onZoom));
+    return this.#charts.get(metric.name);
   }
 }

@@ -3,7 +3,7 @@
 import { number } from "./words.js";
 
 const percent = (value) => (value === null ? "–" : `${number(100 * value)} %`);
-const hours = (value) => (value === null ? "–" : `${number(value)} h`);
+const hours = (value) => (value === null ? "–" : `${number(value)} GPU-h`);
 
 export const FIGURES = [
   ["held_hours", "Held", hours], ["idle_hours", "Held and idle", hours], ["low_use_hours", "Low use", hours], ["duty_cycle", "Busy", percent],

@@ -21,14 +21,63 @@ export function number(value) {
   return value.toLocaleString("en", { maximumFractionDigits: digits });
 }
 
-/** A value with its unit. */
-export function quantity(value, unit) {
-  return value === null || value === undefined ? "no value" : unit ? `${number(value)} ${unit}` : number(value);
+/** So many of a thing, such as `1 batch`. */
+export function count(many, one, more = `${one}s`) {
+  return `${number(many)} ${many === 1 ? one : more}`;
 }
 
-/** The name of a metric without what all names of DCGM begin with. */
+/** A value with its unit. Memory is in GiB from one on, as nvidia-smi's readers think of it. */
+export function quantity(value, unit) {
+  if (value === null || value === undefined) return "no value";
+  if (unit === "MiB" && Math.abs(value) >= 1024) return `${number(value / 1024)} GiB`;
+  return unit ? `${number(value)} ${unit}` : number(value);
+}
+
+// What people look at most, in this order, and what they call it.
+const COMMON = {
+  GPU_UTIL: "gpu utilisation", GPU_TEMP: "gpu temperature", POWER_USAGE: "power", FB_USED: "memory used", FB_FREE: "memory free",
+  MEMORY_TEMP: "memory temperature", SM_CLOCK: "SM clock", MEM_CLOCK: "memory clock", XID_ERRORS: "XID, the last",
+  ECC_DBE_VOL_TOTAL: "ECC errors, uncorrected", ECC_SBE_VOL_TOTAL: "ECC errors, corrected",
+  TOTAL_ENERGY_CONSUMPTION: "energy, counted",
+};
+const OTHERS = {
+  MEM_COPY_UTIL: "memory bandwidth in use", ENC_UTIL: "video encoder in use", DEC_UTIL: "video decoder in use",
+  NVLINK_BANDWIDTH_TOTAL: "NVLink traffic", PCIE_REPLAY_COUNTER: "PCIe replays", PCIE_RX_BYTES: "PCIe received", PCIE_TX_BYTES: "PCIe sent",
+  POWER_VIOLATION: "time slowed by power", THERMAL_VIOLATION: "time slowed by heat", CLOCK_THROTTLE_REASONS: "reasons of low clocks",
+  DRAM_ACTIVE: "memory active", GR_ENGINE_ACTIVE: "engine active", PIPE_TENSOR_ACTIVE: "tensor cores active",
+  CORRECTABLE_REMAPPED_ROWS: "memory rows remapped, correctable", UNCORRECTABLE_REMAPPED_ROWS: "memory rows remapped, uncorrectable",
+  ROW_REMAP_FAILURE: "memory rows not remapped",
+};
+const bare = (metric) => metric.replace(/^DCGM_FI_(DEV|PROF)_/, "");
+
+/** The name of a metric as people say it; else without what all names of DCGM begin with. */
 export function short(metric) {
-  return metric.replace(/^DCGM_FI_(DEV|PROF)_/, "").replaceAll("_", " ").toLowerCase();
+  const name = bare(metric);
+  return COMMON[name] ?? OTHERS[name] ?? name.replaceAll("_", " ").toLowerCase();
+}
+
+/** Metrics in the order in which people look for them: the common ones, then the others by what they are called. */
+export function sought(metrics) {
+  const places = Object.keys(COMMON);
+  const place = ({ name }) => (places.includes(bare(name)) ? places.indexOf(bare(name)) : places.length);
+  return [...metrics].sort((a, b) => place(a) - place(b) || short(a.name).localeCompare(short(b.name)));
+}
+
+/** What is wrong with a GPU, or was when it was read last: faulty or degraded; null if nothing is. */
+export function illness({ reasons = [] }) {
+  return ["faulty", "degraded"].find((severity) => reasons.some((reason) => reason.rule !== "silent" && reason.severity === severity)) ?? null;
+}
+
+/** The state of a GPU in words. One that fell silent keeps what was wrong with it. */
+export function state(gpu) {
+  const isSilent = gpu.silent || (gpu.reasons ?? []).some(({ rule }) => rule === "silent");
+  const was = illness(gpu);
+  return isSilent ? `silent${was ? `, was ${was}` : ""}` : gpu.state;
+}
+
+/** The class of a state's colour. */
+export function stateClass(gpu) {
+  return illness(gpu) === "faulty" ? "bad" : ["silent", "degraded"].includes(gpu.state) ? "warn" : null;
 }
 
 /** A time of day, with the date if it is another than today's. */
@@ -36,6 +85,13 @@ export function clock(time, now = new Date()) {
   const at = new Date(time);
   const day = at.toDateString() === now.toDateString() ? "" : at.toLocaleDateString("en-CA") + " ";
   return day + at.toLocaleTimeString("en-GB");
+}
+
+/** A span of time; its end has its date where it is another day than the begin. */
+export function span(start, end, now = new Date()) {
+  const [from, to] = [new Date(start), new Date(end)];
+  const isOneDay = from.toDateString() === to.toDateString();
+  return `${clock(from, now)} to ${clock(to, isOneDay ? from : new Date(NaN))}`;
 }
 
 /** An event as the cells of a table: time, kind, what, and who had the GPU. */
