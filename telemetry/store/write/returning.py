@@ -88,7 +88,7 @@ class Returner:
                     asked = {"gpu_ids": sorted({gpu for gpu, _ in marks}), "first": min(hours), "last": max(hours)}
                     summed = {(gpu, hour) for gpu, hour in connection.execute(SUMMED, asked)}
                     marks = [mark for mark in marks if mark not in summed]
-                allocations.write(connection, Held(each.codes, each.uses, marks))
+                allocations.write(connection, Held(each.codes, each.spans, each.uses, marks))
 
     def _store(self, contents: Sequence[Content], origin: Origin) -> Classes | None:
         """The same, None if what this process knew of the database does not hold any more."""
@@ -115,7 +115,7 @@ class Returner:
         if self._held and self._held[-1].uses is held.uses:
             last = self._held.pop()
             codes, marks = sorted({*last.codes, *held.codes}), sorted({*last.marks, *held.marks})
-            held = Held(codes, held.uses, marks)
+            held = Held(codes, [*last.spans, *held.spans], held.uses, marks)
         self._held.append(held)
 
     def _forget_places(self) -> None:
