@@ -19,10 +19,12 @@ from telemetry.cli.database import database
 from telemetry.cli.quantities import counted, duration, size
 from telemetry.cli.redraw import colour_allowed, painted, redraw
 from telemetry.cli.session import data_dir_option, json_option, load_settings
-from telemetry.cli.status_lines import WARNING, Line
+from telemetry.cli.status_lines import BAD, WARNING, Line
 from telemetry.cli.top_screen import is_silent, owner
+from telemetry.health.rules import Rules
 from telemetry.readings.series import MIG_INSTANCE
-from telemetry.store.read import inventory
+from telemetry.store.read import health, inventory
+from telemetry.store.read.health import HealthFilter
 from telemetry.store.read.history import latest
 from telemetry.store.read.history.selection import SeriesFilter
 from telemetry.store.read.inventory import GpuFilter
@@ -50,14 +52,14 @@ def gpus(host: str | None, watch: bool, as_json: bool, data_dir: Path | None) ->
     """Show each GPU: utilization, temperature, power, memory in use, whose it is, and when it was read last.
 
     A GPU of which nothing was read for so long as the rules of health allow is SILENT, and has no values: 10 minutes, unless
-    they set `silent_after`.
+    they set `silent_after`. One that is FAULTY has its gravest reason beside it: `telemetry health` shows all, and what to do.
     """
     settings = load_settings(data_dir)
 
     with database(settings, "gpus") as engine:
 
         def look() -> list[Line]:
-            seen = looked(engine, settings.health_rules.silent_after_s, host)
+            seen = looked(engine, settings.health_rules, host)
             return [Line(json.dumps(seen))] if as_json else lines(seen)
 
         if watch:
@@ -67,16 +69,19 @@ def gpus(host: str | None, watch: bool, as_json: bool, data_dir: Path | None) ->
             click.echo(painted(line), color=colour_allowed())
 
 
-def looked(engine: Engine, silent_after_s: float, host: str | None) -> list[dict[str, Any]]:
+def looked(engine: Engine, rules: Rules, host: str | None) -> list[dict[str, Any]]:
     """Each GPU with its values by metric, None where there is none, the labels of its owner, and the age of its last reading.
 
     The age is by the database's clock: exact where the GPU has a value; of any other metric it is known to the minute.
+    `fault` is the gravest reason why it is faulty, None if it is not.
     """
-    max_age = timedelta(seconds=silent_after_s)
+    max_age = timedelta(seconds=rules.silent_after_s)
     with engine.connect() as connection:
         rows = connection.execute(inventory.gpus(GpuFilter(host=host))).mappings().all()
         newest = connection.execute(latest.latest(SeriesFilter(host=host, metrics=METRICS), max_age)).all()
+        ill = connection.execute(health.gpus(rules, HealthFilter(host=host, states=("faulty",)))).all()
         at = now(connection)
+    faults = {row.gpu: json.loads(row.reasons)[0]["says"] for row in ill}
     ages: dict[str, float] = {}
     values: dict[str, dict[str, float]] = {}
     owners: dict[str, dict[str, str]] = {}
@@ -91,7 +96,8 @@ def looked(engine: Engine, silent_after_s: float, host: str | None) -> list[dict
         {
             **{name: row[name] for name in ("id", "host", "index", "model")},
             "silent_for_s": ages.get(row["id"], row["silent_for_s"]),
-            "silent_after_s": silent_after_s,
+            "silent_after_s": rules.silent_after_s,
+            "fault": faults.get(row["id"]),
             "values": dict.fromkeys(METRICS) | values.get(row["id"], {}),
             "owner": owners.get(row["id"], {}),
         }
@@ -100,14 +106,15 @@ def looked(engine: Engine, silent_after_s: float, host: str | None) -> list[dict
 
 
 def lines(seen: Sequence[Mapping[str, Any]]) -> list[Line]:
-    """A table with a line a GPU, and how many are silent."""
-    silent = [gpu for gpu in seen if is_silent(gpu)]
-    total = Line(counted(len(seen), "GPU") + (f", {len(silent):,} silent" if silent else ""))
+    """A table with a line a GPU, and how many are silent or faulty."""
+    silent, faulty = sum(map(is_silent, seen)), sum(gpu["fault"] is not None for gpu in seen)
+    ill = [f"{number:,} {name}" for number, name in ((silent, "silent"), (faulty, "faulty")) if number]
+    total = Line(", ".join([counted(len(seen), "GPU"), *ill]))
     if not seen:
         return [total]
     rows = [HEAD, *map(_cells, seen)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    colours = [None, *(WARNING if is_silent(gpu) else None for gpu in seen)]
+    colours = [None, *(BAD if gpu["fault"] else WARNING if is_silent(gpu) else None for gpu in seen)]
     return [*(Line(_aligned(row, widths), colour) for row, colour in zip(rows, colours, strict=True)), total]
 
 
@@ -125,4 +132,5 @@ def _cells(gpu: Mapping[str, Any]) -> tuple[str, ...]:
     index = "?" if gpu["index"] is None else str(gpu["index"])
     name = gpu["host"] or gpu["id"]
     age = "never" if gpu["silent_for_s"] is None else f"{duration(gpu['silent_for_s'])} ago"
-    return name, index, gpu["model"] or "-", *numbers, owner(gpu) or "-", f"{age}{'  SILENT' if is_silent(gpu) else ''}"
+    marks = ["SILENT"] * is_silent(gpu) + [f"FAULTY: {gpu['fault']}"] * (gpu["fault"] is not None)
+    return name, index, gpu["model"] or "-", *numbers, owner(gpu) or "-", "  ".join([age, *marks])

@@ -83,7 +83,7 @@ def _of_database(data_dir: Path | None) -> Look:
 
     def look() -> list[dict[str, Any]]:
         with database(settings, "top") as engine:
-            return looked(engine, settings.health_rules.silent_after_s, None)
+            return looked(engine, settings.health_rules, None)
 
     return look
 
@@ -108,8 +108,8 @@ def _of_api() -> Iterator[Look]:
                         asked[:] = [metric for metric in METRICS if metric in names]
                     after_s = api.silent_after_s()
                     latest = list(api.latest(metric=asked, max_age=timedelta(seconds=after_s))) if asked else []
-                    gpus = list(api.gpus())
-                    return joined(gpus, latest, api.server_time() or datetime.now(UTC), after_s)
+                    gpus, faulty = list(api.gpus()), list(api.health(state="faulty"))
+                    return joined(gpus, latest, faulty, api.server_time() or datetime.now(UTC), after_s)
                 except ClientError as error:
                     raise click.ClickException(str(error)) from None
 
@@ -118,12 +118,14 @@ def _of_api() -> Iterator[Look]:
         raise click.ClickException(str(error)) from None
 
 
-def joined(gpus: list[Any], latest: list[Any], now: datetime, silent_after_s: float) -> list[dict[str, Any]]:
+def joined(gpus: list[Any], latest: list[Any], faulty: list[Any], now: datetime, silent_after_s: float) -> list[dict[str, Any]]:
     """GPUs of the API with their latest readings, as `telemetry.cli.gpus.looked` tells of them. `now` is the API's clock."""
+    faults = {each["gpu"]: each["reasons"][0]["says"] for each in faulty}
     rows: dict[str, dict[str, Any]] = {}
     for gpu in gpus:
         about = {name: gpu[name] for name in ("id", "host", "index", "model", "silent_for_s")}
-        rows[gpu["id"]] = {**about, "silent_after_s": silent_after_s, "values": dict.fromkeys(METRICS), "owner": {}}
+        known = {"silent_after_s": silent_after_s, "fault": faults.get(gpu["id"])}
+        rows[gpu["id"]] = {**about, **known, "values": dict.fromkeys(METRICS), "owner": {}}
     # The newest is the last, and stays.
     for reading in sorted(latest, key=lambda reading: reading["timestamp"]):
         row = rows.get(reading["gpu"])

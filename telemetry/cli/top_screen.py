@@ -111,7 +111,7 @@ def is_silent(gpu: Gpu) -> bool:
     return _age_s(gpu) > float(gpu["silent_after_s"])
 
 
-HEADS = ("GPU", "util", "", "temp", "power", "mem", "age", "owner")
+HEADS = ("GPU", "util", "", "temp", "power", "mem", "age", "! fault; owner")
 
 
 def _cells(gpu: Gpu) -> tuple[str, ...]:
@@ -119,7 +119,8 @@ def _cells(gpu: Gpu) -> tuple[str, ...]:
     bar = "" if util is None else "#" * round(min(100, max(0, util)) * BAR / 100)
     age = "never" if gpu["silent_for_s"] is None else duration(gpu["silent_for_s"])
     numbers = (_number(util, "%"), bar, _number(temp, "C"), _number(power, "W"))
-    return _name(gpu), *numbers, _number(None if memory is None else memory / 1024, "G"), age, owner(gpu) or "-"
+    whose = (f"! {gpu['fault']}; " if gpu["fault"] else "") + (owner(gpu) or "-")
+    return _name(gpu), *numbers, _number(None if memory is None else memory / 1024, "G"), age, whose
 
 
 def _line(cells: Sequence[str], columns: int) -> str:
@@ -134,18 +135,21 @@ def _line(cells: Sequence[str], columns: int) -> str:
 
 def _summary(gpus: Sequence[Gpu], shown: Sequence[Gpu], view: View) -> Row:
     silent = sum(map(is_silent, gpus))
+    faulty = sum(gpu["fault"] is not None for gpu in gpus)
     held = sum(bool(owner(gpu)) for gpu in gpus)
     kilowatts = sum(gpu["values"].get(POWER) or 0 for gpu in gpus) / 1000
     found = f", {len(shown):,} found by {view.text!r}" if view.text else ""
     order = f"by {ORDERS[view.order][0]}{', the other way round' if view.is_reversed else ''}"
-    text = f"{counted(len(gpus), 'GPU')}, {silent:,} silent, {held:,} held, {kilowatts:.1f} kW{found}; {order}"
+    text = (
+        f"{counted(len(gpus), 'GPU')}, {silent:,} silent, {faulty:,} faulty, {held:,} held, {kilowatts:.1f} kW{found}; {order}"
+    )
     return Row(text, "bold")
 
 
 def _style(gpu: Gpu) -> Style:
-    if is_silent(gpu):
+    if is_silent(gpu) and not gpu["fault"]:
         return "warning"
-    return "bad" if (gpu["values"].get(TEMP) or 0) >= HOT_C else ""
+    return "bad" if gpu["fault"] or (gpu["values"].get(TEMP) or 0) >= HOT_C else ""
 
 
 def _number(value: float | None, unit: str) -> str:
@@ -163,4 +167,5 @@ def _name(gpu: Gpu) -> str:
 
 
 def _words(gpu: Gpu) -> str:
-    return " ".join(filter(None, (gpu["id"], _name(gpu), gpu["model"], owner(gpu), "silent" if is_silent(gpu) else ""))).lower()
+    states = ["silent"] * is_silent(gpu) + [f"faulty {gpu['fault']}"] * (gpu["fault"] is not None)
+    return " ".join(filter(None, (gpu["id"], _name(gpu), gpu["model"], owner(gpu), *states))).lower()

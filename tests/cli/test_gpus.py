@@ -53,7 +53,10 @@ def test_what_is_now_is_shown(settings: Settings, engine: Engine, redis_client: 
 
 def test_a_gpu_of_which_little_is_known_has_its_line() -> None:
     bare: dict[str, Any] = {"id": "GPU-1", "host": None, "index": None, "model": None, "silent_for_s": None, "owner": {}}
-    bare["silent_after_s"] = 600.0
+    bare |= {"silent_after_s": 600.0, "fault": None}
     _, line, total = lines([{**bare, "values": {"DCGM_FI_DEV_FB_USED": 2048.0}}])
     assert line.text.split() == ["GPU-1", "?", "-", "-", "-", "-", "2.1", "GB", "-", "never", "SILENT"]
     assert (line.colour, total.text) == ("yellow", "1 GPU, 1 silent")
+    _, line, total = lines([{**bare, "silent_for_s": 3.0, "fault": "XID 79", "values": {}}])
+    assert line.text.endswith("3 s ago  FAULTY: XID 79")
+    assert (line.colour, total.text) == ("red", "1 GPU, 1 faulty")

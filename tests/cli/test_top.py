@@ -44,6 +44,7 @@ def gpu(host: str, index: int, util: float | None, temp: float = 40.0, **labels:
         "model": "H100",
         "silent_for_s": 3.0,
         "silent_after_s": 600,
+        "fault": None,
     }
     return {**about, "values": values, "owner": labels}
 
@@ -60,13 +61,21 @@ def test_a_screen_fits_the_terminal(columns: int, lines: int) -> None:
 
 def test_a_screen_tells_how_each_gpu_is() -> None:
     rows = screen(GPUS, View(), 80, 24)
-    assert rows[0].text == "3 GPUs, 1 silent, 1 held, 0.3 kW; by host"
+    assert rows[0].text == "3 GPUs, 1 silent, 0 faulty, 1 held, 0.3 kW; by host"
     assert rows[2].text.split() == ["a:2", "90%", "#######", "88C", "100W", "-", "3", "s", "ml/train"]
     assert [row.style for row in rows[2:5]] == ["bad", "", "warning"]
     assert "never" in rows[4].text
     assert rows[-1].text.endswith("q)uit")
     assert "telemetry ingest" in screen([], View(), 80, 24)[2].text
     assert screen(GPUS, View(), 80, 24, "no answer")[-1] == Row("no answer", "bad")
+
+
+def test_a_faulty_gpu_has_its_reason_and_is_found_by_it() -> None:
+    faulty = {**gpu("c", 1, 0.0, pod="train"), "silent_for_s": 9000.0, "fault": "XID 79"}
+    rows = screen([*GPUS, faulty], View(text="faulty"), 80, 24)
+    assert rows[0].text == "4 GPUs, 2 silent, 1 faulty, 2 held, 0.4 kW, 1 found by 'faulty'; by host"
+    assert rows[2].text.rstrip().endswith("! XID 79; train")
+    assert rows[2].style == "bad"
 
 
 def test_what_is_not_read_again_becomes_older() -> None:
@@ -245,8 +254,9 @@ def test_ages_are_by_the_clock_of_the_api() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     about = {"id": "GPU-a0", "host": "a", "index": 0, "model": None, "silent_for_s": 0.0}
     reading = {"gpu": "GPU-a0", "metric": UTIL, "value": 1.0, "timestamp": "2025-12-31T23:59:30Z", "labels": {}, "owner": {}}
-    (row,) = joined([about], [reading], now, 20)
-    assert (row["silent_for_s"], is_silent(row)) == (30.0, True)
+    faulty = {"gpu": "GPU-a0", "reasons": [{"says": "XID 79"}, {"says": "hot"}]}
+    (row,) = joined([about], [reading], [faulty], now, 20)
+    assert (row["silent_for_s"], is_silent(row), row["fault"]) == (30.0, True, "XID 79")
 
 
 @pytest.mark.parametrize(
