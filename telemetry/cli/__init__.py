@@ -8,7 +8,8 @@ an option of all, `moments` are times that some are given. `files` are what `ing
 `ingested` tells what `ingest` has done, by the ledger if `centre` reaches it. `todo` says what to do about a source.
 `archived` reads an archive back for `ingest`. `overview`, `collectors`, `parts`, `mends`, `status_document`, `status_lines`,
 `source_line` and `redraw` are `status`'s, `usage_report` is `usage`'s, `top_screen` and `top_look` are `top`'s, `sealed_days`,
-`retention` and `steps` are `db`'s, `sizing` is `plan`'s. `quantities` are numbers for people, `foreign` texts of strangers.
+`retention` and `steps` are `db`'s, `sizing` is `plan`'s, `deploy_words` are `deploy`'s, `declared` is `edge`'s. `quantities`
+are numbers for people, `foreign` texts of strangers.
 """
 
 from __future__ import annotations
