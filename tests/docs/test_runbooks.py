@@ -69,10 +69,11 @@ def test_commands_and_addresses(
     telemetry("simulate", "--hosts", "1", "--gpus", "1", "--interval", "5", "--duration", "30", "-o", file)
     start_collector(TELEMETRY_METRICS_PORT=str(port))
     assert {command.split()[0] for command in COMMANDS} >= {"status", "rewind", "ingest", "verify", "deadletter"}
+    needs = {"edge": {"TELEMETRY_TRUST_SECRET": "s" * 40}, "archive": {"TELEMETRY_ARCHIVE_URL": str(tmp_path / "archive")}}
     for command in COMMANDS:
         letter = letters["hopeless" if " drop " in command else "mended"]
         words = [{"FILE": str(file), "ID": str(letter), "NAME": "lab"}.get(word, word) for word in command.split()]
-        done = telemetry(*words, **({"TELEMETRY_TRUST_SECRET": "s" * 40} if "edge" in words else {}))
+        done = telemetry(*words, **needs.get(words[0], {}))
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     assert telemetry("deadletter", "retry", "--all").returncode == 0
 

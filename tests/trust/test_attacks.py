@@ -148,7 +148,7 @@ def test_the_attacks_of_a_stolen_edge(  # noqa: PLR0915 - a table, one system fo
     noticed("days after the last that is taken")
     for number in range(300):
         thief.push({**thief.header(f"newer-{number}")[0], "version": wire.VERSION + 1}, payload)
-    noticed("one of a newer version is dropped")
+    noticed("one of a newer version, of test/thief, is dropped")
     thief.push_raw("x" * (49 << 20))
     noticed("is too long")
 
