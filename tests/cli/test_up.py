@@ -221,7 +221,8 @@ def test_the_whole_system(up: Callable[..., Up], sample: Path) -> None:
     eventually(lambda: first.status(first.port, "/health") == 200, 30)
     lines = first.output()[before:].splitlines()
     for process in ("beat", "streamer", "collector", "api", "exporter", "flower", "up"):
-        assert sum(f" {process} " in line.partition("|")[0] and " rows stored " not in line for line in lines) <= 1, lines
+        # What is said of batches, such as one that was stored late, is not about the loss.
+        assert sum(f" {process} " in line.partition("|")[0] and "stored" not in line for line in lines) <= 1, lines
     # Its beat is a process of its own.
     assert sum(" uploads " in line.partition("|")[0] for line in lines) <= 2, lines
     assert all(len(line) < 300 for line in lines)

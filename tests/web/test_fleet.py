@@ -8,6 +8,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.batches import now_s
+from tests.waiting import eventually
 from tests.web.conftest import Store
 
 pytestmark = pytest.mark.usefixtures("fleet")
@@ -156,10 +158,13 @@ def test_the_order_rests_while_somebody_points_at_the_map(page: Page, address: s
     cells.first.hover()
     expect(page.locator("#grid-count")).to_contain_text("in this order while you are on the map")
     store("GPU_UTIL", "a", 1, 99.0)
+    stored_s = now_s()
     expect(cells).to_have_text(["a:0 90 %", "! b:0 55 %", "a:1 99 %", "b:1 silent"])
     page.mouse.move(1, 1)
     expect(cells).to_have_text(["a:1 99 %", "a:0 90 %", "! b:0 55 %", "b:1 silent"])
     cells.nth(1).focus()
+    # Another value of the same second would be a conflict.
+    eventually(lambda: now_s() > stored_s, 3)
     store("GPU_UTIL", "a", 1, 1.0)
     expect(cells.first).to_have_text("a:1 1 %")
     expect(cells.nth(1)).to_be_focused()
