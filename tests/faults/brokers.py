@@ -14,6 +14,7 @@ from random import Random
 
 import redis
 
+from telemetry.local.servers import Valkey
 from tests.faults.fault import fault, pause, soak_fault
 from tests.faults.poisons import push_all
 from tests.faults.site import Site, freeze, thaw
@@ -43,10 +44,15 @@ def wipe_broker(site: Site, random: Random) -> None:
 def lose_broker_files(site: Site, random: Random) -> None:
     """SIGKILL the broker and lose its disk."""
     site.valkey.kill()
-    for path in sorted((site.valkey.directory / "data").rglob("*"), reverse=True):
-        path.unlink() if path.is_file() else path.rmdir()
+    lose_files(site.valkey)
     pause(random)
     site.valkey.start()
+
+
+def lose_files(server: Valkey) -> None:
+    """Remove all that a server that is down has on its disk."""
+    for path in sorted((server.directory / "data").rglob("*"), reverse=True):
+        path.unlink() if path.is_file() else path.rmdir()
 
 
 def copy(directory: Path, to: Path) -> None:

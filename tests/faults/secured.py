@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from telemetry.local.certificates import Certificates
 from telemetry.local.secure import Secure
 from telemetry.local.servers import Valkey
 from telemetry.local.servers.tls_front import TlsFront
 from telemetry.settings import Settings
-from telemetry.trust.credentials import Maker
 
 # All edges of a site have names of this cluster.
 HOLDER = "fault"
@@ -28,12 +26,12 @@ ROLES = ("collector", "exporter", "api", "flower")
 
 
 def is_asked_for() -> bool:
-    """Whether sites are to be secured: `pytest --secure`, `make soak ARGS=--secure`."""
+    """Whether all that tests start is to be secured: `pytest --secure`."""
     return os.environ.get("SECURE_SITES") == "1"
 
 
 def ask() -> None:
-    """From now on sites of this process and of its children are secured."""
+    """From now on what this process and its children start is secured."""
     os.environ["SECURE_SITES"] = "1"
 
 
@@ -47,17 +45,11 @@ class Secured:
     """The credentials of a site."""
 
     secure: Secure
-    secret: str
 
     @classmethod
     def of(cls, directory: Path) -> Secured:
         """Those of a new site, with the broker's file of users."""
-        trust = directory / "trust"
-        trust.mkdir(mode=0o700)
-        secret = os.urandom(32).hex()
-        (trust / "secret").write_text(secret)
-        maker = Maker(secret, Settings.load({}).key_prefix)
-        made = cls(Secure(trust, maker, HOLDER, Certificates.made(directory / "certificates")), secret)
+        made = cls(Secure.of(directory, replace(Settings.load({}), edge=HOLDER)))
         made.secure.write_users()
         with made.secure.users_file.open("a") as users:
             users.write(f"user {BREAKER} on >{PASSWORD} ~* &* +@all\n")

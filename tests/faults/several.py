@@ -9,6 +9,7 @@ import os
 import signal
 from random import Random
 
+from tests.faults.brokers import lose_files
 from tests.faults.fault import pause, several_fault
 from tests.faults.fleet import THIRD, Fleet
 from tests.faults.site import Site
@@ -51,8 +52,7 @@ def lose_one_broker(site: Site, random: Random) -> None:
     running = fleet(site)
     server = running.brokers[one_with_an_edge(running, random)]
     server.kill()
-    for path in sorted((server.directory / "data").rglob("*"), reverse=True):
-        path.unlink() if path.is_file() else path.rmdir()
+    lose_files(server)
     stream_on(running)
     server.start()
 
