@@ -6,6 +6,8 @@ So a migration adds only what the previous version can live with, and removes on
 
 from __future__ import annotations
 
+from functools import cache
+
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -59,5 +61,7 @@ def current(engine: Engine) -> str | None:
         return MigrationContext.configure(connection).get_current_revision()
 
 
+# Once a process: to read them compiles each migration, and a probe asks for the newest one every second.
+@cache
 def _scripts() -> ScriptDirectory:
     return ScriptDirectory.from_config(config())

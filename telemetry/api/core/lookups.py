@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from sqlalchemy import Connection, Executable, RowMapping
 
@@ -10,6 +11,7 @@ from telemetry.api.core.connections import database
 from telemetry.api.core.nearest import in_words, nearest
 from telemetry.api.core.parameters import is_name
 from telemetry.api.core.problems import ProblemError
+from telemetry.api.core.shared import shared
 from telemetry.store.read import inventory, names
 from telemetry.store.read.names import Kind
 
@@ -22,6 +24,8 @@ NOT_FOUND = {
 }
 KINDS: dict[str, Kind] = {"gpu_not_found": "gpu", "host_not_found": "host", "metric_not_found": "metric"}
 SHOWN_CHARACTERS = 100
+# What is there is hardly ever forgotten, and what is not is looked for at each request.
+THERE_S = 5.0
 
 
 def row(
@@ -41,12 +45,17 @@ def gpu(name: str, parameter: str | None = None) -> RowMapping:
 
 def check(*, metrics: Sequence[str] = (), host: Sequence[str] = ()) -> None:
     """Refuse a filter by a metric or a host that does not exist: it would select nothing, silently. Raises ProblemError."""
-    for parameter, wanted in (("metric", metrics), ("host", host)):
-        code = f"{parameter}_not_found"
-        there = set(database().scalars(names.existing(KINDS[code], wanted))) if wanted else set()
-        for name in wanted:
-            if name not in there:
-                raise not_found(code, name, parameter)
+    for parameter, asked in (("metric", tuple(metrics)), ("host", tuple(host))):
+        if asked:
+            shared().get((parameter, asked), THERE_S, partial(_check, parameter, asked))
+
+
+def _check(parameter: str, asked: Sequence[str]) -> None:
+    code = f"{parameter}_not_found"
+    there = set(database().scalars(names.existing(KINDS[code], asked)))
+    for name in asked:
+        if name not in there:
+            raise not_found(code, name, parameter)
 
 
 def not_found(code: str, name: str, parameter: str | None = None) -> ProblemError:

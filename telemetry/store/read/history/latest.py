@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -42,6 +43,8 @@ ANYBODY = OwnerFilter()
 NO_LABELS = cast(literal("{}"), JSONB)
 
 
+# To build it takes longer than to run it, and open pages ask for the same one several times a second.
+@lru_cache(maxsize=64)
 def latest(some: SeriesFilter, max_age: timedelta) -> Select[Any]:
     """The latest reading of each GPU (or MIG instance, or link) and metric within an age, by host, index and metric."""
     since = func.now() - max_age
