@@ -28,38 +28,56 @@ from telemetry import algebra, descriptors
 from telemetry.cli.data_dir import data_dir_option
 from telemetry.settings import SettingsError, tell_misspelt
 
-COMMANDS = {
-    "up": "Run the whole system on this machine.",
-    "simulate": "Write believable fleet telemetry as CSV.",
-    "record": "Record the GPUs of this machine as CSV.",
-    "ingest": "Stream files once, to the last row.",
-    "check": "Say what files would bring, without storing anything.",
-    "verify": "Compare files with the database, row by row.",
-    "formats": "List the formats of files, and suggest how to read one.",
-    "status": "Show edges, sources, queue, workers and rates.",
-    "gpus": "Show each GPU, and what was read of it last.",
-    "top": "Show the fleet live in a terminal, ordered by keys.",
-    "sources": "Show each source, and what to do about it.",
-    "usage": "Show who used how much: GPU-hours, idle hours, energy, cost.",
-    "health": "Show GPUs that are ill or silent, why, and what to do.",
-    "events": "Show what happened to GPUs, and go on as it happens.",
-    "plan": "Say how many brokers, collectors, CPUs, GiB and GB a fleet needs.",
-    "doctor": "Check whether this machine can work with broker and database, and say how to mend it.",
-    "edge": "Give edges their credentials, rotate them, and take them away.",
-    "broker": "Show or make the broker's users.",
-    "apikey": "Create, list and revoke keys of the API.",
-    "deadletter": "Look at messages that could not be stored, retry them, or drop them.",
-    "quarantine": "Look at rows that could not be read, write them to a file, or read them again.",
-    "forget": "Forget sources that are of no interest any more.",
-    "rewind": "Set the edges back to what the ledger of a restored database holds.",
-    "audit": "Show whether samples are gone that were stored, or accept that they are.",
-    "exporter": "Serve metrics of queue, sources, ledger and database.",
-    "deploy": "Deploy the chart to one Kubernetes cluster or many.",
-    "systemd": "Write systemd units for an edge.",
-    "psql": "Open a session of psql in the database.",
-    "archive": "Write sealed days as Parquet files, for ever, and check them.",
-    "db": "Upgrade the database's schema, or change what makes a series.",
+# In the order in which a newcomer needs them.
+GROUPS = {
+    "Begin": {
+        "up": "Run the whole system on this machine.",
+        "simulate": "Write believable fleet telemetry as CSV.",
+        "record": "Record the GPUs of this machine as CSV.",
+        "ingest": "Stream files once, to the last row.",
+    },
+    "Files": {
+        "check": "Say what files would bring, without storing anything.",
+        "formats": "List the formats of files, and suggest how to read one.",
+        "verify": "Compare files with the database, row by row.",
+    },
+    "The fleet": {
+        "gpus": "Show each GPU, and what was read of it last.",
+        "top": "Show the fleet live in a terminal, ordered by keys.",
+        "health": "Show GPUs that are ill or silent, why, and what to do.",
+        "events": "Show what happened to GPUs, and go on as it happens.",
+        "usage": "Show who used how much: GPU-hours, idle hours, energy, cost.",
+    },
+    "The pipeline": {
+        "status": "Show edges, sources, queue, workers and rates.",
+        "sources": "Show each source, and what to do about it.",
+        "doctor": "Check whether this machine can work with broker and database, and say how to mend it.",
+    },
+    "What went wrong": {
+        "deadletter": "Look at messages that could not be stored, retry them, or drop them.",
+        "quarantine": "Look at rows that could not be read, write them to a file, or read them again.",
+        "audit": "Show whether samples are gone that were stored, or accept that they are.",
+        "rewind": "Set the edges back to what the ledger of a restored database holds.",
+        "forget": "Forget sources that are of no interest any more.",
+    },
+    "Who may do what": {
+        "edge": "Give edges their credentials, rotate them, and take them away.",
+        "broker": "Show or make the broker's users.",
+        "apikey": "Create, list and revoke keys of the API.",
+    },
+    "Machines and clusters": {
+        "plan": "Say how many brokers, collectors, CPUs, GiB and GB a fleet needs.",
+        "deploy": "Deploy the chart to one Kubernetes cluster or many.",
+        "systemd": "Write systemd units for an edge.",
+        "exporter": "Serve metrics of queue, sources, ledger and database.",
+    },
+    "The database": {
+        "db": "Upgrade the database's schema, or change what makes a series.",
+        "archive": "Write sealed days as Parquet files, for ever, and check them.",
+        "psql": "Open a session of psql in the database.",
+    },
 }
+COMMANDS = {name: says for group in GROUPS.values() for name, says in group.items()}
 # redis-py imports this where it is installed, which takes 0.05 s, and no command has it count anything.
 UNUSED = "opentelemetry"
 
@@ -96,9 +114,11 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands without importing any."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        """List the commands by group, without importing any."""
+        width = max(map(len, COMMANDS))
+        for title, commands in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(width), says) for name, says in commands.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command. A setting that cannot be used, or is misspelt, is reported in one line."""

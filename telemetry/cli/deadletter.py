@@ -45,7 +45,12 @@ all_option = click.option("--all", "everything", is_flag=True, help="All of them
 @click.group()
 @data_dir_option(expose_value=False)
 def deadletter() -> None:
-    """Show messages that could not be stored, retry them, or drop them."""
+    """Show messages that could not be stored, retry them, or drop them.
+
+    A dead letter is a message with a batch of readings that the centre could not process, such as one whose content is broken.
+    It is kept with its error, so nothing of it is lost: `list` and `show` say why it died, `retry` stores it once the cause is
+    mended, and `drop` gives its readings up. The file they come from is not safe to delete as long as it is a letter.
+    """
 
 
 @deadletter.command(name="list")
