@@ -36,6 +36,7 @@ The rooms, in the order of imports: a room uses only rooms that stand below it (
 
 `algebra` keeps NumPy to one thread.
 `descriptors` knows the limit of open files.
+`durable` brings files to the disk.
 `garbage` keeps the garbage collector from objects that stay.
 `lengths` reads and writes lengths of time.
 `lock` locks a directory.

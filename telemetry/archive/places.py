@@ -6,7 +6,6 @@ In a directory it is on the disk by then. The keys to an object store are those 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,8 @@ from urllib.parse import urlsplit
 
 import pyarrow as pa
 from pyarrow import fs
+
+from telemetry.durable import sync
 
 BLOCK_BYTES = 4 << 20
 WRITING = "writing"
@@ -88,10 +89,10 @@ class Place:
                 return
             target = Path(self._at(path))
             target.parent.mkdir(parents=True, exist_ok=True)
-            _sync(Path(self._at(aside)))
+            sync(Path(self._at(aside)))
             Path(self._at(aside)).replace(target)
             for directory in (target.parent, *target.parent.parents):
-                _sync(directory)
+                sync(directory)
                 if str(directory) == self.root:
                     break
 
@@ -147,12 +148,3 @@ class Place:
 
     def _at(self, path: str) -> str:
         return f"{self.root}/{path}"
-
-
-def _sync(path: Path) -> None:
-    """Have a file or a directory on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

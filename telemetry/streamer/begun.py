@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from telemetry.durable import sync
 from telemetry.progress.losses import LostRange
 from telemetry.readings.digests import digest, wire_path
 from telemetry.settings import Settings
@@ -131,8 +132,4 @@ def _write(file: Path, text: bytes) -> None:
         writing.flush()
         os.fsync(writing.fileno())
     half.replace(file)
-    directory = os.open(file.parent, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    sync(file.parent)

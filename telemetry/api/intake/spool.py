@@ -16,6 +16,7 @@ from typing import IO
 
 from telemetry.api.core.problems import ProblemError
 from telemetry.api.intake.unpacking import unpacked
+from telemetry.durable import sync
 from telemetry.formats.heads import Head, identify, needed_bytes
 from telemetry.readings.names import UPLOADS
 from telemetry.settings import Settings
@@ -41,7 +42,7 @@ class Spooled:
     def publish(self) -> None:
         """Give the file its name. From now on the streamer sees it."""
         self.waiting.rename(self.path)
-        _sync(self.path.parent)
+        sync(self.path.parent)
 
     def discard(self) -> None:
         """Remove the file."""
@@ -132,11 +133,3 @@ def _room_bytes(directory: Path, settings: Settings) -> int:
 def _full() -> ProblemError:
     detail = "the spool directory is full; try again once the files in it are read and removed"
     return ProblemError("spool_full", detail)
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
