@@ -28,11 +28,12 @@ class Edge(BaseModel):
 
     `last_seen` is when its streamer said last that it is at work, and `silent_s` for how many seconds the next such sign is
     overdue, 0 while it is not. Both are null of an edge that does not stream for good, and while its broker does not answer.
+    An edge that streams and of which nothing was stored yet has no source, no `first_seen` and no `last_commit`.
     """
 
     name: str
     sources: int
-    first_seen: datetime
+    first_seen: datetime | None
     last_commit: datetime | None
     last_seen: datetime | None
     silent_s: float | None

@@ -80,23 +80,33 @@ class EdgeSign(NamedTuple):
 
 
 def edges(signs: Sequence[EdgeSign] = ()) -> Select[Any]:
-    """Edges by name: how many sources each has, when something of it was committed last, and its sign, if it has one."""
+    """Edges by name: how many sources each has, when something of it was committed last, and its sign, if it has one.
+
+    An edge of which nothing was committed yet has a sign alone.
+    """
     edge = (
         select(Source.edge, func.count().label("sources"), func.min(Source.first_seen).label("first_seen"))
         .group_by(Source.edge)
         .subquery()
     )
-    last = select(Batch.committed_at).where(Batch.edge == edge.c.edge).order_by(desc(Batch.committed_at)).limit(1).lateral()
-    folded = select(func.max(LedgerRange.last_committed_at)).join(Source).where(Source.edge == edge.c.edge).scalar_subquery()
-    last_commit = func.coalesce(last.c.committed_at, folded).label("last_commit")
     columns: list[ColumnElement[Any]] = [
         literal([sign.edge for sign in signs], ARRAY(Text)),
         literal([sign.last_seen for sign in signs], ARRAY(DateTime(timezone=True))),
         literal([sign.silent_s for sign in signs], ARRAY(Double)),
     ]
     sign = func.unnest(*columns).table_valued(*EdgeSign._fields, name="sign").render_derived()
-    rows = select(edge.c.edge.label("name"), edge.c.sources, edge.c.first_seen, last_commit, sign.c.last_seen, sign.c.silent_s)
-    return rows.outerjoin_from(edge, last, true()).outerjoin(sign, sign.c.edge == edge.c.edge).order_by(edge.c.edge)
+    name = func.coalesce(edge.c.edge, sign.c.edge).label("name")
+    known = (
+        select(name, func.coalesce(edge.c.sources, 0).label("sources"), edge.c.first_seen, sign.c.last_seen, sign.c.silent_s)
+        .join_from(edge, sign, sign.c.edge == edge.c.edge, full=True)
+        .subquery()
+        .c
+    )
+    last = select(Batch.committed_at).where(Batch.edge == known.name).order_by(desc(Batch.committed_at)).limit(1).lateral()
+    folded = select(func.max(LedgerRange.last_committed_at)).join(Source).where(Source.edge == known.name).scalar_subquery()
+    last_commit = func.coalesce(last.c.committed_at, folded).label("last_commit")
+    rows = select(known.name, known.sources, known.first_seen, last_commit, known.last_seen, known.silent_s)
+    return rows.outerjoin(last, true()).order_by(known.name)
 
 
 def sources(some: SourceFilter) -> Select[Any]:

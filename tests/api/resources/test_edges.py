@@ -60,6 +60,18 @@ def test_an_edge_says_when_it_was_seen_and_for_how_long_it_is_silent(
 
 
 @pytest.mark.usefixtures("fleet")
+def test_an_edge_that_streams_is_there_before_anything_of_it_is_stored(
+    client: FlaskClient, settings: Settings, redis_client: redis.Redis
+) -> None:
+    Claims(redis_client, Keys(settings.key_prefix), "test/new", "streamer", 30).expect(60)
+    new, old = client.get("/api/v1/edges").get_json()["items"]
+    assert old["name"] == EDGE
+    assert (new["name"], new["sources"], new["first_seen"], new["last_commit"]) == ("test/new", 0, None, None)
+    assert new["last_seen"] is not None
+    assert new["silent_s"] == 0
+
+
+@pytest.mark.usefixtures("fleet")
 def test_an_edge_that_moved_is_as_its_new_broker_says(
     settings: Settings, redis_client: redis.Redis, own_broker: Valkey
 ) -> None:
