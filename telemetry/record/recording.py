@@ -57,6 +57,9 @@ def record(
                 raise SourceError("there are no readings of a GPU")  # noqa: TRY301 - the same as an endpoint that is away
             files.append(lines(readings, now_s))
         except (SourceError, FullError) as error:
+            if stopping.is_set():
+                # A turn that was cut off by the end is not one that failed.
+                break
             done.missed, failed = done.missed + 1, failed + 1
             if str(error) != trouble:
                 trouble = str(error)
