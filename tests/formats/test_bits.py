@@ -32,6 +32,7 @@ SHAPES = {
     "amd-smi": ("timestamp,gpu,socket_power", "{at},0,{value}"),
     "rocm-smi": ("{iso}, device,GPU use (%)", "{iso}, card0,{value}"),
     "xpu-smi": ("{iso}, Timestamp, DeviceId, GPU Power (W)", "{iso}, 10:00:00.000, 0, {value}"),
+    "xpu-smi-query": ("timestamp, index, power.draw (W)", "{local}, 0, {value}"),
     "hl-smi": ("timestamp, index, utilization.aip [%]", "Fri Jul 18 {clock} UTC 2025, 0, {value} %"),
     "kempnerpulse": ("timestamp,gpu_id,real_util_pct", "{at},0,{value}"),
     "fleetint": ("timestamp,component,metric_name,value,labels", "{iso},c,dcgm_fi_dev_power_usage,{value}," + LABELS),
