@@ -1,7 +1,9 @@
 """A command-line tool that is left running and writes lines at its own interval: started, read, ended.
 
-It stays, as to start such a tool costs much more than what it does in a turn. One that says nothing is ended. One that no
-signal ends, as its driver hangs, is not started a second time beside itself. What its lines mean is left to `looping`.
+It stays, as its start costs more than a turn: nvidia-smi on a node of several GPUs took 6 s to start and half a second in its
+loop (netdata/netdata#14522), and where the driver has no persistence, each start is one of the GPU (pop-os/system76-power#492).
+One that says nothing is ended. One that no signal ends, as its driver hangs, is not started a second time beside itself. What
+its lines mean is left to `looping`.
 """
 
 from __future__ import annotations
