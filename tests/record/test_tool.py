@@ -95,7 +95,7 @@ def test_one_that_no_signal_ends_is_not_started_beside_itself(tmp_path: Path, mo
         patched.setattr(os, "killpg", lambda *_: None)
         started = Tool(0.2, threading.Event())
         started.start(command)
-        pid = psutil.Process().children()[0].pid
+        (pid,) = [each.pid for each in psutil.Process().children() if command[0] in each.cmdline()]
         with pytest.raises(SourceError, match="has written nothing"):
             started.lines()
         with pytest.raises(SourceError, match="amd-smi hangs, and no signal ends it"):
