@@ -47,7 +47,7 @@ UNITS = {UNITS}
 """
     + """
 asked = next(each for each in sys.argv if each.startswith("--query-gpu="))[12:].split(",")
-loop_s = int(next(each for each in sys.argv if each.startswith("--loop-ms="))[10:]) / 1000
+loop_s = int(next((each for each in sys.argv if each.startswith("--loop-ms=")), "--loop-ms=0")[10:]) / 1000
 
 
 def unit(field):
