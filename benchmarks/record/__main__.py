@@ -50,6 +50,7 @@ def main(gpus: int, real: bool, interval: int, seconds: float, only: tuple[str, 
     ours = {name: each for name, each in figures.items() if "," not in name}
     over = [name for name, each in ours.items() if each["cpu"] > MOST_CPU or each["mib"] > MOST_MIB]
     click.echo(f"\nover {MOST_CPU:g} % of a core or {MOST_MIB:g} MiB: {', '.join(over) or 'none'}")
+    click.echo(f"the formats of files alone: {cost.of_formats():.1f} MiB")
     if json_path:
         json_path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -68,6 +69,13 @@ def measure(source: Recorded, directory: Path, interval_s: float, seconds: float
         tool_cpu=100 * (after.tool_cpu_s - before.tool_cpu_s) / passed_s,
         tool_mib=max(each.tool_mib for each in most),
     )
+
+
+def of_formats() -> float:
+    """The MiB of a process that has loaded the formats by which files are read, and does nothing else."""
+    told = "import psutil, telemetry.formats.registry; print(psutil.Process().memory_info().rss)"
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True, timeout=BEGIN_S)
+    return int(done.stdout) / MIB
 
 
 def _await_turns(process: subprocess.Popen[bytes], directory: Path) -> None:
