@@ -74,7 +74,7 @@ class Looping(ABC):
         try:
             return self._take()
         except SourceError as error:
-            self._trouble = error
+            self._trouble, error.again_s = error, self.rest_s
             raise
 
     def _take(self) -> list[Taken]:

@@ -136,4 +136,4 @@ class Tool:
 def shown(words: str) -> str:
     """The last line of a stranger's words, as it may stand in a message: printable, and not long."""
     last = next((line.strip() for line in reversed(words.splitlines()) if line.strip()), "")
-    return "".join(letter if letter.isprintable() else " " for letter in last)[:200]
+    return "".join(letter if letter.isprintable() else " " for letter in last)[:200].rstrip(".")

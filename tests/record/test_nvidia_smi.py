@@ -178,13 +178,13 @@ say(row(0)); forever()
         assert by_gpu(smi.take()).keys() == {"0"}
 
 
-def test_one_that_fails_at_once_is_not_started_in_each_turn(tmp_path: Path) -> None:
+def test_one_that_fails_at_once_is_not_started_in_each_turn(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    files = Files(tmp_path / "out", "gpus", 1 << 20, 1e9, 1 << 30)
     with closing(source(tmp_path, "starts(); sys.exit(6)")) as smi:
         smi.rest_s = 600.0
-        for _ in range(3):
-            with pytest.raises(SourceError, match="nvidia-smi ended with 6"):
-                smi.take()
-        assert (tmp_path / "starts").read_text() == "x"
+        assert record(smi, files, 0.05, smi.process.stopping, turns=3).missed == 3
+    assert (tmp_path / "starts").read_text() == "x"
+    assert "nothing is recorded: nvidia-smi ended with 6; it is tried again every 600 s" in caplog.text
 
 
 def test_times_of_another_zone_or_clock_are_not_believed(tmp_path: Path) -> None:
