@@ -15,10 +15,10 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test slow fuzz soak bench bench-store compare lint audit sbom lock dist clean
+.PHONY: help run test slow fuzz soak bench bench-store bench-record compare lint audit sbom lock dist clean
 
 help: ## list what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(INSTALLED) $(SAMPLE) ## run the whole system on this machine, on a sample that is replayed
 	$(BIN)/telemetry up --csv $(SAMPLE) --replay $(ARGS)
@@ -41,6 +41,9 @@ bench: $(INSTALLED) ## measure side by side with what this is compared with; mak
 
 bench-store: $(INSTALLED) ## measure layouts of sealed days, and sealed days beside rows
 	$(BIN)/python -m benchmarks.store $(ARGS)
+
+bench-record: $(INSTALLED) ## measure what `telemetry record` costs a node; ARGS=--real on one that has GPUs
+	$(BIN)/python -m benchmarks.record $(ARGS)
 
 compare: $(INSTALLED) ## measure another commit and this one in turn; make compare ARGS='HEAD~1'
 	$(BIN)/python -m benchmarks.compare $(ARGS)

@@ -23,7 +23,7 @@ WAYS = "servers and workers on this machine, over Unix sockets; 2 pool processes
 def describe(directory: Path, database: psycopg.Connection, client: redis.Redis) -> dict[str, str]:
     """Machine and versions, as words."""
     return {
-        "machine": f"{cores()} cores, {_model()}, {psutil.virtual_memory().total / 2**30:.0f} GiB",
+        "machine": f"{cores()} cores, {model()}, {psutil.virtual_memory().total / 2**30:.0f} GiB",
         "fsync": f"{_sync_ms(directory):.2f} ms",
         "versions": f"Python {platform.python_version()}, PostgreSQL {database.info.parameter_status('server_version')}, "
         f"Valkey {client.info('server').get('valkey_version', '?')}",
@@ -43,7 +43,8 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _model() -> str:
+def model() -> str:
+    """The processor's name."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

@@ -8,14 +8,19 @@ import logging
 import signal
 import socket
 import threading
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
+from telemetry.record.amd_smi import AmdSmi
 from telemetry.record.files import Files, FullError
 from telemetry.record.jobs import with_jobs
+from telemetry.record.looping import Looping
+from telemetry.record.nvidia_smi import NvidiaSmi
 from telemetry.record.nvml import Nvml
 from telemetry.record.recording import Source
 from telemetry.record.recording import record as run
@@ -23,11 +28,26 @@ from telemetry.record.scrape import Scrape
 from telemetry.record.taken import SourceError
 
 MIB = 1 << 20
+TOOLS: dict[str, type[Looping]] = {"nvidia-smi": NvidiaSmi, "amd-smi": AmdSmi}
+
+
+def tool_option(of: str) -> Callable[[Any], Any]:
+    """The option --tool; `of` is what it is read instead of."""
+    return click.option(
+        "--tool", metavar="COMMAND", callback=_known, help=f"Read nvidia-smi or amd-smi, by name or path, and not {of}."
+    )
+
+
+def _known(_context: click.Context, _parameter: click.Parameter, tool: str | None) -> str | None:
+    if tool and Path(tool).name not in TOOLS:
+        raise click.BadParameter(f"{tool} is not one of {', '.join(TOOLS)}, or the path of one")
+    return tool
 
 
 @click.command()
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--scrape", metavar="URL", help="Read this Prometheus endpoint, such as a dcgm-exporter's, and not the driver.")
+@tool_option("the driver's library")
 @click.option("--interval", type=click.FloatRange(0.1, 86_400), default=10.0, show_default=True, metavar="SECONDS")
 @click.option("--host", help="The machine's name.  [default: what the machine calls itself]")
 @click.option(
@@ -47,6 +67,7 @@ MIB = 1 << 20
 def record(
     directory: Path,
     scrape: str | None,
+    tool: str | None,
     interval: float,
     host: str | None,
     slurm_jobs: Path | None,
@@ -58,14 +79,16 @@ def record(
 ) -> None:
     """Record the GPUs of this machine in CSV files, which a streamer reads.
 
-    Without --scrape NVIDIA's driver is read, which needs the package nvidia-ml-py: telemetry-pipeline[record].
+    Without --scrape or --tool NVIDIA's driver is read, by the package nvidia-ml-py: telemetry-pipeline[record].
     The files are DIRECTORY/gpus-TIME.csv; let the streamer have TELEMETRY_SOURCES=DIRECTORY/gpus-*.csv.
     """
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     if keep_mib < 2 * file_mib:
         raise click.UsageError("--keep-mib must be at least twice --file-mib: the file that is written is among those kept")
+    if scrape and tool:
+        raise click.UsageError("give --scrape or --tool: a recording has one source")
     stopping = threading.Event()
-    source = _source(scrape, host, interval, stopping)
+    source = _source(scrape, tool, host, interval, stopping)
     files = Files(directory, "gpus", file_mib * MIB, file_hours * 3600, keep_mib * MIB)
     try:
         files.claim()
@@ -86,14 +109,17 @@ def record(
         raise SystemExit(1)
 
 
-def _source(url: str | None, host: str | None, interval_s: float, stopping: threading.Event) -> Source:
+def _source(url: str | None, tool: str | None, host: str | None, interval_s: float, stopping: threading.Event) -> Source:
     try:
         if url:
             return Scrape(url, host, max(1.0, min(interval_s, 10.0)), stopping)
+        if tool:
+            return TOOLS[Path(tool).name](tool, host or socket.gethostname(), interval_s, stopping)
         return Nvml(importlib.import_module("pynvml"), host or socket.gethostname())
     except SourceError as error:
         raise click.UsageError(str(error)) from None
     except ModuleNotFoundError:
         raise click.ClickException(
-            "the driver is read by the package nvidia-ml-py; install telemetry-pipeline[record], or give --scrape URL"
+            "the driver is read by the package nvidia-ml-py; install telemetry-pipeline[record], or give --tool nvidia-smi "
+            "or --scrape URL"
         ) from None

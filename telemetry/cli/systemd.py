@@ -6,10 +6,13 @@ environment file that the administrator owns.
 
 from __future__ import annotations
 
+import shutil
 import sysconfig
 from pathlib import Path
 
 import click
+
+from telemetry.cli.record import tool_option
 
 # A file that is read takes one, and a quiet one among hundreds takes none.
 DESCRIPTORS = 65_536
@@ -50,7 +53,7 @@ LimitNOFILE={descriptors}
 [Install]
 WantedBy=multi-user.target
 """
-# What reads NVIDIA's driver needs its devices.
+# What reads a driver, or a tool of one, needs its devices.
 RECORD = """\
 [Unit]
 Description=GPU telemetry: record
@@ -60,7 +63,7 @@ After=network-online.target
 [Service]
 Type=exec
 User={user}
-ExecStart={telemetry} record {directory}{scrape}
+ExecStart={telemetry} record {directory}{option}
 Restart=always
 RestartSec=5
 WorkingDirectory=/
@@ -74,7 +77,7 @@ ProtectKernelTunables=yes
 ProtectControlGroups=yes
 RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
 CapabilityBoundingSet=
-MemoryMax=128M
+MemoryMax={memory}
 
 [Install]
 WantedBy=multi-user.target
@@ -104,13 +107,16 @@ WantedBy=multi-user.target
     help="Write a unit of `telemetry record` too, which records the GPUs in this directory of the user's.",
 )
 @click.option("--scrape", metavar="URL", help="The endpoint that it reads instead of NVIDIA's driver.")
-def systemd(directory: Path, environment: Path, user: str, recorded: Path | None, scrape: str | None) -> None:
+@tool_option("NVIDIA's driver, in that unit")
+def systemd(directory: Path, environment: Path, user: str, recorded: Path | None, scrape: str | None, tool: str | None) -> None:
     """Write systemd units for the streamer and beat of this edge, and say what to do next."""
-    if scrape and not recorded:
-        raise click.UsageError("--scrape is of --record: say the directory to record in")
+    if (scrape or tool) and not recorded:
+        raise click.UsageError("--scrape and --tool are of --record: say the directory to record in")
+    if scrape and tool:
+        raise click.UsageError("give --scrape or --tool: a recording has one source")
     written = units(environment, user)
     if recorded:
-        written["telemetry-record.service"] = record_unit(user, recorded.absolute(), scrape or "")
+        written["telemetry-record.service"] = record_unit(user, recorded.absolute(), scrape or "", tool or "")
     for name, text in written.items():
         try:
             (directory / name).write_text(text, encoding="utf-8")
@@ -126,13 +132,19 @@ def systemd(directory: Path, environment: Path, user: str, recorded: Path | None
     )
 
 
-def record_unit(user: str, directory: Path, scrape: str) -> str:
-    """The unit of what records the GPUs, of the driver or of an endpoint."""
+def record_unit(user: str, directory: Path, scrape: str, tool: str = "") -> str:
+    """The unit of what records the GPUs, of the driver, of an endpoint or of a tool."""
     telemetry = Path(sysconfig.get_path("scripts")) / "telemetry"
-    # To systemd a % begins a specifier.
-    option = f" --scrape {scrape}".replace("%", "%%") if scrape else ""
-    no_devices = "yes" if scrape else "no"
-    return RECORD.format(user=user, telemetry=telemetry, directory=directory, scrape=option, no_devices=no_devices)
+    # A unit has another PATH than a shell. To systemd a % begins a specifier.
+    source = f" --scrape {scrape}" if scrape else f" --tool {shutil.which(tool) or tool}" if tool else ""
+    return RECORD.format(
+        user=user,
+        telemetry=telemetry,
+        directory=directory,
+        option=source.replace("%", "%%"),
+        no_devices="yes" if scrape else "no",
+        memory="512M" if tool else "128M",
+    )
 
 
 def units(environment: Path, user: str) -> dict[str, str]:

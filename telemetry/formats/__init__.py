@@ -6,10 +6,10 @@ and `blame` which cell of a record keeps it from being read.
 
 A format is a module: `dcgm` is the dump of a dcgm-exporter, and `dcgm_series` is what names its series; `dcgm_fields` is a dump
 of DCGM's fields, `dcgmi_dmon` its table. `nvidia_smi`, `nvidia_apps` (of processes), `nvidia_dmon`, `nvidia_pmon`, `amd_smi`,
-`rocm_smi`, `xpu_smi`, `hl_smi` and `kempnerpulse` are what the tools of these names write, `fleetint` and `fleetint_events`
-what NVIDIA's Fleet Intelligence agent does, `slurm_jobs` what Slurm says of its jobs. `labelled` is a wide file whose header
-names series. `mapped` is a wide file by a mapping, of which `mapped_columns` fits the header; `moments` and `mapped_values`
-read its cells.
+`rocm_smi`, `xpu_smi`, `xpu_smi_query`, `hl_smi` and `kempnerpulse` are what the tools of these names write, `fleetint` and
+`fleetint_events` what NVIDIA's Fleet Intelligence agent does, `slurm_jobs` what Slurm says of its jobs. `labelled` is a wide
+file whose header names series. `mapped` is a wide file by a mapping, of which `mapped_columns` fits the header; `moments` and
+`mapped_values` read its cells.
 
 `suggest` looks at a file that no format knows, and suggests a mapping.
 

@@ -7,7 +7,6 @@ the source do.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
@@ -23,13 +22,12 @@ from telemetry.formats.rows import Rows
 from telemetry.formats.stamped import Stamped, begins_with_time, lacks
 from telemetry.formats.wide import Column, Wide, by_index
 from telemetry.readings.arrays import Float64s
+from telemetry.readings.cells import listed
 from telemetry.readings.other_vendors import OF_AMD_SMI, amd_smi, own
 from telemetry.readings.rows import Codes, Flags
 from telemetry.readings.source_settings import SourceSettings
 
 TIME, GPU, PARTITION, ENGINE = "timestamp", "gpu", "xcp", "engine"
-LIST = re.compile(r"\[(.*)\]", re.DOTALL)
-IN_QUOTES = re.compile(r"'(.*)'|\"(.*)\"", re.DOTALL)
 # Stands where a record has no such cell: no text of a file is it. And the reason of the reading that is not there.
 NOWHERE, ABSENT = "\0", 255
 
@@ -118,17 +116,8 @@ def _lists(cells: pa.Array) -> list[list[str]]:
     """The values of the list in each cell, none of a cell that is no list; nothing at all where no cell is one."""
     if not pc.any(pc.match_substring(cells, "[")).as_py():
         return []
-    found = [_values(text.strip(BLANKS)) for text in cells.to_pylist()]
+    found = [listed(text.strip(BLANKS)) for text in cells.to_pylist()]
     return found if any(found) else []
-
-
-def _values(text: str) -> list[str]:
-    match = LIST.fullmatch(text)
-    if match is None or not match[1].strip(BLANKS):
-        return []
-    values = [value.strip(BLANKS) for value in match[1].split(",")]
-    quoted = [IN_QUOTES.fullmatch(value) for value in values]
-    return [bare if quote is None else quote[1] or quote[2] or "" for bare, quote in zip(values, quoted, strict=True)]
 
 
 def _is_like_it(names: list[str]) -> bool:

@@ -15,17 +15,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from telemetry.formats.records import BLANKS
-from telemetry.formats.values import BRACKETS, NO_VALUE, NUMBER
 from telemetry.readings.arrays import Float64s
+from telemetry.readings.cells import BRACKETS, MASK, NO_VALUE, NUMBER, STATE
 from telemetry.readings.mapping import ColumnMapping
 from telemetry.readings.rows import BLANK, REASON_CODE, Flags
 from telemetry.readings.units import SPELLINGS, Conversion
 
 BAD_VALUE = REASON_CODE["bad_value"]
-WORDS = frozenset(NO_VALUE.to_pylist())
+WORDS = frozenset(NO_VALUE)
 IN_BRACKETS = re.compile(r"\[.*\]")
-MASK = re.compile(r"0x[0-9a-f]{1,16}", re.IGNORECASE)
-STATE = re.compile(r"P(\d{1,2})", re.ASCII)
 
 
 class Spelling(NamedTuple):

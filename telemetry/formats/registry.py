@@ -25,12 +25,13 @@ from telemetry.formats.records import BLANKS, decoded, is_text
 from telemetry.formats.rocm_smi import RocmSmi
 from telemetry.formats.slurm_jobs import SlurmJobs
 from telemetry.formats.xpu_smi import XpuSmi
+from telemetry.formats.xpu_smi_query import XpuSmiQuery
 from telemetry.readings.source_settings import SourceSettings
 
 # A header is offered to each in this order; the first that takes it reads the file.
 FORMATS: tuple[type[Format], ...] = (
     *(Dcgm, NvidiaSmi, NvidiaDmon, DcgmFields),
-    *(DcgmiDmon, AmdSmi, RocmSmi, XpuSmi, HlSmi),
+    *(DcgmiDmon, AmdSmi, RocmSmi, XpuSmi, XpuSmiQuery, HlSmi),
     *(NvidiaApps, NvidiaPmon, KempnerPulse, FleetInt, FleetIntEvents),
     SlurmJobs,
     *(Labelled, Mapped),

@@ -24,7 +24,7 @@ from telemetry.formats.wide import INDEX, Column, Gpu, Wide
 from telemetry.readings.arrays import Float64s
 from telemetry.readings.rows import Codes, Flags
 from telemetry.readings.series import DRIVER_VERSION, SeriesKey
-from telemetry.readings.smi_fields import HEADER, SmiVocabulary
+from telemetry.readings.smi_fields import SmiVocabulary
 from telemetry.readings.source_settings import SourceSettings
 
 TIME = "timestamp"
@@ -48,7 +48,7 @@ class Smi(Wide, ByLines):
         if not cls.is_like_it(names, settings) or lacks(places, settings, has_zone=cls.has_zone):
             return None
         columns = [
-            Column(place, known, _unit(names[place]), name in fields.same)
+            Column(place, known, _unit(names[place], fields), name in fields.same)
             for name, place in places.items()
             if (known := fields.metric(name)) is not None
         ]
@@ -87,22 +87,22 @@ def places_of(names: list[str], fields: SmiVocabulary) -> dict[str, int]:
     """Where each field stands, by its canonical name; a field that was asked for twice, where it stands first."""
     places: dict[str, int] = {}
     for place, name in enumerate(names):
-        match = HEADER.fullmatch(name)
+        match = fields.header.fullmatch(name)
         places.setdefault(fields.canonical(match[1]) if match else "", place)
     return places
 
 
-def _unit(name: str) -> str:
-    match = HEADER.fullmatch(name)
+def _unit(name: str, fields: SmiVocabulary) -> str:
+    match = fields.header.fullmatch(name)
     return (match and match[2]) or ""
 
 
 def _is_like_it(names: list[str], settings: SourceSettings, fields: SmiVocabulary) -> bool:
     """Whether these are names of fields as the tool prints them, or as the operator says that they were asked for."""
-    if not all(HEADER.fullmatch(name) for name in names):
+    if not all(fields.header.fullmatch(name) for name in names):
         return False
     places = places_of(names, fields)
-    known = [(name, _unit(names[place])) for name, place in places.items() if name in fields.same]
+    known = [(name, _unit(names[place], fields)) for name, place in places.items() if name in fields.same]
     is_asked_for = settings.header and names == [each.strip(BLANKS) for each in settings.header.split(",")]
     has_units = all(unit == fields.same[name].unit or (is_asked_for and not unit) for name, unit in known)
     return TIME in places and bool(known) and has_units

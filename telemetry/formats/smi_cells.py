@@ -1,6 +1,7 @@
-"""Cells as nvidia-smi and its like write them, as numbers: with a unit behind or not, masks, states, and words for yes and no.
+"""Columns of nvidia-smi and its like as numbers: with a unit behind or not, masks, states, and words for yes and no.
 
-Another reading of a cell is a change of meaning: raise the versions as `telemetry.formats.base` says.
+`telemetry.readings.cells` reads one cell. Another reading is a change of meaning: raise the versions as
+`telemetry.formats.base` says.
 """
 
 from __future__ import annotations
@@ -13,16 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from telemetry.formats.records import BLANKS
-from telemetry.formats.values import NUMBER
 from telemetry.formats.wide import BAD_VALUE, Column
 from telemetry.readings.arrays import Float64s
+from telemetry.readings.cells import smi_number
 from telemetry.readings.rows import BLANK, Flags
-
-# In brackets the tool says why there is no value: [N/A], [Not Supported], [Unknown Error], [GPU requires reset].
-NO_VALUE = re.compile(r"\[.*\]|n/a|", re.IGNORECASE)
-MASK = re.compile(r"0x[0-9a-f]{1,16}", re.IGNORECASE)
-STATE = re.compile(r"P(\d{1,2})", re.ASCII)
-WORDS = {"enabled": 1.0, "active": 1.0, "yes": 1.0, "disabled": 0.0, "not active": 0.0, "no": 0.0}
 
 
 def smi_numbers(cells: pa.Array, column: Column) -> tuple[Float64s, Flags]:
@@ -41,16 +36,9 @@ def smi_numbers(cells: pa.Array, column: Column) -> tuple[Float64s, Flags]:
 
 
 def _number(text: str, column: Column) -> tuple[float, int]:
-    """The number in a cell and 0; or a code of REASONS. The unit behind it is the one in the header, or none is."""
-    if NO_VALUE.fullmatch(text):
-        return math.nan, BLANK
-    bare = text.removesuffix(f" {column.unit}") if column.unit else text
-    if NUMBER.fullmatch(bare) and math.isfinite(float(bare)):
-        return float(bare), 0
-    if MASK.fullmatch(text):
-        return float(int(text, 16)), 0
-    if state := STATE.fullmatch(text):
-        return float(state[1]), 0
-    if text.lower() in WORDS:
-        return WORDS[text.lower()], 0
-    return math.nan, BAD_VALUE if column.is_known else BLANK
+    """The number in a cell and 0; or a code of REASONS."""
+    try:
+        value = smi_number(text, column.unit)
+    except ValueError:
+        return math.nan, BAD_VALUE if column.is_known else BLANK
+    return value, BLANK if math.isnan(value) else 0

@@ -1,8 +1,8 @@
 """What the columns of amd-smi, rocm-smi and xpu-smi are called here: the names of DCGM where a column is the same thing.
 
 Sources: amdsmi_cli of ROCm/amdsmi (what its commands put into a CSV, with the units that it prints beside them elsewhere), the
-headers that rocm-smi prints, and doc/smi_user_guide.md of intel/xpumanager. The MB of amd-smi are MiB: it divides by 1024². A
-column that is not the same as a field of DCGM is a metric of its own, by the name of the tool and its own.
+headers that rocm-smi prints, and doc/smi_user_guide.md and ial/cmn/metrics of intel/xpumanager. The MB of amd-smi are MiB: it
+divides by 1024². A column that is not the same as a field of DCGM is a metric of its own, by the name of the tool and its own.
 """
 
 from __future__ import annotations
@@ -69,6 +69,21 @@ XPU_SMI = {
     "GPU Memory Temperature (Celsius Degree)": Meaning("DCGM_FI_DEV_MEMORY_TEMP"),
     "GPU Memory Temperature (C)": Meaning("DCGM_FI_DEV_MEMORY_TEMP"),
     "GPU Memory Used (MiB)": Meaning("DCGM_FI_DEV_FB_USED"),
+    # As version 2 calls its columns.
+    "utilization.gpu (%)": Meaning("DCGM_FI_DEV_GPU_UTIL"),
+    "utilization.memory (%)": Meaning("DCGM_FI_DEV_MEM_COPY_UTIL"),
+    "power.draw (W)": Meaning("DCGM_FI_DEV_POWER_USAGE"),
+    "power.limit (W)": Meaning("DCGM_FI_DEV_ENFORCED_POWER_LIMIT"),
+    "clocks.current.graphics (MHz)": Meaning("DCGM_FI_DEV_SM_CLOCK"),
+    "temperature.gpu (C)": Meaning("DCGM_FI_DEV_GPU_TEMP"),
+    "temperature.memory (C)": Meaning("DCGM_FI_DEV_MEMORY_TEMP"),
+    "memory.used (MiB)": Meaning("DCGM_FI_DEV_FB_USED"),
+    "memory.free (MiB)": Meaning("DCGM_FI_DEV_FB_FREE"),
+    "memory.total (MiB)": Meaning("DCGM_FI_DEV_FB_TOTAL"),
+    "fan.speed (%)": Meaning("DCGM_FI_DEV_FAN_SPEED"),
+    "pcie.replay.counter": Meaning("DCGM_FI_DEV_PCIE_REPLAY_COUNTER"),
+    "pcie.link.gen.current": Meaning("DCGM_FI_DEV_PCIE_LINK_GEN"),
+    "pcie.link.width.current": Meaning("DCGM_FI_DEV_PCIE_LINK_WIDTH"),
 }
 
 

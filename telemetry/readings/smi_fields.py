@@ -17,8 +17,12 @@ class SmiField(NamedTuple):
 
 
 class SmiVocabulary(NamedTuple):
-    """The fields of a tool that are the same as DCGM's, the name under which it prints a field, and a field's metric if any."""
+    """The fields of a tool that are the same as DCGM's, the name under which it prints a field, and a field's metric if any.
+
+    `header` has a field's name and its unit as they stand in a header.
+    """
 
     same: Mapping[str, SmiField]
     canonical: Callable[[str], str]
     metric: Callable[[str], str | None]
+    header: re.Pattern[str] = HEADER

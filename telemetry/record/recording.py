@@ -57,10 +57,14 @@ def record(
                 raise SourceError("there are no readings of a GPU")  # noqa: TRY301 - the same as an endpoint that is away
             files.append(lines(readings, now_s))
         except (SourceError, FullError) as error:
+            if stopping.is_set():
+                # A turn that was cut off by the end is not one that failed.
+                break
             done.missed, failed = done.missed + 1, failed + 1
             if str(error) != trouble:
                 trouble = str(error)
-                log.error("nothing is recorded: %s; it is tried again every %g s", trouble, interval_s)  # noqa: TRY400
+                again_s = max(interval_s, error.again_s) if isinstance(error, SourceError) else interval_s
+                log.error("nothing is recorded: %s; it is tried again every %g s", trouble, again_s)  # noqa: TRY400
         else:
             done.readings, done.turns = done.readings + len(readings), done.turns + 1
             if trouble:

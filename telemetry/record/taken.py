@@ -13,7 +13,9 @@ NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 
 
 class SourceError(Exception):
-    """Nothing could be read; the text says why, and what to do."""
+    """Nothing could be read; the text says why, and what to do. It is tried again after `again_s`, if turns are not longer."""
+
+    again_s = 0.0
 
 
 @dataclass(frozen=True, slots=True)

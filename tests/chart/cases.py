@@ -49,6 +49,7 @@ CASES: dict[str, dict[str, Any]] = {
     "edge-records": merged(
         values_of(EDGE), {"streamer": {"record": {"enabled": True, "scrape": "http://$(HOST_IP):9400/metrics"}}}
     ),
+    "edge-records-tool": merged(values_of(EDGE), {"streamer": {"record": {"enabled": True, "tool": "nvidia-smi"}}}),
     "edge-records-driver": merged(
         values_of(EDGE), {"streamer": {"record": {"enabled": True, "volume": {"hostPath": {"path": "/var/spool/gpus"}}}}}
     ),

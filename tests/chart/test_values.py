@@ -240,6 +240,11 @@ def brokers(*some: dict[str, Any], **more: Any) -> dict[str, Any]:
         ({"streamer": {"files": {"mountPath": "data"}}, **PASSWORD}, "streamer/files/mountPath"),
         ({"streamer": {"files": {"patterns": ["/data/*.csv"]}}, **PASSWORD}, "streamer/files/patterns/0"),
         ({"streamer": {"record": {"scrape": "node:9400"}}, **PASSWORD}, "streamer/record/scrape"),
+        ({"streamer": {"record": {"tool": "rocm-smi"}}, **PASSWORD}, "streamer/record/tool"),
+        (
+            {"streamer": {"record": {"tool": "nvidia-smi", "scrape": "http://h:1/"}}, **PASSWORD},
+            "streamer.record.scrape and streamer.record.tool exclude each other",
+        ),
         (
             {"streamer": {"record": {"enabled": True}, "files": {"existingClaim": "dumps"}}, **PASSWORD},
             "replicas that share streamer.files are one edge",

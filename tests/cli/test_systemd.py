@@ -46,6 +46,23 @@ def test_systemd_takes_the_unit_that_records(tmp_path: Path) -> None:
     assert f"TELEMETRY_SOURCES={tmp_path}/gpus-*.csv" in done.output
 
 
+def test_a_tool_stands_in_the_unit_by_its_path_with_room_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "amd-smi"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    options = ["systemd", "--directory", str(tmp_path), "--record", str(tmp_path), "--tool"]
+    assert CliRunner().invoke(main, [*options, "amd-smi"]).exit_code == 0
+    unit = (tmp_path / "telemetry-record.service").read_text()
+    assert f"record {tmp_path} --tool {program}\n" in unit
+    assert "PrivateDevices=no\n" in unit
+    assert "MemoryMax=512M\n" in unit
+    assert " --tool nvidia-smi\n" in record_unit("telemetry", tmp_path, "", "nvidia-smi")
+    for wrong, told in (([*options, "rocm-smi"], "is not one of"), ([*options[:3], "--tool", "nvidia-smi"], "are of --record")):
+        done = CliRunner().invoke(main, wrong)
+        assert (done.exit_code, told in done.output) == (2, True)
+
+
 def test_the_driver_needs_its_devices(tmp_path: Path) -> None:
     assert "PrivateDevices=no\n" in record_unit("telemetry", tmp_path, "")
     assert "PrivateDevices=yes\n" in record_unit("telemetry", tmp_path, "http://127.0.0.1:9400/metrics")

@@ -87,6 +87,12 @@ def test_each_format_has_a_kept_file() -> None:
     assert {each.name for each in FORMATS} <= {path.stem for path in FILES}
 
 
+def test_each_kept_file_cites_its_source() -> None:
+    sources = json.loads((KEPT / "sources.json").read_text())
+    assert sources.keys() == {path.name for path in FILES}, "tests/formats/kept/sources.json names each file of kept"
+    assert all("https://" in source or source.startswith("no tool: docs/") for source in sources.values())
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_a_kept_file_says_what_it_said_under_this_version(path: Path) -> None:
     version, now = digest_of(path, 4)

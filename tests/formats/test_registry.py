@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,12 +23,33 @@ from tests.formats.toy_wide_reader import ToyWideReader
 from tests.strategies import HEADER, WIDE_HEADER
 
 LIMITS = Limits(1, 2)
+# Lines of a module; and what those do that have more.
+SHORT = 80
+LONGER = {
+    "dcgm": "lines that are like others before go a faster way; labels stand in a cell",
+    "dcgm-fields": "a record names its metric, and values may be texts",
+    "nvidia-smi-dmon": "a table or CSV, a second line of units, times without a day",
+    "nvidia-smi-apps": "names with commas in them, so fields are counted from both ends",
+    "amd-smi": "lists in cells, of which each value is a series",
+    "fleetint": "labels as JSON in a cell",
+    "fleetint-events": "what happened, and to which GPU, stands in a sentence",
+    "slurm-jobs": "a job a line, with lists of nodes and GPUs",
+    "labelled": "each column names a series and its GPU",
+    "mapped": "what the columns mean is said elsewhere",
+}
 
 
 def test_each_format_has_a_reader_of_verify_and_each_reader_a_format() -> None:
     assert [(each.name, each.version) for each in registry.FORMATS] == [(each.name, each.version) for each in readers.READERS]
     names = [each.name for each in registry.FORMATS]
     assert len({*names, UNKNOWN}) == len(names) + 1, "a name stands for one format"
+
+
+def test_a_format_is_a_short_module_unless_its_records_are_more_than_cells() -> None:
+    lengths = {
+        each.name: len(Path(inspect.getfile(each)).read_text(encoding="utf-8").splitlines()) for each in registry.FORMATS
+    }
+    assert {name for name, length in lengths.items() if length > SHORT} == LONGER.keys()
 
 
 def test_a_header_is_offered_to_each() -> None:

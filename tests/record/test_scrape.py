@@ -5,6 +5,9 @@ from __future__ import annotations
 from math import isfinite
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis
+from hypothesis import strategies as st
 
 from telemetry.record import scrape, taken
 from telemetry.record.scrape import Scrape
@@ -36,10 +39,13 @@ DCGM_FI_DEV_GPU_TEMP{gpu="NVIDIA A100"} 1
 DCGM_FI_DEV_GPU_TEMP{gpu="1"} 41 NaN
 DCGM_FI_DEV_GPU_TEMP{gpu="1",Hostname="c0ffee"} 42 # {t="x"} 1
 """
-    one, other = scrape.readings(text, "node-9")
+    known = scrape.Known("node-9")
+    one, other = known.readings(text)
+    # Again, of labels that are known already.
+    assert [*known.readings(text.replace("} 40", "} 4e1"))] == [one, other]
     assert (one.gpu.uuid, one.gpu.host, one.value, one.at_s) == ("GPU-a", "node-9", 40.0, 1_795_849_073.0)
     assert (other.gpu.index, other.gpu.host, other.value, other.at_s) == ("1", "node-9", 42.0, None)
-    assert [each.gpu.host for each in scrape.readings(text, None)][1] == "c0ffee"
+    assert [each.gpu.host for each in scrape.Known(None).readings(text)][1] == "c0ffee"
 
 
 def test_an_endpoint_that_gives_nothing_is_named_without_its_password() -> None:
@@ -62,3 +68,37 @@ def test_labels_that_the_format_has_no_place_for_are_left_out() -> None:
     gpu = Gpu("GPU-a", "0", "", "H\r100", "h", {"l y": "1", "job:x": "2", "pod": "p\rq"})
     line = taken.lines([Taken("M", gpu, 1.0)], 1_795_849_073.0).decode()
     assert line.endswith(',M,0,,GPU-a,H 100,h,,p q,,1,"pod=""p q"""\n')
+
+
+VALUE = st.sampled_from(
+    ["1", "-0.5", "1e3", "NaN", "+Inf", "Inf", "-inf", "1_0", "0x1", "", "7 1795849073000", "7 1795849073.5", "7 x"]
+)
+LABELS = st.sampled_from(
+    [
+        'gpu="0"',
+        'gpu="0",UUID="GPU-a"',
+        'gpu="0",note="a } 1 # {b"',
+        'gpu="0",note="\\" \\n,"',
+        'gpu="0',
+        "",
+        'uuid="8c6f"',
+        "gpu='0'",
+    ]
+)
+
+
+@hypothesis(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["M", "M_gpu", "go"]), LABELS, VALUE, VALUE), min_size=1, max_size=4))
+def test_what_is_known_already_is_read_as_the_parser_reads_it(samples: list[tuple[str, str, str, str]]) -> None:
+    first, second = ("".join(f"{name}{{{labels}}} {each[n]}\n" for name, labels, *each in samples) for n in (0, 1))
+    known = scrape.Known("n")
+    told(known, first)
+    assert told(known, second) == told(scrape.Known("n"), second)
+
+
+def told(known: scrape.Known, text: str) -> list[str] | str:
+    """What is read, as a text in which a value that is none is equal to another."""
+    try:
+        return [repr(each) for each in known.readings(text)]
+    except ValueError:
+        return "no sample"

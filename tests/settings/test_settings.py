@@ -67,8 +67,8 @@ def test_nobody_else_takes_a_setting_from_the_environment() -> None:
         "local/certificates.py",
         # Passwords for clusters, and the environment of helm.
         *("cli/deploy.py", "deploy/helm.py"),
-        # That which psql is started with.
-        "cli/psql.py",
+        # That which psql is started with, and a tool that is recorded.
+        *("cli/psql.py", "record/tool.py"),
         # Whether a terminal is to have colours.
         "cli/redraw.py",
     }

@@ -46,6 +46,7 @@
 {{- $command := list "telemetry" "record" (include "telemetry.record.path" .) "--host" "$(HOST)" "--interval" (toString $record.interval)
       "--keep-mib" (toString (int $record.keepMib)) -}}
 {{- if $record.scrape -}}{{- $command = concat $command (list "--scrape" $record.scrape) -}}{{- end -}}
+{{- if $record.tool -}}{{- $command = concat $command (list "--tool" $record.tool) -}}{{- end -}}
 - name: record
   image: {{ include "telemetry.image" (list . "edge") | quote }}
   imagePullPolicy: {{ .Values.image.pullPolicy }}

@@ -27,6 +27,8 @@ class SmiReader(FormatReader):
     """What nvidia-smi and its like write, under one header."""
 
     fields: ClassVar[SmiVocabulary]
+    # A field's name and its unit, as they stand in a header.
+    named: ClassVar[re.Pattern[str]] = _NAME
     # Whether the tool writes the zone of its times.
     has_zone: ClassVar[bool] = False
 
@@ -35,7 +37,7 @@ class SmiReader(FormatReader):
         self._rules, self._zone = rules, ZoneInfo(rules.source.time_zone) if rules.source.time_zone else None
         self._first: dict[str, tuple[int, str]] = {}
         for place, name in enumerate(names):
-            match = _NAME.fullmatch(name)
+            match = self.named.fullmatch(name)
             if match is not None:
                 self._first.setdefault(self.fields.canonical(match[1]), (place, match[2] or ""))
         self._times: dict[str, int | str] = {}
@@ -43,7 +45,7 @@ class SmiReader(FormatReader):
     @classmethod
     def of_header(cls, names: tuple[str, ...], rules: Rules) -> Self | None:
         """The reader under a header with a time and a field that is measured, if the settings say what it does not."""
-        found = [_NAME.fullmatch(name) for name in names]
+        found = [cls.named.fullmatch(name) for name in names]
         fields = {cls.fields.canonical(match[1]): match[2] or "" for match in reversed(found) if match}
         known = [name for name in fields if name in cls.fields.same]
         if None in found or "timestamp" not in fields or not known or not (cls.has_zone or rules.source.time_zone):

@@ -19,11 +19,12 @@ from telemetry.verify.formats.nvidia_smi import NvidiaSmiReader
 from telemetry.verify.formats.rocm_smi import RocmSmiReader
 from telemetry.verify.formats.slurm_jobs import SlurmJobsReader
 from telemetry.verify.formats.xpu_smi import XpuSmiReader
+from telemetry.verify.formats.xpu_smi_query import XpuSmiQueryReader
 
 # A header is offered to each in this order, the same as the streamer's.
 READERS: tuple[type[FormatReader], ...] = (
     *(DcgmReader, NvidiaSmiReader, NvidiaDmonReader, DcgmFieldsReader),
-    *(DcgmiDmonReader, AmdSmiReader, RocmSmiReader, XpuSmiReader, HlSmiReader),
+    *(DcgmiDmonReader, AmdSmiReader, RocmSmiReader, XpuSmiReader, XpuSmiQueryReader, HlSmiReader),
     *(NvidiaAppsReader, NvidiaPmonReader, KempnerPulseReader, FleetIntReader, FleetIntEventsReader),
     SlurmJobsReader,
     *(LabelledReader, MappedReader),
