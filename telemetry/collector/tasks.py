@@ -24,7 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from telemetry import broker
 from telemetry.celery import process_app, process_settings
 from telemetry.collector.attempts import Attempts
-from telemetry.collector.blame import DATABASE, ask_to_store, is_transient, reconnects
+from telemetry.collector.blame import DATABASE, ask_to_store, has_overrun, is_transient
 from telemetry.collector.consume import Coalescer, GroupRequest
 from telemetry.collector.intake import Intake
 from telemetry.collector.messages import Message, checked
@@ -128,7 +128,8 @@ def warn_of_unsafe_settings() -> None:
 
 def work(messages: Sequence[Message], alone: str | None) -> None:
     """Persist messages. Tries again after a failure of the surroundings, and raises Reject if that does not help."""
-    deadline = time.monotonic() + PATIENCE_S
+    begun_s = time.monotonic()
+    deadline = begun_s + PATIENCE_S
     attempts = Attempts(client(), Keys(settings.key_prefix)) if alone else None
     for pause_s in (*PAUSES_S, None):
         counted = False
@@ -148,7 +149,8 @@ def work(messages: Sequence[Message], alone: str | None) -> None:
                 raise
             stations.setback(of_database=isinstance(error, DATABASE))
             log.warning("%s: %s: %s", label(messages), type(error).__name__, str(error).partition("\n")[0])
-            overran = isinstance(error, SoftTimeLimitExceeded) and reconnects(engine())
+            # Also makes all connections anew.
+            overran = has_overrun(error, engine(), time.monotonic() - begun_s)
             if alone and attempts and counted and not overran:
                 attempts.excused(alone)
             is_final = isinstance(error, SoftTimeLimitExceeded | PartitionError)

@@ -7,6 +7,7 @@ import time
 from random import Random
 
 import psycopg
+import pytest
 
 from telemetry.broker import SOCKET_TIMEOUT_S
 from telemetry.settings import Settings
@@ -70,6 +71,7 @@ def test_a_silence_after_processes_of_the_pool_died_stops_no_loop() -> None:
         exact(running)
 
 
+@pytest.mark.redteam(of="R6")
 def test_a_former_broker_that_keeps_its_connections_holds_nothing_up() -> None:
     # Without users: the other server has none.
     with site(proxied=True, secure=False) as running:
