@@ -6,10 +6,9 @@ import os
 import time
 from random import Random
 
-from tests.faults.brokers import queued
 from tests.faults.fault import fault, pause, soak_fault
 from tests.faults.feeder import Feeder
-from tests.faults.site import Site, kill_tree
+from tests.faults.site import Site, freeze, kill_tree, thaw
 from tests.waiting import eventually
 
 
@@ -95,11 +94,16 @@ def delete_while_read(site: Site, random: Random) -> None:
 def unmount_volume(site: Site, random: Random) -> None:
     """The edge restarts, and finds an empty mount point for a while where its files are; then the volume is back."""
     feeder = site.feeders[-1]
-    with queued(site):
-        for process in site.edge:
-            kill_tree(process.pid)
-            process.wait()
-        feeder.finish()
+    for collector in site.collectors:
+        freeze(collector)
+    # What is published now is not acknowledged when the edge ends.
+    pause(random)
+    for process in site.edge:
+        kill_tree(process.pid)
+        process.wait()
+    feeder.finish()
+    for collector in site.collectors:
+        thaw(collector)
     sources = site.directory / "sources"
     volume = sources.rename(site.directory / "volume")
     sources.mkdir()
