@@ -13,10 +13,12 @@ from pathlib import Path
 from random import Random
 
 import redis
+from redis.utils import str_if_bytes
 
 from telemetry.local.servers import Valkey
 from tests.faults.fault import fault, pause, soak_fault
 from tests.faults.poisons import push_all
+from tests.faults.secured import BREAKER
 from tests.faults.site import Site, freeze, thaw
 from tests.faults.volumes import fill, small_volume
 from tests.waiting import eventually
@@ -128,6 +130,30 @@ def evict_keys(site: Site, random: Random) -> None:
         finally:
             client.config_set("maxmemory", 0)
             client.config_set("maxmemory-policy", "noeviction")
+
+
+@fault
+def refuse_clients(site: Site, random: Random) -> None:
+    """Others have all the connections that the broker takes: ours were ended, and no new one comes in."""
+    with site.client() as client:
+        before = client.config_get("maxclients")["maxclients"]
+        client.config_set("maxclients", 1)
+        client.client_kill_filter(_type="normal", skipme=True)
+        time.sleep(random.uniform(4, 8))
+        client.config_set("maxclients", before)
+
+
+@fault
+def turn_users_away(site: Site, random: Random) -> None:
+    """Somebody turns all users of the broker off and ends their connections, and puts things right some seconds later."""
+    with site.client() as client:
+        users = {str_if_bytes(user) for user in client.acl_users()} - {BREAKER}
+        for user in users:
+            client.execute_command("ACL", "SETUSER", user, "off")
+        client.client_kill_filter(_type="normal", skipme=True)
+        time.sleep(random.uniform(4, 8))
+        for user in users:
+            client.execute_command("ACL", "SETUSER", user, "on")
 
 
 @fault

@@ -1,4 +1,4 @@
-"""What somebody deletes or forges behind everybody's back is noticed and healed within the audit's interval, in a running site."""
+"""What somebody deletes or forges behind everybody's back is noticed and healed within the audit's interval."""
 
 from __future__ import annotations
 

@@ -22,7 +22,6 @@ SLOWEST_MS = """
 SLOW = {"lock_tables", "freeze_collector"}
 # How fast others are stored beside it is looked at.
 ALONE = "poison"
-OTHERS = [name for name in FAULTS if name != ALONE]
 RED_TEAM = {
     "change_labels": "R3",
     "kill_postmaster_that_commits_late": "R4",
@@ -40,6 +39,7 @@ def group(*names: str) -> ParameterSet:
     return pytest.param(names, marks=marks, id="+".join(names))
 
 
+OTHERS = [*RED_TEAM, *(name for name in FAULTS if name not in {ALONE, *RED_TEAM})]
 GROUPS = [group(ALONE), *(group(*OTHERS[n : n + 3]) for n in range(0, len(OTHERS), 3))]
 
 

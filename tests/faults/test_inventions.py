@@ -34,6 +34,15 @@ def strike(running: Site, name: str) -> None:
     assert running.wait_for_flow(500) < RECOVERY_S
 
 
+@pytest.mark.parametrize("name", ["refuse_clients", "turn_users_away"])
+def test_a_broker_that_lets_nobody_in_loses_nothing(name: str) -> None:
+    with site() as running:
+        running.feed(1000)
+        running.wait_for_flow()
+        strike(running, name)
+        exact(running)
+
+
 def test_a_backend_that_hangs_in_a_transaction_loses_nothing() -> None:
     with site() as running:
         running.feed(1000)

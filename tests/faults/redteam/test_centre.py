@@ -163,7 +163,7 @@ def test_a_database_in_which_each_transaction_takes_longer_than_the_limit_condem
         slow = SLOW_DOWN.replace("pg_sleep(0.5)", "pg_sleep(2.6)")
         with psycopg.connect(running.postgres.url, autocommit=True) as connection:
             connection.execute(slow.encode())
-            time.sleep(45)
+            time.sleep(30)
             connection.execute("DROP FUNCTION slow_down CASCADE")
         assert running.log().count("SoftTimeLimitExceeded") > MAX_ATTEMPTS
         running.wait_for_flow(500)
