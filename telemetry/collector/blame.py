@@ -60,7 +60,7 @@ def has_overrun(error: Exception, engine: Engine, within_s: float) -> bool:
     limit = _time_limit(error)
     if limit is None or not reconnects(engine):
         return False
-    return not _was_in_database(limit) or _others_stored(engine, within_s)
+    return not _was_in_database(limit) or others_stored(engine, within_s)
 
 
 def _time_limit(error: BaseException | None) -> SoftTimeLimitExceeded | None:
@@ -80,7 +80,8 @@ def _was_in_database(error: BaseException) -> bool:
     return False
 
 
-def _others_stored(engine: Engine, within_s: float) -> bool:
+def others_stored(engine: Engine, within_s: float) -> bool:
+    """Whether anybody has stored a batch within the last seconds. False if the database does not answer."""
     try:
         with engine.connect() as connection:
             return bool(connection.scalar(STORED_SINCE, {"within_s": within_s}))
