@@ -99,7 +99,7 @@ def test_behind_nuls_that_a_crash_left_no_row_is_lost_untold(flow: Flow) -> None
     counts = flow.exact(path)
     # What stands behind the NULs on their line may be the rest of a row that they took the place of.
     assert (counts["stored"], counts["quarantined"]) == (399, 1)
-    assert flow.query("SELECT reason FROM quarantine") == [("bad_columns",)]
+    assert flow.query("SELECT reason FROM quarantine") == [("bad_text",)]
 
 
 @pytest.mark.redteam(of="R18")
@@ -148,9 +148,9 @@ def test_odd_times_odd_ends_and_odd_files_are_read_or_told_of(flow: Flow) -> Non
     (flow.folder / "self.csv").symlink_to(flow.folder / "self.csv")
     (flow.folder / "gone.csv").symlink_to(flow.folder / "nowhere")
     flow.begin(TELEMETRY_SOURCES_FINAL="true")
-    flow.await_committed(times, future, linked)
+    flow.await_committed(times, future, linked, returns)
     counts = flow.exact(times, future, linked)
     assert (counts["stored"], counts["quarantined"]) == (14, 2)
-    reasons = flow.query("SELECT reason, convert_from(raw, 'utf8') FROM quarantine ORDER BY 1")
-    assert [reason for reason, _ in reasons] == ["bad_timestamp", "too_new"]
-    assert flow.verify(returns)["missing"] + flow.verify(returns)["unread"] > 0
+    reasons = flow.query("SELECT reason FROM quarantine ORDER BY 1")
+    assert reasons == [("bad_timestamp",), ("too_new",), ("unknown_format",)]
+    assert flow.verify(returns)["unread"] > 0
