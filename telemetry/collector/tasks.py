@@ -39,7 +39,7 @@ from telemetry.progress.acks import Acks
 from telemetry.progress.keys import Keys
 from telemetry.readings.names import PERSIST
 from telemetry.readings.wire import NewerVersionError, WireError
-from telemetry.store import durability, rules
+from telemetry.store import durability, rules, silent_sessions
 from telemetry.store.engine import make_engine
 from telemetry.store.partitions import PartitionError
 from telemetry.store.rules import OtherRulesError, Rule
@@ -194,8 +194,16 @@ def work(messages: Sequence[Message], alone: str | None) -> None:
             return
 
 
+def end_silent_sessions() -> None:
+    """End sessions that keep locks and whose client has gone silent."""
+    with suppress(SQLAlchemyError):
+        if ended := silent_sessions.end(engine(), settings.statement_timeout_s):
+            log.warning("ended %d sessions of the database that kept locks: their collectors have gone silent in a COPY", ended)
+
+
 def waits_for_others_alone(messages: Sequence[Message], begun_s: float, deadline: float) -> bool:
     """Whether a lock that some messages wait for keeps no others waiting: those are stored, and the sources left alone."""
+    end_silent_sessions()
     if len(messages) > 1:
         return blocked.apart(messages, collector().persist_all, deadline)
     if others_stored(engine(), time.monotonic() - begun_s):
