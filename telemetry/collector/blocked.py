@@ -19,14 +19,13 @@ from telemetry.collector.messages import Message, checked
 # For so long nothing of a source is tried again. Each try waits as long as locks are waited for (TELEMETRY_LOCK_TIMEOUT_S).
 LEFT_ALONE_S = 30.0
 
+WAITS = "somebody holds a lock on what it needs, and on nothing that others need"
+
 Source = tuple[str, str] | None
 
 
 class BlockedError(Exception):
     """Messages wait for a lock that others do not need."""
-
-    def __init__(self) -> None:
-        super().__init__("somebody holds a lock on what it needs, and on nothing that others need")
 
 
 @dataclass(slots=True)

@@ -26,7 +26,7 @@ from telemetry import broker
 from telemetry.celery import process_app, process_settings
 from telemetry.collector.attempts import Attempts
 from telemetry.collector.blame import DATABASE, ask_to_store, has_overrun, is_transient, others_stored
-from telemetry.collector.blocked import Blocked, BlockedError, is_lock
+from telemetry.collector.blocked import WAITS, Blocked, BlockedError, is_lock
 from telemetry.collector.consume import Coalescer, GroupRequest
 from telemetry.collector.intake import Intake
 from telemetry.collector.messages import Message, checked
@@ -165,7 +165,7 @@ def work(messages: Sequence[Message], alone: str | None) -> None:
     if blocked.any_of(messages):
         if not alone:
             blocked.apart(messages, collector().persist_all, deadline)
-        raise Reject(BlockedError(), requeue=True)
+        raise Reject(BlockedError(WAITS), requeue=True)
     for pause_s in (*PAUSES_S, None):
         try:
             if trial.is_condemned():
@@ -183,7 +183,7 @@ def work(messages: Sequence[Message], alone: str | None) -> None:
             # Also makes all connections anew.
             trial.failed(is_to_blame=has_overrun(error, engine(), time.monotonic() - begun_s))
             if is_lock(error) and waits_for_others_alone(messages, begun_s, deadline):
-                raise Reject(BlockedError(), requeue=True) from None
+                raise Reject(BlockedError(WAITS), requeue=True) from None
             is_final = isinstance(error, SoftTimeLimitExceeded | PartitionError)
             if pause_s is None or is_final or time.monotonic() > deadline:
                 raise Reject(error, requeue=True) from None

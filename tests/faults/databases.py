@@ -67,6 +67,7 @@ def freeze_backend(site: Site, random: Random) -> None:
     """One backend hangs in a collector's transaction, as a bad disk does it, for longer than locks are waited for."""
     with psycopg.connect(site.postgres.url, autocommit=True) as connection:
         frozen = eventually(lambda: _frozen_in_transaction(connection), 20, every_s=0.001, what="a transaction that is frozen")
+        assert frozen is not None
     try:
         time.sleep(site.settings.lock_timeout_s + random.uniform(3, 8))
     finally:

@@ -88,7 +88,7 @@ def test_partitions_that_are_dropped_by_hand_stop_nothing(collectors: int, proce
 @pytest.mark.redteam(of="R7")
 @pytest.mark.slow
 def test_collectors_that_are_killed_while_the_database_hangs_condemn_no_batch() -> None:
-    with site(collectors=1, processes=1, visibility_timeout_s=4) as running:
+    with site(collectors=1, processes=1, visibility_timeout_s=5) as running:
         running.feed(100)
         running.wait_for_flow(500)
         send(running.postgres, signal.SIGSTOP)
@@ -156,7 +156,7 @@ def test_twelve_new_days_at_once_beside_a_long_reader_and_upgrades() -> None:
 @pytest.mark.slow
 def test_a_database_in_which_each_transaction_takes_longer_than_the_limit_condemns_no_batch() -> None:
     """As with 52 s where the limit is 45 s: here the limit is 2 s."""
-    with site(app="tests.faults.redteam.hasty:app", collectors=1, processes=1, visibility_timeout_s=4) as running:
+    with site(app="tests.faults.redteam.hasty:app", collectors=1, processes=1, visibility_timeout_s=5) as running:
         # Only its collector has the limit.
         running.feed(50)
         running.wait_for_flow(200)
