@@ -19,6 +19,11 @@ HOPELESS = (WireError, psycopg.errors.DataError, psycopg.errors.CheckViolation)
 # it an OperationalError.
 HOPELESS_CLASS = "54"
 DATABASE = (sqlalchemy.exc.SQLAlchemyError, psycopg.Error)
+STORED_SINCE = text("""
+    SELECT EXISTS (
+        SELECT FROM batches WHERE status = 'stored' AND committed_at > clock_timestamp() - make_interval(secs => :within_s)
+    )
+""")
 TRANSIENT = (*DATABASE, redis.RedisError, OSError, MemoryError, SoftTimeLimitExceeded)
 
 
@@ -45,6 +50,43 @@ def reconnects(engine: Engine) -> bool:
     except sqlalchemy.exc.SQLAlchemyError:
         return False
     return True
+
+
+def has_overrun(error: Exception, engine: Engine, within_s: float) -> bool:
+    """Whether a batch is to blame for having used up the time limit: the database answers, and it is not slow for all.
+
+    Where the time was spent in the database, and nobody has stored a batch meanwhile, the database is slow.
+    """
+    limit = _time_limit(error)
+    if limit is None or not reconnects(engine):
+        return False
+    return not _was_in_database(limit) or others_stored(engine, within_s)
+
+
+def _time_limit(error: BaseException | None) -> SoftTimeLimitExceeded | None:
+    """The time limit that struck, whatever failed on the way out: a statement that was left cannot be rolled back."""
+    while error is not None and not isinstance(error, SoftTimeLimitExceeded):
+        error = error.__context__
+    return error
+
+
+def _was_in_database(error: BaseException) -> bool:
+    """Whether an error came while the driver waited for the database."""
+    frame = error.__traceback__
+    while frame is not None:
+        if str(frame.tb_frame.f_globals.get("__name__")).startswith("psycopg"):
+            return True
+        frame = frame.tb_next
+    return False
+
+
+def others_stored(engine: Engine, within_s: float) -> bool:
+    """Whether anybody has stored a batch within the last seconds. False if the database does not answer."""
+    try:
+        with engine.connect() as connection:
+            return bool(connection.scalar(STORED_SINCE, {"within_s": within_s}))
+    except sqlalchemy.exc.SQLAlchemyError:
+        return False
 
 
 def ask_to_store(engine: Engine) -> None:

@@ -19,6 +19,7 @@ from celery.worker.request import Request
 from celery.worker.state import task_reserved
 from kombu.message import Message
 
+from telemetry.collector.blocked import BlockedError
 from telemetry.collector.coalesce import Buffer, Held
 from telemetry.monitoring import traces
 from telemetry.readings.names import ROWS_HEADER
@@ -44,8 +45,8 @@ Fetched = tuple[Message, Callable[..., None], Callable[..., None]]
 class GroupRequest(Request):
     """A request made of many messages. `waits` says, once it has failed, that a message of it waits for somebody.
 
-    That is for a newer collector, as it is of a newer version and of the edge `newer_of`, or for a partition that the database
-    refuses.
+    That is for a newer collector, as it is of a newer version and of the edge `newer_of`, for a partition that the database
+    refuses, or for a lock that others do not need.
     """
 
     waits = False
@@ -56,7 +57,7 @@ class GroupRequest(Request):
         error = getattr(exc_info.exception, "exc", exc_info.exception)
         reason: Any = getattr(error, "reason", None)
         self.newer_of = reason.edge if isinstance(reason, NewerVersionError) else None
-        self.waits = isinstance(reason, NewerVersionError | PartitionError)
+        self.waits = isinstance(reason, NewerVersionError | PartitionError | BlockedError)
         super().on_failure(exc_info, send_failed_event, return_ok)
 
 

@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from mmap import mmap
 from typing import Any
@@ -24,7 +25,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from telemetry import broker
 from telemetry.celery import process_app, process_settings
 from telemetry.collector.attempts import Attempts
-from telemetry.collector.blame import DATABASE, ask_to_store, is_transient, reconnects
+from telemetry.collector.blame import DATABASE, ask_to_store, has_overrun, is_transient, others_stored
+from telemetry.collector.blocked import WAITS, Blocked, BlockedError, is_lock
 from telemetry.collector.consume import Coalescer, GroupRequest
 from telemetry.collector.intake import Intake
 from telemetry.collector.messages import Message, checked
@@ -37,7 +39,7 @@ from telemetry.progress.acks import Acks
 from telemetry.progress.keys import Keys
 from telemetry.readings.names import PERSIST
 from telemetry.readings.wire import NewerVersionError, WireError
-from telemetry.store import durability, rules
+from telemetry.store import durability, rules, silent_sessions
 from telemetry.store.engine import make_engine
 from telemetry.store.partitions import PartitionError
 from telemetry.store.rules import OtherRulesError, Rule
@@ -50,6 +52,7 @@ PAUSES_S = (0.1, 0.3, 1.0, 3.0, 6.0)
 PATIENCE_S = 20.0
 BUG_PAUSE_S = 5.0
 CONDEMNED = "too many attempts killed the process, failed, or used up the time limit"
+blocked = Blocked()
 ACCEPTED = prepare_accept_content(app.conf.accept_content)
 
 # Whether one of the pool's processes has looked at the server's settings; they share it, as they are forked later.
@@ -126,20 +129,49 @@ def warn_of_unsafe_settings() -> None:
                 log.warning("%s", advice)
 
 
+@dataclass(slots=True)
+class Trial:
+    """The attempts at a message that goes alone. None are counted of a group, nor before the database takes batches."""
+
+    alone: str | None
+    attempts: Attempts
+    is_counted: bool = False
+
+    def is_condemned(self) -> bool:
+        """Begin an attempt. Says whether there were too many before it. Raises database errors."""
+        self.is_counted = False
+        if not self.alone:
+            return False
+        ask_to_store(engine())
+        self.is_counted = True
+        return self.attempts.begin(self.alone)
+
+    def failed(self, *, is_to_blame: bool) -> None:
+        """The attempt that was begun has failed."""
+        if self.alone and self.is_counted and not is_to_blame:
+            self.attempts.excused(self.alone)
+
+    def settled(self) -> None:
+        """The message is settled."""
+        if self.alone:
+            self.attempts.settled(self.alone)
+
+
 def work(messages: Sequence[Message], alone: str | None) -> None:
     """Persist messages. Tries again after a failure of the surroundings, and raises Reject if that does not help."""
-    deadline = time.monotonic() + PATIENCE_S
-    attempts = Attempts(client(), Keys(settings.key_prefix)) if alone else None
+    begun_s = time.monotonic()
+    deadline = begun_s + PATIENCE_S
+    trial = Trial(alone, Attempts(client(), Keys(settings.key_prefix)))
+    if blocked.any_of(messages):
+        if not alone:
+            blocked.apart(messages, collector().persist_all, deadline)
+        raise Reject(BlockedError(WAITS), requeue=True)
     for pause_s in (*PAUSES_S, None):
-        counted = False
         try:
-            if alone and attempts:
-                ask_to_store(engine())
-                counted = True
-                if attempts.begin(alone):
-                    collector().condemn(messages[0], WireError(CONDEMNED))
-                    attempts.settled(alone)
-                    return
+            if trial.is_condemned():
+                collector().condemn(messages[0], WireError(CONDEMNED))
+                trial.settled()
+                return
             outcomes = collector().persist_all(messages)
         except Exception as error:
             if not is_transient(error):
@@ -148,18 +180,36 @@ def work(messages: Sequence[Message], alone: str | None) -> None:
                 raise
             stations.setback(of_database=isinstance(error, DATABASE))
             log.warning("%s: %s: %s", label(messages), type(error).__name__, str(error).partition("\n")[0])
-            overran = isinstance(error, SoftTimeLimitExceeded) and reconnects(engine())
-            if alone and attempts and counted and not overran:
-                attempts.excused(alone)
+            # Also makes all connections anew.
+            trial.failed(is_to_blame=has_overrun(error, engine(), time.monotonic() - begun_s))
+            if is_lock(error) and waits_for_others_alone(messages, begun_s, deadline):
+                raise Reject(BlockedError(WAITS), requeue=True) from None
             is_final = isinstance(error, SoftTimeLimitExceeded | PartitionError)
             if pause_s is None or is_final or time.monotonic() > deadline:
                 raise Reject(error, requeue=True) from None
             time.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
         else:
-            if alone and attempts:
-                attempts.settled(alone)
+            trial.settled()
             report(messages, outcomes)
             return
+
+
+def end_silent_sessions() -> None:
+    """End sessions that keep locks and whose client has gone silent."""
+    with suppress(SQLAlchemyError):
+        if ended := silent_sessions.end(engine(), settings.statement_timeout_s):
+            log.warning("ended %d sessions of the database that kept locks: their collectors have gone silent in a COPY", ended)
+
+
+def waits_for_others_alone(messages: Sequence[Message], begun_s: float, deadline: float) -> bool:
+    """Whether a lock that some messages wait for keeps no others waiting: those are stored, and the sources left alone."""
+    end_silent_sessions()
+    if len(messages) > 1:
+        return blocked.apart(messages, collector().persist_all, deadline)
+    if others_stored(engine(), time.monotonic() - begun_s):
+        blocked.leave(messages[0])
+        return True
+    return False
 
 
 def report(messages: Sequence[Message], outcomes: Sequence[Outcome | NewerVersionError]) -> None:

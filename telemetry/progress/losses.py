@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -66,6 +66,20 @@ class Losses:
             pipeline.zremrangebyrank(key, 0, -MAX_RANGES - 1)
             pipeline.expire(key, REMEMBER_S)
             pipeline.execute()
+
+    def found(self, committed: Mapping[tuple[str, str], int], reasons: Collection[str]) -> None:
+        """Remove ranges that were lost for one of these reasons, and are committed after all: their file came back.
+
+        `committed`: how far files are committed now, by path and fingerprint.
+        """
+        key = self.keys.lost(self.edge)
+        documents: list[bytes] = self.client.zrange(key, 0, -1)  # type: ignore[assignment]
+        for document in documents:
+            lost = decoded(document)
+            if lost and lost.reason in reasons and committed.get((lost.path, lost.fingerprint), -1) >= lost.end:
+                self.client.zrem(key, document)
+                place = (lost.start, lost.end, lost.path)
+                log.warning("bytes %d to %d of %s are not lost: the file came back, and they are committed", *place)
 
 
 def forget(client: redis.Redis, keys: Keys, edge: str, path: str) -> int:

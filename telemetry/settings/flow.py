@@ -80,8 +80,8 @@ class FlowSettings(ConnectionSettings):
     close_after_s: float = EDGE(
         60.0,
         number(float, 0, 86_400),
-        "seconds without a change after which a file that was renamed or deleted is taken as closed: a last line without its "
-        "line end is read then, and the file is let go",
+        "seconds without a change after which a file that was renamed or deleted is taken as closed, if no process has it open "
+        "to write: a last line without its line end is read then, and the file is let go",
     )
     republish_after_s: float = EDGE(
         30.0, number(float, 0.1, 86_400), "age below which a batch is never published again, even if it seems to be lost"

@@ -25,6 +25,10 @@ def make_engine(
         "idle_in_transaction_session_timeout": f"{settings.idle_timeout_s}s",
         "synchronous_commit": "on",
         "timezone": "UTC",
+        # Behind a network that drops packets: without these the server keeps the session, with its locks, for hours.
+        "tcp_keepalives_idle": "15",
+        "tcp_keepalives_interval": "5",
+        "tcp_keepalives_count": "3",
         # No query here runs long enough to gain from it, and those of many steps lose a second to it.
         "jit": "off",
     }

@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
-from telemetry.store import locks
+from telemetry.store import locks, sequences
 
 # In what SQLAlchemy keeps beside a connection of the driver, as long as that lives.
 INFO = "telemetry-generation"
@@ -114,6 +114,8 @@ def _is_other(look: Any) -> bool:
 
 
 def _begin(connection: Connection, origin: str, reason: str) -> str:
+    # Also that of the generations.
+    sequences.catch_up(connection)
     mark = secrets.token_hex(8)
     connection.execute(BEGIN, {"mark": mark, "origin": origin, "reason": reason})
     return mark

@@ -7,6 +7,7 @@ unpacked and found sound. How many are unpacked at a time, and which are damaged
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -255,12 +256,25 @@ def is_whole(path: Path) -> bool:
 def _read(fd: int, start: int, length: int) -> bytes:
     parts = []
     while length > 0:
-        part = os.pread(fd, length, start)
+        part = os.pread(fd, length, start) or _end(fd, length, start)
         if not part:
             break
         parts.append(part)
         start, length = start + len(part), length - len(part)
     return b"".join(parts)
+
+
+def _end(fd: int, length: int, start: int) -> bytes:
+    """What stands where a read found the end of a file: nothing, or what was appended meanwhile.
+
+    Raises OSError if the file is larger than that. A disk that fails may say so, and nothing has changed by that.
+    """
+    if os.fstat(fd).st_size <= start:
+        return b""
+    part = os.pread(fd, length, start)
+    if not part and os.fstat(fd).st_size > start:
+        raise OSError(errno.EIO, "it ends before its size")
+    return part
 
 
 def leading_nuls(read: Callable[[int, int], bytes]) -> int:

@@ -34,6 +34,7 @@ from telemetry.streamer.resting import Resting, is_whole, quiet_s, restful
 from telemetry.streamer.source import SourceFile
 from telemetry.streamer.step import ChangedError, TakenError
 from telemetry.streamer.stream import Stream
+from telemetry.streamer.writers import UNSURE
 
 log = logging.getLogger(__name__)
 
@@ -171,8 +172,10 @@ class Held:
     def drop_finished(self) -> None:
         """Let go of files whose path leads elsewhere by now, once they are read up and acknowledged.
 
-        Whoever writes may go on writing to a file that was renamed or deleted; it counts as closed when it was quiet for long.
+        Whoever writes may go on writing to a file that was renamed or deleted; it counts as closed when it was quiet for long
+        and nobody has it open to write. While others wait for a descriptor, that need not be sure.
         """
+        unsure = 1 if self._waiting else UNSURE
         for name, stream in list(self.streams.items()):
             if stream.phase != READING:
                 continue
@@ -183,7 +186,7 @@ class Held:
                         self.drop(name)
                 elif stream.source.is_at_its_path() and str(stream.source.path) not in self.renamed.paths:
                     stream.source.final = self._is_closed(str(stream.source.path))
-                elif stream.source.quiet_s() < self.settings.close_after_s:
+                elif not stream.source.is_closed(self.settings.close_after_s, unsure):
                     continue
                 elif not stream.source.final:
                     # A last line without an end is complete now: the next tick reads it.

@@ -22,6 +22,7 @@ from telemetry.readings.digests import digest
 from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
 from telemetry.streamer.contents import SCAN_BYTES, Bench, Plain, Unpacked, Version, content_of, leading_nuls, version_of
 from telemetry.streamer.utf16 import Utf16, decoded
+from telemetry.streamer.writers import UNSURE, is_closed
 
 Content = Plain | Unpacked | Utf16
 
@@ -181,6 +182,10 @@ class SourceFile:
         if stamp != self._seen:
             self._seen, self._since_s = stamp, time.monotonic()
         return time.monotonic() - self._since_s
+
+    def is_closed(self, after_s: float, unsure: int = UNSURE) -> bool:
+        """Whether nothing more will be written to a file without a name: it was quiet for so long, and no process may write."""
+        return is_closed(self._fd, self.quiet_s(), after_s, unsure)
 
     def unchanged_us(self) -> int:
         """Microseconds since the content changed, by this host's clock; 0 if that lies ahead."""

@@ -26,15 +26,18 @@ from telemetry.progress.evidence import Evidence
 from telemetry.progress.keys import Keys
 from telemetry.progress.losses import Losses
 from telemetry.progress.machines import Machines
+from telemetry.readings.digests import wire_path
 from telemetry.settings import Settings
 from telemetry.streamer import clock
 from telemetry.streamer.adoption import Adoption
+from telemetry.streamer.begun import REASON as FORGOTTEN
 from telemetry.streamer.contents import Bench
 from telemetry.streamer.held import Held
 from telemetry.streamer.machine import Machine
 from telemetry.streamer.matching import matching
 from telemetry.streamer.membership import Membership, part
 from telemetry.streamer.outbox import Publish
+from telemetry.streamer.phase import GONE
 from telemetry.streamer.queue_watch import QueueWatch
 from telemetry.streamer.resting import Rest
 from telemetry.streamer.step import Moment
@@ -87,6 +90,7 @@ class Streamer:
     bench: Bench = field(init=False)
     _membership: Membership = field(init=False)
     _queue_watch: QueueWatch = field(init=False)
+    _losses: Losses = field(init=False)
     _machine: Machine | None = field(init=False)
     _live: int = 1
     _renewed_s: float = field(default=-math.inf)
@@ -97,9 +101,9 @@ class Streamer:
         settings, keys = self.settings, Keys(self.settings.key_prefix)
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{token_hex(4)}"
         self.claims = Claims(self.client, keys, settings.edge, self._owner, settings.lease_s, Signer.of(settings).opened)
-        lose = Losses(self.client, keys, settings.edge).record
+        self._losses = Losses(self.client, keys, settings.edge)
         self.bench = Bench(settings.close_after_s, None if settings.loop_mode else MAX_UNPACKED)
-        adoption = Adoption(settings, self.client, self.claims, lose, self.bench)
+        adoption = Adoption(settings, self.client, self.claims, self._losses.record, self.bench)
         self.held = Held(settings, self.client, self.claims, adoption, self.publish, self.final, self.growing)
         self._membership = Membership(self.client, keys, settings.edge, settings.lease_s)
         self._queue_watch = QueueWatch(self.client, settings)
@@ -213,6 +217,11 @@ class Streamer:
         for name, stream in list(self.streams.items()):
             with self.held.apart(name, stream):
                 stream.renew(now_us)
+        committed = {
+            (wire_path(stream.source.path), stream.source.head.fingerprint): stream.window.committed
+            for stream in self.streams.values()
+        }
+        self._losses.found(committed, (GONE.reason, FORGOTTEN))
         live, before = self._membership.count(self._owner), self._live
         self._live = live
         if live != before:

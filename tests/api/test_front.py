@@ -55,6 +55,7 @@ def halves(port: int) -> Iterator[list[socket.socket]]:
         yield made
 
 
+@pytest.mark.redteam(of="S3")
 def test_two_hundred_half_requests_cost_others_nothing_and_are_given_up(port: int, halves: list[socket.socket]) -> None:
     slowest_s = 0.0
     for _ in range(30):

@@ -190,6 +190,7 @@ def test_a_file_of_which_nothing_was_read_is_no_success(
     assert (alone.returncode, classes["rows"], classes["unread"], classes["foreign"]) == (1, 0, lines, [str(foreign)])
 
 
+@pytest.mark.redteam(of="R12")
 def test_a_last_line_without_its_end_is_left_while_the_file_may_grow(
     start_collector: Callable[[], object], telemetry: Run, file: Path, tmp_path: Path
 ) -> None:

@@ -148,6 +148,7 @@ def test_batches_that_break_the_process_end_as_dead_letters_and_hold_up_no_other
     assert query("SELECT DISTINCT error FROM dead_letters") == [(f"WireError: {CONDEMNED}",)]
 
 
+@pytest.mark.redteam(of="R7")
 def test_kills_while_the_database_does_not_answer_are_not_counted_against_a_batch(
     start_collector: Callable[..., subprocess.Popen[bytes]], publish: Callable[..., None], engine: Engine, query: Query
 ) -> None:

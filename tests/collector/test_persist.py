@@ -119,6 +119,7 @@ def test_a_message_of_the_version_before_that_cannot_be_stored_is_dead_with_its_
     assert acks(redis_client, settings) == {b"b1": b"dead"}
 
 
+@pytest.mark.redteam(of="S2")
 @pytest.mark.parametrize("together", [True, False])
 def test_a_second_content_under_a_known_id_is_not_stored_and_counted(
     collector: Collector, query: Query, together: bool

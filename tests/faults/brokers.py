@@ -13,13 +13,17 @@ from pathlib import Path
 from random import Random
 
 import redis
+from redis.utils import str_if_bytes
 
 from telemetry.local.servers import Valkey
 from tests.faults.fault import fault, pause, soak_fault
 from tests.faults.poisons import push_all
+from tests.faults.secured import BREAKER
 from tests.faults.site import Site, freeze, thaw
+from tests.faults.volumes import fill, small_volume
 from tests.waiting import eventually
 
+VOLUME_MB = 128
 QUEUE = "telemetry.ingest"
 # Few enough for a window to hold.
 SOME = 5
@@ -98,6 +102,58 @@ def fill_broker_for_long(site: Site, random: Random) -> None:
         client.config_set("maxmemory", int(client.info("memory")["used_memory"]) - 100_000)
         time.sleep(25)
         client.config_set("maxmemory", 0)
+
+
+@soak_fault
+def fill_disk_of_broker(site: Site, random: Random) -> None:
+    """The append-only file of the broker stands on a file system that is full, and has room again."""
+    with small_volume(site.valkey, VOLUME_MB) as volume:
+        site.wait_for_flow(500)
+        filler = fill(volume)
+        time.sleep(random.uniform(10, 20))
+        filler.unlink()
+        site.wait_for_flow(500)
+
+
+@fault
+def evict_keys(site: Site, random: Random) -> None:
+    """Twelve times the broker runs out of memory and drops keys, whichever they are, as it was set to allkeys-lru."""
+    with site.client() as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        try:
+            for _ in range(12):
+                used = int(client.info("memory")["used_memory"])
+                client.config_set("maxmemory", used - random.choice((20_000, 100_000, used)))
+                pause(random, 0.5)
+                client.config_set("maxmemory", 0)
+                pause(random, 0.5)
+        finally:
+            client.config_set("maxmemory", 0)
+            client.config_set("maxmemory-policy", "noeviction")
+
+
+@fault
+def refuse_clients(site: Site, random: Random) -> None:
+    """Others have all the connections that the broker takes: ours were ended, and no new one comes in."""
+    with site.client() as client:
+        before = client.config_get("maxclients")["maxclients"]
+        client.config_set("maxclients", 1)
+        client.client_kill_filter(_type="normal", skipme=True)
+        time.sleep(random.uniform(4, 8))
+        client.config_set("maxclients", before)
+
+
+@fault
+def turn_users_away(site: Site, random: Random) -> None:
+    """Somebody turns all users of the broker off and ends their connections, and puts things right some seconds later."""
+    with site.client() as client:
+        users = {str_if_bytes(user) for user in client.acl_users()} - {BREAKER}
+        for user in users:
+            client.execute_command("ACL", "SETUSER", user, "off")
+        client.client_kill_filter(_type="normal", skipme=True)
+        time.sleep(random.uniform(4, 8))
+        for user in users:
+            client.execute_command("ACL", "SETUSER", user, "on")
 
 
 @fault

@@ -5,7 +5,9 @@ For our own processes it is a module that Python imports at its start, for the s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +15,8 @@ from random import Random
 from unittest.mock import patch
 
 from telemetry.local.servers import postgres, server
-from tests.faults.fault import SkipError, soak_fault
+from telemetry.local.servers.server import Server
+from tests.faults.fault import SkipError, pause, soak_fault
 from tests.faults.site import Site, kill_tree
 
 # Python imports it at its start, from a directory on PYTHONPATH: the whole process lives at another time.
@@ -55,7 +58,7 @@ TOO_NEW = "SELECT count(*) FROM quarantine WHERE reason = 'too_new'"
 @soak_fault
 def shift_clock(site: Site, random: Random) -> None:
     """The edge's processes start again with a clock that is wrong by hours, and later with a right one."""
-    for variables in (shifted(site, random), {}):
+    for variables in (shifted(site, random.choice(HOURS)), {}):
         for process in site.edge:
             kill_tree(process.pid)
             process.wait()
@@ -72,7 +75,7 @@ def shift_clock(site: Site, random: Random) -> None:
 def shift_clock_of_collectors(site: Site, random: Random) -> None:
     """The collectors start again with a clock that is wrong by hours, and later with a right one."""
     read_now(site)
-    for variables in (shifted(site, random), {}):
+    for variables in (shifted(site, random.choice(HOURS)), {}):
         kept = dict(site.centre_variables)
         site.centre_variables |= variables
         for process in site.collectors[:]:
@@ -88,26 +91,58 @@ def shift_clock_of_collectors(site: Site, random: Random) -> None:
 @soak_fault
 def shift_clock_of_broker(site: Site, random: Random) -> None:
     """The broker's machine starts again with a clock that is wrong by hours; it is set right by one more start."""
-    read_now(site)
-    site.valkey.stop()
-    with wrong_servers(random):
-        site.valkey.start()
-    site.wait_for_flow(500)
-    site.valkey.stop()
-    site.valkey.start()
-    assert site.count(TOO_NEW) == 0, "a wrong clock has put readings into quarantine"
+    give_another_clock(site, site.valkey, random.choice(HOURS))
 
 
 @soak_fault
 def shift_clock_of_database(site: Site, random: Random) -> None:
     """The same for Postgres' machine."""
+    give_another_clock(site, site.postgres, random.choice(HOURS))
+
+
+def give_another_clock(site: Site, server: Server, hours: int, for_s: float = 0.0) -> None:
+    """Start a server with a clock that is wrong by hours, let rows flow, for so long at least, and set the clock right."""
     read_now(site)
-    site.postgres.stop()
-    with wrong_servers(random):
-        site.postgres.start()
+    server.stop()
+    with wrong_servers(hours):
+        server.start()
     site.wait_for_flow(500)
-    site.postgres.stop()
-    site.postgres.start()
+    time.sleep(for_s)
+    server.stop()
+    server.start()
+    site.wait_for_flow(500)
+    assert site.count(TOO_NEW) == 0, "a wrong clock has put readings into quarantine"
+
+
+@soak_fault
+def step_clock_of_broker(site: Site, random: Random) -> None:
+    """The clock of the broker's machine jumps back and forth by hours while it runs."""
+    step_clock(site, site.valkey, random)
+
+
+@soak_fault
+def step_clock_of_database(site: Site, random: Random) -> None:
+    """The same for Postgres' machine."""
+    step_clock(site, site.postgres, random)
+
+
+def step_clock(site: Site, server: Server, random: Random) -> None:
+    """Start a server with a clock that is told what to be by a file, and let it jump."""
+    read_now(site)
+    told = site.directory / "clock"
+    told.write_text("+0")
+    told.chmod(0o644)
+    server.stop()
+    with wrong_servers(0, {"FAKETIME_TIMESTAMP_FILE": str(told), "FAKETIME_NO_CACHE": "1"}):
+        server.start()
+    site.wait_for_flow(500)
+    for hours in (*random.sample(HOURS, 2), 0):
+        told.write_text(f"{hours:+}h" if hours else "+0")
+        site.wait_for_flow(500)
+        pause(random, 4)
+    server.stop()
+    server.start()
+    site.wait_for_flow(500)
     assert site.count(TOO_NEW) == 0, "a wrong clock has put readings into quarantine"
 
 
@@ -117,23 +152,23 @@ def read_now(site: Site) -> None:
     site.wait_until(lambda: site.committed_bytes(feeder) > 0, what="readings of now stored")
 
 
-def shifted(site: Site, random: Random) -> dict[str, str]:
-    """Variables that give one of our processes another clock."""
+def shifted(site: Site, hours: int) -> dict[str, str]:
+    """Variables that give our processes another clock."""
     directory = site.directory / "shifted"
     directory.mkdir(exist_ok=True)
-    text = SITECUSTOMIZE.format(shift_s=random.choice(HOURS) * 3600, witness=str(directory / "witness"))
+    text = SITECUSTOMIZE.format(shift_s=hours * 3600, witness=str(directory / "witness"))
     (directory / "sitecustomize.py").write_text(text)
-    return {"PYTHONPATH": str(directory)}
+    return {"PYTHONPATH": os.pathsep.join(filter(None, (str(directory), os.environ.get("PYTHONPATH"))))}
 
 
 @contextmanager
-def wrong_servers(random: Random) -> Iterator[None]:
-    """Give another clock to the servers that start meanwhile. Raises SkipError where there is no libfaketime."""
+def wrong_servers(hours: int, told: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Give another clock to the servers that start meanwhile, by hours or as libfaketime is told. Raises SkipError."""
     library = next(LIBRARIES.glob("*/faketime/libfaketime.so.1"), None)
     if library is None:
         raise SkipError("libfaketime is not installed (Debian: apt-get install faketime)")
-    hours = random.choice(HOURS)
-    wrong = {"LD_PRELOAD": str(library), "FAKETIME": f"{hours:+}h", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    clock = told or {"FAKETIME": f"{hours:+}h"}
+    wrong = {"LD_PRELOAD": str(library), "FAKETIME_DONT_FAKE_MONOTONIC": "1", **clock}
     environment = {**server.environment(), **wrong}
     with patch.object(server, "environment", lambda: environment), patch.object(postgres, "environment", lambda: environment):
         yield

@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import psutil
 import psycopg
@@ -21,16 +22,23 @@ from telemetry.store.upkeep import sealing
 from telemetry.store.upkeep.ledger_folding import fold
 from tests.faults.fault import SkipError, fault, pause, soak_fault
 from tests.faults.site import Site, freeze, thaw
+from tests.faults.volumes import fill, small_volume
+from tests.waiting import eventually
 
 SLOW_DOWN = """
     CREATE FUNCTION slow_down() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.5); RETURN NULL; END $$;
     CREATE TRIGGER slow_down AFTER INSERT ON batches FOR EACH STATEMENT EXECUTE FUNCTION slow_down()
 """
 
+# Room for the log that the server keeps in any case.
+VOLUME_MB = 1024
 # The share of a sealer's steps that are not cut off.
 KEPT = 0.8
 
 END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'telemetry-collector'"
+
+
+WRITING = "SELECT pid FROM pg_stat_activity WHERE application_name = 'telemetry-collector' AND backend_xid IS NOT NULL"
 
 
 @fault
@@ -52,6 +60,29 @@ def kill_backend(site: Site, random: Random) -> None:
                 each.kill()
                 break
     pause(random)
+
+
+@fault
+def freeze_backend(site: Site, random: Random) -> None:
+    """One backend hangs in a collector's transaction, as a bad disk does it, for longer than locks are waited for."""
+    with psycopg.connect(site.postgres.url, autocommit=True) as connection:
+        frozen = eventually(lambda: _frozen_in_transaction(connection), 20, every_s=0.001, what="a transaction that is frozen")
+        assert frozen is not None
+    try:
+        time.sleep(site.settings.lock_timeout_s + random.uniform(3, 8))
+    finally:
+        frozen.resume()
+
+
+def _frozen_in_transaction(connection: psycopg.Connection[Any]) -> psutil.Process | None:
+    """Stop a backend that has written something and not committed it; None if it did meanwhile."""
+    for (pid,) in connection.execute(WRITING).fetchall():
+        backend = psutil.Process(pid)
+        backend.suspend()
+        if (pid,) in connection.execute(WRITING).fetchall():
+            return backend
+        backend.resume()
+    return None
 
 
 @fault
@@ -205,6 +236,20 @@ def fill_disk(site: Site, random: Random) -> None:
 
 
 @soak_fault
+def fill_disk_of_database(site: Site, random: Random) -> None:
+    """All of Postgres' files stand on a file system that is full, and has room again. Postgres may have ended meanwhile."""
+    with small_volume(site.postgres, VOLUME_MB) as volume:
+        site.wait_for_flow(500)
+        filler = fill(volume)
+        time.sleep(random.uniform(8, 12))
+        filler.unlink()
+        if site.postgres.pid is None:
+            site.postgres.stop()
+            site.postgres.start()
+        site.wait_for_flow(500)
+
+
+@soak_fault
 def restore_backup(site: Site, random: Random) -> None:
     """The files of Postgres are put back as they were some time ago; the newest series are not in them."""
     back_up(site)
@@ -217,6 +262,17 @@ def restore_backup(site: Site, random: Random) -> None:
 @fault
 def lose_the_centre(site: Site, random: Random) -> None:
     """While the edge is cut off, Postgres is put back as it was some time ago, and the broker comes back empty."""
+    come_back_older(site, random, rewinds=False)
+
+
+@soak_fault
+def lose_the_centre_and_rewind(site: Site, random: Random) -> None:
+    """The same, and `telemetry rewind` is run before the edge is back: it finds no source to set back."""
+    come_back_older(site, random, rewinds=True)
+
+
+def come_back_older(site: Site, random: Random, *, rewinds: bool) -> None:
+    """Let the edge find an older database and an empty broker."""
     back_up(site)
     site.wait_for_flow(3000)
     for process in site.edge:
@@ -225,6 +281,8 @@ def lose_the_centre(site: Site, random: Random) -> None:
     with site.client() as client:
         client.flushall()
     site.postgres.start()
+    if rewinds:
+        rewind(site)
     pause(random)
     for process in site.edge:
         thaw(process)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 from random import Random
 
-from tests.faults.fault import fault, pause
+from tests.faults.fault import fault, pause, soak_fault
 from tests.faults.feeder import Feeder
-from tests.faults.site import Site, kill_tree
+from tests.faults.site import Site, freeze, kill_tree, thaw
 from tests.waiting import eventually
 
 
@@ -87,3 +88,49 @@ def delete_while_read(site: Site, random: Random) -> None:
     # What the edge still reads by its descriptor is kept to be compared with.
     os.link(feeder.path, site.place_to_keep(feeder))
     feeder.path.unlink()
+
+
+@soak_fault
+def unmount_volume(site: Site, random: Random) -> None:
+    """The edge restarts, and finds an empty mount point for a while where its files are; then the volume is back."""
+    feeder = site.feeders[-1]
+    for collector in site.collectors:
+        freeze(collector)
+    # What is published now is not acknowledged when the edge ends.
+    pause(random)
+    for process in site.edge:
+        kill_tree(process.pid)
+        process.wait()
+    feeder.finish()
+    for collector in site.collectors:
+        thaw(collector)
+    sources = site.directory / "sources"
+    volume = sources.rename(site.directory / "volume")
+    sources.mkdir()
+    site.tend()
+    # Longer than a file may be away that is no loss.
+    time.sleep(2 * site.settings.lease_s + site.settings.close_after_s + random.uniform(1, 3))
+    sources.rmdir()
+    volume.rename(sources)
+    site.wait_until(lambda: site.committed_bytes(feeder) == feeder.path.stat().st_size, "the volume's file stored")
+    site.feed(name=f"after-{len(site.feeders)}")
+
+
+@fault
+def copy_over(site: Site, random: Random) -> None:
+    """A file comes from elsewhere, as by rsync: a longer copy takes its place again and again, once while the edge is away."""
+    grown, copied = site.feeders[-1].path, site.directory / "sources" / f"copied-{random.randrange(1 << 32)}.csv"
+    rows = b"".join(grown.read_bytes().splitlines(keepends=True)[:6000]).replace(b"GPU-", f"GPU-{copied.stem}-".encode())
+    for share in range(1, 13):
+        half = copied.with_suffix(".part")
+        cut = len(rows) * share // 12
+        half.write_bytes(rows[:cut])
+        os.utime(half, (share * 1_000_000, share * 1_000_000))
+        half.rename(copied)
+        if share == 6:
+            streamer = site.edge.pop()
+            kill_tree(streamer.pid)
+            streamer.wait()
+        if share == 8:
+            site.start_streamer()
+        pause(random, 0.6)

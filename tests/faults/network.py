@@ -112,17 +112,39 @@ def fail_over_broker(site: Site, random: Random) -> None:
     site.valkey = other
 
 
+@network_fault
+def promote_a_lagging_broker(site: Site, random: Random) -> None:
+    """The broker is SIGKILLed, and a replica becomes the broker that had lost it some seconds before."""
+    former = site.valkey
+    other = site.stack.enter_context(
+        Valkey(site.directory / f"valkey-{len(list(site.directory.glob('valkey*')))}", {"save": ""})
+    )
+    follow(former, other)
+    with client_of(other) as of_other:
+        of_other.replicaof("NO", "ONE")
+    site.wait_for_flow(3000)
+    former.kill()
+    site.variables["TELEMETRY_BROKER_URL"] = other.url
+    site.valkey = other
+
+
 def hand_over(former: Valkey, other: Valkey) -> None:
     """Make the other server a replica that has all, then the primary of the former one."""
+    follow(former, other)
     with client_of(former) as of_former, client_of(other) as of_other:
-        for client in (of_former, of_other):
+        of_former.execute_command("FAILOVER", "TO", "127.0.0.1", of_other.config_get("port")["port"])
+        eventually(lambda: of_former.info("replication")["role"] == "slave", 20, what="a failover")
+
+
+def follow(primary: Valkey, other: Valkey) -> None:
+    """Make a server a replica that has all."""
+    with client_of(primary) as of_primary, client_of(other) as of_other:
+        for client in (of_primary, of_other):
             client.config_set("bind", "127.0.0.1")
             client.config_set("port", free_port())
             client.config_set("repl-diskless-sync-delay", 0)
-        of_other.replicaof("127.0.0.1", of_former.config_get("port")["port"])
+        of_other.replicaof("127.0.0.1", of_primary.config_get("port")["port"])
         eventually(lambda: of_other.info("replication").get("master_link_status") == "up", 20, what="a replica")
-        of_former.execute_command("FAILOVER", "TO", "127.0.0.1", of_other.config_get("port")["port"])
-        eventually(lambda: of_former.info("replication")["role"] == "slave", 20, what="a failover")
 
 
 def client_of(server: Valkey) -> redis.Redis:

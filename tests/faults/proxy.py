@@ -64,6 +64,12 @@ class Proxy:
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
+    def lead_to(self, target: Callable[[], Path | int]) -> Callable[[], Path | int]:
+        """Lead elsewhere from now on, as a name does that was changed; where it led before. Nothing that is open stays."""
+        before, self._target = self._target, target
+        self.cut()
+        return before
+
     def cut(self) -> None:
         """Reset every connection; new ones are taken."""
         with self._lock:

@@ -20,8 +20,8 @@ HOLDER = "fault"
 # Who breaks the broker may do all there: no process of the system is this user.
 BREAKER = "breaker"
 PASSWORD = "breaker"  # noqa: S105
-# Of these one gives the broker's place to a server without users, and the other forges what is not believed then.
-NOT_SECURED = {"fail_over_broker", "forge_acks"}
+# Of these two give the broker's place to a server without users, and one forges what is not believed then.
+NOT_SECURED = {"fail_over_broker", "promote_a_lagging_broker", "forge_acks"}
 ROLES = ("collector", "exporter", "api", "flower")
 
 

@@ -48,7 +48,8 @@ OF_OTHERS = {name: fault for name, fault in FAULTS.items() if fault.__module__ i
 WITH_SENTINELS = {**OF_OTHERS, **SENTINEL_FAULTS}
 WITH_SEVERAL = {**OF_OTHERS, **SEVERAL_FAULTS}
 # Whatever puts files of the database back would leave the standby behind. One of the standby's own comes in each run.
-UNFIT_FOR_A_STANDBY = ("restore_backup", "lose_the_centre", "fail_over_to_a_lagging_standby", "fill_disk")
+PUT_FILES_BACK = {"restore_backup", "lose_the_centre", "lose_the_centre_and_rewind", "fail_over_to_a_lagging_standby"}
+UNFIT_FOR_A_STANDBY = {*PUT_FILES_BACK, "fill_disk", "fill_disk_of_database"}
 WITH_A_STANDBY = {name: fault for name, fault in OF_OTHERS.items() if name not in UNFIT_FOR_A_STANDBY}
 EVERY_FAULT = {**ALL_FAULTS, **SENTINEL_FAULTS, **SEVERAL_FAULTS, **STANDBY_FAULTS}
 WITH_USERS = {name: fault for name, fault in ALL_FAULTS.items() if name not in secured.NOT_SECURED}

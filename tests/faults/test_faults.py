@@ -8,6 +8,7 @@ from __future__ import annotations
 from random import Random
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from tests.faults.breaking import FAULTS
 from tests.faults.site import site
@@ -21,11 +22,28 @@ SLOWEST_MS = """
 SLOW = {"lock_tables", "freeze_collector"}
 # How fast others are stored beside it is looked at.
 ALONE = "poison"
-OTHERS = [name for name in FAULTS if name != ALONE]
-GROUPS = [(ALONE,), *(tuple(OTHERS[n : n + 3]) for n in range(0, len(OTHERS), 3))]
+RED_TEAM = {
+    "change_labels": "R3",
+    "kill_postmaster_that_commits_late": "R4",
+    "detach_partitions": "R5",
+    "second_machine": "R9",
+    "lose_edge_and_broker_at_a_rotation": "R10",
+    "fail_over_to_a_lagging_standby": "R20",
+    "lose_the_centre": "R1",
+}
 
 
-@pytest.mark.parametrize("names", GROUPS, ids="+".join)
+def group(*names: str) -> ParameterSet:
+    """Faults that strike one system, with the marks of those that a red team had."""
+    marks = [pytest.mark.redteam(of=RED_TEAM[name]) for name in names if name in RED_TEAM]
+    return pytest.param(names, marks=marks, id="+".join(names))
+
+
+OTHERS = [*RED_TEAM, *(name for name in FAULTS if name not in {ALONE, *RED_TEAM})]
+GROUPS = [group(ALONE), *(group(*OTHERS[n : n + 3]) for n in range(0, len(OTHERS), 3))]
+
+
+@pytest.mark.parametrize("names", GROUPS)
 @pytest.mark.timeout(240)
 def test_nothing_is_lost_and_nothing_stored_twice(names: tuple[str, ...]) -> None:
     with site() as running:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import socket
 import time
+from contextlib import closing
 from random import Random
 
 import psycopg
+import pytest
 
 from telemetry.broker import SOCKET_TIMEOUT_S
 from telemetry.settings import Settings
@@ -70,6 +72,21 @@ def test_a_silence_after_processes_of_the_pool_died_stops_no_loop() -> None:
         exact(running)
 
 
+def test_a_collector_that_went_silent_in_a_copy_keeps_its_locks_no_longer_than_a_statement_may_take() -> None:
+    with site(TELEMETRY_STATEMENT_TIMEOUT_S="4", secure=False) as running:
+        running.feed()
+        running.wait_for_flow()
+        with closing(psycopg.connect(running.postgres.url, application_name="telemetry-collector")) as silent:
+            silent.execute("LOCK TABLE batches IN SHARE MODE")
+            # No end of it ever comes, and nothing says that the client is gone.
+            silent.pgconn.send_query(b"COPY quarantine (reason) FROM STDIN")
+            silent.pgconn.flush()
+            eventually(lambda: "gone silent in a COPY" in running.log(), 60, every_s=0.5, what="its session is ended")
+            assert running.wait_for_flow(500) < RECOVERY_S
+        exact(running)
+
+
+@pytest.mark.redteam(of="R6")
 def test_a_former_broker_that_keeps_its_connections_holds_nothing_up() -> None:
     # Without users: the other server has none.
     with site(proxied=True, secure=False) as running:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from telemetry.readings import wire
 from tests.batches import batch, key, readings
 from tests.faults.poisons import call
@@ -10,6 +12,7 @@ from tests.faults.site import EXACT_S, site
 from tests.waiting import eventually
 
 
+@pytest.mark.redteam(of="S2")
 def test_all_processes_have_users_of_their_own_and_what_is_not_signed_is_refused() -> None:
     header, payload = wire.encode(batch(readings((key(gpu="GPU-false"), 0, 1.0)), "false"))
     with site(proxied=True, secure=True) as running:

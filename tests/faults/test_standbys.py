@@ -10,11 +10,12 @@ from tests.faults.breaking import STANDBY_FAULTS
 from tests.faults.site import site
 
 RECOVERY_S = 15.0
+MARKS = {"promote_a_lagging_standby": pytest.mark.redteam(of="R20")}
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("name", STANDBY_FAULTS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=MARKS.get(name, ())) for name in STANDBY_FAULTS])
 def test_a_new_primary_has_all_in_the_end(name: str) -> None:
     with site(with_standby=True) as running:
         running.feed()

@@ -1,8 +1,9 @@
-"""An edge's application whose process may have 1,024 descriptors. It tells of each tick how long it took."""
+"""An edge's application whose process may have 1,024 descriptors, or MOST_DESCRIPTORS. It tells how long each tick took."""
 
 from __future__ import annotations
 
 import logging
+import os
 import resource
 import time
 from pathlib import Path
@@ -13,7 +14,8 @@ from celery.signals import task_postrun, task_prerun
 from telemetry.celery import process_app
 
 log = logging.getLogger(__name__)
-resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024))
+most = int(os.environ.get("MOST_DESCRIPTORS", "1024"))
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 app = process_app()
 begun_s = [0.0]
 

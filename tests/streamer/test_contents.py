@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telemetry.streamer import contents
-from telemetry.streamer.contents import Bench, Unpacked, UnpackError
+from telemetry.streamer.contents import Bench, Plain, Unpacked, UnpackError
 from telemetry.streamer.packing import DamagedError, packing_of
 from telemetry.verify.contents import damage, opened
 from tests.streamer.packs import PACKERS
@@ -121,3 +121,19 @@ def test_what_is_damaged_is_remembered_until_it_changes(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(TEXT))
     assert bench.damage(fd) == ""
     os.close(fd)
+
+
+def test_an_end_before_the_size_is_an_error_of_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"x" * 100)
+    with path.open("rb") as file:
+        content = Plain(file.fileno())
+        assert content.read(90, 100) == b"x" * 10
+        assert content.read(100, 10) == b""
+        true, answers = os.pread, [b"", b""]
+        monkeypatch.setattr(os, "pread", lambda *place: answers.pop() if answers else true(*place))
+        with pytest.raises(OSError, match="before its size"):
+            content.read(0, 100)
+        # It was appended to between two calls.
+        answers.append(b"")
+        assert content.read(0, 100) == b"x" * 100
