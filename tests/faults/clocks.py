@@ -51,6 +51,7 @@ open({witness!r}, "a").write("imported\\n")
 """
 
 HOURS = (-5, -2, 2, 5)
+APART_S = 60
 LIBRARIES = Path("/usr/lib")
 TOO_NEW = "SELECT count(*) FROM quarantine WHERE reason = 'too_new'"
 
@@ -138,12 +139,22 @@ def step_clock(site: Site, server: Server, random: Random) -> None:
     site.wait_for_flow(500)
     for hours in (*random.sample(HOURS, 2), 0):
         told.write_text(f"{hours:+}h" if hours else "+0")
+        assert abs(_now_s(site, server) - time.time() - hours * 3600) < APART_S, "the clock did not jump"
         site.wait_for_flow(500)
         pause(random, 4)
     server.stop()
     server.start()
     site.wait_for_flow(500)
     assert site.count(TOO_NEW) == 0, "a wrong clock has put readings into quarantine"
+
+
+def _now_s(site: Site, server: Server) -> float:
+    """What a server takes for now."""
+    if server is site.postgres:
+        return float(site.count("SELECT extract(epoch FROM clock_timestamp())"))
+    with site.client() as client:
+        seconds, _ = client.time()
+        return float(seconds)
 
 
 def read_now(site: Site) -> None:
