@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,14 @@ def node(name: str, *, taints: tuple[str, ...] = (), **labels: str) -> Object:
     spelt = {key.replace("_", "-"): value for key, value in labels.items()}
     spec = {"taints": [{"key": taint, "effect": "NoSchedule"} for taint in taints]}
     return {"metadata": {"name": name, "labels": spelt | {"kubernetes.io/hostname": name}}, "spec": spec}
+
+
+@dataclass(frozen=True)
+class Events:
+    """The answer to a watch: its events, and whether the server goes away behind them."""
+
+    of: list[Object]
+    is_broken_off: bool = False
 
 
 class Api:
@@ -121,12 +130,26 @@ def serving(api: Api) -> Iterator[None]:
         def _any(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
             status, answer = api.answer(self.command, self.path, json.loads(self.rfile.read(length)) if length else {})
-            body = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
+            if isinstance(answer, Events):
+                self._stream(answer)
+                return
+            body = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        def _stream(self, events: Events) -> None:
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            for event in events.of:
+                line = json.dumps(event).encode() + b"\n"
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(line), line))
+            if events.is_broken_off:
+                self.close_connection = True
+            else:
+                self.wfile.write(b"0\r\n\r\n")
 
         do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _any  # noqa: N815
 
@@ -134,7 +157,7 @@ def serving(api: Api) -> Iterator[None]:
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     api.url = f"http://127.0.0.1:{server.server_port}"
     try:

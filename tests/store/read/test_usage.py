@@ -20,7 +20,8 @@ from telemetry.progress.acks import Acks
 from telemetry.progress.keys import Keys
 from telemetry.readings import wire
 from telemetry.readings.rates import Rates
-from telemetry.readings.slurm import HELD, SLURM, TOLD_BY
+from telemetry.readings.tellers import SLURM, TOLD_BY
+from telemetry.readings.tellers import SLURM_HELD as HELD
 from telemetry.settings import Settings
 from telemetry.store.read.usage import Use, usage
 from telemetry.store.upkeep import chores, retention, sealing

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from hypothesis import HealthCheck, given, settings, strategies
 from sqlalchemy import Engine, text
 
-from telemetry.readings.slurm import HELD, SLURM, TOLD_BY
+from telemetry.readings.tellers import SLURM, TOLD_BY
+from telemetry.readings.tellers import SLURM_HELD as HELD
 from telemetry.store.write.spans import MINUTE_US, Span, Spans
 from tests.batches import T0_US, key, readings
 from tests.fixtures.services import Query
