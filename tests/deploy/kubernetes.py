@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,6 +59,8 @@ class Api:
         self.fails = False
         self.version = "v1.36.2"
         self.url = ""
+        # What a client must show; nothing where it is empty.
+        self.token = ""
         self._changes = 0
         self.put("/api/v1/nodes/gpu-1", node("gpu-1", taints=("nvidia.com/gpu",), node_type="gpu"))
         self.put("/api/v1/nodes/cpu-1", node("cpu-1", node_type="cpu"))
@@ -119,8 +122,8 @@ class Api:
 
 
 @contextmanager
-def serving(api: Api) -> Iterator[None]:
-    """Answer on a port of loopback."""
+def serving(api: Api, certificate: ssl.SSLContext | None = None) -> Iterator[None]:
+    """Answer on a port of loopback, with TLS where there is a certificate."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -129,16 +132,19 @@ def serving(api: Api) -> Iterator[None]:
 
         def _any(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
-            status, answer = api.answer(self.command, self.path, json.loads(self.rfile.read(length)) if length else {})
+            body = json.loads(self.rfile.read(length)) if length else {}
+            status, answer = api.answer(self.command, self.path, body)
+            if api.token and self.headers.get("Authorization") != f"Bearer {api.token}":
+                status, answer = 401, {"message": "Unauthorized"}
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             if isinstance(answer, Events):
                 self._stream(answer)
                 return
-            body = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
-            self.send_header("Content-Length", str(len(body)))
+            text = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
+            self.send_header("Content-Length", str(len(text)))
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(text)
 
         def _stream(self, events: Events) -> None:
             self.send_header("Transfer-Encoding", "chunked")
@@ -160,6 +166,9 @@ def serving(api: Api) -> Iterator[None]:
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     api.url = f"http://127.0.0.1:{server.server_port}"
+    if certificate:
+        server.socket = certificate.wrap_socket(server.socket, server_side=True)
+        api.url = f"https://localhost:{server.server_port}"
     try:
         yield
     finally:
