@@ -19,8 +19,8 @@ from telemetry.store.read.history.selection import SeriesFilter
 GPUS, DEAD_PODS, DAYS = 2000, 10_000, 10
 METRICS = ("DCGM_FI_DEV_GPU_UTIL", "DCGM_FI_DEV_GPU_TEMP")
 
-# Each GPU has a pod now, and was read a minute ago, too. A dead pod had a GPU for an hour of a day before, and has series of its
-# own, as collectors of before made them.
+# Each GPU has a pod now, and was read a minute ago, too. A dead pod had a GPU for an hour of a day before, and series of
+# its own, as collectors of before made them.
 LIVING = f"""
     INSERT INTO gpus (identity, host, gpu_index, model)
     SELECT 'GPU-' || n, 'node-' || n / 8, n % 8, 'H100' FROM generate_series(1, {GPUS}) n;
