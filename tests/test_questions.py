@@ -112,8 +112,8 @@ def fleet(
     app.extensions["connections"].close()
 
 
-def close(found: dict[Any, float], expected: dict[Any, float], **how: float) -> bool:
-    return found == {name: pytest.approx(value, **how) for name, value in expected.items()}
+def close(found: dict[Any, float], expected: dict[Any, float], rel: float = 1e-6) -> bool:
+    return found == {name: pytest.approx(value, rel=rel) for name, value in expected.items()}
 
 
 def means(rows: Iterable[Row], by: Callable[[Row], Any]) -> dict[Any, float]:

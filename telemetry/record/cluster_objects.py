@@ -180,8 +180,8 @@ def _start_s(status: Object) -> int | None:
 def _end_s(status: Object) -> int | None:
     """When the last container ended; None while one has not, or where nothing tells."""
     states = [(one.get("state") or {}).get("terminated") or {} for one in status.get("containerStatuses") or []]
-    ends = [one.get("finishedAt") for one in states]
-    return max(map(_seconds, ends)) if ends and all(ends) else None
+    ends = [_seconds(one["finishedAt"]) for one in states if one.get("finishedAt")]
+    return max(ends) if ends and len(ends) == len(states) else None
 
 
 def _seconds(moment: str) -> int:

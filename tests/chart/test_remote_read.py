@@ -20,7 +20,8 @@ FIELDS = {"url", "authorization", "filterExternalLabels", "readRecent"}
 
 def read(**more: Any) -> dict[str, Any]:
     """The values of a release with the piece."""
-    return merged(PASSWORD, {"metrics": {"remoteRead": {"enabled": True, **more}}})
+    values: dict[str, Any] = merged(PASSWORD, {"metrics": {"remoteRead": {"enabled": True, **more}}})
+    return values
 
 
 def entry(values: dict[str, Any]) -> dict[str, Any]:

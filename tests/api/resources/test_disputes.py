@@ -21,7 +21,7 @@ from tests.api.resources.test_allocations import minute
 from tests.batches import batch, key, readings
 
 Row = tuple[str, int, float]
-Stored = Callable[..., None]
+Stored = Callable[..., object]
 
 
 def read(first: int, end: int, gpu: str = "GPU-1", **owner: str) -> list[Row]:
