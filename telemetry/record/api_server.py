@@ -34,7 +34,7 @@ class AbsentError(Exception):
 
 
 class ApiServer:
-    """A server at a URL, read directly, through no proxy. An answer has `timeout_s` between two of its pieces.
+    """A server at a URL, below its path, read directly, through no proxy. An answer has `timeout_s` between two of its pieces.
 
     `account` is a directory with `token` and `ca.crt`; without it neither is used.
     """
@@ -78,7 +78,8 @@ class ApiServer:
         connection = self._connection()
         size_bytes, is_watch = 0, "watch" in query
         try:
-            connection.request("GET", f"{path}?{urlencode(query)}" if query else path, headers=self._headers())
+            target = self.parts.path.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
+            connection.request("GET", target, headers=self._headers())
             answer = connection.getresponse()
             if answer.status != http.client.OK:
                 self._refused(path, answer.status, answer.read(PIECE_BYTES))

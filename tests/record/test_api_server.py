@@ -56,6 +56,14 @@ def test_a_server_that_is_away_and_one_that_never_was(monkeypatch: pytest.Monkey
         ApiServer.of_this_pod(1, threading.Event())
 
 
+def test_a_server_may_stand_below_a_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    api = WatchedApi()
+    monkeypatch.setattr(api, "answer", lambda method, target, _: (200, {"asked": f"{method} {target}"}))
+    with serving(api):
+        server = ApiServer(f"{api.url}/clusters/c-1/", 5, threading.Event())
+        assert server.get(PODS, {"limit": "1"}) == {"asked": f"GET /clusters/c-1{PODS}?limit=1"}
+
+
 @pytest.mark.parametrize("answer", [(410, {"message": "too old"}), (200, "no json"), (200, [1])])
 def test_an_answer_of_another_kind(answer: tuple[int, object], monkeypatch: pytest.MonkeyPatch) -> None:
     api = WatchedApi()
