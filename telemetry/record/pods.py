@@ -1,7 +1,8 @@
 """Which pods have which GPUs, as the API of their cluster says it: for how long each has had each, up to now or to its end.
 
 Nothing is remembered but what the API held at the last turn. A pod that lives is told of from its start at each turn, so one
-turn makes up for all that were missed. One that ended while nobody looked is told of up to the last turn before.
+turn makes up for those that were missed. One that ended while nobody looked is told of up to the turn before. How far a turn
+goes back is bounded, as collectors may have to sum up each hour of it anew.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 
 DYNAMIC = "/apis/resource.k8s.io"
 VERSIONS = ("v1", "v1beta2", "v1beta1")
+# How far back a turn tells: at the first look at a pod, and of its end; and at each other look.
+MONTH_S, DAY_S = 31 * 86_400, 86_400
 # Pods that a line of the log names.
 NAMED = 10
 
@@ -41,6 +44,7 @@ class Pods:
         # Of living pods what was known at the last turn; and those that ended and are told of, while the API has them.
         self.known: dict[str, tuple[Pod, Known]] = {}
         self.told: set[str] = set()
+        self._looked_s = 0
         self._said: dict[str, str] = {}
 
     def take(self) -> list[Taken]:
@@ -83,6 +87,8 @@ class Pods:
 
     def _taken(self, cluster: Cluster, now_s: int) -> Iterator[Taken]:
         before, self.known = self.known, {}
+        # After a long time without a look each pod is looked at as if for the first time.
+        is_late, self._looked_s = now_s - self._looked_s > DAY_S / 2, now_s
         self.told &= self.pods.found.keys()
         for uid, pod in (*self.pods.found.items(), *self.pods.gone.items()):
             known = cluster.known(uid, pod)
@@ -98,8 +104,10 @@ class Pods:
                 self.told.add(uid)
             # What is known of now is known up to the second that is over.
             end_s = pod.end_s if is_over else now_s - 1
-            if pod.start_s is not None and end_s is not None:
-                yield from (_reading(uid, pod, has, pod.start_s, end_s) for has in known.gpus if end_s >= pod.start_s)
+            if pod.start_s is not None and end_s is not None and end_s >= pod.start_s:
+                # Of an end the same is told, whoever tells it.
+                back_s = DAY_S if uid in before and not is_over and not is_late else MONTH_S
+                yield from (_reading(uid, pod, has, max(pod.start_s, end_s - back_s), end_s) for has in known.gpus)
 
     def _say(self) -> None:
         """Tell of pods whose GPUs are not known, each once."""

@@ -138,6 +138,19 @@ def test_another_process_tells_the_same_of_what_is_over(api: WatchedApi, look: L
     assert Look(api).pods.take() == first
 
 
+def test_how_far_a_look_goes_back_is_bounded(api: WatchedApi, look: Look) -> None:
+    api.set(CLAIMS, "c1", **claim("gpu-0", pods=("p1",)))
+    made = pod(claim="c1")
+    made["status"]["conditions"][0]["lastTransitionTime"] = "2025-01-01T00:00:00Z"
+    api.set(PODS, "p1", **made)
+    days = []
+    for clock in ("00:01:00", "00:02:00", "20:00:00"):
+        look.clock = clock
+        days.append([one.value / 86_400 for one in look.pods.take()])
+    # At first, as ever, and after a time without a look.
+    assert days == [[31], [1], [31]]
+
+
 def test_two_pods_that_share_a_gpu_are_never_told_of_at_one_time(api: WatchedApi, look: Look) -> None:
     api.set(CLAIMS, "c1", **claim("gpu-0", pods=("p1", "p2")))
     for name in ("p1", "p2"):
