@@ -25,11 +25,11 @@ MOST_BYTES = 64 << 20
 PIECE_BYTES = 64 << 10
 
 
-class GoneError(Exception):
+class GoneError(SourceError):
     """What was to be watched from a version on is not known from there any more (410)."""
 
 
-class AbsentError(Exception):
+class AbsentError(SourceError):
     """The server has no such collection (404)."""
 
 
@@ -118,9 +118,9 @@ class ApiServer:
 
     def _refused(self, path: str, status: int, body: bytes) -> None:
         if status == http.client.GONE:
-            raise GoneError
+            raise GoneError(f"{self.shown}{path} has changed too much since (410)")
         if status == http.client.NOT_FOUND:
-            raise AbsentError
+            raise AbsentError(f"{self.shown}{path} is not there (404)")
         try:
             said = str(json.loads(body)["message"])
         except (ValueError, KeyError, TypeError):

@@ -49,10 +49,7 @@ class Changes(Generic[Kept]):
                 self._version = ""
             else:
                 return
-        try:
-            self._list()
-        except GoneError:
-            raise SourceError(f"{self.path} changed while it was listed") from None
+        self._list()
 
     def _list(self) -> None:
         found: dict[str, Kept] = {}
@@ -75,7 +72,7 @@ class Changes(Generic[Kept]):
             kind, each = str(event.get("type", "")), event.get("object") or {}
             if kind == "ERROR":
                 if each.get("code") == GONE:
-                    raise GoneError
+                    raise GoneError(f"the changes of {self.path} are gone")
                 raise SourceError(f"{self.path} cannot be watched: {each.get('message') or each.get('reason')}")
             if kind != "BOOKMARK":
                 self._take(kind, each)

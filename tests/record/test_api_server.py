@@ -49,6 +49,8 @@ def test_a_pod_knows_the_server_by_its_authority_and_shows_its_token(tmp_path: P
 def test_a_server_that_is_away_and_one_that_never_was(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SourceError, match="cannot be read"):
         ApiServer(f"http://127.0.0.1:{free_port()}", 1, threading.Event()).get(PODS)
+    with serving(api := WatchedApi()), pytest.raises(SourceError, match=r"/nothing is not there \(404\)"):
+        ApiServer(api.url, 5, threading.Event()).get("/nothing")
     with pytest.raises(SourceError, match="no http:// or https:// address"):
         ApiServer("localhost:8001", 1, threading.Event())
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
