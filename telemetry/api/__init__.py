@@ -23,6 +23,7 @@ from telemetry.api.resources import (
     batches,
     conflicts,
     deadletters,
+    disputes,
     docs,
     edges,
     events,
@@ -71,6 +72,7 @@ RESOURCES = (
     uploads,
     usage,
     prometheus,
+    disputes,
     docs,
 )
 

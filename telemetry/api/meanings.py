@@ -95,6 +95,7 @@ MEANINGS = {
     "next_offset": "offset of the next page; null at the end, and on pages that a cursor began",
     "offset": "rows before this page",
     "openapi": "version of OpenAPI",
+    "other_owner": "the labels of the owner that somebody else tells of; in other formats than JSON their JSON as text",
     "owner": "the labels of who had the GPU then; in formats other than JSON and NDJSON their JSON as text",
     "path": "path of the file, as its edge sees it",
     "paths": "the operations, by path",

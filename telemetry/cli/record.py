@@ -17,11 +17,13 @@ from typing import Any
 import click
 
 from telemetry.record.amd_smi import AmdSmi
+from telemetry.record.api_server import ApiServer
 from telemetry.record.files import Files, FullError
 from telemetry.record.jobs import with_jobs
 from telemetry.record.looping import Looping
 from telemetry.record.nvidia_smi import NvidiaSmi
 from telemetry.record.nvml import Nvml
+from telemetry.record.pods import Pods
 from telemetry.record.recording import Source
 from telemetry.record.recording import record as run
 from telemetry.record.scrape import Scrape
@@ -42,13 +44,17 @@ def _known(_context: click.Context, _parameter: click.Parameter, tool: str | Non
     if tool and Path(tool).name not in TOOLS:
         raise click.BadParameter(f"{tool} is not one of {', '.join(TOOLS)}, or the path of one")
     return tool
+# For how long a Kubernetes API may say nothing.
+SILENCE_S = 15.0
 
 
 @click.command()
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--scrape", metavar="URL", help="Read this Prometheus endpoint, such as a dcgm-exporter's, and not the driver.")
 @tool_option("the driver's library")
-@click.option("--interval", type=click.FloatRange(0.1, 86_400), default=10.0, show_default=True, metavar="SECONDS")
+@click.option("--pods", is_flag=True, help="Read which pods have which GPUs from this cluster's API, and no GPU.")
+@click.option("--kubernetes", metavar="URL", help="With --pods: that API, such as kubectl proxy's.  [default: of this pod]")
+@click.option("--interval", type=click.FloatRange(0.1, 86_400), metavar="SECONDS", help="[default: 10, with --pods 60]")
 @click.option("--host", help="The machine's name.  [default: what the machine calls itself]")
 @click.option(
     "--slurm-jobs",
@@ -68,7 +74,9 @@ def record(
     directory: Path,
     scrape: str | None,
     tool: str | None,
-    interval: float,
+    pods: bool,
+    kubernetes: str | None,
+    interval: float | None,
     host: str | None,
     slurm_jobs: Path | None,
     file_mib: int,
@@ -80,16 +88,22 @@ def record(
     """Record the GPUs of this machine in CSV files, which a streamer reads.
 
     Without --scrape or --tool NVIDIA's driver is read, by the package nvidia-ml-py: telemetry-pipeline[record].
-    The files are DIRECTORY/gpus-TIME.csv; let the streamer have TELEMETRY_SOURCES=DIRECTORY/gpus-*.csv.
+    The files are DIRECTORY/gpus-TIME.csv; let the streamer have TELEMETRY_SOURCES=DIRECTORY/gpus-*.csv. With --pods they are
+    DIRECTORY/pods-TIME.csv, and one recording is enough for a cluster.
     """
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     if keep_mib < 2 * file_mib:
         raise click.UsageError("--keep-mib must be at least twice --file-mib: the file that is written is among those kept")
+    if pods and (scrape or tool or host or slurm_jobs):
+        raise click.UsageError("--pods reads no GPU: leave out --scrape, --tool, --host and --slurm-jobs")
     if scrape and tool:
         raise click.UsageError("give --scrape or --tool: a recording has one source")
+    if kubernetes and not pods:
+        raise click.UsageError("--kubernetes is for --pods")
+    interval = interval or (60.0 if pods else 10.0)
     stopping = threading.Event()
-    source = _source(scrape, tool, host, interval, stopping)
-    files = Files(directory, "gpus", file_mib * MIB, file_hours * 3600, keep_mib * MIB)
+    source = _pods(kubernetes, stopping) if pods else _source(scrape, tool, host, interval, stopping)
+    files = Files(directory, "pods" if pods else "gpus", file_mib * MIB, file_hours * 3600, keep_mib * MIB)
     try:
         files.claim()
     except FullError as error:
@@ -107,6 +121,13 @@ def record(
     click.echo(json.dumps(asdict(done)) if as_json else words)
     if done.missed and not done.turns:
         raise SystemExit(1)
+
+
+def _pods(url: str | None, stopping: threading.Event) -> Source:
+    try:
+        return Pods(ApiServer(url, SILENCE_S, stopping) if url else ApiServer.of_this_pod(SILENCE_S, stopping))
+    except SourceError as error:
+        raise click.UsageError(str(error)) from None
 
 
 def _source(url: str | None, tool: str | None, host: str | None, interval_s: float, stopping: threading.Event) -> Source:

@@ -11,6 +11,7 @@ LISTS = (
     "audit",
     "batches",
     "dead-letters",
+    "disputes",
     "edges",
     "events",
     "gpus",

@@ -22,8 +22,9 @@ from telemetry.formats.rows import Rows
 from telemetry.formats.slurm_nodes import nodes, numbers
 from telemetry.readings.rows import BLANK, REASON_CODE
 from telemetry.readings.series import SeriesKey
-from telemetry.readings.slurm import ACCOUNT, COMMAND, HELD, JOB, MOST_GPUS, SLURM, TOLD_BY, USER
+from telemetry.readings.slurm import ACCOUNT, COMMAND, JOB, MOST_GPUS, USER
 from telemetry.readings.source_settings import SourceSettings
+from telemetry.readings.tellers import SLURM, SLURM_HELD, TOLD_BY
 
 # Separates nothing in a line: the whole of it is one field.
 NO_DELIMITER = "\t"
@@ -133,7 +134,7 @@ def job_of(line: str, settings: SourceSettings) -> Job:
     labels = dict(settings.labels) | {name: value for name, value in owner.items() if value not in NONE}
     if any(len(name.encode()) > MAX_NAME_BYTES for name in (*labels.values(), *(node for node, _ in gpus))):
         return Job([], 0, 0, LONG_NAME)
-    return Job([SeriesKey(HELD, "", node, index, "", "", labels).text() for node, index in gpus], start_us, end_us)
+    return Job([SeriesKey(SLURM_HELD, "", node, index, "", "", labels).text() for node, index in gpus], start_us, end_us)
 
 
 def _why_none(fields: dict[str, str], gpus: list[tuple[str, int]] | None, line: str) -> int:

@@ -109,6 +109,7 @@ _OF_TOOLS = (
     ("NVIDIA_SMI_PROCESS_MEMORY_USED", "MiB", "Framebuffer memory that one process holds"),
     ("NVIDIA_SMI_PROCESS_SM", "%", "Share of time in which the multiprocessors ran one process"),
     ("SLURM_JOB_HELD", "s", "Time for which a job of Slurm has had the GPU"),
+    ("KUBERNETES_POD_HELD", "s", "Time for which a pod of Kubernetes is known to have had the GPU"),
     ("NVIDIA_SMI_PROCESS_MEM", "%", "Share of time in which device memory was read or written for one process"),
 )
 

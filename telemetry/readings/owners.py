@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from telemetry.readings.slurm import TOLD_BY
+from telemetry.readings.tellers import TOLD_BY
 
 # Part of an owner -> the labels that may name it; the first that is there counts. `exported_pod` and its like are there beside
 # `pod` only where a source keeps its exporter's names: then they name the user. A Slurm job is hpc_job to dcgm-exporter.

@@ -51,6 +51,8 @@ ASKED: tuple[Ask, ...] = (
 class Nvml:
     """The driver of this machine, by a library with NVML's functions. `host` is the machine's name."""
 
+    may_be_empty = False
+
     def __init__(self, library: Any, host: str) -> None:
         self.library = library
         self.host = host

@@ -17,7 +17,9 @@ log = logging.getLogger(__name__)
 
 
 class Source(Protocol):
-    """What readings are taken from."""
+    """What readings are taken from. `may_be_empty`: that there are none at a time is no failure."""
+
+    may_be_empty: bool
 
     def take(self) -> Iterable[Taken]:
         """All readings of now. Raises SourceError."""
@@ -53,9 +55,10 @@ def record(
             now_s = time.time()
             # Where a value is no number, there was none.
             readings = [one for one in adorn(source.take()) if math.isfinite(one.value)]
-            if not readings:
+            if not readings and not source.may_be_empty:
                 raise SourceError("there are no readings of a GPU")  # noqa: TRY301 - the same as an endpoint that is away
-            files.append(lines(readings, now_s))
+            if readings:
+                files.append(lines(readings, now_s))
         except (SourceError, FullError) as error:
             if stopping.is_set():
                 # A turn that was cut off by the end is not one that failed.

@@ -42,6 +42,8 @@ class Scrape:
     machine's own name.
     """
 
+    may_be_empty = False
+
     def __init__(self, url: str, host: str | None, timeout_s: float, stopping: threading.Event | None = None) -> None:
         self.shown = blot(url)
         try:

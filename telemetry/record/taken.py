@@ -52,15 +52,16 @@ def lines(readings: Iterable[Taken], now_s: float) -> bytes:
         gpu = one.gpu
         user = [gpu.labels.get(name, "") for name in ("container", "pod", "namespace")]
         named = [gpu.index, gpu.device, gpu.uuid, gpu.model, gpu.host]
-        cells = [stamp(one.at_s or now_s), one.metric, *named, *user, number(one.value), raw(gpu.labels)]
+        at = stamp(now_s) if one.at_s is None else stamp(one.at_s, "microseconds")
+        cells = [at, one.metric, *named, *user, number(one.value), raw(gpu.labels)]
         # A carriage return alone ends a record, for some readers.
         writer.writerow([cell.replace("\r", " ") for cell in cells])
     return text.getvalue().encode()
 
 
-def stamp(at_s: float) -> str:
-    """A time in UTC with milliseconds."""
-    return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def stamp(at_s: float, timespec: str = "milliseconds") -> str:
+    """A time in UTC with so many digits."""
+    return datetime.fromtimestamp(at_s, UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
 def number(value: float) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from sqlalchemy import Connection, text
 
 from telemetry.readings.arrays import Int64s
-from telemetry.readings.slurm import TOLD_BY
+from telemetry.readings.tellers import TOLD_BY
 from telemetry.settings import Settings
 from telemetry.store import locks
 

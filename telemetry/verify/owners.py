@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from sqlalchemy import Connection
 
-from telemetry.readings.slurm import HELD, SLURM
+from telemetry.readings.tellers import TELLERS
 from telemetry.verify import queries
 from telemetry.verify.files import Longs
 from telemetry.verify.formats import labels
@@ -61,14 +61,14 @@ def compare(
     # A collector of before wrote the owner into the series; all others must have an allocation.
     must = named & ~(told & np.array([key.labels != key.owned for key in keys], np.bool_))[series]
     # What a scheduler tells is about all the minutes of a span.
-    tells = np.array([key.metric == HELD for key in keys], np.bool_)[series]
+    tells = np.array([key.metric in TELLERS for key in keys], np.bool_)[series]
     floor = queries.floor(connection) // MINUTE_US
     of_spans = _minutes(numbers[series[tells]], ts[tells], values[tells], floor)
     cells = (numbers[series] << _BITS) + ts // MINUTE_US
     expected, needed = (np.unique(np.append(cells[rows & ~tells], of_spans)) for rows in (named, must))
     all_minutes = np.append(ts // MINUTE_US, of_spans & _MINUTE)
     low, high = (int(end) * MINUTE_US for end in (all_minutes.min(), all_minutes.max()))
-    tellers = [*([SLURM] if tells.any() else []), *([] if tells.all() else [""])]
+    tellers = sorted({TELLERS.get(keys[n].metric, "") for n in np.unique(series).tolist()})
     gpus = sorted({key.gpu for key in keys})
     span = queries.instant(low), queries.instant(high + MINUTE_US)
     found = [

@@ -53,6 +53,7 @@ CASES: dict[str, dict[str, Any]] = {
     "edge-records-driver": merged(
         values_of(EDGE), {"streamer": {"record": {"enabled": True, "volume": {"hostPath": {"path": "/var/spool/gpus"}}}}}
     ),
+    "edge-allocations": merged(merged(values_of(EDGE), TLS), {"allocations": {"enabled": True}}),
     "edge-tls": merged(values_of(EDGE), TLS),
     "edge-trust": merged(
         merged(values_of(EDGE), TLS),
@@ -132,6 +133,7 @@ CASES: dict[str, dict[str, Any]] = {
                 "podMonitor": {"enabled": True},
                 "prometheusRule": {"enabled": True},
                 "dashboards": {"enabled": True, "files": {"fleet.json": "{}"}},
+                "remoteRead": {"enabled": True},
             },
             "migrations": {"hook": True},
             "trust": {

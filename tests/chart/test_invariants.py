@@ -13,9 +13,9 @@ from tests.chart.cases import CASES, CENTRE, EDGE, EXTERNAL_DATABASE, PASSWORD, 
 from tests.chart.rendering import Object, merged, named, pod_of, pods, render, values_of, variables
 from tests.chart.test_manifests import VERSIONS, check
 
-COMPONENTS = ("streamer", "collector", "api", "flower", "exporter", "migrations", "redis", "postgresql")
-CENTRE_PARTS = {"api", "flower", "exporter", "migrations", "smoke", "redis", "postgresql"}
-WORKERS = {"streamer", "beat", "collector", "api", "flower", "exporter", "redis", "postgresql"}
+COMPONENTS = ("streamer", "allocations", "collector", "api", "flower", "exporter", "migrations", "redis", "postgresql")
+CENTRE_PARTS = {"allocations", "api", "flower", "exporter", "migrations", "smoke", "redis", "postgresql"}
+WORKERS = {"streamer", "allocations", "beat", "collector", "api", "flower", "exporter", "redis", "postgresql"}
 MARK = "s3cr3t-%s"
 names = st.from_regex(r"[a-z]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
 scheduling = st.fixed_dictionaries(
@@ -66,6 +66,7 @@ def generated(draw: st.DrawFn) -> dict[str, Any]:
             "exporter": {"enabled": draw(st.sampled_from([True, False, "auto"]))},
             "networkPolicy": {"enabled": draw(st.booleans())},
             "uploads": {"enabled": draw(st.booleans())},
+            "allocations": {"enabled": draw(st.booleans())},
             "ingress": {"enabled": draw(st.booleans())},
             "metrics": {
                 name: draw(st.booleans()) if name == "enabled" else {"enabled": draw(st.booleans())}

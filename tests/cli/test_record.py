@@ -9,9 +9,11 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.deploy.kubernetes import serving
 from tests.fixtures.processes import Start, exact
 from tests.fixtures.services import Query
 from tests.ports import free_port
+from tests.record.cluster import CLAIMS, PODS, SLICES, WatchedApi, claim, pod, slices
 from tests.record.endpoint import TEXT, endpoint
 from tests.record.tools import tool
 from tests.waiting import eventually
@@ -97,3 +99,23 @@ def test_without_a_driver_the_mend_is_named(telemetry: Telemetry, tmp_path: Path
     done = telemetry("record", tmp_path, "--turns", "1")
     assert done.returncode == 1
     assert "nvidia-smi should show the GPUs of this machine" in done.stderr
+
+
+def test_pods_are_recorded_and_a_cluster_where_nobody_has_a_gpu_is_no_failure(telemetry: Telemetry, tmp_path: Path) -> None:
+    api = WatchedApi()
+    with serving(api):
+        command = ("record", tmp_path, "--pods", "--kubernetes", api.url, "--interval", "0.1", "--turns")
+        assert telemetry(*command, "2").stdout == "0 readings recorded in 2 turns\n"
+        api.set(SLICES, "n1", **slices({"gpu-0": "GPU-a"}))
+        api.set(CLAIMS, "c1", **claim("gpu-0", pods=("p1",)))
+        api.set(PODS, "p1", **pod(claim="c1"))
+        assert telemetry(*command, "1").stdout == "1 readings recorded in 1 turns\n"
+    (path,) = tmp_path.glob("pods-*.csv")
+    assert ",KUBERNETES_POD_HELD,,,GPU-a,,,main,p1,research," in path.read_text()
+
+
+def test_pods_of_no_cluster_are_refused(telemetry: Telemetry, tmp_path: Path) -> None:
+    done = telemetry("record", tmp_path, "--pods")
+    assert done.returncode == 2
+    assert "this is no pod of Kubernetes" in done.stderr
+    assert telemetry("record", tmp_path, "--pods", "--scrape", "http://127.0.0.1/").returncode == 2

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,14 @@ def node(name: str, *, taints: tuple[str, ...] = (), **labels: str) -> Object:
     return {"metadata": {"name": name, "labels": spelt | {"kubernetes.io/hostname": name}}, "spec": spec}
 
 
+@dataclass(frozen=True)
+class Events:
+    """The answer to a watch: its events, and whether the server goes away behind them."""
+
+    of: list[Object]
+    is_broken_off: bool = False
+
+
 class Api:
     """What a cluster holds, and what it was asked."""
 
@@ -49,6 +59,8 @@ class Api:
         self.fails = False
         self.version = "v1.36.2"
         self.url = ""
+        # What a client must show; nothing where it is empty.
+        self.token = ""
         self._changes = 0
         self.put("/api/v1/nodes/gpu-1", node("gpu-1", taints=("nvidia.com/gpu",), node_type="gpu"))
         self.put("/api/v1/nodes/cpu-1", node("cpu-1", node_type="cpu"))
@@ -110,8 +122,8 @@ class Api:
 
 
 @contextmanager
-def serving(api: Api) -> Iterator[None]:
-    """Answer on a port of loopback."""
+def serving(api: Api, certificate: ssl.SSLContext | None = None) -> Iterator[None]:
+    """Answer on a port of loopback, with TLS where there is a certificate."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -120,13 +132,30 @@ def serving(api: Api) -> Iterator[None]:
 
         def _any(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
-            status, answer = api.answer(self.command, self.path, json.loads(self.rfile.read(length)) if length else {})
-            body = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
+            body = json.loads(self.rfile.read(length)) if length else {}
+            status, answer = api.answer(self.command, self.path, body)
+            if api.token and self.headers.get("Authorization") != f"Bearer {api.token}":
+                status, answer = 401, {"message": "Unauthorized"}
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
+            if isinstance(answer, Events):
+                self._stream(answer)
+                return
+            text = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
+            self.send_header("Content-Length", str(len(text)))
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(text)
+
+        def _stream(self, events: Events) -> None:
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            for event in events.of:
+                line = json.dumps(event).encode() + b"\n"
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(line), line))
+            if events.is_broken_off:
+                self.close_connection = True
+            else:
+                self.wfile.write(b"0\r\n\r\n")
 
         do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _any  # noqa: N815
 
@@ -134,9 +163,12 @@ def serving(api: Api) -> Iterator[None]:
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     api.url = f"http://127.0.0.1:{server.server_port}"
+    if certificate:
+        server.socket = certificate.wrap_socket(server.socket, server_side=True)
+        api.url = f"https://localhost:{server.server_port}"
     try:
         yield
     finally:

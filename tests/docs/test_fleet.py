@@ -16,6 +16,7 @@ from telemetry.collector.persist import Collector
 from telemetry.progress.acks import Acks
 from telemetry.progress.keys import Keys
 from telemetry.readings import wire
+from telemetry.readings.tellers import KUBERNETES, KUBERNETES_HELD, TOLD_BY
 from telemetry.settings import Settings
 from tests.batches import batch, key, now_s, readings
 from tests.docs.pages import ROOT
@@ -42,6 +43,13 @@ def client(settings: Settings, engine: Engine, redis_client: redis.Redis, judge:
     ]
     # One has an XID that it had not a minute ago.
     rows.append((key("DCGM_FI_DEV_XID_ERRORS", "GPU-1", rack="r1", row="7", **SOMEBODY), now_s() - 65, 0.0))
+    # In the minutes before Kubernetes told of another pod.
+    rows += [
+        (key("DCGM_FI_DEV_GPU_TEMP", "GPU-1", rack="r1", row="7", **SOMEBODY), now_s() - age_s, 50.0)
+        for age_s in range(120, 600, 60)
+    ]
+    other = {"namespace": "research", "pod": "trainer-1", TOLD_BY: KUBERNETES}
+    rows.append((key(KUBERNETES_HELD, "GPU-1", **other), now_s() - 120, 480.0))
     # The only GPU of its host: so the host is silent, too.
     rows = [(text.replace("host-1", "host-2") if "GPU-2" in text else text, second, value) for text, second, value in rows]
     Collector(settings, engine, Acks(redis_client, Keys(settings.key_prefix), 60)).persist(*wire.encode(batch(readings(*rows))))

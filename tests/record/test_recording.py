@@ -18,6 +18,8 @@ from telemetry.record.taken import Gpu, SourceError, Taken
 class Scripted:
     """A source that fails in some turns."""
 
+    may_be_empty = False
+
     def __init__(self, failing: Iterable[int]) -> None:
         self.failing = set(failing)
         self.turn = -1

@@ -69,6 +69,8 @@ def test_nobody_else_takes_a_setting_from_the_environment() -> None:
         *("cli/deploy.py", "deploy/helm.py"),
         # That which psql is started with, and a tool that is recorded.
         *("cli/psql.py", "record/tool.py"),
+        # Where the API of the cluster is in which this is a pod.
+        "record/api_server.py",
         # Whether a terminal is to have colours.
         "cli/redraw.py",
     }

@@ -242,7 +242,8 @@ of externalRedis. One, whose name is "", where there are not several; as JSON.
 {{/* The volume of a pod that has such a container; (list $ component). */}}
 {{- define "telemetry.trust.volume" -}}
 {{- $root := index . 0 -}}
-{{- $container := ternary "uploads" (index . 1) (and (eq (index . 1) "api") (ne (include "telemetry.has" (list $root "uploads")) "")) -}}
+{{- $component := ternary "streamer" (index . 1) (eq (index . 1) "allocations") -}}
+{{- $container := ternary "uploads" $component (and (eq (index . 1) "api") (ne (include "telemetry.has" (list $root "uploads")) "")) -}}
 {{- with include "telemetry.trust.item" (list $root $container) }}
 - name: trust
   secret:

@@ -57,3 +57,15 @@ readinessProbe:
   periodSeconds: {{ $probes.periodSeconds }}
   timeoutSeconds: 5
 {{- end -}}
+
+{{/* How a Prometheus of the operator reads what is stored: entries of `spec.remoteRead`. */}}
+{{- define "telemetry.remoteRead" -}}
+{{- $read := .Values.metrics.remoteRead -}}
+{{- $fetches := and .Values.metrics.podMonitor.enabled .Values.exporter.gpus (include "telemetry.has" (list . "exporter")) -}}
+- url: http://{{ include "telemetry.fullname" . }}-api.{{ .Release.Namespace }}.svc:{{ .Values.api.service.port }}/api/v1/prometheus/read
+  authorization:
+    credentials: {name: {{ $read.existingSecret }}, key: {{ $read.existingSecretKey }}}
+  # The series here do not have the labels of that Prometheus.
+  filterExternalLabels: false
+  readRecent: {{ ternary (not $fetches) $read.readRecent (eq (toString $read.readRecent) "auto") }}
+{{- end -}}

@@ -18,7 +18,7 @@ no other cluster has, and stays what it was first. Tools that only render have n
 {{- define "telemetry.clusterName" -}}
 {{- if .Values.clusterName -}}
 {{- .Values.clusterName -}}
-{{- else if not (and .Values.streamer.enabled .Values.externalRedis.enabled) -}}
+{{- else if not (and (or .Values.streamer.enabled .Values.allocations.enabled) .Values.externalRedis.enabled) -}}
 local
 {{- else -}}
 {{- $first := "" -}}

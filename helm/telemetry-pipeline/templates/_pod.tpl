@@ -56,7 +56,7 @@ collectors; (list $ component).
 {{- $root := index . 0 -}}
 {{- $common := deepCopy $root.Values.scheduling -}}
 {{- $collector := $root.Values.collector -}}
-{{- if and $collector.enabled (has (index . 1) (list "api" "flower" "exporter" "migrations" "redis" "postgresql")) -}}
+{{- if and $collector.enabled (has (index . 1) (list "api" "flower" "exporter" "migrations" "allocations" "redis" "postgresql")) -}}
 {{- range $key, $followed := dict "nodeSelector" $collector.nodeSelector "tolerations" $collector.tolerations "affinity" (pick $collector.affinity "nodeAffinity") -}}
 {{- if not (get $common $key) -}}{{- $_ := set $common $key $followed -}}{{- end -}}
 {{- end -}}
@@ -79,7 +79,7 @@ collectors; (list $ component).
 
 {{/*
 The template of a pod; a dict of root, component (of the labels), broker (that it serves, of several), values (name of the component's values), containers,
-init, database (whether it needs one), volumes, restartPolicy, product (false for Redis and Postgres), uid.
+init, database (whether it needs one), volumes, account (of the service, if it has one of its own), restartPolicy, product (false for Redis and Postgres), uid.
 */}}
 {{- define "telemetry.pod" -}}
 {{- $root := .root -}}
@@ -100,7 +100,7 @@ metadata:
   annotations: {{- toYaml . | nindent 4 }}
   {{- end }}
 spec:
-  serviceAccountName: {{ include "telemetry.serviceAccountName" $root | quote }}
+  serviceAccountName: {{ default (include "telemetry.serviceAccountName" $root) .account | quote }}
   automountServiceAccountToken: false
   enableServiceLinks: false
   terminationGracePeriodSeconds: {{ ternary (add $own.terminationGracePeriodSeconds $root.Values.drainSeconds) $own.terminationGracePeriodSeconds (has .component (list "api" "flower" "exporter")) }}

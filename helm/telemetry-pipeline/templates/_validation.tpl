@@ -37,7 +37,7 @@ What broker and database need is said where their addresses are made, in _connec
 {{- if and .Values.streamer.record.scrape .Values.streamer.record.tool -}}
 {{- fail "streamer.record.scrape and streamer.record.tool exclude each other: a recording has one source" -}}
 {{- end -}}
-{{- range $path := list "streamer.resources" "streamer.beatResources" "collector.resources" "api.resources" "uploads.resources" "uploads.beatResources"
+{{- range $path := list "streamer.resources" "streamer.beatResources" "allocations.resources" "allocations.beatResources" "allocations.recordResources" "collector.resources" "api.resources" "uploads.resources" "uploads.beatResources"
       "flower.resources" "exporter.resources" "migrations.resources" "redis.resources" "redis.exporter.resources" "postgresql.resources" -}}
 {{- $parts := splitList "." $path -}}
 {{- $resources := get (get $.Values (first $parts)) (last $parts) -}}

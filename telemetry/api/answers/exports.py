@@ -18,7 +18,7 @@ FETCH_ROWS = 2000
 # Lengths of Postgres' own text of a time: in whole seconds, and in microseconds.
 SECONDS, MICROSECONDS = len("2025-07-18 20:42:34"), len("2025-07-18 20:42:34.123456")
 PIECE_BYTES = 1 << 18
-TEXTS = frozenset({"labels", "owner", "reasons"})
+TEXTS = frozenset({"labels", "owner", "other_owner", "reasons"})
 # What spreadsheets take for the beginning of a formula.
 FORMULA = r"^[=+@\t\r-]"
 

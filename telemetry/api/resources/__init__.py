@@ -2,6 +2,7 @@
 
 The fleet: `gpus`, `readings` and `allocations` (of one GPU), `hosts`, `metrics`, `fleet` (`/query`), `raw_readings`
 (`/readings`), `prometheus` (its remote read), `usage`, `latest` (and `/live`), `stats`, `gpu_health` (`/health` under the
-prefix), `events`. How it came in: `pipeline`, `edges`, `sources`, `batches`, `quarantine`, `conflicts`, `deadletters`,
-`uploads`. The system: `audit_log`, `health`, `own_metrics` (`/metrics` for Prometheus), `index` (`/`), `docs`.
+prefix), `events`, `disputes` (who tells of another owner). How it came in: `pipeline`, `edges`, `sources`, `batches`,
+`quarantine`, `conflicts`, `deadletters`, `uploads`. The system: `audit_log`, `health`, `own_metrics` (`/metrics` for
+Prometheus), `index` (`/`), `docs`.
 """

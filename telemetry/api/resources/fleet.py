@@ -20,7 +20,7 @@ from telemetry.api.core.queries import OnGpus, Query, Spanned, Tabular
 from telemetry.api.operations import listing, operation
 from telemetry.readings.aggregates import FleetAggregate
 from telemetry.readings.derived import DERIVED, Formula
-from telemetry.readings.slurm import TOLD_BY
+from telemetry.readings.tellers import TOLD_BY
 from telemetry.store.read.history import fleet
 from telemetry.store.read.history.chosen import BRIDGE, Aggregation
 from telemetry.store.read.history.selection import SeriesFilter

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, func
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, func, text
 from sqlalchemy.dialects.postgresql import TSTZMULTIRANGE
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -16,6 +16,8 @@ class Owner(Base):
     """Who used GPUs: a set of labels (none: nobody), `digest` of all of them, and the parts that people ask by."""
 
     __tablename__ = "owners"
+    # Those that a scheduler tells of: whoever asks when a GPU was read leaves them out.
+    __table_args__ = (Index("owners_told_idx", "id", postgresql_where=text("labels ? 'told_by'")),)
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     digest: Mapped[bytes] = mapped_column(unique=True)

@@ -3,10 +3,11 @@
 A function here returns a statement. Its columns carry the names that readers see, and it has neither limit nor offset: the
 caller executes, counts, pages or streams it. So do `inventory` (GPUs, hosts, metrics), `allocations` (who had a GPU when),
 `usage` (how much was used), `health` (how GPUs and hosts are), `findings` (what was found of them), `events` (what happened),
-`names` (which names there are), `ingest` (edges, sources, batches, what could not be stored), `uploads` (how far an upload
-is), and the package `history` (readings, raw and aggregated). The package `sealed` has answers of `history` from the arrays of
-sealed days, as columns. They share `filters` (which rows), `places` (the rows that come after a given one), `edges_of_gpus`
-(which edge told of a GPU) and `owned` (whose a GPU was at a time); `silence` tells when a GPU was read last.
+`disputes` (where two tell of different owners), `names` (which names there are), `ingest` (edges, sources, batches, what could
+not be stored), `uploads` (how far an upload is), and the package `history` (readings, raw and aggregated). The package `sealed`
+has answers of `history` from the arrays of sealed days, as columns. They share `filters` (which rows), `places` (the rows that
+come after a given one), `edges_of_gpus` (which edge told of a GPU) and `owned` (whose a GPU was at a time); `silence` tells
+when a GPU was read last.
 
 Thirteen modules take a connection and return what they found, because their answer is not the rows of one statement: `totals`
 chooses each query by the result of the one before, `gaps` compares the ledger with what edges report, `rates` divides counts

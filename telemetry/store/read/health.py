@@ -15,10 +15,9 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.sql.selectable import Subquery
 
 from telemetry.health.rules import SEVERITIES, SILENT, STRAGGLER, Rules
-from telemetry.readings.slurm import HELD
 from telemetry.store.models import Time
 from telemetry.store.read.filters import among, equal
-from telemetry.store.told import IS_READ
+from telemetry.store.told import IS_READ, TELLING_METRICS
 
 State = Literal["faulty", "silent", "degraded", "unknown", "well"]
 # The gravest first.
@@ -31,7 +30,7 @@ SEEN = f"""
                 ORDER BY a.day DESC, upper(a.held) DESC LIMIT 1),
                (SELECT max(x.ts) FROM series s CROSS JOIN LATERAL (
                     SELECT ts FROM samples_last(s.id, '-infinity', 'infinity', 1)) x
-                WHERE s.gpu_id = g.id AND s.metric_id NOT IN (SELECT id FROM metrics WHERE name = '{HELD}'))
+                WHERE s.gpu_id = g.id AND s.metric_id NOT IN ({TELLING_METRICS}))
            ) AS last_seen
     FROM gpus g WHERE NOT EXISTS (SELECT FROM gpu_joins j WHERE j.gpu_id = g.id)
 """  # noqa: S608 - a condition of ours

@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, TSTZMULTIRANGE
 
+from telemetry.readings.tellers import TOLD_BY
 from telemetry.store.models import Allocation, Owner, Series
 from telemetry.store.read.filters import Some, among
 
@@ -41,6 +42,12 @@ PARTS: dict[str, Any] = {
 }
 OF_SERIES: dict[str, Any] = {"namespace": Series.namespace, "pod": Series.pod, "container": Series.container}
 IS_SOMEBODY = Owner.labels != cast(literal("{}"), JSONB)
+
+
+def is_told(labels: Any) -> ColumnElement[bool]:
+    """Whether a scheduler tells of an owner: of several at a time those count first that readings name."""
+    told: ColumnElement[bool] = labels.has_key(TOLD_BY)
+    return told
 
 
 def names_owner(series: Any = Series) -> ColumnElement[bool]:

@@ -9,20 +9,20 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, DateTime, Double, cast, desc, func, select, true
+from sqlalchemy import ColumnElement, DateTime, Double, cast, desc, func, select, text, true
 
-from telemetry.readings.slurm import HELD, TOLD_BY
-from telemetry.store.models import Allocation, Gpu, Metric, Owner, Series
+from telemetry.store.models import Allocation, Gpu, Series
 from telemetry.store.read.history.stored import outermost
+from telemetry.store.told import TELLING_METRICS, TOLD_OWNERS
 
 
 def last_seen() -> ColumnElement[Any]:
     """The end of the minute of the last reading of a GPU, at most now; null if it never had one."""
-    is_read = Allocation.owner_id.not_in(select(Owner.id).where(Owner.job.is_not(None), Owner.labels.has_key(TOLD_BY)))
+    is_read = Allocation.owner_id.not_in(text(f"({TOLD_OWNERS})"))
     held = select(func.least(func.now(), func.upper(Allocation.held))).where(Allocation.gpu_id == Gpu.id, is_read)
     minute = held.order_by(desc(Allocation.day), desc(func.upper(Allocation.held))).limit(1)
     last = outermost(Series.id, "last")
-    is_of_gpu = Series.metric_id.not_in(select(Metric.id).where(Metric.name == HELD))
+    is_of_gpu = Series.metric_id.not_in(text(f"({TELLING_METRICS})"))
     sample = select(func.max(last.c.ts)).select_from(Series).join(last, true()).where(Series.gpu_id == Gpu.id, is_of_gpu)
     found = func.coalesce(*(each.correlate(Gpu).scalar_subquery() for each in (minute, sample)))
     return cast(found, DateTime(timezone=True))

@@ -18,7 +18,7 @@ from telemetry.readings.arrays import Int64s
 from telemetry.readings.catalogue import lookup
 from telemetry.readings.owners import owner
 from telemetry.readings.series import DRIVER_VERSION, MIG_INSTANCE, SeriesKey, labels_digest
-from telemetry.readings.slurm import HELD
+from telemetry.readings.tellers import HELD
 from telemetry.readings.wire import WireError
 from telemetry.store import rules
 from telemetry.store.rules import Rule
@@ -179,7 +179,7 @@ class SeriesIds:
                 connection.execute(INSERT_SERIES, {"keys": _json(labelled), "mig": MIG_INSTANCE})
                 # Another statement has another snapshot, which has the rows that others committed meanwhile.
                 ids |= _select_series(connection, new)
-        self._of_spans.update(ids[n] for n, key in enumerate(keys) if key.metric == HELD)
+        self._of_spans.update(ids[n] for n, key in enumerate(keys) if key.metric in HELD)
         owners = [owner(key.labels, one.rule.owner) for key, one in zip(keys, asked, strict=True)]
         instances = [key.labels.get(MIG_INSTANCE, "") for key in keys]
         uses = self._use_ids.find(gpus, instances, owners)

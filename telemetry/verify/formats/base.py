@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, NamedTuple, Self, TypeVar
 
-from telemetry.readings.slurm import TOLD_BY
 from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
+from telemetry.readings.tellers import TOLD_BY
 from telemetry.settings import Settings
 from telemetry.verify.formats import labels
 from telemetry.verify.formats.grammar import Bytes

@@ -10,7 +10,7 @@ from itertools import chain, pairwise
 from typing import ClassVar, Self
 from zoneinfo import ZoneInfo
 
-from telemetry.readings import slurm
+from telemetry.readings import slurm, tellers
 from telemetry.verify.formats.base import FormatReader, Reading, Rules
 from telemetry.verify.formats.dcgm import LONGEST_NAME
 from telemetry.verify.formats.grammar import grammar, text
@@ -59,13 +59,13 @@ class SlurmJobsReader(FormatReader):
             return [Reading("bad_value")]
         user = re.fullmatch(r"(.+)\([0-9]+\)", said["UserId"])
         owner = {slurm.JOB: said["JobId"], slurm.USER: user[1] if user else "", slurm.ACCOUNT: said.get("Account", "")}
-        named = {name: value for name, value in owner.items() if value not in _NOTHING} | {slurm.TOLD_BY: slurm.SLURM}
+        named = {name: value for name, value in owner.items() if value not in _NOTHING} | {tellers.TOLD_BY: tellers.SLURM}
         labels = dict(self._rules.source.labels) | named
         names = chain(labels.values(), (node for node, _ in gpus))
         ts = "long_name" if any(len(name.encode()) > LONGEST_NAME for name in names) else self._rules.judged(end)
         if isinstance(ts, str):
             return [Reading(ts)]
-        keys = (self._rules.series(f"{node}:{index}", slurm.HELD, labels) for node, index in gpus)
+        keys = (self._rules.series(f"{node}:{index}", tellers.SLURM_HELD, labels) for node, index in gpus)
         return [Reading("", key, ts, (end - start) / 1_000_000) for key in keys]
 
     def _span(self, said: dict[str, str]) -> tuple[int, int] | str:

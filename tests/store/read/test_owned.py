@@ -14,9 +14,11 @@ from telemetry.progress.acks import Acks
 from telemetry.progress.keys import Keys
 from telemetry.readings import wire
 from telemetry.readings.aggregates import Group
+from telemetry.readings.matchers import Matcher
+from telemetry.readings.tellers import KUBERNETES, KUBERNETES_HELD, TOLD_BY
 from telemetry.settings import Settings
 from telemetry.store.read import inventory
-from telemetry.store.read.history import fleet, latest, readings
+from telemetry.store.read.history import exposed, fleet, latest, readings
 from telemetry.store.read.history.chosen import Aggregation
 from telemetry.store.read.history.selection import SeriesFilter, Span
 from tests.batches import batch, key, now_s
@@ -174,3 +176,24 @@ def _loops(plan: dict[str, Any]) -> float:
     """How often a partition of samples was asked."""
     own = plan["Actual Loops"] if str(plan.get("Relation Name", "")).startswith("samples_") else 0
     return own + sum(_loops(child) for child in plan.get("Plans", ()))
+
+
+def test_an_owner_that_readings_name_is_shown_before_one_that_a_scheduler_tells_of(
+    collector: Collector, engine: Engine
+) -> None:
+    at = now_s() // MINUTE * MINUTE
+    told = {"namespace": "blue", "pod": "told", TOLD_BY: KUBERNETES}
+    held = [(key(KUBERNETES_HELD, gpu, **told), at - 30, 600.0) for gpu in ("GPU-1", "GPU-2")]
+    store(collector, [(key(UTIL, **A), at - 240, 1.0), (key(UTIL, "GPU-2"), at - 240, 2.0), *held])
+    shown = {(gpu, metric): owner for gpu, metric, _, owner in now(engine)}
+    assert '"pod": "a"' in shown["GPU-1", "GPU_UTIL"]
+    # Where no reading names one, what is told fills in.
+    assert '"pod": "told"' in shown["GPU-2", "GPU_UTIL"]
+    with engine.connect() as connection:
+        gpu_id = connection.execute(inventory.gpu("GPU-1")).one().gpu_id
+        span = Span(T0, T0 + timedelta(days=36_500))
+        chosen = exposed.matched(connection, [Matcher("__name__", "=", UTIL)], span, exposed.Bounds(9, 9, 9, 9))
+        points = exposed.read(connection, chosen, span, exposed.Bounds(9, 9, 9, 9))
+    raw = [row["labels"] for row in run(engine, readings.readings(readings.GpuReadings(gpu_id, "GPU-1")))]
+    assert '"pod": "a"' in raw[0]
+    assert {dict(labels)["UUID"]: dict(labels)["pod"] for labels in points} == {"GPU-1": "a", "GPU-2": "told"}

@@ -15,7 +15,7 @@ from telemetry.progress.acks import Acks
 from telemetry.progress.keys import Keys
 from telemetry.readings import wire
 from telemetry.readings.series import SeriesKey
-from telemetry.readings.slurm import HELD
+from telemetry.readings.tellers import SLURM_HELD as HELD
 from telemetry.settings import Settings
 from telemetry.store.read import inventory
 from telemetry.store.read.health import SEEN

@@ -20,7 +20,8 @@ from telemetry.progress.acks import Acks
 from telemetry.progress.keys import Keys
 from telemetry.readings import wire
 from telemetry.readings.rates import Rates
-from telemetry.readings.slurm import HELD, SLURM, TOLD_BY
+from telemetry.readings.tellers import KUBERNETES, KUBERNETES_HELD, SLURM, TOLD_BY
+from telemetry.readings.tellers import SLURM_HELD as HELD
 from telemetry.settings import Settings
 from telemetry.store.read.usage import Use, usage
 from telemetry.store.upkeep import chores, retention, sealing
@@ -269,6 +270,9 @@ def test_order_repetition_and_cuts_change_nothing(
         # Two owners have no reading of one time: of two values one would stay, whichever comes first.
         seconds = [minute * 60 + half + len(owner) * 5 + (owner == "b") for minute in range(first, end) for half in (0, 30)]
         rows += [(of, EIGHT + second, value * (1 + second / 600)) for second in seconds]
+    # What Kubernetes tells at three times of one pod, the last time of all of it.
+    told = key(KUBERNETES_HELD, f"A-{run}", namespace="told", **{TOLD_BY: KUBERNETES})
+    rows += [(told, EIGHT + 60 * end, 60.0 * length) for end, length in ((40, 20), (70, 10), (80, 60))]
     numbers = data.draw(strategies.permutations(range(len(rows))))
     numbers += data.draw(strategies.lists(strategies.sampled_from(numbers), max_size=40))
     cuts = sorted(data.draw(strategies.sets(strategies.integers(1, len(numbers) - 1), max_size=4)))

@@ -7,14 +7,23 @@ from collections.abc import Sequence
 from hypothesis import HealthCheck, given, settings, strategies
 from sqlalchemy import Engine, text
 
-from telemetry.readings.slurm import HELD, SLURM, TOLD_BY
+from telemetry.readings.tellers import KUBERNETES, KUBERNETES_HELD, SLURM, SLURM_HELD, TOLD_BY
 from telemetry.store.write.spans import MINUTE_US, Span, Spans
 from tests.batches import T0_US, key, readings
 from tests.fixtures.services import Query
 from tests.store.write.test_allocations import HELD as ALL_HELD
 from tests.store.write.test_allocations import Process
 
-TEXTS = [key(HELD, gpu, pod=pod, **{TOLD_BY: SLURM}) for gpu in ("GPU-1", "GPU-2") for pod in ("a", "b")]
+TELLS = {"GPU-1": (SLURM_HELD, SLURM), "GPU-2": (KUBERNETES_HELD, KUBERNETES)}
+
+
+def told(gpu: str, pod: str) -> str:
+    """The series by which it is told that a pod has a GPU, of which another one tells than of the other."""
+    metric, teller = TELLS[gpu]
+    return key(metric, gpu, pod=pod, **{TOLD_BY: teller})
+
+
+TEXTS = [told(gpu, pod) for gpu in TELLS for pod in ("a", "b")]
 # So many seconds after T0, which is a quarter past eight in the evening, a job has had its GPU for so long.
 ROWS = strategies.lists(
     strategies.tuples(strategies.sampled_from(TEXTS), strategies.integers(0, 15_000), strategies.integers(0, 9_000).map(float)),
@@ -36,7 +45,7 @@ def expected(rows: Sequence[Row]) -> set[tuple[str, int]]:
 def stored(query: Query) -> set[tuple[str, int]]:
     """Text and minute of what is held."""
     return {
-        (key(HELD, gpu, pod=pod, **{TOLD_BY: SLURM}), minute)
+        (told(gpu, pod), minute)
         for gpu, _, pod, low, high in query(ALL_HELD)
         for minute in range(int(low.timestamp()) // 60, int(high.timestamp()) // 60)
     }

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import psycopg
-from sqlalchemy import BigInteger, Connection, Text, cast, func, literal, or_, select, text
+from sqlalchemy import BigInteger, Connection, Text, cast, desc, func, literal, or_, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from telemetry.readings import prometheus_labels
@@ -26,7 +26,7 @@ from telemetry.store import sealed_rows
 from telemetry.store.engine import driver
 from telemetry.store.models import Allocation, Gpu, Metric, Owner, Series
 from telemetry.store.read.history.selection import Span
-from telemetry.store.read.owned import IS_SOMEBODY, between, instance, names_owner
+from telemetry.store.read.owned import IS_SOMEBODY, between, instance, is_told, names_owner
 from telemetry.store.sealed_rows import Samples
 
 METRIC = "__name__"
@@ -183,7 +183,7 @@ def _windows(
         .join(Owner, Owner.id == Allocation.owner_id)
         .join(stretch, literal(value=True))
         .where(IS_SOMEBODY, *between(span.start, span.end))
-        .order_by(func.upper(Allocation.held), func.lower(Allocation.held), Allocation.owner_id)
+        .order_by(desc(is_told(Owner.labels)), func.upper(Allocation.held), func.lower(Allocation.held), Allocation.owner_id)
         .limit(bounds.windows + 1)
     )
     windows: dict[Key, list[Window]] = defaultdict(list)

@@ -37,7 +37,7 @@ from telemetry.readings.owners import OWNER_LABELS
 from telemetry.store.models import Allocation, Gpu, Metric, Owner, Sample, Series
 from telemetry.store.read.history.selection import SeriesFilter, Span
 from telemetry.store.read.history.stored import outermost
-from telemetry.store.read.owned import IS_SOMEBODY, OwnerFilter, instance, names_owner
+from telemetry.store.read.owned import IS_SOMEBODY, OwnerFilter, instance, is_told, names_owner
 
 ANYBODY = OwnerFilter()
 NO_LABELS = cast(literal("{}"), JSONB)
@@ -149,9 +149,10 @@ def _held_at(ts: Any) -> list[ColumnElement[bool]]:
 
 
 def owner_at(ts: Any, some: OwnerFilter) -> ColumnElement[Any]:
-    """The labels of the owner at a time: of several the one that has the GPU longest, and then the newest."""
+    """The labels of the owner at a time: of several one that readings name, who has the GPU longest, and then the newest."""
     held = select(Owner.labels).where(*_held_at(ts), *some.on_owners())
-    held = held.order_by(desc(func.upper(Allocation.held)), desc(func.lower(Allocation.held)), desc(Owner.id)).limit(1)
+    place = (desc(func.upper(Allocation.held)), desc(func.lower(Allocation.held)), desc(Owner.id))
+    held = held.order_by(is_told(Owner.labels), *place).limit(1)
     pair = func.jsonb_each(Series.labels).table_valued("key", "value")
     own = select(func.jsonb_object_agg(pair.c.key, pair.c.value)).where(pair.c.key.in_(OWNER_LABELS))
     return func.coalesce(own.scalar_subquery(), held.correlate_except(Allocation, Owner).scalar_subquery(), NO_LABELS)

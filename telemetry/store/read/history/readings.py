@@ -16,7 +16,7 @@ from telemetry.store.read.history.aggregates import Values, aggregated, step_sta
 from telemetry.store.read.history.mig import counted_once
 from telemetry.store.read.history.selection import SeriesFilter, Span
 from telemetry.store.read.history.stored import page_of, samples_of
-from telemetry.store.read.owned import holders, instance, names_owner
+from telemetry.store.read.owned import holders, instance, is_told, names_owner
 from telemetry.store.read.places import Order, Place
 
 
@@ -78,7 +78,7 @@ def readings(asked: GpuReadings, rows_needed: int | None = None) -> Select[Any]:
         .select_from(page)
         .outerjoin(held, is_of)
         .ext(distinct_on(row.ts, row.metric, row.id))
-        .order_by(*place, desc(func.upper(of.held)), desc(func.lower(of.held)), desc(of.owner_id))
+        .order_by(*place, is_told(of.labels), desc(func.upper(of.held)), desc(func.lower(of.held)), desc(of.owner_id))
     )
 
 

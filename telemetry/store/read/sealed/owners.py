@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sqlalchemy import CTE, Row, Text, and_, cast, func, select
+from sqlalchemy import CTE, Row, Text, and_, cast, desc, func, select
 
 from telemetry.readings.arrays import Int64s
 from telemetry.store.models import Time
 from telemetry.store.read.history.selection import Span
-from telemetry.store.read.owned import holders
+from telemetry.store.read.owned import holders, is_told
 from telemetry.store.read.sealed.columns import Coded
 from telemetry.store.read.sealed.moment import Moment
 from telemetry.store.sealed_rows import Samples, microseconds, time_of
@@ -48,5 +48,5 @@ def _held(seen: Moment, gpu_id: int, series: CTE, samples: Samples) -> Sequence[
             cast(series.c.said.op("||")(part.labels), Text).label("labels"),
         )
         .join_from(series, parts, and_(~series.c.own, part.instance == series.c.instance))
-        .order_by(func.upper(part.held), func.lower(part.held), part.owner_id)
+        .order_by(desc(is_told(part.labels)), func.upper(part.held), func.lower(part.held), part.owner_id)
     ).all()
