@@ -9,7 +9,7 @@ import orjson
 import pyarrow as pa
 
 from telemetry.api.answers.exports import TEXTS
-from telemetry.store.read.sealed.columns import Coded, Column, Columns, Times, length
+from telemetry.store.read.sealed.columns import Coded, Column, Columns, Partial, Times, length
 
 OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
 
@@ -50,6 +50,9 @@ def _texts(column: Column, *, is_text: bool) -> list[bytes] | bytes:
         if len(codes) and (codes == codes[0]).all():
             return texts[int(codes[0])]
         return [texts[code] for code in codes.tolist()]
+    if isinstance(column, Partial):
+        # JSON has no NaN: it is null too.
+        column = np.where(column.known, column.numbers, np.nan)
     numbers = column.us.view("M8[us]") if isinstance(column, Times) else np.ascontiguousarray(column)
     # No number and no time has a comma.
     written = bytes(orjson.dumps(numbers, option=OPTIONS))
@@ -59,5 +62,7 @@ def _texts(column: Column, *, is_text: bool) -> list[bytes] | bytes:
 def _array(column: Column, kind: pa.DataType) -> pa.Array:
     if isinstance(column, Coded):
         return pa.array(column.names, kind).take(pa.array(column.codes))
+    if isinstance(column, Partial):
+        return pa.array(column.numbers, mask=~column.known).cast(kind)
     numbers = column.us if isinstance(column, Times) else column
     return pa.array(np.ascontiguousarray(numbers)).cast(kind)

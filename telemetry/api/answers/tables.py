@@ -12,7 +12,7 @@ from flask import Response, request
 from pydantic import BaseModel
 from sqlalchemy import Connection, Engine, Select
 
-from telemetry.api.answers import arrays, columnar, cursors, encodings, exports, streams
+from telemetry.api.answers import arrays, columnar, csv_rows, cursors, encodings, exports, streams
 from telemetry.api.answers.pages import Page
 from telemetry.api.core import deadlines
 from telemetry.api.core.problems import ProblemError
@@ -88,14 +88,16 @@ def export(table: Table, engine: Engine, name: str) -> Response:
     """All rows, in another format than JSON. A browser saves a binary one under `name`. Raises ProblemError."""
     names, times = list(table.item.model_fields), columnar.times(table.item)
     encoding = table.page.encoding
-    # Nothing writes CSV as fast as Postgres.
-    found = None if encoding == "csv" else _arrays(table, engine)
+    found = _arrays(table, engine)
     match encoding:
         case "ndjson":
             sql = exports.fetched(engine, table.paged, names)
             pieces = encodings.ndjson(sql) if found is None else arrays.ndjson(found, names)
         case "csv":
-            pieces = exports.copied(engine, table.paged, names, times=times, header=True, neutral=_is_browser())
+            if found is None:
+                pieces = exports.copied(engine, table.paged, names, times=times, header=True, neutral=_is_browser())
+            else:
+                pieces = csv_rows.written(found, names, neutral=_is_browser())
         case "arrow" | "parquet":
             schema, write = columnar.schema(table.item), columnar.arrow if encoding == "arrow" else columnar.parquet
             csv = exports.copied(engine, table.paged, names, times=times)

@@ -1,8 +1,7 @@
 """Which way an answer is made: of arrays by NumPy, or by SQL, as `history` says it.
 
-Arrays are taken where the span has sealed days. SQL makes all other answers, and those that NumPy has no counterpart for here:
-values over time, those of formulas, histograms, and rows in the order of names. It makes those, too, of which the first piece
-would need more memory than one answer has: Postgres sorts on disk.
+Arrays are taken where the span has sealed days. SQL makes all other answers, and those of which the first piece would need more
+memory than one answer has: Postgres sorts on disk.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
 from datetime import date, timedelta
-from typing import Protocol, get_args
+from typing import Protocol
 
 import psycopg
 from sqlalchemy import Connection, text
@@ -43,12 +42,12 @@ DAYS = text("""
 """)
 
 
-def of_fleet(asked: Aggregation, rows_needed: int | None = None) -> Reader | None:
+def of_fleet(asked: Aggregation, rows_needed: int | None = None) -> Reader:
     """Values aggregated over the fleet. None needed means all, here and below."""
-    is_plain = asked.aggregate in get_args(Aggregate) and not asked.formula
-    if not is_plain or (asked.sort and asked.sort.lstrip("-") not in fleet.SORTED):
-        return None
-    return _reader(asked.span, lambda seen, days: fleet.aggregate(seen, asked, days, rows_needed))
+    span = asked.span
+    if asked.is_over_time and span.start:
+        span = Span(span.start - asked.bridge, span.end)
+    return _reader(span, lambda seen, days: fleet.aggregate(seen, asked, days, rows_needed))
 
 
 def of_steps(asked: GpuReadings, step: timedelta, aggregate: Aggregate, rows_needed: int | None = None) -> Reader:
@@ -106,4 +105,4 @@ def _told(pieces: Generator[Columns]) -> Generator[Columns]:
     try:
         yield from pieces
     except FloatingPointError:
-        raise psycopg.errors.NumericValueOutOfRange("a sum of values is out of range") from None
+        raise psycopg.errors.NumericValueOutOfRange("a value is out of range") from None
