@@ -22,8 +22,9 @@ from telemetry.readings.derived import Formula
 from telemetry.settings import Settings
 from telemetry.store import hours, sealed_rows
 from telemetry.store.models import Time
-from telemetry.store.read.history import fleet, readings
+from telemetry.store.read.history import fleet, raw, readings
 from telemetry.store.read.history.chosen import Aggregation, Condition
+from telemetry.store.read.history.raw import FleetReadings
 from telemetry.store.read.history.readings import GpuReadings
 from telemetry.store.read.history.selection import SeriesFilter, Span
 from telemetry.store.read.places import Place
@@ -233,11 +234,11 @@ def test_readings_of_a_gpu_are_the_same(stored: Engine, data: st.DataObject) -> 
     )
     place = None if after is None else Place(after, (data.draw(metric), data.draw(st.integers(0, 9))))
     names = ["timestamp", "gpu", "metric", "value", "unit", "labels", "series"]
-    raw = replace(asked, after=place)
+    unstepped = replace(asked, after=place)
     small = data.draw(st.booleans())
     for rows_needed in (None, data.draw(st.integers(1, 60))):
         with bounds(small=small):
-            compare(stored, paths.of_raw(raw, rows_needed), readings.readings(raw, rows_needed), names, exact=True)
+            compare(stored, paths.of_raw(unstepped, rows_needed), readings.readings(unstepped, rows_needed), names, exact=True)
     step_s = step.total_seconds()
     begun = None if after is None else datetime.fromtimestamp(after.timestamp() // step_s * step_s, UTC)
     stepped = replace(asked, after=None if begun is None else Place(begun, (data.draw(metric), 0)))
@@ -246,6 +247,22 @@ def test_readings_of_a_gpu_are_the_same(stored: Engine, data: st.DataObject) -> 
         reader = paths.of_steps(stepped, step, aggregate, some)
         with bounds(small=small):
             compare(stored, reader, statement.limit(some), names, exact=aggregate not in SUMS, most=some)
+
+
+@hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_readings_of_many_gpus_are_the_same(stored: Engine, data: st.DataObject) -> None:
+    some = SeriesFilter(
+        metrics=data.draw(st.sampled_from([(), ("power",)])), host=data.draw(st.sampled_from([None, ("host-1",)]))
+    )
+    after = data.draw(st.one_of(st.none(), st.integers(0, 5 * DAY_S).map(lambda second: T0 + timedelta(seconds=second))))
+    place = None if after is None else Place(after, (data.draw(st.integers(0, 9)),))
+    asked = FleetReadings(some, data.draw(SPANS), data.draw(st.sampled_from(["asc", "desc"])), place)
+    names = ["timestamp", "gpu", "host", "index", "metric", "value", "unit", "series", "labels", "owner"]
+    for rows_needed in (None, data.draw(st.integers(1, 60))):
+        with bounds(small=data.draw(st.booleans())):
+            reader = paths.of_raw_fleet(asked, rows_needed)
+            compare(stored, reader, raw.readings(asked, rows_needed), names, exact=True)
 
 
 @hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
