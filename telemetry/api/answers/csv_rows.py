@@ -5,38 +5,34 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Generator, Iterable, Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import orjson
 
 from telemetry.api.answers.exports import FORMULA
+from telemetry.api.answers.woven import Fields, woven
 from telemetry.readings.arrays import Float64s
 from telemetry.store.read.sealed.columns import Coded, Column, Columns, Partial, Times, length
 
 OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
 # Between these Postgres writes no exponent, and orjson neither.
 PLAIN_FROM, PLAIN_TO = 1e-4, 1e15
+# From here on all numbers are whole.
+WHOLE_FROM = 2.0**53
 BEGINS_FORMULA, QUOTED = re.compile(FORMULA), re.compile('[",\n\r]')
 
 
 def written(pieces: Iterable[Columns], names: Sequence[str], *, neutral: bool) -> Generator[bytes]:
     """A header with these names, and a line for each row. `neutral` texts are none that a spreadsheet takes for formulas."""
     yield b",".join(_text(name) for name in names) + b"\n"
+    texts = [b"", *[b","] * (len(names) - 1), b"\n"]
     for columns in pieces:
-        template, varying = list[bytes](), list[list[bytes]]()
-        for name in names:
-            texts = _texts(columns[name], neutral=neutral)
-            # What is the same in all rows is written once.
-            template.append(texts.replace(b"%", b"%%") if isinstance(texts, bytes) else b"%b")
-            if not isinstance(texts, bytes):
-                varying.append(texts)
-        line = b",".join(template) + b"\n"
-        yield b"".join([line % row for row in zip(*varying, strict=True)]) if varying else line % () * length(columns)
+        yield woven(texts, [_fields(columns[name], neutral=neutral) for name in names], length(columns)).text()
 
 
-def _texts(column: Column, *, neutral: bool) -> list[bytes] | bytes:
-    """The fields of a column, or the one that it has in all rows."""
+def _fields(column: Column, *, neutral: bool) -> Fields:
     if isinstance(column, Coded):
         texts = [_text(name, neutral=neutral) for name in column.names]
         codes = column.codes
@@ -68,11 +64,20 @@ def odd_number(value: float) -> bytes:
         return b"NaN"
     if math.isinf(value):
         return b"Infinity" if value > 0 else b"-Infinity"
-    # As Python writes it, but that its exponents begin with 16 digits.
-    digits, _, exponent = repr(value).partition("e")
+    text = repr(value)
+    if abs(value) >= WHOLE_FROM and any(2 * int(Decimal(text)) == int(value) + int(other) for other in _neighbours(value)):
+        # Postgres takes no digits that are as near to another number.
+        text = f"{value:.16e}"
+    digits, _, exponent = text.partition("e")
+    digits = digits.removesuffix(".0")
     if not exponent:
-        digits, exponent = f"{value:.{sum(map(str.isdigit, digits.removesuffix('.0').rstrip('0'))) - 1}e}".split("e")
-    return f"{digits.removesuffix('.0')}e{exponent}".encode()
+        # In Python an exponent begins with 16 digits.
+        digits, exponent = f"{value:.{len(digits.lstrip('-').rstrip('0')) - 1}e}".split("e")
+    return f"{digits.rstrip('0').rstrip('.') if '.' in digits else digits}e{exponent}".encode()
+
+
+def _neighbours(value: float) -> tuple[float, ...]:
+    return tuple(other for end in (-math.inf, math.inf) if math.isfinite(other := math.nextafter(value, end)))
 
 
 def _plain(array: Any) -> bytes:

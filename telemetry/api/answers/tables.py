@@ -78,10 +78,11 @@ def _page(table: Table, connection: Connection) -> tuple[Any, Sequence[Any], boo
         return exports.documents(rows[: page.size], names), last, len(rows) > page.size
     with closing(pieces):
         found = list(columns.page(pieces, page.offset, page.rows))
-    texts = [text for piece in found for text in arrays.rows(piece, names)]
-    items = orjson.Fragment(b"[" + b",".join(texts[: page.size]) + b"]")
-    left = list(columns.page(found, page.size - 1, 1)) if table.ends else []
-    return items, [columns.values(piece[name])[0] for piece in left for name in table.ends], len(texts) > page.size
+    shown = [arrays.objects(piece, names).text(b",") for piece in columns.page(found, 0, page.size)]
+    items = orjson.Fragment(b"[" + b",".join(shown) + b"]")
+    last = list(columns.page(found, page.size - 1, 1)) if table.ends else []
+    ends = [columns.values(piece[name])[0] for piece in last for name in table.ends]
+    return items, ends, sum(map(columns.length, found)) > page.size
 
 
 def export(table: Table, engine: Engine, name: str) -> Response:
