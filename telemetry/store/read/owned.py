@@ -6,17 +6,15 @@ all others the owner is found by time, in `allocations`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlalchemy import (
     CTE,
-    BigInteger,
     ColumnElement,
     and_,
-    any_,
     cast,
     exists,
     func,
@@ -27,7 +25,7 @@ from sqlalchemy import (
     true,
     union_all,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSTZMULTIRANGE
+from sqlalchemy.dialects.postgresql import JSONB, TSTZMULTIRANGE
 
 from telemetry.store.models import Allocation, Owner, Series
 from telemetry.store.read.filters import Some, among
@@ -112,12 +110,11 @@ def between(start: datetime | None, end: datetime | None) -> list[ColumnElement[
     return [*after, *before]
 
 
-def holders(gpu_ids: Sequence[int], start: datetime | None, end: datetime | None) -> CTE:
-    """Who had some GPUs in a span, a row for each day, GPU, instance and owner."""
-    about = (Allocation.gpu_id, Allocation.instance, Allocation.day, Allocation.held, Allocation.owner_id, Owner.labels)
-    rows = select(*about).join(Owner, Owner.id == Allocation.owner_id)
-    of_gpus = Allocation.gpu_id == any_(literal(list(gpu_ids), ARRAY(BigInteger)))
-    return rows.where(of_gpus, IS_SOMEBODY, *between(start, end)).cte("holders").prefix_with("MATERIALIZED")
+def holders(gpu_id: int, start: datetime | None, end: datetime | None) -> CTE:
+    """Who had a GPU in a span, a row for each day, instance and owner."""
+    rows = select(Allocation.instance, Allocation.day, Allocation.held, Allocation.owner_id, Owner.labels)
+    rows = rows.join(Owner, Owner.id == Allocation.owner_id)
+    return rows.where(Allocation.gpu_id == gpu_id, IS_SOMEBODY, *between(start, end)).cte("holders").prefix_with("MATERIALIZED")
 
 
 def windows(some: OwnerFilter, start: datetime | None, end: datetime | None, parts: Mapping[str, Any]) -> CTE:

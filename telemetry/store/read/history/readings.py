@@ -59,7 +59,7 @@ def readings(asked: GpuReadings, rows_needed: int | None = None) -> Select[Any]:
     rows = rows.order_by(desc(sample.c.ts) if descending else sample.c.ts, series.c.metric, series.c.id)
     page = (rows if rows_needed is None else rows.limit(rows_needed)).subquery()
     row = page.c
-    held = holders([asked.gpu_id], asked.span.start, asked.span.end)
+    held = holders(asked.gpu_id, asked.span.start, asked.span.end)
     of = held.c
     is_of = and_(
         ~row.own, of.instance == row.instance, of.day == func.date(func.timezone("UTC", row.ts)), of.held.op("@>")(row.ts)

@@ -6,7 +6,7 @@ from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sqlalchemy import CTE, Row, Text, cast, func, select
+from sqlalchemy import Row, Select, Text, cast, func, select
 
 from telemetry.readings.arrays import Bools
 from telemetry.readings.owners import OWNER_LABELS
@@ -14,12 +14,11 @@ from telemetry.store.models import Gpu, Metric, Series
 from telemetry.store.read.history.latest import NO_LABELS
 from telemetry.store.read.history.raw import FleetReadings
 from telemetry.store.read.history.selection import Span
-from telemetry.store.read.owned import instance
 from telemetry.store.read.sealed import columns
 from telemetry.store.read.sealed.columns import Coded, Columns, Times, taken
 from telemetry.store.read.sealed.fetched import Days
 from telemetry.store.read.sealed.moment import Moment
-from telemetry.store.read.sealed.owners import owners_of
+from telemetry.store.read.sealed.owners import held
 from telemetry.store.read.sealed.portions import portions
 from telemetry.store.sealed_rows import Samples, microseconds
 
@@ -29,8 +28,7 @@ SAME = ("gpu", "host", "index", "metric", "unit")
 
 def readings(seen: Moment, asked: FleetReadings, sealed: Sequence[Days], rows_needed: int | None = None) -> Generator[Columns]:
     """The answer in pieces, of a span whose days `sealed` are sealed. None needed means all. All owners are asked for."""
-    query = _series(asked)
-    of: dict[int, Row[Any]] = {row.id: row for row in seen.connection.execute(select(query))}
+    of: dict[int, Row[Any]] = {row.id: row for row in seen.connection.execute(_series(asked))}
     if not of:
         return
     span, left = asked.span, rows_needed
@@ -40,7 +38,7 @@ def readings(seen: Moment, asked: FleetReadings, sealed: Sequence[Days], rows_ne
     # A reading at the place itself is none of the page.
     needed = None if rows_needed is None else rows_needed + (asked.after is not None)
     for samples in portions(seen, sorted(of), span, sealed, asked.order, needed):
-        piece = _page(seen, asked, query, of, samples, left)
+        piece = _page(seen, asked, of, samples, left)
         if piece is None:
             continue
         yield piece
@@ -48,20 +46,19 @@ def readings(seen: Moment, asked: FleetReadings, sealed: Sequence[Days], rows_ne
             return
 
 
-def _series(asked: FleetReadings) -> CTE:
-    """The series: what each says of itself, and as texts its labels and those of an owner that it names."""
+def _series(asked: FleetReadings) -> Select[Any]:
+    """The series: what each is of, and as texts its labels and those of an owner that it names."""
     pair = func.jsonb_each(Series.labels).table_valued("key", "value")
     own = select(func.jsonb_object_agg(pair.c.key, pair.c.value)).where(pair.c.key.in_(OWNER_LABELS)).scalar_subquery()
     about: list[Any] = [Gpu.identity.label("gpu"), Gpu.host, Gpu.index.label("index"), Metric.name.label("metric"), Metric.unit]
-    said: list[Any] = [Series.labels.label("said"), cast(Series.labels, Text).label("labels"), own.is_not(None).label("own")]
+    said: list[Any] = [cast(Series.labels, Text).label("labels"), own.is_not(None).label("own")]
     owner = cast(func.coalesce(own, NO_LABELS), Text).label("owner")
-    rows = select(Series.id, Series.gpu_id, instance().label("instance"), *about, *said, owner)
-    rows = rows.select_from(Series).join(Gpu).join(Metric).where(*asked.filter.conditions())
-    return rows.cte("selected").prefix_with("MATERIALIZED")
+    rows = select(Series.id, Series.gpu_id, *about, *said, owner).select_from(Series).join(Gpu).join(Metric)
+    return rows.where(*asked.filter.conditions())
 
 
 def _page(
-    seen: Moment, asked: FleetReadings, query: CTE, of: Mapping[int, Row[Any]], samples: Samples, rows_needed: int | None
+    seen: Moment, asked: FleetReadings, of: Mapping[int, Row[Any]], samples: Samples, rows_needed: int | None
 ) -> Columns | None:
     """The readings of samples in order, those that are needed; None if there are none."""
     order = np.lexsort((samples.series, -samples.ts_us if asked.order == "desc" else samples.ts_us))
@@ -75,7 +72,9 @@ def _page(
     some = Samples(*(column[kept] for column in samples))
     ids, place = np.unique(some.series, return_inverse=True)
     known = [of[number] for number in ids.tolist()]
-    labels, owner = owners_of(seen, query, some, known)
+    gpu_ids = sorted({row.gpu_id for row in known})
+    codes, rows = held(seen, some, gpu_ids, [row.id for row in known if not row.own])
+    labels, owner = (Coded(codes, [getattr(row, name) for row in (*known, *rows)]) for name in ("labels", "owner"))
     answer: Columns = {
         "timestamp": Times(some.ts_us),
         **{name: Coded(place, [getattr(row, name) for row in known]) for name in SAME},
