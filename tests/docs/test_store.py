@@ -78,8 +78,8 @@ def test_a_sealed_day_is_corrected_as_the_page_says(
         connection.execute(text("DELETE FROM usage_marks"))
     (correction,) = blocks("postgresql")
     driver_url = settings.database_url.replace("+psycopg", "")
-    with psycopg.connect(driver_url, autocommit=True) as connection:
-        connection.execute(correction.encode())
+    with psycopg.connect(driver_url, autocommit=True) as session:
+        session.execute(correction.encode())
     corrected = {"GPU-1": [100.0] * 3 + [50.0] * 2 + [100.0], "GPU-2": [1000.0, 1001.0, 1002.0, 50.0, 50.0]}
     by_gpu = "SELECT gpu, array_agg(value ORDER BY time) FROM readings GROUP BY gpu"
     assert dict(query(by_gpu)) == corrected

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Generator, Iterable, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import orjson
@@ -44,7 +44,7 @@ def _fields(column: Column, *, neutral: bool) -> Fields:
         return [field if known else b"" for field, known in zip(fields, column.known.tolist(), strict=True)]
     if isinstance(column, Times):
         return _split(_plain(column.us.view("M8[us]")).replace(b'"', b""))
-    return numbers(column) if column.dtype.kind == "f" else _split(_plain(column))
+    return numbers(cast("Float64s", column)) if column.dtype.kind == "f" else _split(_plain(column))
 
 
 def numbers(values: Float64s) -> list[bytes]:

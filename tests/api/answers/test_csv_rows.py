@@ -64,15 +64,17 @@ def test_rows_of_arrays_are_written_as_postgres_writes_them(
             np.array([part is not None for part in parts], np.bool_),
         ),
     }
-    kinds = (Time, Text, Text, BigInteger, Double, Double)
+    kinds: tuple[Any, ...] = (Time, Text, Text, BigInteger, Double, Double)
     given_ = ([time_of(at) for at in times], label, texts, numbers, values, parts)
-    arrays = [literal(some, ARRAY(kind)) for some, kind in zip(given_, kinds, strict=True)]
+    arrays: list[Any] = [literal(some, ARRAY(kind)) for some, kind in zip(given_, kinds, strict=True)]
     of = (
         func.unnest(*arrays)
         .table_valued("c0", "c1", "c2", "c3", "c4", "c5", with_ordinality="place", name="of")
         .render_derived()
     )
-    shown = [of.c[f"c{place}"].cast(kind).label(name) for place, (name, kind) in enumerate(zip(NAMES, kinds, strict=True))]
+    shown: list[Any] = [
+        of.c[f"c{place}"].cast(kind).label(name) for place, (name, kind) in enumerate(zip(NAMES, kinds, strict=True))
+    ]
     statement = select(*shown).order_by(of.c.place)
     by_sql = b"".join(exports.copied(api_engine, statement, NAMES, times={"timestamp"}, header=True, neutral=neutral))
     assert b"".join(csv_rows.written([columns], NAMES, neutral=neutral)).decode() == by_sql.decode()

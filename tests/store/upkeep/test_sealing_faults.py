@@ -65,6 +65,11 @@ def seal_for_ever(settings: Settings, done: Any) -> None:
         done.value += bool(chores.run(engine, settings, SEALING, 1))
 
 
+def has_done(done: Any, steps: int) -> bool:
+    """Whether so many steps are done."""
+    return bool(done.value >= steps)
+
+
 def test_a_sealer_that_is_killed_loses_and_doubles_nothing(
     engine: Engine,
     sealer: Settings,  # noqa: F811 - the fixture
@@ -77,7 +82,7 @@ def test_a_sealer_that_is_killed_loses_and_doubles_nothing(
         done, steps = context.Value("i", 0), chance.randint(1, 4)
         killed = context.Process(target=seal_for_ever, args=(sealer, done), daemon=True)
         killed.start()
-        eventually(lambda done=done, steps=steps: done.value >= steps, 60, every_s=0.001, what="steps are done")
+        eventually(partial(has_done, done, steps), 60, every_s=0.001, what="steps are done")
         killed.kill()
         killed.join()
         assert sorted(query(STORED)) == rows(store)

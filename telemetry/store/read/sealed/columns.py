@@ -30,6 +30,10 @@ class Partial(NamedTuple):
     numbers: Float64s
     known: Bools
 
+    def taken(self, places: Int64s | Bools | slice) -> Partial:
+        """Some of them."""
+        return Partial(self.numbers[places], self.known[places])
+
 
 Column = Coded | Times | Partial | Float64s | Int64s
 Columns = Mapping[str, Column]
@@ -79,5 +83,5 @@ def _taken(column: Column, places: Int64s | slice) -> Column:
     if isinstance(column, Coded):
         return Coded(column.codes[places], column.names)
     if isinstance(column, Partial):
-        return Partial(column.numbers[places], column.known[places])
+        return column.taken(places)
     return column[places]

@@ -25,7 +25,7 @@ from telemetry.store.read.sealed.gathering import Gathering, Members, condition_
 from telemetry.store.read.sealed.moment import Moment
 from telemetry.store.read.sealed.runs import TooManyError, starts, step_of
 from telemetry.store.read.sealed.windows import windows
-from telemetry.store.sealed_rows import Samples, microseconds
+from telemetry.store.sealed_rows import microseconds
 
 ENDS = np.iinfo(np.int64)
 # Columns of numbers, which rows are sorted by as they are; all others have names, whose order Postgres knows.
@@ -114,7 +114,7 @@ def _over_time(seen: Moment, asked: Aggregation, days: Sequence[Days], rows: Seq
         for samples in derived.values(seen, asked.formula, sources, span, days):
             readings = last.passed_by(samples)
             inside = samples.ts_us >= start_us
-            some = Samples(*(column[inside] for column in samples))
+            some = samples.taken(inside)
             group, places = placed(some, members, asked.where)
             readings = Readings(*(column[inside][places] for column in readings))
             found.add(step_of(some.ts_us[places], asked.step), group, readings)
@@ -199,7 +199,7 @@ def _best(asked: Aggregation, group: Int64s, figure: Float64s | Partial) -> tupl
 
 
 def _some(numbers: Float64s | Partial, places: Int64s) -> Float64s | Partial:
-    return Partial(*(part[places] for part in numbers)) if isinstance(numbers, Partial) else numbers[places]
+    return numbers.taken(places) if isinstance(numbers, Partial) else numbers[places]
 
 
 def _sorted(sort: str, columns: Columns, rows: Sequence[Row[Any]], group: Int64s) -> list[Any]:

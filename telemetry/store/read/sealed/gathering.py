@@ -75,8 +75,7 @@ def _gathered(seen: Moment, asked: Gathering, members: Members) -> Gathered:
     gathered, days = Gathered(asked.aggregate), clipped(asked.days, asked.span)
     if asked.formula:
         for samples in derived.values(seen, asked.formula, asked.sources, asked.span, days):
-            some = np.isin(samples.series, members.series)
-            _add(gathered, Samples(*(column[some] for column in samples)), asked, members)
+            _add(gathered, samples.taken(np.isin(samples.series, members.series)), asked, members)
         return gathered
     if asked.is_of_hours and members.low_us is None:
         whole, days = hourly.whole(Bounds.of(asked.span), days)
@@ -102,7 +101,7 @@ def _halves(asked: Gathering, members: Members) -> list[tuple[Gathering, Members
 
 def _add(gathered: Gathered, samples: Samples, asked: Gathering, members: Members) -> None:
     group, places = placed(samples, members, asked.where)
-    some = Samples(*(column[places] for column in samples))
+    some = samples.taken(places)
     if asked.buckets:
         group = group * (len(asked.buckets) + 1) + np.searchsorted(np.asarray(asked.buckets), some.values, "right")
     gathered.add(step_of(some.ts_us, asked.step), group, some)

@@ -38,13 +38,9 @@ def reached(samples: Samples, series: Int64s, most: Int64s, order: Order) -> int
 
 def up_to(samples: Samples, end_us: int, order: Order) -> Samples:
     """The samples up to a time, itself included, in an order of time."""
-    return _those(samples, samples.ts_us <= end_us if order == "asc" else samples.ts_us >= end_us)
+    return samples.taken(samples.ts_us <= end_us if order == "asc" else samples.ts_us >= end_us)
 
 
 def behind(samples: Samples, end_us: int, order: Order) -> Samples:
     """The other samples."""
-    return _those(samples, samples.ts_us > end_us if order == "asc" else samples.ts_us < end_us)
-
-
-def _those(samples: Samples, where: Bools) -> Samples:
-    return Samples(samples.series[where], samples.ts_us[where], samples.values[where])
+    return samples.taken(samples.ts_us > end_us if order == "asc" else samples.ts_us < end_us)

@@ -69,7 +69,7 @@ def _page(
         return None
     # Whose they were is asked of these alone.
     kept = np.sort(order)
-    some = Samples(*(column[kept] for column in samples))
+    some = samples.taken(kept)
     ids, place = np.unique(some.series, return_inverse=True)
     known = [of[number] for number in ids.tolist()]
     gpu_ids = sorted({row.gpu_id for row in known})
@@ -91,5 +91,5 @@ def _is_after(asked: FleetReadings, samples: Samples) -> Bools:
     assert asked.after is not None, "without a place all are asked for"  # noqa: S101
     end_us, (series,) = microseconds(asked.after.time), asked.after.ties
     beyond = samples.ts_us < end_us if asked.order == "desc" else samples.ts_us > end_us
-    is_after: Bools = beyond | ((samples.ts_us == end_us) & (samples.series > series))
+    is_after: Bools = beyond | ((samples.ts_us == end_us) & (samples.series > int(series)))
     return is_after

@@ -54,7 +54,7 @@ def of_samples(aggregate: Aggregate, step: Int64s, group: Int64s, samples: Sampl
     """Runs of samples, in an order in which those of a series and group lie together, each owner's in order of time."""
     series, ts_us, values = samples
     # Another owner's time may begin before the last one's ends.
-    turn = [np.cumsum(np.diff(ts_us, prepend=ts_us[:1]) < 0)] if aggregate == "last" else []
+    turn: list[Int64s] = [np.cumsum(np.diff(ts_us, prepend=ts_us[:1]) < 0)] if aggregate == "last" else []
     begins = starts(series, group, step, *turn)
     return joined(aggregate, Runs(step, group, np.ones(len(step), np.int64), values, ts_us, series), begins)
 
