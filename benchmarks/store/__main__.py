@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 import psycopg
 from psycopg import sql
-from sqlalchemy import make_url
+from sqlalchemy import Engine, make_url
 
-from benchmarks.store import days, history, layouts
+from benchmarks.store import beside, days, history, layouts
 from telemetry.local.servers import Postgres
 from telemetry.settings import Settings
 from telemetry.store import migrate
@@ -47,11 +48,10 @@ def main(gpus: int, layout_gpus: int, fleet_gpus: int, year_days: int, url: str 
                 f"{row.shape:13} {row.form:18} {row.compression:5} {row.bytes_a_sample:6.2f} bytes a sample,"
                 f" a day of a series {row.read_ms:6.2f} ms"
             )
-        settings = Settings.load({"TELEMETRY_DATABASE_URL": database})
-        engine = make_engine(settings, application="bench", pool_size=1)
-        migrate.upgrade(engine)
-        figures = days.run(engine, settings, gpus)
-        engine.dispose()
+        with _migrated(server, url) as (engine, settings):
+            figures = days.run(engine, settings, gpus)
+        with _migrated(server, url) as (engine, settings):
+            figures |= beside.run(engine, settings, gpus)
         figures |= history.run(server, url, fleet_gpus, year_days)
         figures["year_gb"] = figures["sealed_bytes_a_sample"] * YEAR / 1e9
         for name, value in figures.items():
@@ -59,6 +59,16 @@ def main(gpus: int, layout_gpus: int, fleet_gpus: int, year_days: int, url: str 
         if json_path:
             document: dict[str, Any] = {"layouts": [row._asdict() for row in compared], "days": figures}
             json_path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def _migrated(server: psycopg.Connection[Any], url: str) -> Iterator[tuple[Engine, Settings]]:
+    """An engine on an empty database of the newest schema, and its settings."""
+    settings = Settings.load({"TELEMETRY_DATABASE_URL": fresh(server, url)})
+    engine = make_engine(settings, application="bench", pool_size=1)
+    migrate.upgrade(engine)
+    yield engine, settings
+    engine.dispose()
 
 
 def fresh(server: psycopg.Connection[Any], url: str) -> str:

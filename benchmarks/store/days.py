@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +14,7 @@ import psutil
 from sqlalchemy import Engine, text
 
 from benchmarks.store import fleet
+from telemetry.readings.arrays import Float64s, Int64s
 from telemetry.settings import Settings
 from telemetry.store.engine import driver
 from telemetry.store.partitions import Partitions
@@ -29,6 +30,7 @@ from telemetry.store.write import samples
 
 # A day that is over, of this year's months that are divided into days.
 AGO_DAYS = 3
+DAY_S = 86_400
 READS = 7
 SERIES = text("""
     WITH g AS (INSERT INTO gpus (identity, host, gpu_index) SELECT 'GPU-' || n, 'host-' || n / 8, n % 8
@@ -37,12 +39,14 @@ SERIES = text("""
     INSERT INTO series (gpu_id, metric_id, labels_digest, labels) SELECT g.id, m.id, '', '{}' FROM g, m ORDER BY g.id, m.id
     RETURNING id
 """)
+# Samples of a series: its number for each, times and values.
+Part = tuple[Int64s, Int64s, Float64s]
 VIEW = "SELECT time, value FROM readings(:since, :until) WHERE gpu = 'GPU-1' AND metric = 'POWER_USAGE'"
 
 
 def run(engine: Engine, settings: Settings, gpus: int) -> dict[str, float]:
     """Rates, sizes, and times in milliseconds, each of rows and of sealed days."""
-    day = int(time.time()) // 86_400 - AGO_DAYS
+    day = int(time.time()) // DAY_S - AGO_DAYS
     stored = fill(engine, gpus, day)
     with engine.connect() as connection:
         rows_bytes = sum(row["size_bytes"] for row in levels.levels(connection) if row["level"] == "rows")
@@ -72,43 +76,68 @@ def run(engine: Engine, settings: Settings, gpus: int) -> dict[str, float]:
 
 def fill(engine: Engine, gpus: int, day: int, metrics: Sequence[str] | None = None) -> int:
     """Store a day of the fleet host by host and hour by hour, as it comes, of some metrics or all; how many samples."""
-    made = [
-        {name: values for name, values in fleet.values(gpu).items() if metrics is None or name in metrics}
-        for gpu in range(gpus)
-    ]
-    (table,) = Partitions(engine).ensure([day]).values()
+    made = _made(gpus, metrics)
     with engine.begin() as connection:
         ids = connection.scalars(SERIES, {"gpus": gpus, "metrics": list(made[0])}).all()
-    a_gpu, hour, stored = len(made[0]), fleet.DAY_SAMPLES // 24, 0
-    for start in range(0, fleet.DAY_SAMPLES, hour):
-        for host in range(-(-gpus // 8)):
-            at = fleet.times_us(host, day)[start : start + hour]
-            parts = []
-            for gpu in range(8 * host, min(8 * host + 8, gpus)):
-                for place, values in enumerate(made[gpu].values()):
-                    number = ids[gpu * a_gpu + place]
-                    parts.append((np.full(len(at), number, np.int64), at, values[start : start + hour]))
-            with engine.begin() as connection:
-                counts = samples.write(driver(connection), samples.arrange(parts), {day: table}, [])
-            stored += int(counts.stored.sum())
+    (table,) = Partitions(engine).ensure([day]).values()
+    stored = sum(write(engine, day, table, parts) for parts in _batches(made, ids, day))
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM ANALYZE samples"))
     return stored
 
 
+def batches(engine: Engine, gpus: int, day: int) -> Iterator[list[Part]]:
+    """Another day of the same fleet: an hour of a host at once."""
+    with engine.connect() as connection:
+        ids = connection.scalars(text("SELECT id FROM series ORDER BY gpu_id, metric_id")).all()
+    yield from _batches(_made(gpus, None), ids, day)
+
+
+def write(engine: Engine, day: int, table: str, parts: list[Part]) -> int:
+    """Store samples of a day in its partition, in a transaction; how many."""
+    with engine.begin() as connection:
+        counts = samples.write(driver(connection), samples.arrange(parts), {day: table}, [])
+    return int(counts.stored.sum())
+
+
+def _made(gpus: int, metrics: Sequence[str] | None) -> list[dict[str, Float64s]]:
+    return [
+        {name: values for name, values in fleet.values(gpu).items() if metrics is None or name in metrics}
+        for gpu in range(gpus)
+    ]
+
+
+def _batches(made: Sequence[Mapping[str, Float64s]], ids: Sequence[int], day: int) -> Iterator[list[Part]]:
+    gpus, a_gpu, hour = len(made), len(made[0]), fleet.DAY_SAMPLES // 24
+    for start in range(0, fleet.DAY_SAMPLES, hour):
+        for host in range(-(-gpus // 8)):
+            at = fleet.times_us(host, day)[start : start + hour]
+            parts = list[Part]()
+            for gpu in range(8 * host, min(8 * host + 8, gpus)):
+                for place, values in enumerate(made[gpu].values()):
+                    number = ids[gpu * a_gpu + place]
+                    parts.append((np.full(len(at), number, np.int64), at, values[start : start + hour]))
+            yield parts
+
+
 def seal(engine: Engine, settings: Settings, day: int) -> float:
     """Seal a day; how long the longest step took, in seconds."""
-    chore = replace(SEALING, work=lambda connection, _, limit: sealing.step_at_once(connection, day + 1, limit))
     longest_s = 0.0
     while True:
         step_s = time.perf_counter()
-        if not chores.run(engine, settings, chore, chore.max_rows):
+        if not seal_step(engine, settings, day):
             return longest_s
         longest_s = max(longest_s, time.perf_counter() - step_s)
 
 
+def seal_step(engine: Engine, settings: Settings, day: int) -> int:
+    """Do a step of sealing a day; 0 when it is sealed."""
+    chore = replace(SEALING, work=lambda connection, _, limit: sealing.step_at_once(connection, day + 1, limit))
+    return chores.run(engine, settings, chore, chore.max_rows)
+
+
 def _questions(engine: Engine, day: int) -> dict[str, Callable[[], Any]]:
-    start = datetime.fromtimestamp(day * 86_400, UTC)
+    start = datetime.fromtimestamp(day * DAY_S, UTC)
     span = Span(start, start + timedelta(days=1) - timedelta(microseconds=1))
     with engine.connect() as connection:
         gpu_id = connection.scalar(text("SELECT id FROM gpus WHERE identity = 'GPU-1'")) or 0

@@ -18,7 +18,7 @@ from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 from psycopg.pq import Format
 
-from telemetry.readings.arrays import Float64s, Int64s
+from telemetry.readings.arrays import Bools, Float64s, Int64s
 from telemetry.store.hours import summed
 from telemetry.store.packing import COLUMNS, Packed, pack, unpack
 from telemetry.store.partitions import DAY_US
@@ -67,6 +67,10 @@ class Samples(NamedTuple):
     series: Int64s
     ts_us: Int64s
     values: Float64s
+
+    def taken(self, places: Int64s | Bools | slice) -> Samples:
+        """Some of them."""
+        return Samples(self.series[places], self.ts_us[places], self.values[places])
 
 
 class SealedRow(NamedTuple):

@@ -35,6 +35,7 @@ def test_a_tiny_fleet_is_measured(tmp_path: Path) -> None:
     assert len(figures["layouts"]) % 9 == 0
     days = figures["days"]
     assert {
+        "stored_beside_sealing_ratio",
         "api_heat_map_to_sql_ratio",
         "api_day_of_one_ratio",
         "api_year_of_one_by_hour_ms",

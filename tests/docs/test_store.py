@@ -9,15 +9,18 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from sqlalchemy import Engine, inspect, text
 
 from telemetry.cli import main
 from telemetry.collector.writer import BatchWriter
 from telemetry.settings import Settings
+from telemetry.store.read import counted
 from tests.batches import batch, key, now_s, readings
 from tests.docs.pages import ROOT
+from tests.fixtures.services import Query
 
 PAGE = (ROOT / "docs" / "STORE.md").read_text(encoding="utf-8")
 
@@ -54,6 +57,45 @@ def test_commands_and_sql_do_what_the_page_says(
     if find_spec("duckdb"):
         duckdb = import_module("duckdb")
         assert [duckdb.sql(block).fetchall()[0][2] for block in blocks("duckdb")] == [2.5]
+
+
+def test_a_sealed_day_is_corrected_as_the_page_says(
+    engine: Engine, settings: Settings, environ: dict[str, str], tmp_path: Path, query: Query
+) -> None:
+    def run(*words: str) -> Result:
+        return CliRunner(env=environ).invoke(main, words)
+
+    writer, archive = BatchWriter(settings, engine), str(tmp_path / "archive")
+    rows = [
+        (key(gpu=gpu), second, 1000.0 + second if second < 3 else 50.0) for gpu in ("GPU-1", "GPU-2") for second in range(5)
+    ]
+    writer.write([batch(readings(*rows))])
+    assert run("db", "seal").exit_code == 0
+    # One of them is not merged yet.
+    writer.write([batch(readings((key(gpu="GPU-1"), 9, 999.0)), "b2")])
+    assert run("archive", "--to", archive).exit_code == 0
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM usage_marks"))
+    (correction,) = blocks("postgresql")
+    driver_url = settings.database_url.replace("+psycopg", "")
+    with psycopg.connect(driver_url, autocommit=True) as session:
+        session.execute(correction.encode())
+    corrected = {"GPU-1": [100.0] * 3 + [50.0] * 2 + [100.0], "GPU-2": [1000.0, 1001.0, 1002.0, 50.0, 50.0]}
+    by_gpu = "SELECT gpu, array_agg(value ORDER BY time) FROM readings GROUP BY gpu"
+    assert dict(query(by_gpu)) == corrected
+    assert query("SELECT identity, count(*) FROM usage_marks u JOIN gpus g ON g.id = u.gpu_id GROUP BY 1") == [("GPU-1", 1)]
+    (outcome,) = writer.write([batch(readings(*rows), "b3")])
+    assert (outcome.rows["stored"], outcome.rows["duplicate"], outcome.rows["conflict"]) == (0, 7, 3)
+    assert run("db", "seal").exit_code == 0
+    assert dict(query(by_gpu)) == corrected
+    assert query("SELECT count(*) FROM late") == [(0,)]
+    assert run("db", "check").exit_code == 0
+    with engine.connect() as connection:
+        hours = [hour for one in counted.partitions(connection) for hour in counted.by_hour(connection, one.span).values()]
+    assert [(hour.stored, hour.there) for hour in hours] == [(11, 11)]
+    assert "differs" in run("archive", "verify", "--to", archive).output
+    assert run("archive", "--to", archive, "--replace").exit_code == 0
+    assert run("archive", "verify", "--to", archive).exit_code == 0
 
 
 def test_every_table_of_samples_is_on_the_page(engine: Engine) -> None:

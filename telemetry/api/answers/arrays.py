@@ -9,31 +9,23 @@ import orjson
 import pyarrow as pa
 
 from telemetry.api.answers.exports import TEXTS
-from telemetry.store.read.sealed.columns import Coded, Column, Columns, Times, length
+from telemetry.api.answers.woven import Fields, Woven, woven
+from telemetry.store.read.sealed.columns import Coded, Column, Columns, Partial, Times, length
 
 OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
 
 
-def rows(columns: Columns, names: Sequence[str]) -> list[bytes]:
-    """Rows as texts of JSON objects with these names. Columns of `exports.TEXTS` must hold such texts, which are put in."""
-    template, varying = b"{", list[list[bytes]]()
-    for name in names:
-        texts = _texts(columns[name], is_text=name in TEXTS)
-        template += (b"," if len(template) > 1 else b"") + orjson.dumps(name).replace(b"%", b"%%") + b":"
-        # What is the same in all rows is written once.
-        if isinstance(texts, bytes):
-            template += texts.replace(b"%", b"%%")
-        else:
-            template += b"%b"
-            varying.append(texts)
-    template += b"}"
-    return [template % row for row in zip(*varying, strict=True)] if varying else [template % ()] * length(columns)
+def objects(columns: Columns, names: Sequence[str]) -> Woven:
+    """Rows as JSON objects with these names. Columns of `exports.TEXTS` must hold such texts, which are put in."""
+    fields = [_fields(columns[name], is_text=name in TEXTS) for name in names]
+    texts = [(b"," if place else b"{") + orjson.dumps(name) + b":" for place, name in enumerate(names)]
+    return woven([*texts, b"}"], fields, length(columns))
 
 
 def ndjson(pieces: Iterable[Columns], names: Sequence[str]) -> Generator[bytes]:
     """The same, a line each."""
     for columns in pieces:
-        yield b"".join([row + b"\n" for row in rows(columns, names)])
+        yield objects(columns, names).text(b"\n") + b"\n"
 
 
 def batches(pieces: Iterable[Columns], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -42,14 +34,17 @@ def batches(pieces: Iterable[Columns], schema: pa.Schema) -> Iterator[pa.RecordB
         yield pa.record_batch([_array(columns[field.name], field.type) for field in schema], schema=schema)
 
 
-def _texts(column: Column, *, is_text: bool) -> list[bytes] | bytes:
-    """The values of a column in JSON, or the one that it has in all rows."""
+def _fields(column: Column, *, is_text: bool) -> Fields:
+    """The values of a column in JSON."""
     if isinstance(column, Coded):
         texts: list[bytes] = [name.encode() if is_text else orjson.dumps(name) for name in column.names]
         codes = column.codes
         if len(codes) and (codes == codes[0]).all():
             return texts[int(codes[0])]
         return [texts[code] for code in codes.tolist()]
+    if isinstance(column, Partial):
+        # JSON has no NaN: it is null too.
+        column = np.where(column.known, column.numbers, np.nan)
     numbers = column.us.view("M8[us]") if isinstance(column, Times) else np.ascontiguousarray(column)
     # No number and no time has a comma.
     written = bytes(orjson.dumps(numbers, option=OPTIONS))
@@ -59,5 +54,7 @@ def _texts(column: Column, *, is_text: bool) -> list[bytes] | bytes:
 def _array(column: Column, kind: pa.DataType) -> pa.Array:
     if isinstance(column, Coded):
         return pa.array(column.names, kind).take(pa.array(column.codes))
+    if isinstance(column, Partial):
+        return pa.array(column.numbers, mask=~column.known).cast(kind)
     numbers = column.us if isinstance(column, Times) else column
     return pa.array(np.ascontiguousarray(numbers)).cast(kind)

@@ -12,7 +12,7 @@ from flask import Response, request
 from pydantic import BaseModel
 from sqlalchemy import Connection, Engine, Select
 
-from telemetry.api.answers import arrays, columnar, cursors, encodings, exports, streams
+from telemetry.api.answers import arrays, columnar, csv_rows, cursors, encodings, exports, streams
 from telemetry.api.answers.pages import Page
 from telemetry.api.core import deadlines
 from telemetry.api.core.problems import ProblemError
@@ -78,24 +78,27 @@ def _page(table: Table, connection: Connection) -> tuple[Any, Sequence[Any], boo
         return exports.documents(rows[: page.size], names), last, len(rows) > page.size
     with closing(pieces):
         found = list(columns.page(pieces, page.offset, page.rows))
-    texts = [text for piece in found for text in arrays.rows(piece, names)]
-    items = orjson.Fragment(b"[" + b",".join(texts[: page.size]) + b"]")
-    left = list(columns.page(found, page.size - 1, 1)) if table.ends else []
-    return items, [columns.values(piece[name])[0] for piece in left for name in table.ends], len(texts) > page.size
+    shown = [arrays.objects(piece, names).text(b",") for piece in columns.page(found, 0, page.size)]
+    items = orjson.Fragment(b"[" + b",".join(shown) + b"]")
+    last = list(columns.page(found, page.size - 1, 1)) if table.ends else []
+    ends = [columns.values(piece[name])[0] for piece in last for name in table.ends]
+    return items, ends, sum(map(columns.length, found)) > page.size
 
 
 def export(table: Table, engine: Engine, name: str) -> Response:
     """All rows, in another format than JSON. A browser saves a binary one under `name`. Raises ProblemError."""
     names, times = list(table.item.model_fields), columnar.times(table.item)
     encoding = table.page.encoding
-    # Nothing writes CSV as fast as Postgres.
-    found = None if encoding == "csv" else _arrays(table, engine)
+    found = _arrays(table, engine)
     match encoding:
         case "ndjson":
             sql = exports.fetched(engine, table.paged, names)
             pieces = encodings.ndjson(sql) if found is None else arrays.ndjson(found, names)
         case "csv":
-            pieces = exports.copied(engine, table.paged, names, times=times, header=True, neutral=_is_browser())
+            if found is None:
+                pieces = exports.copied(engine, table.paged, names, times=times, header=True, neutral=_is_browser())
+            else:
+                pieces = csv_rows.written(found, names, neutral=_is_browser())
         case "arrow" | "parquet":
             schema, write = columnar.schema(table.item), columnar.arrow if encoding == "arrow" else columnar.parquet
             csv = exports.copied(engine, table.paged, names, times=times)

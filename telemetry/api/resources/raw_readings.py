@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import ClassVar
 
 from flask import Blueprint
@@ -18,6 +19,7 @@ from telemetry.api.operations import listing
 from telemetry.store.read.history import raw
 from telemetry.store.read.history.selection import SeriesFilter
 from telemetry.store.read.places import Order, Place
+from telemetry.store.read.sealed import paths
 
 MAX_LIMIT = 100_000
 ENDS = {"timestamp": cursors.moment, "series": cursors.whole}
@@ -69,4 +71,5 @@ def list_readings(query: RawQuery, page: Page) -> Table:
     lookups.check(metrics=query.metric, host=query.host)
     chosen = query.filter(SeriesFilter, gpu_ids=gpu_ids, metrics=query.metric, labels=())
     asked = raw.FleetReadings(chosen, query.recent(), query.order, Place(place[0], place[1:]) if place else None)
-    return Table(FleetReading, raw.readings(asked, page.rows_needed), page, ends=ENDS)
+    rows, reader = partial(raw.readings, asked, page.rows_needed), paths.of_raw_fleet(asked, page.rows_needed)
+    return Table(FleetReading, rows, page, ends=ENDS, reader=reader)

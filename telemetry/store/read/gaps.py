@@ -33,9 +33,10 @@ GAPS = text("""
         FROM ledger WHERE anchor IS NULL OR anchor >= 0 GROUP BY source_id, anchor
     ), covered AS (
         SELECT s.edge, s.fingerprint, k.anchor, max(s.path) AS path, min(k.first) AS first, max(k.last) AS last,
-               max(k.last_commit) AS last_commit, range_agg(k.ranges) AS ranges,
+               max(k.last_commit) AS last_commit, range_agg(part) AS ranges,
                max(k.anchor) OVER (PARTITION BY s.edge, s.fingerprint) AS pass
-        FROM sourced k JOIN sources s ON s.id = k.source_id GROUP BY s.edge, s.fingerprint, k.anchor
+        FROM sourced k JOIN sources s ON s.id = k.source_id LEFT JOIN LATERAL unnest(k.ranges) AS part ON true
+        GROUP BY s.edge, s.fingerprint, k.anchor
     ), spans AS (
         SELECT edge, fingerprint, path, anchor, int8range(start_offset, end_offset) AS span FROM committed
         UNION ALL

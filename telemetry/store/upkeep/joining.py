@@ -60,7 +60,8 @@ MOVE_ALLOCATIONS = text("""
             date_trunc('hour', lower(span), 'UTC'), upper(span) - interval '1 minute', interval '1 hour') AS hour
     )
     INSERT INTO allocations AS a (gpu_id, day, instance, owner_id, held)
-    SELECT joined_id, day, instance, owner_id, range_agg(held) FROM moved GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+    SELECT joined_id, day, instance, owner_id, range_agg(part) FROM moved CROSS JOIN LATERAL unnest(held) AS part
+    GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
     ON CONFLICT (gpu_id, day, instance, owner_id) DO UPDATE SET held = a.held + EXCLUDED.held
 """)
 MOVE_USAGE_MARKS = text("UPDATE usage_marks m SET gpu_id = j.joined_id FROM gpu_joins j WHERE m.gpu_id = j.gpu_id")

@@ -31,6 +31,8 @@ PARQUET_BYTES = 128 << 20
 SAMPLE_BYTES = 110
 GPU = "/api/v1/gpus/GPU-a0/telemetry?metric=DCGM_FI_DEV_GPU_UTIL"
 FLEET = "/api/v1/query?metric=DCGM_FI_DEV_GPU_UTIL&by=gpu&start_time=2025-09-01"
+MANY = "/api/v1/readings?metric=DCGM_FI_DEV_GPU_UTIL&start_time=2025-09-01"
+RATIO = f"{FLEET}&per=DCGM_FI_DEV_GPU_UTIL&where=value>=0"
 PLAIN = {"Accept-Encoding": "identity"}
 SERIES = text("""
     SELECT series.id FROM series JOIN gpus ON gpus.id = gpu_id JOIN metrics ON metrics.id = metric_id
@@ -82,9 +84,18 @@ def taken(base: str, worker: psutil.Process, path: str, method: str = "GET", bod
 
 def test_memory_stays_flat_however_many_days_are_asked_for(serving: tuple[str, psutil.Process]) -> None:
     base, worker = serving
-    raw = [f"{GPU}&format={name}" for name in ("ndjson", "arrow", "parquet")]
+    raw = [f"{GPU}&format={name}" for name in ("ndjson", "csv", "arrow", "parquet")]
+    raw += [f"{MANY}&format=csv"]
     in_steps = [f"{GPU}&step=1s&agg=p95&format=ndjson", f"{FLEET}&step=1s&agg=last&format=ndjson"]
-    few = [f"{GPU}&limit=1000", f"{FLEET}&agg=p95", f"{FLEET}&agg=histogram&step=1h"]
+    in_steps += [f"{FLEET}&step=1s&agg=increase&format=csv", f"{RATIO}&step=1s&format=csv"]
+    few = [
+        f"{GPU}&limit=1000",
+        f"{MANY}&limit=1000",
+        f"{FLEET}&agg=integral",
+        f"{RATIO}&agg=p95",
+        f"{FLEET}&agg=p95",
+        f"{FLEET}&agg=histogram&step=1h",
+    ]
     for path in (*raw, *in_steps, *few):
         # What is loaded at the first use is no growth.
         first = f"{path}&end_time=2025-09-20T01:00:00Z"

@@ -64,7 +64,7 @@ def over_time(aggregate: OverTime, readings: Transitions, bridge: timedelta) -> 
         case "increase":
             return increase
         case "rate":
-            return increase / func.nullif(func.sum(length_s), 0)
+            return increase / func.nullif(func.sum(length_s), 0.0, type_=Double)
         case "integral":
             return func.sum((value + before) / 2 * length_s).filter(together)
         case "hours":

@@ -184,7 +184,9 @@ def _points(asked: Aggregation, chosen: CTE) -> Subquery:
         return samples.add_columns(sample.c.value).subquery()
     of_metric = {name: func.max(sample.c.value).filter(ids.c.metric == name) for name in asked.formula.metrics}
     over = _sum([of_metric[name] for name in asked.formula.over])
-    value = over / func.nullif(_sum([of_metric[name] for name in asked.formula.under]), 0) if asked.formula.under else over
+    under = _sum([of_metric[name] for name in asked.formula.under]) if asked.formula.under else None
+    # Of a type that is not known SQLAlchemy divides by a numeric, which has 15 digits of a float.
+    value = over if under is None else over / func.nullif(under, 0.0, type_=Double)
     derived = samples.add_columns(value.label("value")).group_by(ids.c.of, sample.c.ts).subquery()
     return select(derived).where(derived.c.value.is_not(None)).subquery()
 

@@ -24,7 +24,7 @@ def aggregate(asked: Aggregation) -> Select[Any]:
         column = answer[asked.sort.lstrip("-")]
         order.insert(0, desc(column).nulls_last() if asked.sort.startswith("-") else asc(column).nulls_last())
     if (ranked := _ranked(asked)) is not None:
-        order.append(ranked(answer.overall))
+        order.append(ranked(answer.overall).nulls_last())
     order += [answer[name] for name in asked.keys]
     if asked.aggregate == "histogram":
         order.append(answer.low.nulls_first())

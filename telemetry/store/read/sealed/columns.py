@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from telemetry.readings.arrays import Float64s, Int64s
+from telemetry.readings.arrays import Bools, Float64s, Int64s
 from telemetry.store.sealed_rows import time_of
 
 
@@ -24,7 +24,18 @@ class Times(NamedTuple):
     us: Int64s
 
 
-Column = Coded | Times | Float64s | Int64s
+class Partial(NamedTuple):
+    """A column of numbers, some of which are null: `known` says which are not."""
+
+    numbers: Float64s
+    known: Bools
+
+    def taken(self, places: Int64s | Bools | slice) -> Partial:
+        """Some of them."""
+        return Partial(self.numbers[places], self.known[places])
+
+
+Column = Coded | Times | Partial | Float64s | Int64s
 Columns = Mapping[str, Column]
 
 
@@ -45,6 +56,8 @@ def values(column: Column) -> list[Any]:
         return [time_of(at) for at in column.us.tolist()]
     if isinstance(column, Coded):
         return [column.names[code] for code in column.codes.tolist()]
+    if isinstance(column, Partial):
+        return [number if known else None for number, known in zip(*(part.tolist() for part in column), strict=True)]
     numbers: list[Any] = column.tolist()
     return numbers
 
@@ -69,4 +82,6 @@ def _taken(column: Column, places: Int64s | slice) -> Column:
         return Times(np.ascontiguousarray(column.us[places]))
     if isinstance(column, Coded):
         return Coded(column.codes[places], column.names)
+    if isinstance(column, Partial):
+        return column.taken(places)
     return column[places]

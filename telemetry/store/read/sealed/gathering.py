@@ -11,9 +11,11 @@ import numpy as np
 
 from telemetry.readings.aggregates import Aggregate
 from telemetry.readings.arrays import Bools, Float64s, Int64s
+from telemetry.readings.derived import Formula
 from telemetry.store.read.history.chosen import OPERATORS, Condition
 from telemetry.store.read.history.selection import Span
-from telemetry.store.read.sealed import hourly, runs
+from telemetry.store.read.sealed import derived, hourly, runs
+from telemetry.store.read.sealed.derived import Sources
 from telemetry.store.read.sealed.fetched import Bounds, Days, clipped, of_rows, pieces
 from telemetry.store.read.sealed.moment import Moment
 from telemetry.store.read.sealed.runs import Gathered, Runs, TooManyError, step_of
@@ -35,13 +37,24 @@ class Members(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Gathering:
-    """Which samples are gathered: of a span whose `days` are sealed, in steps (None: one), those that conditions hold for."""
+    """Which samples are gathered: of a span whose `days` are sealed, in steps (None: one), those that conditions hold for.
+
+    With a formula its values are, which it makes of `sources`. Between the edges of `buckets` a group is one for each bucket.
+    """
 
     aggregate: Aggregate
     span: Span
     days: Sequence[Days]
     step: timedelta | None
     where: Sequence[Condition] = ()
+    buckets: Sequence[float] = ()
+    formula: Formula | None = None
+    sources: Sequence[Sources] = ()
+
+    @property
+    def is_of_hours(self) -> bool:
+        """Whether sums of hours are enough for it."""
+        return hourly.serves(self.aggregate, self.step) and not (self.where or self.buckets or self.formula)
 
 
 def figures(seen: Moment, asked: Gathering, members: Members) -> Runs:
@@ -60,7 +73,11 @@ def figures(seen: Moment, asked: Gathering, members: Members) -> Runs:
 
 def _gathered(seen: Moment, asked: Gathering, members: Members) -> Gathered:
     gathered, days = Gathered(asked.aggregate), clipped(asked.days, asked.span)
-    if hourly.serves(asked.aggregate, asked.step) and not asked.where and members.low_us is None:
+    if asked.formula:
+        for samples in derived.values(seen, asked.formula, asked.sources, asked.span, days):
+            _add(gathered, samples.taken(np.isin(samples.series, members.series)), asked, members)
+        return gathered
+    if asked.is_of_hours and members.low_us is None:
         whole, days = hourly.whole(Bounds.of(asked.span), days)
         for of_hours, missing in hourly.read(seen, asked.aggregate, asked.step, whole, members.series, members.group):
             gathered.add_runs(of_hours)
@@ -83,10 +100,10 @@ def _halves(asked: Gathering, members: Members) -> list[tuple[Gathering, Members
 
 
 def _add(gathered: Gathered, samples: Samples, asked: Gathering, members: Members) -> None:
-    group, some = _grouped(samples, members)
-    for condition in asked.where:
-        holds = condition_holds(condition, some.values)
-        group, some = group[holds], Samples(some.series[holds], some.ts_us[holds], some.values[holds])
+    group, places = placed(samples, members, asked.where)
+    some = samples.taken(places)
+    if asked.buckets:
+        group = group * (len(asked.buckets) + 1) + np.searchsorted(np.asarray(asked.buckets), some.values, "right")
     gathered.add(step_of(some.ts_us, asked.step), group, some)
 
 
@@ -98,10 +115,19 @@ def condition_holds(condition: Condition, numbers: Float64s | Int64s) -> Bools:
     return holds
 
 
-def _grouped(samples: Samples, members: Members) -> tuple[Int64s, Samples]:
-    """Samples with their groups: each as often as it is of one."""
+def placed(samples: Samples, members: Members, where: Sequence[Condition]) -> tuple[Int64s, Int64s | slice]:
+    """The groups of samples that conditions hold for, and where those are: each as often as it is of a group."""
+    group, places = _grouped(samples, members)
+    for condition in where:
+        holds = condition_holds(condition, samples.values[places])
+        group, places = group[holds], np.flatnonzero(holds) if isinstance(places, slice) else places[holds]
+    return group, places
+
+
+def _grouped(samples: Samples, members: Members) -> tuple[Int64s, Int64s | slice]:
+    """The groups of samples, and where those are."""
     if members.low_us is None or members.high_us is None:
-        return members.group[np.searchsorted(members.series, samples.series)], samples
+        return members.group[np.searchsorted(members.series, samples.series)], slice(None)
     begin = np.searchsorted(samples.series, members.series, "left")
     end = np.searchsorted(samples.series, members.series, "right")
     places: list[Any] = [np.zeros(0, np.int64)]
@@ -111,5 +137,4 @@ def _grouped(samples: Samples, members: Members) -> tuple[Int64s, Samples]:
         low, high = np.searchsorted(times, [members.low_us[number], members.high_us[number]])
         places.append(np.arange(begin[number] + low, begin[number] + high))
         groups.append(np.full(max(0, high - low), members.group[number]))
-    place = np.concatenate(places)
-    return np.concatenate(groups), Samples(*(column[place] for column in samples))
+    return np.concatenate(groups), np.concatenate(places)

@@ -1,8 +1,7 @@
 """Which way an answer is made: of arrays by NumPy, or by SQL, as `history` says it.
 
-Arrays are taken where the span has sealed days. SQL makes all other answers, and those that NumPy has no counterpart for here:
-values over time, those of formulas, histograms, and rows in the order of names. It makes those, too, of which the first piece
-would need more memory than one answer has: Postgres sorts on disk.
+Arrays are taken where the span has sealed days. SQL makes all other answers, those of the raw readings of some owners, and
+those of which the first piece would need more memory than one answer has: Postgres sorts on disk.
 """
 
 from __future__ import annotations
@@ -10,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
 from datetime import date, timedelta
-from typing import Protocol, get_args
+from typing import Protocol
 
 import psycopg
 from sqlalchemy import Connection, text
 
 from telemetry.readings.aggregates import Aggregate
 from telemetry.store.read.history.chosen import Aggregation
+from telemetry.store.read.history.raw import FleetReadings
 from telemetry.store.read.history.readings import GpuReadings
 from telemetry.store.read.history.selection import Span
 from telemetry.store.read.owned import day
-from telemetry.store.read.sealed import columns, fleet, raw, steps
+from telemetry.store.read.sealed import columns, fleet, raw, raw_of_fleet, steps
 from telemetry.store.read.sealed.columns import Columns
 from telemetry.store.read.sealed.fetched import Days
 from telemetry.store.read.sealed.moment import Moment, moment
@@ -43,12 +43,12 @@ DAYS = text("""
 """)
 
 
-def of_fleet(asked: Aggregation, rows_needed: int | None = None) -> Reader | None:
+def of_fleet(asked: Aggregation, rows_needed: int | None = None) -> Reader:
     """Values aggregated over the fleet. None needed means all, here and below."""
-    is_plain = asked.aggregate in get_args(Aggregate) and not asked.formula
-    if not is_plain or (asked.sort and asked.sort.lstrip("-") not in fleet.SORTED):
-        return None
-    return _reader(asked.span, lambda seen, days: fleet.aggregate(seen, asked, days, rows_needed))
+    span = asked.span
+    if asked.is_over_time and span.start:
+        span = Span(span.start - asked.bridge, span.end)
+    return _reader(span, lambda seen, days: fleet.aggregate(seen, asked, days, rows_needed))
 
 
 def of_steps(asked: GpuReadings, step: timedelta, aggregate: Aggregate, rows_needed: int | None = None) -> Reader:
@@ -59,6 +59,13 @@ def of_steps(asked: GpuReadings, step: timedelta, aggregate: Aggregate, rows_nee
 def of_raw(asked: GpuReadings, rows_needed: int | None) -> Reader:
     """The raw readings of a GPU."""
     return _reader(asked.span, lambda seen, days: raw.readings(seen, asked, days, rows_needed))
+
+
+def of_raw_fleet(asked: FleetReadings, rows_needed: int | None) -> Reader | None:
+    """The raw readings of many GPUs, unless only those of some owners are asked for."""
+    if not asked.filter.owners.is_open:
+        return None
+    return _reader(asked.span, lambda seen, days: raw_of_fleet.readings(seen, asked, days, rows_needed))
 
 
 def sealed_days(seen: Moment, span: Span) -> list[Days]:
@@ -106,4 +113,4 @@ def _told(pieces: Generator[Columns]) -> Generator[Columns]:
     try:
         yield from pieces
     except FloatingPointError:
-        raise psycopg.errors.NumericValueOutOfRange("a sum of values is out of range") from None
+        raise psycopg.errors.NumericValueOutOfRange("a value is out of range") from None

@@ -8,13 +8,15 @@ from telemetry.readings.arrays import Bools, Int64s
 from telemetry.store.read.places import Order
 from telemetry.store.sealed_rows import Samples
 
-# Of each series at least: of one that is rarely read a few samples may lie close together.
+# Of each series at least: of one that is rarely read a few samples may lie close together. Of many series it is less.
 LEAST = 100
+LEAST_OF_MANY = 16
 
 
 def quotas(weights: Int64s, most: int, needed: int | None) -> Int64s:
     """So many samples, shared among series as they weigh, and a few more; of none more than are needed (None: all)."""
-    each: Int64s = LEAST + most * weights // max(1, int(weights.sum()))
+    least = min(LEAST, max(LEAST_OF_MANY, most // max(1, len(weights))))
+    each: Int64s = least + most * weights // max(1, int(weights.sum()))
     return each if needed is None else np.minimum(each, needed)
 
 
@@ -36,13 +38,9 @@ def reached(samples: Samples, series: Int64s, most: Int64s, order: Order) -> int
 
 def up_to(samples: Samples, end_us: int, order: Order) -> Samples:
     """The samples up to a time, itself included, in an order of time."""
-    return _those(samples, samples.ts_us <= end_us if order == "asc" else samples.ts_us >= end_us)
+    return samples.taken(samples.ts_us <= end_us if order == "asc" else samples.ts_us >= end_us)
 
 
 def behind(samples: Samples, end_us: int, order: Order) -> Samples:
     """The other samples."""
-    return _those(samples, samples.ts_us > end_us if order == "asc" else samples.ts_us < end_us)
-
-
-def _those(samples: Samples, where: Bools) -> Samples:
-    return Samples(samples.series[where], samples.ts_us[where], samples.values[where])
+    return samples.taken(samples.ts_us > end_us if order == "asc" else samples.ts_us < end_us)

@@ -51,9 +51,11 @@ def step_of(ts_us: Int64s, step: timedelta | None) -> Int64s:
 
 
 def of_samples(aggregate: Aggregate, step: Int64s, group: Int64s, samples: Samples) -> Runs:
-    """Runs of samples, in an order in which those of a series and group lie together, in order of time."""
+    """Runs of samples, in an order in which those of a series and group lie together, each owner's in order of time."""
     series, ts_us, values = samples
-    begins = starts(series, group, step)
+    # Another owner's time may begin before the last one's ends.
+    turn: list[Int64s] = [np.cumsum(np.diff(ts_us, prepend=ts_us[:1]) < 0)] if aggregate == "last" else []
+    begins = starts(series, group, step, *turn)
     return joined(aggregate, Runs(step, group, np.ones(len(step), np.int64), values, ts_us, series), begins)
 
 

@@ -12,10 +12,12 @@ import pytest
 from sqlalchemy import Engine
 
 from telemetry.collector.writer import BatchWriter
+from telemetry.readings.derived import Formula
 from telemetry.settings import Settings
 from telemetry.store import hours
 from telemetry.store.engine import driver
 from telemetry.store.read.history.chosen import Aggregation
+from telemetry.store.read.history.raw import FleetReadings
 from telemetry.store.read.history.readings import GpuReadings
 from telemetry.store.read.history.selection import SeriesFilter, Span
 from telemetry.store.read.sealed import columns, paths
@@ -33,6 +35,9 @@ READERS: dict[str, Callable[[], Reader | None]] = {
     "page": lambda: paths.of_raw(GpuReadings(1, "GPU-1", SPAN), 5),
     "steps": lambda: paths.of_steps(GpuReadings(1, "GPU-1", SPAN), timedelta(minutes=5), "last"),
     "hours": lambda: paths.of_steps(GpuReadings(1, "GPU-1", SPAN), timedelta(hours=1), "avg"),
+    "fleet raw": lambda: paths.of_raw_fleet(FleetReadings(SeriesFilter(), SPAN), None),
+    "increase": lambda: paths.of_fleet(Aggregation(SeriesFilter(), SPAN, ("gpu",), "increase")),
+    "formula": lambda: paths.of_fleet(Aggregation(SeriesFilter(), SPAN, (), "max", formula=Formula(("DCGM_FI_DEV_GPU_UTIL",)))),
     "fleet": lambda: paths.of_fleet(Aggregation(SeriesFilter(), SPAN, ("gpu",), "p95", timedelta(hours=1))),
 }
 
