@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import blake2b
+from importlib.util import find_spec
 from threading import BoundedSemaphore
 from typing import Any, cast
 
@@ -29,6 +30,7 @@ from telemetry.settings import Settings, SettingsError
 
 log = logging.getLogger(__name__)
 
+LIBRARIES = ("authlib", "requests")
 COOKIE = "telemetry_login"
 CALLBACK = "/login/oidc/callback"
 BEGUN_S = 600
@@ -58,10 +60,8 @@ class Provider:
     """The provider that the settings name. Nothing is asked before the first login."""
 
     def __init__(self, app: Flask, settings: Settings) -> None:
-        try:
-            from authlib.integrations.flask_client import OAuth  # noqa: PLC0415 - the extra oidc has it
-        except ModuleNotFoundError:
-            raise SettingsError("TELEMETRY_OIDC_ISSUER needs Authlib; install telemetry-pipeline[oidc]") from None
+        from authlib.integrations.flask_client import OAuth  # noqa: PLC0415 - the extra oidc has it
+
         # At DEBUG it would log the verifiers of codes.
         logging.getLogger("authlib").setLevel(logging.INFO)
         self._settings, self._issuer = settings, settings.oidc_issuer or ""
@@ -93,7 +93,9 @@ class Provider:
             begun.clear()
             begun.permanent = True
             begun["then"] = then
-            return cast("Response", self._client.authorize_redirect(f"{self.address}{CALLBACK}"))
+            sent: Response = self._client.authorize_redirect(f"{self.address}{CALLBACK}")
+            sent.headers["Cache-Control"] = "no-store"
+            return sent
 
     def answered(self) -> tuple[Person, str]:
         """Who the provider says this is, and the path that was asked for. Raises LoginError."""
@@ -171,10 +173,17 @@ class _Begun(SecureCookieSessionInterface):
         return is_secure()
 
 
+def check(settings: Settings) -> None:
+    """Raise SettingsError where the settings name a provider, and the libraries are not installed that it is asked by."""
+    if settings.oidc_issuer and (missing := [name for name in LIBRARIES if find_spec(name) is None]):
+        raise SettingsError(f"TELEMETRY_OIDC_ISSUER needs {' and '.join(missing)}; install telemetry-pipeline[oidc]")
+
+
 def install(app: Flask, settings: Settings) -> None:
-    """Give an application its provider, if the settings name one. Raises SettingsError where Authlib is not installed."""
+    """Give an application its provider, if the settings name one. Raises SettingsError."""
     if not settings.oidc_issuer:
         return
+    check(settings)
     app.extensions["provider"] = Provider(app, settings)
     # The same for all processes of the API, and of no use for anything else.
     key = blake2b((settings.oidc_client_secret or "").encode(), person=b"telemetry login")

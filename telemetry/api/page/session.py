@@ -92,6 +92,7 @@ def _first(then: str, namespaces: Sequence[str]) -> str:
 
 def _kept(response: Response, key: str, lasts_s: int) -> Response:
     response.set_cookie(COOKIE, key, max_age=lasts_s, httponly=True, samesite="Strict", secure=is_secure())
+    response.headers["Cache-Control"] = "no-store"
     return response
 
 

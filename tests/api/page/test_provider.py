@@ -16,7 +16,8 @@ from sqlalchemy import Engine, text
 
 from telemetry.api import create_app
 from telemetry.api.guards.access import COOKIE
-from telemetry.settings import Settings
+from telemetry.api.page import provider as provider_module
+from telemetry.settings import Settings, SettingsError
 from telemetry.store import apikeys
 from tests.fixtures.provider import CLIENT, SECRET, Running
 from tests.fixtures.services import Query
@@ -62,6 +63,7 @@ def test_a_person_comes_in_reads_and_goes(client: FlaskClient, enter: Enter, que
     cookies = {text.partition("=")[0]: set(text.split("; ")) for text in answer.headers.getlist("Set-Cookie")}
     assert {"HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=28800"} <= cookies[COOKIE]
     assert "Max-Age=0" in cookies["telemetry_login"]
+    assert answer.headers["Cache-Control"] == "no-store"
     assert client.get("/api/v1/stats").status_code == 200
     assert client.get("/api/v1/audit").status_code == 403
     [(name, scopes, left)] = query("SELECT name, scopes, expires_at - now() < interval '8 hours' FROM api_keys")
@@ -86,6 +88,7 @@ def test_what_is_sent_to_the_provider_and_what_waits_for_the_answer(client: Flas
     assert asked["redirect_uri"] == "https://localhost/login/oidc/callback"
     assert asked["code_challenge_method"] == "S256"
     assert min(len(asked[name]) for name in ("state", "nonce", "code_challenge")) >= 20
+    assert sent.headers["Cache-Control"] == "no-store"
     (cookie,) = sent.headers.getlist("Set-Cookie")
     assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/login"} <= set(cookie.split("; "))
 
@@ -240,6 +243,14 @@ def test_without_a_provider_there_is_no_such_login(settings: Settings, engine: E
     assert (client.get("/login/oidc").status_code, client.get("/login/oidc/callback").status_code) == (404, 404)
     assert app.secret_key is None
     app.extensions["connections"].close()
+
+
+def test_what_is_not_installed_is_named(
+    environ: dict[str, str], provider: Running, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provider_module, "LIBRARIES", ("authlib", "a_library_that_nobody_has"))
+    with pytest.raises(SettingsError, match=r"needs a_library_that_nobody_has; install telemetry-pipeline\[oidc\]"):
+        create_app(Settings.load({**environ, **provider.variables}))
 
 
 def test_keys_of_logins_that_are_over_go(engine: Engine, query: Query) -> None:
