@@ -5,7 +5,7 @@ https://openid.net/specs/openid-connect-discovery-1_0.html has the document. `te
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
@@ -50,11 +50,15 @@ def _of_place(name: str, place: Any, issuer: str) -> str | None:
 
 def algorithms(document: Mapping[str, Any]) -> list[str]:
     """The algorithms by which its ID tokens may be signed."""
-    stated = document.get("id_token_signing_alg_values_supported") or USUAL_ALGORITHMS
-    return [name for name in stated if name in ALGORITHMS]
+    return [name for name in _texts(document, "id_token_signing_alg_values_supported", USUAL_ALGORITHMS) if name in ALGORITHMS]
 
 
 def secret_method(document: Mapping[str, Any]) -> str:
     """How the client's secret is shown at the token endpoint."""
-    methods = document.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
-    return "client_secret_post" if "client_secret_basic" not in methods else "client_secret_basic"
+    methods = _texts(document, "token_endpoint_auth_methods_supported", ("client_secret_basic",))
+    return "client_secret_basic" if "client_secret_basic" in methods else "client_secret_post"
+
+
+def _texts(document: Mapping[str, Any], name: str, usual: Sequence[str]) -> Sequence[str]:
+    stated = document.get(name)
+    return [text for text in stated if isinstance(text, str)] if isinstance(stated, list) and stated else usual
