@@ -71,7 +71,8 @@ class Message(virtual.Message):
         place: Any = self.delivery_info
         place |= {"exchange": "", "routing_key": channel.fetched[0]}
         # By another one it would go to a list beside the queue, which nobody fetches from.
-        self.properties["priority"] = 0
+        properties: Any = self.properties
+        properties["priority"] = 0
 
 
 def beginning(raw: bytes, queue: str, task: str | None) -> dict[str, Any]:

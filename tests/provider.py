@@ -80,7 +80,7 @@ class State:
         """A token that says who somebody is, or one that must not be believed."""
         now = int(time.time())
         claims = {"iss": self.issuer, "aud": self.client, "iat": now, "exp": now + 60, "nonce": nonce, **self.claims}
-        claims |= {
+        faults: dict[str, dict[str, Any]] = {
             "nonce": {"nonce": "another"},
             "no nonce": {"nonce": None},
             "audience": {"aud": "another"},
@@ -88,7 +88,8 @@ class State:
             "issuer": {"iss": "https://another.example.org"},
             "expired": {"exp": now - 600, "iat": now - 1200},
             "to come": {"iat": now + 600},
-        }.get(self.fault, {})
+        }
+        claims |= faults.get(self.fault, {})
         claims = {name: value for name, value in claims.items() if value is not None}
         if self.fault == "none":
             parts = ({"alg": "none", "kid": "first"}, claims)
@@ -97,11 +98,8 @@ class State:
             return jwt.encode(
                 {"alg": "HS256", "kid": self.key.kid}, claims, OctKey.import_key(self.secret), algorithms=["HS256"]
             )
-        signing = (
-            {"unknown key": key("unknown"), "forged": key("first")}.get(self.fault, self.key)
-            if self.fault in {"unknown key", "forged"}
-            else self.key
-        )
+        made = {"unknown key": "unknown", "forged": "first"}.get(self.fault)
+        signing = key(made) if made else self.key
         return jwt.encode({"alg": "RS256", "kid": signing.kid}, claims, signing)
 
 
@@ -172,9 +170,10 @@ class Handler(BaseHTTPRequestHandler):
 
 def main() -> None:
     """Serve until it is ended."""
+    client, secret, redirect_uri = sys.argv[1:]
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     # Another site than 127.0.0.1, where the page is: a browser treats what comes from there as foreign.
-    Handler.state = State(*sys.argv[1:], issuer=f"http://localhost:{server.server_port}")
+    Handler.state = State(client, secret, redirect_uri, f"http://localhost:{server.server_port}")
     sys.stdout.write(f"{server.server_port}\n")
     sys.stdout.flush()
     server.serve_forever()
