@@ -122,7 +122,12 @@ def test_messages_that_name_no_edge_have_a_bound_together(
     settings: Settings, engine: Engine, intake: Intake, query: Query
 ) -> None:
     own = collector(settings, engine, intake)
-    broken: list[Message] = [({"edge": "loud/node"}, b"junk"), ("nonsense", 7), (None, b"bytes"), *[({}, "text")] * 5]
+    broken: list[Message] = [
+        ({"edge": "loud/node"}, b"junk"),
+        ("nonsense", 7),
+        (None, b"bytes"),
+        *(({}, f"text {n}") for n in range(5)),
+    ]
     outcomes = own.persist_all([*broken, *messages("quiet/node", 1)])
     assert statuses(outcomes) == [*["dead"] * 5, *["refused"] * 3, "stored"]
     assert statuses(own.persist_all(broken)) == ["refused"] * 8
