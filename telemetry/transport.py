@@ -42,12 +42,16 @@ _Channel: Any = redis.Channel
 
 
 class Message(virtual.Message):
-    """A message. Bytes that are not a valid message are wrapped in one, for the collector to keep as a dead letter."""
+    """A message. Bytes that are not a valid message are wrapped in one, for the collector to keep as a dead letter.
+
+    It goes back to the queue that it came from, whatever its sender says: kombu would push it to a queue that the sender names.
+    """
 
     def __init__(self, payload: Any, channel: Any = None, **kwargs: Any) -> None:
         try:
             super().__init__(payload, channel=channel, **kwargs)
             self._check()
+            self._stay(channel)
         except Exception:  # noqa: BLE001 - bytes of a stranger
             queue, raw = channel.fetched
             log.error("bytes on the queue %s are not a valid message: %r", queue, raw[:200])  # noqa: TRY400
@@ -62,6 +66,13 @@ class Message(virtual.Message):
             raise TypeError("delivery tag, content type, encoding, exchange and routing key must be text")
         if not all(isinstance(headers.get(name), str | None) for name in ("task", "id")):
             raise TypeError("task and id must be text or absent")
+
+    def _stay(self, channel: Any) -> None:
+        place: Any = self.delivery_info
+        place |= {"exchange": "", "routing_key": channel.fetched[0]}
+        # By another one it would go to a list beside the queue, which nobody fetches from.
+        properties: Any = self.properties
+        properties["priority"] = 0
 
 
 def beginning(raw: bytes, queue: str, task: str | None) -> dict[str, Any]:
@@ -110,10 +121,8 @@ class LateQoS(redis.QoS):
 
     def append(self, message: Any, delivery_tag: str) -> None:
         """Remember a message that was fetched; `write` notes it in Redis."""
-        # A stranger's message without a queue cannot be put back, so it is not noted.
-        if {"exchange", "routing_key"} <= set(message.delivery_info or ()):
-            self._unwritten[delivery_tag] = (time.monotonic(), time.time(), message)
-            self._arm()
+        self._unwritten[delivery_tag] = (time.monotonic(), time.time(), message)
+        self._arm()
         virtual.QoS.append(self, message, delivery_tag)
 
     def ack(self, delivery_tag: str) -> None:

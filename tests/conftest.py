@@ -8,6 +8,7 @@ pytest_plugins = [
     "tests.fixtures.mailbox",
     "tests.fixtures.files",
     "tests.fixtures.processes",
+    "tests.fixtures.provider",
     "tests.fixtures.network",
     "tests.fixtures.prometheus",
 ]

@@ -147,7 +147,26 @@ def test_what_is_no_message_is_given_to_the_task_that_keeps_it(
     assert {each.headers["task"] for each in found} == {PERSIST}
     found[0].reject(requeue=True)
     channel.qos.restore_unacked()
-    assert (redis_client.llen(QUEUE), redis_client.llen("telemetry.ingest")) == (len(pushed), 1)
+    assert (redis_client.llen(QUEUE), redis_client.llen("telemetry.ingest")) == (len(pushed) + 1, 0)
+
+
+@pytest.mark.parametrize(("exchange", "priority"), [("", 0), ("elsewhere", 0), ("", 6)])
+def test_a_message_goes_back_to_where_it_came_from_and_not_where_its_sender_says(
+    connection: Connection, channel: Any, redis_client: redis.Redis, settings: Settings, exchange: str, priority: int
+) -> None:
+    forged = json.loads(call(queue="tick.of.another"))
+    forged["properties"]["priority"] = priority
+    forged["properties"]["delivery_info"]["exchange"] = exchange
+    found: list[Any] = []
+    with Consumer(channel, [Queue(QUEUE, channel=channel)], on_message=found.append):
+        for n, give_back in enumerate((lambda: found[-1].reject(requeue=True), channel.qos.restore_unacked), 1):
+            redis_client.lpush(QUEUE, json.dumps(forged))
+            connection.drain_events(timeout=2)
+            channel.qos.write(0.0)
+            give_back()
+            assert (redis_client.llen(QUEUE), len(found)) == (1, n)
+            redis_client.delete(QUEUE)
+    assert [name for name in redis_client.keys("*") if "_kombu" not in str(name)] == []
 
 
 def on_the_queue(client: redis.Redis) -> list[int]:

@@ -16,7 +16,7 @@ from telemetry.api.answers import delivery, streams
 from telemetry.api.core import connections, probes, problems, request_log
 from telemetry.api.guards import limits
 from telemetry.api.intake import places
-from telemetry.api.page import views
+from telemetry.api.page import provider, views
 from telemetry.api.resources import (
     allocations,
     audit_log,
@@ -92,6 +92,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     delivery.install(app)
     limits.install(app)
     problems.install(app)
+    provider.install(app, settings)
     app.register_blueprint(views.blueprint)
     app.register_blueprint(index.blueprint)
     app.register_blueprint(health.blueprint)

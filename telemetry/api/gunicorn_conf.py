@@ -12,16 +12,21 @@ from typing import Any
 
 from telemetry import garbage
 from telemetry.api.core import request_log
+from telemetry.api.page import provider
 from telemetry.monitoring import logs
 from telemetry.monitoring.counters import shared
-from telemetry.settings import Settings
+from telemetry.settings import Settings, SettingsError
 
 worker_class = "telemetry.api.front.Front"
 
 
 def on_starting(server: Any) -> None:
     """Runs in the master before there is a worker. Workers inherit all of it."""
-    settings = Settings.load(os.environ)
+    try:
+        settings = Settings.load(os.environ)
+        provider.check(settings)
+    except SettingsError as error:
+        raise SystemExit(f"telemetry: {error}") from None
     long, threads = settings.api_streams + settings.api_uploads, server.cfg.threads
     if long >= threads:
         raise SystemExit(

@@ -69,6 +69,8 @@ def create(
     """Create a key called NAME and print it. It cannot be shown again, as only a digest of it is kept."""
     if namespaces and set(scopes) != {"read"}:
         raise click.UsageError("a key that is bound to namespaces can only read: leave out --scope, or give it as read")
+    if name.startswith(apikeys.LOGIN):
+        raise click.UsageError(f"names that begin with {apikeys.LOGIN!r} are those of people who logged in: give another one")
     if not all(namespaces):
         raise click.UsageError("--namespace needs a name")
     expires_at = datetime.now(UTC) + expires if expires else None

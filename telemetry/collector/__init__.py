@@ -1,10 +1,11 @@
 """The worker at the centre: fetches batches, stores them by COPY, and acknowledges them after the commit.
 
 The way of a message: `consume` fetches it, and merges it into a group as `coalesce` decides; `tasks` is the Celery task that a
-group becomes; `messages` reads each message of it, unless `intake` finds that its edge sends too much; `persist` is the service
-that settles them all. Its parts are `writer` (one transaction for many batches), `deadletters` (keeps messages that can never
-be stored), `settlements` (acknowledges), `outcome` (what became of a message) and `blame` (whose fault an error is). `attempts`
-counts messages that break the worker, `blocked` leaves those alone that wait for somebody's lock, `upkeep` runs the chores of
+group becomes; `messages` reads each message of it, unless `intake` finds that its edge sends too much, or `days` that it has
+readings of too many of them; `persist` is the service that settles them all. Its parts are `writer` (one transaction for many
+batches), `deadletters` (keeps messages that can never be stored), `settlements` (acknowledges), `outcome` (what became of a
+message) and `blame` (whose fault an error is). `attempts` counts messages that break the worker, `blocked` leaves those alone
+that wait for somebody's lock, `upkeep` runs the chores of
 the database between groups, `retry` stores dead letters for a person, and `quarantine_retry` quarantined rows that are readings
 by now, as `second_reading` reads them. `schedule` is for a beat at the centre.
 

@@ -78,7 +78,7 @@ class DeadLetters:
                 if not blame.is_hopeless(again):
                     raise
         with self._engine.begin() as connection:
-            deadletters.add(connection, letter, edge=None, batch_id=digest(body))
+            deadletters.add_nameless(connection, letter, digest(body))
         return None
 
     def _fitted(self, letter: Letter) -> Letter:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import redis
 
+from telemetry.collector.days import DayBound
 from telemetry.collector.messages import Message, Refused
 from telemetry.progress.keys import Keys
 from telemetry.readings import wire
@@ -59,17 +60,19 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """The bounds of each edge, of a window; 0 is none."""
+    """The bounds of each edge, of a window; 0 is none. What is known only once a message was read is bounded by `days`."""
 
     client: redis.Redis
     keys: Keys
     limits: Amount
+    days: DayBound
 
     @classmethod
     def of(cls, settings: Settings, client: redis.Redis) -> Intake:
         """Those of the settings."""
         per_second = (settings.edge_messages_per_s, settings.edge_bytes_per_s, settings.edge_rows_per_s)
-        return cls(client, Keys(settings.key_prefix), Amount(*(WINDOW_S * limit for limit in per_second)))
+        limits = Amount(*(WINDOW_S * limit for limit in per_second))
+        return cls(client, Keys(settings.key_prefix), limits, DayBound.of(settings, client))
 
     def judge(self, messages: Sequence[Message | None]) -> Judged:
         """Which messages are beyond what their edges may send; None is one that counts for nobody. Raises RedisError."""
@@ -86,6 +89,8 @@ class Intake:
 
     def charge(self, admitted: Mapping[str, Amount]) -> None:
         """Count what was admitted, once it is settled. While the broker is away nothing is counted."""
+        if not admitted:
+            return
         with suppress(redis.RedisError), self.client.pipeline(transaction=False) as pipeline:
             for edge, amount in admitted.items():
                 pipeline.eval(CHARGE, 1, self.keys.intake(edge), WINDOW_S, *(word for pair in amount.items() for word in pair))

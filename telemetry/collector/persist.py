@@ -14,7 +14,8 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from telemetry.collector import blame, deadletters
+from telemetry.collector import blame, days, deadletters
+from telemetry.collector.days import Content
 from telemetry.collector.intake import Amount, Intake
 from telemetry.collector.messages import Header, Message, Readable, Refused, Unreadable, checked, read
 from telemetry.collector.outcome import Outcome
@@ -64,7 +65,8 @@ class Collector:
             judged = self._intake.judge(believed)
             refused = [first or self._beyond(second) for first, second in zip(refused, judged.refusals, strict=True)]
             admitted = judged.admitted
-        contents = [reason or read(message) for message, reason in zip(messages, refused, strict=True)]
+        judged_days = self._within_days([reason or read(message) for message, reason in zip(messages, refused, strict=True)])
+        contents = judged_days.contents
         stored = iter(self._store([content for content in contents if isinstance(content, Readable) and not content.is_probe]))
         outcomes: list[Outcome | NewerVersionError] = []
         settled: list[tuple[Header | None, Outcome]] = []
@@ -86,8 +88,9 @@ class Collector:
                     outcome = next(stored)
             outcomes.append(outcome)
             settled.append((content.header, outcome))
-        if self._intake and admitted:
+        if self._intake:
             self._intake.charge(admitted)
+            self._intake.days.charge(judged_days.admitted)
         self._settlements.acknowledge(settled)
         return outcomes
 
@@ -112,6 +115,15 @@ class Collector:
         if refused and refused.edge:
             stations.beyond(refused.edge, refused.reason)
         return refused
+
+    def _within_days(self, contents: Sequence[Content]) -> days.Judged:
+        if not self._intake:
+            return days.Judged(contents, {})
+        judged = self._intake.days.judge(contents)
+        for before, content in zip(contents, judged.contents, strict=True):
+            if content is not before and isinstance(content, Refused):
+                self._beyond(content)
+        return judged
 
     def _valid(self) -> dict[str, list[int]]:
         with self._engine.connect() as connection:

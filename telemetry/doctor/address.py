@@ -111,7 +111,7 @@ def _database_tls(query: dict[str, str]) -> Tls | None:
 
 def secrets(settings: Settings) -> Secrets:
     """Every form in which a password stands in the settings."""
-    words = {settings.broker_password, settings.sentinel_password, settings.database_password}
+    words = {settings.broker_password, settings.sentinel_password, settings.database_password, settings.oidc_client_secret}
     brokers = (url for _, url in settings.broker_urls)
     for url in filter(None, (settings.broker_url, settings.database_url, settings.database_read_url, *brokers)):
         parts = split(url)

@@ -27,7 +27,8 @@ ROLES: tuple[DoctorRole, ...] = get_args(DoctorRole)
 
 def courses(settings: Settings, role: DoctorRole) -> list[Course]:
     """The checks of a role."""
-    for name in ("broker", "sentinels", "sources") if role == "edge" else ("broker", "sentinels", "database", "replica"):
+    centre = ("broker", "sentinels", "database", "replica", *(("logins",) if settings.oidc_issuer else ()))
+    for name in ("broker", "sentinels", "sources") if role == "edge" else centre:
         # What is missing is told by the check that needs it.
         with suppress(ImportError):
             _imported(name)
@@ -39,6 +40,8 @@ def courses(settings: Settings, role: DoctorRole) -> list[Course]:
         made.append(Course("database", list(_database(settings, role))))
         if settings.database_read_url:
             made.append(Course("replica", list(_replica(settings))))
+        if settings.oidc_issuer:
+            made.append(Course("logins", list(_logins(settings))))
     return made
 
 
@@ -81,6 +84,14 @@ def _replica(settings: Settings) -> Iterator[Check]:
     asked = _Late(lambda: _imported("replica").Replica(settings))
     yield Check("standby", asked.by("standby"), vital=True)
     yield Check("lag", asked.by("lag"))
+
+
+def _logins(settings: Settings) -> Iterator[Check]:
+    asked = _Late(lambda: _imported("logins").Logins(settings))
+    for name in ("libraries", "issuer"):
+        yield Check(name, asked.by(name), vital=True)
+    for name in ("keys", "client"):
+        yield Check(name, asked.by(name))
 
 
 def _network(addresses: list[Address]) -> Iterator[Check]:

@@ -121,6 +121,8 @@ TRIED = "attempts at a message that was worked on alone and did not end in order
 ATTEMPTS = Key("{p}:attempts:{id}", "string", TRIED, ("collector",), ("collector",))
 TAKEN = "what collectors took of an edge in the present window: `messages`, `bytes`, `rows`; expires with the window"
 INTAKE = Key("{p}:intake:{edge}", "hash", TAKEN, ("collector",), ("collector",))
+TOUCHED = "days since 1970 that collectors took readings of, of an edge in the present hour; expires with it"
+DAYS = Key("{p}:days:{edge}", "set", TOUCHED, ("collector",), ("collector",))
 LIVE = "live streamers of an edge → when each counts as dead, in ms; expires"
 STREAMERS = Key("{p}:streamers:{edge}", "zset", LIVE, ("streamer", "exporter"), ("streamer", "beat", "exporter", "commands"))
 STREAMING = "the machine that streams for an edge: `id`, `name`, `until_ms`; expires with its lease"
@@ -183,7 +185,7 @@ EVENTS = Key("celeryev.{id}", "list", "Celery: what workers report, for one who 
 
 DECLARED = (
     *(INGEST, TICK, UNACKED, UNACKED_INDEX, UNACKED_MUTEX),
-    *(EDGES, SIGN, EXPECTED, SEEN, SOURCES, SOURCE, HEADER, ACKS, ATTEMPTS, INTAKE),
+    *(EDGES, SIGN, EXPECTED, SEEN, SOURCES, SOURCE, HEADER, ACKS, ATTEMPTS, INTAKE, DAYS),
     *(STREAMERS, MACHINE, SECOND_MACHINES, LOST),
     *(EPOCH, GENERATION, DATABASE_CLOCK, RATES),
     *(BINDING, BINDING_PERMANENT, BINDING_DEADLINES, PIDBOX, EVENTS),
@@ -211,6 +213,10 @@ class Keys:
     def intake(self, edge: str) -> str:
         """What collectors took of an edge."""
         return self._name(INTAKE, edge=edge)
+
+    def days(self, edge: str) -> str:
+        """Days that collectors took readings of, of an edge."""
+        return self._name(DAYS, edge=edge)
 
     def expected(self) -> str:
         """The edges that stream for good, as those of before say it."""

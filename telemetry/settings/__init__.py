@@ -5,8 +5,9 @@
 `load` reads the environment, `spelling` finds variables that were misspelt, and `page` makes docs/SETTINGS.md of the
 declarations. `sources_file` reads the file about sources that one of them names: in it, `mappings` say what columns mean, and
 `times` how their times are written; `toml_lines` finds the line of a mistake. `rates_file` reads what GPUs cost. `toml_file`
-reads such files for both. `sentinel_url` reads the URL of a broker behind sentinels, `brokers` the list of several ones,
-and `urls` takes any URL apart.
+reads such files for all. `logins` are the addresses of a provider by which people log in, and `groups_file` says what groups
+may do. `sentinel_url` reads the URL of a broker behind sentinels, `brokers` the list of several ones, and `urls` takes any URL
+apart.
 
 Nothing is connected here. No other part of the package takes a setting from the environment, but for `client`, which looks
 for the address of the API and a key. What else is read or set there belongs to others: `monitoring.counters.shared` keeps

@@ -17,10 +17,11 @@ from telemetry.health.rules import SEVERITIES, Rules
 from telemetry.readings import names
 from telemetry.readings.rates import Rates
 from telemetry.readings.source_settings import SourceSettings
-from telemetry.settings import brokers, load, parsers, rates_file, sources_file
+from telemetry.settings import brokers, groups_file, load, logins, parsers, rates_file, sources_file
 from telemetry.settings.flow import FlowSettings
+from telemetry.settings.groups_file import Rights
 from telemetry.settings.parsers import choice, flag, number
-from telemetry.settings.sections import API, HEALTH, MONITORING, USAGE
+from telemetry.settings.sections import API, HEALTH, LOGIN, MONITORING, USAGE
 
 Access = Literal["keys", "open"]
 
@@ -62,6 +63,37 @@ class Settings(FlowSettings):
     upload_max_bytes: int = API(1 << 30, number(int, 1 << 10, 1 << 40), "bytes of the largest upload, unpacked")
     spool_max_bytes: int = API(
         16 << 30, number(int, 1 << 10, 1 << 50), "bytes of all uploads that are kept, together; beyond them uploads are refused"
+    )
+
+    oidc_issuer: str | None = LOGIN(
+        None,
+        logins.issuer,
+        "provider by which people log in at the page, beside keys: the URL of its issuer, `https://…`; off unless set; "
+        "docs/SECURITY.md",
+    )
+    oidc_client_id: str | None = LOGIN(None, parsers.optional_text, "name under which the page is registered there")
+    oidc_client_secret: str | None = LOGIN(
+        None, parsers.optional_text, "its secret; another one ends logins that have begun", secret=True
+    )
+    oidc_groups: tuple[Rights, ...] = LOGIN(
+        (), groups_file.parse, "TOML file that says what the members of which group may do; docs/SECURITY.md"
+    )
+    oidc_claim: str = LOGIN(
+        "groups",
+        parsers.text,
+        "claim that names a person's groups; `realm_access.roles` is the claim `roles` within the claim `realm_access`",
+    )
+    oidc_scopes: tuple[str, ...] = LOGIN(
+        ("openid", "profile", "email"), logins.scopes, "scopes that are asked for, separated by commas; `openid` is one"
+    )
+    oidc_session_s: int = LOGIN(
+        28_800, number(int, 60, 604_800), "seconds for which a person is logged in; their groups are asked for again after it"
+    )
+    page_url: str | None = LOGIN(
+        None,
+        logins.page,
+        "address of the page as browsers reach it, `https://…`; unless it is set that which the browser asked for. The "
+        "provider must know it with `/login/oidc/callback` behind it",
     )
 
     idle_below_percent: int = USAGE(
@@ -132,6 +164,7 @@ class Settings(FlowSettings):
             raise load.SettingsError(
                 "TELEMETRY_SIGNATURES is required, and TELEMETRY_TRUST_SECRET is not set: no signature could be checked"
             )
+        logins.check(settings)
         if settings.broker_urls and not {"TELEMETRY_BROKER_URL", "TELEMETRY_BROKER_URL_FILE"}.isdisjoint(environ):
             raise load.SettingsError("TELEMETRY_BROKER_URL and TELEMETRY_BROKER_URLS are both set; unset one")
         return settings.of_edge(settings.edge) if settings.role == "edge" else settings.at_broker(None)

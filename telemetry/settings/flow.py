@@ -116,6 +116,12 @@ class FlowSettings(ConnectionSettings):
     )
     edge_bytes_per_s: int = COLLECTOR(0, number(int, 0, 1 << 40), "the same for the bytes of their payloads, which are packed")
     edge_rows_per_s: int = COLLECTOR(0, number(int, 0, 10**9), "the same for rows")
+    edge_days_per_hour: int = COLLECTOR(
+        0,
+        number(int, 0, 10**6),
+        "days that the readings of one edge may fall on in any hour; what is beyond is dropped, and its edge sends it again; a "
+        "batch of more days alone is a dead letter; 0: no bound but that of a batch",
+    )
     ack_ttl_s: int = COLLECTOR(
         86_400, number(int, 60, 10**7), "seconds after which an acknowledgement that nobody fetched expires"
     )

@@ -1,4 +1,4 @@
-"""Reads a TOML file that a setting names. What it may say is its readers': `sources_file`, `rates_file`."""
+"""Reads a TOML file that a setting names. What it may say is its readers': `sources_file`, `rates_file`, `groups_file`."""
 
 from __future__ import annotations
 

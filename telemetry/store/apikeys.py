@@ -1,7 +1,7 @@
 """API keys: made, listed, revoked and verified. A key is shown once, when it is made; only its digest is stored.
 
 The secret part has 256 random bits, so nobody can search for the text of a SHA-256 digest. A slow hash would only make
-every request slower. The audit log says who made and revoked keys.
+every request slower. The audit log says who made and revoked keys. A login by a provider is a key, too, with a name of its own.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, insert, or_, select, text, update
 
 from telemetry.store import audit_log
 from telemetry.store.models import ApiKey
@@ -20,6 +20,9 @@ from telemetry.store.models import ApiKey
 SCOPES = ("read", "ingest", "admin")
 # The time of last use is exact to a minute: writing it at every request would cost more than the request.
 USE_NOTED = text("interval '1 minute'")
+# So the names of keys begin that logins make. They go a day after they have expired.
+LOGIN = "login "
+LOGIN_GOES_AFTER = text("interval '1 day'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,22 @@ def create(
     expiry = expires_at.isoformat() if expires_at else None
     audit_log.note(connection, by, "apikey.create", name, {**may, "expires_at": expiry})
     return f"tk_{public}_{secret}"
+
+
+def log_in(connection: Connection, person: str, scopes: Sequence[str], namespaces: Sequence[str], lasts_s: int) -> str:
+    """Make the key of a person who logs in by a provider, and return it. Those of logins that are over go."""
+    is_over = ApiKey.expires_at < func.now() - LOGIN_GOES_AFTER
+    connection.execute(delete(ApiKey).where(ApiKey.name.startswith(LOGIN, autoescape=True), is_over))
+    name = f"{LOGIN}{person} {secrets.token_hex(4)}"
+    expires_at = datetime.now(UTC) + timedelta(seconds=lasts_s)
+    return create(connection, name, scopes, expires_at, f"login of {person}", namespaces)
+
+
+def log_out(connection: Connection, key: str) -> None:
+    """End a key, if a login made it."""
+    known = verify(connection, key)
+    if known and known.name.startswith(LOGIN):
+        revoke(connection, known.name, f"key {known.name}")
 
 
 def listed(connection: Connection) -> Sequence[RowMapping]:

@@ -23,8 +23,15 @@ class Letter:
 
 
 def add(connection: Connection, letter: Letter, *, edge: str | None, batch_id: str) -> None:
-    """Keep a letter. `edge` is None if the message does not name its batch; then `batch_id` stands for its bytes."""
+    """Keep a letter. `edge` is None if its message does not name its batch; then `batch_id` stands for its bytes."""
     connection.execute(insert(DeadLetter).values(**asdict(letter), edge=edge, batch_id=batch_id))
+
+
+def add_nameless(connection: Connection, letter: Letter, batch_id: str) -> None:
+    """Keep a letter of a message that does not name its batch, unless the same message is kept already: it may come again."""
+    same = (DeadLetter.edge.is_(None), DeadLetter.batch_id == batch_id, DeadLetter.header == letter.header)
+    if connection.execute(select(DeadLetter.id).where(*same).limit(1)).first() is None:
+        add(connection, letter, edge=None, batch_id=batch_id)
 
 
 def size_bytes(connection: Connection) -> int:

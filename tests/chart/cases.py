@@ -122,6 +122,19 @@ CASES: dict[str, dict[str, Any]] = {
                 ],
             },
             "flower": {"auth": {"existingSecret": "flower"}, "urlPrefix": "/flower"},
+            "api": {
+                "login": {
+                    "issuer": "https://login.example.org:8443/realms/main",
+                    "clientId": "telemetry",
+                    "existingSecret": "telemetry-login",
+                    "groups": {
+                        "gpu-admins": {"scopes": ["admin"]},
+                        '/teams/"vision"': {"namespaces": ["vision", "vision-dev"]},
+                    },
+                    "pageUrl": "https://telemetry.example.com",
+                    "cidrs": ["10.8.0.0/16"],
+                }
+            },
             "uploads": {"enabled": True, "persistence": {"storageClass": "shared"}},
             "ingress": {
                 "enabled": True,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from telemetry.settings import groups_file
+from telemetry.settings.groups_file import Rights
 from tests.chart.cases import CASES, CENTRE, EDGE, EXTERNAL_DATABASE, PASSWORD, TLS
 from tests.chart.rendering import Object, merged, named, pod_of, pods, render, values_of, variables
 from tests.chart.test_manifests import VERSIONS, check
@@ -213,6 +216,19 @@ def test_settings_reach_the_processes_they_are_for() -> None:
     assert collector["TELEMETRY_POLL_INTERVAL_S"] == "0.1"
     assert collector["TELEMETRY_BUFFER_SIZE"] == "1000000"
     assert named(objects, "Deployment", "-collector")["spec"]["replicas"] == 7
+
+
+def test_the_groups_of_logins_are_a_file_that_the_api_reads(tmp_path: Path) -> None:
+    objects = render(CASES["centre-everything"])
+    file = tmp_path / "groups.toml"
+    file.write_text(named(objects, "ConfigMap", "-login")["data"]["groups.toml"])
+    assert set(groups_file.parse(str(file))) == {
+        Rights("gpu-admins", ("admin",)),
+        Rights('/teams/"vision"', ("read",), ("vision", "vision-dev")),
+    }
+    pod = pod_of(objects, "api")["spec"]
+    assert "TELEMETRY_OIDC_ISSUER" in variables(pod["containers"][0])
+    assert not [name for name in variables(pod["initContainers"][0]) if "OIDC" in name]
 
 
 @pytest.mark.parametrize("volume", [{}, {"hostPath": {"path": "/var/lib/state"}}])

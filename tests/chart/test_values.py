@@ -29,6 +29,7 @@ OTHER: dict[str, Any] = {
     "streamer.files.supplementalGroups": [44],
     "streamer.files.volume": {"emptyDir": {}},
     "uploads.persistence.accessMode": "ReadWriteOnce",
+    "api.login.groups": {"other": {"scopes": ["read"]}},
     "extraObjects": [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "extra"}}],
 }
 TOLERATION = {"key": "a", "operator": "Exists"}
@@ -185,6 +186,11 @@ def brokers(*some: dict[str, Any], **more: Any) -> dict[str, Any]:
         ),
         ({"collector": {"autoscaling": {"enabled": True}, "keda": {"enabled": True}}, **PASSWORD}, "turn one off"),
         ({"httpRoute": {"enabled": True}, **PASSWORD}, "httpRoute.parentRefs"),
+        ({"api": {"login": {"clientId": "c"}}, **PASSWORD}, "api.login.issuer is empty"),
+        ({"api": {"login": {"issuer": "https://l"}}, **PASSWORD}, "set api.login.clientId"),
+        ({"api": {"login": {"issuer": "https://l", "clientId": "c"}}, **PASSWORD}, "api.login."),
+        ({"api": {"login": {"issuer": "login.example.org"}}, **PASSWORD}, "api/login/issuer"),
+        ({"api": {"login": {"groups": {"a": {"scope": ["read"]}}}}, **PASSWORD}, "api/login/groups/a"),
         ({"flower": {"urlPrefix": "/flower"}, **PASSWORD}, "flower.auth.existingSecret"),
         ({"flower": {"urlPrefix": "/data", "auth": {"existingSecret": "f"}}, **PASSWORD}, "the page has that path itself"),
         ({"externalRedis": {"host": "h"}, **PASSWORD}, "externalRedis.enabled is false"),

@@ -12,6 +12,7 @@ import redis
 from sqlalchemy import Engine
 
 from telemetry.celery import make_app
+from telemetry.collector.days import DayBound
 from telemetry.collector.intake import NAMELESS, WINDOW_S, Amount, Intake
 from telemetry.collector.messages import Message
 from telemetry.collector.outcome import Outcome
@@ -32,7 +33,11 @@ ROWS = 3
 
 @pytest.fixture
 def intake(settings: Settings, redis_client: redis.Redis) -> Intake:
-    return Intake(redis_client, Keys(settings.key_prefix), Amount(messages=5))
+    return bounded(redis_client, Keys(settings.key_prefix), Amount(messages=5))
+
+
+def bounded(client: redis.Redis, keys: Keys, limits: Amount, days: int = 0) -> Intake:
+    return Intake(client, keys, limits, DayBound(client, keys, days))
 
 
 def collector(settings: Settings, engine: Engine, intake: Intake) -> Collector:
@@ -102,7 +107,7 @@ def test_bytes_and_rows_are_bounded_too_and_one_large_message_passes(intake: Int
     (message,) = messages("loud/node", 1)
     size_bytes = len(message[1])
     for limits in (Amount(rows=1), Amount(bytes=size_bytes - 1), Amount(rows=ROWS), Amount(bytes=size_bytes)):
-        judged = Intake(intake.client, intake.keys, limits).judge([message, message])
+        judged = bounded(intake.client, intake.keys, limits).judge([message, message])
         assert [bool(refusal) for refusal in judged.refusals] == [False, True]
         assert judged.admitted == {"loud/node": Amount(1, size_bytes, ROWS)}
 
@@ -117,12 +122,17 @@ def test_messages_that_name_no_edge_have_a_bound_together(
     settings: Settings, engine: Engine, intake: Intake, query: Query
 ) -> None:
     own = collector(settings, engine, intake)
-    broken: list[Message] = [({"edge": "loud/node"}, b"junk"), ("nonsense", 7), (None, b"bytes"), *[({}, "text")] * 5]
+    broken: list[Message] = [
+        ({"edge": "loud/node"}, b"junk"),
+        ("nonsense", 7),
+        (None, b"bytes"),
+        *(({}, f"text {n}") for n in range(5)),
+    ]
     outcomes = own.persist_all([*broken, *messages("quiet/node", 1)])
     assert statuses(outcomes) == [*["dead"] * 5, *["refused"] * 3, "stored"]
     assert statuses(own.persist_all(broken)) == ["refused"] * 8
     assert query("SELECT count(*) FROM dead_letters") == [(5,)]
-    rows = Intake(intake.client, intake.keys, Amount(rows=2))
+    rows = bounded(intake.client, intake.keys, Amount(rows=2))
     intake.client.delete(intake.keys.intake(NAMELESS))
     assert [bool(refusal) for refusal in rows.judge(broken[:3]).refusals] == [False, False, True]
 

@@ -417,7 +417,7 @@ def test_the_payload_of_a_letter_is_cut_when_letters_have_enough(
     monkeypatch.setattr(deadletters, "MAX_ALL_BYTES", 30_000)
     monkeypatch.setattr(deadletters, "MAX_PAYLOAD_BYTES", 25_000)
     noise = bytes(Random(0).choices(range(256), k=26_000))  # noqa: S311
-    for size in (20_000, 20_000, 5_000, 26_000, 100):
+    for size in (20_000, 19_999, 5_000, 26_000, 100):
         collector.persist(None, noise[:size])
     assert [size for (size,) in query("SELECT length(payload) FROM dead_letters ORDER BY id")] == [
         20_000,
@@ -427,8 +427,15 @@ def test_the_payload_of_a_letter_is_cut_when_letters_have_enough(
         100,
     ]
     errors = [error for (error,) in query("SELECT error FROM dead_letters ORDER BY id")]
-    assert "of 20,000 bytes only the first 4,096 are kept, as the dead letters have" in errors[1]
+    assert "of 19,999 bytes only the first 4,096 are kept, as the dead letters have" in errors[1]
     assert "of 26,000 bytes only the first 4,096 are kept, as a letter may have 25,000" in errors[3]
+
+
+def test_a_message_that_names_no_batch_is_kept_once_however_often_it_comes(collector: Collector, query: Query) -> None:
+    for header in (None, {"version": 0, "a": [1, "x"]}, {"version": 0}):
+        for _ in range(3):
+            assert collector.persist(header, b"bytes").status == "dead"
+    assert query("SELECT count(*), count(DISTINCT header), count(DISTINCT batch_id) FROM dead_letters") == [(3, 3, 1)]
 
 
 def test_many_collectors_at_once_make_each_series_and_sample_once(

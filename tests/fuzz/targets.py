@@ -12,11 +12,13 @@ from tempfile import TemporaryDirectory
 import msgpack
 from msgspec import structs
 
+from telemetry.api.guards import discovery, groups
+from telemetry.doctor import logins
 from telemetry.health import rules_file
 from telemetry.progress import acks, losses, state
 from telemetry.progress.flight import Flight
 from telemetry.readings import wire
-from telemetry.settings import Settings, SettingsError, rates_file, sources_file
+from telemetry.settings import Settings, SettingsError, groups_file, rates_file, sources_file
 from telemetry.settings.load import variable
 from telemetry.trust.keyring import Keyring
 from tests.batches import batch, key, readings
@@ -25,6 +27,7 @@ from tests.formats.test_kept import NODE, SAID
 from tests.formats.test_mangled import KEPT
 from tests.states import source_state
 
+ISSUER = "https://login.example.org"
 LOST = b'{"path":"/a.csv","fingerprint":"f","start":0,"end":9,"reason":"it is gone"}'
 SEPARATOR = b"\0\n"
 
@@ -101,12 +104,23 @@ def read_document(data: bytes) -> None:
 def settings() -> tuple[bytes, ...]:
     """Variables with good values, and files that settings name."""
     names = [variable(item) for item in fields(Settings)]
-    values = ("1", "true", "a,b", "postgresql://u:p@h/d", "sentinel://a:1,b:2/m/0", "100/minute", "2026-01-01T00:00:00Z", "c/n")
+    values = (
+        "1",
+        "true",
+        "a,b",
+        "postgresql://u:p@h/d",
+        "sentinel://a:1,b:2/m/0",
+        "100/minute",
+        "2026-01-01T00:00:00Z",
+        "c/n",
+        "https://h:1/p",
+    )
     return (
         *(f"{name}={value}".encode() for name in names for value in values),
         b'[[source]]\npath = "/data/*.csv"\ntime_zone = "UTC"\n',
         b'currency = "EUR"\nper_kwh = 0.3\n[per_hour]\n"H100" = 2.5\n',
         b'[[rule]]\nname = "hot"\nmetric = "DCGM_FI_DEV_GPU_TEMP"\nabove = 90\n',
+        b'[groups.a]\nscopes = ["admin"]\n[groups."/b"]\nnamespaces = ["c", "d"]\n',
     )
 
 
@@ -119,9 +133,31 @@ def read_settings(data: bytes) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder, "a.toml")
         path.write_bytes(data)
-        for parse in (sources_file.parse, rates_file.parse, rules_file.parse):
+        for parse in (sources_file.parse, rates_file.parse, rules_file.parse, groups_file.parse):
             with suppress(ValueError):
                 parse(str(path))
+
+
+def provider() -> tuple[bytes, ...]:
+    """What a provider of logins says of itself, its keys, and a person."""
+    places = {name: f"{ISSUER}/{name}" for name in discovery.ENDPOINTS}
+    metadata = {"issuer": ISSUER, **places, "id_token_signing_alg_values_supported": ["RS256"]}
+    person = {"sub": "u1", "groups": ["a"], "realm_access": {"roles": ["b"]}, "email": "a@b", "email_verified": True}
+    return tuple(json.dumps(each).encode() for each in (metadata, {"keys": [{"kty": "RSA", "use": "sig"}]}, person))
+
+
+def read_provider(data: bytes) -> None:
+    """The page, and `telemetry doctor`, read what a provider says."""
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        return
+    logins.judge_document(document, ISSUER)
+    logins.judge_keys(document)
+    if isinstance(document, dict):
+        discovery.secret_method(document)
+        for claim in ("groups", "realm_access.roles", "email", "."):
+            groups.rights(groups.groups(document, claim) or (), ())
 
 
 FORMAT_FILES = tuple(name.encode() + SEPARATOR + content[:4000] for name, content in KEPT.items())
@@ -130,4 +166,5 @@ TARGETS = {
     "message": Target((message(),), read_message),
     "state": Target((*documents(), json.dumps({"version": 9}).encode()), read_document),
     "settings": Target(settings(), read_settings),
+    "provider": Target(provider(), read_provider),
 }

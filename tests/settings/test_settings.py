@@ -39,6 +39,7 @@ def test_the_page_shows_each_setting_once_under_the_heading_of_its_section() -> 
         "Collector",
         "Retention",
         "API and uploads",
+        "Login by OpenID Connect",
         "Usage",
         "Health of GPUs",
         "Monitoring",

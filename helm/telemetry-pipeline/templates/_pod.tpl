@@ -93,6 +93,9 @@ metadata:
   {{- if and (eq .component "streamer") $root.Values.streamer.files.settings }}
   {{- $_ := set $annotations "checksum/files" (sha256sum $root.Values.streamer.files.settings) }}
   {{- end }}
+  {{- if and (eq .component "api") $root.Values.api.login.issuer }}
+  {{- $_ := set $annotations "checksum/login" (include "telemetry.login.groups" $root | sha256sum) }}
+  {{- end }}
   {{- if and $product $root.Values.restartToken }}
   {{- $_ := set $annotations "telemetry/restart-token" (include "telemetry.text" $root.Values.restartToken) }}
   {{- end }}

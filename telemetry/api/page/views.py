@@ -14,7 +14,9 @@ from telemetry.api.core.problems import ProblemError
 from telemetry.api.core.queries import Query
 from telemetry.api.front import SMALL_BYTES
 from telemetry.api.operations import operation
-from telemetry.api.page import headers, session
+from telemetry.api.page import headers, provider, session
+from telemetry.api.page.provider import Provider
+from telemetry.api.page.refusals import LoginError
 from telemetry.api.resources import index
 from telemetry.api.resources.index import Index
 from telemetry.store.read.events import EVENT_KINDS
@@ -77,7 +79,7 @@ def show_pipeline() -> str:
 @blueprint.get("/login")
 def ask_for_key() -> str:
     """Where a person gives a key."""
-    return render_template("login.html", then=session.own_path(request.args.get("then", "/")), refused=None)
+    return _form(request.args.get("then", "/"))
 
 
 @blueprint.post("/login")
@@ -88,9 +90,28 @@ def log_in() -> Response | tuple[str, int]:
     form = request.form if is_here else MultiDict[str, str]()
     then = form.get("then", "/")
     begun = session.begin(form.get("key", "").strip(), then)
-    if isinstance(begun, str):
-        return render_template("login.html", then=session.own_path(then), refused=begun), 403
-    return begun
+    return (_form(then, begun), 403) if isinstance(begun, str) else begun
+
+
+@blueprint.get("/login/oidc")
+def go_to_provider() -> Response | tuple[str, int]:
+    """Send a person to the provider of logins. Raises ProblemError where there is none."""
+    then = session.own_path(request.args.get("then", "/"))
+    try:
+        return _provider().send(then)
+    except LoginError as error:
+        return _form(then, str(error)), 403
+
+
+@blueprint.get("/login/oidc/callback")
+def come_from_provider() -> Response | tuple[str, int]:
+    """Let in whom the provider sends. Raises ProblemError where there is none."""
+    try:
+        person, then = _provider().answered()
+    except LoginError as error:
+        return _form("/", str(error)), 403
+    begun = session.begin_for(person, then)
+    return (_form(then, begun), 403) if isinstance(begun, str) else begun
 
 
 @blueprint.post("/logout")
@@ -111,6 +132,19 @@ def show_asset(name: str) -> Response:
 def show_icon() -> Response:
     """The icon, where a browser looks for it on documents that name none."""
     return show_asset("icon.svg")
+
+
+def _form(then: str, refused: str | None = None) -> str:
+    """The document in which a person logs in, with the reason why that failed."""
+    known = provider.provider()
+    address = f"{known.address}/login/oidc" if known else None
+    return render_template("login.html", then=session.own_path(then), refused=refused, provider=address)
+
+
+def _provider() -> Provider:
+    if known := provider.provider():
+        return known
+    raise ProblemError("not_found", "people log in here by a key: no provider is set (TELEMETRY_OIDC_ISSUER)")
 
 
 @cache

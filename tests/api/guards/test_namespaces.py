@@ -111,9 +111,12 @@ def test_events_and_allocations_of_both_and_of_all(app: Flask, engine: Engine, b
     assert both.get("/api/v1/gpus/GPU-3/allocations").get_json()["items"] == []
 
 
-def test_a_bound_key_opens_no_page(app: Flask, engine: Engine) -> None:
+def test_a_bound_key_opens_the_page_where_it_sees_something(app: Flask, engine: Engine) -> None:
     with engine.begin() as connection:
         text = apikeys.create(connection, "person", ("read",), None, "a test", ("ours",))
-    answer = app.test_client().post("/login", data={"key": text}, headers={"Origin": "http://localhost"})
-    assert "bound to namespaces" in answer.text
-    assert "Set-Cookie" not in answer.headers
+    for then, goes_to in (("/", "/owners"), ("/events", "/events")):
+        client = app.test_client()
+        answer = client.post("/login", data={"key": text, "then": then}, headers={"Origin": "http://localhost"})
+        assert (answer.status_code, answer.headers["Location"]) == (303, goes_to)
+        assert client.get("/api/v1/usage").status_code == 200
+        assert client.get("/api/v1/gpus").status_code == 403

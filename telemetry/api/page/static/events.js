@@ -1,6 +1,6 @@
 // The page of events: what happened to the GPUs, the latest first, and on as it happens.
 
-import { all, get } from "./api.js";
+import { all, allowed, get } from "./api.js";
 import { at, element, fill, wait } from "./draw.js";
 import { repeat, watchHealth } from "./pulse.js";
 import { Choices } from "./view.js";
@@ -15,9 +15,11 @@ const MOST = 1000;
 const form = at("filters");
 const view = new Choices(form, USUAL, { local: ["text"], draw, ask });
 let events = null;
+let knowsHosts = false;
 
 async function learn() {
-  const { items } = await all("/api/v1/hosts");
+  const { items } = await allowed(all("/api/v1/hosts"), { items: [] });
+  knowsHosts = true;
   const names = items.map(({ name }) => name);
   const { host } = view.chosen;
   if (host && !names.includes(host)) names.unshift(host);
@@ -39,7 +41,7 @@ function draw() {
 }
 
 async function read() {
-  if (form.host.options.length === 1) await learn();
+  if (!knowsHosts) await learn();
   const question = view.question();
   const { since, ...chosen } = view.chosen;
   const asked = [["start_time", since], ["limit", MOST], ...ASKED.filter((name) => chosen[name]).map((name) => [name, chosen[name]])];

@@ -1,6 +1,6 @@
 // The page of owners: who used how much in a span, by namespace, user, job and more.
 
-import { all, get } from "./api.js";
+import { all, allowed, get } from "./api.js";
 import { at, element, figures, fill, wait } from "./draw.js";
 import { repeat, watchHealth } from "./pulse.js";
 import { figuresOf, meaning, totals } from "./usage.js";
@@ -47,7 +47,7 @@ async function read() {
   const asked = [...span(), ...filters()];
   const by = groups().map((name) => ["by", name]);
   const [{ document: stats }, whole, listed] = await Promise.all([
-    get("/api/v1/stats"), all("/api/v1/usage", [...asked, ["by", "model"]]), all("/api/v1/usage", [...asked, ...by, ["sort", view.chosen.sort]]),
+    allowed(get("/api/v1/stats"), { document: { earliest: null } }), all("/api/v1/usage", [...asked, ["by", "model"]]), all("/api/v1/usage", [...asked, ...by, ["sort", view.chosen.sort]]),
   ]);
   if (view.question() !== question) return;
   rows = listed.items;
