@@ -8,5 +8,6 @@ commits were forgotten), `rules` (which labels make a series), `shortfalls` (wha
 GPUs were used), and what people and the API change: `apikeys`, `audit_log`, `deadletters`, `edge_credentials`, `uploads`.
 `notices` are what people have not been told, `owner_at` is who had a GPU at a time, for the SQL of others, and
 `told` which owners a scheduler told of. `follower` is a
-replica to read from, `pooler` what PgBouncer asks of us. `foreign` forgets what is known of files that nobody reads.
+replica to read from, `pooler` what PgBouncer asks of us. `foreign` forgets what is known of files that nobody reads,
+`trials` what marked batches have left.
 """

@@ -13,7 +13,7 @@ batches out of it: in `next_batches` those that come next, in `again` those that
 send them, `tally` counts. `kept` is what the broker keeps of it, `proof` knows whether the database still holds it. `phase` is
 what a stream is at, `step` what it is given and does at one time. `clock` is the machine's monotonic clock.
 
-`dry_run` reads a file as all of this does, and publishes nothing.
+`dry_run` reads a file as all of this does, and publishes nothing. `trial` sends a marked batch without a file.
 
 `arrival` brings the sources of an edge from another broker, before all of this.
 
