@@ -77,7 +77,7 @@ def _mute(deployment: Deployment, site: Site, looked_at: Sequence[Site]) -> list
         return []
     return [
         Problem(
-            f"the user of {site.context} may not {', '.join(denied)} {EXEC}, so nobody can ask there whether rows arrive",
+            f"the user of {site.context} may not {' or '.join(denied)} {EXEC}, so nobody can ask there whether rows arrive",
             "grant it that in the namespace, or leave the question out: --first-row 0 of a deployment, --dry-run of validate",
         )
     ]

@@ -109,7 +109,7 @@ def explained(edge: EdgeState | None, found: Centre, doctor: str) -> tuple[str, 
         (
             not edge.sources,
             "its streamer has found no file",
-            "write CSV files to streamer.files.hostPath, or correct streamer.files.patterns among the values",
+            "write CSV files to the nodes' directory streamer.files.hostPath, or correct that or streamer.files.patterns",
         ),
         (
             edge.foreign == edge.sources,

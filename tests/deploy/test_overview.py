@@ -90,7 +90,7 @@ def test_status_is_shown_again_and_again(deployed: Stage) -> None:
         assert process.stdout
         documents = [json.loads(process.stdout.readline()) for _ in range(2)]
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     assert [len(each) for each in documents] == [2, 2]
 
 
