@@ -16,7 +16,7 @@ from telemetry import broker
 from telemetry.progress.keys import Keys
 from telemetry.readings.names import TRIAL
 from telemetry.settings import Settings
-from telemetry.store.read import ingest
+from telemetry.store.read import exporter, ingest
 from telemetry.store.read.ingest import SourceFilter
 from telemetry.trust import server
 from telemetry.trust.credentials import CENTRE, Maker
@@ -69,6 +69,11 @@ def test_a_marked_batch_is_committed_and_leaves_nothing(
     assert 0 < told["round_trip_s"] < 30
     assert query("SELECT edge, rows, blank, stored FROM batches") == [(EDGE, 1, 1, 0)]
     assert counts(query, *OF_THE_FLEET) == before
+    with engine.connect() as connection:
+        assert not connection.execute(ingest.sources(SourceFilter())).all()
+        assert not connection.execute(ingest.edges()).all()
+        assert not exporter.totals(connection, 10)
+        assert not exporter.edges(connection, 10)
     (flow,) = answer(telemetry("status", "--json"))["flow"]
     # It is no row of the edge.
     assert (flow["edge"], flow["row_age_s"]) == (EDGE, None)
@@ -76,8 +81,6 @@ def test_a_marked_batch_is_committed_and_leaves_nothing(
     assert [(each["edge"], each["batch_id"]) for each in removed] == [(EDGE, told["batch_id"])]
     assert 0 < removed[0]["latency_s"] < 30
     assert set(counts(query, *OF_THE_LEDGER).values()) == {0}
-    with engine.connect() as connection:
-        assert not connection.execute(ingest.sources(SourceFilter())).all()
     assert not redis_client.exists(Keys(settings.key_prefix).acks(EDGE, TRIAL))
     # The collector has the id of its source at hand.
     assert answer(telemetry("trial", "--json", **AT_THE_EDGE))["status"] == "committed"
@@ -128,12 +131,12 @@ def test_the_users_that_a_deployment_makes_may_do_it(
     done = telemetry("trial", "--json", **edge)
     assert done.returncode == 0, done.stdout + done.stderr
     assert answer(done)["status"] == "committed"
-    exporter = maker.of_role("exporter")
-    looked = telemetry("status", "--json", **exporter)
+    as_exporter = maker.of_role("exporter")
+    looked = telemetry("status", "--json", **as_exporter)
     assert "may not ask collectors whether they live" in looked.stderr
     document = answer(looked)
     assert document["edges"] is not None
     assert document["queue"] == {"waiting": 0, "unacked": 0}
     assert [each["edge"] for each in document["flow"]] == [EDGE]
-    assert len(answer(telemetry("trial", "--forget", "--json", **exporter))["removed"]) == 1
+    assert len(answer(telemetry("trial", "--forget", "--json", **as_exporter))["removed"]) == 1
     assert counts(query, "batches") == {"batches": 0}
