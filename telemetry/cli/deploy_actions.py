@@ -52,14 +52,15 @@ class Wanted:
 
 def deploy(wanted: Wanted) -> int:
     """Install or upgrade sites, and wait for the first row of each edge."""
-    say, deployment = voice(wanted.as_json), wanted.deployment
-    asked = wanted.centre if wanted.edges and wanted.first_row_s else []
-    general, ready = preflight.look(deployment, wanted.sites, contexts(deployment.kubeconfig), asked)
+    say, deployment, known = voice(wanted.as_json), wanted.deployment, contexts(wanted.deployment.kubeconfig)
+    unasked = _unasked(wanted, known)
+    asked = wanted.centre if wanted.edges and not unasked else []
+    general, ready = preflight.look(deployment, wanted.sites, known, asked)
     outcome = Outcome(general, ready)
     if tell_problems(general, ready, say):
         return end(wanted.as_json, outcome)
     if wanted.dry_run:
-        for line in rehearsal.lines(deployment, ready, wanted.timeout_s, wanted.first_row_s):
+        for line in rehearsal.lines(deployment, ready, wanted.timeout_s, wanted.first_row_s if asked else 0):
             say(line)
         return end(wanted.as_json, outcome)
     with ExitStack() as stack:
@@ -75,9 +76,8 @@ def deploy(wanted: Wanted) -> int:
                 outcome.rows.append(arrival)
                 mend = f"\n    mend: {arrival.mend}" if arrival.mend else ""
                 say(f"{rollout.label(arrival.site)}: {arrival.says}{mend}")
-    if wanted.edges and not asked:
-        why = "--first-row is 0" if wanted.centre else "nobody says where the centre is: give --central-context"
-        say(f"whether rows of the edges arrive was not looked at, as {why}")
+    if wanted.edges and unasked:
+        say(f"whether rows of the edges arrive was not looked at, as {unasked}")
     return end(wanted.as_json, outcome)
 
 
@@ -179,6 +179,17 @@ def render(wanted: Wanted, output: Path | None, form: gitops.Form, repository: R
     if wanted.as_json:
         click.echo(json.dumps({"files": list(files)}, indent=2))
     return 0
+
+
+def _unasked(wanted: Wanted, known: Sequence[str]) -> str:
+    """Why the centre is not asked for rows; "" if it is."""
+    if not wanted.first_row_s:
+        return "--first-row is 0"
+    if not wanted.centre:
+        return "nobody says where the centre is: give --central-context"
+    context = wanted.centre[0].context
+    # Who deploys edges may have no way to the centre.
+    return "" if context in known else f"kubeconfig has no context {context}, where the centre is"
 
 
 def _stopped(failed: Sequence[Site]) -> bool:

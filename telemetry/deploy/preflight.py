@@ -56,7 +56,7 @@ def look(
     general = [Problem(text.partition(": ")[0], text.partition(": ")[2]) for text in checked(deployment.inventory)]
     general += [
         Problem(f"kubeconfig has no context {context}", f"name one that it has: {', '.join(sorted(contexts)) or 'none'}")
-        for context in sorted({site.context for site in (*sites, *asked)} - set(contexts))
+        for context in sorted({site.context for site in sites} - set(contexts))
     ]
     general += _tools(deployment)
     if general:

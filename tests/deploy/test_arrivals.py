@@ -82,14 +82,16 @@ def test_rows_from_before_an_upgrade_do_not_count(stage: Stage) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "why"),
-    [((*ALL, "--first-row", "0"), "--first-row is 0"), ((*ALL[:4], *ALL[6:]), "nobody says where the centre is")],
+    [
+        ((*ALL, "--first-row", "0"), "--first-row is 0"),
+        ((*ALL[:4], *ALL[6:]), "nobody says where the centre is"),
+        ((*ALL[:4], *ALL[6:], "--central-context", "far"), "kubeconfig has no context far, where the centre is"),
+    ],
 )
 def test_what_was_not_looked_at_is_said(stage: Stage, arguments: tuple[str, ...], why: str) -> None:
     done = stage.run("deploy-edge", *arguments, **GIVEN)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (
-        f"whether rows of the edges arrive was not looked at, as {why}" in " ".join(done.stdout.split()) or why in done.stdout
-    )
+    assert f"whether rows of the edges arrive was not looked at, as {why}" in done.stdout
     assert not stage.executed
 
 
