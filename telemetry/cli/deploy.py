@@ -1,25 +1,28 @@
-"""`telemetry deploy`: the chart in one cluster or many. `telemetry.deploy` does it; here are the options and the words."""
+"""`telemetry deploy`: the chart in one cluster or many. `telemetry.deploy` does it; here are the options.
+
+What each action says is `deploy_actions`'s.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from telemetry import resources
-from telemetry.cli.deploy_words import end, tell_problems, voice
-from telemetry.deploy import gitops, handout, overview, passwords, preflight, rehearsal, removal, rollout, rotation
+from telemetry.cli import deploy_actions
+from telemetry.cli.deploy_actions import Wanted
+from telemetry.deploy import gitops, handout, passwords
 from telemetry.deploy import inventory as inventories
 from telemetry.deploy.certificates import CertificateError
 from telemetry.deploy.cluster import ClusterError, contexts
 from telemetry.deploy.gitops import Repository
 from telemetry.deploy.helm import Helm, HelmError
-from telemetry.deploy.inventory import Inventory, InventoryError, Role, Site
+from telemetry.deploy.inventory import Inventory, InventoryError, Role
 from telemetry.deploy.passwords import PasswordError, Passwords
 from telemetry.deploy.preflight import Deployment
 
@@ -45,7 +48,7 @@ FILE = click.Path(dir_okay=False, exists=True)
 @click.option(
     "--inventory",
     type=click.Path(dir_okay=False, exists=True, path_type=Path),
-    help="TOML file that says all of this, without passwords.",
+    help="TOML file that says all of this without passwords, and more; docs/CROSS_CLUSTER_DEPLOYMENT.md has examples.",
 )
 @click.option(
     "--edge-context", "edge", metavar="CONTEXT", multiple=True, help="Context of an edge cluster; may be given several times."
@@ -80,6 +83,25 @@ FILE = click.Path(dir_okay=False, exists=True)
 @click.option(
     "--timeout", "timeout_s", type=click.IntRange(10), default=300, show_default=True, help="Seconds for each cluster."
 )
+@click.option(
+    "--first-row",
+    "first_row_s",
+    type=click.FloatRange(0),
+    default=300,
+    show_default=True,
+    metavar="SECONDS",
+    help="deploy-all, deploy-edge: how long to wait for the first row of each edge once its pods are ready; 0 does not look.",
+)
+@click.option("--watch", is_flag=True, help="status: look again and again, until Ctrl-C.")
+@click.option(
+    "--interval",
+    "interval_s",
+    type=click.FloatRange(1, 3600),
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="status: the pause between two looks of --watch.",
+)
 @click.option("--output", type=click.Path(file_okay=False, path_type=Path), help="render: folder for the files.")
 @click.option(
     "--form",
@@ -110,6 +132,9 @@ def deploy(
     inventory: Path | None,
     dry_run: bool,
     timeout_s: int,
+    first_row_s: float,
+    watch: bool,
+    interval_s: float,
     yes: bool,
     delete_data: bool,
     output: Path | None,
@@ -126,13 +151,20 @@ def deploy(
     """Deploy to clusters, look at them, or clean them up.
 
     \b
-    deploy-shared, deploy-central, deploy-edge  install or upgrade these
+    deploy-shared, deploy-central, deploy-edge
+                 install or upgrade the Redis, the centre, the edges
     deploy-all   all of them in this order, edges side by side
-    rotate-edge  give edges new credentials; the old ones end when all pods have the new ones
-    validate     look for everything that would keep a deployment from working; change nothing
-    status       all clusters in one table
+    rotate-edge  give edges new credentials; the old ones end when all pods
+                 have the new ones
+    validate     look for everything that would keep a deployment from working;
+                 then, where it is installed, send a marked batch from each edge,
+                 wait for its commit, and remove it
+    status       show all clusters and their edges in one table
     render       write values or manifests for Argo CD and Flux; asks no cluster
     cleanup      remove the releases; data stays unless --delete-data
+
+    A deployment of edges ends when the first row of each is stored, and says after how long. It learns that from
+    `telemetry status` in a pod of the centre. Exits 1 if something failed, or a row did not come.
 
     \b
     One cluster:      telemetry deploy deploy-all --edge-context main --central-context main --db-password -
@@ -152,14 +184,23 @@ def deploy(
             roles = " or ".join(f"--{role}-context" for role in ACTIONS[action])
             raise click.UsageError(f"{action} has no cluster: give {roles}, or an --inventory that has some")
         deployment = _deployment(action, made, secrets, helm, kubeconfig)
-        if action == "render":
-            sys.exit(
-                _render(deployment, sites, output, form, Repository(repository, revision, path.strip("/")), dry_run, as_json)
-            )
-        run: Callable[..., int] = {"status": _status, "validate": _validate, "cleanup": _cleanup, "rotate-edge": _rotate}.get(
-            action, _deploy
+        wanted = Wanted(
+            deployment, sites, dry_run, as_json, timeout_s, first_row_s, interval_s if watch else None, yes, delete_data
         )
-        code = run(deployment, sites, dry_run=dry_run, timeout_s=timeout_s, as_json=as_json, yes=yes, data=delete_data)
+        match action:
+            case "render":
+                whence = Repository(repository, revision, path.strip("/"))
+                code = deploy_actions.render(wanted, output, form, whence)
+            case "status":
+                code = deploy_actions.status(wanted)
+            case "validate":
+                code = deploy_actions.validate(wanted)
+            case "cleanup":
+                code = deploy_actions.cleanup(wanted)
+            case "rotate-edge":
+                code = deploy_actions.rotate(wanted)
+            case _:
+                code = deploy_actions.deploy(wanted)
     except (InventoryError, PasswordError) as error:
         raise click.UsageError(str(error)) from None
     except (CertificateError, ClusterError, HelmError, FileNotFoundError) as error:
@@ -204,87 +245,3 @@ def _inventory(path: Path | None, options: dict[str, Any]) -> Inventory:
     given: dict[Role, Sequence[str]] = {role: [context] for role in roles if (context := options.pop(role))}
     given["edge"] = options.pop("edge")
     return inventories.merged(inventories.read(path) if path else Inventory(), given, **options)
-
-
-def _deploy(deployment: Deployment, sites: list[Site], *, dry_run: bool, timeout_s: int, as_json: bool, **_: Any) -> int:
-    say = voice(as_json)
-    general, ready = preflight.look(deployment, sites, contexts(deployment.kubeconfig))
-    if tell_problems(general, ready, say):
-        return end(as_json, general, ready, [])
-    if dry_run:
-        for line in rehearsal.lines(deployment, ready, timeout_s):
-            say(line)
-        return end(as_json, general, ready, [])
-    return end(as_json, general, ready, rollout.deploy(deployment, sites, timeout_s, say))
-
-
-def _rotate(deployment: Deployment, sites: list[Site], *, dry_run: bool, timeout_s: int, as_json: bool, **_: Any) -> int:
-    if not deployment.inventory.has_users:
-        raise click.UsageError(
-            "all edges share one password, so no edge can be given another alone: name --shared-context, or give --redis-users"
-        )
-    say = voice(as_json)
-    general, ready = preflight.look(deployment, sites, contexts(deployment.kubeconfig))
-    if tell_problems(general, ready, say):
-        return end(as_json, general, ready, [])
-    if dry_run:
-        for site in sites:
-            say(f"{rollout.label(site)}: would get new credentials; the old ones would end when its pods are ready")
-        return end(as_json, general, ready, [])
-    return end(as_json, general, ready, rotation.rotate(deployment, sites, timeout_s, say))
-
-
-def _validate(deployment: Deployment, sites: list[Site], *, as_json: bool, **_: Any) -> int:
-    say = voice(as_json)
-    general, ready = preflight.look(deployment, sites, contexts(deployment.kubeconfig))
-    if not tell_problems(general, ready, say):
-        say(f"nothing keeps {len(sites)} {'site' if len(sites) == 1 else 'sites'} from being deployed")
-    return end(as_json, general, ready, [])
-
-
-def _status(deployment: Deployment, sites: list[Site], *, as_json: bool, **_: Any) -> int:
-    found = overview.look(deployment, sites)
-    if as_json:
-        click.echo(json.dumps(overview.document(found), indent=2))
-    else:
-        for line in overview.table(found):
-            click.echo(line)
-    return 0 if all(each.is_up for each in found) else 1
-
-
-def _cleanup(
-    deployment: Deployment, sites: list[Site], *, dry_run: bool, timeout_s: int, as_json: bool, yes: bool, data: bool
-) -> int:
-    say = voice(as_json)
-    for line in removal.planned(deployment, sites, data=data):
-        say(line)
-    if dry_run:
-        return end(as_json, [], [], [])
-    if not yes:
-        question = "Remove all of this, WITH THE DATA?" if data else "Remove these releases? Data stays."
-        click.confirm(question, abort=True, err=as_json)
-    return end(as_json, [], [], removal.remove(deployment, sites, timeout_s, say, data=data))
-
-
-def _render(
-    deployment: Deployment,
-    sites: list[Site],
-    output: Path | None,
-    form: gitops.Form,
-    repository: Repository,
-    dry_run: bool,
-    as_json: bool,
-) -> int:
-    if output is None:
-        raise click.UsageError("render needs --output: the folder for the files")
-    if problems := inventories.checked(deployment.inventory):
-        raise click.UsageError("; ".join(problems))
-    files = gitops.written(deployment, sites, repository, form)
-    for name, text in files.items():
-        if not dry_run:
-            (output / name).parent.mkdir(parents=True, exist_ok=True)
-            (output / name).write_text(text, encoding="utf-8")
-        voice(as_json)(f"{'would write' if dry_run else 'wrote'} {output / name}")
-    if as_json:
-        click.echo(json.dumps({"files": list(files)}, indent=2))
-    return 0

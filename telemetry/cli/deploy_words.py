@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import click
 
-from telemetry.deploy import rollout
+from telemetry.deploy import rollout, trials, verdicts
 from telemetry.deploy.inventory import Site
 from telemetry.deploy.judgement import Problem
 from telemetry.deploy.preflight import Ready
+from telemetry.deploy.trials import Trial
+from telemetry.deploy.verdicts import Arrival
 
 
 def voice(as_json: bool) -> Callable[[str], None]:
@@ -29,16 +32,39 @@ def tell_problems(general: list[Problem], ready: list[Ready], say: Callable[[str
     return bool(found)
 
 
-def end(as_json: bool, general: list[Problem], ready: list[Ready], failed: list[Site]) -> int:
+@dataclass(slots=True)
+class Outcome:
+    """What a run came to. `rows` and `trials` are None where nobody looked."""
+
+    general: list[Problem] = field(default_factory=list)
+    ready: list[Ready] = field(default_factory=list)
+    failed: list[Site] = field(default_factory=list)
+    rows: list[Arrival] | None = None
+    trials: list[Trial] | None = None
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing is wrong."""
+        has_problems = self.general or any(each.problems for each in self.ready)
+        arrived = all(each.is_stored for each in self.rows or [])
+        return not (has_problems or self.failed) and arrived and all(each.is_committed for each in self.trials or [])
+
+
+def end(as_json: bool, outcome: Outcome) -> int:
     """The exit code, and the document for programs."""
-    problems = [{"role": None, "context": None, **problem._asdict()} for problem in general]
-    problems += [
-        {"role": each.site.role, "context": each.site.context, **problem._asdict()}
-        for each in ready
-        for problem in each.problems
-    ]
-    sound = not problems and not failed
     if as_json:
-        failures = [{"role": site.role, "context": site.context} for site in failed]
-        click.echo(json.dumps({"ok": sound, "problems": problems, "failed": failures}, indent=2))
-    return 0 if sound else 1
+        problems = [{"role": None, "context": None, **problem._asdict()} for problem in outcome.general]
+        problems += [
+            {"role": each.site.role, "context": each.site.context, **problem._asdict()}
+            for each in outcome.ready
+            for problem in each.problems
+        ]
+        document = {
+            "ok": outcome.is_sound,
+            "problems": problems,
+            "failed": [{"role": site.role, "context": site.context} for site in outcome.failed],
+            "rows": None if outcome.rows is None else verdicts.document(outcome.rows),
+            "trials": None if outcome.trials is None else trials.document(outcome.trials),
+        }
+        click.echo(json.dumps(document, indent=2))
+    return 0 if outcome.is_sound else 1

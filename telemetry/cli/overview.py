@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
+import click
 import redis
+from redis.exceptions import NoPermissionError
 
 from telemetry import broker
 from telemetry.cli import collectors
@@ -174,7 +176,14 @@ def _ledger(settings: Settings, progress: Progress | None) -> Ledger:
 
 def _workers(settings: Settings) -> Workers:
     """Collectors answer to a ping. Streamers do not listen to anybody; they note that they live."""
-    answers, keys = collectors.living(settings, PING_S), Keys(settings.key_prefix)
+    keys = Keys(settings.key_prefix)
+    try:
+        answers = collectors.living(settings, PING_S)
+    except NoPermissionError as error:
+        # As in the pod of an exporter that has a user of its own. All else is shown.
+        raise click.ClickException(
+            f"the user {settings.broker_username} may not ask collectors whether they live: {error}"
+        ) from None
     with connected(settings, retries=0) as client:
         streamers = reading.streamers(client, keys, reading.edges(client, keys))
     return dict.fromkeys(answers) | {name: edge for edge, names in streamers.items() for name in names}

@@ -8,6 +8,8 @@
 says, `judgement` decides, with `nodes` for placement and `quotas` for room.
 `handout` keeps credentials and tells broker and centre of them; `rotation` gives edges new ones.
 `rollout` installs in order, `workloads` says what is up, `trouble` why something is not.
+`pods` are those in which commands can be run: `centre` asks there what is known of edges, `arrivals` waits for their first rows
+by it, `verdicts` says what became of them, and `trials` sends marked batches.
 `overview` shows all sites, `removal` takes them away, `rehearsal` says what a run would do.
 `gitops` writes files for tools that deploy from a repository.
 """

@@ -30,6 +30,14 @@ def made(host: str) -> dict[str, str]:
         return {name: Path(folder, name).read_text(encoding="utf-8") for name in NAMES}
 
 
+def covers(certificate: str, host: str) -> bool:
+    """Whether a certificate is one for a host. A text that is no certificate is for none."""
+    kind, _, name = _alternative(host).partition(":")
+    return (
+        "does match certificate" in _run(["x509", "-noout", "-checkip" if kind == "IP" else "-checkhost", name], certificate)[1]
+    )
+
+
 def _alternative(host: str) -> str:
     try:
         return f"IP:{ipaddress.ip_address(host.strip('[]'))}"
@@ -38,9 +46,16 @@ def _alternative(host: str) -> str:
 
 
 def _openssl(folder: str, *words: str) -> None:
+    code, said = _run(["req", "-x509", *words], folder=folder)
+    if code:
+        raise CertificateError(f"openssl makes no certificate: {' '.join(said.split())}")
+
+
+def _run(words: list[str], given: str = "", folder: str | None = None) -> tuple[int, str]:
     try:
         done = subprocess.run(  # noqa: S603 - arguments without a shell
-            ["openssl", "req", "-x509", *words],  # noqa: S607 - where it lies differs between systems
+            ["openssl", *words],  # noqa: S607 - where it lies differs between systems
+            input=given,
             cwd=folder,
             capture_output=True,
             text=True,
@@ -49,5 +64,4 @@ def _openssl(folder: str, *words: str) -> None:
     except FileNotFoundError:
         mend = "install it, or make a certificate and give --redis-ca"
         raise CertificateError(f"there is no program openssl for the Redis' certificate: {mend}") from None
-    if done.returncode:
-        raise CertificateError(f"openssl makes no certificate: {' '.join(done.stderr.split())}")
+    return done.returncode, done.stdout + done.stderr

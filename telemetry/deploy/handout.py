@@ -47,13 +47,14 @@ def known(inventory: Inventory, passwords: Passwords, kubeconfig: str | None) ->
         secret = secrets.text(found[values.TRUST_SECRET], secrets.TRUST_KEY)
     if secrets.ISSUED_SECRET in found:
         serials = json.loads(secrets.text(found[secrets.ISSUED_SECRET], secrets.ISSUED_KEY))
-    ours = bool(inventory.of("shared"))
+    ours, certificate = bool(inventory.of("shared")), _certificate(inventory, found)
     made = Users(
         values.key_prefix(inventory),
         secret,
         {name: tuple(numbers) for name, numbers in serials.items()},
         ours,
-        _certificate(inventory, found),
+        certificate or (certificates.made(inventory.broker.host) if values.brings_certificate(inventory) else {}),
+        has_new_certificate=certificate is None,
     )
     if ours and passwords.broker is None and values.BROKER_SECRET not in found:
         passwords = replace(passwords, broker=random.token_urlsafe(32))
@@ -68,18 +69,21 @@ def unasked(inventory: Inventory) -> Users:
 
 def keep(deployment: Deployment) -> None:
     """Keep what is valid, and tell our broker its users. Raises ClusterError."""
+    inventory = deployment.inventory
+    secrets.write(Cluster(home(inventory).context, deployment.kubeconfig), inventory.namespace, kept(deployment))
+
+
+def kept(deployment: Deployment) -> dict[str, dict[str, str]]:
+    """The Secrets in which all of that is kept, at `home`, with what they hold."""
     users, inventory = _users(deployment), deployment.inventory
     issued = json.dumps(users.serials, sort_keys=True)
-    kept = {
+    made = {
         values.TRUST_SECRET: {secrets.TRUST_KEY: users.secret},
         secrets.ISSUED_SECRET: {secrets.ISSUED_KEY: issued},
     }
     if users.certificate:
-        kept[values.TLS_SECRET] = dict(users.certificate)
-    site = home(inventory)
-    if users.ours:
-        kept |= secrets.wanted(site, inventory, deployment.passwords, users)
-    secrets.write(Cluster(site.context, deployment.kubeconfig), inventory.namespace, kept)
+        made[values.TLS_SECRET] = dict(users.certificate)
+    return made | (secrets.wanted(home(inventory), inventory, deployment.passwords, users) if users.ours else {})
 
 
 def declare(deployment: Deployment, timeout_s: int) -> None:
@@ -121,13 +125,17 @@ def job(objects: list[Object], users: Users) -> Object:
     return made
 
 
-def _certificate(inventory: Inventory, found: dict[str, Object]) -> dict[str, str]:
-    """The certificate of our broker: the one that is there, else a new one."""
+def _certificate(inventory: Inventory, found: dict[str, Object]) -> dict[str, str] | None:
+    """The certificate of our broker that is there; None if there is none, or it is for another host than clusters use now.
+
+    {} where the deployment makes none.
+    """
     if not values.brings_certificate(inventory):
         return {}
-    if values.TLS_SECRET in found:
-        return {name: secrets.text(found[values.TLS_SECRET], name) for name in certificates.NAMES}
-    return certificates.made(inventory.broker.host)
+    if values.TLS_SECRET not in found:
+        return None
+    there = {name: secrets.text(found[values.TLS_SECRET], name) for name in certificates.NAMES}
+    return there if certificates.covers(there[certificates.CERTIFICATE], inventory.broker.host) else None
 
 
 def _users(deployment: Deployment) -> Users:

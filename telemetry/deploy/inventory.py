@@ -18,6 +18,8 @@ ROLES: tuple[Role, ...] = ("shared", "central", "edge")
 RELEASES: dict[Role, str] = {role: f"telemetry-{role}" for role in ROLES}
 SPELT = {bool: "true or false", str: "text", int: "a number", tuple: "a list of texts"}
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+# As the chart's schema has it: collectors of a broker are called by it.
+BROKER_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?")
 
 
 class InventoryError(ValueError):
@@ -25,8 +27,26 @@ class InventoryError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class NamedBroker:
+    """One of several brokers. What it does not say of itself is that of all of them."""
+
+    name: str = ""
+    host: str = ""
+    # 0 for that of all.
+    port: int = 0
+    sentinels: tuple[str, ...] = ()
+    # "" for that of all.
+    service: str = ""
+    # Edges leave it; collectors go on with what it has.
+    drained: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Broker:
-    """The Redis that all meet at. Without a host it is that of the centre, or the shared one, in the one namespace of all."""
+    """The Redis that all meet at. Without a host it is that of the centre, or the shared one, in the one namespace of all.
+
+    Where there are `several`, the rest is what they have in common.
+    """
 
     host: str = ""
     port: int = 6380
@@ -38,11 +58,17 @@ class Broker:
     # Sentinels as host or host:port, which say where the broker is; and the name by which they watch it.
     sentinels: tuple[str, ...] = ()
     service: str = "mymaster"
+    several: tuple[NamedBroker, ...] = ()
 
     @property
     def is_elsewhere(self) -> bool:
         """Whether somebody says where it is."""
-        return bool(self.host or self.sentinels)
+        return bool(self.host or self.sentinels or self.several)
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether sentinels say where it is, or where one of several is."""
+        return bool(self.sentinels or any(each.sentinels for each in self.several))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +95,8 @@ class Site:
     # What the cluster is called in the names of edges, `cluster/node`.
     name: str
     values: tuple[str, ...] = ()
+    # The one of several brokers that an edge uses; "" lets each edge take one by its own name.
+    broker: str = ""
 
     @property
     def release(self) -> str:
@@ -107,22 +135,27 @@ def read(path: Path) -> Inventory:
 
 def parsed(document: Mapping[str, Any], folder: Path) -> Inventory:
     """The inventory of a document. Keys that are unknown are refused by name."""
-    known = {"namespace", "values", "redis", "database", *ROLES}
+    known = {"namespace", "values", "redis", "broker", "database", *ROLES}
     _refuse(document, known, "the inventory")
     sites: list[Site] = []
     for role in ROLES:
         entries = document.get(role, [])
         for entry in [entries] if isinstance(entries, dict) else entries:
-            _refuse(entry, {"context", "name", "values"}, role)
+            _refuse(entry, {"context", "name", "values", *(["broker"] if role == "edge" else [])}, role)
             if not isinstance(entry.get("context"), str):
                 raise InventoryError(f"[{role}] lacks `context`: the name of a context of kubeconfig")
             name = entry.get("name") or named(entry["context"])
-            sites.append(Site(role, entry["context"], name, _paths(entry.get("values", []), folder)))
+            broker = entry.get("broker", "")
+            if not isinstance(broker, str):
+                raise InventoryError(f"[{role}] broker must be the name of a [[broker]]")
+            sites.append(Site(role, entry["context"], name, _paths(entry.get("values", []), folder), broker))
+    common: Broker = _section(Broker(), document.get("redis", {}), "redis", folder)
+    several = tuple(_section(NamedBroker(), entry, "broker", folder) for entry in _listed(document.get("broker", []), "broker"))
     return Inventory(
         tuple(sites),
         document.get("namespace", "telemetry"),
         _paths(document.get("values", []), folder),
-        _section(Broker(), document.get("redis", {}), "redis", folder),
+        replace(common, several=several),
         _section(Database(), document.get("database", {}), "database", folder),
     )
 
@@ -170,7 +203,7 @@ def checked(inventory: Inventory) -> list[str]:
 
 def _contradictions(inventory: Inventory) -> Iterator[str]:
     broker, database = inventory.broker, inventory.database
-    if broker.host and any(mark in broker.host for mark in "/@ "):
+    if any(mark in host for host in (broker.host, *(each.host for each in broker.several)) for mark in "/@ "):
         yield "--redis-host is a URL: give the host alone, and the port by --redis-port"
     if broker.host and broker.sentinels:
         yield "both a host of the Redis and sentinels are given: leave the host out, as the sentinels say where the Redis is"
@@ -180,6 +213,29 @@ def _contradictions(inventory: Inventory) -> Iterator[str]:
         yield "hosts of the Postgres are given besides a first one: give that as `host` of [database], or --db-host"
     if inventory.has_users and inventory.of("edge") and not inventory.of("central"):
         yield "each edge gets credentials of its own, and the centre has to know them: give --central-context"
+    yield from _of_several(inventory)
+
+
+def _of_several(inventory: Inventory) -> Iterator[str]:
+    several = inventory.broker.several
+    if several and (inventory.broker.host or inventory.broker.sentinels):
+        yield "a Redis and a list of brokers are given: leave `host` and `sentinels` of [redis] and --redis-host out"
+    if several and inventory.of("shared"):
+        yield "a shared Redis and a list of brokers are given: leave one of them out"
+    if several and all(each.drained for each in several):
+        yield "all brokers are drained: leave one for the edges"
+    names = [each.name for each in several]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"several brokers are called {name}: give each a `name` of its own"
+    for each in several:
+        if not BROKER_NAME.fullmatch(each.name):
+            yield f"{each.name!r} is no name for a broker: set `name` to at most 12 small letters, digits and '-'"
+        if bool(each.host) == bool(each.sentinels):
+            yield f"the broker {each.name} needs either a host or sentinels: give it one of `host` and `sentinels`"
+    for site in inventory.of("edge"):
+        if site.broker and site.broker not in names:
+            there = f"name one of {', '.join(names)}" if names else "list them as [[broker]]"
+            yield f"{site.name} uses the broker {site.broker}, which is not in the list of brokers: {there}"
 
 
 def named(context: str) -> str:
@@ -187,8 +243,14 @@ def named(context: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", re.split(r"[/:@]", context.rstrip("/:@"))[-1]).strip("-._")
 
 
+def _listed(given: Any, where: str) -> list[dict[str, Any]]:
+    if not isinstance(given, list):
+        raise InventoryError(f"[{where}] must be written as [[{where}]], once for each")
+    return given
+
+
 def _section(defaults: Any, given: Mapping[str, Any], where: str, folder: Path) -> Any:
-    kinds = {item.name: type(getattr(defaults, item.name)) for item in fields(defaults)}
+    kinds = {item.name: type(getattr(defaults, item.name)) for item in fields(defaults) if item.name != "several"}
     _refuse(given, set(kinds), where)
     changed = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     for name, value in changed.items():

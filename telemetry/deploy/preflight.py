@@ -22,6 +22,8 @@ from telemetry.deploy.users import Users
 
 # redis.serviceName of the chart.
 BROKER_SERVICE = "telemetry-redis"
+EXEC = "pods/exec"
+REACHED = "see whether the context is right and its credentials are valid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,10 @@ class Ready:
     new_namespace: bool = False
 
 
-def look(deployment: Deployment, sites: Sequence[Site], contexts: Sequence[str]) -> tuple[list[Problem], list[Ready]]:
-    """What is wrong with the whole, and each site, looked at side by side."""
+def look(
+    deployment: Deployment, sites: Sequence[Site], contexts: Sequence[str], asked: Sequence[Site] = ()
+) -> tuple[list[Problem], list[Ready]]:
+    """What is wrong with the whole, and each site, looked at side by side. In pods of those `asked` commands will be run."""
     general = [Problem(text.partition(": ")[0], text.partition(": ")[2]) for text in checked(deployment.inventory)]
     general += [
         Problem(f"kubeconfig has no context {context}", f"name one that it has: {', '.join(sorted(contexts)) or 'none'}")
@@ -58,7 +62,25 @@ def look(deployment: Deployment, sites: Sequence[Site], contexts: Sequence[str])
     if general:
         return general, []
     with ThreadPoolExecutor(max_workers=8) as pool:
-        return [], list(pool.map(lambda site: _site(deployment, site), sites))
+        mute = [problem for problems in pool.map(lambda site: _mute(deployment, site, sites), asked) for problem in problems]
+        return mute, list(pool.map(lambda site: _site(deployment, site), sites))
+
+
+def _mute(deployment: Deployment, site: Site, looked_at: Sequence[Site]) -> list[Problem]:
+    """What keeps commands from being run in the pods of a site: by websocket it is `get`, newer clusters want `create`, too."""
+    try:
+        cluster = Cluster(site.context, deployment.kubeconfig)
+        denied = [verb for verb in ("get", "create") if not cluster.may(verb, CORE, EXEC, deployment.inventory.namespace)]
+    except ClusterError as error:
+        return [] if site in looked_at else [Problem(f"{site.role} {site.context}: {error}", REACHED)]
+    if not denied:
+        return []
+    return [
+        Problem(
+            f"the user of {site.context} may not {' or '.join(denied)} {EXEC}, so nobody can ask there whether rows arrive",
+            "grant it that in the namespace, or leave the question out: --first-row 0 of a deployment, --dry-run of validate",
+        )
+    ]
 
 
 def sources(deployment: Deployment, site: Site, stack: ExitStack, *, have: Collection[str], token: str) -> list[str]:
@@ -111,7 +133,7 @@ def _site(deployment: Deployment, site: Site) -> Ready:
         lists = ("list", "secrets") not in facts.denied
         release = deployment.helm.releases(site.context, namespace).get(site.release) if lists else None
     except ClusterError as error:
-        return Ready(site, problems=[Problem(str(error), "see whether the context is right and its credentials are valid")])
+        return Ready(site, problems=[Problem(str(error), REACHED)])
     except HelmError as error:
         return Ready(site, problems=[Problem(str(error), "correct the values that it names")])
     made = list(secrets_of(deployment, site))

@@ -1,6 +1,7 @@
 """Installs or upgrades sites: the shared one, then the centre with its migrations, then the edges side by side.
 
-Each step may be done again. A site that fails keeps what comes after it from being touched.
+Each step may be done again. A site that fails keeps what comes after it from being touched. Pods that are ready are no proof
+that rows flow: `arrivals` waits for those.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from contextlib import ExitStack
 from threading import Event, Thread
 
 from telemetry.deploy import handout, secrets, trouble, workloads
+from telemetry.deploy.arrivals import Arrivals
 from telemetry.deploy.cluster import Cluster, ClusterError
 from telemetry.deploy.helm import HelmError
 from telemetry.deploy.inventory import ROLES, Site
@@ -23,9 +25,16 @@ LOOK_EVERY_S = 3.0
 GRACE_S = 30.0
 
 
-def deploy(deployment: Deployment, sites: Sequence[Site], timeout_s: int, say: Say) -> list[Site]:
-    """Bring the sites up, in order; those that failed. What stands behind a failure is left as it was."""
+def deploy(
+    deployment: Deployment, sites: Sequence[Site], timeout_s: int, say: Say, arrivals: Arrivals | None = None
+) -> list[Site]:
+    """Bring the sites up, in order; those that failed. What stands behind a failure is left as it was.
+
+    `arrivals` is told when each edge begins, and when it is ready.
+    """
     if deployment.users:
+        if deployment.users.certificate and deployment.users.has_new_certificate:
+            say(f"{label(handout.home(deployment.inventory))}: a new certificate for {deployment.inventory.broker.host}")
         try:
             handout.keep(deployment)
         except ClusterError as error:
@@ -36,7 +45,7 @@ def deploy(deployment: Deployment, sites: Sequence[Site], timeout_s: int, say: S
         if role == "edge" and of_role and deployment.users and not declared(deployment, timeout_s, say):
             return of_role
         with ThreadPoolExecutor(max_workers=8) as pool:
-            up = list(pool.map(lambda site: _one(deployment, site, timeout_s, say), of_role))
+            up = list(pool.map(lambda site: _one(deployment, site, timeout_s, say, arrivals), of_role))
         failed = [site for site, is_up in zip(of_role, up, strict=True) if not is_up]
         if failed:
             for site in sites[sites.index(of_role[-1]) + 1 :]:
@@ -65,9 +74,12 @@ def label(site: Site) -> str:
     return f"{site.role} {site.context}"
 
 
-def _one(deployment: Deployment, site: Site, timeout_s: int, say: Say) -> bool:
+def _one(deployment: Deployment, site: Site, timeout_s: int, say: Say, arrivals: Arrivals | None) -> bool:
     namespace, begin = deployment.inventory.namespace, time.monotonic()
     hide = deployment.passwords.hidden
+    watched = arrivals if site.role == "edge" else None
+    if watched:
+        watched.begun(site)
     try:
         cluster = Cluster(site.context, deployment.kubeconfig)
         secrets.write(cluster, namespace, secrets_of(deployment, site))
@@ -81,6 +93,8 @@ def _one(deployment: Deployment, site: Site, timeout_s: int, say: Say) -> bool:
         for line in _why(deployment, site):
             say(f"{label(site)}:   {hide(line)}")
         return False
+    if watched:
+        watched.ready(site)
     say(f"{label(site)}: ready in {time.monotonic() - begin:.0f} s")
     return True
 

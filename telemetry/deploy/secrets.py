@@ -32,9 +32,9 @@ TRUST_KEY, USERS_KEY = "trust-secret", "users.acl"
 # Which credentials of edges are valid, by their numbers: beside the centre's secret, of which they are made.
 ISSUED_SECRET, ISSUED_KEY = "telemetry-issued", "edges"
 OF_CENTRE = (BROKER_SECRET, SENTINEL_SECRET, DATABASE_SECRET, TRUST_SECRET, ROLES_SECRET)
-# The Secrets that the pods of a site read. The Redis of a shared site reads its users anew by itself.
+# The Secrets that the pods of a site read. The Redis of a shared site reads its users anew by itself, and its certificate not.
 READ_BY: dict[Role, tuple[str, ...]] = {
-    "shared": (BROKER_SECRET,),
+    "shared": (BROKER_SECRET, TLS_SECRET),
     "central": OF_CENTRE,
     "edge": (BROKER_SECRET, SENTINEL_SECRET, EDGE_SECRET),
 }
@@ -49,7 +49,7 @@ def wanted(site: Site, inventory: Inventory, passwords: Passwords, users: Users 
     is_shared = users is None or site.role == "shared" or (site.role == "central" and not users.ours)
     if passwords.broker is not None and is_shared:
         made[BROKER_SECRET] = {BROKER_KEY: passwords.broker}
-    if passwords.sentinel is not None and inventory.broker.sentinels:
+    if passwords.sentinel is not None and inventory.broker.is_watched:
         made[SENTINEL_SECRET] = {SENTINEL_KEY: passwords.sentinel}
     if passwords.database is not None and site.role == "central":
         made[DATABASE_SECRET] = {DATABASE_KEY: passwords.database}

@@ -27,6 +27,8 @@ class Users:
     ours: bool
     # The certificate that we made for our own broker, by the names of a Secret's keys; empty for none.
     certificate: Mapping[str, str] = field(default_factory=dict, repr=False)
+    # Whether it was made in this run: a Secret has another one, or none.
+    has_new_certificate: bool = False
 
     @property
     def ca(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from telemetry.deploy.inventory import Inventory, Role, Site
+from telemetry.deploy.inventory import Inventory, NamedBroker, Role, Site
 from telemetry.deploy.users import EDGE_PASSWORD, Users
 from telemetry.trust import rights
 
@@ -101,10 +101,22 @@ def _broker(site: Site, inventory: Inventory, users: Users | None, have: Collect
         tls["caCert"] = users.ca
     auth = {"enabled": bool(login.secret), "existingSecret": login.secret, "existingSecretPasswordKey": login.key}
     reached: dict[str, Any] = {"host": broker.host, "port": broker.port, "username": login.username}
-    if broker.sentinels:
+    if broker.is_watched:
         secret = SENTINEL_SECRET if SENTINEL_SECRET in have else ""
         reached["sentinel"] = {"hosts": list(broker.sentinels), "service": broker.service, "existingSecret": secret}
+    if broker.several:
+        drained = [each.name for each in broker.several if each.drained]
+        reached |= {"brokers": list(map(_named, broker.several)), "brokerName": site.broker, "drained": drained}
     return {"externalRedis": {"enabled": True, **reached, "tls": tls, "auth": auth}}
+
+
+def _named(broker: NamedBroker) -> dict[str, Any]:
+    """One of several, with what it says of itself."""
+    port = {"port": broker.port} if broker.port else {}
+    if not broker.sentinels:
+        return {"name": broker.name, "host": broker.host, **port}
+    service = {"service": broker.service} if broker.service else {}
+    return {"name": broker.name, "sentinel": {"hosts": list(broker.sentinels), **service}, **port}
 
 
 def _database(inventory: Inventory) -> dict[str, Any]:

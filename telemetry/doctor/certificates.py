@@ -56,13 +56,19 @@ class Certificate:
         except ssl.SSLError as error:
             return failed(f"TLS does not come about: {error.reason or error}", self._mend_of_handshake())
         except OSError as error:
-            return failed(
-                f"the server ends the connection instead of TLS: {error.strerror or error}",
-                f"see whether {reach.place(self._address)} is the port with TLS",
-            )
+            return self._unspoken(error)
         if not self._tls.checks_chain:
             return warning(f"encrypted, but the certificate is not checked: {self._tls.unchecked_because}", "let it be checked")
         return ok("encrypted")
+
+    def _unspoken(self, error: OSError) -> Judgement:
+        """Why the other side does not speak TLS."""
+        where = reach.place(self._address)
+        if isinstance(error, TimeoutError):
+            mend = f"see whether a firewall or proxy on the way to {where} lets answers through, else whether the server hangs"
+            return failed("the connection is taken, and nothing comes back on it", mend)
+        says = f"the server ends the connection instead of TLS: {error.strerror or error}"
+        return failed(says, f"see whether {where} is the port with TLS")
 
     def chain(self) -> Judgement:
         """Whether an authority signed it that this machine trusts."""

@@ -21,6 +21,8 @@ MAX_EDGE = 255
 # The cluster in the names of `telemetry ingest`'s edges, and the edge that reads what was sent to the API.
 INGEST = "ingest"
 UPLOADS = "central/uploads"
+# By these id, fingerprint and format a trial's source is known, and by this path: no file is called so.
+TRIAL, TRIAL_PATH = "trial", "a trial of telemetry"
 # The files of a directory that are named so are taken for CSV, packed or not.
 CSV_ENDINGS = (".csv", ".csv.gz", ".csv.zst", ".csv.xz")
 

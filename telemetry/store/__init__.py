@@ -9,5 +9,5 @@ audit found gone), `usage_facts` (how much GPUs were used), and what people and 
 `deadletters`, `edge_credentials`, `uploads`. `notices` are what people have not been told, `owner_at` is who had a GPU at a
 time, for the SQL of others, and `told` which owners a scheduler told of. `follower` is a replica to read from, `pooler` what
 PgBouncer asks of us, `silent_sessions` ends those whose client is gone. `foreign` forgets what is known of files that nobody
-reads.
+reads, `trials` what marked batches have left.
 """

@@ -14,7 +14,7 @@ lost on their way. `outbox` and `publish` send them, `tally` counts. `kept` is w
 whether the database still holds it. `phase` is what a stream is at, `step` what it is given and does at one time. `clock` is
 the machine's monotonic clock.
 
-`dry_run` reads a file as all of this does, and publishes nothing.
+`dry_run` reads a file as all of this does, and publishes nothing. `trial` sends a marked batch without a file.
 
 `arrival` brings the sources of an edge from another broker, before all of this.
 

@@ -4,7 +4,8 @@
 
 Needs root and `ip`. Streamer and beat run in one namespace, the collector in the other, with the commands, variables and
 mounts of the chart. The edge is 80 ms and 1 % loss away from the Redis. After a minute the link is cut for a while. Ends
-with 1 unless all readings are stored, and status and doctor have told what was so.
+with 1 unless all readings are stored, status, doctor and the trial of `telemetry deploy validate` have told what was so, and
+nothing is left of the trials.
 """
 
 from __future__ import annotations
@@ -142,16 +143,18 @@ def trial(edge: Cluster, centre: Cluster, link: FarLink, file: Path, cut_s: floa
 
     eventually(lambda: status(centre)["sources"], 60, every_s=1, what="the file is known")
     time.sleep(STEADY_S)
-    doctor, steady = edge.run("doctor"), status(centre)
+    doctor, steady, tried = edge.run("doctor"), status(centre), edge.run("trial")
     tell(
         f"steady: doctor at the edge ends with {doctor.returncode}; {json.dumps(steady['edges'])}; {json.dumps(steady['flow'])}"
     )
+    tell(f"trial: {tried.stdout.strip() or tried.stderr.strip()}")
     if doctor.returncode:
         click.echo(doctor.stdout)
     link.cut()
     time.sleep(cut_s)
-    cut_doctor, cut = edge.run("doctor"), status(centre)
+    cut_doctor, cut, cut_trial = edge.run("doctor"), status(centre), edge.run("trial")
     tell(f"cut for {cut_s:g} s: doctor at the edge ends with {cut_doctor.returncode}; {json.dumps(cut['edges'])}")
+    tell(f"trial: {cut_trial.stdout.strip() or cut_trial.stderr.strip()}")
     click.echo(cut_doctor.stdout)
     link.heal()
     healed_s, size_bytes = time.monotonic(), file.stat().st_size
@@ -159,11 +162,16 @@ def trial(edge: Cluster, centre: Cluster, link: FarLink, file: Path, cut_s: floa
         lambda: status(centre)["sources"][0]["committed"] >= size_bytes - TORN_BYTES, 300, every_s=0.5, what="catching up"
     )
     tell(f"all that was written by the end of the cut was stored {time.monotonic() - healed_s:.1f} s later")
+    forgotten = centre.run("trial", "--forget")
+    tell(f"trial at the centre: {forgotten.stdout.strip() or forgotten.stderr.strip()}")
     told = {
         "doctor ends with 0 while the link is well": doctor.returncode == 0,
         "the edge is not silent while the link is well": steady["edges"][0]["silent_s"] == 0,
         "doctor does not end with 0 while the link is cut": cut_doctor.returncode != 0,
         "the edge is silent while the link is cut": cut["edges"][0]["silent_s"] > cut_s / 2,
+        "a trial is committed while the link is well": tried.returncode == 0,
+        "no trial is committed while the link is cut": cut_trial.returncode != 0,
+        "the centre removes the trial": forgotten.stdout == "removed 1 marked batch\n",
     }
     return [what for what, is_so in told.items() if not is_so]
 

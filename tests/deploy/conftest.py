@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from telemetry.cli import main
 from tests.chart.test_scenarios import helm
+from tests.deploy.centre import Centre, streamers
 from tests.deploy.kubernetes import Api, kubeconfig, serving
 from tests.fixtures.processes import ROOT
 
@@ -27,6 +28,9 @@ class Stage:
 
     def __init__(self, folder: Path, clusters: Mapping[str, Api]) -> None:
         self.folder, self.clusters = folder, clusters
+        self.centre = Centre(lambda: [edge for api in clusters.values() for edge in streamers(api)])
+        for api in clusters.values():
+            api.execute = self.centre.execute(api)
         self.kubeconfig = kubeconfig(folder / "kubeconfig", {name: api.url for name, api in clusters.items()})
         self.helm = folder / "helm"
         recorder = Path(__file__).with_name("recorder.py")
@@ -45,9 +49,19 @@ class Stage:
         environ = {**os.environ, "PYTHONPATH": str(ROOT)}
         return subprocess.run(self._whole(command), capture_output=True, text=True, check=False, timeout=100, env=environ)
 
+    def opened(self, *command: str) -> subprocess.Popen[str]:
+        """A command on these clusters that goes on; the caller ends it."""
+        environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+        return subprocess.Popen(self._whole(command), stdout=subprocess.PIPE, text=True, env=environ)
+
     def _whole(self, arguments: tuple[str, ...]) -> list[str]:
         helm = () if "--helm" in arguments else ("--helm", str(self.helm))
         return [*arguments, *helm, "--kubeconfig", str(self.kubeconfig)]
+
+    @property
+    def executed(self) -> list[tuple[str, str]]:
+        """The commands that were run in pods, each with its container."""
+        return [(container, " ".join(words)) for api in self.clusters.values() for _, container, words in api.executed]
 
     @property
     def calls(self) -> list[dict[str, Any]]:

@@ -1,11 +1,17 @@
-"""A server that answers like a Kubernetes API and records what it is asked: objects by their paths, lists, rights, logs."""
+"""A server that answers like a Kubernetes API and records what it is asked: objects by their paths, lists, rights, logs.
+
+Commands in pods come by websocket, and are run by what a test says.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import ssl
+import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,11 +24,18 @@ import yaml
 from tests.chart.cluster import _answer
 
 Object = dict[str, Any]
+# A command in a container of a pod -> its exit code and what it prints.
+Execute = Callable[[str, str, list[str]], tuple[int, str]]
 LISTS = {
     *("nodes", "pods", "events", "secrets", "resourcequotas", "storageclasses", "persistentvolumeclaims"),
     *("deployments", "daemonsets", "statefulsets", "jobs"),
 }
 DEFAULT = {"storageclass.kubernetes.io/is-default-class": "true"}
+
+# Of RFC 6455, section 1.3; and the channels of the Kubernetes' protocol for commands.
+MAGIC, PROTOCOL = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11", "v4.channel.k8s.io"
+STDOUT, ENDED = 1, 3
+BINARY, CLOSE = 0x82, 0x88
 
 # Where objects of the namespace that the tests deploy to stand.
 NAMESPACE = "/api/v1/namespaces/telemetry"
@@ -55,6 +68,11 @@ class Api:
         # Objects that are answered so, without what is below.
         self.hidden: tuple[str, ...] = ()
         self.logs: dict[str, str] = {}
+        # What runs commands in pods, and those that were run: pod, container, words.
+        self.execute: Execute = lambda *_: (127, "there is no such command")
+        self.executed: list[tuple[str, str, list[str]]] = []
+        # Whether the connection of a command ends before it.
+        self.cuts = False
         # Whether Jobs fail.
         self.fails = False
         self.version = "v1.36.2"
@@ -74,6 +92,11 @@ class Api:
         self.objects[path] = body
         return body
 
+    def is_closed(self, target: str) -> bool:
+        """Whether this user may not see a path."""
+        path = urlsplit(target).path
+        return any(path == closed or path.startswith(f"{closed}/") for closed in self.forbidden) or path in self.hidden
+
     @property
     def changes(self) -> list[tuple[str, str]]:
         """The requests that change something."""
@@ -86,8 +109,9 @@ class Api:
         self.asked.append((method, path))
         if path.endswith("selfsubjectaccessreviews"):
             wanted = body["spec"]["resourceAttributes"]
-            return 201, {"status": {"allowed": (wanted["verb"], wanted["resource"]) not in self.denied}}
-        if any(path == closed or path.startswith(f"{closed}/") for closed in self.forbidden) or path in self.hidden:
+            resource = "/".join(filter(None, [wanted["resource"], wanted.get("subresource")]))
+            return 201, {"status": {"allowed": (wanted["verb"], resource) not in self.denied}}
+        if self.is_closed(path):
             return 403, {"message": f"{path} is forbidden"}
         if method == "POST" and path.endswith("/jobs"):
             body.setdefault(
@@ -100,6 +124,14 @@ class Api:
         if method == "GET":
             return self._listed(path, query)
         return 404, {"message": f"{path} not found"}
+
+    def ran(self, target: str) -> tuple[int, str]:
+        """Run a command in a pod."""
+        parts = urlsplit(target)
+        query = parse_qs(parts.query)
+        done = parts.path.split("/")[-2], query["container"][0], query["command"]
+        self.executed.append(done)
+        return self.execute(*done)
 
     def _changed(self, method: str, path: str, body: Object) -> Object:
         if method == "PATCH":
@@ -131,6 +163,9 @@ def serving(api: Api, certificate: ssl.SSLContext | None = None) -> Iterator[Non
         disable_nagle_algorithm = True
 
         def _any(self) -> None:
+            if self.headers.get("Upgrade") == "websocket" and not api.is_closed(self.path):
+                self._run()
+                return
             length = int(self.headers.get("Content-Length") or 0)
             body = json.loads(self.rfile.read(length)) if length else {}
             status, answer = api.answer(self.command, self.path, body)
@@ -156,6 +191,25 @@ def serving(api: Api, certificate: ssl.SSLContext | None = None) -> Iterator[Non
                 self.close_connection = True
             else:
                 self.wfile.write(b"0\r\n\r\n")
+
+        def _run(self) -> None:
+            """Speak websocket: the head, what the command prints, how it ended, and the end."""
+            key = self.headers["Sec-WebSocket-Key"].encode()
+            self.send_response(101)
+            accepted = base64.b64encode(hashlib.sha1(key + MAGIC).digest()).decode()  # noqa: S324 - the RFC has it so
+            for name, value in {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Accept": accepted}.items():
+                self.send_header(name, value)
+            self.send_header("Sec-WebSocket-Protocol", PROTOCOL)
+            self.end_headers()
+            code, text = api.ran(self.path)
+            cause = {"reason": "ExitCode", "message": str(code)}
+            failure = {"status": "Failure", "reason": "NonZeroExitCode", "details": {"causes": [cause]}}
+            ended = json.dumps(failure if code else {"status": "Success"}).encode()
+            frames = [(BINARY, bytes([STDOUT]) + text.encode()), (BINARY, bytes([ENDED]) + ended)]
+            for opcode, data in (*frames[: 1 if api.cuts else 2], (CLOSE, struct.pack(">H", 1000))):
+                length = bytes([len(data)]) if len(data) < 126 else b"\x7f" + struct.pack(">Q", len(data))
+                self.wfile.write(bytes([opcode]) + length + data)
+            self.close_connection = True
 
         do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _any  # noqa: N815
 

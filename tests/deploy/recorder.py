@@ -1,6 +1,6 @@
 """Stands for `helm`: writes down how it was called. `version` and `template` are the real one's, the others are played.
 
-`upgrade` puts the workloads that the real `helm template` renders into the test's cluster, ready or not. Called as
+`upgrade` puts the workloads that the real `helm template` renders into the test's cluster, and a ready pod of each. Called as
 recorder.py FOLDER REAL-HELM ARGUMENTS…; FOLDER holds calls.jsonl, releases.json, and `fails` with contexts that fail.
 """
 
@@ -59,8 +59,25 @@ def install(context: str, release: str, namespace: str) -> None:
     for item in yaml.load_all(text, Loader):
         if item and item["kind"] in PLURALS:
             place = f"{url}/apis/{item['apiVersion']}/namespaces/{namespace}/{PLURALS[item['kind']]}"
-            body = json.dumps(ready(item)).encode()
-            urllib.request.urlopen(urllib.request.Request(place, body, {"Content-Type": "application/json"})).read()  # noqa: S310
+            put(place, ready(item))
+            if item["kind"] != "Job":
+                put(f"{url}/api/v1/namespaces/{namespace}/pods", pod(item))
+
+
+def put(place: str, item: dict[str, Any]) -> None:
+    """Make an object."""
+    request = urllib.request.Request(place, json.dumps(item).encode(), {"Content-Type": "application/json"})  # noqa: S310
+    urllib.request.urlopen(request).read()  # noqa: S310
+
+
+def pod(item: dict[str, Any]) -> dict[str, Any]:
+    """A pod of a workload that is ready, on the node that the tests' clusters have for it."""
+    template = item["spec"]["template"]
+    metadata = template["metadata"] | {"name": f"{item['metadata']['name']}-0"}
+    containers = [{"name": each["name"], "ready": True, "restartCount": 0} for each in template["spec"]["containers"]]
+    status = {"conditions": [{"type": "Ready", "status": "True"}], "containerStatuses": containers}
+    node = "gpu-1" if item["kind"] == "DaemonSet" else "cpu-1"
+    return {"metadata": metadata, "spec": template["spec"] | {"nodeName": node}, "status": status}
 
 
 def main() -> None:

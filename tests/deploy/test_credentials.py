@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from telemetry.deploy import certificates
 from telemetry.trust.credentials import Maker
 from tests.chart.redis_pod import running
 from tests.deploy.conftest import Stage
@@ -209,3 +210,40 @@ def test_the_redis_and_the_centre_take_what_was_handed_out(
         refused = telemetry("edge", "declare", "gpu-1=1", "--json", **environ)
         assert json.loads(refused.stdout) == {"gpu-1": []}
         assert "gpu-1 was revoked" in refused.stderr
+
+
+def certificate_of(stage: Stage) -> str:
+    return held(stage, "main", "telemetry-broker-tls")["tls.crt"]
+
+
+def test_another_host_of_the_redis_gets_another_certificate(stage: Stage) -> None:
+    one = (*ONE[:-1], "one.internal", "--first-row", "0")
+    assert stage.run("deploy-all", *one, **GIVEN).returncode == 0
+    first, ca = certificate_of(stage), held(stage, "main", "telemetry-broker-tls")["ca.crt"]
+    assert certificates.covers(first, "one.internal")
+    assert stage.run("deploy-all", *one).returncode == 0
+    assert certificate_of(stage) == first
+    other = (*ONE[:-1], "10.0.0.7", "--first-row", "0")
+    rehearsed = stage.run("deploy-all", *other, "--dry-run")
+    assert "shared main: would make a certificate for 10.0.0.7, as there is none for it" in rehearsed.stdout
+    assert "shared main: would write the Secret telemetry-broker-tls with the keys ca.crt, tls.crt, tls.key" in rehearsed.stdout
+    assert certificate_of(stage) == first
+    done = stage.run("deploy-all", *other)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "shared main: a new certificate for 10.0.0.7" in done.stdout
+    assert certificates.covers(certificate_of(stage), "10.0.0.7")
+    assert not certificates.covers(certificate_of(stage), "one.internal")
+    # Those who check it get its authority, and the Redis is started again, as it reads no new certificate by itself.
+    new = held(stage, "main", "telemetry-broker-tls")["ca.crt"]
+    assert upgraded(stage)["edge gpu-1"]["externalRedis"]["tls"]["caCert"] == new != ca
+    tokens = [
+        call["files"][1]["restartToken"] for call in stage.called("upgrade") if call["arguments"][2] == "telemetry-shared"
+    ]
+    assert tokens[0] == tokens[1] != tokens[2]
+
+
+def test_what_is_no_certificate_covers_nothing() -> None:
+    assert not certificates.covers("", "one.internal")
+    made = certificates.made("redis.internal")["tls.crt"]
+    assert certificates.covers(made, "redis.internal")
+    assert not certificates.covers(made, "other.internal")

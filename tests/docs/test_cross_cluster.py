@@ -34,8 +34,9 @@ EXECS = [line for line in LINES if line.startswith("kubectl") and " exec " in li
 @pytest.fixture
 def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     """Clusters with nodes in two zones, and the files that the page names, with what it writes into them."""
-    (toml, several), (zones, shared) = blocks("toml"), blocks("yaml")
-    assert not checked(parsed(tomllib.loads(several), tmp_path))
+    (toml, *others), (zones, shared) = blocks("toml"), blocks("yaml")
+    for other in others:
+        assert not checked(parsed(tomllib.loads(other), tmp_path))
     files = {"fleet.toml": toml, "zones.yaml": zones, "shared.yaml": shared, "ca.crt": "a certificate"}
     for name, text in {**files, "redis-password": "one", "postgres-password": "two"}.items():
         (tmp_path / name).write_text(text)
@@ -56,6 +57,7 @@ def test_each_command_can_be_run(page: Stage, command: str) -> None:
     done = page.run(*words, "--dry-run")
     if words[0] == "status":
         assert done.stdout.count("not installed") == 3
+        assert "nothing is known" not in done.stdout
         return
     assert done.returncode == 0, done.stdout + done.stderr
     assert not page.changes

@@ -86,3 +86,11 @@ def test_a_port_without_tls_and_a_missing_file() -> None:
         missing = Certificate(address, Tls(checks_chain=True, checks_name=True, ca="/nowhere/ca.crt")).encryption()
     assert missing.verdict == "failed"
     assert "/nowhere/ca.crt" in missing.says
+
+
+def test_a_server_that_takes_the_connection_and_is_silent() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = Address("TELEMETRY_BROKER_URL", "127.0.0.1", server.getsockname()[1])
+        silent = Certificate(address, Tls(checks_chain=True, checks_name=True)).encryption()
+    assert (silent.verdict, silent.says) == ("failed", "the connection is taken, and nothing comes back on it")
+    assert "a firewall or proxy on the way to 127.0.0.1:" in silent.mend

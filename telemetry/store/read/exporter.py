@@ -1,6 +1,7 @@
 """What the exporter asks: totals of the ledger, sizes, what waits for a person, latest values.
 
 `totals` and `quarantined` read whole tables, so they are for an occasional audit. The others are cheap enough for every look.
+Trials (`telemetry.store.trials`) are left out.
 """
 
 from __future__ import annotations
@@ -11,19 +12,22 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
+from telemetry.readings.names import TRIAL
+
 TOTALS = text("""
     SELECT edge, coalesce(sum(batches) FILTER (WHERE status = 'stored'), 0) AS stored_batches,
            coalesce(sum(batches) FILTER (WHERE status = 'dead'), 0) AS dead_batches,
            sum(stored) AS stored, sum(duplicate) AS duplicate, sum(conflict) AS conflict, sum(blank) AS blank,
            sum(quarantined) AS quarantined, sum(expired) AS expired,
            coalesce(sum(rows) FILTER (WHERE status = 'dead'), 0) AS dead
-    FROM ledger JOIN sources s ON s.id = source_id GROUP BY edge ORDER BY sum(batches) DESC, edge LIMIT :limit
+    FROM ledger JOIN sources s ON s.id = source_id AND s.fingerprint <> :trial
+    GROUP BY edge ORDER BY sum(batches) DESC, edge LIMIT :limit
 """)
 COMMIT_AGE = text("""
     SELECT extract(epoch FROM clock_timestamp() - greatest(
         (SELECT max(committed_at) FROM batches), (SELECT max(last_committed_at) FROM ledger_ranges)))::float8
 """)
-EDGES = text("SELECT edge FROM sources GROUP BY edge ORDER BY max(id) DESC LIMIT :limit")
+EDGES = text("SELECT edge FROM sources WHERE fingerprint <> :trial GROUP BY edge ORDER BY max(id) DESC LIMIT :limit")
 SIZES = text("""
     SELECT c.relname AS name, coalesce(sum(pg_total_relation_size(coalesce(i.inhrelid, c.oid))), 0)::bigint AS size_bytes
     FROM pg_class c LEFT JOIN pg_inherits i ON i.inhparent = c.oid AND c.relkind = 'p'
@@ -49,12 +53,12 @@ class Partitioned:
 
 def totals(connection: Connection, limit: int) -> Sequence[Row[Any]]:
     """Batches and rows by class in the ledger, for each of the `limit` edges with the most batches."""
-    return connection.execute(TOTALS, {"limit": limit}).all()
+    return connection.execute(TOTALS, {"limit": limit, "trial": TRIAL}).all()
 
 
 def edges(connection: Connection, limit: int) -> list[str]:
     """The `limit` edges whose newest source appeared last, that one first."""
-    return list(connection.scalars(EDGES, {"limit": limit}))
+    return list(connection.scalars(EDGES, {"limit": limit, "trial": TRIAL}))
 
 
 def commit_age_s(connection: Connection) -> float | None:

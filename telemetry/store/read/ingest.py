@@ -24,6 +24,7 @@ from sqlalchemy import (
     true,
 )
 
+from telemetry.readings.names import TRIAL
 from telemetry.store.models import LEDGER, Batch, Conflict, DeadLetter, Gpu, LedgerRange, Metric, Quarantined, Series, Source
 from telemetry.store.read.filters import equal
 from telemetry.store.read.places import Order, Place
@@ -86,6 +87,7 @@ def edges(signs: Sequence[EdgeSign] = ()) -> Select[Any]:
     """
     edge = (
         select(Source.edge, func.count().label("sources"), func.min(Source.first_seen).label("first_seen"))
+        .where(Source.fingerprint != TRIAL)
         .group_by(Source.edge)
         .subquery()
     )
@@ -110,7 +112,10 @@ def edges(signs: Sequence[EdgeSign] = ()) -> Select[Any]:
 
 
 def sources(some: SourceFilter) -> Select[Any]:
-    """Sources in the order they appeared, with what the ledger has of each. Those of which it has nothing were forgotten."""
+    """Sources in the order they appeared, with what the ledger has of each. Those of which it has nothing were forgotten.
+
+    Trials are none.
+    """
     held = LEDGER.c
     sums = [cast(func.coalesce(func.sum(held[name]), 0), BigInteger).label(name) for name in ("batches", *COUNTS)]
     dead = cast(func.count().filter(held.status == "dead"), Integer).label("dead_batches")
@@ -120,7 +125,7 @@ def sources(some: SourceFilter) -> Select[Any]:
     rows = select(Source.id, Source.edge, Source.path, Source.fingerprint, Source.format, Source.first_seen, *ledger.c)
     return (
         rows.join_from(Source, ledger, true())
-        .where(ledger.c.batches > 0, *equal((Source.edge, some.edge), (Source.path, some.path)))
+        .where(ledger.c.batches > 0, Source.fingerprint != TRIAL, *equal((Source.edge, some.edge), (Source.path, some.path)))
         .order_by(Source.id)
     )
 

@@ -9,7 +9,9 @@ from sqlalchemy import Connection, text
 FLOW = text("""
     SELECT edge, count(*) AS batches, sum(rows) AS rows, sum(stored) AS stored, sum(quarantined) AS quarantined,
            count(*) FILTER (WHERE status = 'dead') AS dead,
-           percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM committed_at - published_at)) AS latency_s
+           percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM committed_at - published_at)) AS latency_s,
+           extract(epoch FROM clock_timestamp()
+                   - max(committed_at) FILTER (WHERE stored + duplicate + conflict > 0)) AS row_age_s
     FROM batches WHERE committed_at > clock_timestamp() - make_interval(secs => :seconds)
     GROUP BY edge ORDER BY edge
 """)
@@ -24,7 +26,10 @@ ROWS = text("""
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """What was committed of one edge in a stretch of time. `latency_s` is the median from first publish to commit."""
+    """What was committed of one edge in a stretch of time. `latency_s` is the median from first publish to commit.
+
+    `row_age_s`: how long ago the last commit was that had a reading with a value; None if there was none.
+    """
 
     edge: str
     batches: int
@@ -34,6 +39,7 @@ class Flow:
     dead: int
     rows_per_s: float
     latency_s: float
+    row_age_s: float | None
 
 
 def flow(connection: Connection, seconds: float) -> list[Flow]:
@@ -48,6 +54,7 @@ def flow(connection: Connection, seconds: float) -> list[Flow]:
             dead=row.dead,
             rows_per_s=round(row.rows / seconds, 1),
             latency_s=round(row.latency_s, 4),
+            row_age_s=None if row.row_age_s is None else round(float(row.row_age_s), 3),
         )
         for row in connection.execute(FLOW, {"seconds": seconds})
     ]
