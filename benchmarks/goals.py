@@ -67,6 +67,7 @@ GOALS = (
     ),
     Goal("end to end, 100-row messages ÷ Celery and ORM", "small.rows_per_s", 6, "orm.rows_per_s"),
     Goal("100-row messages/s ÷ no-op tasks/s", "messages.messages_per_s", 0.5, "messages.noop_messages_per_s"),
+    Goal("100-row messages: bytes on the wire a reading", "messages.wire_bytes_per_reading", 31, most=True),
     Goal("fleet for ten minutes: rows acknowledged ÷ rows due", "fleet.acknowledged_share", 0.99, given=FLEET),
     Goal("fleet: growth of the lag from first to last third (s of rows)", "fleet.lag_growth_s", 1, most=True, given=FLEET),
     Goal("fleet: trend of the lag over the run (s of rows)", "fleet.lag_trend_s", 1, most=True, given=FLEET),

@@ -26,10 +26,7 @@ class Envelope:
         _, self._kwargs, self._embed = msgpack.unpackb(base64.b64decode(message["body"]))
         message["body"] = BODY
         message["headers"][ROWS_HEADER] = ROWS
-        for name in ("id", "root_id"):
-            message["headers"][name] = ID
-        for name in ("correlation_id", "delivery_tag"):
-            message["properties"][name] = ID
+        message["headers"]["id"] = message["properties"]["delivery_tag"] = ID
         self._before, self._after = json.dumps(message).split(BODY)
 
     @classmethod
