@@ -30,9 +30,9 @@ class Envelope:
         self._before, self._after = json.dumps(message).split(BODY)
 
     @classmethod
-    def captured(cls, site: Site, client: redis.Redis, file: data.File) -> Self:
+    def captured(cls, site: Site, client: redis.Redis, file: data.File, **variables: str) -> Self:
         """From the first message that `telemetry ingest` makes of a file; the queue is empty again afterwards."""
-        site.ingest(file, "captured", file.rows, "--no-wait")
+        site.ingest(file, "captured", file.rows, "--no-wait", **variables)
         queue = site.settings.ingest_queue
         raw = client.lindex(queue, -1)
         client.delete(queue)
