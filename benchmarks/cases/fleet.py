@@ -9,6 +9,7 @@ from __future__ import annotations
 from benchmarks import data
 from benchmarks.bench import Bench, Site
 from benchmarks.feeder import Feeder, Growing
+from benchmarks.meter import Meter
 from benchmarks.synthetic.fleet import Fleet, Sample, fleet
 from benchmarks.synthetic.payloads import NODE, ROWS, Shape
 from benchmarks.synthetic.trend import growth, trend
@@ -34,8 +35,10 @@ def run(bench: Bench) -> dict[str, float]:
         site.start_edge(file.path, "real")
         with Feeder(file, ROWS):
             site.wait(lambda: site.flow(REAL).rows > 0, "the real edge's first rows")
-            running.connect(running.connections() - others)
-            running.run(sizes.fleet_s, lambda: file.rows - site.flow(REAL).rows)
+            of_an_edge = running.connections() - others
+            running.connect(of_an_edge)
+            with Meter([bench.valkey], running.collectors, bench.postgres) as meter:
+                running.run(sizes.fleet_s, lambda: file.rows - site.flow(REAL).rows)
             connections = running.connections()
         running.drain(DRAIN_S)
         site.wait(lambda: site.flow(REAL).rows == file.rows, "the real edge's last rows")
@@ -50,6 +53,8 @@ def run(bench: Bench) -> dict[str, float]:
             "first_batches_s": running.first_s,
             **figures(running.samples, sizes.fleet_edges, NODE),
             "real_edge_lag_growth_s": growth([sample.watched for sample in running.samples]) / ROWS,
+            "connections_of_an_edge": of_an_edge,
+            **meter.figures(running.ticks, running.ticks, running.ticks * ROWS),
             "rows_astray": _astray(running, site, file.rows),
             "publisher_late_ms": running.late_s * 1000,
             "publisher_cpu_percent": 100 * running.cpu_share,

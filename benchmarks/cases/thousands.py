@@ -8,15 +8,14 @@ while, connects them as fast as this process can, and has each claim its source 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
-import psutil
 import redis
 
 from benchmarks.bench import Bench, Site
 from benchmarks.cases.fleet import figures
+from benchmarks.meter import Meter
 from benchmarks.synthetic.fleet import Fleet, encoded, playing
 from benchmarks.synthetic.payloads import ROWS, SMALL, Payloads
 from telemetry import broker
@@ -68,15 +67,12 @@ def _of(
         for name in servers:
             flags = ("--concurrency", str(2 // len(servers)), "--without-gossip", "--without-mingle", "-n", f"{name}@bench")
             named = {"TELEMETRY_ROLE": "central", "TELEMETRY_BROKER_NAME": name}
-            site.start("celery", "--quiet", "-A", "telemetry", "worker", *flags, **named)
+            running.collectors.append(site.start("celery", "--quiet", "-A", "telemetry", "worker", *flags, **named).pid)
         running.warm_up(WARM_UPS)
         running.connect(CONNECTIONS)
-        processes = [psutil.Process(server.pid) for server in servers.values()]
-        before_s, begun_s = [_cpu_s(process) for process in processes], time.monotonic()
-        psutil.cpu_percent()
-        running.run(seconds)
-        took_s, machine_percent = time.monotonic() - begun_s, psutil.cpu_percent()
-        share = max(_cpu_s(process) - before for process, before in zip(processes, before_s, strict=True)) / took_s
+        with Meter(servers.values(), running.collectors, bench.postgres) as meter:
+            running.run(seconds)
+        ran = meter.figures(running.ticks, running.ticks, running.ticks * ROWS)
         told, acknowledged_share = [client.info() for client in clients.values()], running.acknowledged_share()
         connected_s, caught_up_s = running.restart(DOWN_S, CAUGHT_UP_S)
         running.drain(DRAIN_S)
@@ -90,19 +86,13 @@ def _of(
             "connections": max(info["connected_clients"] for info in told),
             "broker_memory_mib": max(info["used_memory"] for info in told) / MIB,
             "broker_memory_peak_mib": max(info["used_memory_peak"] for info in at_end) / MIB,
-            "broker_cpu_percent": 100 * share,
-            "machine_cpu_percent": machine_percent,
+            **ran,
             "reconnected_s": connected_s,
             "caught_up_s": caught_up_s,
             "rows_astray": _astray(running, site),
             "publisher_late_ms": running.late_s * 1000,
             "publisher_cpu_percent": 100 * running.cpu_share,
         }
-
-
-def _cpu_s(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
 
 
 def _astray(running: Fleet, site: Site) -> int:

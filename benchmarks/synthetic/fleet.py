@@ -51,6 +51,8 @@ class Fleet:
     clients: Mapping[str, redis.Redis]
     edges: list[Edge]
     shape: Shape = NODE
+    # Ids of the main processes.
+    collectors: list[int] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     late_s: float = 0.0
     cpu_share: float = 0.0
@@ -85,6 +87,11 @@ class Fleet:
             self.late_s = max(self.late_s, self._second())
             self._sample(watch())
         self.cpu_share = (time.process_time() - cpu) / (time.monotonic() - self._begun_s)
+
+    @property
+    def ticks(self) -> int:
+        """Ticks, and batches that came due, of the run."""
+        return self._due
 
     def acknowledged_share(self) -> float:
         """Rows acknowledged now by rows that are due. An edge asks at its next tick only, so all are asked."""
@@ -216,6 +223,6 @@ def fleet(bench: Bench, site: Site, edges: int, seconds: int) -> Iterator[Fleet]
         encoded(site.directory, edges, seconds + WARM_UPS) as batches,
         playing(bench, site, {"": client}, edges, batches) as running,
     ):
-        site.start_collector()
+        running.collectors.append(site.start_collector().pid)
         running.warm_up()
         yield running

@@ -32,7 +32,7 @@ WITH_SEVERAL = {**OF_OTHERS, **SEVERAL_FAULTS}
 UNFIT_FOR_A_STANDBY = ("restore_backup", "lose_the_centre", "fail_over_to_a_lagging_standby", "fill_disk")
 WITH_A_STANDBY = {name: fault for name, fault in OF_OTHERS.items() if name not in UNFIT_FOR_A_STANDBY}
 EVERY_FAULT = {**ALL_FAULTS, **SENTINEL_FAULTS, **SEVERAL_FAULTS, **STANDBY_FAULTS}
-KILLED = ("kill_one_broker", "lose_one_broker", "freeze_one_broker")
+KILLED = ("kill_one_broker", "lose_one_broker")
 WITH_USERS = {name: fault for name, fault in ALL_FAULTS.items() if name not in secured.NOT_SECURED}
 
 

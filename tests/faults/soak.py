@@ -29,30 +29,17 @@ from typing import Any
 
 import click
 
-from telemetry.settings import Settings
+from tests.faults import defaults
 from tests.faults.breaking import NETWORK_FAULTS
 from tests.faults.fault import SkipError
 from tests.faults.fleet import Fleet
 from tests.faults.kinds import ALL_FAULTS, EVERY_FAULT, PLAIN, hands, kinds_of
 from tests.faults.pairs import seconds, strike_both
-from tests.faults.site import Site, site
+from tests.faults.site import ROWS_PER_S, Site, site
 
 PAIRED = 0.5
-# Those of the system, not of the other tests of faults; and what restarts must not cost more than.
-DEFAULTS = (
-    "STREAM_INTERVAL_S",
-    "REPUBLISH_AFTER_S",
-    "LEASE_S",
-    "VISIBILITY_TIMEOUT_S",
-    "WINDOW_BYTES",
-    "LOCK_TIMEOUT_S",
-    "STALL_S",
-)
-RESTARTS = ("kill_broker", "lose_broker_files", "stop_database_fast", "kill_postmaster")
-RECOVERY_S = 10.0
 # Of the median, in runs beyond one machine: sentinels and an election take some of it.
 BEYOND_S = 15.0
-ROWS_PER_S = 1000
 FAR = 2**32
 
 
@@ -98,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     deadline = time.monotonic() + options.minutes * 60 if options.minutes else float("inf")
     click.echo(f"seed {options.seed}")
     runs: list[Run] = []
-    slow = [] if options.no_defaults else by_default(Random(options.seed))  # noqa: S311
+    slow = [] if options.no_defaults else defaults.by_default(options.kinds, Random(options.seed))  # noqa: S311
     turns = cycle([(kind, hands(Random(options.seed), options.faults, kind)) for kind in options.kinds])  # noqa: S311
     while len(runs) < options.runs and time.monotonic() < deadline:
         kind, deck = next(turns)
@@ -128,6 +115,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     kinds.add_argument("--secure", action="store_true", help="a broker with a user for each process, TLS and signatures")
     kinds.add_argument("--beyond", action="store_true", help="by turns sentinels and two brokers, both with a standby")
     parser.add_argument("--no-defaults", action="store_true", help="do not measure restarts with the settings as they come")
+    parser.add_argument("--defaults", action="store_true", help="measure failovers with them: --sentinels, --standby")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all that was measured there")
     options = parser.parse_args(arguments)
     options.kinds = kinds_of(options)
@@ -136,24 +124,10 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
             parser.error(
                 f"{', '.join(sorted(unfit))}: not with this kind of site; see --sentinels, --brokers, --standby, --secure"
             )
-    options.no_defaults |= options.kinds != [PLAIN]
+    options.no_defaults |= options.kinds != [PLAIN] and not options.defaults
     if options.runs is None:
         options.runs = FAR if options.minutes else 10
     return options
-
-
-def by_default(random: Random) -> list[Struck]:
-    """How fast a system recovers from restarts with the settings as they come; says it, and returns those that are too slow."""
-    struck = []
-    with site(**{name.lower(): getattr(Settings.load({}), name.lower()) for name in DEFAULTS}) as running:
-        running.feed(ROWS_PER_S)
-        running.wait_for_flow()
-        for name in RESTARTS:
-            ALL_FAULTS[name](running, random)
-            struck.append(Struck(name, recovery_s=round(running.wait_for_flow(500), 2)))
-    lines = ["", "| restart, default settings | recovery (s) |", "| --- | ---: |"]
-    click.echo("\n".join([*lines, *(f"| {each.fault} | {shown(each.recovery_s)} |" for each in struck)]))
-    return [each for each in struck if each.recovery_s is None or each.recovery_s > RECOVERY_S]
 
 
 def one(seed: int, names: Sequence[str], **of_site: Any) -> Run:
