@@ -209,13 +209,13 @@ def _tell_the_broker(
 def tell_each(settings: Settings, tell: Callable[[redis.Redis], None], unkept: str, later: str = APPLY) -> list[str]:
     """Tell each broker something about its users, and each of its replicas, as those have users of their own.
 
-    Returns what a person is told of brokers and replicas that were not. `later` is what that person does when one is back.
-    Raises ClickException where no broker was told.
+    Returns what is to be said of brokers that were not told. `later` is what a person does when one of them, or a replica, is
+    back. Raises ClickException where no broker was told.
     """
     untold, faults = [], []
     for name, one in settings.brokers.items():
         try:
-            untold += _tell_one(one, tell, unkept, later)
+            _tell_one(one, tell, unkept, later)
         except click.ClickException as error:
             # The others are told all the same: a user may have been revoked.
             untold.append(f"the broker {name} was not told ({error.message}): {later} when it is back")
@@ -233,7 +233,7 @@ def end(untold: Sequence[str]) -> None:
         click.get_current_context().exit(1)
 
 
-def _tell_one(settings: Settings, tell: Callable[[redis.Redis], None], unkept: str, later: str) -> list[str]:
+def _tell_one(settings: Settings, tell: Callable[[redis.Redis], None], unkept: str, later: str) -> None:
     with _administered(settings) as client:
         tell(client)
         if not server.keep(client):
@@ -242,16 +242,15 @@ def _tell_one(settings: Settings, tell: Callable[[redis.Redis], None], unkept: s
             replicas = broker.replicas(settings)
         except redis.RedisError as error:
             # The broker itself was told.
-            return [f"the replicas of the broker could not be listed ({error}), and were not told: {later}"]
-        untold = []
+            click.echo(f"the replicas of the broker could not be listed ({error}), and were not told: {later}", err=True)
+            return
         for place, replica in replicas:
             try:
                 with replica:
                     tell(replica)
                     server.keep(replica)
             except redis.RedisError as error:
-                untold.append(f"the replica {shown(place)} was not told ({error}): {later} when it is back")
-        return untold
+                click.echo(f"the replica {shown(place)} was not told ({error}): {later} when it is back", err=True)
 
 
 @contextmanager

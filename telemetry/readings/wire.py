@@ -35,7 +35,6 @@ from telemetry.readings import arrow_payload
 from telemetry.readings import payload as packed
 from telemetry.readings.digests import digest
 from telemetry.readings.names import MAX_EDGE, MAX_MESSAGE_BYTES
-from telemetry.readings.payload import MAX_ROWS
 from telemetry.readings.rows import Readings
 
 VERSION = 3
@@ -46,6 +45,7 @@ MAX_PAYLOAD_BYTES = 32 << 20
 MAX_DECODED_BYTES = 256 << 20
 # In place of a header: the length of a message that was too long to be decoded.
 OVERSIZED = "oversized_bytes"
+MAX_ROWS = packed.MAX_ROWS
 # As Arrow says it, in an ArrowMemoryError.
 ASKED = re.compile(r"size (\d+)")
 
