@@ -81,6 +81,7 @@ def _of(
         bench.traces[title] = [sample.lag for sample in running.samples]
         return {
             **figures(running.samples, edges, SMALL),
+            "rows_per_s": acknowledged_share * edges * SMALL.rows_per_s,
             "acknowledged_share": acknowledged_share,
             "first_batches_s": running.first_s,
             "connections": max(info["connected_clients"] for info in told),

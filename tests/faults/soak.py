@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     click.echo(f"seed {options.seed}")
     runs: list[Run] = []
     slow = [] if options.no_defaults else defaults.by_default(options.kinds, Random(options.seed))  # noqa: S311
-    turns = cycle([(kind, hands(Random(options.seed), options.faults, kind)) for kind in options.kinds])  # noqa: S311
+    turns = cycle([(kind, hands(Random(options.seed + at), options.faults, kind)) for at, kind in enumerate(options.kinds)])  # noqa: S311
     while len(runs) < options.runs and time.monotonic() < deadline:
         kind, deck = next(turns)
         runs.append(one(options.seed + len(runs), next(deck), **kind.options))
