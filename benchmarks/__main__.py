@@ -27,7 +27,7 @@ QUICK = 0.03
 @click.option("--only", multiple=True, type=click.Choice(list(CASES)), help="Only this case; may be given several times.")
 @click.option("--quick", is_flag=True, help=f"One round, {QUICK:g} of everything: shows that it works, not how fast.")
 @click.option("--scale", type=click.FloatRange(0, min_open=True), default=1.0, help="A factor for all sizes.")
-@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="How long the fleet runs.  [default: 1]")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="How long each fleet runs.  [default: 1 and 2]")
 @click.option(
     "--json",
     "json_path",
@@ -41,7 +41,7 @@ def main(rounds: int | None, only: tuple[str, ...], quick: bool, scale: float, m
     scale *= QUICK if quick else 1
     sizes = Sizes().scaled(scale)
     if minutes:
-        sizes = replace(sizes, fleet_s=round(minutes * 60))
+        sizes = replace(sizes, fleet_s=round(minutes * 60), thousands_s=round(minutes * 60))
     chosen = [name for name in CASES if not only or name in only]
     _allow_many_connections()
     with tempfile.TemporaryDirectory(prefix="telemetry-bench-") as path:

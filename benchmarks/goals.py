@@ -47,7 +47,22 @@ def rounds(figures: Figures, name: str) -> list[float]:
 
 
 LARGE_FILE = (("large_files.file_mb", 2000.0),)
+THOUSANDS = (("thousands.seconds", 600.0), ("thousands.edges", 10_000.0))
 FLEET = (("fleet.seconds", 600.0), ("fleet.edges", 1000.0))
+
+
+def _thousands(name: str, words: str) -> tuple[Goal, ...]:
+    at = f"thousands.{name}_"
+    return (
+        Goal(f"{words}: rows acknowledged ÷ rows due", f"{at}acknowledged_share", 0.99, given=THOUSANDS),
+        Goal(f"{words}: growth of the lag (s of rows)", f"{at}lag_growth_s", 1, most=True, given=THOUSANDS),
+        Goal(f"{words}: all restarted, caught up after (s)", f"{at}caught_up_s", 120, most=True, given=THOUSANDS),
+        Goal(
+            f"{words}: rows published and not in the ledger, or there twice", f"{at}rows_astray", 0, most=True, given=THOUSANDS
+        ),
+        Goal(f"{words}: publisher late by at most (ms)", f"{at}publisher_late_ms", 1000, most=True, given=THOUSANDS),
+    )
+
 
 GOALS = (
     Goal("end to end, 5,000-row messages ÷ raw binary COPY", "large.rows_per_s", 0.5, "copy.rows_per_s"),
@@ -67,6 +82,7 @@ GOALS = (
     ),
     Goal("end to end, 100-row messages ÷ Celery and ORM", "small.rows_per_s", 6, "orm.rows_per_s"),
     Goal("100-row messages/s ÷ no-op tasks/s", "messages.messages_per_s", 0.5, "messages.noop_messages_per_s"),
+    Goal("100-row messages: bytes on the wire a reading", "messages.wire_bytes_per_reading", 31, most=True),
     Goal("fleet for ten minutes: rows acknowledged ÷ rows due", "fleet.acknowledged_share", 0.99, given=FLEET),
     Goal("fleet: growth of the lag from first to last third (s of rows)", "fleet.lag_growth_s", 1, most=True, given=FLEET),
     Goal("fleet: trend of the lag over the run (s of rows)", "fleet.lag_trend_s", 1, most=True, given=FLEET),
@@ -74,6 +90,8 @@ GOALS = (
     Goal("fleet: longest queue (s of messages)", "fleet.queued_most_s", 2, most=True, given=FLEET),
     Goal("fleet: rows published and not in the ledger, or there twice", "fleet.rows_astray", 0, most=True, given=FLEET),
     Goal("fleet: publisher late by at most (ms)", "fleet.publisher_late_ms", 1000, most=True, given=FLEET),
+    *_thousands("one", "10,000 edges at one broker"),
+    *_thousands("two", "10,000 edges at two brokers"),
     Goal("latency publish to acknowledged at half the load, p50 (ms)", "latency.p50_ms", 50, most=True),
     Goal("latency publish to acknowledged at half the load, p99 (ms)", "latency.p99_ms", 250, most=True),
     Goal("the same: publisher late by at most (ms)", "latency.publisher_late_ms", 250, most=True),

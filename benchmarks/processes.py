@@ -48,6 +48,16 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     psutil.wait_procs(gone, GONE_S)
 
 
+def cpu_s(*pids: int) -> float:
+    """CPU time that processes and their descendants have taken; what has ended took its own along."""
+    taken_s = 0.0
+    for each in (one for pid in pids for one in family(pid)):
+        with suppress(psutil.NoSuchProcess):
+            times = each.cpu_times()
+            taken_s += times.user + times.system
+    return taken_s
+
+
 def family(pid: int) -> list[psutil.Process]:
     """A process and its descendants; nothing if it has ended."""
     with suppress(psutil.NoSuchProcess):

@@ -20,7 +20,8 @@ from tests.waiting import eventually
 
 HOST = "127.0.0.1"
 SERVICE = "telemetry-broker"
-DOWN_AFTER_MS = 1000
+# Unless the variable DOWN_AFTER_MS says another.
+DOWN_AFTER_MS = "1000"
 # An election that failed is tried again after twice this time.
 FAILOVER_TIMEOUT_MS = 4000
 
@@ -81,7 +82,7 @@ class Sentinel(Server):
             f"bind {HOST}",
             *([f"requirepass {passwords[0]}"] if passwords else []),
             f"sentinel monitor {SERVICE} {watches[0]} {watches[1]} 2",
-            f"sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER_MS}",
+            f"sentinel down-after-milliseconds {SERVICE} {os.environ.get('DOWN_AFTER_MS', DOWN_AFTER_MS)}",
             f"sentinel failover-timeout {SERVICE} {FAILOVER_TIMEOUT_MS}",
             *([f"sentinel auth-pass {SERVICE} {passwords[1]}"] if passwords else []),
         ]

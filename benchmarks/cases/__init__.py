@@ -21,6 +21,7 @@ from benchmarks.cases import (
     orm,
     outage,
     smi,
+    thousands,
 )
 
 
@@ -50,4 +51,5 @@ CASES = {
     "api": Case("the API beside SQL by hand", api.run, rounds=False),
     "metrics": Case("100-row messages with and without metrics", metrics.run, rounds=False),
     "fleet": Case("a fleet at 100 rows/s each", fleet.run, rounds=False),
+    "thousands": Case("10,000 edges at 10 rows/s each, at one broker and at two", thousands.run, rounds=False),
 }

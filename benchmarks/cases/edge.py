@@ -43,12 +43,7 @@ def run(bench: Bench) -> dict[str, float]:
 
 def _busy(pair: tuple[subprocess.Popen[bytes], ...], seconds: float) -> list[float]:
     """Percent of a core that each process used in some seconds."""
-    before, begun = [_cpu_s(process) for process in pair], time.monotonic()
+    before, begun = [processes.cpu_s(process.pid) for process in pair], time.monotonic()
     time.sleep(seconds)
     taken_s = time.monotonic() - begun
-    return [100 * (_cpu_s(process) - was) / taken_s for process, was in zip(pair, before, strict=True)]
-
-
-def _cpu_s(process: subprocess.Popen[bytes]) -> float:
-    times = [each.cpu_times() for each in processes.family(process.pid)]
-    return sum(each.user + each.system for each in times)
+    return [100 * (processes.cpu_s(process.pid) - was) / taken_s for process, was in zip(pair, before, strict=True)]

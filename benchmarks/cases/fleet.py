@@ -9,8 +9,9 @@ from __future__ import annotations
 from benchmarks import data
 from benchmarks.bench import Bench, Site
 from benchmarks.feeder import Feeder, Growing
+from benchmarks.meter import Meter
 from benchmarks.synthetic.fleet import Fleet, Sample, fleet
-from benchmarks.synthetic.payloads import ROWS
+from benchmarks.synthetic.payloads import NODE, ROWS, Shape
 from benchmarks.synthetic.trend import growth, trend
 
 REAL = "bench/real"
@@ -34,8 +35,10 @@ def run(bench: Bench) -> dict[str, float]:
         site.start_edge(file.path, "real")
         with Feeder(file, ROWS):
             site.wait(lambda: site.flow(REAL).rows > 0, "the real edge's first rows")
-            running.connect(running.connections() - others)
-            running.run(sizes.fleet_s, lambda: file.rows - site.flow(REAL).rows)
+            of_an_edge = running.connections() - others
+            running.connect(of_an_edge)
+            with Meter([bench.valkey], running.collectors, bench.postgres) as meter:
+                running.run(sizes.fleet_s, lambda: file.rows - site.flow(REAL).rows)
             connections = running.connections()
         running.drain(DRAIN_S)
         site.wait(lambda: site.flow(REAL).rows == file.rows, "the real edge's last rows")
@@ -48,25 +51,27 @@ def run(bench: Bench) -> dict[str, float]:
             "connections": connections,
             "seconds": sizes.fleet_s,
             "first_batches_s": running.first_s,
-            **_figures(running.samples, sizes.fleet_edges),
+            **figures(running.samples, sizes.fleet_edges, NODE),
+            "real_edge_lag_growth_s": growth([sample.watched for sample in running.samples]) / ROWS,
+            "connections_of_an_edge": of_an_edge,
+            **meter.figures(running.ticks, running.ticks, running.ticks * ROWS),
             "rows_astray": _astray(running, site, file.rows),
             "publisher_late_ms": running.late_s * 1000,
             "publisher_cpu_percent": 100 * running.cpu_share,
         }
 
 
-def _figures(samples: list[Sample], edges: int) -> dict[str, float]:
-    """Rows by the rate at which they are due are seconds."""
-    last = samples[-1]
-    lags, real = [sample.lag for sample in samples], [sample.watched for sample in samples]
+def figures(samples: list[Sample], edges: int, shape: Shape) -> dict[str, float]:
+    """Rows by the rate at which they are due are seconds; so are messages."""
+    last, rate = samples[-1], edges * shape.rows_per_s
+    lags = [sample.lag for sample in samples]
     return {
         "rows_per_s": last.acked / len(samples),
         "acknowledged_share": last.acked / last.due,
-        "lag_last_s": lags[-1] / edges / ROWS,
-        "lag_growth_s": growth(lags) / edges / ROWS,
-        "lag_trend_s": trend(lags) / edges / ROWS,
-        "real_edge_lag_growth_s": growth(real) / ROWS,
-        "queued_most_s": max(sample.queued for sample in samples) / edges,
+        "lag_last_s": lags[-1] / rate,
+        "lag_growth_s": growth(lags) / rate,
+        "lag_trend_s": trend(lags) / rate,
+        "queued_most_s": max(sample.queued for sample in samples) * ROWS / rate,
     }
 
 

@@ -38,7 +38,12 @@ def run(bench: Bench) -> dict[str, float]:
         measured = (_noop, _ours)[:: -1 if len(bench.figures.get("messages", [])) % 2 else 1]
         rates = {measure: measure(site, client, count) for measure in measured}
         site.committed("ingest/node", sum(file.rows for file in files))
-        return {"messages_per_s": rates[_ours], "noop_messages_per_s": rates[_noop], "message_bytes": size}
+        return {
+            "messages_per_s": rates[_ours],
+            "noop_messages_per_s": rates[_noop],
+            "message_bytes": size,
+            "wire_bytes_per_reading": size / ROWS_A_MESSAGE,
+        }
 
 
 def _files(bench: Bench) -> list[data.File]:

@@ -26,16 +26,13 @@ class Envelope:
         _, self._kwargs, self._embed = msgpack.unpackb(base64.b64decode(message["body"]))
         message["body"] = BODY
         message["headers"][ROWS_HEADER] = ROWS
-        for name in ("id", "root_id"):
-            message["headers"][name] = ID
-        for name in ("correlation_id", "delivery_tag"):
-            message["properties"][name] = ID
+        message["headers"]["id"] = message["properties"]["delivery_tag"] = ID
         self._before, self._after = json.dumps(message).split(BODY)
 
     @classmethod
-    def captured(cls, site: Site, client: redis.Redis, file: data.File) -> Self:
+    def captured(cls, site: Site, client: redis.Redis, file: data.File, **variables: str) -> Self:
         """From the first message that `telemetry ingest` makes of a file; the queue is empty again afterwards."""
-        site.ingest(file, "captured", file.rows, "--no-wait")
+        site.ingest(file, "captured", file.rows, "--no-wait", **variables)
         queue = site.settings.ingest_queue
         raw = client.lindex(queue, -1)
         client.delete(queue)

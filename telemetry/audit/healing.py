@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import islice
 
+import redis
 from sqlalchemy import Engine
 
 from telemetry.audit.rereading import Rereading, States, of_files
@@ -51,7 +53,8 @@ def next_ones(asked: Sequence[Stretch], candidates: Iterable[Stretch], states: S
 def heal(engine: Engine, rereading: Rereading, states: States, now: datetime) -> Open | None:
     """Settle the shortfall if all came back, else have more sources read again. Returns what is left of it.
 
-    `states`: what the edges said of their sources after `now`, a time of the database. Raises SQLAlchemyError and RedisError.
+    `states`: what the edges said of their sources after `now`, a time of the database, without those whose broker is away.
+    Raises SQLAlchemyError.
     """
     with engine.begin() as connection:
         shortfall = shortfalls.unsettled(connection)
@@ -68,8 +71,10 @@ def heal(engine: Engine, rereading: Rereading, states: States, now: datetime) ->
         chosen = next_ones(asked, candidates, states, now)
         for stretch in chosen:
             shortfalls.give_up(connection, stretch)
-    # Should this process end here, the ledger has a gap below what the edge holds for committed, and is healed as one.
+    # Should this process end here, or the broker be away, the ledger has a gap below what the edge holds for committed, and is
+    # healed as one.
     with engine.connect() as connection:
         for stretch in chosen:
-            rereading.set_back(connection, stretch.edge, stretch.fingerprint, stretch.start)
+            with suppress(redis.RedisError):
+                rereading.set_back(connection, stretch.edge, stretch.fingerprint, stretch.start)
     return shortfall

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -66,8 +67,10 @@ class Rereading:
             files = of_files(states, gap.edge, gap.fingerprint, gap.anchor)
             is_held = any(state.window.committed > gap.start for _, state in files)
             if is_held and (not number or monotonic() - at_s > PAUSE_S * 2**number):
-                self._healed[_name(gap)] = (number + 1, monotonic())
-                self.set_back(connection, gap.edge, gap.fingerprint, gap.start, gap.anchor)
+                # A broker that is away keeps no edge of another one from being healed.
+                with suppress(redis.RedisError):
+                    self.set_back(connection, gap.edge, gap.fingerprint, gap.start, gap.anchor)
+                    self._healed[_name(gap)] = (number + 1, monotonic())
 
 
 def _name(gap: Gap) -> Name:

@@ -95,13 +95,14 @@ def retry(settings: Settings, engine: Engine, ids: tuple[int, ...], everything: 
     """Store letters now, in this process.
 
     The exit code is 1 if one of them dies again, or is refused as nobody could store it; it stays a letter then.
+    An edge whose broker is away is not told; if it still waits for a batch, it sends that again, and hears of it then.
     """
     retried: list[dict[str, Any]] = []
     any_left = False
     with everywhere(settings) as edges:
         try:
             for letter_id, outcome in retry_letters(
-                settings, engine, edges.client_of, _chosen(engine, ids, everything), actor=operator()
+                settings, engine, edges.nearest, _chosen(engine, ids, everything), actor=operator()
             ):
                 status = outcome.shown_status
                 retried.append({"id": letter_id, "status": status, "error": outcome.error})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -74,8 +74,9 @@ def add(engine: Engine, name: str, secret: str | None, as_json: bool) -> None:
         if edge_credentials.valid(connection).get(name):
             raise click.ClickException(f"{name} has credentials; `telemetry edge rotate {name}` gives it others")
         serial = edge_credentials.issue(connection, name, operator())
-        _tell_the_broker(settings, name, [serial])
+        untold = _tell_the_broker(settings, {name: [serial]})
     _show(settings, name, serial, secret=secret, as_json=as_json)
+    end(untold)
 
 
 @edge.command()
@@ -88,6 +89,7 @@ def rotate(engine: Engine, name: str, finish: bool, secret: str | None, as_json:
     """Give NAME new credentials beside its old ones, and print them; with --finish end the old ones.
 
     Until then both are good, so nothing is refused while the edge gets the new ones.
+    Of several brokers one may be away: the others are told, and the exit code is 1.
     """
     settings: Settings = click.get_current_context().obj
     with engine.begin() as connection:
@@ -100,16 +102,18 @@ def rotate(engine: Engine, name: str, finish: bool, secret: str | None, as_json:
                     f"{name} is being rotated: `telemetry edge rotate {name} --finish` ends its older credentials first"
                 )
             serial = edge_credentials.issue(connection, name, operator())
-            _tell_the_broker(settings, name, [*numbers, serial])
+            untold = _tell_the_broker(settings, {name: [*numbers, serial]})
         else:
             serial = numbers[-1]
             edge_credentials.retire(connection, name, operator(), but=serial)
-            _tell_the_broker(settings, name, [serial], disconnects=True)
+            again = f"run `telemetry edge rotate {name} --finish` again"
+            untold = _tell_the_broker(settings, {name: [serial]}, later=again, disconnects=True)
     if finish:
         said = {"name": name, "serial": serial, "retired": numbers[:-1]}
         click.echo(json.dumps(said) if as_json else f"{name} has only its newest credentials, number {serial}")
     else:
         _show(settings, name, serial, secret=secret, as_json=as_json)
+    end(untold)
 
 
 @edge.command()
@@ -124,10 +128,11 @@ def declare(engine: Engine, declared: tuple[Declared, ...], apply: bool, wait_s:
     For `telemetry deploy`, which makes the credentials itself of the same secret. What was retired stays retired.
     """
     settings: Settings = click.get_current_context().obj
+    untold: list[str] = []
     with engine.begin() as connection:
         valid = {each.name: edge_credentials.declare(connection, each.name, each.serials, operator()) for each in declared}
-        for name, serials in valid.items() if apply else ():
-            _tell_the_broker(settings, name, serials)
+        if apply:
+            untold = _tell_the_broker(settings, valid)
     # One edge that was revoked keeps no other from getting its own.
     if retired := [name for name, serials in valid.items() if not serials]:
         click.echo(f"{', '.join(retired)} was revoked, and stays so; `telemetry deploy rotate-edge` gives it others", err=True)
@@ -135,6 +140,7 @@ def declare(engine: Engine, declared: tuple[Declared, ...], apply: bool, wait_s:
         raise click.ClickException("the broker refuses " + "; ".join(f"{name} ({why})" for name, why in refused.items()))
     count = sum(map(bool, valid.values()))
     click.echo(json.dumps(valid) if as_json else f"{count} {'edge has' if count == 1 else 'edges have'} valid credentials")
+    end(untold)
 
 
 @edge.command()
@@ -142,15 +148,18 @@ def declare(engine: Engine, declared: tuple[Declared, ...], apply: bool, wait_s:
 @json_option
 @with_database
 def revoke(engine: Engine, name: str, as_json: bool) -> None:
-    """Take all credentials of NAME away: the broker closes its connections, and the centre refuses its batches."""
+    """Take all credentials of NAME away: the broker closes its connections, and the centre refuses its batches.
+
+    A broker that is away is told by `telemetry broker acl --apply`; the exit code is then 1.
+    """
     settings: Settings = click.get_current_context().obj
     with engine.begin() as connection:
         if not edge_credentials.retire(connection, name, operator()):
             raise click.ClickException(f"{name} has no credentials; see telemetry edge list")
     # After the commit: whatever becomes of the broker, the centre refuses what the edge signs.
-    user = rights.edge_name(settings.key_prefix, name)
-    tell_each(settings, lambda client: server.remove(client, user), UNREMOVED, f"run ACL DELUSER {user} there")
     click.echo(json.dumps({"name": name, "revoked": True}) if as_json else f"{name} is revoked")
+    user = rights.edge_name(settings.key_prefix, name)
+    end(tell_each(settings, lambda client: server.remove(client, user), UNREMOVED))
 
 
 @edge.command(name="list")
@@ -180,32 +189,48 @@ def maker(settings: Settings) -> Maker:
     return Maker(settings.trust_secret, settings.key_prefix)
 
 
-def _tell_the_broker(settings: Settings, name: str, serials: list[int], *, disconnects: bool = False) -> None:
-    passwords = [maker(settings).password(name, serial) for serial in serials]
-    user = rights.of_edge(settings.key_prefix, name)
+def _tell_the_broker(
+    settings: Settings, valid: Mapping[str, Sequence[int]], *, later: str = APPLY, disconnects: bool = False
+) -> list[str]:
+    users = [
+        (rights.of_edge(settings.key_prefix, name), [maker(settings).password(name, serial) for serial in serials])
+        for name, serials in valid.items()
+    ]
 
     def tell(client: redis.Redis) -> None:
-        server.write(client, user, passwords)
-        if disconnects:
-            server.disconnect(client, user.name)
+        for user, passwords in users:
+            server.write(client, user, passwords)
+            if disconnects:
+                server.disconnect(client, user.name)
 
-    tell_each(settings, tell, UNKEPT)
+    return tell_each(settings, tell, UNKEPT, later)
 
 
-def tell_each(settings: Settings, tell: Callable[[redis.Redis], None], unkept: str, later: str = APPLY) -> None:
+def tell_each(settings: Settings, tell: Callable[[redis.Redis], None], unkept: str, later: str = APPLY) -> list[str]:
     """Tell each broker something about its users, and each of its replicas, as those have users of their own.
 
-    `later` is what a person does about a replica that is away.
+    Returns what is to be said of brokers that were not told. `later` is what a person does when one of them, or a replica, is
+    back. Raises ClickException where no broker was told.
     """
-    faults = []
-    for one in settings.brokers.values():
+    untold, faults = [], []
+    for name, one in settings.brokers.items():
         try:
             _tell_one(one, tell, unkept, later)
         except click.ClickException as error:
             # The others are told all the same: a user may have been revoked.
+            untold.append(f"the broker {name} was not told ({error.message}): {later} when it is back")
             faults.append(error)
-    if faults:
+    if len(faults) == len(settings.brokers):
         raise faults[0]
+    return untold
+
+
+def end(untold: Sequence[str]) -> None:
+    """Say which brokers were not told, and end the command with 1 if there are any."""
+    for line in untold:
+        click.echo(line, err=True)
+    if untold:
+        click.get_current_context().exit(1)
 
 
 def _tell_one(settings: Settings, tell: Callable[[redis.Redis], None], unkept: str, later: str) -> None:

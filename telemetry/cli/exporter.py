@@ -33,6 +33,8 @@ COMPONENT = "exporter"
 AUDIT_EVERY = 4
 # The audit pauses for so many times as long as it has worked: it takes less than a percent of a core.
 AUDIT_PAUSE = 110
+# An answer of one of several brokers to an audit.
+AUDIT_S = 2.0
 # Looks that work, and are late after a pause.
 NO_PAUSE = 1
 
@@ -81,6 +83,9 @@ def looks_at(settings: Settings) -> list[Look]:
     """The looks at each part of the system."""
     engine = make_engine(settings, application="exporter", pool_size=8 + len(settings.brokers))
     clients = {name: broker.connect(one) for name, one in settings.brokers.items()}
+    # After a look that took long a long pause follows: one of several that is frozen must not keep edges of the others waiting.
+    hasty = {name: broker.connect(one, socket_timeout_s=AUDIT_S, retries=0) for name, one in settings.brokers.items()}
+    of_audits = hasty if settings.broker_urls else clients
     follower = following(settings, settings.database_read_url, engine, "exporter", 2) if settings.database_read_url else None
 
     def reading() -> Engine:
@@ -91,9 +96,9 @@ def looks_at(settings: Settings) -> list[Look]:
     looks += [
         Look("database", every_s, lambda: database.look(engine, settings)),
         Look("ledger", AUDIT_EVERY * every_s, lambda: database.ledger(reading())),
-        Look("gaps", AUDIT_EVERY * every_s, audits.GapAudit(engine, settings, clients), AUDIT_PAUSE),
+        Look("gaps", AUDIT_EVERY * every_s, audits.GapAudit(engine, settings, of_audits), AUDIT_PAUSE),
         Look("samples", AUDIT_EVERY * every_s, audits.SampleAuditLook(engine), AUDIT_PAUSE),
-        Look("shortfalls", every_s, audits.ShortfallLook(engine, settings, clients)),
+        Look("shortfalls", every_s, audits.ShortfallLook(engine, settings, of_audits)),
         Look("health", every_s, lambda: health.look(engine, settings), NO_PAUSE),
     ]
     if follower:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ import redis
 from sqlalchemy import Engine
 
 from telemetry.cli.database import database
-from telemetry.cli.session import connected, data_dir_option, json_option, load_settings, operator
+from telemetry.cli.session import away, data_dir_option, everywhere, json_option, load_settings, operator
 from telemetry.progress import claims, losses, reading
+from telemetry.progress.everywhere import Everywhere
 from telemetry.progress.keys import Keys
 from telemetry.readings.digests import wire_path
 from telemetry.store import audit_log, foreign
@@ -31,29 +32,43 @@ def forget(paths: tuple[str, ...], only_edge: str | None, as_json: bool, data_di
     They leave `telemetry status`, with what was lost of them. Of a file that no format knows, the list of sources and the
     quarantine forget its line, too. Readings that are stored stay, and so does the account of them. A file that a streamer
     finds again is read again from its beginning; nothing is stored twice. A source that a streamer holds is not forgotten.
-    Exits 1 if one was held or there was none.
+    Exits 1 if one was held, if there was none, or if one of several brokers is away that may know one.
     """
     settings = load_settings(data_dir)
     done: list[dict[str, Any]] = []
-    with ExitStack() as stack:
-        clients = [stack.enter_context(connected(one)) for one in settings.brokers.values()]
-        engine = stack.enter_context(database(settings, "forget"))
+    with everywhere(settings) as edges, database(settings, "forget") as engine:
         keys = Keys(settings.key_prefix)
-        edges = [(client, edge) for client in clients for edge in reading.edges(client, keys) if only_edge in {None, edge}]
         for path in dict.fromkeys(paths):
-            names = {path, wire_path(Path(path).absolute()), wire_path(Path(path).resolve())}
-            at_edges = [
-                entry
-                for client, edge in edges
-                for name in sorted(names)
-                for entry in _forgotten(client, keys, engine, edge, name)
-            ]
+            at_edges = list(_everywhere(edges, keys, engine, path, only_edge))
+            # Where its edge is at work, no other broker needs to be asked.
+            is_settled = only_edge is not None and bool(at_edges) and _is_at_work(edges, keys, only_edge)
+            silent = {} if is_settled else away(edges)
+            at_edges += [_away(path, only_edge, name, reason) for name, reason in silent.items()]
             done += at_edges or [{"path": path, "edge": None, "status": "unknown"}]
     if as_json:
         click.echo(json.dumps(done))
     else:
         click.echo("\n".join(map(_text, done)))
     sys.exit(0 if all(entry["status"] == "forgotten" for entry in done) else 1)
+
+
+def _everywhere(edges: Everywhere, keys: Keys, engine: Engine, path: str, only_edge: str | None) -> Iterator[dict[str, Any]]:
+    """What became of a path at each broker that answers."""
+    names = sorted({path, wire_path(Path(path).absolute()), wire_path(Path(path).resolve())})
+    for broker, client in edges.answering.items():
+        with edges.asking(broker):
+            for edge in reading.edges(client, keys):
+                for name in names if only_edge in {None, edge} else ():
+                    yield from _forgotten(client, keys, engine, edge, name)
+
+
+def _is_at_work(edges: Everywhere, keys: Keys, edge: str) -> bool:
+    """Whether a streamer of an edge is at work at a broker that answers."""
+    for name, client in edges.answering.items():
+        with edges.asking(name):
+            if reading.streamers(client, keys, [edge])[edge]:
+                return True
+    return False
 
 
 def _forgotten(client: redis.Redis, keys: Keys, engine: Engine, edge: str, path: str) -> list[dict[str, Any]]:
@@ -71,6 +86,10 @@ def _forgotten(client: redis.Redis, keys: Keys, engine: Engine, edge: str, path:
     return [{"path": path, "edge": edge, "status": "forgotten"}]
 
 
+def _away(path: str, edge: str | None, broker: str, reason: str) -> dict[str, Any]:
+    return {"path": path, "edge": edge, "status": "away", "by": f"the broker {broker}".rstrip(), "why": reason}
+
+
 def _text(entry: dict[str, Any]) -> str:
     match entry["status"]:
         case "forgotten":
@@ -79,5 +98,10 @@ def _text(entry: dict[str, Any]) -> str:
             return (
                 f"{entry['edge']} {entry['path']}: a streamer works on it ({entry['by']}); "
                 "take it out of TELEMETRY_SOURCES, and try again when its claim has ended"
+            )
+        case "away":
+            return (
+                f"{entry['path']}: {entry['by']} was not asked, as it does not answer ({entry['why']}); "
+                "try again when it is back"
             )
     return f"{entry['path']}: there is no such source; telemetry status shows the paths"

@@ -51,9 +51,24 @@ def _number(_context: click.Context, parameter: click.Parameter, value: float) -
     type=click.IntRange(1, 10_000_000_000),
     help=f"Series that grow.  [default: {sizing.SERIES_OF_EDGE} an edge: 8 GPUs, 25 metrics]",
 )
+@click.option(
+    "--tick",
+    "tick_s",
+    type=click.FloatRange(0.1, 3600),
+    default=sizing.TICK_S,
+    show_default=True,
+    metavar="SECONDS",
+    help="As TELEMETRY_STREAM_INTERVAL_S of the edges.",
+)
 @json_option
 def plan(
-    edges: int, rows_per_s: float, retention_days: int, seal_after_days: int | None, series: int | None, as_json: bool
+    edges: int,
+    rows_per_s: float,
+    retention_days: int,
+    seal_after_days: int | None,
+    series: int | None,
+    tick_s: float,
+    as_json: bool,
 ) -> None:
     """Say how many brokers, collectors, CPUs, GiB and GB a fleet needs, and on what that stands.
 
@@ -63,7 +78,7 @@ def plan(
     \b
     telemetry plan --edges 1000 --rows-per-second 40000 --retention 365 --seal-after 7
     """  # noqa: D301  # click's \b, which keeps the line apart
-    fleet = sizing.Fleet(edges, rows_per_s, retention_days, seal_after_days, series)
+    fleet = sizing.Fleet(edges, rows_per_s, retention_days, seal_after_days, series, tick_s)
     needed = sizing.plan(fleet)
     if as_json:
         click.echo(json.dumps({**asdict(needed), "assumptions": assumptions(fleet)}))
@@ -91,15 +106,19 @@ def lines(needed: sizing.Plan) -> list[str]:
 
 def assumptions(fleet: sizing.Fleet) -> list[str]:
     """On what the figures stand."""
-    tick_us, message_us, collector_us, row_us = (
+    tick_us, edge_us, message_us, collector_us, row_us = (
         f"{1e6 * seconds:g}"
-        for seconds in (sizing.BROKER_TICK_S, sizing.BROKER_MESSAGE_S, sizing.COLLECTOR_MESSAGE_S, sizing.POSTGRES_ROW_S)
+        for seconds in (
+            *(sizing.BROKER_TICK_S, sizing.BROKER_EDGE_S, sizing.BROKER_MESSAGE_S),
+            *(sizing.COLLECTOR_MESSAGE_S, sizing.POSTGRES_ROW_S),
+        )
     )
+    of_broker = f"{tick_us} µs a tick, {message_us} µs a message, {edge_us} µs a second an edge"
     days = fleet.seal_after_days
     sealed = f"{sizing.SEALED_BYTES} bytes once it is sealed, after {days} days" if days else "never sealed"
     return [
-        f"each edge ticks every {sizing.TICK_S:g} s, has one file, and publishes batches of {sizing.BATCH_ROWS} rows at most",
-        f"CPU of the broker: {tick_us} µs a tick, {message_us} µs a message; at {sizing.BROKER_SHARE:.0%} of its core",
+        f"each edge ticks every {fleet.tick_s:g} s, has one file, and publishes batches of {sizing.BATCH_ROWS} rows at most",
+        f"CPU of the broker: {of_broker}; at {sizing.BROKER_SHARE:.0%} of its core",
         f"CPU of a collector: {collector_us} µs a message, of Postgres {row_us} µs a row; both at {sizing.CENTRE_SHARE:.0%}",
         f"the broker holds the windows of all edges ({size(sizing.QUEUED_BYTES)} each) while the centre is away",
         f"a sample takes {sizing.ROW_BYTES} bytes with its index, {sealed}",

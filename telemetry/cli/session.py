@@ -61,12 +61,22 @@ def connected(settings: Settings, *, retries: int = 3) -> Iterator[redis.Redis]:
 
 @contextmanager
 def everywhere(settings: Settings) -> Iterator[Everywhere]:
-    """The edges of all brokers, for one command, once each broker has answered. One that cannot be used is reported."""
+    """The edges of all brokers, for one command, once each broker was asked. Where none can be used, that is reported.
+
+    What is not done as some are away is for the command to say (`away`).
+    """
+    # One that is frozen is not to be waited for as long as the only one.
+    retries = {"retries": 1} if len(settings.brokers) > 1 else {}
     with ExitStack() as stack:
-        clients = {name: stack.enter_context(connected(one)) for name, one in settings.brokers.items()}
+        clients = {name: stack.enter_context(connected(one, **retries)) for name, one in settings.brokers.items()}
         edges = Everywhere(clients, Keys(settings.key_prefix))
         edges.look()
         yield edges
+
+
+def away(edges: Everywhere) -> dict[str, str]:
+    """Why brokers do not answer, by their names. Nothing of it is secret."""
+    return {name: str(error) for name, error in edges.away.items()}
 
 
 def operator() -> str:

@@ -13,13 +13,14 @@ DAY_S, YEAR_DAYS = 86_400, 365
 GB, GIB = 1e9, 2.0**30
 # Settings as they come: TELEMETRY_STREAM_INTERVAL_S, TELEMETRY_BATCH_SIZE.
 TICK_S, BATCH_ROWS = 1.0, 100
-# CPU time in seconds: of the broker for an edge's tick and for a message, of a collector for a message, of Postgres for a row.
-BROKER_TICK_S, BROKER_MESSAGE_S, COLLECTOR_MESSAGE_S, POSTGRES_ROW_S = 150e-6, 40e-6, 300e-6, 2.7e-6
+# CPU time in seconds: of the broker for an edge's tick, for what its worker says each second beside that, and for a message; of
+# a collector for a message, of Postgres for a row.
+BROKER_TICK_S, BROKER_EDGE_S, BROKER_MESSAGE_S, COLLECTOR_MESSAGE_S, POSTGRES_ROW_S = 130e-6, 20e-6, 40e-6, 300e-6, 2.7e-6
 # A broker works with one core. So much of it is planned, and of those of collectors and Postgres: a backlog comes one day.
 BROKER_SHARE, CENTRE_SHARE = 0.6, 0.5
 CONNECTIONS, CONNECTION_BYTES = 7, 20_000
 # Of each edge while the centre is away: the window of one source, doubled for acknowledgements and fragments.
-QUEUED_BYTES = 2 * 164 * 9_200
+QUEUED_BYTES = 2 * 164 * 5_100
 ROW_BYTES, SEALED_BYTES = 95, 1.7
 SERIES_BYTES, SERIES_OF_EDGE = 10_000, 200
 COLLECTOR_BYTES, COLLECTOR_PROCESSES = 0.7 * GIB, 2
@@ -29,13 +30,17 @@ MIN_COLLECTORS = 2
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """What is to be carried: edges, rows a second of all of them, days that are kept, and days until one is sealed."""
+    """What is to be carried: edges, rows a second of all of them, days that are kept, and days until one is sealed.
+
+    `tick_s` is TELEMETRY_STREAM_INTERVAL_S.
+    """
 
     edges: int
     rows_per_s: float
     retention_days: int
     seal_after_days: int | None = None
     series: int | None = None
+    tick_s: float = TICK_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +65,8 @@ def plan(fleet: Fleet) -> Plan:
     """What a fleet needs. `broker_gib` and `connections` are of each broker, the other figures of all together."""
     of_edge = fleet.rows_per_s / fleet.edges
     # An edge publishes at most once a tick what came, in batches.
-    messages = fleet.edges * max(min(of_edge, 1 / TICK_S), of_edge / BATCH_ROWS)
-    broker_s = fleet.edges / TICK_S * BROKER_TICK_S + messages * BROKER_MESSAGE_S
+    messages = fleet.edges * max(min(of_edge, 1 / fleet.tick_s), of_edge / BATCH_ROWS)
+    broker_s = fleet.edges * (BROKER_TICK_S / fleet.tick_s + BROKER_EDGE_S) + messages * BROKER_MESSAGE_S
     brokers = max(1, ceil(broker_s / BROKER_SHARE))
     collector_cpus = messages * COLLECTOR_MESSAGE_S / CENTRE_SHARE
     collectors = max(MIN_COLLECTORS, brokers, ceil(collector_cpus / COLLECTOR_PROCESSES))

@@ -55,7 +55,7 @@ class QuarantineRetry:
     client_of: Callable[[str], redis.Redis]
 
     def __call__(self, some: QuarantineFilter, *, actor: str) -> Iterator[Retried]:
-        """Read rows again, a source after the other. Raises database errors and RedisError."""
+        """Read rows again, a source after the other; where an edge's broker is away, they stay. Raises database errors."""
         with self.engine.connect() as connection:
             rows = list(quarantined.listed(connection, some))
         writer = BatchWriter(self.settings, self.engine)
@@ -66,11 +66,12 @@ class QuarantineRetry:
         edge, path = rows[0].edge, rows[0].path
         try:
             reader = self._reader(edge, path, rows[0].fingerprint)
-        except UnreadableError as error:
+            broker_us = broker.now_us(self.client_of(edge))
+        except (UnreadableError, redis.RedisError) as error:
             return Retried(edge, path, 0, 0, len(rows), str(error))
         # Only what every clock calls past is believed: what was wrong is a clock, most often.
         with self.engine.connect() as connection:
-            now_us = min(broker.now_us(self.client_of(edge)), int(now(connection).timestamp() * 1_000_000))
+            now_us = min(broker_us, int(now(connection).timestamp() * 1_000_000))
             floor_us = floor.ask(connection)
 
         def note(connection: Connection, released: Sequence[Released]) -> None:

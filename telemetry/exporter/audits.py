@@ -56,8 +56,7 @@ class GapAudit:
         with self._engine.connect() as connection:
             all_gaps = gaps(connection, self._settings.gap_alert_s, reading.committed(states), lost)
             edges = exporter.edges(connection, MAX_EDGES)
-            with suppress(redis.RedisError):
-                self._rereading.heal(connection, all_gaps, states)
+            self._rereading.heal(connection, all_gaps, states)
         old_gaps = [gap for gap in all_gaps if gap.is_old]
         self._log(old_gaps)
         return [*_gaps(old_gaps, edges), _read_again("telemetry_gap_rereads_total", self._rereading)]
@@ -101,12 +100,12 @@ class ShortfallLook:
         self._rereading = Rereading(self._edges.client_of, keys)
 
     def __call__(self) -> Sequence[Metric]:
-        """What is gone now. Raises SQLAlchemyError and RedisError."""
+        """What is gone now. Raises SQLAlchemyError, and RedisError where no broker answers."""
         with self._engine.connect() as connection:
             left, at = shortfalls.unsettled(connection), now(connection)
         if left:
             self._edges.look()
-            left = heal(self._engine, self._rereading, self._edges.states, at)
+            left = heal(self._engine, self._rereading, self._edges.states_now, at)
         text = "Samples that were stored and are gone, and have not come back from their files."
         return [
             single("telemetry_missing_samples", text, left.missing - left.restored if left else 0),

@@ -5,7 +5,8 @@ That is the broker that heard of it last. What another one still has of an edge 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from time import monotonic
 from typing import NamedTuple
 
@@ -30,37 +31,60 @@ class Known(NamedTuple):
     lost: list[Loss]
 
 
+class AwayError(redis.ConnectionError):
+    """A broker is away, and the edge in question is there, or may be; the text names it."""
+
+
 class Everywhere:
-    """What some brokers know of edges, at most so many of each. It holds what a broker that is away has said before."""
+    """What some brokers know of edges, at most so many of each.
+
+    It holds what a broker has said before that is away now. `away`: those of which an answer failed, and why.
+    """
 
     def __init__(self, clients: Mapping[str, redis.Redis], keys: Keys, max_edges: int | None = None) -> None:
         self.clients = clients
+        self.away: dict[str, redis.RedisError] = {}
         self._keys, self._max_edges = keys, max_edges
         self._known: dict[str, Known] = {}
 
     def look(self) -> None:
-        """Ask all of them. Raises the error of one that is away once the others have answered."""
-        fault: redis.RedisError | None = None
+        """Ask all of them. Raises the error of one where none answers."""
+        self.away.clear()
         for name, client in self.clients.items():
-            try:
+            with self.asking(name):
                 states = reading.sources_by_edge(client, self._keys, self._max_edges)
                 lost = losses.of_all_edges(client, self._keys, self._max_edges)
                 self._known[name] = Known(heard(client, self._keys), states, lost)
-            except redis.RedisError as error:
-                fault = error
-        if fault is not None:
-            raise fault
+        if not self.answering:
+            raise next(iter(self.away.values()))
+
+    @contextmanager
+    def asking(self, name: str) -> Iterator[None]:
+        """While one of them is asked something: if it does not answer, it is away, and the others are asked on."""
+        try:
+            yield
+        except redis.RedisError as error:
+            self.away[name] = error
+
+    @property
+    def answering(self) -> dict[str, redis.Redis]:
+        """The brokers that are not away."""
+        return {name: client for name, client in self.clients.items() if name not in self.away}
 
     @property
     def states(self) -> dict[str, dict[str, SourceState]]:
         """The states of the sources, by edge and source id."""
-        homes = self._homes()
-        return {
-            edge: states
-            for name, known in self._known.items()
-            for edge, states in known.states.items()
-            if homes.get(edge, name) == name
-        }
+        return {edge: states for name in self._known for edge, states in self.states_at(name).items()}
+
+    @property
+    def states_now(self) -> dict[str, dict[str, SourceState]]:
+        """The same of the edges whose broker has answered the last look."""
+        return {edge: states for name in self.answering for edge, states in self.states_at(name).items()}
+
+    def states_at(self, name: str) -> dict[str, dict[str, SourceState]]:
+        """The same of the edges that stream at one broker."""
+        homes, known = self._homes(), self._known.get(name)
+        return {edge: states for edge, states in known.states.items() if homes.get(edge, name) == name} if known else {}
 
     @property
     def lost(self) -> list[Loss]:
@@ -69,8 +93,23 @@ class Everywhere:
         return [loss for name, known in self._known.items() for loss in known.lost if homes.get(loss.edge, name) == name]
 
     def client_of(self, edge: str) -> redis.Redis:
-        """The broker at which an edge streams; of one that none knows the first."""
-        return self.clients[self._homes().get(edge, next(iter(self.clients)))]
+        """The broker at which an edge streams; of one that none knows the first.
+
+        Raises AwayError if that broker is away, also where none that answers knows the edge, and one is away.
+        """
+        home = self._homes().get(edge)
+        if home in self.away:
+            raise AwayError(f"the broker {home}, where {edge} streams, does not answer")
+        if home is None and self.away:
+            raise AwayError(f"no broker that answers knows {edge}, and {', '.join(self.away)} does not answer")
+        return self.clients[next(iter(self.clients)) if home is None else home]
+
+    def nearest(self, edge: str) -> redis.Redis:
+        """The broker at which an edge streams, or another one while that is away."""
+        try:
+            return self.client_of(edge)
+        except AwayError:
+            return next(iter(self.answering.values()))
 
     def _homes(self) -> dict[str, str]:
         return homes({name: known.heard for name, known in self._known.items()})

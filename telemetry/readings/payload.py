@@ -1,51 +1,68 @@
-"""The payload of a message: the readings of a batch and its rows for the quarantine, as Arrow, compressed.
+"""The payload of a message: the readings of a batch and its rows for the quarantine, compressed.
 
-It is zstd of an Arrow IPC stream with the readings (`series`: dictionary of `SeriesKey` texts, `ts`: timestamp[us, UTC],
-`value`: float64). If there are rows to quarantine a second stream with them follows (`offset`, `line`, `reason`, `raw`).
-
-Whether digest, size and counts agree with the header is left to `wire`.
+It is zstd of a msgpack array, `Columns`. What repeats or grows evenly is written so that zstd sees it: texts stand below each
+other, a line each, and of numbers stand the differences. Nothing in it is a list, so a stranger's bytes take no more memory
+than they have. Whether digest, size and counts agree with the header is left to `wire`; payloads of the versions before are
+read by `arrow_payload`.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 import pyarrow as pa
-from pyarrow import ipc
+from numpy.typing import NDArray
 
 from telemetry.readings.rows import QuarantinedRow, Readings
 
-READINGS = pa.schema(
-    [
-        pa.field("series", pa.dictionary(pa.int32(), pa.string()), nullable=False),
-        pa.field("ts", pa.timestamp("us", "UTC"), nullable=False),
-        pa.field("value", pa.float64(), nullable=False),
-    ]
-)
-QUARANTINE = pa.schema(
-    [
-        pa.field("offset", pa.int64(), nullable=False),
-        pa.field("line", pa.int64(), nullable=False),
-        pa.field("reason", pa.string(), nullable=False),
-        pa.field("raw", pa.binary(), nullable=False),
-    ]
-)
+MAX_ROWS = 200_000
+# No text of a series (JSON), and no reason, has a line end.
+BETWEEN = "\n"
+
+
+class Columns(msgspec.Struct, frozen=True, array_like=True):
+    """Numbers are little-endian.
+
+    Of the readings: `series`, texts of `SeriesKey`; `codes`, which of them each is of (int32, differences); `ts`, microseconds
+    since 1970 (int64, differences); `values` (float64). Of the rows to quarantine: `offsets`, `lines` and `lengths` of what is
+    kept of them (int64), `reasons`, and `raw`, what is kept.
+    """
+
+    series: str
+    codes: bytes
+    ts: bytes
+    values: bytes
+    offsets: bytes
+    lines: bytes
+    lengths: bytes
+    reasons: str
+    raw: bytes
+
+
+ENCODER = msgspec.msgpack.Encoder()
+DECODER = msgspec.msgpack.Decoder(Columns)
 
 
 def pack(readings: Readings) -> tuple[bytes, int]:
     """The payload of some readings, and how many bytes it has before compression."""
-    series = pa.DictionaryArray.from_arrays(pa.array(readings.codes, pa.int32()), pa.array(readings.series, pa.string()))
-    values = pa.record_batch(
-        [series, pa.array(readings.ts_us, pa.int64()).view(READINGS.field("ts").type), pa.array(readings.values)],
-        schema=READINGS,
+    rows, series = readings.quarantined, BETWEEN.join(readings.series)
+    if series.count(BETWEEN) != max(0, len(readings.series) - 1):
+        raise ValueError("the text of a series has a line end")
+    columns = Columns(
+        series=series,
+        codes=np.diff(readings.codes, prepend=0).astype("<i4").tobytes(),
+        ts=np.diff(readings.ts_us, prepend=0).astype("<i8").tobytes(),
+        values=readings.values.astype("<f8").tobytes(),
+        offsets=_numbers([row.offset for row in rows]),
+        lines=_numbers([row.line for row in rows]),
+        lengths=_numbers([len(row.raw) for row in rows]),
+        reasons=BETWEEN.join(row.reason for row in rows),
+        raw=b"".join(row.raw for row in rows),
     )
-    sink = pa.BufferOutputStream()
-    for part in (values, *_quarantine(readings.quarantined)):
-        with ipc.new_stream(sink, part.schema) as stream:
-            stream.write_batch(part)
-    raw = sink.getvalue()
-    return pa.compress(raw, "zstd", asbytes=True), raw.size
+    raw = ENCODER.encode(columns)
+    return pa.compress(raw, "zstd", asbytes=True), len(raw)
 
 
 def unpack(payload: bytes, size: int, *, blank: int, records: int) -> Readings:
@@ -53,40 +70,43 @@ def unpack(payload: bytes, size: int, *, blank: int, records: int) -> Readings:
 
     Raises ValueError, OSError or ArrowException for anything that `pack` did not make, MemoryError for want of memory.
     """
-    raw = pa.decompress(payload, size, "zstd")
-    reader = pa.BufferReader(raw)
-    table = _read(reader, READINGS)
-    rows = _read(reader, QUARANTINE).to_pylist() if reader.tell() < len(raw) else []
-    quarantined = [QuarantinedRow(**row) for row in rows]
-    if not table.num_rows:
-        none = np.empty(0, np.int64)
-        return Readings([], none, none, np.empty(0, np.float64), blank, quarantined, records)
-    encoded, ts, values = (column.chunk(0) for column in table.columns)
-    return Readings(
-        series=encoded.dictionary.to_pylist(),
-        codes=encoded.indices.to_numpy().astype(np.int64),
-        ts_us=ts.view(pa.int64()).to_numpy(),
-        values=values.to_numpy(),
-        blank=blank,
-        quarantined=quarantined,
-        records=records,
-    )
+    columns = DECODER.decode(pa.decompress(payload, size, "zstd"))
+    values = np.frombuffer(columns.values, "<f8")
+    codes, ts_us = (_summed(raw, kind, len(values)) for raw, kind in ((columns.codes, "<i4"), (columns.ts, "<i8")))
+    series = _texts(columns.series) if len(values) else []
+    if len(values) and not 0 <= codes.min() <= codes.max() < len(series):
+        raise ValueError("it has readings of no series")
+    return Readings(series, codes, ts_us, values, blank, _quarantined(columns), records)
 
 
-def _quarantine(rows: list[QuarantinedRow]) -> list[pa.RecordBatch]:
-    if not rows:
+def _quarantined(columns: Columns) -> list[QuarantinedRow]:
+    offsets = np.frombuffer(columns.offsets, "<i8")
+    if not len(offsets):
         return []
-    columns: list[Any] = [pa.array([getattr(row, field.name) for row in rows], field.type) for field in QUARANTINE]
-    return [pa.record_batch(columns, schema=QUARANTINE)]
+    lines, lengths = (np.frombuffer(raw, "<i8") for raw in (columns.lines, columns.lengths))
+    reasons = _texts(columns.reasons)
+    if not len(offsets) == len(lines) == len(lengths) == len(reasons) or lengths.min() < 0:
+        raise ValueError("its rows for the quarantine are not whole")
+    ends = np.cumsum(lengths)
+    if ends[-1] != len(columns.raw) or ends.max() != ends[-1]:
+        raise ValueError("its rows for the quarantine have another length")
+    each = zip(offsets.tolist(), lines.tolist(), reasons, (ends - lengths).tolist(), ends.tolist(), strict=True)
+    return [QuarantinedRow(offset, line, reason, columns.raw[start:end]) for offset, line, reason, start, end in each]
 
 
-def _read(reader: pa.BufferReader, schema: pa.Schema) -> pa.Table:
-    with ipc.open_stream(reader) as stream:
-        if not stream.schema.equals(schema):
-            raise ValueError("it has other columns than its version says")
-        table = stream.read_all().unify_dictionaries().combine_chunks()
-    # Bytes of a stranger: offsets, indices and text are checked before anything looks at them.
-    table.validate(full=True)
-    if any(column.null_count for column in table.columns):
-        raise ValueError("it holds nulls")
-    return table
+def _numbers(values: Sequence[int]) -> bytes:
+    return np.array(values, "<i8").tobytes()
+
+
+def _summed(raw: bytes, kind: str, number: int) -> NDArray[np.int64]:
+    """So many numbers of their differences."""
+    differences = np.frombuffer(raw, kind)
+    if len(differences) != number or number > MAX_ROWS:
+        raise ValueError(f"it has {len(differences)} readings in one column and {number} in another, of {MAX_ROWS} at most")
+    return np.cumsum(differences, dtype=np.int64)
+
+
+def _texts(joined: str) -> list[str]:
+    if joined.count(BETWEEN) >= MAX_ROWS:
+        raise ValueError(f"it has more than {MAX_ROWS} texts")
+    return joined.split(BETWEEN)

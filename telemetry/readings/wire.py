@@ -1,10 +1,10 @@
 """The message between edge and centre: a header (a plain mapping) and a payload (bytes).
 
-Header, version 2:
+Header, version 3:
 
 | key | type | meaning |
 | --- | --- | --- |
-| `version` | int | of this table; collectors accept the current and the one before |
+| `version` | int | of this table; collectors accept the current and those before |
 | `edge`, `batch_id` | str | the ledger's key |
 | `source` | map | `id`, `path`, `fingerprint`, `format`, `anchor` (microseconds of the replay pass, or nil) |
 | `start`, `end` | int | bytes of the source, end exclusive |
@@ -18,7 +18,7 @@ Header, version 2:
 Version 1 has no `rows.records`: each of its records is one reading. `check_header` adds what is missing, so that all others
 see the mapping of this table. A batch of no bytes (`start` = `end`) is a probe: it is acknowledged and otherwise ignored.
 
-What the payload holds is said in `payload`.
+What the payload holds is said in `payload`, of versions 1 and 2 in `arrow_payload`.
 """
 
 from __future__ import annotations
@@ -31,18 +31,21 @@ import msgspec
 import pyarrow as pa
 from msgspec import Meta, Struct
 
+from telemetry.readings import arrow_payload
 from telemetry.readings import payload as packed
 from telemetry.readings.digests import digest
 from telemetry.readings.names import MAX_EDGE, MAX_MESSAGE_BYTES
 from telemetry.readings.rows import Readings
 
-VERSION = 2
-ACCEPTED = (VERSION, 1)
+VERSION = 3
+ACCEPTED = (VERSION, 2, 1)
+# Since then a payload is what `payload` says.
+PACKED_SINCE = 3
 MAX_PAYLOAD_BYTES = 32 << 20
 MAX_DECODED_BYTES = 256 << 20
 # In place of a header: the length of a message that was too long to be decoded.
 OVERSIZED = "oversized_bytes"
-MAX_ROWS = 200_000
+MAX_ROWS = packed.MAX_ROWS
 # As Arrow says it, in an ArrowMemoryError.
 ASKED = re.compile(r"size (\d+)")
 
@@ -157,7 +160,8 @@ def decode(header: Any, payload: Any) -> Batch:
     if not 0 < checked.size <= MAX_DECODED_BYTES:
         raise WireError(f"the payload must unpack to at most {MAX_DECODED_BYTES} bytes, the header says {checked.size}")
     try:
-        readings = packed.unpack(payload, checked.size, blank=rows.blank, records=rows.records)
+        unpack = packed.unpack if checked.version >= PACKED_SINCE else arrow_payload.unpack
+        readings = unpack(payload, checked.size, blank=rows.blank, records=rows.records)
     except MemoryError as error:
         # The process' trouble, unless the payload asks for more than any may take.
         asked = ASKED.search(str(error))

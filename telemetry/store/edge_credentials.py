@@ -21,6 +21,13 @@ def valid(connection: Connection) -> dict[str, list[int]]:
     return numbers
 
 
+def revoked(connection: Connection) -> list[str]:
+    """The holders that had credentials, and have no valid ones."""
+    none_valid = func.count().filter(EdgeCredential.retired_at.is_(None)) == 0
+    columns = select(EdgeCredential.holder).group_by(EdgeCredential.holder).having(none_valid)
+    return list(connection.scalars(columns.order_by(EdgeCredential.holder)))
+
+
 def issue(connection: Connection, holder: str, by: str) -> int:
     """Make the next credentials of a holder valid, beside those that are. Returns their number."""
     connection.execute(LOCK)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -12,15 +12,20 @@ import redis
 from prometheus_client.metrics_core import Metric
 from sqlalchemy import Engine
 
+from telemetry import broker
 from telemetry.audit import healing
+from telemetry.audit.rereading import Rereading
 from telemetry.audit.samples import Round, SampleAudit, differences
 from telemetry.exporter.audits import GapAudit, SampleAuditLook, ShortfallLook
+from telemetry.progress import reading
 from telemetry.progress.acks import Ack, Acks
+from telemetry.progress.everywhere import Everywhere
 from telemetry.progress.keys import Keys
 from telemetry.settings import Settings
 from telemetry.store.partitions import Span
 from telemetry.store.read import counted
 from telemetry.store.read.counted import EVERY, Hour
+from telemetry.store.read.gaps import gaps
 from telemetry.store.upkeep import chores, dropping, ledger_folding, sealing, tally_folding
 from telemetry.store.upkeep.chores import SEALING
 from tests.scrape import total, values
@@ -47,14 +52,21 @@ def is_whole(site: Site) -> bool:
     return site.is_committed() and site.number() == NUMBER
 
 
-def look_at(site: Site) -> Look:
+def look_at(site: Site, clients: Mapping[str, redis.Redis] | None = None) -> Look:
     """A look that counts, and then has read again what is gone."""
-    count, heal = SampleAuditLook(site.engine), ShortfallLook(site.engine, site.settings, {"": site.client})
+    count, heal = SampleAuditLook(site.engine), ShortfallLook(site.engine, site.settings, clients or {"": site.client})
     return lambda: [*count(), *heal()]
 
 
-def gap_audit(site: Site) -> GapAudit:
-    return GapAudit(site.engine, replace(site.settings, gap_alert_s=0), {"": site.client})
+def gap_audit(site: Site, clients: Mapping[str, redis.Redis] | None = None) -> GapAudit:
+    return GapAudit(site.engine, replace(site.settings, gap_alert_s=0), clients or {"": site.client})
+
+
+@pytest.fixture
+def one_away(site: Site) -> Iterator[dict[str, redis.Redis]]:
+    """Two brokers, of which the first does not answer."""
+    with broker.connect(replace(site.settings, broker_url="redis://127.0.0.1:1/0"), retries=0) as away:
+        yield {"away": away, "here": site.client}
 
 
 def missing(look: Look) -> float | None:
@@ -241,6 +253,30 @@ def test_bytes_that_the_ledger_lacks_are_read_again(site: Site, how: str) -> Non
 
     eventually(is_healed)
     assert missing(look_at(site)) == 0
+
+
+def test_samples_come_back_while_another_broker_is_away(site: Site, one_away: dict[str, redis.Redis]) -> None:
+    look = look_at(site, one_away)
+    site.run("DELETE FROM samples WHERE value BETWEEN 101 AND 130")
+    assert missing(look) == 30
+    eventually(lambda: is_whole(site))
+    assert missing(look) == 0
+
+
+def test_bytes_are_read_again_while_another_broker_is_away(site: Site, one_away: dict[str, redis.Redis]) -> None:
+    """Also where the first gap that is found is of an edge at that broker."""
+    site.run("DELETE FROM batches WHERE start_offset = (SELECT min(start_offset) FROM batches)")
+    keys = Keys(site.settings.key_prefix)
+    edges = Everywhere(one_away, keys)
+    edges.look()
+    assert list(edges.away) == ["away"]
+    of_both = {"other/edge": edges.states["test/node"], **edges.states}
+    rereading = Rereading(edges.client_of, keys)
+    with site.engine.connect() as connection:
+        (gap,) = gaps(connection, 0, reading.committed(edges.states), [])
+        rereading.heal(connection, [replace(gap, edge="other/edge"), gap], of_both)
+    assert rereading.number == 1
+    eventually(lambda: is_whole(site))
 
 
 def test_all_came_back_where_all_was_read_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

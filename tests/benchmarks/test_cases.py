@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 # Apart, so that they can run side by side.
 SOME = (
     ("copy", "text", "orm", "large", "fleet", "smi"),
+    ("thousands",),
     ("small", "always", "messages", "latency"),
     ("history", "edge", "outage", "large_files"),
     ("api", "metrics"),
@@ -42,6 +43,8 @@ def test_a_tiny_benchmark_measures_what_it_says(tmp_path: Path, some: tuple[str,
     assert all(value > 1 for value in rates.values()), rates
     if "fleet" in some:
         see_the_fleet(run)
+    if "thousands" in some:
+        see_the_thousands(run)
 
 
 def see_the_fleet(run: dict[str, Any]) -> None:
@@ -51,4 +54,16 @@ def see_the_fleet(run: dict[str, Any]) -> None:
     assert medians["fleet.connections"] >= 12, "an edge has more than one"
     assert medians["fleet.rows_astray"] == 0
     assert len(run["traces"]["fleet: rows due and not acknowledged"]) == 2
+    assert {goal["holds"] for goal in run["goals"]} == {None}
+
+
+def see_the_thousands(run: dict[str, Any]) -> None:
+    medians = run["medians"]
+    assert (medians["thousands.edges"], medians["thousands.seconds"]) == (5, 20)
+    for name in ("one", "two"):
+        assert medians[f"thousands.{name}_rows_astray"] == 0
+        assert medians[f"thousands.{name}_acknowledged_share"] == 1
+        assert medians[f"thousands.{name}_caught_up_s"] < 60
+        assert medians[f"thousands.{name}_broker_memory_mib"] > 0
+    assert medians["thousands.one_connections"] >= 5 * 7
     assert {goal["holds"] for goal in run["goals"]} == {None}

@@ -87,6 +87,7 @@ def test_a_synthetic_edge_says_what_a_real_one_says(
     synthetic_edge = SyntheticEdge(0, pretend, redis_client, Envelope(raw), batches)
     with said(pretend) as synthetic:
         for _ in range(TICKS):
+            synthetic_edge.owed += 1
             for step in (synthetic_edge.begin, synthetic_edge.go_on, synthetic_edge.end):
                 step()
             centre.acknowledge(*centre.fetch())

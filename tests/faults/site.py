@@ -53,6 +53,8 @@ SPEEDY = {
 # A standby cannot be made of what was written with the WAL level that our server has.
 UNSAFE_POSTGRES = {"fsync": "off", "full_page_writes": "off", "wal_level": "replica"}
 EXACT_S = 60.0
+# Of a file that grows.
+ROWS_PER_S = 1000
 # What a machine with other work does in any case, with copies of each message before the message.
 SLOWEST_ROWS_PER_S = 1000
 SAMPLES = "SELECT count(*) FROM stored_samples('-infinity', 'infinity')"

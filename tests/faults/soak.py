@@ -1,12 +1,15 @@
 """The soak: many runs of random faults under load, each followed by a comparison row by row. `make soak ARGS='--runs 20'`.
 
 A run is a site of its own, two growing files, and some faults dealt from a shuffled deck: none comes again before all
-others have come, so in 22 runs each strikes three times. `--sentinels`, `--brokers 2` and `--standby` make other sites, with
-faults of their own. Half of those that leave another part whole get a second fault
+others have come, so in 22 runs each strikes three times. Half of those that leave another part whole get a second fault
 beside them, which strikes while they last. First it is measured how fast a system with the settings as they
 come recovers from a restart of the broker and of the database. Every row of the files must
 be in the database once: what is missing or dead is lost, what is there beyond the files is doubled. Ends with 1 at any
 miss, and then leaves the site's directory, with its logs, servers' files and sources, where it says.
+
+`--sentinels`, `--brokers 2` and `--standby` make other sites, with faults of their own. `--beyond` makes two kinds of them by
+turns, both with a standby that takes over in each run: a broker behind sentinels that fails over in each run, and two brokers,
+of which one dies in each run, and one is added. It also ends with 1 where the median of all recoveries is longer than 15 s.
 """
 
 from __future__ import annotations
@@ -16,58 +19,27 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any
 
 import click
 
-from telemetry.settings import Settings
-from tests.faults import secured
-from tests.faults.breaking import (
-    FAULTS,
-    NETWORK_FAULTS,
-    SENTINEL_FAULTS,
-    SEVERAL_FAULTS,
-    SOAK_FAULTS,
-    STANDBY_FAULTS,
-    databases,
-    processes,
-)
-from tests.faults.fault import Fault, SkipError
+from tests.faults import defaults
+from tests.faults.breaking import NETWORK_FAULTS
+from tests.faults.fault import SkipError
 from tests.faults.fleet import Fleet
+from tests.faults.kinds import ALL_FAULTS, EVERY_FAULT, PLAIN, hands, kinds_of
 from tests.faults.pairs import seconds, strike_both
-from tests.faults.site import Site, site
+from tests.faults.site import ROWS_PER_S, Site, site
 
-ALL_FAULTS = {**FAULTS, **NETWORK_FAULTS, **SOAK_FAULTS}
-# With sentinels it is they who heal the broker, and the network has no proxies.
-OF_OTHERS = {name: fault for name, fault in FAULTS.items() if fault.__module__ in {databases.__name__, processes.__name__}}
-WITH_SENTINELS = {**OF_OTHERS, **SENTINEL_FAULTS}
-WITH_SEVERAL = {**OF_OTHERS, **SEVERAL_FAULTS}
-# Whatever puts files of the database back would leave the standby behind. One of the standby's own comes in each run.
-PUT_FILES_BACK = {"restore_backup", "lose_the_centre", "lose_the_centre_and_rewind", "fail_over_to_a_lagging_standby"}
-UNFIT_FOR_A_STANDBY = {*PUT_FILES_BACK, "fill_disk", "fill_disk_of_database"}
-WITH_A_STANDBY = {name: fault for name, fault in OF_OTHERS.items() if name not in UNFIT_FOR_A_STANDBY}
-EVERY_FAULT = {**ALL_FAULTS, **SENTINEL_FAULTS, **SEVERAL_FAULTS, **STANDBY_FAULTS}
-WITH_USERS = {name: fault for name, fault in ALL_FAULTS.items() if name not in secured.NOT_SECURED}
-FEWEST, MOST = 6, 8
 PAIRED = 0.5
-# Those of the system, not of the other tests of faults; and what restarts must not cost more than.
-DEFAULTS = (
-    "STREAM_INTERVAL_S",
-    "REPUBLISH_AFTER_S",
-    "LEASE_S",
-    "VISIBILITY_TIMEOUT_S",
-    "WINDOW_BYTES",
-    "LOCK_TIMEOUT_S",
-    "STALL_S",
-)
-RESTARTS = ("kill_broker", "lose_broker_files", "stop_database_fast", "kill_postmaster")
-RECOVERY_S = 10.0
-ROWS_PER_S = 1000
+# Of the median, in runs beyond one machine: sentinels and an election take some of it.
+BEYOND_S = 15.0
 FAR = 2**32
 
 
@@ -113,16 +85,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     deadline = time.monotonic() + options.minutes * 60 if options.minutes else float("inf")
     click.echo(f"seed {options.seed}")
     runs: list[Run] = []
-    slow = [] if options.no_defaults else by_default(Random(options.seed))  # noqa: S311
-    deck = hands(Random(options.seed), options.faults, list(STANDBY_FAULTS) if options.standby else [])  # noqa: S311
+    slow = [] if options.no_defaults else defaults.by_default(options.kinds, Random(options.seed))  # noqa: S311
+    turns = cycle([(kind, hands(Random(options.seed + at), options.faults, kind)) for at, kind in enumerate(options.kinds)])  # noqa: S311
     while len(runs) < options.runs and time.monotonic() < deadline:
-        runs.append(one(options.seed + len(runs), next(deck), **options.site))
+        kind, deck = next(turns)
+        runs.append(one(options.seed + len(runs), next(deck), **kind.options))
         click.echo(line(len(runs), runs[-1]))
     click.echo(f"\n{table(runs)}")
     if options.json:
         document = {"seed": options.seed, "runs": [asdict(run) for run in runs]}
         options.json.write_text(json.dumps(document, indent=2) + "\n")
-    return 1 if slow or any(run.missed for run in runs) else 0
+    late = options.beyond and statistics.median(recoveries(runs, lambda _: True) or [FAR]) > BEYOND_S
+    return 1 if slow or late or any(run.missed for run in runs) else 0
 
 
 def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -139,57 +113,21 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     kinds.add_argument("--brokers", type=int, choices=(1, 2), default=1, help="2: two, one dies, one is added, one is drained")
     kinds.add_argument("--standby", action="store_true", help="a database with a standby, which takes over once in each run")
     kinds.add_argument("--secure", action="store_true", help="a broker with a user for each process, TLS and signatures")
+    kinds.add_argument("--beyond", action="store_true", help="by turns sentinels and two brokers, both with a standby")
     parser.add_argument("--no-defaults", action="store_true", help="do not measure restarts with the settings as they come")
+    parser.add_argument("--defaults", action="store_true", help="measure failovers with them: --sentinels, --standby")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all that was measured there")
     options = parser.parse_args(arguments)
-    fit, options.site = sites(options)
-    options.faults = options.faults or list(fit)
-    if unfit := set(options.faults) - set(fit):
-        parser.error(f"{', '.join(sorted(unfit))}: not with this kind of site; see --sentinels, --brokers, --standby, --secure")
-    options.no_defaults |= fit is not ALL_FAULTS
+    options.kinds = kinds_of(options)
+    for kind in options.kinds:
+        if unfit := set(options.faults or ()) - set(kind.faults):
+            parser.error(
+                f"{', '.join(sorted(unfit))}: not with this kind of site; see --sentinels, --brokers, --standby, --secure"
+            )
+    options.no_defaults |= options.kinds != [PLAIN] and not options.defaults
     if options.runs is None:
         options.runs = FAR if options.minutes else 10
     return options
-
-
-def sites(options: argparse.Namespace) -> tuple[Mapping[str, Fault], dict[str, Any]]:
-    """The faults that the sites of these options can have, and what makes such a site."""
-    if options.sentinels:
-        return WITH_SENTINELS, {"sentinels": True}
-    if options.brokers > 1:
-        return WITH_SEVERAL, {"kind": Fleet}
-    if options.standby:
-        return WITH_A_STANDBY, {"with_standby": True}
-    if options.secure:
-        return WITH_USERS, {"proxied": True, "secure": True}
-    return ALL_FAULTS, {"proxied": True}
-
-
-def hands(random: Random, names: Sequence[str], once: Sequence[str] = ()) -> Iterator[list[str]]:
-    """The faults of each run: dealt from a deck that is shuffled anew when it is used up, and one of those that come once."""
-    deck: list[str] = []
-    while True:
-        hand: list[str] = []
-        for _ in range(random.randint(FEWEST, MOST)):
-            deck = deck or random.sample(names, len(names))
-            hand.append(deck.pop())
-        if once:
-            hand.insert(random.randrange(len(hand) + 1), random.choice(once))
-        yield hand
-
-
-def by_default(random: Random) -> list[Struck]:
-    """How fast a system recovers from restarts with the settings as they come; says it, and returns those that are too slow."""
-    struck = []
-    with site(**{name.lower(): getattr(Settings.load({}), name.lower()) for name in DEFAULTS}) as running:
-        running.feed(ROWS_PER_S)
-        running.wait_for_flow()
-        for name in RESTARTS:
-            ALL_FAULTS[name](running, random)
-            struck.append(Struck(name, recovery_s=round(running.wait_for_flow(500), 2)))
-    lines = ["", "| restart, default settings | recovery (s) |", "| --- | ---: |"]
-    click.echo("\n".join([*lines, *(f"| {each.fault} | {shown(each.recovery_s)} |" for each in struck)]))
-    return [each for each in struck if each.recovery_s is None or each.recovery_s > RECOVERY_S]
 
 
 def one(seed: int, names: Sequence[str], **of_site: Any) -> Run:
@@ -278,12 +216,18 @@ def summary(heading: str, runs: Sequence[Run], of: Callable[[Struck], bool]) -> 
     """One line of it: rows, lost and doubled are those of the runs with such faults, recovery is the faults' own."""
     with_them = [run for run in runs if any(of(each) for each in run.faults)]
     waits = [each.recovery_s for run in runs for each in run.faults if of(each) and not each.skipped]
-    known = [each for each in waits if each is not None]
+    known = recoveries(runs, of)
     median = statistics.median(known) if known else None
     worst = None if None in waits else max(known, default=None)
     sums = (sum(each.rows for each in with_them), sum(each.lost for each in with_them), sum(each.doubled for each in with_them))
     columns = [len(with_them), *(f"{each:,}" for each in sums), shown(median), shown(worst)]
     return f"| {heading} | {' | '.join(map(str, columns))} |"
+
+
+def recoveries(runs: Sequence[Run], of: Callable[[Struck], bool]) -> list[float]:
+    """The recoveries from some faults."""
+    every = (each for run in runs for each in run.faults if of(each) and not each.skipped)
+    return [each.recovery_s for each in every if each.recovery_s is not None]
 
 
 def shown(seconds: float | None) -> str:

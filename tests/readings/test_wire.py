@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -12,8 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telemetry.readings import wire
+from telemetry.readings.arrow_payload import QUARANTINE, READINGS
 from telemetry.readings.digests import digest
+from telemetry.readings.payload import DECODER, ENCODER, MAX_ROWS
 from telemetry.readings.rows import QuarantinedRow, Readings
+from telemetry.simulate.behaviour import METRICS
 from tests.batches import batch, key, readings
 
 ROWS = readings(
@@ -74,12 +78,44 @@ def test_a_wrong_header_is_refused_with_its_reason(changes: dict[str, Any], says
         wire.decode({**header, **changes}, payload)
 
 
+def of_before(content: Readings) -> tuple[dict[str, Any], bytes]:
+    """A message of version 2, as its streamers made it."""
+    series = pa.DictionaryArray.from_arrays(pa.array(content.codes, pa.int32()), pa.array(content.series, pa.string()))
+    ts = pa.array(content.ts_us, pa.int64()).view(READINGS.field("ts").type)
+    columns = [pa.array([getattr(row, field.name) for row in content.quarantined], field.type) for field in QUARANTINE]
+    sink = pa.BufferOutputStream()
+    for part in (
+        pa.record_batch([series, ts, pa.array(content.values)], schema=READINGS),
+        *([pa.record_batch(columns, schema=QUARANTINE)] if content.quarantined else []),
+    ):
+        with pa.ipc.new_stream(sink, part.schema) as stream:
+            stream.write_batch(part)
+    raw = sink.getvalue()
+    payload = pa.compress(raw, "zstd", asbytes=True)
+    header, _ = wire.encode(batch(content))
+    return {**header, "version": 2, "size": raw.size, "digest": digest(payload)}, payload
+
+
+@pytest.mark.parametrize("content", [ROWS, Readings.of_quarantined([]), Readings.of_quarantined(ROWS.quarantined)])
+def test_what_the_version_before_sent_is_read(content: Readings) -> None:
+    assert same(wire.decode(*of_before(content)).readings, content)
+
+
+def test_a_small_message_takes_few_bytes() -> None:
+    """A hundred readings of as many series."""
+    texts = [key(metric, f"GPU-{n}", pod=f"train-{n}") for n in range(4) for metric in METRICS[:25]]
+    content = readings(*((text, 0, float(n)) for n, text in enumerate(texts)))
+    (_, payload), (_, before) = wire.encode(batch(content)), of_before(content)
+    assert len(payload) < 0.8 * len(before)
+
+
 def test_version_1_has_a_record_for_each_row() -> None:
     header, payload = wire.encode(batch(replace(ROWS, blank=3, records=2)))
-    assert header["version"] == 2
+    assert header["version"] == 3
     assert header["rows"] == {"read": 7, "blank": 3, "quarantined": 1, "records": 2}
     assert wire.check_header(header) == header
     assert wire.decode(header, payload).readings.records == 2
+    header, payload = of_before(replace(ROWS, blank=3, records=2))
     old = {**header, "version": 1, "rows": {"read": 7, "blank": 3, "quarantined": 1}}
     assert wire.check_header(old) == {**old, "rows": {**header["rows"], "records": 7}}
     assert wire.check_header(wire.check_header(old)) == wire.check_header(old)
@@ -93,10 +129,11 @@ def test_a_newer_version_is_told_apart() -> None:
         wire.decode({**header, "version": wire.VERSION + 1}, payload)
 
 
-@given(st.data())
-def test_no_damage_to_the_payload_gets_through(data: st.DataObject) -> None:
-    """Whoever damages the bytes may also fit digest and size: what Arrow then makes of them must still be whole."""
-    header, payload = wire.encode(batch(ROWS))
+@pytest.mark.parametrize("message", [wire.encode(batch(ROWS)), of_before(ROWS)], ids=["now", "before"])
+@given(data=st.data())
+def test_no_damage_to_the_payload_gets_through(message: tuple[dict[str, Any], bytes], data: st.DataObject) -> None:
+    """Whoever damages the bytes may also fit digest and size: what is made of them must still be whole."""
+    header, payload = message
     raw = bytearray(pa.decompress(payload, header["size"], "zstd", asbytes=True))
     for _ in range(data.draw(st.integers(1, 5))):
         raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
@@ -107,6 +144,32 @@ def test_no_damage_to_the_payload_gets_through(data: st.DataObject) -> None:
         return
     assert all(0 <= code < len(came.readings.series) for code in came.readings.codes)
     assert all(isinstance(text, str) for text in came.readings.series)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"series": ""},
+        {"series": "\n" * MAX_ROWS},
+        {"codes": b"", "ts": b"", "values": b""},
+        {"codes": np.array([0, 9, 0], "<i4").tobytes()},
+        {"codes": np.array([-1, 1, 0], "<i4").tobytes()},
+        {"ts": b"1234567"},
+        {"values": bytes(8)},
+        {"lengths": np.array([1 << 40], "<i8").tobytes()},
+        {"lengths": np.array([-1], "<i8").tobytes()},
+        {"lines": b""},
+        {"reasons": "one\nmore"},
+        {"raw": b""},
+    ],
+)
+def test_columns_that_do_not_fit_are_refused(changes: dict[str, Any]) -> None:
+    header, payload = wire.encode(batch(ROWS))
+    columns = DECODER.decode(pa.decompress(payload, header["size"], "zstd", asbytes=True))
+    raw = ENCODER.encode(msgspec.structs.replace(columns, **changes))
+    forged = pa.compress(raw, "zstd", asbytes=True)
+    with pytest.raises(wire.WireError, match=r"unpacked|holds"):
+        wire.decode({**header, "size": len(raw), "digest": digest(forged)}, forged)
 
 
 def test_a_process_without_memory_does_not_blame_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:

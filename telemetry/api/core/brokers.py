@@ -78,13 +78,20 @@ def lost() -> dict[str, list[Loss] | None]:
 
 
 def settings_of(edge: str) -> Settings:
-    """The settings by which the broker is used at which an edge streams; of one that none knows that which it would take."""
+    """The settings by which the broker is used at which an edge streams; of one that none knows that which it would take.
+
+    While that is away it is another one: its collectors write to the same database.
+    """
     settings = connections().settings
     if not settings.broker_urls:
         return settings
     known = _of_each(partial(heard, keys=Keys(settings.key_prefix)))
-    home = homes({name: of_edges for name, of_edges in known.items() if of_edges is not None}).get(edge)
-    return settings.brokers[home] if home else replace(settings, broker_name="").at_broker(edge)
+    answered = {name: of_edges for name, of_edges in known.items() if of_edges is not None}
+    if home := homes(answered).get(edge):
+        return settings.brokers[home]
+    own = replace(settings, broker_name="").at_broker(edge)
+    urls = {settings.brokers[name].broker_url for name in answered}
+    return own if own.broker_url in urls or not answered else settings.brokers[next(iter(answered))]
 
 
 def _of_each(ask: Callable[[redis.Redis], T]) -> dict[str, T | None]:

@@ -25,6 +25,7 @@ from telemetry.progress.claims import Claims
 from telemetry.progress.keys import Keys
 from telemetry.readings import wire
 from telemetry.settings import Settings
+from telemetry.settings.brokers import chosen
 from telemetry.store import apikeys, deadletters
 from telemetry.store.deadletters import Letter
 from tests.batches import batch, key, readings
@@ -184,6 +185,18 @@ def test_a_letter_goes_to_the_broker_of_its_edge(
             assert app.test_client().post(f"/api/v1/dead-letters/{letters[0]}/retry").status_code == 202
             assert [one.llen(settings.ingest_queue) for one in (redis_client, south)] == [0, 1]
         app.extensions["connections"].close()
+
+
+def test_a_letter_of_an_edge_whose_broker_is_away_goes_to_another_one(
+    settings: Settings, letters: list[int], redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deadlines, "RETRY_S", 0.0)
+    own = chosen(["a", "b"], "test/node")
+    urls = tuple((name, "redis://127.0.0.1:1/0" if name == own else settings.broker_url) for name in "ab")
+    app = create_app(replace(settings, broker_urls=urls, api_access="open"))
+    assert app.test_client().post(f"/api/v1/dead-letters/{letters[0]}/retry").status_code == 202
+    assert redis_client.llen(settings.ingest_queue) == 1
+    app.extensions["connections"].close()
 
 
 def test_a_request_that_changes_something_needs_one_connection(
