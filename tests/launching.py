@@ -79,9 +79,13 @@ class Launched(subprocess.Popen[bytes]):
         return code
 
     def _ended(self, timeout_s: float | None) -> int | None:
-        if self.returncode is None and select.select([self._report], [], [], timeout_s)[0]:
-            with self._report:
-                self.returncode = int(self._report.readline())
+        if self.returncode is None:
+            # Unlike `select` it takes any number of a descriptor.
+            report = select.poll()
+            report.register(self._report, select.POLLIN)
+            if report.poll(None if timeout_s is None else 1000 * timeout_s):
+                with self._report:
+                    self.returncode = int(self._report.readline())
         return self.returncode
 
     def __del__(self) -> None:
