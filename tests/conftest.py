@@ -1,6 +1,9 @@
 """Loads the fixtures; they stand by topic in tests/fixtures."""
 
 pytest_plugins = [
+    "tests.examples",
+    "tests.fixtures.garbage",
+    "tests.fixtures.order",
     "tests.fixtures.services",
     "tests.fixtures.secured",
     "tests.fixtures.fleet",

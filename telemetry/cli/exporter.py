@@ -14,7 +14,6 @@ import redis
 from sqlalchemy import Engine
 
 from telemetry import broker
-from telemetry.api.core.connections import following
 from telemetry.cli.session import data_dir_option, load_settings
 from telemetry.exporter import audits, clocks, database, gpus, health
 from telemetry.exporter import broker as queue
@@ -26,6 +25,7 @@ from telemetry.notify.addresses import AddressError
 from telemetry.progress.everywhere import Heard
 from telemetry.settings import Settings
 from telemetry.store.engine import make_engine
+from telemetry.store.follower import Follower
 
 PORT = 9104
 COMPONENT = "exporter"
@@ -86,7 +86,7 @@ def looks_at(settings: Settings) -> list[Look]:
     # After a look that took long a long pause follows: one of several that is frozen must not keep edges of the others waiting.
     hasty = {name: broker.connect(one, socket_timeout_s=AUDIT_S, retries=0) for name, one in settings.brokers.items()}
     of_audits = hasty if settings.broker_urls else clients
-    follower = following(settings, settings.database_read_url, engine, "exporter", 2) if settings.database_read_url else None
+    follower = _following(settings, settings.database_read_url, engine) if settings.database_read_url else None
 
     def reading() -> Engine:
         return follower.engine if follower else engine
@@ -108,6 +108,13 @@ def looks_at(settings: Settings) -> list[Look]:
     if settings.exporter_gpus:
         looks.append(Look("gpus", every_s, lambda: gpus.look(reading())))
     return looks
+
+
+def _following(settings: Settings, url: str, engine: Engine) -> Follower:
+    # All of the API comes along, half of the time and the memory that an exporter without a replica takes to start.
+    from telemetry.api.core.connections import following  # noqa: PLC0415
+
+    return following(settings, url, engine, "exporter", 2)
 
 
 def _of_brokers(settings: Settings, engine: Engine, clients: Mapping[str, redis.Redis]) -> Iterator[Look]:

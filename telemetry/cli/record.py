@@ -44,6 +44,8 @@ def _known(_context: click.Context, _parameter: click.Parameter, tool: str | Non
     if tool and Path(tool).name not in TOOLS:
         raise click.BadParameter(f"{tool} is not one of {', '.join(TOOLS)}, or the path of one")
     return tool
+
+
 # For how long a Kubernetes API may say nothing.
 SILENCE_S = 15.0
 

@@ -43,7 +43,7 @@ SELECTORS = st.tuples(st.sampled_from(["__name__", "gpu", "pod"]), st.sampled_fr
 READS = st.builds(remote_read.request, st.integers(-(2**63), 2**63 - 1), st.integers(-(2**63), 2**63 - 1), SELECTORS)
 schemathesis.openapi.media_type("application/x-protobuf", st.one_of(READS, st.binary(max_size=100)))
 
-USUAL_CASES = 12
+USUAL_CASES = 6
 CASES = int(os.environ.get("SCHEMATHESIS_CASES", USUAL_CASES))
 CHECKS = [
     not_a_server_error,

@@ -15,6 +15,7 @@ from telemetry.settings.groups_file import Rights
 from tests.chart.cases import CASES, CENTRE, EDGE, EXTERNAL_DATABASE, PASSWORD, TLS
 from tests.chart.rendering import Object, merged, named, pod_of, pods, render, values_of, variables
 from tests.chart.test_manifests import VERSIONS, check
+from tests.examples import examples
 
 COMPONENTS = ("streamer", "allocations", "collector", "api", "flower", "exporter", "migrations", "redis", "postgresql")
 CENTRE_PARTS = {"allocations", "api", "flower", "exporter", "migrations", "smoke", "redis", "postgresql"}
@@ -176,7 +177,7 @@ def edge_alone(objects: list[Object]) -> None:
     assert "postgres" not in json.dumps(objects)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 @given(generated())
 def test_whatever_the_values(values: dict[str, Any]) -> None:
     if values["externalRedis"].get("enabled"):

@@ -20,8 +20,9 @@ from tests.chart.cases import PASSWORD
 from tests.chart.place import Place
 from tests.chart.rendering import pod_of, render
 from tests.faults.feeder import Feeder
-from tests.fixtures.processes import BIN, Start, exact
+from tests.fixtures.processes import Start, exact
 from tests.fixtures.services import Query
+from tests.launching import BIN
 from tests.ports import free_port
 from tests.waiting import eventually
 

@@ -31,7 +31,8 @@ from tests.chart.cases import CENTRE, EDGE, PASSWORD
 from tests.chart.far import FarLink
 from tests.chart.place import Place
 from tests.chart.rendering import Object, merged, pod_of, render, values_of
-from tests.fixtures.processes import BIN, end
+from tests.fixtures.processes import end
+from tests.launching import BIN
 from tests.waiting import eventually
 
 # Namespace of a cluster -> its address, and that of the machine beside it.

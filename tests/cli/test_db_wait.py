@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import create_engine, make_url
 
 from telemetry.store import migrate
-from tests.fixtures.processes import BIN, Start
+from tests.fixtures.processes import Start
+from tests.launching import BIN
 from tests.ports import free_port
 from tests.waiting import eventually
 

@@ -23,7 +23,7 @@ from telemetry.progress.keys import Keys
 from telemetry.readings import wire
 from telemetry.settings import Settings
 from tests.batches import batch, key, readings
-from tests.fixtures.processes import BIN
+from tests.launching import BIN
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from tests.fixtures.processes import BIN
+from tests.launching import BIN
 from tests.waiting import eventually
 
 AWAY = {"TELEMETRY_DATABASE_URL": "postgresql://127.0.0.1:1/t"}

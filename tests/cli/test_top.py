@@ -29,7 +29,7 @@ from telemetry.readings import wire
 from telemetry.settings import Settings
 from tests.batches import batch, now_s, readings
 from tests.fixtures.fleet import series
-from tests.fixtures.processes import BIN
+from tests.launching import BIN
 from tests.waiting import eventually
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

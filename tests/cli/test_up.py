@@ -29,7 +29,7 @@ from tests.waiting import eventually
 
 TELEMETRY = str(Path(sysconfig.get_path("scripts")) / "telemetry")
 STARTED_S = 60.0
-SECOND_START_S = 15.0
+SECOND_START_S = 30.0
 # Names in the command lines of the processes of the Procfile.
 BEAT, STREAMER, COLLECTOR, API, FLOWER = " beat", "streamer@%h", "collector@%h", "gunicorn", " flower "
 

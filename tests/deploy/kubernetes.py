@@ -153,6 +153,17 @@ class Api:
         return (200, {"items": below}) if path.rpartition("/")[2] in LISTS else (404, {"message": f"{path} not found"})
 
 
+def _frames(code: int, text: str, *, is_cut: bool) -> Iterator[bytes]:
+    """What a command prints, how it ended unless the connection is cut before that, and the end."""
+    cause = {"reason": "ExitCode", "message": str(code)}
+    failure = {"status": "Failure", "reason": "NonZeroExitCode", "details": {"causes": [cause]}}
+    ended = json.dumps(failure if code else {"status": "Success"}).encode()
+    told = [(BINARY, bytes([STDOUT]) + text.encode()), (BINARY, bytes([ENDED]) + ended)]
+    for opcode, data in (*told[: 1 if is_cut else 2], (CLOSE, struct.pack(">H", 1000))):
+        length = bytes([len(data)]) if len(data) < 126 else b"\x7f" + struct.pack(">Q", len(data))
+        yield bytes([opcode]) + length + data
+
+
 @contextmanager
 def serving(api: Api, certificate: ssl.SSLContext | None = None) -> Iterator[None]:
     """Answer on a port of loopback, with TLS where there is a certificate."""
@@ -201,14 +212,8 @@ def serving(api: Api, certificate: ssl.SSLContext | None = None) -> Iterator[Non
                 self.send_header(name, value)
             self.send_header("Sec-WebSocket-Protocol", PROTOCOL)
             self.end_headers()
-            code, text = api.ran(self.path)
-            cause = {"reason": "ExitCode", "message": str(code)}
-            failure = {"status": "Failure", "reason": "NonZeroExitCode", "details": {"causes": [cause]}}
-            ended = json.dumps(failure if code else {"status": "Success"}).encode()
-            frames = [(BINARY, bytes([STDOUT]) + text.encode()), (BINARY, bytes([ENDED]) + ended)]
-            for opcode, data in (*frames[: 1 if api.cuts else 2], (CLOSE, struct.pack(">H", 1000))):
-                length = bytes([len(data)]) if len(data) < 126 else b"\x7f" + struct.pack(">Q", len(data))
-                self.wfile.write(bytes([opcode]) + length + data)
+            for frame in _frames(*api.ran(self.path), is_cut=api.cuts):
+                self.wfile.write(frame)
             self.close_connection = True
 
         do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _any  # noqa: N815

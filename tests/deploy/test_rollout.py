@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.conftest import Stage
-from tests.fixtures.processes import BIN, ROOT
+from tests.fixtures.processes import ROOT
+from tests.launching import BIN
 
 BROKER, DATABASE = "br0ker/p@ss", "d4tabase p%ss"
 ALL = ("--edge-context", "gpu-1", "--edge-context", "gpu-2", "--central-context", "main", "--redis-host", "redis.internal")

@@ -11,7 +11,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Container, Iterator, Mapping
@@ -30,6 +29,7 @@ from telemetry.local.servers import Postgres, Valkey
 from telemetry.settings import Settings
 from telemetry.store import migrate
 from telemetry.store.engine import make_engine
+from tests import launching
 from tests.faults import secured
 from tests.faults.feeder import BEGIN, Feeder
 from tests.faults.secured import Secured
@@ -38,7 +38,6 @@ from tests.sentinels import Watched, watched
 from tests.standby import REPLICATED, standby, url_of
 from tests.waiting import eventually
 
-BIN = Path(sys.executable).parent
 SPEEDY = {
     "TELEMETRY_STREAM_INTERVAL_S": "0.2",
     "TELEMETRY_REPUBLISH_AFTER_S": "1",
@@ -101,14 +100,8 @@ class Site:
         """A process of the system, its output in a log."""
         number = len(list(self.directory.glob("*.log")))
         with (self.directory / f"{number:02}-{name}.log").open("wb") as log:
-            return subprocess.Popen(
-                [str(BIN / args[0]), *args[1:]],
-                env={**os.environ, **self.variables, **(self.secured.of_process(name) if self.secured else {}), **variables},
-                cwd=self.directory,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            user = self.secured.of_process(name) if self.secured else {}
+            return launching.start(args, {**os.environ, **self.variables, **user, **variables}, self.directory, log)
 
     def start_collector(self) -> subprocess.Popen[bytes]:
         """One more collector."""
@@ -213,14 +206,8 @@ class Site:
 
     def command(self, *args: str, codes: Container[int] = (0, 1)) -> str:
         """What a command of the product prints. Fails on other exit codes than those."""
-        done = subprocess.run(
-            [str(BIN / "telemetry"), *args],
-            env={**os.environ, **self.variables, **(self.secured.of_commands() if self.secured else {})},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        user = self.secured.of_commands() if self.secured else {}
+        done = launching.run(("telemetry", *args), {**os.environ, **self.variables, **user}, 120)
         assert done.returncode in codes, done.stderr
         return done.stdout
 

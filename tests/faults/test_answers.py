@@ -21,8 +21,9 @@ import click
 import httpx
 import pytest
 
-from tests.faults.site import BIN, Site, kill_tree, site
+from tests.faults.site import Site, kill_tree, site
 from tests.fixtures.processes import send
+from tests.launching import BIN
 from tests.ports import free_port
 from tests.waiting import eventually
 

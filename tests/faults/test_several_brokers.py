@@ -19,7 +19,8 @@ from telemetry.local.servers import Valkey
 from telemetry.progress import reading
 from tests.faults.breaking import SEVERAL_FAULTS
 from tests.faults.fleet import KEYS, Fleet, edge_at
-from tests.faults.site import BIN, Site, kill_tree, site
+from tests.faults.site import Site, kill_tree, site
+from tests.launching import BIN
 from tests.ports import free_port
 from tests.waiting import eventually
 

@@ -23,6 +23,7 @@ from telemetry.streamer.batching import CutBatch, Cutter, Reader
 from telemetry.streamer.source import SourceFile
 from telemetry.verify import files
 from telemetry.verify.formats.base import Rules
+from tests.examples import examples
 from tests.formats.registered import registered
 from tests.formats.toy_wide import ToyWide
 from tests.formats.toy_wide_reader import ToyWideReader
@@ -103,14 +104,14 @@ def _apart(quarantined: list[tuple[int, str]]) -> tuple[list[tuple[int, str]], i
     return read, len(quarantined) - len(read)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(mangled_files(), st.integers(1, 20), st.integers(0, 3))
 def test_every_row_is_the_same_to_both(data: bytes, limit: int, repeated: int) -> None:
     # Repeated, its lines are like others before.
     compare(data + data[data.find(b"\n") + 1 :] * repeated, limit)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(wide_files(), st.integers(1, 20))
 def test_so_is_every_reading_of_a_row_that_has_many(data: bytes, limit: int) -> None:
     with registered(ToyWide, ToyWideReader):

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
 from telemetry.streamer.batching import Cutter
 from telemetry.streamer.source import SourceFile
+from tests.examples import examples
 from tests.formats import reading
 from tests.formats.reading import NODE, Said, foreign, written
 
@@ -122,7 +123,7 @@ TIME = st.sampled_from(["1793872800", "1793872800.1234567", "x", "1", "9" * 13, 
 STAMP = st.sampled_from(["2026-11-05T10:00:00Z", "2026-11-05 10:00:01+0100", "10:00", "timestamp"])
 
 
-@hypothesis(max_examples=300, deadline=None)
+@hypothesis(max_examples=examples(300), deadline=None)
 @given(st.data(), st.booleans(), st.lists(NAME, max_size=5, unique=True))
 def test_streamer_and_verify_agree(data: st.DataObject, is_stamped: bool, more: list[str]) -> None:
     names = [*data.draw(st.permutations(["gpu", "socket_power", *([] if is_stamped else ["timestamp"]), *more]))]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from telemetry.readings.source_settings import SourceSettings
 from telemetry.streamer.batching import Cutter
 from telemetry.streamer.source import SourceFile
+from tests.examples import examples
 from tests.formats import reading
 from tests.formats.reading import NODE, READER, foreign, written
 
@@ -74,7 +75,7 @@ def test_without_its_day_it_is_not_read(tmp_path: Path, header: list[str], line:
 LINE = st.sampled_from(["# comment", DMON[0], DMON[1], " 12:00", "", " 25:00:00 3 1", " 23:59:60 3 1", ' 06:00:00 "3 1', "x"])
 
 
-@hypothesis(max_examples=300, deadline=None)
+@hypothesis(max_examples=examples(300), deadline=None)
 @given(st.lists(st.integers(0, 86_399).map(lambda second: row(FIRST + timedelta(seconds=second))) | LINE, max_size=12))
 def test_streamer_and_verify_agree(rows: list[str]) -> None:
     note(repr(rows))

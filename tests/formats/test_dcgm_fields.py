@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from telemetry.readings.catalogue import KNOWN
 from telemetry.readings.dcgm_fields import BY_SHORT_NAME, BY_TAG, of_tag
 from telemetry.readings.source_settings import NO_SETTINGS
+from tests.examples import examples
 from tests.formats import reading
 from tests.formats.reading import NODE, Said, foreign, written
 
@@ -65,7 +66,7 @@ CELLS = (
 )
 
 
-@hypothesis(max_examples=300, deadline=None)
+@hypothesis(max_examples=examples(300), deadline=None)
 @given(st.permutations(range(4)), st.lists(st.tuples(*CELLS) | st.just(("0",)), min_size=1, max_size=8))
 def test_streamer_and_verify_agree(order: list[int], rows: list[tuple[str, ...]]) -> None:
     names = HEADER.split(",")

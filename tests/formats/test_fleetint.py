@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from telemetry.readings.fleetint import EVENTS, METRICS
 from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
+from tests.examples import examples
 from tests.formats import reading
 from tests.formats.both import both
 from tests.formats.reading import NODE, written
@@ -105,7 +106,7 @@ MESSAGE = st.sampled_from(
 )
 
 
-@hypothesis(max_examples=200, deadline=None)
+@hypothesis(max_examples=examples(200), deadline=None)
 @given(st.lists(st.tuples(NAME, VALUE, LABELS), min_size=1, max_size=6), st.sampled_from([NODE, NO_SETTINGS]))
 def test_streamer_and_verify_agree_of_metrics(rows: list[tuple[str, str, str]], said: SourceSettings) -> None:
     note(repr(rows))
@@ -113,7 +114,7 @@ def test_streamer_and_verify_agree_of_metrics(rows: list[tuple[str, str, str]], 
         reading.read(metrics(Path(folder, "a.csv"), *rows), "fleetint", said)
 
 
-@hypothesis(max_examples=150, deadline=None)
+@hypothesis(max_examples=examples(150), deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(["error_xid", "reboot", "", "é"]), NAME, MESSAGE), min_size=1, max_size=6),
     st.sampled_from([NODE, NO_SETTINGS]),

@@ -16,6 +16,7 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
+from tests.examples import examples
 from tests.formats import reading
 from tests.formats.reading import Said, foreign, written
 
@@ -72,7 +73,7 @@ def test_what_it_does_not_say_is_not_guessed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("zone", ["", "UTC", "Europe/Berlin", "Asia/Kolkata", "America/New_York"])
-@hypothesis(max_examples=100, deadline=None)
+@hypothesis(max_examples=examples(100), deadline=None)
 @given(st.datetimes(datetime(2005, 1, 1), datetime(2026, 12, 1)), st.sampled_from(["%Z", "UTC", "CET", "EST", ""]))  # noqa: DTZ001
 def test_streamer_and_verify_agree(zone: str, wall: datetime, name: str) -> None:
     there = wall.replace(tzinfo=ZoneInfo(zone or "UTC"), microsecond=0)

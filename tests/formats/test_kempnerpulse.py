@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from telemetry.readings.kempnerpulse import COLUMNS, NAMES
 from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
+from tests.examples import examples
 from tests.formats import reading
 from tests.formats.reading import NODE, foreign, written
 
@@ -55,7 +56,7 @@ def test_what_it_does_not_say_is_not_guessed(tmp_path: Path, header: str, said: 
 CELL = st.sampled_from(["0", "92.5", "", "N/A", "x", "1e400", " 7 ", "é", "-1", "1793872800.1234567", "9" * 20])
 
 
-@hypothesis(max_examples=150, deadline=None)
+@hypothesis(max_examples=examples(150), deadline=None)
 @given(st.data(), st.lists(st.sampled_from([*COLUMNS, "model", "health"]), max_size=5, unique=True))
 def test_streamer_and_verify_agree(data: st.DataObject, more: list[str]) -> None:
     names = [*data.draw(st.permutations(["timestamp", "gpu_id", *{*more, "real_util_pct"}]))]

@@ -11,6 +11,7 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
+from tests.examples import examples
 from tests.formats.both import Said, both
 
 UTC = SourceSettings(time_zone="UTC")
@@ -125,7 +126,7 @@ def files(draw: st.DrawFn) -> str:
     return "\n".join(lines) + draw(st.sampled_from(["\n", ""]))
 
 
-@hypothesis(max_examples=300, deadline=None)
+@hypothesis(max_examples=examples(300), deadline=None)
 @given(files(), st.sampled_from([UTC, SourceSettings("Europe/Berlin", "node"), SourceSettings("UTC", "node", 0)]))
 def test_streamer_and_verify_agree(text: str, said: SourceSettings) -> None:
     with TemporaryDirectory() as folder:

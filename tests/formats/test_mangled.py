@@ -11,6 +11,7 @@ from hypothesis import given, note
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.formats import reading
 from tests.formats.test_kept import FILES, NODE, SAID
 from tests.strategies import mangled
@@ -20,7 +21,7 @@ KEPT = {path.stem: path.read_bytes() for path in FILES} | {"dateless": DATELESS}
 
 
 @pytest.mark.parametrize("name", KEPT)
-@hypothesis(max_examples=40, deadline=None)
+@hypothesis(max_examples=examples(40), deadline=None)
 @given(st.data(), st.integers(1, 12))
 def test_streamer_and_verify_agree(name: str, data: st.DataObject, limit: int) -> None:
     header, *rows = KEPT[name].splitlines(keepends=True)

@@ -19,6 +19,7 @@ from telemetry.readings.mapping import ColumnMapping, Measured
 from telemetry.readings.source_settings import SourceSettings
 from telemetry.readings.units import SPELLINGS, conversion
 from telemetry.settings import Settings
+from tests.examples import examples
 from tests.formats.both import Said, both
 from tests.formats.mappings import POWER, START_US, USED, UTIL, mapped
 
@@ -143,7 +144,7 @@ def toml_of(said: SourceSettings) -> str:
     return "\n".join(lines)
 
 
-@hypothesis(max_examples=300, deadline=None)
+@hypothesis(max_examples=examples(300), deadline=None)
 @given(files(), st.integers(1, 40))
 def test_what_a_file_says_survives_the_way(case: tuple[str, SourceSettings, list[Said]], limit: int) -> None:
     text, said, readings = case
@@ -231,7 +232,7 @@ def odd_files(draw: st.DrawFn) -> tuple[str, SourceSettings]:
     return "\n".join(lines) + draw(st.sampled_from(["\n", ""])), said
 
 
-@hypothesis(max_examples=500, deadline=None)
+@hypothesis(max_examples=examples(500), deadline=None)
 @given(odd_files(), st.integers(1, 20))
 def test_streamer_and_verify_agree(case: tuple[str, SourceSettings], limit: int) -> None:
     text, said = case

@@ -12,6 +12,7 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
+from tests.examples import examples
 from tests.formats import reading
 from tests.formats.reading import NODE, Said, foreign, written
 
@@ -215,7 +216,7 @@ def logs(draw: st.DrawFn) -> str:
     return "\n".join(lines) + draw(st.sampled_from(["\n", ""]))
 
 
-@hypothesis(max_examples=300, deadline=None)
+@hypothesis(max_examples=examples(300), deadline=None)
 @given(logs())
 def test_streamer_and_verify_agree(text: str) -> None:
     note(repr(text))

@@ -14,6 +14,7 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
+from tests.examples import examples
 from tests.formats import reading
 from tests.formats.reading import NODE, Said, foreign, written
 
@@ -150,7 +151,7 @@ def test_an_hour_that_comes_twice_is_not_guessed(tmp_path: Path, stamp: str, sai
 
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/Sao_Paulo", "Asia/Kathmandu", "Australia/Lord_Howe", "UTC"])
 @given(st.datetimes(min_value=datetime(2005, 1, 1), max_value=datetime(2026, 12, 1)))  # noqa: DTZ001
-@hypothesis(max_examples=60, deadline=None)
+@hypothesis(max_examples=examples(60), deadline=None)
 def test_times_of_zones_agree(zone: str, wall: datetime) -> None:
     stamp = wall.strftime("%Y/%m/%d %H:%M:%S.%f")
     with TemporaryDirectory() as folder:
@@ -197,7 +198,7 @@ def logs(draw: st.DrawFn) -> str:
     return "\n".join(lines) + draw(st.sampled_from(["\n", ""]))
 
 
-@hypothesis(max_examples=300, deadline=None)
+@hypothesis(max_examples=examples(300), deadline=None)
 @given(logs())
 def test_streamer_and_verify_agree(text: str) -> None:
     with TemporaryDirectory() as folder:

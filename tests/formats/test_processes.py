@@ -11,6 +11,7 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
+from tests.examples import examples
 from tests.formats import reading
 from tests.formats.both import both
 from tests.formats.reading import NODE, foreign, written
@@ -84,7 +85,7 @@ CELL = st.sampled_from(["461", "a,b", " x ", "[N/A]", "14 MiB", "14", "", "é", 
 FIELDS = ("timestamp", "pid", "used_gpu_memory [MiB]", "gpu_uuid", "process_name", "gpu_bus_id")
 
 
-@hypothesis(max_examples=200, deadline=None)
+@hypothesis(max_examples=examples(200), deadline=None)
 @given(st.data(), st.integers(3, 6))
 def test_streamer_and_verify_agree_of_apps(data: st.DataObject, count: int) -> None:
     names = [*data.draw(st.permutations(FIELDS[:count]))]
@@ -102,7 +103,7 @@ def test_streamer_and_verify_agree_of_apps(data: st.DataObject, count: int) -> N
 WORD = st.sampled_from(["20261105", "10:00:00", "3", "461", "-", "C", "92", "x", "a b", "", ",", "é"])
 
 
-@hypothesis(max_examples=200, deadline=None)
+@hypothesis(max_examples=examples(200), deadline=None)
 @given(st.data())
 def test_streamer_and_verify_agree_of_pmon(data: st.DataObject) -> None:
     lines = [PMON, UNITS]

@@ -20,6 +20,7 @@ from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
 from telemetry.settings import Settings, sources_file
 from telemetry.store.upkeep import joining
 from telemetry.verify.formats.slurm_jobs import _unfolded
+from tests.examples import examples
 from tests.fixtures.services import Query
 from tests.formats.both import both
 from tests.formats.test_kept import KEPT
@@ -135,7 +136,7 @@ def test_what_is_not_read_says_what_to_write(head: str, says: str) -> None:
     assert says in miss(f"{head}\n".encode(), 0, NO_SETTINGS)
 
 
-@how(max_examples=150, deadline=None)
+@how(max_examples=examples(150), deadline=None)
 @given(
     line=st.sampled_from(LINES),
     cuts=st.lists(

@@ -15,6 +15,7 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from telemetry.readings.source_settings import NO_SETTINGS
+from tests.examples import examples
 from tests.formats import reading
 from tests.formats.reading import NODE, foreign, written
 
@@ -119,7 +120,7 @@ STAMP = st.sampled_from(["2026-11-05T10:00:00Z", "2026-11-05 10:00:01+0100", "10
 
 
 @pytest.mark.parametrize("name", TOOLS)
-@hypothesis(max_examples=200, deadline=None)
+@hypothesis(max_examples=examples(200), deadline=None)
 @given(st.data())
 def test_streamer_and_verify_agree(name: str, data: st.DataObject) -> None:
     tool = TOOLS[name]

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from telemetry.readings.source_settings import NO_SETTINGS, SourceSettings
 from telemetry.readings.xpu_smi import SAME
+from tests.examples import examples
 from tests.formats import reading
 from tests.formats.reading import NODE, Said, foreign, written
 
@@ -79,7 +80,7 @@ CELL = st.sampled_from(["0", "92.00", "92 %", "N/A", "", "Enabled", "Unavailable
 STAMP = st.sampled_from(["2026/11/05 10:00:00.123", "2026/11/05 10:00:01", "10:00:00.123", "1999/11/05 10:00:00", ""])
 
 
-@hypothesis(max_examples=200, deadline=None)
+@hypothesis(max_examples=examples(200), deadline=None)
 @given(st.lists(NAME, max_size=4), st.data(), st.sampled_from([NODE, SourceSettings("UTC", "n", 2), NO_SETTINGS]))
 def test_streamer_and_verify_agree(more: list[str], data: st.DataObject, said: SourceSettings) -> None:
     names = ["timestamp", "utilization.gpu (%)", *more]

@@ -14,6 +14,7 @@ from telemetry.health.rules import Rule
 from telemetry.health.silences import silences
 from telemetry.health.stragglers import stragglers
 from telemetry.health.stretches import Look, Stretch, continued, fired_us, is_cut_off, merged, stretches
+from tests.examples import examples
 from tests.times import at
 
 RULES = rules_file.defaults().rules
@@ -90,7 +91,7 @@ def test_each_xid_is_a_stretch_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("name", ["gpu-hot", "ecc-uncorrected", "nvlink-errors", "xid-79"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(data=st.data())
 def test_pieces_in_any_order_give_the_same_as_all_at_once(name: str, data: st.DataObject) -> None:
     # Short times, so that few readings reach across what a rule asks for.

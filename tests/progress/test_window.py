@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from telemetry.progress.evidence import Evidence, Probe
 from telemetry.progress.flight import Clock, Flight
 from telemetry.progress.window import Window
+from tests.examples import examples
 
 AFTER_S = 10.0
 NOW = Clock(1000.0, "boot")
@@ -261,4 +262,4 @@ class Pipeline(RuleBasedStateMachine):
 
 
 TestPipeline = Pipeline.TestCase
-TestPipeline.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestPipeline.settings = settings(max_examples=examples(150), stateful_step_count=40, deadline=None)

@@ -23,6 +23,7 @@ from telemetry.trust.credentials import Maker
 from telemetry.trust.keyring import Keyring
 from telemetry.trust.signatures import Signer
 from tests.batches import batch, key, readings
+from tests.examples import examples
 from tests.fixtures.services import Query
 
 SECRET = "s" * 40
@@ -96,7 +97,7 @@ def test_a_letter_that_was_never_believed_has_no_seal() -> None:
 
 
 @given(st.dictionaries(st.text(), st.integers() | st.text() | st.none() | st.lists(st.floats())))
-@hypothesis_settings(max_examples=50, deadline=None)
+@hypothesis_settings(max_examples=examples(50), deadline=None)
 def test_no_header_makes_the_judge_fail(strange: dict[str, Any]) -> None:
     assert keyring().refusal(strange) is not None
     assert keyring().refusal({**SIGNED, **strange, "x": 1}) is not None

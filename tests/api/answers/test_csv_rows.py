@@ -20,6 +20,7 @@ from telemetry.settings import Settings
 from telemetry.store.models import Time
 from telemetry.store.read.sealed.columns import Coded, Columns, Partial, Times
 from telemetry.store.sealed_rows import time_of
+from tests.examples import examples
 
 NAMES = ["timestamp", "label.a,b", "text", "number", "value", "part"]
 ODD = [0.0, -0.0, 1e15, 1e16, 1234567890123450.0, 9.99e14, 1e-4, 9.9e-5, 5e-324, 1e22, 0.1, 50.0, float("nan"), float("inf")]
@@ -46,7 +47,7 @@ def coded(cells: list[Any]) -> Coded:
     return Coded(np.array([names.index(cell) for cell in cells], np.int64), names)
 
 
-@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS, neutral=st.booleans())
 def test_rows_of_arrays_are_written_as_postgres_writes_them(
     api_engine: Engine, rows: list[tuple[Any, ...]], neutral: bool

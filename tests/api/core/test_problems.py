@@ -18,6 +18,7 @@ from werkzeug.test import TestResponse
 
 from telemetry.monitoring import logs
 from telemetry.settings import Settings
+from tests.examples import examples
 from tests.waiting import eventually
 
 
@@ -92,7 +93,7 @@ def test_a_session_that_was_ended_is_replaced(client: FlaskClient, engine: Engin
     assert client.get("/api/v1/stats").status_code == 200
 
 
-@hypothesis(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis(max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(given_id=st.text(st.characters(max_codepoint=255, exclude_characters="\r\n"), max_size=100))
 def test_only_a_sane_request_id_comes_back(client: FlaskClient, given_id: str) -> None:
     answer = client.get("/api/v1/none", headers={"X-Request-ID": given_id})

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 from werkzeug.urls import iri_to_uri
 
+from tests.examples import examples
+
 PARAMETERS = ("start_time", "end_time", "metric", "order", "limit", "offset", "host", "model", "other")
 VALUES = st.sampled_from(
     [
@@ -99,7 +101,7 @@ def test_an_unknown_gpu_is_not_found(client: FlaskClient, name: str) -> None:
         assert (answer.status_code, answer.get_json()["code"]) == (404, "gpu_not_found")
 
 
-@hypothesis(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     path=st.sampled_from(["gpus", "gpus/a:0", "gpus/GPU-a0/telemetry", "stats"]),
     query=st.lists(st.tuples(st.sampled_from(PARAMETERS), VALUES), max_size=4),
@@ -111,7 +113,7 @@ def test_no_request_is_our_fault(client: FlaskClient, path: str, query: list[tup
     assert answer.status_code in {200, 400, 404}, (answer.status_code, raw)
 
 
-@hypothesis(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis(max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     name=st.text(min_size=1, max_size=30) | st.from_regex(r"a:[0-9]{1,30}", fullmatch=True),
     below=st.sampled_from(["", "/telemetry"]),

@@ -15,6 +15,7 @@ from telemetry.formats.suggest.document import document
 from telemetry.formats.suggest.table import NoSuggestionError
 from telemetry.readings.source_settings import SourceSettings
 from telemetry.settings import Settings, SettingsError
+from tests.examples import examples
 from tests.formats.both import Whole, both
 from tests.formats.shapes import FOREIGN
 
@@ -235,7 +236,7 @@ CELL = st.sampled_from(
 )
 
 
-@hypothesis(max_examples=300, deadline=None)
+@hypothesis(max_examples=examples(300), deadline=None)
 @given(st.lists(st.lists(CELL, min_size=1, max_size=6), max_size=5), st.sampled_from([",", ";", "\t"]), st.booleans())
 def test_whatever_the_file_a_suggestion_is_toml_and_guesses_no_zone(rows: list[list[str]], mark: str, quoted: bool) -> None:
     lines = [mark.join('"' + cell.replace('"', '""') + '"' if quoted else cell for cell in row) for row in rows]

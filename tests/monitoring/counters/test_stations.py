@@ -51,7 +51,8 @@ def test_a_batch_is_followed_by_one_search(
         (stored,) = eventually(lambda: found(collector), 5)
         assert sent["message"].startswith("published first: ")
         assert str(sample) in sent["message"]
-        assert stored["message"].startswith("stored: ")
+        # Late is what took a second, on a machine that has other work.
+        assert stored["message"].startswith(("stored: ", "stored late: "))
         assert sent["edge"] == stored["edge"] == "test/node"
         assert sent["time"] <= stored["time"]
 

@@ -21,6 +21,7 @@ from telemetry.store.write.series_ids import SeriesIds
 from telemetry.store.write.spans import MINUTE_US
 from telemetry.store.write.stretches import Content
 from tests.batches import T0_US, batch, key, readings
+from tests.examples import examples
 from tests.fixtures.services import Query
 
 NAMES = ("pod", "namespace")
@@ -79,7 +80,7 @@ def stored(engine: Engine) -> set[tuple[str, int]]:
     cuts=strategies.sets(strategies.integers(1, 200)),
     random=strategies.randoms(use_true_random=False),
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=examples(60))
 def test_any_order_repetition_and_cutting_of_batches_gives_the_same(
     engine: Engine, rows: list[Row], again: list[int], cuts: set[int], random: object
 ) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import Engine, text
 from telemetry.readings.tellers import KUBERNETES, KUBERNETES_HELD, SLURM, SLURM_HELD, TOLD_BY
 from telemetry.store.write.spans import MINUTE_US, Span, Spans
 from tests.batches import T0_US, key, readings
+from tests.examples import examples
 from tests.fixtures.services import Query
 from tests.store.write.test_allocations import HELD as ALL_HELD
 from tests.store.write.test_allocations import Process
@@ -51,7 +52,7 @@ def stored(query: Query) -> set[tuple[str, int]]:
     }
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=strategies.lists(ROWS, min_size=1, max_size=4), restarts=strategies.booleans())
 def test_any_order_repetition_and_cutting_gives_the_same(
     engine: Engine, query: Query, batches: list[list[Row]], restarts: bool

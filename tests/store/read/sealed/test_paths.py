@@ -33,6 +33,7 @@ from telemetry.store.read.sealed.paths import Reader
 from telemetry.store.upkeep import sealing
 from tests.batches import T0_US, batch, key
 from tests.batches import readings as content
+from tests.examples import examples
 from tests.store.upkeep.test_sealing import seal_all
 
 DAY_S = 86_400
@@ -179,7 +180,7 @@ def gpu_id(engine: Engine) -> int:
         return int(connection.scalar(text("SELECT id FROM gpus WHERE identity = 'GPU-1'")) or 0)
 
 
-@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_aggregates_of_the_fleet_are_the_same(stored: Engine, data: st.DataObject) -> None:
     aggregate = data.draw(st.sampled_from(OF_FLEET))
