@@ -30,6 +30,8 @@ NEAR_S = 300.0
 class Looping(ABC):
     """A tool in its loop. `tool` is its name or path, `host` this machine's name."""
 
+    may_be_empty = False
+
     def __init__(
         self,
         tool: str,

@@ -164,64 +164,67 @@ def _frames(code: int, text: str, *, is_cut: bool) -> Iterator[bytes]:
         yield bytes([opcode]) + length + data
 
 
+class Handler(BaseHTTPRequestHandler):
+    """Answers as `api` says."""
+
+    api: Api
+    protocol_version = "HTTP/1.1"
+    # Otherwise each answer waits 40 ms for the acknowledgement of its head.
+    disable_nagle_algorithm = True
+
+    def _any(self) -> None:
+        if self.headers.get("Upgrade") == "websocket" and not self.api.is_closed(self.path):
+            self._run()
+            return
+        length = int(self.headers.get("Content-Length") or 0)
+        body = json.loads(self.rfile.read(length)) if length else {}
+        status, answer = self.api.answer(self.command, self.path, body)
+        if self.api.token and self.headers.get("Authorization") != f"Bearer {self.api.token}":
+            status, answer = 401, {"message": "Unauthorized"}
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        if isinstance(answer, Events):
+            self._stream(answer)
+            return
+        text = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def _stream(self, events: Events) -> None:
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for event in events.of:
+            line = json.dumps(event).encode() + b"\n"
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(line), line))
+        if events.is_broken_off:
+            self.close_connection = True
+        else:
+            self.wfile.write(b"0\r\n\r\n")
+
+    def _run(self) -> None:
+        """Speak websocket: the head, what the command prints, how it ended, and the end."""
+        key = self.headers["Sec-WebSocket-Key"].encode()
+        self.send_response(101)
+        accepted = base64.b64encode(hashlib.sha1(key + MAGIC).digest()).decode()  # noqa: S324 - the RFC has it so
+        for name, value in {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Accept": accepted}.items():
+            self.send_header(name, value)
+        self.send_header("Sec-WebSocket-Protocol", PROTOCOL)
+        self.end_headers()
+        for frame in _frames(*self.api.ran(self.path), is_cut=self.api.cuts):
+            self.wfile.write(frame)
+        self.close_connection = True
+
+    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _any  # noqa: N815
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
 @contextmanager
 def serving(api: Api, certificate: ssl.SSLContext | None = None) -> Iterator[None]:
     """Answer on a port of loopback, with TLS where there is a certificate."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        # Otherwise each answer waits 40 ms for the acknowledgement of its head.
-        disable_nagle_algorithm = True
-
-        def _any(self) -> None:
-            if self.headers.get("Upgrade") == "websocket" and not api.is_closed(self.path):
-                self._run()
-                return
-            length = int(self.headers.get("Content-Length") or 0)
-            body = json.loads(self.rfile.read(length)) if length else {}
-            status, answer = api.answer(self.command, self.path, body)
-            if api.token and self.headers.get("Authorization") != f"Bearer {api.token}":
-                status, answer = 401, {"message": "Unauthorized"}
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            if isinstance(answer, Events):
-                self._stream(answer)
-                return
-            text = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        def _stream(self, events: Events) -> None:
-            self.send_header("Transfer-Encoding", "chunked")
-            self.end_headers()
-            for event in events.of:
-                line = json.dumps(event).encode() + b"\n"
-                self.wfile.write(b"%x\r\n%b\r\n" % (len(line), line))
-            if events.is_broken_off:
-                self.close_connection = True
-            else:
-                self.wfile.write(b"0\r\n\r\n")
-
-        def _run(self) -> None:
-            """Speak websocket: the head, what the command prints, how it ended, and the end."""
-            key = self.headers["Sec-WebSocket-Key"].encode()
-            self.send_response(101)
-            accepted = base64.b64encode(hashlib.sha1(key + MAGIC).digest()).decode()  # noqa: S324 - the RFC has it so
-            for name, value in {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Accept": accepted}.items():
-                self.send_header(name, value)
-            self.send_header("Sec-WebSocket-Protocol", PROTOCOL)
-            self.end_headers()
-            for frame in _frames(*api.ran(self.path), is_cut=api.cuts):
-                self.wfile.write(frame)
-            self.close_connection = True
-
-        do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _any  # noqa: N815
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("OfApi", (Handler,), {"api": api}))
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     api.url = f"http://127.0.0.1:{server.server_port}"

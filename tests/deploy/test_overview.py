@@ -11,7 +11,7 @@ import pytest
 
 from tests.deploy.conftest import Stage
 from tests.deploy.kubernetes import NAMESPACE
-from tests.fixtures.processes import BIN
+from tests.launching import BIN
 
 BOTH = ("--edge-context", "gpu-1", "--central-context", "main", "--redis-host", "redis.internal")
 GIVEN = {"TELEMETRY_DEPLOY_REDIS_PASSWORD": "one", "TELEMETRY_DEPLOY_DB_PASSWORD": "two"}
