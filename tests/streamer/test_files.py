@@ -205,7 +205,8 @@ def test_what_is_cut_away_unread_is_lost_and_said_so(edge: Edge, file: Path, cap
         edge.acknowledge(*batches)
         eventually(settled(edge, streamer))
         commit_all(edge, streamer, file)
-    assert edge.lost() == [(batches[-1].end, size, CHANGED.reason)]
+    # A question, which has no bytes, may stand behind them.
+    assert edge.lost() == [(max(batch.end for batch in batches), size, CHANGED.reason)]
     assert "LOST" in caplog.text
     assert values(edge.published)[-10:] == list(range(5000, 5010))
     assert [state.size_bytes for state in edge.states()] == [file.stat().st_size]
