@@ -33,10 +33,14 @@ class Leaving(AbstractConnection):
 
     def connect(self) -> None:
         """Connect, if it is not connected. Raises ConnectionError."""
-        if self._sentinels and self._sentinels.named not in {None, self.place()}:
-            # Another connection has learnt of a failover.
+        if self.is_outdated:
             self.disconnect()  # type: ignore[no-untyped-call]
         super().connect()  # type: ignore[no-untyped-call]
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether another connection has learnt of a failover, and this one leads to the former primary."""
+        return bool(self._sentinels and self._sentinels.named not in {None, self.place()})
 
     def place(self) -> tuple[str, int]:
         """The host and port that it leads to, of one over the network."""

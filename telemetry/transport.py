@@ -21,8 +21,10 @@ from typing import Any
 from kombu.transport import redis, virtual
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
+from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import RedisError, ResponseError
+from redis.retry import Retry
 
 from telemetry import failover
 from telemetry.sentinels import Sentinels
@@ -213,6 +215,18 @@ class Channel(_Channel):  # type: ignore[misc]
             with suppress(Empty, RedisError, *self.connection_errors):
                 self._brpop_read()
         super().close()
+
+    def _receive_one(self, c: Any) -> Any:
+        """Read what a pub/sub connection has brought. Raises Disconnected if it is lost, or its server is the primary no more.
+
+        redis-py would connect again by itself, and then wait here for the next message while the loop stands still.
+        """
+        if c.connection is not None:
+            c.connection.retry = Retry(NoBackoff(), 0)
+            if c.connection.is_outdated:
+                self._in_listen = None
+                raise Disconnected("another server is the primary")
+        return super()._receive_one(c)
 
     def _connparams(self, **options: Any) -> Any:
         """Where to connect. Raises Disconnected on a closed channel, which kombu calls an AttributeError and Celery ends on."""

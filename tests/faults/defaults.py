@@ -96,16 +96,15 @@ def _restarts(random: Random) -> list[str]:
 
 def _failovers(faults: dict[str, Fault], random: Random, **of_site: Any) -> None:
     """Each at a site of its own, as it may use it up."""
-    lines = ["", "| failover, default settings | longest without a commit (s) |", "| --- | ---: |"]
+    click.echo("\n| failover, default settings | longest without a commit (s) |\n| --- | ---: |")
     for name, fault in faults.items():
-        with site(**of_site, **_settings()) as running:
+        with site(keep=True, **of_site, **_settings()) as running:
             running.feed(ROWS_PER_S)
             running.wait_for_flow()
             with Stretch(running) as stretch:
                 fault(running, random)
                 running.wait_for_flow(5 * ROWS_PER_S)
-            lines.append(f"| {name} | {stretch.longest_s:.1f} |")
-    click.echo("\n".join(lines))
+            click.echo(f"| {name} | {stretch.longest_s:.1f} |")
 
 
 def _settings() -> dict[str, Any]:

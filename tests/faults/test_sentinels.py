@@ -16,7 +16,8 @@ RECOVERY_S = 15.0
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_failovers_lose_nothing_and_store_nothing_twice() -> None:
-    with site(sentinels=True) as running:
+    # A collector that waits for ever is not to be ended by its watchdog before it is noticed here.
+    with site(sentinels=True, stall_s=600) as running:
         running.feed()
         running.wait_for_flow()
         for name, fault in SENTINEL_FAULTS.items():
