@@ -1,9 +1,10 @@
-"""A process that forks commands of the product. To start one of them anew is to import libraries, for most of its time.
+"""A process that forks commands of the product. To start one of them anew is to import modules, for most of its time.
 
-It has imported the libraries and nothing of ours: each command imports our modules by itself, in its own order. It is told
-over the socket that is its standard input what to start: a JSON object after its length, with the descriptors that become
-standard output and error of the command, and one to report to. There the command's process id is written, and its exit
-status when it has ended. `tests.launching` is the other end. It ends with that.
+It has imported the libraries, and what of ours reads no settings when it is imported: to import that changes nothing, and no
+modules import each other in a circle, so the order does not matter. It is told over the socket that is its standard input
+what to start: a JSON object after its length, with the descriptors that become standard output and error of the command, and
+one to report to. There the command's process id is written, and its exit status when it has ended. `tests.launching` is the
+other end. It ends with that.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import gc
 import importlib
 import json
 import os
+import pkgutil
 import select
 import signal
 import socket
@@ -23,19 +25,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import telemetry
+
 LENGTH = struct.Struct("!I")
 COMMANDS = {"celery": "celery.__main__:main", "gunicorn": "gunicorn.app.wsgiapp:run", "telemetry": "telemetry.cli:main"}
-# What the commands import that take longest to start, as far as it is here.
-# fmt: off
+# Modules that read the settings, and packages that only commands need that a person waits for.
+AT_START, RARE = {"tasks", "schedule", "gunicorn_conf"}, ("telemetry.deploy", "telemetry.cli.deploy")
+# What Celery and gunicorn import late.
 LIBRARIES = [
-    "alembic", "alembic.command", "celery.apps.beat", "celery.apps.worker", "celery.bin.celery",
-    "celery.concurrency.prefork", "celery.concurrency.solo", "celery.signals", "celery.worker.consumer", "click", "flask",
-    "flask_compress", "flask_cors", "flask_limiter", "gunicorn.app.wsgiapp", "gunicorn.workers.gthread", "jinja2",
-    "kombu.transport.redis", "msgpack", "msgspec", "numpy", "orjson", "prometheus_client", "psycopg", "psycopg.types.json",
-    "pyarrow", "pyarrow.parquet", "pydantic", "pythonjsonlogger.json", "redis", "redis.sentinel", "sqlalchemy",
-    "sqlalchemy.dialects.postgresql", "sqlalchemy.dialects.postgresql.psycopg", "sqlalchemy.orm", "yaml",
+    *("celery.apps.beat", "celery.apps.worker", "celery.bin.celery", "celery.concurrency.prefork", "celery.concurrency.solo"),
+    *("celery.worker.consumer", "gunicorn.app.wsgiapp", "gunicorn.workers.gthread", "kombu.transport.redis", "pyarrow.parquet"),
+    *("sqlalchemy.dialects.postgresql.psycopg",),
 ]
-# fmt: on
 
 
 def serve(control: socket.socket) -> Callable[[], int | None]:
@@ -112,9 +113,10 @@ def become(request: dict[str, Any], out: int, err: int) -> Callable[[], int | No
 
 
 if __name__ == "__main__":
-    for library in LIBRARIES:
-        with suppress(ModuleNotFoundError):
-            importlib.import_module(library)
+    ours = [module.name for module in pkgutil.walk_packages(telemetry.__path__, "telemetry.")]
+    for name in [*LIBRARIES, *ours]:
+        if name.rpartition(".")[2] not in AT_START and not name.startswith(RARE):
+            importlib.import_module(name)
     # Their pages stay shared, and no command looks for garbage among them.
     gc.collect()
     gc.freeze()

@@ -1,4 +1,4 @@
-"""Starts commands of the product quickly: forked from a process that has imported their libraries, see `tests.launcher`."""
+"""Starts commands of the product quickly: forked from a process that has imported their modules, see `tests.launcher`."""
 
 from __future__ import annotations
 
