@@ -7,8 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from telemetry.readings import wire
+from telemetry.readings.arrow_payload import QUARANTINE, READINGS
+from telemetry.readings.digests import digest
 from telemetry.readings.rows import QuarantinedRow, Readings
 from telemetry.readings.series import SeriesKey
 
@@ -49,3 +52,21 @@ def batch(content: Readings, batch_id: str = "b1", **changes: Any) -> wire.Batch
 def now_s() -> int:
     """Now, in the seconds after T0 that `readings` counts in."""
     return int(datetime.now(UTC).timestamp()) - T0_US // 1_000_000
+
+
+def of_before(content: Readings) -> tuple[dict[str, Any], bytes]:
+    """A message of version 2, as its streamers made it."""
+    series = pa.DictionaryArray.from_arrays(pa.array(content.codes, pa.int32()), pa.array(content.series, pa.string()))
+    ts = pa.array(content.ts_us, pa.int64()).view(READINGS.field("ts").type)
+    columns = [pa.array([getattr(row, field.name) for row in content.quarantined], field.type) for field in QUARANTINE]
+    sink = pa.BufferOutputStream()
+    for part in (
+        pa.record_batch([series, ts, pa.array(content.values)], schema=READINGS),
+        *([pa.record_batch(columns, schema=QUARANTINE)] if content.quarantined else []),
+    ):
+        with pa.ipc.new_stream(sink, part.schema) as stream:
+            stream.write_batch(part)
+    raw = sink.getvalue()
+    payload = pa.compress(raw, "zstd", asbytes=True)
+    header, _ = wire.encode(batch(content))
+    return {**header, "version": 2, "size": raw.size, "digest": digest(payload)}, payload

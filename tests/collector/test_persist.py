@@ -33,7 +33,7 @@ from telemetry.store.engine import make_engine
 from telemetry.store.partitions import DAY_US, EPOCH
 from telemetry.store.write import allocations, samples
 from telemetry.store.write.series_ids import SeriesIds
-from tests.batches import T0_US, batch, key, now_s, readings
+from tests.batches import T0_US, batch, key, now_s, of_before, readings
 from tests.faults.poisons import poisons
 from tests.fixtures.services import Query
 from tests.scrape import Samples, parse, total
@@ -110,7 +110,7 @@ def test_a_message_of_the_version_before_that_cannot_be_stored_is_dead_with_its_
     collector: Collector, redis_client: redis.Redis, settings: Settings, query: Query, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writer, "MAX_DAYS", 0)
-    header, payload = wire.encode(batch(readings((key(), 0, 1.0))))
+    header, payload = of_before(readings((key(), 0, 1.0)))
     before = {**header, "version": 1, "rows": {name: count for name, count in header["rows"].items() if name != "records"}}
     outcome = collector.persist(before, payload)
     assert outcome.status == "dead"

@@ -13,12 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telemetry.readings import wire
-from telemetry.readings.arrow_payload import QUARANTINE, READINGS
 from telemetry.readings.digests import digest
 from telemetry.readings.payload import DECODER, ENCODER, MAX_ROWS
 from telemetry.readings.rows import QuarantinedRow, Readings
 from telemetry.simulate.behaviour import METRICS
-from tests.batches import batch, key, readings
+from tests.batches import batch, key, of_before, readings
 
 ROWS = readings(
     (key(), 0, 1.5),
@@ -76,24 +75,6 @@ def test_a_wrong_header_is_refused_with_its_reason(changes: dict[str, Any], says
     header, payload = wire.encode(batch(ROWS))
     with pytest.raises(wire.WireError, match=says):
         wire.decode({**header, **changes}, payload)
-
-
-def of_before(content: Readings) -> tuple[dict[str, Any], bytes]:
-    """A message of version 2, as its streamers made it."""
-    series = pa.DictionaryArray.from_arrays(pa.array(content.codes, pa.int32()), pa.array(content.series, pa.string()))
-    ts = pa.array(content.ts_us, pa.int64()).view(READINGS.field("ts").type)
-    columns = [pa.array([getattr(row, field.name) for row in content.quarantined], field.type) for field in QUARANTINE]
-    sink = pa.BufferOutputStream()
-    for part in (
-        pa.record_batch([series, ts, pa.array(content.values)], schema=READINGS),
-        *([pa.record_batch(columns, schema=QUARANTINE)] if content.quarantined else []),
-    ):
-        with pa.ipc.new_stream(sink, part.schema) as stream:
-            stream.write_batch(part)
-    raw = sink.getvalue()
-    payload = pa.compress(raw, "zstd", asbytes=True)
-    header, _ = wire.encode(batch(content))
-    return {**header, "version": 2, "size": raw.size, "digest": digest(payload)}, payload
 
 
 @pytest.mark.parametrize("content", [ROWS, Readings.of_quarantined([]), Readings.of_quarantined(ROWS.quarantined)])
