@@ -11,6 +11,7 @@ import hashlib
 import json
 import secrets
 import sys
+import threading
 import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -169,14 +170,16 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    """Serve until it is ended."""
+    """Serve until it is ended, or its input is closed."""
     client, secret, redirect_uri = sys.argv[1:]
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     # Another site than 127.0.0.1, where the page is: a browser treats what comes from there as foreign.
     Handler.state = State(client, secret, redirect_uri, f"http://localhost:{server.server_port}")
     sys.stdout.write(f"{server.server_port}\n")
     sys.stdout.flush()
-    server.serve_forever()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    # It ends with whoever started it, however that ends.
+    sys.stdin.read()
 
 
 if __name__ == "__main__":
