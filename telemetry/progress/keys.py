@@ -40,11 +40,7 @@ INGEST = Key(
     of_edges=("lpush", "llen"),
 )
 TICK = Key(
-    tick_queue("{p}", "{edge}"),
-    "list",
-    "Celery queue: ticks of one edge",
-    ("beat", "exporter"),
-    ("streamer", "beat", "exporter"),
+    tick_queue("{p}", "{edge}"), "list", "Celery queue: an edge's ticks", ("beat", "exporter"), ("streamer", "beat", "exporter")
 )
 UNACKED = Key(
     "{p}.unacked.{owner}",
