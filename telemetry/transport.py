@@ -223,7 +223,8 @@ class Channel(_Channel):  # type: ignore[misc]
         """
         if c.connection is not None:
             c.connection.retry = Retry(NoBackoff(), 0)
-            if c.connection.is_outdated:
+            # A Unix socket has no sentinels, and is no connection of ours.
+            if self.sentinels and c.connection.is_outdated:
                 self._in_listen = None
                 raise Disconnected("another server is the primary")
         return super()._receive_one(c)
