@@ -22,6 +22,7 @@ UTIL = "DCGM_FI_DEV_GPU_UTIL"
 QUESTIONS: dict[str, list[dict[str, str]]] = {
     "/api/v1/latest": [{"max_age": "3650d"}],
     "/api/v1/events": [{"start_time": "2025-07-01"}],
+    "/api/v1/disputes": [{"start_time": "2025-07-18"}],
     "/api/v1/readings": [{"metric": UTIL, "start_time": "2025-07-18"}],
     "/api/v1/query": [
         {"metric": UTIL, "start_time": "2025-07-18", "step": "1h"},
@@ -29,6 +30,14 @@ QUESTIONS: dict[str, list[dict[str, str]]] = {
     ],
     "/api/v1/gpus/{gpu}/telemetry": [{}, {"step": "2s", "agg": "max", "metric": UTIL}, {"step": "1d", "order": "desc"}],
 }
+DISPUTED = """
+    WITH two AS (
+        INSERT INTO owners (digest, pod, labels)
+        VALUES ('a', 'a', '{"pod": "a"}'), ('b', 'b', '{"pod": "b", "told_by": "slurm"}') RETURNING id
+    )
+    INSERT INTO allocations (gpu_id, day, instance, owner_id, held)
+    SELECT min(gpus.id), '2025-07-18', '', two.id, '{[2025-07-18 20:00Z, 2025-07-18 21:00Z)}' FROM gpus, two GROUP BY two.id
+"""
 # Lists without a time.
 TIMELESS = {"/api/v1/usage"}
 
@@ -56,6 +65,7 @@ def test_every_list_has_the_times_of_json_in_csv(client: FlaskClient, engine: En
                 " SELECT min(series.id), '2025-07-18 20:42:34.5Z', min(sources.id), 'b1', 1, 2 FROM series, sources"
             )
         )
+        connection.execute(text(DISPUTED))
         connection.execute(
             text(
                 "INSERT INTO findings (gpu_id, series_id, rule, kind, severity, begun_at, fired_at)"
