@@ -120,7 +120,9 @@ def unmount_volume(site: Site, random: Random) -> None:
 def copy_over(site: Site, random: Random) -> None:
     """A file comes from elsewhere, as by rsync: a longer copy takes its place again and again, once while the edge is away."""
     grown, copied = site.feeders[-1].path, site.directory / "sources" / f"copied-{random.randrange(1 << 32)}.csv"
-    rows = b"".join(grown.read_bytes().splitlines(keepends=True)[:6000]).replace(b"GPU-", f"GPU-{copied.stem}-".encode())
+    # Half a line at its end may be being written.
+    whole = grown.read_bytes().rpartition(b"\n")[0].splitlines()[:6000]
+    rows = b"".join(line + b"\n" for line in whole).replace(b"GPU-", f"GPU-{copied.stem}-".encode())
     for share in range(1, 13):
         half = copied.with_suffix(".part")
         cut = len(rows) * share // 12
