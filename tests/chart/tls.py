@@ -62,18 +62,23 @@ def terminated(socket: str, key: Path, certificate: Path) -> Iterator[int]:
         inner_reader, inner_writer = await asyncio.open_unix_connection(socket)
         await asyncio.gather(_pump(reader, inner_writer), _pump(inner_reader, writer))
 
-    server = loop.run_until_complete(asyncio.start_server(serve, "localhost", port, ssl=context))
+    async def end(server: asyncio.Server) -> None:
+        server.close()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    # In a thread: that of the test may run the loop of a browser.
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     try:
+        server = asyncio.run_coroutine_threadsafe(asyncio.start_server(serve, "localhost", port, ssl=context), loop).result(10)
         yield port
+        asyncio.run_coroutine_threadsafe(end(server), loop).result(10)
     finally:
-        loop.call_soon_threadsafe(server.close)
-        for task in asyncio.all_tasks(loop):
-            loop.call_soon_threadsafe(task.cancel)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
-        loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
 
 

@@ -106,7 +106,7 @@ def test_an_edge_whose_streamer_is_gone_is_silent(
     keys = Keys(settings.key_prefix)
     Claims(redis_client, keys, "lab/node-1", "streamer", 30).expect(60)
     Claims(redis_client, keys, "lab/node-2", "streamer", 30).expect(0)
-    eventually(lambda: signs(redis_client, keys)["lab/node-2"].silent_s(now_us(redis_client)) > 0)
+    eventually(lambda: signs(redis_client, keys)["lab/node-2"].silent_s(now_us(redis_client)) > 0.1)
 
     told = json.loads(telemetry("status", "--json").stdout)
     there, gone = told["edges"]

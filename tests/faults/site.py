@@ -309,9 +309,10 @@ def freeze(process: subprocess.Popen[bytes]) -> None:
 
 
 def thaw(process: subprocess.Popen[bytes]) -> None:
-    """Let it go on."""
+    """Let it go on. A child may end as soon as its parent goes on."""
     for each in [psutil.Process(process.pid), *children(process)]:
-        each.send_signal(signal.SIGCONT)
+        with suppress(psutil.NoSuchProcess):
+            each.send_signal(signal.SIGCONT)
 
 
 @contextmanager
