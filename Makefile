@@ -25,7 +25,7 @@ run: $(INSTALLED) $(SAMPLE) ## run the whole system on this machine, on a sample
 
 # Most of the time most of the workers wait for processes: three for each of two cores.
 test: $(INSTALLED) ## run all tests on a real Postgres and a real broker; make test ARGS='-k name'
-	$(BIN)/pytest -n 6 --dist worksteal -m 'not slow' $(ARGS)
+	$(BIN)/pytest -n 4 --dist worksteal -m 'not slow' $(ARGS)
 
 slow: $(INSTALLED) ## run the tests that make test leaves out for their length, and properties on all of their examples
 	EXAMPLES=all $(BIN)/pytest -n 2 -m 'slow or hypothesis' $(ARGS)
