@@ -110,6 +110,9 @@ def unmount_volume(site: Site, random: Random) -> None:
     site.tend()
     # Longer than a file may be away that is no loss.
     time.sleep(2 * site.settings.lease_s + site.settings.close_after_s + random.uniform(1, 3))
+    # A fault beside this one may have begun a file meanwhile.
+    for late in sources.iterdir():
+        late.rename(volume / late.name)
     sources.rmdir()
     volume.rename(sources)
     site.wait_until(lambda: site.committed_bytes(feeder) == feeder.path.stat().st_size, "the volume's file stored")
