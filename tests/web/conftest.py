@@ -23,6 +23,7 @@ from telemetry.readings import wire
 from telemetry.readings.series import SeriesKey
 from telemetry.settings import Settings
 from tests.batches import batch, now_s, readings
+from tests.waiting import eventually
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "chromium"
 # Without these a browser asks for updates and the like as soon as it starts.
@@ -60,12 +61,15 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
 def store(settings: Settings, engine: Engine, redis_client: redis.Redis) -> Store:
     """Store readings, as the collector does."""
     collector = Collector(settings, engine, Acks(redis_client, Keys(settings.key_prefix), 60))
-    numbers = count()
+    numbers, taken = count(), set[tuple[str, int]]()
 
     def stored(metric: str, host: str, index: int, value: float, age_s: int = 0, **labels: str) -> None:
         name = f"DCGM_FI_DEV_{metric}"
         series = SeriesKey(name, f"GPU-{host}-{index}", host, index, f"nvidia{index}", "H100", labels).text()
-        made = batch(readings((series, now_s() - age_s, value)), f"batch-{next(numbers)}")
+        # Two readings of one second are a conflict.
+        second = eventually(lambda: None if (series, now_s() - age_s) in taken else now_s() - age_s)
+        taken.add((series, second))
+        made = batch(readings((series, second, value)), f"batch-{next(numbers)}")
         collector.persist(*wire.encode(made))
 
     return stored
