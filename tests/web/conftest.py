@@ -67,7 +67,8 @@ def store(settings: Settings, engine: Engine, redis_client: redis.Redis) -> Stor
         name = f"DCGM_FI_DEV_{metric}"
         series = SeriesKey(name, f"GPU-{host}-{index}", host, index, f"nvidia{index}", "H100", labels).text()
         # Two readings of one second are a conflict.
-        second = eventually(lambda: None if (series, now_s() - age_s) in taken else now_s() - age_s)
+        eventually(lambda: (series, now_s() - age_s) not in taken)
+        second = now_s() - age_s
         taken.add((series, second))
         made = batch(readings((series, second, value)), f"batch-{next(numbers)}")
         collector.persist(*wire.encode(made))
