@@ -44,6 +44,7 @@ The rooms, in the order of imports: a room uses only rooms that stand below it (
 `resources` finds the files that a running system reads.
 `transport` is kombu's Redis transport, changed for many small messages.
 
+`fetched` makes messages of the bytes on a queue.
 `failover` leaves a Redis server that has become a replica.
 `forks` closes connections to Redis in the children of a process.
 `sentinels` asks Redis' sentinels which server is the primary.

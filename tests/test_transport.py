@@ -15,11 +15,11 @@ from kombu import Connection, Consumer, Queue
 from kombu.asynchronous import Hub
 
 from telemetry.celery import make_app
+from telemetry.fetched import KEPT_BYTES
 from telemetry.progress.keys import Keys
 from telemetry.readings.names import PERSIST
 from telemetry.readings.wire import WireError, decode
 from telemetry.settings import Settings
-from telemetry.transport import KEPT_BYTES
 from tests.faults.poisons import call
 from tests.faults.proxy import Proxy
 from tests.waiting import eventually

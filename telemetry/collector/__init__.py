@@ -5,9 +5,9 @@ group becomes; `messages` reads each message of it, unless `intake` finds that i
 readings of too many of them; `persist` is the service that settles them all. Its parts are `writer` (one transaction for many
 batches), `deadletters` (keeps messages that can never be stored), `settlements` (acknowledges), `outcome` (what became of a
 message) and `blame` (whose fault an error is). `attempts` counts messages that break the worker, `blocked` leaves those alone
-that wait for somebody's lock, `upkeep` runs the chores of
-the database between groups, `retry` stores dead letters for a person, and `quarantine_retry` quarantined rows that are readings
-by now, as `second_reading` reads them. `schedule` is for a beat at the centre.
+that wait for somebody's lock, `upkeep` runs the chores of the database between groups, `retry` stores dead letters for a
+person, and `quarantine_retry` quarantined rows that are readings by now, as `second_reading` reads them. `schedule` is for a
+beat at the centre.
 
 Three things try again, each for failures that the one before it cannot mend. `tasks` calls the service again within seconds,
 in the same process, while a database or a broker restarts. If that does not help, the messages go back to the queue, and each
