@@ -38,14 +38,14 @@ class Meter:
         self._took_s, self._taken = time.monotonic() - self._begun_s, {name: now[name] - self._before[name] for name in now}
         self._machine_percent = psutil.cpu_percent()
 
-    def figures(self, ticks: int, messages: int, rows: int) -> dict[str, float]:
-        """The figures, for so many ticks, messages and rows meanwhile. Of several brokers, percent of the busiest."""
+    def figures(self, ticks: int, rows: int) -> dict[str, float]:
+        """The figures, for so many ticks, each with a message, and rows. Of several brokers, percent of the busiest."""
         brokers = [taken for name, taken in self._taken.items() if name.startswith("broker")]
         return {
             "broker_cpu_percent": 100 * max(brokers) / self._took_s,
             "machine_cpu_percent": self._machine_percent,
             "broker_us_a_tick": 1e6 * sum(brokers) / ticks,
-            "collector_us_a_message": 1e6 * self._taken["collectors"] / messages,
+            "collector_us_a_message": 1e6 * self._taken["collectors"] / ticks,
             "postgres_us_a_row": 1e6 * self._taken["postgres"] / rows,
         }
 

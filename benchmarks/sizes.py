@@ -30,7 +30,7 @@ class Sizes:
     fleet_edges: int = 999
     fleet_s: int = 60
     thousands_edges: int = 10_000
-    # A minute or two tell nothing where each edge ticks every 10 s.
+    # Each edge ticks every 10 s: a dozen times. The goals want ten minutes.
     thousands_s: int = 120
 
     def scaled(self, factor: float) -> Self:

@@ -54,7 +54,7 @@ def run(bench: Bench) -> dict[str, float]:
             **figures(running.samples, sizes.fleet_edges, NODE),
             "real_edge_lag_growth_s": growth([sample.watched for sample in running.samples]) / ROWS,
             "connections_of_an_edge": of_an_edge,
-            **meter.figures(running.ticks, running.ticks, running.ticks * ROWS),
+            **meter.figures(running.ticks, running.ticks * ROWS),
             "rows_astray": _astray(running, site, file.rows),
             "publisher_late_ms": running.late_s * 1000,
             "publisher_cpu_percent": 100 * running.cpu_share,

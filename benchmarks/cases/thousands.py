@@ -72,7 +72,7 @@ def _of(
         running.connect(CONNECTIONS)
         with Meter(servers.values(), running.collectors, bench.postgres) as meter:
             running.run(seconds)
-        ran = meter.figures(running.ticks, running.ticks, running.ticks * ROWS)
+        ran = meter.figures(running.ticks, running.ticks * ROWS)
         told, acknowledged_share = [client.info() for client in clients.values()], running.acknowledged_share()
         connected_s, caught_up_s = running.restart(DOWN_S, CAUGHT_UP_S)
         running.drain(DRAIN_S)

@@ -84,8 +84,9 @@ def looks_at(settings: Settings) -> list[Look]:
     engine = make_engine(settings, application="exporter", pool_size=8 + len(settings.brokers))
     clients = {name: broker.connect(one) for name, one in settings.brokers.items()}
     # After a look that took long a long pause follows: one of several that is frozen must not keep edges of the others waiting.
-    hasty = {name: broker.connect(one, socket_timeout_s=AUDIT_S, retries=0) for name, one in settings.brokers.items()}
-    of_audits = hasty if settings.broker_urls else clients
+    of_audits = clients
+    if settings.broker_urls:
+        of_audits = {name: broker.connect(one, socket_timeout_s=AUDIT_S, retries=0) for name, one in settings.brokers.items()}
     follower = _following(settings, settings.database_read_url, engine) if settings.database_read_url else None
 
     def reading() -> Engine:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NamedTuple
 
 from telemetry.deploy import centre, pods, workloads
@@ -133,4 +133,4 @@ def _with_edges(found: SiteState, known: Centre | None) -> SiteState:
     names = {pod.edge for pod in found.pods if pod.edge}
     names |= {name for name in known.edges if name.partition("/")[0] == found.site.name}
     edges = {name: known.edges.get(name) for name in sorted(names)}
-    return SiteState(found.site, found.release, found.states, found.pods, edges, found.fault)
+    return replace(found, edges=edges)

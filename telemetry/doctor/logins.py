@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from telemetry.api.guards import discovery
+from telemetry.api.page.provider import CALLBACK, LIBRARIES
 from telemetry.doctor.finding import Judgement, failed, ok
 from telemetry.settings import Settings
 
@@ -29,7 +30,7 @@ class Logins:
 
     def libraries(self) -> Judgement:
         """Whether Authlib is there, by which people log in."""
-        missing = [name for name in ("authlib", "requests") if find_spec(name) is None]
+        missing = [name for name in LIBRARIES if find_spec(name) is None]
         if missing:
             return failed(
                 f"not installed: {', '.join(missing)}", "install the wheel with the extra [oidc], or use the central image"
@@ -64,7 +65,7 @@ class Logins:
             "code": secrets.token_urlsafe(16),
             "code_verifier": secrets.token_urlsafe(32),
         }
-        form["redirect_uri"] = f"{self._settings.page_url or 'https://localhost'}/login/oidc/callback"
+        form["redirect_uri"] = f"{self._settings.page_url or 'https://localhost'}{CALLBACK}"
         is_basic = discovery.secret_method(self._document) == "client_secret_basic"
         if not is_basic:
             form |= {"client_id": client, "client_secret": secret}

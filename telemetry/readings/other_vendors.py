@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from telemetry.readings import xpu_smi
+
 MIB = 1024.0**2
 
 
@@ -69,22 +71,9 @@ XPU_SMI = {
     "GPU Memory Temperature (Celsius Degree)": Meaning("DCGM_FI_DEV_MEMORY_TEMP"),
     "GPU Memory Temperature (C)": Meaning("DCGM_FI_DEV_MEMORY_TEMP"),
     "GPU Memory Used (MiB)": Meaning("DCGM_FI_DEV_FB_USED"),
-    # As version 2 calls its columns.
-    "utilization.gpu (%)": Meaning("DCGM_FI_DEV_GPU_UTIL"),
-    "utilization.memory (%)": Meaning("DCGM_FI_DEV_MEM_COPY_UTIL"),
-    "power.draw (W)": Meaning("DCGM_FI_DEV_POWER_USAGE"),
-    "power.limit (W)": Meaning("DCGM_FI_DEV_ENFORCED_POWER_LIMIT"),
-    "clocks.current.graphics (MHz)": Meaning("DCGM_FI_DEV_SM_CLOCK"),
-    "temperature.gpu (C)": Meaning("DCGM_FI_DEV_GPU_TEMP"),
-    "temperature.memory (C)": Meaning("DCGM_FI_DEV_MEMORY_TEMP"),
-    "memory.used (MiB)": Meaning("DCGM_FI_DEV_FB_USED"),
-    "memory.free (MiB)": Meaning("DCGM_FI_DEV_FB_FREE"),
-    "memory.total (MiB)": Meaning("DCGM_FI_DEV_FB_TOTAL"),
-    "fan.speed (%)": Meaning("DCGM_FI_DEV_FAN_SPEED"),
-    "pcie.replay.counter": Meaning("DCGM_FI_DEV_PCIE_REPLAY_COUNTER"),
-    "pcie.link.gen.current": Meaning("DCGM_FI_DEV_PCIE_LINK_GEN"),
-    "pcie.link.width.current": Meaning("DCGM_FI_DEV_PCIE_LINK_WIDTH"),
 }
+# As version 2 calls its columns.
+XPU_SMI |= {f"{name} ({of.unit})" if of.unit else name: Meaning(of.metric) for name, of in xpu_smi.SAME.items()}
 
 
 def amd_smi(names: list[str]) -> dict[str, Meaning]:

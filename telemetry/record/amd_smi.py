@@ -7,7 +7,6 @@ round. The tool names a GPU by its index, and it writes whole seconds.
 from __future__ import annotations
 
 import csv
-import logging
 import math
 import threading
 
@@ -15,8 +14,6 @@ from telemetry.readings.cells import BLANKS, listed, number
 from telemetry.readings.other_vendors import OF_AMD_SMI, Meaning, amd_smi, own
 from telemetry.record.looping import Looping, near
 from telemetry.record.taken import Gpu, SourceError, Taken
-
-log = logging.getLogger(__name__)
 
 TIME, GPU, PARTITION, ENGINE = "timestamp", "gpu", "xcp", "engine"
 

@@ -7,6 +7,7 @@ is a turn that fails. Only what `keep` makes of an object is held.
 
 from __future__ import annotations
 
+import http.client
 import logging
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -23,7 +24,6 @@ PAGE = 200
 MOST_GONE = 10_000
 # Seconds for which the server tells of changes, each time it is asked.
 WATCH_S = 1
-GONE = 410
 
 
 class Changes(Generic[Kept]):
@@ -71,7 +71,7 @@ class Changes(Generic[Kept]):
         for event in self.server.watch(self.path, query):
             kind, each = str(event.get("type", "")), event.get("object") or {}
             if kind == "ERROR":
-                if each.get("code") == GONE:
+                if each.get("code") == http.client.GONE:
                     raise GoneError(f"the changes of {self.path} are gone")
                 raise SourceError(f"{self.path} cannot be watched: {each.get('message') or each.get('reason')}")
             if kind != "BOOKMARK":

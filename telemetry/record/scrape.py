@@ -100,7 +100,7 @@ class Scrape:
 
 
 class Known:
-    """What names of metrics with their labels say, so that each is parsed once: that costs ten times what a value does."""
+    """What names of metrics with their labels say, so that each is parsed once: that costs far more than a value does."""
 
     def __init__(self, host: str | None) -> None:
         self.host = host

@@ -19,7 +19,7 @@ PIPELINED = 64
 
 def publisher(app: Celery, settings: Settings) -> Publish:
     """A function that publishes batches in one go, pipelined. Raises OperationalError."""
-    # Of what `send_task` puts beside a body no collector reads more, and in a small message it would be a tenth of the bytes.
+    # Of what `send_task` puts beside a body no collector reads more, and a small message would be larger by a good part.
     task = {"lang": "py", "task": PERSIST}
     signer = Signer.of(settings)
 

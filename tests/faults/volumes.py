@@ -45,7 +45,7 @@ def small_volume(server: Server, size_mb: int) -> Iterator[Path]:
 
 def fill(volume: Path) -> Path:
     """Take all room that is left; the file that has it."""
-    filler = volume.parent / f"{volume.name}/filler"
+    filler = volume / "filler"
     with suppress(OSError), filler.open("wb", buffering=0) as writing:
         while writing.write(BLOCK):
             pass

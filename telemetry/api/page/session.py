@@ -47,7 +47,7 @@ def begin(key: str, then: str) -> Response | str:
         give_back()
     if known is None:
         return REFUSED
-    if not {"read", "admin"} & set(known.scopes):
+    if not groups.READING & set(known.scopes):
         return UNREAD
     return _kept(Response(status=303, headers={"Location": _first(then, known.namespaces)}), key, LASTS_S)
 

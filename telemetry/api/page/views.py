@@ -103,7 +103,7 @@ def go_to_provider() -> Response | tuple[str, int]:
         return _form(then, str(error)), 403
 
 
-@blueprint.get("/login/oidc/callback")
+@blueprint.get(provider.CALLBACK)
 def come_from_provider() -> Response | tuple[str, int]:
     """Let in whom the provider sends. Raises ProblemError where there is none."""
     try:
