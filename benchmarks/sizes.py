@@ -13,7 +13,8 @@ LEAST = {"rows": 2_000, "messages": 1_000, "requests": 10, "files": 1, "edges": 
 class Sizes:
     """Rows, messages, files, edges and seconds. The defaults are those of `make bench`."""
 
-    rows: int = 500_000
+    # Seconds of flow, so that the index is as large as a day's soon is, and the beginning weighs little.
+    rows: int = 3_000_000
     small_rows: int = 200_000
     orm_rows: int = 100_000
     messages: int = 10_000

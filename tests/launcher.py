@@ -61,6 +61,8 @@ def serve(control: socket.socket) -> Callable[[], int | None]:
             if not pid:
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                # Otherwise its end would close what is standard input by then.
+                control.detach()
                 return become(request, out, err)
             os.write(report, f"{pid}\n".encode())
             reports[pid] = report

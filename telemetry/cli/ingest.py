@@ -34,7 +34,8 @@ from telemetry.streamer.source import SourceFile
 from telemetry.streamer.tick import Streamer
 
 BATCH_SIZE = 5000
-WINDOW_BATCHES = 10
+# So many that each process of a collector finds a whole group to store while it stores another.
+WINDOW_BATCHES = 25
 ROUND_S = 0.25
 PAUSE_S = 0.01
 # A broker that is started again, or out of memory while collectors catch up.

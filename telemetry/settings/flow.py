@@ -88,15 +88,17 @@ class FlowSettings(ConnectionSettings):
     )
 
     collector_batch_size: int = COLLECTOR(
-        20_000, number(int, 1, 1_000_000), "readings that a collector merges into one transaction, about"
+        40_000, number(int, 1, 1_000_000), "readings that a collector merges into one transaction, about"
     )
     poll_interval_s: float = COLLECTOR(
         0.015, number(float, 0, 60), "seconds that a collector waits at most for more readings to merge"
     )
     buffer_size: int = COLLECTOR(
-        80_000, number(int, 1, 10**7), "readings that a collector holds uncommitted, at most; beyond them it fetches nothing"
+        160_000, number(int, 1, 10**7), "readings that a collector holds uncommitted, at most; beyond them it fetches nothing"
     )
-    series_cache_size: int = COLLECTOR(200_000, number(int, 100, 10**8), "series ids that a collector process remembers")
+    series_cache_size: int = COLLECTOR(
+        500_000, number(int, 100, 10**8), "series ids that a collector process remembers, in about half a kilobyte each"
+    )
     volatile_labels: tuple[str, ...] = COLLECTOR(
         VOLATILE_LABELS,
         parsers.words,

@@ -7,6 +7,10 @@ cached only after it: a batch that fails later leaves no id in the cache that is
 from __future__ import annotations
 
 import json
+import logging
+import math
+import random
+import time
 from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
@@ -67,6 +71,16 @@ SELECT_SERIES = text("""
 """)
 
 
+# An edge, and the number of a rule.
+Key = tuple[str, int]
+# A cache that is full again so soon is too small for the series that are being written; one that fills over weeks is not.
+SOON_S = 60.0
+TOO_SMALL = (
+    "more series are written than the %d that this process remembers, so most of them are looked up again and again: "
+    "raise TELEMETRY_SERIES_CACHE_SIZE"
+)
+log = logging.getLogger(__name__)
+
 # Ids of series, of which there are a billion at most, and uses beside each other in 63 bits.
 ID_BITS = 40
 ID_MASK = (1 << ID_BITS) - 1
@@ -93,13 +107,14 @@ class SeriesIds:
         self._settings = settings
         self._use_ids = UseIds(engine)
         self._cache_size = cache_size
+        self._full_s = -math.inf
         self.forget()
 
     def forget(self) -> None:
         """Empty the cache: a renewed connection may lead to a database that has other ids."""
         # By edge and rule the use and the id of each text in one number: a second look at each text would cost as much as all
         # of allocations.
-        self._cache: dict[tuple[str, int], dict[str, int]] = {}
+        self._cache: dict[Key, dict[str, int]] = {}
         self._rules: list[Rule] = []
         self._of_spans: set[int] = set()
         self._use_ids.forget()
@@ -113,7 +128,7 @@ class SeriesIds:
         cache = self._cache
         parts = [stretches(content, known) for content in contents]
         if new := self._unknown(parts):
-            if sum(map(len, cache.values())) + len(new) > self._cache_size:
+            if self._excess(len(new)) and not self._make_room({stretch.key for of in parts for stretch in of}, len(new)):
                 self.forget()
                 self._rules, cache = known, self._cache
                 new = self._unknown(parts)
@@ -132,6 +147,26 @@ class SeriesIds:
             known[-1].number,
             self._of_spans,
         )
+
+    def _excess(self, new: int) -> int:
+        """How many too many series and uses this would be, with so many new ones; 0 if they fit."""
+        series = sum(map(len, self._cache.values())) + new
+        return max(0, series - self._cache_size, len(self._use_ids.uses) - self._cache_size)
+
+    def _make_room(self, needed: Collection[Key], new: int) -> bool:
+        """Forget the series of other edges until the new ones fit. False if they cannot.
+
+        Which edges is drawn: edges come in turn, so the one that was seen longest ago is likely to be the next.
+        """
+        others = [key for key in self._cache if key not in needed]
+        random.shuffle(others)
+        while self._excess(new) and others:
+            del self._cache[others.pop()]
+        now_s = time.monotonic()
+        if now_s - self._full_s < SOON_S:
+            log.warning(TOO_SMALL, self._cache_size)
+        self._full_s = now_s
+        return not self._excess(new)
 
     def _unknown(self, parts: Iterable[Iterable[Stretch]]) -> list[Asked]:
         """What of some batches is not in the cache, each once."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 
 from telemetry.readings.wire import WireError
 from telemetry.store.rules import Rule
@@ -25,9 +26,10 @@ def series_ids(engine: Engine, cache_size: int = 1000) -> SeriesIds:
     return SeriesIds(engine, RULE, cache_size)
 
 
-def ids_of(series_ids: SeriesIds, *texts: str) -> list[int]:
+def ids_of(series_ids: SeriesIds, *texts: str, edge: str | None = None) -> list[int]:
     """The ids of the series of a batch."""
-    (ids,) = series_ids.resolve([Content.of(of_texts(*texts))]).ids
+    batch = of_texts(*texts)
+    (ids,) = series_ids.resolve([Content.of(batch if edge is None else replace(batch, edge=edge))]).ids
     return list(ids.tolist())
 
 
@@ -87,6 +89,22 @@ def test_a_full_cache_keeps_only_what_the_batch_needs_and_resolves_all(engine: E
     first, second = ids_of(small, *texts[:3]), ids_of(small, *texts[2:])
     assert second[0] == first[2]
     assert ids_of(small, *texts) == [*first, *second[1:]]
+
+
+def test_edges_that_take_turns_find_a_part_of_their_series_in_a_cache_that_is_too_small(
+    engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    edges, turns, looked_up = [f"edge/{n}" for n in range(5)], 20, []
+    event.listen(engine, "before_cursor_execute", lambda *said: looked_up.append(said[2]) if "s.of_owner" in said[2] else None)
+    small = series_ids(engine, cache_size=8)
+    of_edges = {edge: [key(gpu=f"GPU-{edge}-{n}") for n in range(2)] for edge in edges}
+    seen = {edge: ids_of(small, *texts, edge=edge) for edge, texts in of_edges.items()}
+    looked_up.clear()
+    for _ in range(turns):
+        for edge in edges:
+            assert ids_of(small, *of_edges[edge], edge=edge) == seen[edge]
+    assert 0 < len(looked_up) < turns * len(edges)
+    assert "TELEMETRY_SERIES_CACHE_SIZE" in caplog.text
 
 
 def test_ids_are_looked_up_again_after_they_were_forgotten(engine: Engine) -> None:
