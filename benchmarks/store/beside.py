@@ -19,6 +19,7 @@ from benchmarks.store import days
 from telemetry.settings import Settings
 from telemetry.store.engine import make_engine
 from telemetry.store.partitions import Partitions
+from telemetry.store.upkeep.chores import SEALING
 
 # Batches of a turn, each an hour of a host.
 TURN = 3
@@ -60,13 +61,15 @@ def run(engine: Engine, settings: Settings, gpus: int) -> dict[str, float]:
 
 
 def _seal(settings: Settings, day: int, may_seal: Event, waits: Event, is_sealed: Event) -> None:
-    """Seal a day step by step, while that is allowed."""
+    """Seal a day step by step, while that is allowed, with the rest between two steps that a process of a collector takes."""
     engine = make_engine(settings, application="bench", pool_size=1)
     while True:
         if not may_seal.is_set():
             waits.set()
             may_seal.wait()
+        begun_s = time.perf_counter()
         if not days.seal_step(engine, settings, day):
             is_sealed.set()
             waits.set()
             return
+        time.sleep(SEALING.rest * (time.perf_counter() - begun_s))

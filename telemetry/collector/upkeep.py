@@ -48,10 +48,10 @@ class Plan:
         """Back off: half as many rows the next time."""
         self.limit = max(1, self.limit // 2)
 
-    def succeeded(self, rows: int) -> None:
-        """Make it due now if rows may be left; undo the back-off step by step."""
+    def succeeded(self, rows: int, spent_s: float) -> None:
+        """Make it due soon if rows may be left, after the rest that the chore takes; undo the back-off step by step."""
         if rows == self.limit and self.chore.urgent:
-            self.due_s = time.monotonic()
+            self.due_s = time.monotonic() + self.chore.rest * spent_s
         self.limit = min(self.chore.max_rows, 2 * self.limit)
 
 
@@ -76,11 +76,12 @@ class Upkeep:
     def _do(self, plan: Plan) -> int:
         """Do a chore. A failure is logged, and the chore is tried again when it is due next."""
         plan.postpone()
+        begun_s = time.monotonic()
         try:
             rows = chores.run(self._engine, self._settings, plan.chore, plan.limit)
         except (sqlalchemy.exc.SQLAlchemyError, psycopg.Error, SoftTimeLimitExceeded) as error:
             log.warning("upkeep: %s failed and is tried again: %s", plan.chore.name, str(error).partition("\n")[0])
             plan.failed()
             return 0
-        plan.succeeded(rows)
+        plan.succeeded(rows, time.monotonic() - begun_s)
         return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -13,7 +14,7 @@ from telemetry.collector import upkeep as upkeep_module
 from telemetry.collector.upkeep import BUSY_S, Plan, Upkeep
 from telemetry.settings import Settings
 from telemetry.store.upkeep import chores
-from telemetry.store.upkeep.chores import LEDGER_FOLDING, Chore
+from telemetry.store.upkeep.chores import LEDGER_FOLDING, SEALING, Chore
 from tests.fixtures.services import Query
 
 BATCHES = text("""
@@ -115,7 +116,7 @@ def test_each_failure_halves_what_is_done_at_once_and_each_success_doubles_it() 
         plan.failed()
         limits.append(plan.limit)
     for _ in range(4):
-        plan.succeeded(0)
+        plan.succeeded(0, 0.1)
         limits.append(plan.limit)
     assert limits == [4, 2, 1, 1, 1, 2, 4, 8, 8]
 
@@ -123,7 +124,13 @@ def test_each_failure_halves_what_is_done_at_once_and_each_success_doubles_it() 
 def test_a_chore_that_did_all_it_might_is_due_again_at_once() -> None:
     plan = Plan(LEDGER_FOLDING)
     before_s = plan.due_s
-    plan.succeeded(plan.limit - 1)
+    plan.succeeded(plan.limit - 1, 0.1)
     assert plan.due_s == before_s
-    plan.succeeded(plan.limit)
+    plan.succeeded(plan.limit, 0.1)
     assert plan.due_s < before_s
+
+
+def test_a_process_seals_for_a_third_of_its_time_at_most() -> None:
+    plan, done_s = Plan(SEALING), time.monotonic()
+    plan.succeeded(plan.limit, 2.0)
+    assert done_s + 4.0 <= plan.due_s <= time.monotonic() + 4.0
