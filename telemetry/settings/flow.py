@@ -94,7 +94,7 @@ class FlowSettings(ConnectionSettings):
         0.015, number(float, 0, 60), "seconds that a collector waits at most for more readings to merge"
     )
     buffer_size: int = COLLECTOR(
-        160_000, number(int, 1, 10**7), "readings that a collector holds uncommitted, at most; beyond them it fetches nothing"
+        80_000, number(int, 1, 10**7), "readings that a collector holds uncommitted, at most; beyond them it fetches nothing"
     )
     series_cache_size: int = COLLECTOR(
         500_000, number(int, 100, 10**8), "series ids that a collector process remembers, in about half a kilobyte each"

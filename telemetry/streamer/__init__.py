@@ -7,12 +7,12 @@ gone, of which several brokers may know (`orphan`), `deferred` holds paths left 
 was let go of until it changes. `begun` notes on disk which files are open, `renamed` looks for them after a restart.
 
 `stream` is one source: `source` reads its file through `contents`, which unpacks what `packing` knows, or `utf16`;
-`whereabouts` tells whether a file is where it was, `writers` whether one may still be written to. `first_state` is what is
-known of a source at first, `verified` knows whether the bytes that were read are still there, `modes` choose what is read next,
-`holes` what of it waits, `batching` cuts batches out of it: in `next_batches` those that come next, in `again` those that are
-lost on their way. `outbox` and `publish` send them, `tally` counts. `kept` is what the broker keeps of it, `proof` knows
-whether the database still holds it. `phase` is what a stream is at, `step` what it is given and does at one time. `clock` is
-the machine's monotonic clock.
+`whereabouts` tells whether a file is where it was, `writers` whether one may still be written to, `copied` whether one is a
+longer copy of another. `first_state` is what is known of a source at first, `verified` knows whether the bytes that were read
+are still there, `modes` choose what is read next, `holes` what of it waits, `batching` cuts batches out of it: in
+`next_batches` those that come next, in `again` those that are lost on their way. `outbox` and `publish` send them, `tally`
+counts. `kept` is what the broker keeps of it, `proof` knows whether the database still holds it. `phase` is what a stream is
+at, `step` what it is given and does at one time. `clock` is the machine's monotonic clock.
 
 `dry_run` reads a file as all of this does, and publishes nothing. `trial` sends a marked batch without a file.
 

@@ -24,6 +24,7 @@ from telemetry.progress.reading import decoded
 from telemetry.settings import Settings
 from telemetry.streamer.adoption import Adoption, Known
 from telemetry.streamer.begun import Begun
+from telemetry.streamer.copied import is_longer_copy
 from telemetry.streamer.deferred import Deferred
 from telemetry.streamer.orphans import Orphans
 from telemetry.streamer.outbox import Publish
@@ -265,7 +266,7 @@ class Held:
             return False
         stream = self.adoption.stream(source, self.publish)
         former = self.streams.get(stream.source_id)
-        if former and self._is_behind(former):
+        if former and self._is_behind(former) and not is_longer_copy(source, former, self.settings.max_record_bytes):
             # Another file of this name that begins the same, and of this one something is left to read.
             source.close()
             return False

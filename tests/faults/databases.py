@@ -21,6 +21,7 @@ from telemetry.store.engine import make_engine
 from telemetry.store.upkeep import sealing
 from telemetry.store.upkeep.ledger_folding import fold
 from tests.faults.fault import SkipError, fault, pause, soak_fault
+from tests.faults.feeder import BEGIN
 from tests.faults.site import Site, freeze, thaw
 from tests.faults.volumes import fill, small_volume
 from tests.waiting import eventually
@@ -147,11 +148,16 @@ def take_all_connections(site: Site, random: Random) -> None:
 
 @fault
 def detach_partitions(site: Site, random: Random) -> None:
-    """An operator detaches every partition of the samples, some times, as the first step to drop them."""
+    """An operator detaches the partition of what is read just now, some times, as the first step to drop it.
+
+    One of which no more readings come stays detached, as it was meant to.
+    """
     for _ in range(3):
         with psycopg.connect(site.postgres.url, autocommit=True) as connection:
             partitions = connection.execute(
-                "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'samples'::regclass"
+                "SELECT inhrelid::regclass::text FROM pg_inherits"
+                " WHERE inhparent = 'samples'::regclass AND starts_with(inhrelid::regclass::text, %s)",
+                [f"samples_{BEGIN:%Y%m}"],
             )
             for (name,) in partitions.fetchall():
                 connection.execute(f"ALTER TABLE samples DETACH PARTITION {name}".encode())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -44,6 +46,12 @@ class Feeder(threading.Thread):
         """Rename the file and write on to it."""
         with self._naming:
             self.path = self.path.rename(path)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let it write nothing meanwhile."""
+        with self._naming:
+            yield
 
     def finish(self) -> None:
         """Stop with a whole line."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import ExitStack
+from functools import partial
 from random import Random
 
 from tests.faults.fault import fault, pause, soak_fault
@@ -93,7 +95,7 @@ def delete_while_read(site: Site, random: Random) -> None:
 @soak_fault
 def unmount_volume(site: Site, random: Random) -> None:
     """The edge restarts, and finds an empty mount point for a while where its files are; then the volume is back."""
-    feeder = site.feeders[-1]
+    growing = [feeder for feeder in site.feeders if feeder.is_alive()]
     for collector in site.collectors:
         freeze(collector)
     # What is published now is not acknowledged when the edge ends.
@@ -101,7 +103,8 @@ def unmount_volume(site: Site, random: Random) -> None:
     for process in site.edge:
         kill_tree(process.pid)
         process.wait()
-    feeder.finish()
+    for feeder in growing:
+        feeder.finish()
     for collector in site.collectors:
         thaw(collector)
     sources = site.directory / "sources"
@@ -111,12 +114,21 @@ def unmount_volume(site: Site, random: Random) -> None:
     # Longer than a file may be away that is no loss.
     time.sleep(2 * site.settings.lease_s + site.settings.close_after_s + random.uniform(1, 3))
     # A fault beside this one may have begun a file meanwhile.
-    for late in sources.iterdir():
-        late.rename(volume / late.name)
-    sources.rmdir()
-    volume.rename(sources)
-    site.wait_until(lambda: site.committed_bytes(feeder) == feeder.path.stat().st_size, "the volume's file stored")
-    site.feed(name=f"after-{len(site.feeders)}")
+    with ExitStack() as held:
+        for feeder in site.feeders:
+            held.enter_context(feeder.held())
+        for late in sources.iterdir():
+            late.rename(volume / late.name)
+        sources.rmdir()
+        volume.rename(sources)
+    for feeder in growing:
+        site.wait_until(partial(_is_stored, site, feeder), "the volume's files stored")
+    for _ in growing:
+        site.feed(name=f"after-{len(site.feeders)}")
+
+
+def _is_stored(site: Site, feeder: Feeder) -> bool:
+    return site.committed_bytes(feeder) == feeder.path.stat().st_size
 
 
 @fault

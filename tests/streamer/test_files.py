@@ -193,6 +193,22 @@ def test_a_file_that_begins_the_same_waits_until_the_one_it_replaces_is_read(edg
     assert edge.lost() == []
 
 
+def test_a_longer_copy_takes_the_place_of_one_that_ends_with_half_a_line(edge: Edge, file: Path) -> None:
+    """As rsync makes them of a file that grows: each is another file, as old as what it is a copy of."""
+    whole = file.read_text() + rows(35, 60)
+    with edge.streamer(close_after_s=0.2) as streamer:
+        for cut in (len(whole) // 2, 3 * len(whole) // 4, len(whole) - 5):
+            replace_by_another(file, whole[:cut])
+            streamer.tick(0)
+            edge.acknowledge(*edge.fetch())
+            # For so long the copy before has been without a name.
+            time.sleep(0.3)
+        replace_by_another(file, whole)
+        commit_all(edge, streamer, file)
+    assert values(edge.published) == list(range(60))
+    assert edge.lost() == []
+
+
 def test_what_is_cut_away_unread_is_lost_and_said_so(edge: Edge, file: Path, caplog: pytest.LogCaptureFixture) -> None:
     file.write_text(HEADER + rows(0, 3000))
     size = file.stat().st_size
