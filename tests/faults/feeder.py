@@ -25,7 +25,7 @@ class Feeder(threading.Thread):
         self.path = path
         self.rows = 0
         self._rows_per_s = rows_per_s
-        self._gpu = gpu
+        self.gpu = gpu
         self._begin, self._step_s = begin, 1 if begin == BEGIN else 1 / rows_per_s
         self._labels = f'"padding=""{"x" * padding}"""' if padding else ""
         self._stopping = threading.Event()
@@ -63,7 +63,7 @@ class Feeder(threading.Thread):
         self.rows += 1
         value = "x" if n % 997 == 5 else "" if n % 97 == 3 else str(n % 1000)
         stamp = (self._begin + timedelta(seconds=n * self._step_s)).isoformat().replace("+00:00", "Z")
-        return f"{stamp},DCGM_FI_DEV_GPU_UTIL,0,{self._gpu},host-1,{value},{self._labels}\n"
+        return f"{stamp},DCGM_FI_DEV_GPU_UTIL,0,{self.gpu},host-1,{value},{self._labels}\n"
 
     def _write(self, text: str) -> None:
         # Opened anew each time, as writers do that find their file rotated away.

@@ -15,16 +15,20 @@ from tests.faults.site import EXACT_S, Site, kill_tree
 from tests.ports import free_port
 from tests.waiting import eventually
 
+# Not of sealed days: those are no rows.
 DELETE_SAMPLES = """
-    DELETE FROM samples WHERE (series_id, ts) IN (SELECT series_id, ts FROM samples ORDER BY ts DESC LIMIT 300)
+    DELETE FROM samples WHERE (series_id, ts) IN (
+        SELECT series_id, ts FROM samples JOIN series s ON s.id = series_id JOIN gpus g ON g.id = s.gpu_id
+        WHERE g.uuid = %s ORDER BY ts DESC LIMIT 300
+    ) RETURNING series_id, ts
 """
+THERE = "SELECT count(*) FROM samples WHERE (series_id, ts) IN (SELECT * FROM unnest(%s::bigint[], %s::timestamptz[]))"
 DELETE_BATCHES = """
     DELETE FROM batches WHERE (edge, batch_id) IN (
         SELECT b.edge, b.batch_id FROM batches b JOIN sources s ON s.id = b.source_id
         WHERE b.status = 'stored' AND s.path = '{path}' ORDER BY b.committed_at DESC LIMIT 3
     )
 """
-SETTLED = "SELECT count(*) FROM shortfalls WHERE settled_at IS NOT NULL AND restored >= missing"
 # What a file has between its first and its last batch, and the ledger has not.
 HOLES = """
     SELECT count(*) FROM (
@@ -37,12 +41,22 @@ HOLES = """
 
 @soak_fault
 def delete_samples(site: Site, random: Random) -> None:
-    """A person deletes the latest samples."""
+    """A person deletes the latest samples of a file."""
     audit(site)
-    before = site.count(SETTLED)
-    if not run(site, DELETE_SAMPLES):
+    # A file of its own: of one that another fault has deleted nothing can be read again.
+    feeder = site.feed(300, name=f"in-the-samples-{len(site.feeders)}")
+    site.wait_until(lambda: site.committed_bytes(feeder) > 40_000, what="rows of the file stored")
+    with psycopg.connect(site.postgres.url, autocommit=True) as connection:
+        gone = connection.execute(DELETE_SAMPLES.encode(), [feeder.gpu]).fetchall()
+    if not gone:
         raise SkipError("no sample is a row: all are sealed")
-    eventually(lambda: site.count(SETTLED) > before, EXACT_S, every_s=0.2, what="the deleted samples are there again")
+
+    def are_there() -> bool:
+        with psycopg.connect(site.postgres.url, autocommit=True) as connection:
+            row = connection.execute(THERE.encode(), [list(column) for column in zip(*gone, strict=True)]).fetchone()
+        return row is not None and row[0] == len(gone)
+
+    eventually(are_there, EXACT_S, every_s=0.2, what="the deleted samples are there again")
 
 
 @soak_fault
