@@ -23,7 +23,7 @@ help: ## list what can be made
 run: $(INSTALLED) $(SAMPLE) ## run the whole system on this machine, on a sample that is replayed
 	$(BIN)/telemetry up --csv $(SAMPLE) --replay $(ARGS)
 
-# Most of the time most of the workers wait for processes: three for each of two cores.
+# Most of the time most of the workers wait for processes: two for each of two cores.
 test: $(INSTALLED) ## run all tests on a real Postgres and a real broker; make test ARGS='-k name'
 	$(BIN)/pytest -n 4 --dist worksteal -m 'not slow' $(ARGS)
 

@@ -97,7 +97,7 @@ class FlowSettings(ConnectionSettings):
         80_000, number(int, 1, 10**7), "readings that a collector holds uncommitted, at most; beyond them it fetches nothing"
     )
     series_cache_size: int = COLLECTOR(
-        500_000, number(int, 100, 10**8), "series ids that a collector process remembers, in about half a kilobyte each"
+        500_000, number(int, 100, 10**8), "series ids that a collector process remembers, in some 350 bytes each"
     )
     volatile_labels: tuple[str, ...] = COLLECTOR(
         VOLATILE_LABELS,

@@ -15,7 +15,7 @@ from tests.faults.site import EXACT_S, Site, kill_tree
 from tests.ports import free_port
 from tests.waiting import eventually
 
-# Not of sealed days: those are no rows.
+# Of sealed days there is nothing in this table.
 DELETE_SAMPLES = """
     DELETE FROM samples WHERE (series_id, ts) IN (
         SELECT series_id, ts FROM samples JOIN series s ON s.id = series_id JOIN gpus g ON g.id = s.gpu_id

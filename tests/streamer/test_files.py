@@ -199,10 +199,14 @@ def test_a_longer_copy_takes_the_place_of_one_that_ends_with_half_a_line(edge: E
     with edge.streamer(close_after_s=0.2) as streamer:
         for cut in (len(whole) // 2, 3 * len(whole) // 4, len(whole) - 5):
             replace_by_another(file, whole[:cut])
-            streamer.tick(0)
-            edge.acknowledge(*edge.fetch())
-            # For so long the copy before has been without a name.
-            time.sleep(0.3)
+            records = whole[:cut].count("\n") - 1
+
+            def is_read(records: int = records) -> bool:
+                streamer.tick(0)
+                edge.acknowledge(*edge.fetch())
+                return len(values(edge.published)) == records
+
+            eventually(is_read)
         replace_by_another(file, whole)
         commit_all(edge, streamer, file)
     assert values(edge.published) == list(range(60))

@@ -107,7 +107,7 @@ class SeriesIds:
         self._settings = settings
         self._use_ids = UseIds(engine)
         self._cache_size = cache_size
-        self._full_s = -math.inf
+        self._full_s, self._has_warned = -math.inf, False
         self.forget()
 
     def forget(self) -> None:
@@ -128,7 +128,7 @@ class SeriesIds:
         cache = self._cache
         parts = [stretches(content, known) for content in contents]
         if new := self._unknown(parts):
-            if self._excess(len(new)) and not self._make_room({stretch.key for of in parts for stretch in of}, len(new)):
+            if not self._has_room({stretch.key for of in parts for stretch in of}, len(new)):
                 self.forget()
                 self._rules, cache = known, self._cache
                 new = self._unknown(parts)
@@ -148,25 +148,29 @@ class SeriesIds:
             self._of_spans,
         )
 
-    def _excess(self, new: int) -> int:
-        """How many too many series and uses this would be, with so many new ones; 0 if they fit."""
-        series = sum(map(len, self._cache.values())) + new
-        return max(0, series - self._cache_size, len(self._use_ids.uses) - self._cache_size)
-
-    def _make_room(self, needed: Collection[Key], new: int) -> bool:
-        """Forget the series of other edges until the new ones fit. False if they cannot.
+    def _has_room(self, needed: Collection[Key], new: int) -> bool:
+        """Whether so many new series fit, once those of some other edges are forgotten; of these nothing else is.
 
         Which edges is drawn: edges come in turn, so the one that was seen longest ago is likely to be the next.
         """
-        others = [key for key in self._cache if key not in needed]
-        random.shuffle(others)
-        while self._excess(new) and others:
-            del self._cache[others.pop()]
+        if max(len(self._use_ids.uses), len(self._of_spans)) > self._cache_size:
+            return False
+        excess = sum(map(len, self._cache.values())) + new - self._cache_size
+        if excess > 0:
+            self._tell()
+            others = [key for key in self._cache if key not in needed]
+            random.shuffle(others)
+            while excess > 0 and others:
+                excess -= len(self._cache.pop(others.pop()))
+        return excess <= 0
+
+    def _tell(self) -> None:
+        """Warn, once, when the cache is full again soon after it was."""
         now_s = time.monotonic()
-        if now_s - self._full_s < SOON_S:
+        if now_s - self._full_s < SOON_S and not self._has_warned:
             log.warning(TOO_SMALL, self._cache_size)
+            self._has_warned = True
         self._full_s = now_s
-        return not self._excess(new)
 
     def _unknown(self, parts: Iterable[Iterable[Stretch]]) -> list[Asked]:
         """What of some batches is not in the cache, each once."""
