@@ -180,11 +180,13 @@ class Fleet:
 
     def connect(self, each: int) -> None:
         """Let every edge hold so many connections, or as many as this process may open."""
-        room = min(resource.getrlimit(resource.RLIMIT_NOFILE)[0], MAX_CLIENTS) - SPARE_FILES
-        for client in self.clients.values():
-            client.config_set("maxclients", room)
         for edge in self.edges:
-            edge.connect(min(each, (room - SPARE_FILES) // len(self.edges)))
+            edge.connect(min(each, (_room() - SPARE_FILES) // len(self.edges)))
+
+
+def _room() -> int:
+    """How many connections this process, or a broker, may hold."""
+    return min(resource.getrlimit(resource.RLIMIT_NOFILE)[0], MAX_CLIENTS) - SPARE_FILES
 
 
 @contextmanager
@@ -204,6 +206,9 @@ def playing(bench: Bench, site: Site, clients: Mapping[str, redis.Redis], edges:
     """So many edges, each at the broker that it would take."""
     with ExitStack() as stack:
         first, *_ = clients
+        for client in clients.values():
+            # A server takes 10,000 by default, collectors among them.
+            client.config_set("maxclients", _room())
         named = {"TELEMETRY_BROKER_NAME": first} if first else {}
         envelope = Envelope.captured(site, clients[first], bench.warm_up, **named)
         made: list[Edge] = []
