@@ -106,8 +106,8 @@ def fill_broker_for_long(site: Site, random: Random) -> None:
 
 @soak_fault
 def fill_disk_of_broker(site: Site, random: Random) -> None:
-    """The append-only file of the broker stands on a file system that is full, and has room again."""
-    with small_volume(site.valkey, VOLUME_MB) as volume:
+    """The append-only file of the broker stands on a file system that is full, and has room again. It may be spoilt then."""
+    with small_volume(site.valkey, VOLUME_MB, lose_files) as volume:
         site.wait_for_flow(500)
         filler = fill(volume)
         time.sleep(random.uniform(10, 20))
@@ -182,7 +182,8 @@ def queued(site: Site) -> Iterator[redis.Redis]:
         freeze(each)
     try:
         with site.client() as client:
-            eventually(lambda: client.llen(QUEUE) >= SOME, 10, what="messages on the queue")
+            # The edge may be cut off meanwhile, by the fault that strikes beside.
+            eventually(lambda: client.llen(QUEUE) >= SOME, 60, what="messages on the queue")
             yield client
     finally:
         for each in site.collectors:

@@ -5,19 +5,24 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
-from telemetry.local.servers.server import Server
+from telemetry.local.servers.server import Server, ServerError
 from tests.faults.fault import SkipError
 
 BLOCK = bytes(1 << 12)
+S = TypeVar("S", bound=Server)
 
 
 @contextmanager
-def small_volume(server: Server, size_mb: int) -> Iterator[Path]:
-    """The data directory of a server, on a file system of its own meanwhile. The server is stopped at both ends."""
+def small_volume(server: S, size_mb: int, lose: Callable[[S], None] | None = None) -> Iterator[Path]:
+    """The data directory of a server, on a file system of its own meanwhile. The server is stopped at both ends.
+
+    If in the end it refuses what it has there, `lose` removes that, as an operator would.
+    """
     data, before = server.directory / "data", server.directory / "data-before"
     server.stop()
     data.rename(before)
@@ -40,7 +45,13 @@ def small_volume(server: Server, size_mb: int) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(data)], check=True)
         data.rmdir()
         after.rename(data)
-        server.start()
+        try:
+            server.start()
+        except ServerError:
+            if lose is None:
+                raise
+            lose(server)
+            server.start()
 
 
 def fill(volume: Path) -> Path:
