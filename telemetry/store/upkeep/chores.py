@@ -53,7 +53,7 @@ JOINING = Chore("joining of GPUs", locks.JOINING, 60.0, joining.MAX_GPUS, joinin
 TALLY_FOLDING = Chore("tally folding", locks.TALLY_FOLDING, 60.0, tally_folding.MAX_ROWS, tally_folding.fold)
 USAGE = Chore("sums of usage", locks.USAGE, 60.0, usage_hours.MAX_MARKS, usage_hours.sum_up)
 JUDGING = Chore("judging health", locks.JUDGING, 30.0, judging.MOST_S, judging.judge, urgent=False)
-SEALING = Chore("sealing", locks.SEALING, 60.0, sealing.MAX_SAMPLES, sealing.step, rest=2.0)
+SEALING = Chore("sealing", locks.SEALING, 60.0, sealing.MAX_SAMPLES, sealing.step, rest=3.0)
 RETENTION = Chore("retention", locks.RETENTION, 300.0, merging.MAX_LATE, retention.step)
 OLD_ROWS = Chore("dropping old rows", locks.OLD_ROWS, 300.0, old_rows.MAX_ROWS, old_rows.drop)
 CHORES = (LEDGER_FOLDING, JOINING, TALLY_FOLDING, USAGE, JUDGING, SEALING, RETENTION, OLD_ROWS)
