@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import logging
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from kombu.transport import virtual
@@ -15,6 +16,8 @@ from kombu.utils.json import dumps
 
 log = logging.getLogger(__name__)
 
+# The header that counts how often a message was delivered and given back.
+DELIVERIES = "deliveries"
 # Of a message that is too long to be decoded.
 KEPT_BYTES = 1 << 16
 
@@ -51,6 +54,12 @@ class Message(virtual.Message):
         # By another one it would go to a list beside the queue, which nobody fetches from.
         properties: Any = self.properties
         properties["priority"] = 0
+
+
+def deliveries(headers: Mapping[str, Any]) -> int:
+    """How often a message with these headers was delivered before. One that a worker of before gave back only says that."""
+    count = headers.get(DELIVERIES)
+    return max(count if isinstance(count, int) else 0, 1 if headers.get("redelivered") else 0)
 
 
 def beginning(raw: bytes, queue: str, task: str | None) -> dict[str, Any]:

@@ -5,6 +5,9 @@ the message is acknowledged: three round trips a message, one of them with its w
 messages as there is room for (Redis 7 and Valkey; an older server gets BRPOP). A message is noted only after it has been held
 for a second, when most are acknowledged. A worker that dies within that second loses its messages. The edge's window publishes
 them again, as it does after the same loss between kombu's fetch and note (docs/MESSAGE_QUEUE_DESIGN.md).
+
+A worker that lives renews its notes, so the visibility timeout is about workers that are gone or stand still. What is given
+back counts how often it was delivered.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
 from telemetry import failover
-from telemetry.fetched import Message, beginning
+from telemetry.fetched import DELIVERIES, Message, beginning, deliveries
 from telemetry.sentinels import Sentinels
 
 log = logging.getLogger(__name__)
@@ -33,6 +36,8 @@ log = logging.getLogger(__name__)
 # A message is noted once it has been held for this long; notes are written this often.
 WRITE_AFTER_S = 1.0
 WRITE_EVERY_S = 0.25
+# A note is renewed so many times in the visibility timeout.
+RENEWALS = 4
 MAX_FETCHED = 64
 
 
@@ -49,13 +54,16 @@ class LateQoS(redis.QoS):
         super().__init__(*args, **kwargs)
         # By delivery tag: when it was fetched, on the monotonic clock and on the wall clock, and the message.
         self._unwritten: dict[str, tuple[float, float, Any]] = {}
-        # Delivery tags whose notes are to be removed from Redis.
+        # Delivery tags that are noted in Redis, and those whose notes are to be removed.
+        self._noted: set[str] = set()
         self._settled: list[str] = []
+        # On the monotonic clock.
+        self._renewed_s = time.monotonic()
 
     @property
     def behind(self) -> bool:
-        """Whether `write` has anything to do."""
-        return bool(self._unwritten or self._settled)
+        """Whether `write` has anything to do, now or later."""
+        return bool(self._unwritten or self._noted or self._settled)
 
     def can_consume(self) -> bool:
         """Whether to fetch another message."""
@@ -70,6 +78,7 @@ class LateQoS(redis.QoS):
     def ack(self, delivery_tag: str) -> None:
         """Forget a message."""
         if self._unwritten.pop(delivery_tag, None) is None:
+            self._noted.discard(delivery_tag)
             self._settled.append(delivery_tag)
             self._arm()
         virtual.QoS.ack(self, delivery_tag)
@@ -98,6 +107,14 @@ class LateQoS(redis.QoS):
             for delivery_tag in reversed(held):
                 self.restore_by_tag(delivery_tag, client)
         held.clear()
+        self._noted.clear()
+
+    def restore_visible(self, *args: Any, **kwargs: Any) -> None:
+        """Give back what workers that are gone have fetched. Only a worker does that: Flower may not, and fetches none."""
+        # A closed channel has no transport.
+        transport: Any = self.channel.connection
+        if transport and transport.is_worker:
+            super().restore_visible(*args, **kwargs)
 
     def _arm(self) -> None:
         # A closed channel has no transport.
@@ -108,26 +125,34 @@ class LateQoS(redis.QoS):
     def _put_back(self, delivery_tag: str, *, last: bool) -> None:
         self.write(0.0)
         self.restore_by_tag(delivery_tag, leftmost=last)
+        self._noted.discard(delivery_tag)
         virtual.QoS.ack(self, delivery_tag)
 
     def write(self, older_than_s: float = WRITE_AFTER_S) -> None:
         """Bring the notes in Redis up to date, except those of younger messages. After an error the next call goes on."""
-        before_s = time.monotonic() - older_than_s
-        due = {tag: held for tag, held in self._unwritten.items() if held[0] <= before_s}
+        now_s = time.monotonic()
+        due = {tag: held for tag, held in self._unwritten.items() if held[0] <= now_s - older_than_s}
+        renewed = set(self._noted) if now_s - self._renewed_s >= self.visibility_timeout / RENEWALS else set()
         settled = list(self._settled)
-        if not due and not settled:
+        if not due and not renewed and not settled:
             return
         with self.pipe_or_acquire() as pipe:
             for tag, (_, fetched_at, message) in due.items():
                 place = message.delivery_info
                 pipe.zadd(self.unacked_index_key, {tag: fetched_at})
                 pipe.hset(self.unacked_key, tag, dumps([message._raw, place["exchange"], place["routing_key"]]))  # noqa: SLF001
+            if renewed:
+                # One that another worker has given back since stays given back.
+                pipe.zadd(self.unacked_index_key, dict.fromkeys(renewed, time.time()), xx=True)
             if settled:
                 pipe.zrem(self.unacked_index_key, *settled)
                 pipe.hdel(self.unacked_key, *settled)
             pipe.execute()
         for tag in due:
             self._unwritten.pop(tag, None)
+        self._noted.update(due)
+        if renewed:
+            self._renewed_s = now_s
         del self._settled[: len(settled)]
 
 
@@ -175,6 +200,12 @@ class Channel(_Channel):  # type: ignore[misc]
             raise Disconnected("the channel is closed")
         found = super()._connparams(**options)
         return found | {"sentinels": self.sentinels} if self.sentinels else found
+
+    def _do_restore_message(self, payload: Any, *args: Any, **kwargs: Any) -> None:
+        """Give a message back, which was delivered once more."""
+        headers = payload.setdefault("headers", {})
+        headers[DELIVERIES] = deliveries(headers) + 1
+        super()._do_restore_message(payload, *args, **kwargs)
 
     def _brpop_start(self, timeout: int | None = None) -> None:
         queues = self._queue_cycle.consume(len(self.active_queues))
@@ -225,14 +256,19 @@ class Transport(redis.Transport):
     _loop: Any = None
     is_armed = False
 
+    @property
+    def is_worker(self) -> bool:
+        """Whether a worker's loop drives it, so that notes are written."""
+        return self._loop is not None
+
     def register_with_event_loop(self, connection: Any, loop: Any) -> None:
         """Remember the worker's loop."""
-        super().register_with_event_loop(connection, loop)
         self._loop = loop
+        super().register_with_event_loop(connection, loop)
 
     def arm(self) -> None:
         """Write notes soon, if there is a loop."""
-        if self._loop is not None and not self.is_armed:
+        if self.is_worker and not self.is_armed:
             self.is_armed = True
             self._loop.call_later(WRITE_EVERY_S, self._write)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -15,7 +16,7 @@ from kombu import Connection, Consumer, Queue
 from kombu.asynchronous import Hub
 
 from telemetry.celery import make_app
-from telemetry.fetched import KEPT_BYTES
+from telemetry.fetched import KEPT_BYTES, deliveries
 from telemetry.progress.keys import Keys
 from telemetry.readings.names import PERSIST
 from telemetry.readings.wire import WireError, decode
@@ -56,6 +57,12 @@ def fetch(connection: Connection, channel: Any) -> list[Any]:
     return messages
 
 
+def loop_of(connection: Connection, channel: Any) -> Hub:
+    hub = Hub()
+    channel.connection.register_with_event_loop(connection.connection, hub)
+    return hub
+
+
 def noted(client: redis.Redis, settings: Settings) -> int:
     keys = Keys(settings.key_prefix).unacked_options("central")
     by_hash, by_time = client.hlen(keys["unacked_key"]), client.zcard(keys["unacked_index_key"])
@@ -84,9 +91,8 @@ def test_a_message_is_noted_once_it_has_been_held_and_forgotten_once_it_is_ackno
 def test_a_loop_writes_notes_and_is_woken_for_them_only_while_there_are_any(
     connection: Connection, channel: Any, request: pytest.FixtureRequest, redis_client: redis.Redis, settings: Settings
 ) -> None:
-    hub = Hub()
     transport: Any = channel.connection
-    transport.register_with_event_loop(connection.connection, hub)
+    hub = loop_of(connection, channel)
 
     def loop_notes(count: int) -> bool:
         hub.fire_timers(max_timers=100)
@@ -98,6 +104,69 @@ def test_a_loop_writes_notes_and_is_woken_for_them_only_while_there_are_any(
         message.ack()
     eventually(lambda: loop_notes(0), 10)
     assert not transport.is_armed
+    hub.close()
+
+
+def test_a_worker_that_lives_renews_its_notes_and_none_that_another_has_given_back(
+    connection: Connection, fetched: list[Any], channel: Any, redis_client: redis.Redis, settings: Settings
+) -> None:
+    index = Keys(settings.key_prefix).unacked_options("central")["unacked_index_key"]
+    hub = loop_of(connection, channel)
+    channel.qos.write(0.0)
+    long_ago = {message.delivery_tag: 5.0 for message in fetched}
+    redis_client.zadd(index, long_ago)
+    channel.qos.write()
+    assert {score for _, score in redis_client.zrange(index, 0, -1, withscores=True)} == {5.0}
+    redis_client.zrem(index, fetched[0].delivery_tag)
+    channel.qos._renewed_s -= settings.visibility_timeout_s / 4
+    channel.qos.write()
+    renewed = dict(redis_client.zrange(index, 0, -1, withscores=True))
+    assert set(renewed) == {message.delivery_tag.encode() for message in fetched[1:]}
+    assert min(renewed.values()) > time.time() - 60
+    assert channel.qos.behind
+    for message in fetched:
+        message.ack()
+    channel.qos.write()
+    assert not channel.qos.behind
+    hub.close()
+
+
+def test_a_message_counts_how_often_it_was_given_back(connection: Connection, fetched: list[Any], channel: Any) -> None:
+    for before in range(3):
+        assert deliveries(fetched[0].headers) == before
+        for message in fetched:
+            message.reject(requeue=True)
+        fetched.clear()
+        with Consumer(channel, [Queue(QUEUE, channel=channel)], on_message=fetched.append):
+            while len(fetched) < 3:
+                connection.drain_events(timeout=2)
+
+
+@pytest.mark.parametrize(
+    ("headers", "count"),
+    [
+        ({}, 0),
+        ({"redelivered": True}, 1),
+        ({"deliveries": 2, "redelivered": True}, 2),
+        ({"deliveries": "x"}, 0),
+        ({"deliveries": -1}, 0),
+    ],
+)
+def test_the_count_of_a_worker_of_before_and_of_a_stranger(headers: dict[str, Any], count: int) -> None:
+    assert deliveries(headers) == count
+
+
+def test_only_a_worker_gives_back_what_others_left(
+    connection: Connection, fetched: list[Any], channel: Any, redis_client: redis.Redis, settings: Settings
+) -> None:
+    options = Keys(settings.key_prefix).unacked_options("central")
+    channel.qos.write(0.0)
+    redis_client.zadd(options["unacked_index_key"], {message.delivery_tag: 5.0 for message in fetched})
+    channel.qos.restore_visible()
+    assert redis_client.llen(QUEUE) == 0
+    hub = loop_of(connection, channel)
+    channel.qos.restore_visible(interval=1)
+    assert redis_client.llen(QUEUE) == 3
     hub.close()
 
 

@@ -1,7 +1,8 @@
 """Decides which messages go into one transaction, and when. `consume` holds and sends the messages.
 
 A group is due when it has the readings asked for, when its oldest message has waited long enough, or when nothing more may
-be held. A message that was delivered before goes alone, as it may have made the earlier delivery fail.
+be held. A message that was delivered before may have made that fail: such messages go in small groups of their own, so that
+few others suffer from the one that is to blame, and after two failures each goes alone.
 """
 
 from __future__ import annotations
@@ -12,15 +13,18 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+# A group of messages that were delivered once before has so much fewer readings.
+SMALLER = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Held(Generic[T]):
-    """A message that waits: about how many readings it has, since when it is held, whether it must go alone."""
+    """A message that waits: about how many readings it has, since when it is held, how often it was delivered before."""
 
     message: T
     readings: int
     since_s: float
-    alone: bool = False
+    deliveries: int = 0
 
 
 @dataclass(slots=True)
@@ -56,17 +60,27 @@ class Buffer(Generic[T]):
         """The group that is due, empty if none is."""
         due_s = self.due_s()
         full = self._readings >= self.batch_size or not self.room()
-        if due_s is None or not (full or now_s >= due_s or any(held.alone for held in self.waiting)):
+        if due_s is None or not (full or now_s >= due_s or any(held.deliveries for held in self.waiting)):
             return []
         group = [self.waiting.popleft()]
-        readings = group[0].readings
-        while self.waiting and not (group[0].alone or self.waiting[0].alone):
-            if readings + self.waiting[0].readings > self.batch_size:
+        deliveries, readings = group[0].deliveries, group[0].readings
+        most = self._most(deliveries)
+        while self.waiting and self.waiting[0].deliveries == deliveries:
+            if readings + self.waiting[0].readings > most:
                 break
             group.append(self.waiting.popleft())
             readings += group[-1].readings
         self._readings -= readings
         return group
+
+    def _most(self, deliveries: int) -> int:
+        """How many readings a group of messages may have that were delivered so often before. One message always may go."""
+        match deliveries:
+            case 0:
+                return self.batch_size
+            case 1:
+                return self.batch_size // SMALLER
+        return 0
 
     def done(self, group: list[Held[T]]) -> None:
         """Make room again: a group that was taken is committed, or given back to the broker."""

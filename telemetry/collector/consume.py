@@ -21,6 +21,7 @@ from kombu.message import Message
 
 from telemetry.collector.blocked import BlockedError
 from telemetry.collector.coalesce import Buffer, Held
+from telemetry.fetched import deliveries
 from telemetry.monitoring import traces
 from telemetry.readings.names import ROWS_HEADER
 from telemetry.readings.wire import NewerVersionError
@@ -89,7 +90,7 @@ class Coalescer:
         rows = headers.get(ROWS_HEADER)
         readings = rows if isinstance(rows, int) and rows >= 0 else len(message.body or b"") // BYTES_A_READING
         fetched = (message, ack, reject)
-        self._buffer.add(Held(fetched, max(1, readings), time.monotonic(), alone=bool(headers.get("redelivered"))))
+        self._buffer.add(Held(fetched, max(1, readings), time.monotonic(), deliveries(headers)))
         self._pump()
 
     def _pump(self) -> None:
@@ -114,7 +115,7 @@ class Coalescer:
         name = str(uuid.uuid4())
         messages = [(message.body, message.content_type, message.content_encoding) for message, _, _ in fetched(group)]
         parents = [message.headers[traces.HEADER] for message, _, _ in fetched(group) if traces.HEADER in message.headers]
-        alone = id_of(group[0]) if group[0].alone else None
+        alone = id_of(group[0]) if group[0].deliveries and len(group) == 1 else None
         readings = sum(held.readings for held in group)
         headers: dict[str, Any] = {
             "lang": "py",

@@ -91,8 +91,8 @@ def upkeep() -> Upkeep:
 def persist(bodies: Sequence[Body], *, alone: str | None = None, parents: Sequence[str] = ()) -> None:
     """Persist the batches in the bodies of some messages, each `(header, payload)`: see `telemetry.readings.wire`.
 
-    `alone` is the id of the one message if it was delivered before, and may have made that fail. `parents` are the spans of the
-    publications.
+    `alone` is the id of the only message, if it was delivered before, and may have made that fail. `parents` are the spans of
+    the publications.
     """
     begun_s = time.monotonic()
     messages = [opened(body) for body in bodies]

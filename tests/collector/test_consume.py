@@ -114,6 +114,34 @@ def test_buffer_size_is_how_many_readings_a_collector_holds_uncommitted(
     eventually(lambda: waiting() == 0)
 
 
+@pytest.mark.slow
+def test_what_a_worker_that_lives_holds_for_longer_than_the_visibility_timeout_does_not_come_again(
+    start_collector: Callable[..., object],
+    publish: Callable[..., None],
+    settings: Settings,
+    redis_client: redis.Redis,
+    engine: Engine,
+    query: Query,
+) -> None:
+    keys = Keys(settings.key_prefix).unacked_options("central")
+
+    def oldest() -> float:
+        noted = redis_client.zrange(keys["unacked_index_key"], 0, -1, withscores=True)
+        return min(score for _, score in noted) if len(noted) == 20 else 0.0
+
+    publish(*(f"b{n}" for n in range(20)))
+    with engine.begin() as connection:
+        connection.execute(text("LOCK TABLE batches IN EXCLUSIVE MODE"))
+        start_collector(TELEMETRY_VISIBILITY_TIMEOUT_S="5")
+        first = eventually(oldest, 20)
+        # Workers look for what was left every 10 s.
+        eventually(lambda: oldest() > first + 12, 20)
+        assert redis_client.llen(settings.ingest_queue) == 0
+        held: list[Any] = redis_client.hvals(keys["unacked_key"])
+        assert not any(b"redelivered" in message for message in held)
+    eventually(lambda: query("SELECT count(*) FROM samples") == [(20,)], 20)
+
+
 def test_messages_of_strangers_end_as_dead_letters_and_hold_up_no_other(
     start_collector: Callable[..., subprocess.Popen[bytes]],
     publish: Callable[..., None],
