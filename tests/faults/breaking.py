@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.faults import (
+    backups,
     brokers,
     clocks,
     databases,
@@ -25,6 +26,7 @@ __all__ = [
     "SEVERAL_FAULTS",
     "SOAK_FAULTS",
     "STANDBY_FAULTS",
+    "backups",
     "brokers",
     "clocks",
     "databases",

@@ -16,6 +16,7 @@ from tests.faults.breaking import (
     SEVERAL_FAULTS,
     SOAK_FAULTS,
     STANDBY_FAULTS,
+    backups,
     databases,
     processes,
 )
@@ -25,11 +26,12 @@ from tests.faults.fleet import Fleet
 FEWEST, MOST = 6, 8
 ALL_FAULTS = {**FAULTS, **NETWORK_FAULTS, **SOAK_FAULTS}
 # With sentinels it is they who heal the broker, and the network has no proxies.
-OF_OTHERS = {name: fault for name, fault in FAULTS.items() if fault.__module__ in {databases.__name__, processes.__name__}}
+OF_SERVERS = {module.__name__ for module in (backups, databases, processes)}
+OF_OTHERS = {name: fault for name, fault in FAULTS.items() if fault.__module__ in OF_SERVERS}
 WITH_SENTINELS = {**OF_OTHERS, **SENTINEL_FAULTS}
 WITH_SEVERAL = {**OF_OTHERS, **SEVERAL_FAULTS}
 # Whatever puts files of the database back would leave the standby behind. One of the standby's own comes in each run.
-PUT_FILES_BACK = {"restore_backup", "lose_the_centre", "lose_the_centre_and_rewind", "fail_over_to_a_lagging_standby"}
+PUT_FILES_BACK = {name for name, fault in ALL_FAULTS.items() if fault.__module__ == backups.__name__}
 UNFIT_FOR_A_STANDBY = {*PUT_FILES_BACK, "fill_disk", "fill_disk_of_database"}
 WITH_A_STANDBY = {name: fault for name, fault in OF_OTHERS.items() if name not in UNFIT_FOR_A_STANDBY}
 EVERY_FAULT = {**ALL_FAULTS, **SENTINEL_FAULTS, **SEVERAL_FAULTS, **STANDBY_FAULTS}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from random import Random
 
-from tests.faults.databases import fold_ledger_and_wipe_broker, rewind
+from tests.faults.backups import rewind
+from tests.faults.databases import fold_ledger_and_wipe_broker
 from tests.faults.fault import fault, pause, soak_fault
 from tests.faults.files import rotate_file
 from tests.faults.poisons import push_all

@@ -11,13 +11,14 @@ from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
 
-from tests.faults import brokers, clocks, databases, files, identity, network, operators, processes, strangers
+from tests.faults import backups, brokers, clocks, databases, files, identity, network, operators, processes, strangers
 from tests.faults.fault import Fault
 from tests.faults.site import Site
 
 BROKER, DATABASE, CENTRE, EDGE, NETWORK, FILES = PARTS = ("broker", "database", "centre", "edge", "network", "files")
 # What a fault breaks, or needs to be whole, by the module that it stands in.
 NEEDS: Mapping[str, Collection[str]] = {
+    backups.__name__: (DATABASE, BROKER),
     brokers.__name__: (BROKER, CENTRE),
     clocks.__name__: PARTS,
     databases.__name__: (DATABASE, BROKER),

@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
+from tests.faults.backups import rewind
 from tests.faults.breaking import FAULTS, SOAK_FAULTS
-from tests.faults.databases import rewind
 from tests.faults.site import site
 
 
