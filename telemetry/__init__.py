@@ -46,6 +46,7 @@ The rooms, in the order of imports: a room uses only rooms that stand below it (
 
 `fetched` makes messages of the bytes on a queue.
 `failover` leaves a Redis server that has become a replica.
+`unacked` notes in Redis what a worker has fetched and not acknowledged.
 `forks` closes connections to Redis in the children of a process.
 `sentinels` asks Redis' sentinels which server is the primary.
 """

@@ -107,6 +107,11 @@ def test_a_loop_writes_notes_and_is_woken_for_them_only_while_there_are_any(
     hub.close()
 
 
+def scores(client: redis.Redis, index: str) -> dict[str, float]:
+    noted: list[Any] = client.zrange(index, 0, -1, withscores=True)
+    return {tag.decode(): score for tag, score in noted}
+
+
 def test_a_worker_that_lives_renews_its_notes_and_none_that_another_has_given_back(
     connection: Connection, fetched: list[Any], channel: Any, redis_client: redis.Redis, settings: Settings
 ) -> None:
@@ -116,12 +121,12 @@ def test_a_worker_that_lives_renews_its_notes_and_none_that_another_has_given_ba
     long_ago = {message.delivery_tag: 5.0 for message in fetched}
     redis_client.zadd(index, long_ago)
     channel.qos.write()
-    assert {score for _, score in redis_client.zrange(index, 0, -1, withscores=True)} == {5.0}
+    assert scores(redis_client, index) == {message.delivery_tag: 5.0 for message in fetched}
     redis_client.zrem(index, fetched[0].delivery_tag)
     channel.qos._renewed_s -= settings.visibility_timeout_s / 4
     channel.qos.write()
-    renewed = dict(redis_client.zrange(index, 0, -1, withscores=True))
-    assert set(renewed) == {message.delivery_tag.encode() for message in fetched[1:]}
+    renewed = scores(redis_client, index)
+    assert set(renewed) == {message.delivery_tag for message in fetched[1:]}
     assert min(renewed.values()) > time.time() - 60
     assert channel.qos.behind
     for message in fetched:
@@ -313,6 +318,34 @@ def test_a_channel_whose_broker_goes_while_it_waits_is_closed_with_its_connectio
             connection.collect(socket_timeout=1)
             assert channel.closed
             connection.close()
+
+
+def test_what_a_lost_connection_left_is_given_back_over_the_next_one(
+    settings: Settings, way: Proxy, redis_client: redis.Redis, connection: Connection, channel: Any
+) -> None:
+    number = parse_qs(urlsplit(settings.broker_url).query)["virtual_host"][0]
+    app = make_app(dataclasses.replace(settings, broker_url=f"redis://127.0.0.1:{way.port}/{number}"))
+    with app.connection_for_read() as lost:
+        lost_channel: Any = lost.default_channel
+        held = fetch(lost, lost_channel)
+        qos, last = lost_channel.qos, held[2].delivery_tag
+        young = qos._unwritten.pop(last)
+        qos.write(0.0)
+        qos._unwritten[last] = young
+        way.refuse()
+        lost.collect(socket_timeout=1)
+    assert redis_client.llen(QUEUE) == 0
+    way.heal()
+    with app.connection_for_read() as next_one:
+        hub = loop_of(next_one, next_one.default_channel)
+        eventually(lambda: (hub.fire_timers(max_timers=100), redis_client.llen(QUEUE))[1] == 3, 10)
+        hub.close()
+        assert noted(redis_client, settings) == 0
+    channel.qos.room = lambda: 10
+    again: list[Any] = []
+    with Consumer(channel, [Queue(QUEUE, channel=channel)], on_message=again.append, accept=["json"]):
+        connection.drain_events(timeout=2)
+    assert [message.decode()["n"] for message in again] == [0, 1, 2]
 
 
 def test_a_message_given_back_to_a_closed_channel_is_an_error_of_the_connection(

@@ -15,7 +15,8 @@ from telemetry.progress.keys import Keys
 from telemetry.settings import Settings
 from telemetry.streamer import clock
 from telemetry.streamer.stream import Stream
-from telemetry.transport import WRITE_AFTER_S, WRITE_EVERY_S
+from telemetry.transport import WRITE_EVERY_S
+from telemetry.unacked import WRITE_AFTER_S
 
 # A collector notes what it has fetched only after this time; until then its messages stand nowhere.
 EMPTY_S = 2 * (WRITE_AFTER_S + WRITE_EVERY_S)

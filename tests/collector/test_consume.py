@@ -126,8 +126,8 @@ def test_what_a_worker_that_lives_holds_for_longer_than_the_visibility_timeout_d
     keys = Keys(settings.key_prefix).unacked_options("central")
 
     def oldest() -> float:
-        noted = redis_client.zrange(keys["unacked_index_key"], 0, -1, withscores=True)
-        return min(score for _, score in noted) if len(noted) == 20 else 0.0
+        noted: list[Any] = redis_client.zrange(keys["unacked_index_key"], 0, -1, withscores=True)
+        return float(min(score for _, score in noted)) if len(noted) == 20 else 0.0
 
     publish(*(f"b{n}" for n in range(20)))
     with engine.begin() as connection:
