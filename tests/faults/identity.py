@@ -15,9 +15,8 @@ from tests.waiting import eventually
 
 # Of the rows of a feeder with padding.
 LABEL = "padding"
-STORED = """
-    SELECT count(*) FROM samples JOIN series s ON s.id = series_id JOIN gpus g ON g.id = s.gpu_id WHERE g.uuid = '{gpu}'
-"""
+# Of sealed days, too.
+STORED = "SELECT count(*) FROM readings WHERE gpu = '{gpu}'"
 
 
 @fault

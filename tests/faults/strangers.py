@@ -56,7 +56,8 @@ def delete_samples(site: Site, random: Random) -> None:
             row = connection.execute(THERE.encode(), [list(column) for column in zip(*gone, strict=True)]).fetchone()
         return row is not None and row[0] == len(gone)
 
-    eventually(are_there, EXACT_S, every_s=0.2, what="the deleted samples are there again")
+    # File after file is read again, until all are there.
+    eventually(are_there, 4 * EXACT_S, every_s=0.2, what="the deleted samples are there again")
 
 
 @soak_fault
