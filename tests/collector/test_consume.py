@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import psutil
 import pytest
@@ -24,6 +25,7 @@ from telemetry.settings import Settings
 from telemetry.streamer.publish import publisher
 from tests.batches import T0_US, batch, key, readings
 from tests.faults.poisons import NO_LETTERS, call, poisons, push_all
+from tests.faults.proxy import Proxy
 from tests.fixtures.processes import Start
 from tests.fixtures.services import Query
 from tests.waiting import eventually
@@ -140,6 +142,34 @@ def test_what_a_worker_that_lives_holds_for_longer_than_the_visibility_timeout_d
         held: list[Any] = redis_client.hvals(keys["unacked_key"])
         assert not any(b"redelivered" in message for message in held)
     eventually(lambda: query("SELECT count(*) FROM samples") == [(20,)], 20)
+
+
+@pytest.mark.slow
+def test_what_a_worker_held_when_its_broker_went_away_comes_again_at_once(
+    start_collector: Callable[..., object],
+    publish: Callable[..., None],
+    settings: Settings,
+    redis_client: redis.Redis,
+    way: Proxy,
+    engine: Engine,
+    query: Query,
+    tmp_path: Path,
+) -> None:
+    """Not after the visibility timeout, which is five minutes here."""
+    noted = Keys(settings.key_prefix).unacked("central")
+    number = parse_qs(urlsplit(settings.broker_url).query)["virtual_host"][0]
+    publish(*(f"b{n}" for n in range(20)))
+    with engine.begin() as connection:
+        connection.execute(text("LOCK TABLE batches IN EXCLUSIVE MODE"))
+        start_collector(TELEMETRY_BROKER_URL=f"redis://127.0.0.1:{way.port}/{number}")
+        eventually(lambda: redis_client.hlen(noted) == 20, 20)
+        way.refuse()
+        eventually(lambda: any("the broker is lost" in log.read_text() for log in tmp_path.glob("*.log")), 20)
+        way.heal()
+        # Before the lock has kept the group waiting for so long that it is given back.
+        eventually(lambda: sum(b"redelivered" in message for message in redis_client.hvals(noted)) == 20, 8)
+    eventually(lambda: query("SELECT count(*) FROM samples") == [(20,)], 20)
+    eventually(lambda: redis_client.hlen(noted) == 0, 20)
 
 
 def test_messages_of_strangers_end_as_dead_letters_and_hold_up_no_other(
