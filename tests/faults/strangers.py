@@ -29,13 +29,12 @@ DELETE_BATCHES = """
         WHERE b.status = 'stored' AND s.path = '{path}' ORDER BY b.committed_at DESC LIMIT 3
     )
 """
-# What a file has between its first and its last batch, and the ledger has not.
+# What a file, whatever its names were, has between its first and its last batch, and the ledger has not.
 HOLES = """
     SELECT count(*) FROM (
-        SELECT s.id, count(*) AS parts FROM sources s CROSS JOIN LATERAL (
-            SELECT unnest(range_agg(int8range(start_offset, end_offset))) FROM ledger l WHERE l.source_id = s.id
-        ) AS part GROUP BY s.id
-    ) AS stretches WHERE parts > 1
+        SELECT range_agg(int8range(start_offset, end_offset)) AS parts FROM ledger l JOIN sources s ON s.id = l.source_id
+        GROUP BY s.edge, s.fingerprint
+    ) AS files WHERE (SELECT count(*) FROM unnest(parts)) > 1
 """
 
 
