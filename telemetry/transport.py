@@ -79,8 +79,8 @@ class Channel(_Channel):  # type: ignore[misc]
         """Where to connect. Raises Disconnected on a closed channel, which kombu calls an AttributeError and Celery ends on."""
         if getattr(self.connection, "client", None) is None:
             raise Disconnected("the channel is closed")
-        found = super()._connparams(**options)
-        return found | {"sentinels": self.sentinels} if self.sentinels else found
+        parameters = super()._connparams(**options)
+        return parameters | {"sentinels": self.sentinels} if self.sentinels else parameters
 
     def _do_restore_message(self, payload: Any, *args: Any, **kwargs: Any) -> None:
         """Give a message back, which was delivered once more."""

@@ -76,8 +76,8 @@ class AmdSmi(Stamped):
 
     def read(self, taken: Records, block: bytes, how: Pass) -> Rows:
         """Give the records of a block their meaning; a list in a cell has as many readings as values."""
-        lists = {place: found for place, cells in enumerate(taken.columns) if (found := _lists(cells))}
-        self._widen({place: max(map(len, found)) for place, found in lists.items()})
+        lists = {place: by_record for place, cells in enumerate(taken.columns) if (by_record := _lists(cells))}
+        self._widen({place: max(map(len, by_record)) for place, by_record in lists.items()})
         if not self.engines:
             return Wide.read(self, taken, block, how)
         columns = [
@@ -86,8 +86,8 @@ class AmdSmi(Stamped):
         ]
         nothing: list[list[str]] = [[]] * len(taken.starts)
         for place, number in self.engines:
-            found = lists.get(place, nothing)
-            columns.append(pa.array([values[number] if number < len(values) else NOWHERE for values in found], pa.string()))
+            by_record = lists.get(place, nothing)
+            columns.append(pa.array([values[number] if number < len(values) else NOWHERE for values in by_record], pa.string()))
         return Wide.read(self, replace(taken, columns=columns), block, how).without(ABSENT)
 
     def numbers(self, cells: pa.Array, column: Column) -> tuple[Float64s, Flags]:
@@ -99,10 +99,10 @@ class AmdSmi(Stamped):
         """Make a column of each engine that is new, behind that of the whole."""
         base = [column for column in self.values if column.place < len(self.columns)]
         read = {column.place for column in base}
-        found = {(place, number) for place, count in most.items() if place in read for number in range(count)}
-        if found <= set(self.engines):
+        engines = {(place, number) for place, count in most.items() if place in read for number in range(count)}
+        if engines <= set(self.engines):
             return
-        self.engines = sorted(found | set(self.engines))
+        self.engines = sorted(engines | set(self.engines))
         places = {engine: at for at, engine in enumerate(self.engines, len(self.columns))}
         self.values = []
         for column in base:
@@ -116,8 +116,8 @@ def _lists(cells: pa.Array) -> list[list[str]]:
     """The values of the list in each cell, none of a cell that is no list; nothing at all where no cell is one."""
     if not pc.any(pc.match_substring(cells, "[")).as_py():
         return []
-    found = [listed(text.strip(BLANKS)) for text in cells.to_pylist()]
-    return found if any(found) else []
+    lists = [listed(text.strip(BLANKS)) for text in cells.to_pylist()]
+    return lists if any(lists) else []
 
 
 def _is_like_it(names: list[str]) -> bool:

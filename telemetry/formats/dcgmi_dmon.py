@@ -65,6 +65,6 @@ class DcgmiDmon(Stamped):
 
 def _fields(names: Sequence[str]) -> list[str]:
     """The short names in a header, with a time before it or without; none if one stands there twice, or it is no header."""
-    found = re.split(BETWEEN, names[-1]) if 0 < len(names) <= 2 else [""]  # noqa: PLR2004 - a time and a line
-    is_it = found[0] == ENTITY and len(set(found)) == len(found) and bool(BY_SHORT_NAME.keys() & set(found))
-    return found[1:] if is_it else []
+    parts = re.split(BETWEEN, names[-1]) if 0 < len(names) <= 2 else [""]  # noqa: PLR2004 - a time and a line
+    is_it = parts[0] == ENTITY and len(set(parts)) == len(parts) and bool(BY_SHORT_NAME.keys() & set(parts))
+    return parts[1:] if is_it else []

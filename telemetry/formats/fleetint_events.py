@@ -83,6 +83,6 @@ class FleetIntEvents(Format):
         return key.text(), float(xid[1]) if xid else 1.0, 0
 
 
-def _only(found: set[str]) -> str:
+def _only(names: set[str]) -> str:
     """The one of some names; empty where there is none, or there are several."""
-    return found.pop() if len(found) == 1 else ""
+    return names.pop() if len(names) == 1 else ""

@@ -85,7 +85,7 @@ def unread_in(block: bytes, settings: SourceSettings) -> Stretch:
     size, lines = 0, 0
     for match in LINE.finditer(block):
         size = match.end()
-        if (found := header_in(match.group(), settings)) and found.format:
+        if (heading := header_in(match.group(), settings)) and heading.format:
             return Stretch(size, lines, match.start())
         lines += bool(match.group().strip())
     return Stretch(size, lines, None)
@@ -119,16 +119,16 @@ def _suspects(rows: Rows) -> Iterator[tuple[int, int, int, int | None]]:
     """
     readings = np.flatnonzero(np.isin(rows.reasons, SUSPECT))
     indices = readings if rows.record_of is None else np.unique(rows.record_of[readings])
-    found: list[tuple[int, int, int, int | None]] = [
+    suspects: list[tuple[int, int, int, int | None]] = [
         (int(rows.starts[n]), int(rows.ends[n]), int(rows.lines[n]), n) for n in indices.tolist()
     ]
-    found += [
+    suspects += [
         (row.start, row.end, row.line, None)
         for row in rows.malformed
         if row.reason == "bad_columns" or (row.reason == "bad_text" and rows.block.startswith(b"\0", row.start))
     ]
     # By their beginnings, of which no two are alike.
-    yield from sorted(found, key=lambda suspect: suspect[0])
+    yield from sorted(suspects, key=lambda suspect: suspect[0])
 
 
 def _mark(rows: Rows, start: int, record: int | None, reason: str) -> None:

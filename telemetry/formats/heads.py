@@ -80,8 +80,8 @@ def identify(
         return None
     recognised = recognise(cells, settings) if cells is not None else None
     if recognised is None:
-        found = _headless(head, inherited, max_record, settings, final=final)
-        return found or _foreign(head, start, settings, final=final)
+        candidate = _headless(head, inherited, max_record, settings, final=final)
+        return candidate or _foreign(head, start, settings, final=final)
     end = start + length
     while (line := _line(head, end)) and recognised.repeats(line):
         end += len(line)

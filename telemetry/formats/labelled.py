@@ -109,7 +109,7 @@ def _series(names: list[str], settings: SourceSettings) -> list[Column] | str:
     matches = [SELECTOR.fullmatch(name) for name in names[1:]]
     if not matches or None in matches or names[0].lower() not in TIMES:
         return []
-    found = []
+    columns = []
     for name, match in zip(names[1:], matches, strict=True):
         assert match is not None, "there is none among them"  # noqa: S101
         pairs = labels.parse(match[2])
@@ -128,5 +128,5 @@ def _series(names: list[str], settings: SourceSettings) -> list[Column] | str:
             return f"{name!r} names no GPU by {UUID.upper()}, or Hostname and gpu: host, gpu_index"
         if reason:
             return f"{name!r} is no series: {reason}"
-        found.append(Column(metric, text))
-    return found if len(set(names)) == len(names) else "one of its series stands there twice"
+        columns.append(Column(metric, text))
+    return columns if len(set(names)) == len(names) else "one of its series stands there twice"

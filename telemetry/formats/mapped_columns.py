@@ -48,10 +48,10 @@ def fitted(names: list[str], settings: SourceSettings) -> Columns | str:
     if mapping is None:
         return "its source has no mapping"
     named = [*mapping.time, *(column for _, column in (*mapping.gpu, *mapping.labels))]
-    found = {place: _measured(name, mapping) for place, name in enumerate(names) if name not in named}
-    if why := _unlike(names, named, found, mapping):
+    meanings = {place: _measured(name, mapping) for place, name in enumerate(names) if name not in named}
+    if why := _unlike(names, named, meanings, mapping):
         return why
-    values = [_value(place, names[place], known[0]) for place, known in found.items() if known]
+    values = [_value(place, names[place], known[0]) for place, known in meanings.items() if known]
     series = Counter((value.metric, value.of) for value in values)
     if same := [names[value.place] for value in values if series[value.metric, value.of] > 1]:
         return f"the columns {_shown(same)} would be one series: give them different metrics, or add one to ignore"
@@ -66,17 +66,17 @@ def fitted(names: list[str], settings: SourceSettings) -> Columns | str:
     )
 
 
-def _unlike(names: list[str], named: list[str], found: dict[int, list[Measured]], mapping: ColumnMapping) -> str:
+def _unlike(names: list[str], named: list[str], meanings: dict[int, list[Measured]], mapping: ColumnMapping) -> str:
     """What a header has that the mapping does not say, or lacks; empty if that is nothing."""
     if lacking := sorted({*named} - {*names}, key=named.index):
         return f"it has no column {_shown(lacking)}; its columns are {_shown(names)}"
-    measured, counts = [names[place] for place, known in found.items() if known], Counter(names)
+    measured, counts = [names[place] for place, known in meanings.items() if known], Counter(names)
     if twice := [name for name in (*named, *measured) if counts[name] > 1]:
         return f"a column's name stands there twice: {_shown(twice[:1])}"
-    if unsaid := [names[at] for at, known in found.items() if not known and not _is_left_out(names[at], mapping)]:
+    if unsaid := [names[at] for at, known in meanings.items() if not known and not _is_left_out(names[at], mapping)]:
         return f"the mapping says nothing of {_shown(unsaid)}: add what is measured to metrics, and the rest to ignore"
-    if several := [at for at, known in found.items() if len(known) > 1]:
-        both = _shown(known.column for known in found[several[0]])
+    if several := [at for at, known in meanings.items() if len(known) > 1]:
+        both = _shown(known.column for known in meanings[several[0]])
         return f"the column {names[several[0]]!r} is each of these of metrics: {both}"
     return "" if measured else f"it has none of the columns of metrics; its columns are {_shown(names)}"
 
@@ -115,8 +115,8 @@ def _of_stars(pattern: str) -> re.Pattern[str]:
 @lru_cache(maxsize=1024)
 def _pattern(column: str) -> re.Pattern[str] | None:
     """A column's name with placeholders as a regular expression, None where it has none, or one twice."""
-    found = PLACEHOLDER.findall(column)
-    if not found or len(set(found)) < len(found):
+    placeholders = PLACEHOLDER.findall(column)
+    if not placeholders or len(set(placeholders)) < len(placeholders):
         return None
     pieces = PLACEHOLDER.split(column)
     return re.compile("".join(PARTS[piece] if n % 2 else re.escape(piece) for n, piece in enumerate(pieces)), re.ASCII)

@@ -49,11 +49,11 @@ class NvidiaApps(Wide):
     @classmethod
     def of_header(cls, names: list[str], settings: SourceSettings) -> Self | None:
         """The format under a header with a time, a process and its memory, if the settings say the rest."""
-        found = _names(names, settings)
-        if not found or TIME not in found or lacks(_places(found), settings, has_zone=False):
+        fields = _names(names, settings)
+        if not fields or TIME not in fields or lacks(_places(fields), settings, has_zone=False):
             return None
-        columns = [Column(found.index(MEMORY), PROCESS_MEMORY, MIB)]
-        of_gpu = [name for name in OF_GPU if name in found]
+        columns = [Column(fields.index(MEMORY), PROCESS_MEMORY, MIB)]
+        of_gpu = [name for name in OF_GPU if name in fields]
 
         def gpu(cells: tuple[str, ...]) -> tuple[SeriesKey | None, str]:
             said = dict(zip(of_gpu, cells, strict=True))
@@ -61,18 +61,18 @@ class NvidiaApps(Wide):
             labels = {LABELS[name]: said[name] for name in LABELS if named(said.get(name))}
             return (replace(key, labels=key.labels | labels) if key else None), reason
 
-        return cls(names, settings, columns, [found.index(name) for name in of_gpu], gpu, found)
+        return cls(names, settings, columns, [fields.index(name) for name in of_gpu], gpu, fields)
 
     @classmethod
     def miss(cls, names: list[str], settings: SourceSettings) -> str:
         """What such a header lacks, or the settings beside it."""
-        found = _names(names, settings)
-        if not found:
+        fields = _names(names, settings)
+        if not fields:
             return ""
-        if TIME not in found:
+        if TIME not in fields:
             command = "nvidia-smi --query-compute-apps=timestamp,gpu_uuid,pid,process_name,used_memory --format=csv -l 5"
             return f"it is of {cls.name}, and its rows carry no time; log with one: {command}"
-        return f"it is of {cls.name}, and {lacks(_places(found), settings, has_zone=False)}{SAY_SO}"
+        return f"it is of {cls.name}, and {lacks(_places(fields), settings, has_zone=False)}{SAY_SO}"
 
     def split(self, block: bytes, *, limit: int, max_record: int, final: bool) -> Records:
         """A record a line."""
@@ -80,10 +80,10 @@ class NvidiaApps(Wide):
 
     def cells(self, taken: Records) -> tuple[list[pa.Array], Flags]:
         """The fields of each line, of a line with too few none."""
-        found = [self._fields(line) for line in taken.columns[0].to_pylist()]
-        odd = np.array([BAD_COLUMNS if fields is None else 0 for fields in found], np.uint8)
+        by_line = [self._fields(line) for line in taken.columns[0].to_pylist()]
+        odd = np.array([BAD_COLUMNS if fields is None else 0 for fields in by_line], np.uint8)
         nothing = [""] * len(self.names)
-        rows = [nothing if fields is None else fields for fields in found]
+        rows = [nothing if fields is None else fields for fields in by_line]
         return [pa.array([row[n] for row in rows], pa.string()) for n in range(len(self.names))], odd
 
     def times(self, cells: list[pa.Array], how: Pass) -> tuple[Flags, Codes]:
@@ -112,11 +112,11 @@ class NvidiaApps(Wide):
 def _names(names: list[str], settings: SourceSettings) -> list[str]:
     """The fields of a header as the tool prints it, or as the operator says that they were asked for; none of another."""
     matches = [HEADER.fullmatch(name) for name in names]
-    found = [of_process(match[1]) for match in matches if match]
-    units = {name: match[2] or "" for name, match in zip(found, filter(None, matches), strict=True)}
-    is_of_it = len(found) == len(names) == len(set(found)) and OF_PROCESS <= set(found) <= APPS
+    fields = [of_process(match[1]) for match in matches if match]
+    units = {name: match[2] or "" for name, match in zip(fields, filter(None, matches), strict=True)}
+    is_of_it = len(fields) == len(names) == len(set(fields)) and OF_PROCESS <= set(fields) <= APPS
     is_asked_for = settings.header and names == [each.strip(BLANKS) for each in settings.header.split(",")]
-    return found if is_of_it and (units[MEMORY] == MIB or (is_asked_for and not units[MEMORY])) else []
+    return fields if is_of_it and (units[MEMORY] == MIB or (is_asked_for and not units[MEMORY])) else []
 
 
 def _places(names: list[str]) -> dict[str, int]:

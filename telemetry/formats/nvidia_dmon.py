@@ -41,29 +41,29 @@ class NvidiaDmon(Wide):
     @classmethod
     def of_header(cls, names: list[str], settings: SourceSettings) -> Self | None:
         """The format under a header with a time, a GPU and a measurement, if the settings say the rest."""
-        found = names_in(names)
-        if not _is_like_it(found) or lacks(found, settings):
+        fields = names_in(names)
+        if not _is_like_it(fields) or lacks(fields, settings):
             return None
-        columns = measured(found, UNITS, KNOWN, column)
-        return cls(names, settings, columns, [found.index(GPU)], by_index(settings), found)
+        columns = measured(fields, UNITS, KNOWN, column)
+        return cls(names, settings, columns, [fields.index(GPU)], by_index(settings), fields)
 
     @classmethod
     def miss(cls, names: list[str], settings: SourceSettings) -> str:
         """What such a header lacks, or the settings beside it."""
-        found = names_in(names)
-        return f"it is of nvidia-smi dmon, and {lacks(found, settings)}" if _is_like_it(found) else ""
+        fields = names_in(names)
+        return f"it is of nvidia-smi dmon, and {lacks(fields, settings)}" if _is_like_it(fields) else ""
 
     def repeats(self, line: bytes) -> bool | None:
         """Whether a line is this header, or the one of its units, and these are what the columns are known to have."""
         cells = texts(line)
-        found = _split(cells)
-        if not found or (len(cells) == 1) != (len(self.columns) == 1):
+        parts = _split(cells)
+        if not parts or (len(cells) == 1) != (len(self.columns) == 1):
             return None
-        if [name.lower() for name in found] == self.names:
+        if [name.lower() for name in parts] == self.names:
             return True
-        if len(found) != len(self.names):
-            return False if GPU in found else None
-        return all(self.unit(name) in (unit, "") for name, unit in zip(self.names, found, strict=True))
+        if len(parts) != len(self.names):
+            return False if GPU in parts else None
+        return all(self.unit(name) in (unit, "") for name, unit in zip(self.names, parts, strict=True))
 
     def unit(self, name: str) -> str:
         """What the line of units says under a column; empty where it may say anything."""
@@ -91,10 +91,10 @@ class NvidiaDmon(Wide):
 
 def _split(cells: list[str]) -> list[str]:
     """The words behind the `#` of a header: its cells, or what stands between blanks in its only one. None: it is no header."""
-    found = re.split(r"[ \t]+", cells[0]) if len(cells) == 1 else cells
-    if not found or not found[0].startswith("#"):
+    parts = re.split(r"[ \t]+", cells[0]) if len(cells) == 1 else cells
+    if not parts or not parts[0].startswith("#"):
         return []
-    return [word for word in [found[0][1:].strip(BLANKS), *found[1:]] if word]
+    return [word for word in [parts[0][1:].strip(BLANKS), *parts[1:]] if word]
 
 
 def names_in(cells: list[str]) -> list[str]:
@@ -106,8 +106,8 @@ def measured(
     names: list[str], others: Collection[str], known: Collection[str], column: Callable[[str], DmonColumn]
 ) -> list[Column]:
     """The columns that measure: all but `others`. `column` says what each is."""
-    found = [(place, name, column(name)) for place, name in enumerate(names) if name not in others]
-    return [Column(place, meant.metric, meant.unit, name in known, meant.per) for place, name, meant in found]
+    meanings = [(place, name, column(name)) for place, name in enumerate(names) if name not in others]
+    return [Column(place, meant.metric, meant.unit, name in known, meant.per) for place, name, meant in meanings]
 
 
 def _is_like_it(names: list[str]) -> bool:

@@ -36,24 +36,24 @@ class NvidiaPmon(NvidiaDmon):
     @classmethod
     def of_header(cls, names: list[str], settings: SourceSettings) -> Self | None:
         """The format under a header with a time, a GPU, a process and a measurement, if the settings say the rest."""
-        found = names_in(names)
-        if not _is_like_it(found) or lacks(found, settings):
+        fields = names_in(names)
+        if not _is_like_it(fields) or lacks(fields, settings):
             return None
-        columns = measured(found, PROCESS_UNITS, PROCESS_KNOWN, process_column)
-        labels, bare = [name for name in LABELS if name in found], by_index(settings)
+        columns = measured(fields, PROCESS_UNITS, PROCESS_KNOWN, process_column)
+        labels, bare = [name for name in LABELS if name in fields], by_index(settings)
 
         def gpu(cells: tuple[str, ...]) -> tuple[SeriesKey | None, str]:
             key, reason = bare(cells)
             said = {LABELS[name]: cell for name, cell in zip(labels, cells[1:], strict=True) if named(cell)}
             return (replace(key, labels=key.labels | said) if key else None), reason
 
-        return cls(names, settings, columns, [found.index(name) for name in (GPU, *labels)], gpu, found)
+        return cls(names, settings, columns, [fields.index(name) for name in (GPU, *labels)], gpu, fields)
 
     @classmethod
     def miss(cls, names: list[str], settings: SourceSettings) -> str:
         """What such a header lacks, or the settings beside it."""
-        found = names_in(names)
-        return f"it is of nvidia-smi pmon, and {lacks(found, settings, 'pmon')}" if _is_like_it(found) else ""
+        fields = names_in(names)
+        return f"it is of nvidia-smi pmon, and {lacks(fields, settings, 'pmon')}" if _is_like_it(fields) else ""
 
     def unit(self, name: str) -> str:
         """As that of dmon."""

@@ -120,9 +120,9 @@ class SlurmJobs(Format):
 
 def job_of(line: str, settings: SourceSettings) -> Job:
     """What a line says."""
-    found = OF_JOB.findall(line)
-    fields, gpus = dict(found), _gpus(line)
-    is_whole = len(found) == len(fields) and fields.keys() >= NEEDED and ID.fullmatch(fields["JobId"])
+    pairs = OF_JOB.findall(line)
+    fields, gpus = dict(pairs), _gpus(line)
+    is_whole = len(pairs) == len(fields) and fields.keys() >= NEEDED and ID.fullmatch(fields["JobId"])
     reason = _why_none(fields, gpus, line) if is_whole else BAD_COLUMNS
     start_us, end_us, reason = (0, 0, reason) if reason else _span(fields, settings.time_zone)
     if not 0 <= end_us - start_us <= LONGEST_US:
@@ -155,17 +155,17 @@ def _gpus(line: str) -> list[tuple[str, int]] | None:
     stretches = [match.group() for match in GROUPS.finditer(line)]
     gpus: dict[tuple[str, int], None] = {}
     for where, gres in re.findall(GROUP, stretches[0]) if len(stretches) == 1 else []:
-        found = _indices(gres)
-        names = nodes(where, MOST_GPUS) if found else []
-        if found is None or names is None or len(gpus) + len(names) * len(found) > MOST_GPUS:
+        indices = _indices(gres)
+        names = nodes(where, MOST_GPUS) if indices else []
+        if indices is None or names is None or len(gpus) + len(names) * len(indices) > MOST_GPUS:
             return None
-        gpus |= dict.fromkeys((name, index) for name in names for index in found)
+        gpus |= dict.fromkeys((name, index) for name in names for index in indices)
     return None if len(stretches) > 1 else list(gpus)
 
 
 def _indices(gres: str) -> list[int] | None:
     """The indices of the GPUs in a list of resources."""
-    found: list[int] = []
+    indices: list[int] = []
     for piece in GRES.findall(gres):
         if not piece.startswith("gpu") or piece[3:4] not in ("", ":", "("):
             continue
@@ -176,8 +176,8 @@ def _indices(gres: str) -> list[int] | None:
         read = numbers(said, MOST_GPUS) if said not in NONE else []
         if read is None or len(read) != int(match["count"] or len(read)) or (match["count"] is None and not read):
             return None
-        found += map(int, read)
-    return found
+        indices += map(int, read)
+    return indices
 
 
 def _span(fields: dict[str, str], zone: str) -> tuple[int, int, int]:

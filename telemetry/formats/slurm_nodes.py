@@ -27,13 +27,13 @@ def nodes(text: str, most: int) -> list[str] | None:
 
 def numbers(text: str, most: int) -> list[str] | None:
     """The numbers in a list of ranges, with the zeros before them; None where it cannot be read, or has more than `most`."""
-    found: list[str] = []
+    digits: list[str] = []
     for part in text.split(","):
         match = RANGE.fullmatch(part)
         if match is None:
             return None
         low, high = int(match[1]), int(match[2] or match[1])
-        if not 0 <= high - low < most - len(found):
+        if not 0 <= high - low < most - len(digits):
             return None
-        found += [f"{number:0{len(match[1])}}" for number in range(low, high + 1)]
-    return found
+        digits += [f"{number:0{len(match[1])}}" for number in range(low, high + 1)]
+    return digits

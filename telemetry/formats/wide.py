@@ -156,9 +156,9 @@ def by_index(settings: SourceSettings, prefix: str = "", labels: Sequence[str] =
 
 def words(lines: pa.Array, count: int) -> tuple[list[pa.Array], Flags]:
     """The columns of a table that has blanks between its words, and which lines have another number of words."""
-    found = pc.split_pattern_regex(pc.utf8_trim(lines, BLANKS), BETWEEN_WORDS)
-    whole = pc.equal(pc.list_value_length(found), count).to_numpy(zero_copy_only=False)
-    flat = pc.list_flatten(found.filter(pa.array(whole)))
+    lists = pc.split_pattern_regex(pc.utf8_trim(lines, BLANKS), BETWEEN_WORDS)
+    whole = pc.equal(pc.list_value_length(lists), count).to_numpy(zero_copy_only=False)
+    flat = pc.list_flatten(lists.filter(pa.array(whole)))
     # Of a line with another number of words, none.
     places = np.where(whole, (np.cumsum(whole) - 1) * count, len(flat))
     flat = pa.concat_arrays([flat, pa.array([""] * count, pa.string())])

@@ -55,8 +55,8 @@ class Rule:
 
     def of(self, path: str, node: str) -> SourceSettings:
         """The settings of a file that matches, where the edge is of this node."""
-        found = re.search(self.host_from_path, path) if self.host_from_path else None
-        host = (found and found[1]) or self.host.replace(NODE, node)
+        host_match = re.search(self.host_from_path, path) if self.host_from_path else None
+        host = (host_match and host_match[1]) or self.host.replace(NODE, node)
         dated = re.search(self.date_from_path, path) if self.date_from_path else None
         day = _date((dated and dated[1]) or self.date)
         mapping = self.mapping

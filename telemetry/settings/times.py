@@ -53,10 +53,10 @@ def times(table: Mapping[str, Any], zone: str) -> Times | None:
         raise MistakeError(
             f"times of the form {form!r} carry no zone: say it with time_zone, such as 'Europe/Berlin'", "time", "form"
         )
-    found = Times(tuple(columns), form, _since(said, zone), _since_from_path(said, zone))
-    if (form in ELAPSED) != (found.since_us is not None or bool(found.since_from_path)):
+    result = Times(tuple(columns), form, _since(said, zone), _since_from_path(said, zone))
+    if (form in ELAPSED) != (result.since_us is not None or bool(result.since_from_path)):
         raise MistakeError("since, or since_from_path, says when an elapsed time began; other forms have none", "time", "form")
-    return found
+    return result
 
 
 def since_in_path(times: Times, path: str, zone: str) -> int | None:
@@ -78,10 +78,10 @@ def _form(form: Any) -> str:
     if wrong := [letter for letter in letters if letter not in DIRECTIVES or not letter]:
         allowed = ", ".join(f"%{letter}" for letter in DIRECTIVES)
         raise MistakeError(f"form has %{wrong[0]}; what may stand there is {allowed}", "time", "form")
-    told = [letter for letter in letters if letter != "%"]
-    if len(set(told)) < len(told) or any(sum(letter in each for letter in told) != 1 for each in DATE):
+    parts = [letter for letter in letters if letter != "%"]
+    if len(set(parts)) < len(parts) or any(sum(letter in each for letter in parts) != 1 for each in DATE):
         raise MistakeError("form must have year, month, day and hour once each, such as %Y-%m-%d %H:%M:%S", "time", "form")
-    if ("p" in told) != ("I" in told) or ("S" in told and "M" not in told) or ("f" in told and "S" not in told):
+    if ("p" in parts) != ("I" in parts) or ("S" in parts and "M" not in parts) or ("f" in parts and "S" not in parts):
         raise MistakeError("form must have %p with %I, %M with %S, and %S with %f", "time", "form")
     return form
 

@@ -71,8 +71,8 @@ class Outcome:
     def differences(self, *, allow_extra: bool = False) -> dict[str, int]:
         """The classes that make a difference, as far as there are readings of them."""
         names = [name for name in DIFFERENCES if name != "extra" or not allow_extra]
-        found = {name: self.counts[name] for name in names if self.counts[name]}
-        return found | self.owners.differences(allow_extra=allow_extra)
+        counts = {name: self.counts[name] for name in names if self.counts[name]}
+        return counts | self.owners.differences(allow_extra=allow_extra)
 
     def agrees(self, *, allow_extra: bool = False) -> bool:
         """Whether files and database hold the same."""
@@ -126,7 +126,7 @@ def compare(connection: Connection, files: Sequence[File], numbers: SeriesNumber
         replayed=tuple(f.path for f in files if f.fingerprint and queries.only_replayed(connection, f.fingerprint)),
         reasons=_by_reason(reasons[classes == Class.QUARANTINED]),
         others=tuple(queries.other_sources(connection, marks, AT_MOST)) if extra else (),
-        owners=owners.compare(connection, named, known.told, series[there], ts[there], values[there]),
+        owners=owners.compare(connection, named, known.own_series, series[there], ts[there], values[there]),
     )
 
 

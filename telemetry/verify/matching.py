@@ -64,9 +64,9 @@ def within(places: Longs, ranges: list[tuple[int, int]]) -> Flags:
     return inside
 
 
-def _rank(known: Longs, wanted: Longs) -> Longs:
+def _rank(known: Longs, keys: Longs) -> Longs:
     if not len(known):
-        return np.full(len(wanted), -1, np.int64)
-    rank = np.minimum(np.searchsorted(known, wanted), len(known) - 1).astype(np.int64)
-    found: Longs = np.where(known[rank] == wanted, rank, -1)
-    return found
+        return np.full(len(keys), -1, np.int64)
+    rank = np.minimum(np.searchsorted(known, keys), len(known) - 1).astype(np.int64)
+    places: Longs = np.where(known[rank] == keys, rank, -1)
+    return places

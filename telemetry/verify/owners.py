@@ -37,8 +37,8 @@ class Owners:
 
     def differences(self, *, allow_extra: bool = False) -> dict[str, int]:
         """What makes a difference."""
-        found = {"owner minutes missing": self.missing, "owner minutes extra": 0 if allow_extra else self.extra}
-        return {name: count for name, count in found.items() if count}
+        counts = {"owner minutes missing": self.missing, "owner minutes extra": 0 if allow_extra else self.extra}
+        return {name: count for name, count in counts.items() if count}
 
     def line(self) -> str:
         """For people."""
@@ -49,9 +49,9 @@ NO_OWNERS = Owners(0, 0, 0)
 
 
 def compare(
-    connection: Connection, keys: Sequence[SeriesKey], told: Flags, series: Longs, ts: Longs, values: Doubles
+    connection: Connection, keys: Sequence[SeriesKey], own_series: Flags, series: Longs, ts: Longs, values: Doubles
 ) -> Owners:
-    """Compare the owners of stored readings: of each its place in `keys`, time, value. `told`: keys whose series name one."""
+    """Compare the owners of stored readings: each's place in `keys`, time, value. `own_series`: keys whose series name one."""
     if not len(series):
         return NO_OWNERS
     # Each GPU (or instance) and owner is one number.
@@ -59,7 +59,7 @@ def compare(
     numbers = np.array([uses.setdefault((key.gpu, key.instance, key.owner), len(uses)) for key in keys], np.int64)
     named = np.array([key.owner != _NOBODY for key in keys], np.bool_)[series]
     # A collector of before wrote the owner into the series; all others must have an allocation.
-    must = named & ~(told & np.array([key.labels != key.owned for key in keys], np.bool_))[series]
+    must = named & ~(own_series & np.array([key.labels != key.owned for key in keys], np.bool_))[series]
     # What a scheduler tells is about all the minutes of a span.
     tells = np.array([key.metric in TELLERS for key in keys], np.bool_)[series]
     floor = queries.floor(connection) // MINUTE_US
@@ -71,11 +71,11 @@ def compare(
     tellers = sorted({TELLERS.get(keys[n].metric, "") for n in np.unique(series).tolist()})
     gpus = sorted({key.gpu for key in keys})
     span = queries.instant(low), queries.instant(high + MINUTE_US)
-    found = [
+    holdings = [
         (uses.setdefault((gpu, instance, owner), len(uses)) << _BITS) + minutes
         for gpu, instance, owner, minutes in queries.held(connection, gpus, tellers, *span)
     ]
-    there = np.unique(np.concatenate([np.empty(0, np.int64), *found]))
+    there = np.unique(np.concatenate([np.empty(0, np.int64), *holdings]))
     # One series may tell an owner that others of the GPU need an allocation for: a minute that one of them tells is there.
     missing = np.setdiff1d(np.setdiff1d(needed, there), np.unique(cells[named & ~must]))
     # Before the first reading other files may have told more.

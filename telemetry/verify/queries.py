@@ -35,7 +35,7 @@ class SeriesIds(NamedTuple):
     """
 
     ids: Longs
-    told: npt.NDArray[np.bool_]
+    own_series: npt.NDArray[np.bool_]
     aliases: dict[int, int]
     all: dict[int, tuple[str, str]]
 
@@ -71,12 +71,12 @@ def gpus_of(
         FROM sources s JOIN gpu_places p ON p.edge = s.edge JOIN gpus g ON g.id = p.gpu_id
         WHERE s.fingerprint = ANY(:fingerprints) AND p.place = ANY(:names) AND g.uuid IS NULL
     """)
-    found = {}
+    identities = {}
     for start in range(0, len(names), _NAMES_A_QUERY):
         given = {"fingerprints": list(filter(None, fingerprints)), "names": list(names[start : start + _NAMES_A_QUERY])}
         for fingerprint, name, identity in connection.execute(query, given):
-            found[fingerprint, name] = identity
-    return found
+            identities[fingerprint, name] = identity
+    return identities
 
 
 def only_replayed(connection: Connection, fingerprint: str) -> bool:
@@ -139,20 +139,20 @@ def series_ids(connection: Connection, keys: Sequence[SeriesKey]) -> SeriesIds:
     A series of before owners were told apart counts for its owner's readings. One that a collector of before made after that
     counts too, beside that of all owners.
     """
-    ids, told, aliases = np.full(len(keys), -1, np.int64), np.zeros(len(keys), np.bool_), {}
+    ids, own_series, aliases = np.full(len(keys), -1, np.int64), np.zeros(len(keys), np.bool_), {}
     known = _known(connection, sorted({key.gpu for key in keys}))
     for place, key in enumerate(keys):
         series, _ = known.get((key.gpu, key.metric, key.labels), (-1, False))
         owned, of_owner = known.get((key.gpu, key.metric, key.owned), (-1, False))
-        told[place] = owned >= 0
+        own_series[place] = owned >= 0
         if of_owner or series < 0:
             series = owned
         elif series != owned >= 0:
             aliases[owned] = series
         ids[place] = series
-    wanted = {(key.gpu, key.metric) for key in keys}
-    of_all = {series: (gpu, metric) for (gpu, metric, _), (series, _) in known.items() if (gpu, metric) in wanted}
-    return SeriesIds(ids, told, aliases, of_all)
+    pairs = {(key.gpu, key.metric) for key in keys}
+    of_all = {series: (gpu, metric) for (gpu, metric, _), (series, _) in known.items() if (gpu, metric) in pairs}
+    return SeriesIds(ids, own_series, aliases, of_all)
 
 
 def _known(connection: Connection, gpus: list[str]) -> dict[tuple[str, str, bytes], tuple[int, bool]]:

@@ -78,15 +78,15 @@ class Raw(NamedTuple):
 def count(connection: Connection, paths: Sequence[Path], names: Sequence[str]) -> Raw:
     """Count the lines of files, and the rows of the database under their names there. Raises OSError and database errors."""
     gpus = [tuple(row) for row in connection.execute(_GPUS)]
-    lines, found = Lines(), set[int]()
+    lines, gpu_ids = Lines(), set[int]()
     for path in paths:
-        _read(path, lines, gpus, found)
+        _read(path, lines, gpus, gpu_ids)
     of_files = {"paths": list(names)}
-    ids = {"gpus": sorted(found)}
+    ids = {"gpus": sorted(gpu_ids)}
     quarantined = sum(min(number, lines.digests[bytes(mark)]) for mark, number in connection.execute(_QUARANTINED, of_files))
-    blank, duplicate, expired = _told(connection.execute(_LEDGER, of_files))
+    blank, duplicate, expired = _totals(connection.execute(_LEDGER, of_files))
     return Raw(
-        gpus=len(found),
+        gpus=len(gpu_ids),
         lines=lines.number,
         repeated=lines.repeated,
         samples=int(connection.scalar(_SAMPLES, ids) or 0),
@@ -98,7 +98,7 @@ def count(connection: Connection, paths: Sequence[Path], names: Sequence[str]) -
     )
 
 
-def _read(path: Path, lines: Lines, gpus: Iterable[tuple[Any, ...]], found: set[int]) -> None:
+def _read(path: Path, lines: Lines, gpus: Iterable[tuple[Any, ...]], gpu_ids: set[int]) -> None:
     """Count the lines of a file, and find the GPUs that its cells name."""
     by_uuid = {uuid.encode(): gpu for gpu, uuid, _, _ in gpus if uuid}
     by_place = {(host.encode(), str(index).encode()): gpu for gpu, uuid, host, index in gpus if host and not uuid}
@@ -111,8 +111,8 @@ def _read(path: Path, lines: Lines, gpus: Iterable[tuple[Any, ...]], found: set[
             lines.number += 1
             lines.digests[hashlib.sha256(line).digest()[:16]] += 1
             cells = {cell.strip() for cell in _CELLS.split(line)}
-            found |= {by_uuid[cell] for cell in cells & by_uuid.keys()}
-            found |= {by_place[host, cell] for host in cells & hosts for cell in cells if (host, cell) in by_place}
+            gpu_ids |= {by_uuid[cell] for cell in cells & by_uuid.keys()}
+            gpu_ids |= {by_place[host, cell] for host in cells & hosts for cell in cells if (host, cell) in by_place}
 
 
 def _lines(data: Bytes) -> Iterator[bytes]:
@@ -126,7 +126,7 @@ def _lines(data: Bytes) -> Iterator[bytes]:
             yield line
 
 
-def _told(rows: Iterable[Any]) -> tuple[int, int, int]:
+def _totals(rows: Iterable[Any]) -> tuple[int, int, int]:
     """Blank readings, duplicates and expired ones, by the first batch of each place: what was read again counts once."""
     blank = duplicate = expired = 0
     counted: dict[int, list[tuple[int, int]]] = {}

@@ -24,7 +24,7 @@ NUMBERED = re.compile(r"((?:gpu|card|device|cuda)[_ :-]?)(\d{1,3})(?!\d)", re.IG
 
 
 @dataclass(slots=True)
-class Found:
+class Columns:
     """Columns by what they are: by role of a GPU, labels, what is measured, and the rest.
 
     Of a column of each GPU the pattern stands in `measured`, and in `numbered` where nobody knows what it measures.
@@ -37,9 +37,9 @@ class Found:
     unknown: list[str] = field(default_factory=list)
 
 
-def found_columns(table: Table, times: tuple[str, ...]) -> Found:
+def found_columns(table: Table, times: tuple[str, ...]) -> Columns:
     """What the columns are that hold no time."""
-    columns = Found()
+    columns = Columns()
     names = [name for name in table.names if name and name not in times]
     metrics: set[str] = set()
     for name in names:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from telemetry.formats.base import Format
 from telemetry.formats.heads import identify
-from telemetry.formats.suggest.columns import Found, found_columns
+from telemetry.formats.suggest.columns import Columns, found_columns
 from telemetry.formats.suggest.table import LIMIT, NoSuggestionError, Table, table
 from telemetry.formats.suggest.times import found_times
 from telemetry.readings.catalogue import lookup
@@ -64,9 +64,9 @@ class Document:
 def document(head: bytes, path: str) -> Document:
     """How a file that begins so and stands at a path may be read. Raises NoSuggestionError."""
     draft = Document(["[[source]]", f"path = {quoted(glob.escape(path))}"])
-    if found := identify(head, max_record=LIMIT, final=True, settings=ALL_SAID):
-        known = found.format
-        if known and not found.is_inherited:
+    if candidate := identify(head, max_record=LIMIT, final=True, settings=ALL_SAID):
+        known = candidate.format
+        if known and not candidate.is_inherited:
             return _of_format(known, draft)
     sample = table(head)
     _refuse(sample.names)
@@ -123,7 +123,7 @@ def _without(key: str) -> SourceSettings:
     return replace(ALL_SAID, **{key: getattr(NO_SETTINGS, key)})
 
 
-def _identity(draft: Document, columns: Found, forms: list[str]) -> None:
+def _identity(draft: Document, columns: Columns, forms: list[str]) -> None:
     is_numbered = all("{index}" in key for key in (*columns.measured, *columns.numbered))
     if any(ColumnMapping((), form, ()).needs_zone for form in forms):
         draft.ask_for("time_zone")
@@ -145,7 +145,7 @@ def _times(draft: Document, columns: tuple[str, ...], forms: list[str]) -> None:
         draft.ask("\n# ".join(lines), "Which of these is it? Its times fit each of them")
 
 
-def _columns(draft: Document, sample: Table, columns: Found) -> None:
+def _columns(draft: Document, sample: Table, columns: Columns) -> None:
     if columns.gpu:
         draft.say("gpu", _table(columns.gpu))
     if columns.labels:
@@ -170,7 +170,7 @@ def _commas(draft: Document, sample: Table, names: list[str]) -> None:
         draft.ask(line, f"What is the comma in {with_comma[0]}: is it between thousands, or before a fraction?")
 
 
-def _metrics(draft: Document, columns: Found) -> None:
+def _metrics(draft: Document, columns: Columns) -> None:
     draft.lines.append("[source.metrics]")
     for column, word in columns.measured.items():
         own = lookup(word.metric).unit or ""

@@ -29,14 +29,14 @@ CLOCKS = ["%H:%M:%S", "%H:%M:%S.%f", "%H:%M", "%I:%M:%S %p", "%I:%M %p", "%H%M%S
 PATTERNS = [f"{date}{between}{clock}" for date, clock, between in product(DATES, CLOCKS, (" ", "T", ", ", "_"))]
 
 
-class Found(NamedTuple):
+class Times(NamedTuple):
     """The columns of the time and the forms that all their cells fit: more than one where they may be several."""
 
     columns: tuple[str, ...]
     forms: list[str]
 
 
-def found_times(table: Table) -> Found:
+def found_times(table: Table) -> Times:
     """The times of a table. Raises NoSuggestionError where it has none."""
     likely = [name for name in table.names if NAME.fullmatch(name)]
     apart = [
@@ -47,12 +47,12 @@ def found_times(table: Table) -> Found:
     for date, day in apart:
         joined = [f"{a} {b}" for a, b in zip(*(table.columns[table.names.index(each)] for each in (date, day)), strict=True)]
         if forms := _forms(joined, date):
-            return Found((date, day), forms)
+            return Times((date, day), forms)
     # A column that is called a time goes before one that merely looks like one.
     for name in (*likely, *(name for name in table.names if name and name not in likely)):
         cells = table.cells(name)
         if cells and (forms := _forms(cells, name)):
-            return Found((name,), forms)
+            return Times((name,), forms)
     if of_day := [name for name in likely if table.cells(name) and all(map(TIME_OF_DAY.fullmatch, table.cells(name)))]:
         raise NoSuggestionError(
             f"its times ({of_day[0]!r}) are times of day, and nothing says the day: no mapping can read it. "

@@ -69,10 +69,10 @@ class AmdSmiReader(StampedReader):
         engines = re.fullmatch(r"\[(.*)\]", cell, re.DOTALL)
         if engines is None or not engines[1].strip(" \t"):
             return super().readings(cell, gpu, ts, column, labels)
-        found = []
+        engine_readings = []
         for number, engine in enumerate(engines[1].split(",")):
             bare = engine.strip(" \t")
             quoted = re.fullmatch(r"'(.*)'|\"(.*)\"", bare, re.DOTALL)
             own = (*labels, ("engine", str(number)))
-            found += super().readings(quoted[1] or quoted[2] or "" if quoted else bare, gpu, ts, column, own)
-        return found
+            engine_readings += super().readings(quoted[1] or quoted[2] or "" if quoted else bare, gpu, ts, column, own)
+        return engine_readings

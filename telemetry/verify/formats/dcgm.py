@@ -120,8 +120,8 @@ def identity(given: dict[str, str], rules: Rules) -> tuple[SeriesKey, bool] | st
     if not rules.source.keep_exporter:
         for name in ("pod", "namespace", "container"):
             merged[name] = merged.pop(f"exported_{name}", "") or merged.get(name, "")
-    told = {name: value for name, value in merged.items() if value and name not in _REPEATED}
-    return rules.series(gpu, metric, told), lookup(metric).kind == "counter"
+    series_labels = {name: value for name, value in merged.items() if value and name not in _REPEATED}
+    return rules.series(gpu, metric, series_labels), lookup(metric).kind == "counter"
 
 
 def without_sentinels(value: float | str, *, is_counter: bool) -> float | str:

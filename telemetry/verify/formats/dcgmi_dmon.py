@@ -40,8 +40,8 @@ class DcgmiDmonReader(StampedReader):
     def row(self, raw: bytes) -> list[str] | None:
         """The time and the words of the line; None if they are more or fewer than the fields and the entity's two."""
         stamp, line = (text(cell) for cell in cells(raw))
-        found = words(line)
-        return [stamp, *found] if len(found) == len(self._fields) + 2 else None
+        parts = words(line)
+        return [stamp, *parts] if len(parts) == len(self._fields) + 2 else None
 
     def gpu(self, row: list[str]) -> str:
         """By the number of a GPU on its host. Another entity is none."""
@@ -49,7 +49,7 @@ class DcgmiDmonReader(StampedReader):
 
 
 def _fields(line: Sequence[str]) -> list[str]:
-    found = words(line[0]) if len(line) == 1 else []
-    if found[:1] != ["#Entity"] or len(set(found)) < len(found) or BY_SHORT_NAME.keys().isdisjoint(found):
+    parts = words(line[0]) if len(line) == 1 else []
+    if parts[:1] != ["#Entity"] or len(set(parts)) < len(parts) or BY_SHORT_NAME.keys().isdisjoint(parts):
         return []
-    return found[1:]
+    return parts[1:]

@@ -77,8 +77,8 @@ class FleetIntReader(_FiveColumns):
             return Reading("no_gpu")
         if self.is_long(metric, uuid):
             return Reading("long_name")
-        told = dict(self.rules.source.labels) | {key: value for key, value in labels.items() if key and value}
-        series = self.rules.series(uuid or f"{host}:{int(index)}", metric, told)
+        series_labels = dict(self.rules.source.labels) | {key: value for key, value in labels.items() if key and value}
+        series = self.rules.series(uuid or f"{host}:{int(index)}", metric, series_labels)
         value = without_sentinels(number(row["value"]), is_counter=lookup(metric).kind == "counter")
         return Reading(value, series, ts) if isinstance(value, str) else Reading("", series, ts, value)
 
@@ -119,12 +119,12 @@ def _gpu(message: str, host: str) -> str:
 def _labels(raw: str) -> dict[str, str] | None:
     """The labels of an object whose values are texts, all of which a database can hold."""
     try:
-        found: Any = json.loads(raw or "{}")
+        document: Any = json.loads(raw or "{}")
     except (ValueError, RecursionError):
         return None
-    if not isinstance(found, dict):
+    if not isinstance(document, dict):
         return None
-    for each in (*found, *found.values()):
+    for each in (*document, *document.values()):
         if not isinstance(each, str) or "\0" in each or re.search("[\ud800-\udfff]", each):
             return None
-    return dict(found)
+    return dict(document)

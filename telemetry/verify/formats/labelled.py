@@ -82,5 +82,5 @@ def _named(column: str, rules: Rules) -> tuple[SeriesKey, bool] | None:
         given["Hostname"] = rules.source.host
     if rules.source.gpu_index is not None and "gpu" not in pairs:
         given["gpu_id"] = f"{rules.source.gpu_index}"
-    found = identity(given, rules)
-    return None if isinstance(found, str) else found
+    series = identity(given, rules)
+    return None if isinstance(series, str) else series

@@ -74,8 +74,8 @@ class MappedReader(FormatReader):
             return None
         if mapping.form.startswith("elapsed") and mapping.since_us is None:
             return None
-        told = all(_is_told({*roles, *column.named}, rules, mapping) for column in columns)
-        return cls(names, columns, mapping, rules) if told else None
+        has_gpus = all(_is_told({*roles, *column.named}, rules, mapping) for column in columns)
+        return cls(names, columns, mapping, rules) if has_gpus else None
 
     def read(self, pieces: tuple[bytes, ...]) -> list[Reading]:
         """What the row says."""

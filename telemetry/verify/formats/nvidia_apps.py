@@ -79,8 +79,8 @@ class NvidiaAppsReader(WideReader):
     def labels(self, row: list[str]) -> dict[str, str]:
         """The process."""
         said = dict(zip(self._fields, row, strict=True))
-        found = {"pid": said["pid"], "process": said.get("process_name", "")}
-        return {name: value for name, value in found.items() if value and not is_placeholder(value)}
+        process = {"pid": said["pid"], "process": said.get("process_name", "")}
+        return {name: value for name, value in process.items() if value and not is_placeholder(value)}
 
     def number(self, cell: str) -> float | str:
         """The number in a cell, with its unit or without."""

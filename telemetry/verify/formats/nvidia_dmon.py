@@ -62,21 +62,21 @@ class NvidiaDmonReader(WideReader):
         if not grammar(self.delimiter).record.fullmatch(line) or unreadable(line):
             return None
         row = [text(cell) for cell in cells(line.removesuffix(b"\n").removesuffix(b"\r"))]
-        found = _heading(row)
-        if not found or self._is_table != (len(row) == 1):
+        heading = _heading(row)
+        if not heading or self._is_table != (len(row) == 1):
             return None
-        if [word.lower() for word in found] == self._columns:
+        if [word.lower() for word in heading] == self._columns:
             return True
-        if len(found) == len(self._columns):
+        if len(heading) == len(self._columns):
             expected = [self.naming.get(name) or self.kind(name).unit for name in self._columns]
-            return all(unit in (word, "") for unit, word in zip(expected, found, strict=True))
-        return False if "gpu" in [word.lower() for word in found] else None
+            return all(unit in (word, "") for unit, word in zip(expected, heading, strict=True))
+        return False if "gpu" in [word.lower() for word in heading] else None
 
     def row(self, raw: bytes) -> list[str] | None:
         """The cells, or the words of a table's only one; None if they are more or fewer than the columns."""
-        found = [text(cell) for cell in cells(raw)]
-        found = words(found[0]) if self._is_table else found
-        return found if len(found) == len(self._columns) else None
+        parts = [text(cell) for cell in cells(raw)]
+        parts = words(parts[0]) if self._is_table else parts
+        return parts if len(parts) == len(self._columns) else None
 
     def stamp(self, row: list[str]) -> str:
         """Date and time, a blank between them."""
@@ -97,8 +97,8 @@ class NvidiaDmonReader(WideReader):
 
 def _heading(row: list[str]) -> list[str]:
     """The words of a line that begins with `#`, without it; empty for another line."""
-    found = words(row[0]) if len(row) == 1 else row
-    if not found or not found[0].startswith("#"):
+    parts = words(row[0]) if len(row) == 1 else row
+    if not parts or not parts[0].startswith("#"):
         return []
-    begin = found[0][1:].strip(" \t")
-    return ([begin] if begin else []) + [word for word in found[1:] if word]
+    begin = parts[0][1:].strip(" \t")
+    return ([begin] if begin else []) + [word for word in parts[1:] if word]

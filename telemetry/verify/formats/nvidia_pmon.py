@@ -36,11 +36,11 @@ class NvidiaPmonReader(NvidiaDmonReader):
         """The words before the name, and the name; None if there are too few."""
         if not self._is_table or "command" not in self._columns:
             return super().row(raw)
-        found, before = words(text(cells(raw)[0])), len(self._columns) - 1
-        return [*found[:before], " ".join(found[before:])] if len(found) >= before else None
+        parts, before = words(text(cells(raw)[0])), len(self._columns) - 1
+        return [*parts[:before], " ".join(parts[before:])] if len(parts) >= before else None
 
     def labels(self, row: list[str]) -> dict[str, str]:
         """The process."""
         said = dict(zip(self._columns, row, strict=True))
-        found = {"pid": said["pid"], "type": said.get("type", ""), "process": said.get("command", "")}
-        return {name: cell for name, cell in found.items() if cell and not is_placeholder(cell)}
+        process = {"pid": said["pid"], "type": said.get("type", ""), "process": said.get("command", "")}
+        return {name: cell for name, cell in process.items() if cell and not is_placeholder(cell)}

@@ -45,10 +45,10 @@ class SmiReader(FormatReader):
     @classmethod
     def of_header(cls, names: tuple[str, ...], rules: Rules) -> Self | None:
         """The reader under a header with a time and a field that is measured, if the settings say what it does not."""
-        found = [cls.named.fullmatch(name) for name in names]
-        fields = {cls.fields.canonical(match[1]): match[2] or "" for match in reversed(found) if match}
+        matches = [cls.named.fullmatch(name) for name in names]
+        fields = {cls.fields.canonical(match[1]): match[2] or "" for match in reversed(matches) if match}
         known = [name for name in fields if name in cls.fields.same]
-        if None in found or "timestamp" not in fields or not known or not (cls.has_zone or rules.source.time_zone):
+        if None in matches or "timestamp" not in fields or not known or not (cls.has_zone or rules.source.time_zone):
             return None
         asked = rules.source.header and tuple(name.strip(" \t") for name in rules.source.header.split(",")) == names
         if any(fields[name] != cls.fields.same[name].unit and not (asked and not fields[name]) for name in known):

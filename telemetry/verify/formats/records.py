@@ -96,9 +96,9 @@ def _row(data: Bytes, at: int, known: FileHeader, limit: int) -> Row | None:
 def _unread(data: Bytes, at: int, known: FileHeader, rules: Rules) -> Generator[Row, None, tuple[FileHeader, int]]:
     """The lines from an offset up to a header that a format knows. Returns that header, and the offset behind it."""
     for line in _lines(data, at):
-        found = header(data[line.start : line.end], line.end, rules)
-        if isinstance(found, FileHeader):
-            return found, line.end
+        next_header = header(data[line.start : line.end], line.end, rules)
+        if isinstance(next_header, FileHeader):
+            return next_header, line.end
         if data[line.start : line.end].strip():
             yield line
     return known, len(data)

@@ -117,7 +117,7 @@ def _gpus(words: list[str]) -> list[tuple[str, int]] | None:
 
 def _indices(resources: str) -> list[int] | None:
     """The indices of all GPUs among some resources."""
-    found = []
+    indices = []
     for each in re.findall(r"[^,(]+(?:\([^)]*\))?", resources):
         if not re.match(r"gpu(?:[:(]|\Z)", each):
             continue
@@ -137,22 +137,22 @@ def _indices(resources: str) -> list[int] | None:
         read = _numbers(shown) if shown not in _NOTHING else []
         if read is None or (count is None and not read) or (count is not None and count != len(read)):
             return None
-        found += [int(number) for number in read]
-    return found
+        indices += [int(number) for number in read]
+    return indices
 
 
 def _numbers(ranges: str) -> list[str] | None:
     """The numbers of a list of ranges, as wide as the first of each."""
-    found: list[str] = []
+    digits: list[str] = []
     for each in ranges.split(","):
         match = re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", each)
         if match is None:
             return None
         first, last = int(match[1]), int(match[2] or match[1])
-        if last < first or len(found) + last - first >= slurm.MOST_GPUS:
+        if last < first or len(digits) + last - first >= slurm.MOST_GPUS:
             return None
-        found += [str(number).zfill(len(match[1])) for number in range(first, last + 1)]
-    return found
+        digits += [str(number).zfill(len(match[1])) for number in range(first, last + 1)]
+    return digits
 
 
 def _unfolded(hosts: str) -> list[str] | None:
