@@ -137,8 +137,8 @@ class Place:
     def names(self, directory: str) -> list[str]:
         """The names of the files in a directory, in order; none if there is no such directory."""
         with self.errors():
-            found = self.system.get_file_info(fs.FileSelector(self._at(directory), allow_not_found=True))
-        return sorted(info.base_name for info in found if info.type == fs.FileType.File)
+            entries = self.system.get_file_info(fs.FileSelector(self._at(directory), allow_not_found=True))
+        return sorted(info.base_name for info in entries if info.type == fs.FileType.File)
 
     def remove(self, path: str) -> None:
         """Remove a file, if it is there."""

@@ -73,9 +73,9 @@ class Teller:
         self._known = len(rows)
         return [_notice(row._mapping) for row in rows]  # noqa: SLF001 - a public name of SQLAlchemy
 
-    def _note(self, told: Sequence[Notice]) -> None:
+    def _note(self, entries: Sequence[Notice]) -> None:
         with self._engine.begin() as connection:
-            notices.note(connection, [each.id for each in told], [each.id for each in told if each.ended_at is not None])
+            notices.note(connection, [each.id for each in entries], [each.id for each in entries if each.ended_at is not None])
         self._known = 0
 
 

@@ -112,7 +112,7 @@ class Rules:
         """What changes when a rule does."""
         return hashlib.sha256(repr((*self.rules.values(), self.straggler, self.silent_after_s)).encode()).hexdigest()[:16]
 
-    def told(self, name: str) -> tuple[str, str, bool]:
+    def wording(self, name: str) -> tuple[str, str, bool]:
         """What is said of a rule, what to do, and whether it is a heuristic; a rule that is gone has its name alone."""
         if name == SILENT:
             return "silent", self.silent_action, False

@@ -11,6 +11,6 @@ Silence = tuple[datetime, datetime | None]
 
 def silences(read: Sequence[tuple[datetime, datetime]], silent_after: timedelta, now: datetime) -> list[Silence]:
     """The pauses between stretches of minutes, in order of time, that are longer than allowed; the last may go on."""
-    found: list[Silence] = [(end, begin) for (_, end), (begin, _) in pairwise(read) if begin - end > silent_after]
+    pauses: list[Silence] = [(end, begin) for (_, end), (begin, _) in pairwise(read) if begin - end > silent_after]
     last = read[-1][1] if read else now
-    return [*found, (last, None)] if now - last > silent_after else found
+    return [*pauses, (last, None)] if now - last > silent_after else pauses

@@ -57,9 +57,9 @@ def stretches(rule: Rule, model: str | None, look: Look, during: tuple[Int64s, F
     return _held(rule, look, telling) if rule.hold_s else _until_another(rule, look, telling)
 
 
-def continued(rule: Rule, found: Sequence[Stretch], before: Sequence[Stretch], look: Look) -> list[Stretch]:
+def continued(rule: Rule, of_look: Sequence[Stretch], before: Sequence[Stretch], look: Look) -> list[Stretch]:
     """Stretches that reach beyond the readings that were looked at, as they were known to go on there."""
-    whole = list(found)
+    whole = list(of_look)
     if whole:
         whole[0] = _begun_before(rule, whole[0], before, look)
         whole[-1] = _ended_behind(rule, whole[-1], before, look)
@@ -89,22 +89,22 @@ def _ended_behind(rule: Rule, last: Stretch, before: Sequence[Stretch], look: Lo
     return last
 
 
-def is_cut_off(rule: Rule, found: Sequence[Stretch], before: Sequence[Stretch], look: Look) -> bool:
+def is_cut_off(rule: Rule, of_look: Sequence[Stretch], before: Sequence[Stretch], look: Look) -> bool:
     """Whether more readings behind those that were looked at are needed to say where a stretch ends, or another begins."""
     if rule.hold_s or not len(look.ts_us) or int(look.ts_us[-1]) <= look.last_us:
         return False
     end_us = int(look.ts_us[-1])
-    goes_on = bool(found) and found[-1].ended_us is None
+    goes_on = bool(of_look) and of_look[-1].ended_us is None
     went_on = any(known.covers(end_us) and known.begun_us < end_us for known in before)
     return goes_on != went_on
 
 
-def merged(rule: Rule, found: Sequence[Stretch], before: Sequence[Stretch], look: Look) -> list[Stretch]:
+def merged(rule: Rule, of_look: Sequence[Stretch], before: Sequence[Stretch], look: Look) -> list[Stretch]:
     """All stretches of a series that fire: those that were known, with what was found in the place of what was looked at."""
     if not len(look.ts_us):
         return list(before)
     first_us, end_us = int(look.ts_us[0]), int(look.ts_us[-1])
-    fresh = {each.begun_us: each for each in found if fired_us(rule, each) is not None}
+    fresh = {each.begun_us: each for each in of_look if fired_us(rule, each) is not None}
     hold_us = _us(rule.hold_s)
     kept = {}
     for known in before:
@@ -161,8 +161,8 @@ def _meanwhile(ts_us: Int64s, during: tuple[Int64s, Float64s] | None, at_least: 
         return np.zeros(len(ts_us), np.bool_)
     places = np.searchsorted(during[0], ts_us, "right") - 1
     fresh = (places >= 0) & (ts_us - during[0][np.maximum(places, 0)] <= PAUSE_US)
-    found: Bools = fresh & (during[1][np.maximum(places, 0)] >= at_least)
-    return found
+    flags: Bools = fresh & (during[1][np.maximum(places, 0)] >= at_least)
+    return flags
 
 
 def _held(rule: Rule, look: Look, telling: Bools) -> list[Stretch]:
@@ -184,7 +184,7 @@ def _until_another(rule: Rule, look: Look, telling: Bools) -> list[Stretch]:
     if rule.for_s:
         edges = np.union1d(edges, np.flatnonzero(np.diff(look.ts_us) > PAUSE_US) + 1)
     bounds = [0, *edges.tolist(), len(telling)]
-    found = []
+    pieces = []
     for first, end in pairwise(bounds):
         if not telling[first]:
             continue
@@ -197,8 +197,8 @@ def _until_another(rule: Rule, look: Look, telling: Bools) -> list[Stretch]:
         else:
             paused = rule.for_s and look.ts_us[end] - last_us > PAUSE_US
             ended_us = last_us if paused else int(look.ts_us[end])
-        found.append(Stretch(int(look.ts_us[first]), ended_us, last_us, float(look.values[first])))
-    return found
+        pieces.append(Stretch(int(look.ts_us[first]), ended_us, last_us, float(look.values[first])))
+    return pieces
 
 
 def _us(seconds: float) -> int:

@@ -66,8 +66,8 @@ def once(record: logging.LogRecord) -> bool:
 
 def _loss(record: logging.LogRecord) -> BaseException | None:
     args = record.args if isinstance(record.args, tuple) else ()
-    told = [*args, record.exc_info[1] if record.exc_info else None]
-    return next((error for error in told if isinstance(error, LOSSES)), None)
+    candidates = [*args, record.exc_info[1] if record.exc_info else None]
+    return next((error for error in candidates if isinstance(error, LOSSES)), None)
 
 
 def _is_no_drift(record: logging.LogRecord) -> bool:

@@ -51,7 +51,7 @@ def _title(rules: Rules, notices: Sequence[Notice]) -> str:
     gpus = sorted({notice.gpu for notice in notices})
     if len(gpus) > 1:
         return f"{len(gpus)} GPUs: over" if is_over else f"{len(gpus)} GPUs need attention"
-    says = ", ".join(dict.fromkeys(rules.told(notice.rule)[0] for notice in notices))
+    says = ", ".join(dict.fromkeys(rules.wording(notice.rule)[0] for notice in notices))
     return f"GPU {gpus[0]}: over: {says}" if is_over else f"GPU {gpus[0]}: {says}"
 
 
@@ -60,7 +60,7 @@ def _lines(rules: Rules, notices: Sequence[Notice]) -> Iterator[str]:
     grave = ("faulty", "degraded", "note")
     ordered = sorted(notices, key=lambda notice: (grave.index(notice.severity), notice.rule, notice.gpu, notice.begun_at))
     for rule, some in groupby(ordered, key=lambda notice: notice.rule):
-        says, action, is_heuristic = rules.told(rule)
+        says, action, is_heuristic = rules.wording(rule)
         of_rule = list(some)
         is_over = of_rule[0].ended_at is not None
         likely = " (a heuristic)" if is_heuristic else ""

@@ -51,8 +51,8 @@ class Telling:
             if not self._notices:
                 return
             self._message, self._left = message(self._rules, self._notices), list(self._places)
-        told = self._message
-        self._left = [place for place in self._left if not place.send(told)]
+        announcement = self._message
+        self._left = [place for place in self._left if not place.send(announcement)]
         if self._left:
             self._due_s = self._clock() + self._pause_s
             self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)

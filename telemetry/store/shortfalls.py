@@ -115,13 +115,13 @@ def expect(connection: Connection, more: Mapping[int, int]) -> None:
 def record(connection: Connection, missing: Mapping[int, int]) -> None:
     """Write down that samples of some hours are gone, and expect them no more. All that is asked for is asked anew."""
     expect(connection, {hour: -number for hour, number in missing.items()})
-    found = {"first": min(missing), "end": max(missing) + 1, "missing": sum(missing.values())}
+    shortfall = {"first": min(missing), "end": max(missing) + 1, "missing": sum(missing.values())}
     connection.execute(STAND_STILL)
     if former := unsettled(connection):
-        connection.execute(WIDEN, found | {"id": former.id, "restored": former.restored})
+        connection.execute(WIDEN, shortfall | {"id": former.id, "restored": former.restored})
         connection.execute(ANEW)
     else:
-        connection.execute(ADD, found)
+        connection.execute(ADD, shortfall)
 
 
 def unsettled(connection: Connection) -> Open | None:

@@ -22,7 +22,7 @@ def test_a_file_needs_only_what_is_different(tmp_path: Path) -> None:
     assert (hot.comparator, hot.threshold, hot.for_s, hot.says) == ("above", 70, before.for_s, before.says)
     assert "waits" not in rules.rules
     assert rules.rules["mine"].action == before.action
-    assert rules.told("xid-31") == ("XID 31: fault", "Look.", False)
+    assert rules.wording("xid-31") == ("XID 31: fault", "Look.", False)
     assert rules.silent_after_s == 180
     assert rules.digest != rules_file.defaults().digest
     assert rules_file.parse("") == rules_file.defaults()

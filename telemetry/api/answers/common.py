@@ -40,9 +40,9 @@ def response(lasts_s: float, make: Callable[[], bytes]) -> Response:
     question = ("answer", request.path, request.query_string)
     answer = shared().get(question, lasts_s, lambda: _made(make), lambda made: TIMES * made.took_s)
     g.common_tag = answer.tag
-    told = Response(answer.body, mimetype=encodings.MEDIA["json"])
-    told.set_etag(answer.tag, weak=True)
-    return told
+    reply = Response(answer.body, mimetype=encodings.MEDIA["json"])
+    reply.set_etag(answer.tag, weak=True)
+    return reply
 
 
 def _made(make: Callable[[], bytes]) -> _Answer:

@@ -77,32 +77,32 @@ def _page(table: Table, connection: Connection) -> tuple[Any, Sequence[Any], boo
         last = [row._mapping[name] for row in rows[page.size - 1 : page.size] for name in table.ends]  # noqa: SLF001 - public
         return exports.documents(rows[: page.size], names), last, len(rows) > page.size
     with closing(pieces):
-        found = list(columns.page(pieces, page.offset, page.rows))
-    shown = [arrays.objects(piece, names).text(b",") for piece in columns.page(found, 0, page.size)]
+        chunks = list(columns.page(pieces, page.offset, page.rows))
+    shown = [arrays.objects(piece, names).text(b",") for piece in columns.page(chunks, 0, page.size)]
     items = orjson.Fragment(b"[" + b",".join(shown) + b"]")
-    last = list(columns.page(found, page.size - 1, 1)) if table.ends else []
+    last = list(columns.page(chunks, page.size - 1, 1)) if table.ends else []
     ends = [columns.values(piece[name])[0] for piece in last for name in table.ends]
-    return items, ends, sum(map(columns.length, found)) > page.size
+    return items, ends, sum(map(columns.length, chunks)) > page.size
 
 
 def export(table: Table, engine: Engine, name: str) -> Response:
     """All rows, in another format than JSON. A browser saves a binary one under `name`. Raises ProblemError."""
     names, times = list(table.item.model_fields), columnar.times(table.item)
     encoding = table.page.encoding
-    found = _arrays(table, engine)
+    rows = _arrays(table, engine)
     match encoding:
         case "ndjson":
             sql = exports.fetched(engine, table.paged, names)
-            pieces = encodings.ndjson(sql) if found is None else arrays.ndjson(found, names)
+            pieces = encodings.ndjson(sql) if rows is None else arrays.ndjson(rows, names)
         case "csv":
-            if found is None:
+            if rows is None:
                 pieces = exports.copied(engine, table.paged, names, times=times, header=True, neutral=_is_browser())
             else:
-                pieces = csv_rows.written(found, names, neutral=_is_browser())
+                pieces = csv_rows.written(rows, names, neutral=_is_browser())
         case "arrow" | "parquet":
             schema, write = columnar.schema(table.item), columnar.arrow if encoding == "arrow" else columnar.parquet
             csv = exports.copied(engine, table.paged, names, times=times)
-            pieces = write(columnar.of_csv(csv, table.item) if found is None else arrays.batches(found, schema), table.item)
+            pieces = write(columnar.of_csv(csv, table.item) if rows is None else arrays.batches(rows, schema), table.item)
         case "json":
             raise ValueError("JSON is answered by document()")
     response = _response(pieces, encodings.MEDIA[encoding])
@@ -116,13 +116,13 @@ def _arrays(table: Table, engine: Engine) -> Generator[Columns] | None:
     if table.reader is None:
         return None
     connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-    found = None
+    pieces = None
     try:
-        found = table.reader(connection, deadlines.QUERY_S)
+        pieces = table.reader(connection, deadlines.QUERY_S)
     finally:
-        if found is None:
+        if pieces is None:
             connection.close()
-    return None if found is None else _paged(table.page, connection, found)
+    return None if pieces is None else _paged(table.page, connection, pieces)
 
 
 def _paged(page: Page, connection: Connection, pieces: Generator[Columns]) -> Generator[Columns]:

@@ -153,9 +153,9 @@ def _missing(seen: All) -> _Missing:
     given_up = losses.given_up(loss for of_broker in lost.values() for loss in of_broker)
     alert_s = connections().settings.gap_alert_s
     try:
-        found = by_either(lambda: gaps.gaps(database(), alert_s, held, given_up))
+        all_gaps = by_either(lambda: gaps.gaps(database(), alert_s, held, given_up))
     except SQLAlchemyError:
         return _Missing(None, is_whole)
     # What an edge has lost that only a silent broker knows is not known, and would pass for a gap.
-    old = [gap for gap in found if gap.is_old and (is_whole or gap.edge in known)]
+    old = [gap for gap in all_gaps if gap.is_old and (is_whole or gap.edge in known)]
     return _Missing([{name: getattr(gap, name) for name in MissingBytes.model_fields} for gap in old[:MAX_GAPS]], is_whole)

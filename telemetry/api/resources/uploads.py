@@ -131,12 +131,12 @@ def show_upload(_: Query, upload: str) -> dict[str, Any]:
 
 def _read(name: str) -> tuple[int, int] | None:
     """How many bytes of a source are committed, and how many rows of it are read, as its streamer says."""
-    keys, found = Keys(connections().settings.key_prefix), list[tuple[int, int]]()
+    keys, amounts = Keys(connections().settings.key_prefix), list[tuple[int, int]]()
     for client in connections().patient_brokers.values():
         with suppress(redis.RedisError, OSError, StateError):
             if state := reading.source(client, keys, spool.EDGE, name):
-                found.append((state.window.committed, state.rows_read))
-    return max(found, default=None)
+                amounts.append((state.window.committed, state.rows_read))
+    return max(amounts, default=None)
 
 
 def _sent_pieces() -> Iterator[bytes]:

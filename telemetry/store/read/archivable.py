@@ -171,18 +171,18 @@ def samples_of(connection: Connection, series: Sequence[Series], day: date) -> l
     parts = [Samples(np.full(len(row.ts_us), row.series), row.ts_us, row.values) for row in rows]
     # The sealed one of a key comes first, as it was stored first.
     columns: list[Any] = [np.concatenate(pieces) for pieces in zip(*parts, late, strict=True)]
-    found: Any = ordered(Samples(*columns))
-    begins, ends = (np.searchsorted(found.series, ids, side).tolist() for side in ("left", "right"))
-    return [Samples(*(column[low:high] for column in found)) for low, high in zip(begins, ends, strict=True)]
+    samples: Any = ordered(Samples(*columns))
+    begins, ends = (np.searchsorted(samples.series, ids, side).tolist() for side in ("left", "right"))
+    return [Samples(*(column[low:high] for column in samples)) for low, high in zip(begins, ends, strict=True)]
 
 
 def owners_of(connection: Connection, day: date) -> dict[tuple[int, str], list[Stretch]]:
     """When who had the GPUs and instances on a day; of stretches that overlap the last one counts."""
-    found: dict[tuple[int, str], list[Stretch]] = {}
+    stretches: dict[tuple[int, str], list[Stretch]] = {}
     for gpu_id, instance, labels, low, high in connection.execute(OWNERS, {"day": day}):
         stretch = Stretch(microseconds(low), microseconds(high), _json(labels))
-        found.setdefault((gpu_id, instance), []).append(stretch)
-    return found
+        stretches.setdefault((gpu_id, instance), []).append(stretch)
+    return stretches
 
 
 def held(stretches: Sequence[Stretch], ts_us: Int64s) -> tuple[Int64s, list[str]]:

@@ -66,6 +66,6 @@ COLUMNS: dict[str, Any] = {
 def disputes(start: datetime, end: datetime, at_least: timedelta, gpus: Collection[int] = ()) -> Select[Any]:
     """The disputes of a span, the latest first, that last so long at least; of some GPUs alone, if any are given."""
     asked = {"start": start, "end": end, "at_least": at_least, "gpus": sorted(gpus) or None}
-    found = text(DISPUTES).bindparams(**asked).columns(*(column(name, kind) for name, kind in COLUMNS.items())).subquery().c
-    rows = select(*(found[name] for name in COLUMNS if name not in ("one", "other")))
-    return rows.order_by(desc(found["end"]), desc(found.start), found.gpu, found.instance, found.one, found.other)
+    row = text(DISPUTES).bindparams(**asked).columns(*(column(name, kind) for name, kind in COLUMNS.items())).subquery().c
+    rows = select(*(row[name] for name in COLUMNS if name not in ("one", "other")))
+    return rows.order_by(desc(row["end"]), desc(row.start), row.gpu, row.instance, row.one, row.other)

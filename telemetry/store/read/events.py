@@ -17,7 +17,7 @@ from telemetry.health.rules import Kind, Rules
 from telemetry.store.models import Owner, Time
 from telemetry.store.owner_at import OWNER_AT
 from telemetry.store.read.filters import among, equal
-from telemetry.store.read.health import told
+from telemetry.store.read.health import wordings
 
 EventKind = Literal[Kind, "health", "allocation"]
 What = Literal["begins", "ends", "changes"]
@@ -108,7 +108,7 @@ def events(rules: Rules, some: EventFilter, after: tuple[datetime, str] | None =
         "end": some.end,
         "gpu_id": some.gpu_id,
         "bridge": BRIDGE,
-        "told": told(rules),
+        "told": wordings(rules),
         "ranks": list(RANKS),
         "allocations": not some.kinds or "allocation" in some.kinds,
     }

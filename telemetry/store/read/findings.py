@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from telemetry.health.rules import SEVERITIES, Rules
 from telemetry.store.models import Finding, Gpu, Metric, Series
 from telemetry.store.read.filters import among, equal
-from telemetry.store.read.health import told
+from telemetry.store.read.health import wordings
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class FindingFilter:
 
 def findings(rules: Rules, some: FindingFilter, after: tuple[datetime, int] | None = None) -> Select[Any]:
     """Findings, the latest first, after a place (begin, id)."""
-    words = cast(literal(told(rules)), JSONB)
+    words = cast(literal(wordings(rules)), JSONB)
     says, action = (func.jsonb_extract_path_text(words, Finding.rule, name) for name in ("says", "action"))
     severity = case(dict(enumerate(SEVERITIES, 1)), value=Finding.severity).label("severity")
     rows = select(

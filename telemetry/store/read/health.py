@@ -116,12 +116,12 @@ class HealthFilter:
     states: tuple[str, ...] = ()
 
 
-def told(rules: Rules) -> str:
+def wordings(rules: Rules) -> str:
     """What is said of each rule, as JSON."""
     names = [*rules.rules, SILENT, STRAGGLER]
     documents = {}
     for name in names:
-        says, action, is_heuristic = rules.told(name)
+        says, action, is_heuristic = rules.wording(name)
         documents[name] = {"says": says, "action": action, "heuristic": is_heuristic}
     return json.dumps(documents)
 
@@ -194,7 +194,7 @@ def host_names(rules: Rules, some: HealthFilter) -> Select[Any]:
 def _parameters(rules: Rules) -> dict[str, Any]:
     metrics = [*rules.by_metric]
     return {
-        "told": told(rules),
+        "told": wordings(rules),
         "severities": list(SEVERITIES),
         "silent_after_s": rules.silent_after_s,
         "metrics": metrics,

@@ -128,8 +128,8 @@ def _named(rows: Any, name: str) -> Select[Any]:
     host, colon, index = name.rpartition(":")
     at_index = colon and INDEX.fullmatch(index)
     seen_there = and_(Gpu.host == host, Gpu.index == int(index)) if at_index else false()
-    found: Select[Any] = rows.where(not_joined(), or_(Gpu.identity == name, seen_there))
-    return found.order_by(desc(Gpu.identity == name), desc(Gpu.id)).limit(1)
+    matches: Select[Any] = rows.where(not_joined(), or_(Gpu.identity == name, seen_there))
+    return matches.order_by(desc(Gpu.identity == name), desc(Gpu.id)).limit(1)
 
 
 def gpu_metrics(gpu_id: int) -> Select[Any]:

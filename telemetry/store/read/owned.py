@@ -46,8 +46,8 @@ IS_SOMEBODY = Owner.labels != cast(literal("{}"), JSONB)
 
 def is_told(labels: Any) -> ColumnElement[bool]:
     """Whether a scheduler tells of an owner: of several at a time those count first that readings name."""
-    told: ColumnElement[bool] = labels.has_key(TOLD_BY)
-    return told
+    condition: ColumnElement[bool] = labels.has_key(TOLD_BY)
+    return condition
 
 
 def names_owner(series: Any = Series) -> ColumnElement[bool]:

@@ -62,5 +62,5 @@ def flow(connection: Connection, seconds: float) -> list[Flow]:
 
 def rows_per_s(connection: Connection, seconds: float) -> dict[tuple[str, str], float]:
     """Rows a second that were committed in the last `seconds`, by edge and fingerprint of a source; the idle are left out."""
-    found = connection.execute(ROWS, {"seconds": seconds})
-    return {(edge, fingerprint): round(float(rows) / seconds, 1) for edge, fingerprint, rows in found}
+    sources = connection.execute(ROWS, {"seconds": seconds})
+    return {(edge, fingerprint): round(float(rows) / seconds, 1) for edge, fingerprint, rows in sources}

@@ -24,8 +24,8 @@ def last_seen() -> ColumnElement[Any]:
     last = outermost(Series.id, "last")
     is_of_gpu = Series.metric_id.not_in(text(f"({TELLING_METRICS})"))
     sample = select(func.max(last.c.ts)).select_from(Series).join(last, true()).where(Series.gpu_id == Gpu.id, is_of_gpu)
-    found = func.coalesce(*(each.correlate(Gpu).scalar_subquery() for each in (minute, sample)))
-    return cast(found, DateTime(timezone=True))
+    latest = func.coalesce(*(each.correlate(Gpu).scalar_subquery() for each in (minute, sample)))
+    return cast(latest, DateTime(timezone=True))
 
 
 def seconds_since(moment: ColumnElement[Any]) -> ColumnElement[float]:

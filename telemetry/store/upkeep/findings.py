@@ -73,23 +73,23 @@ class Fired:
 
 def known(connection: Connection, gpu_ids: Collection[int], since: datetime) -> dict[Subject, list[Stretch]]:
     """The stretches of some GPUs that reach beyond a time, in order of time."""
-    found: dict[Subject, list[Stretch]] = defaultdict(list)
+    by_subject: dict[Subject, list[Stretch]] = defaultdict(list)
     for row in connection.execute(KNOWN, {"gpu_ids": list(gpu_ids), "since": since}):
         begun_us, ended_us = us(row.begun_at), None if row.ended_at is None else us(row.ended_at)
         stretch = Stretch(begun_us, ended_us, begun_us, row.value)
-        found[row.gpu_id, row.series_id, row.rule].append(stretch)
-    return found
+        by_subject[row.gpu_id, row.series_id, row.rule].append(stretch)
+    return by_subject
 
 
 def put(connection: Connection, before: Mapping[Subject, Sequence[Stretch]], after: Mapping[Subject, Sequence[Fired]]) -> None:
     """Change the findings of subjects from what is known to what was found."""
     gone = [
         (subject, stretch.begun_us)
-        for subject, found in after.items()
+        for subject, firings in after.items()
         for stretch in before.get(subject, ())
-        if stretch.begun_us not in {each.stretch.begun_us for each in found}
+        if stretch.begun_us not in {each.stretch.begun_us for each in firings}
     ]
-    told: dict[Subject, datetime] = {}
+    told_at: dict[Subject, datetime] = {}
     if gone:
         columns = {
             "gpu_id": [gpu_id for (gpu_id, _, _), _ in gone],
@@ -100,9 +100,9 @@ def put(connection: Connection, before: Mapping[Subject, Sequence[Stretch]], aft
         # Whoever was told of a stretch whose begin is another one now was told of this one.
         for row in connection.execute(REMOVE, columns).all():
             if row.told_at:
-                told[row.gpu_id, row.series_id, row.rule] = row.told_at
+                told_at[row.gpu_id, row.series_id, row.rule] = row.told_at
     # All of them: a rule that was changed may give the same stretch another severity. Rows that are alike stay as they are.
-    changed = [(subject, each) for subject, found in after.items() for each in found]
+    changed = [(subject, each) for subject, firings in after.items() for each in firings]
     if changed:
         connection.execute(
             PUT,
@@ -116,7 +116,7 @@ def put(connection: Connection, before: Mapping[Subject, Sequence[Stretch]], aft
                 "fired_at": [moment(each.fired_us) for _, each in changed],
                 "ended_at": [None if each.stretch.ended_us is None else moment(each.stretch.ended_us) for _, each in changed],
                 "value": [each.stretch.value for _, each in changed],
-                "told_at": [told.get(subject) for subject, _ in changed],
+                "told_at": [told_at.get(subject) for subject, _ in changed],
             },
         )
 

@@ -113,10 +113,10 @@ def _judge_spans(connection: Connection, rules: Rules, spans: Sequence[Span], no
     known = findings.known(connection, of_gpu, min(span.since for span in spans) - reach)
     telling = _telling(rules, looks.extremes(connection, spans, reaches), known)
     after: dict[Subject, list[Fired]] = {}
-    for series, rule, found in _stretches(connection, telling, of_gpu, known):
+    for series, rule, of_rule in _stretches(connection, telling, of_gpu, known):
         patience_us = int(rule.for_s * stretches.SECOND_US)
         after[series.gpu_id, series.series_id, rule.name] = [
-            Fired(each, each.begun_us + patience_us, rule.kind, rule.severity) for each in found
+            Fired(each, each.begun_us + patience_us, rule.kind, rule.severity) for each in of_rule
         ]
     findings.put(connection, known, after)
     _judge_silence(connection, rules, spans, now)
@@ -127,13 +127,13 @@ def _judge_spans(connection: Connection, rules: Rules, spans: Sequence[Span], no
 
 def _times(spans: Iterable[Span]) -> list[tuple[datetime, datetime]]:
     """The times of some spans, joined where they are near each other."""
-    found: list[tuple[datetime, datetime]] = []
+    times: list[tuple[datetime, datetime]] = []
     for since, until in sorted((span.since, span.until) for span in spans):
-        if found and since - found[-1][1] <= PIECE:
-            found[-1] = found[-1][0], max(until, found[-1][1])
+        if times and since - times[-1][1] <= PIECE:
+            times[-1] = times[-1][0], max(until, times[-1][1])
         else:
-            found.append((since, until))
-    return found
+            times.append((since, until))
+    return times
 
 
 def _telling(rules: Rules, rows: Sequence[Row[Any]], known: Mapping[Subject, Sequence[Stretch]]) -> list[_Series]:
@@ -141,7 +141,7 @@ def _telling(rules: Rules, rows: Sequence[Row[Any]], known: Mapping[Subject, Seq
     highest: dict[tuple[int, str], list[tuple[int, float]]] = defaultdict(list)
     for row in rows:
         highest[row.gpu_id, row.metric].append((row.series_id, row.high))
-    found = []
+    candidates = []
     for row in rows:
         own = tuple(
             rule
@@ -157,8 +157,8 @@ def _telling(rules: Rules, rows: Sequence[Row[Any]], known: Mapping[Subject, Seq
         )
         if own:
             during = {series for rule in own if rule.during for series, _ in highest[row.gpu_id, rule.during.metric]}
-            found.append(_Series(row.gpu_id, row.series_id, row.model, own, tuple(sorted(during))))
-    return found
+            candidates.append(_Series(row.gpu_id, row.series_id, row.model, own, tuple(sorted(during))))
+    return candidates
 
 
 def _stretches(
@@ -189,12 +189,12 @@ def _stretches(
             during = _joined([next(others) for _ in series.during]) if rule.during else None
             look = Look(ts_us, values, looks.us(low), looks.us(high))
             before = known.get((series.gpu_id, series.series_id, rule.name), ())
-            found = stretches.stretches(rule, series.model, look, during)
-            if stretches.is_cut_off(rule, found, before, look):
+            of_look = stretches.stretches(rule, series.model, look, during)
+            if stretches.is_cut_off(rule, of_look, before, look):
                 again.append((series, rule, since, looks.moment(int(ts_us[-1])) + PIECE))
             else:
-                found = stretches.continued(rule, found, before, look)
-                yield series, rule, stretches.merged(rule, found, before, look)
+                of_look = stretches.continued(rule, of_look, before, look)
+                yield series, rule, stretches.merged(rule, of_look, before, look)
         waiting = again
 
 
@@ -216,12 +216,12 @@ def _judge_silence(connection: Connection, rules: Rules, spans: Sequence[Span], 
         subject = (gpu_id, 0, SILENT)
         first_us, last_us = looks.us(read[0][0]), looks.us(read[-1][1])
         before[subject] = [each for each in known.get(subject, ()) if first_us <= each.begun_us <= last_us]
-        found = silences(read, silent_after, now)
+        pauses = silences(read, silent_after, now)
         if read[-1][0] == read[-1][1]:
             # Read later too, as far as minutes were asked for: no end of the last one is known here.
-            found = [each for each in found if each[1] is not None]
+            pauses = [each for each in pauses if each[1] is not None]
             before[subject] = [each for each in before[subject] if each.begun_us < last_us]
-        after[subject] = [_silence(begun, ended, silent_after) for begun, ended in found]
+        after[subject] = [_silence(begun, ended, silent_after) for begun, ended in pauses]
     findings.put(connection, before, after)
 
 
@@ -259,9 +259,9 @@ def _judge_stragglers(connection: Connection, rules: Rules, since: datetime, unt
             ts_us, np.array([steps[each] for each in ts_us.tolist()]), looks.us(first + 2 * step), looks.us(last - 2 * step)
         )
         before = known.get(subject, ())
-        found = stretches.continued(held, stretches.stretches(held, None, look), before, look)
+        of_look = stretches.continued(held, stretches.stretches(held, None, look), before, look)
         after[subject] = [
-            Fired(each, each.begun_us, "straggler", rule.severity) for each in stretches.merged(held, found, before, look)
+            Fired(each, each.begun_us, "straggler", rule.severity) for each in stretches.merged(held, of_look, before, look)
         ]
     findings.put(connection, known, after)
 

@@ -128,12 +128,12 @@ def extremes(connection: Connection, spans: Sequence[Span], reaches_s: Mapping[s
 
 def readings(connection: Connection, asked: Sequence[tuple[int, datetime, datetime]]) -> list[tuple[Int64s, Float64s]]:
     """The readings of each (series, first time, last time), and one more at each side: times (us) and values."""
-    found: list[tuple[list[int], list[float]]] = [([], []) for _ in asked]
+    columns: list[tuple[list[int], list[float]]] = [([], []) for _ in asked]
     if asked:
         for n, ts_us, value in connection.execute(READINGS, _asked(asked)):
-            found[n][0].append(ts_us)
-            found[n][1].append(value)
-    return [(np.array(times, np.int64), np.array(values, np.float64)) for times, values in found]
+            columns[n][0].append(ts_us)
+            columns[n][1].append(value)
+    return [(np.array(times, np.int64), np.array(values, np.float64)) for times, values in columns]
 
 
 def following(connection: Connection, asked: Sequence[tuple[int, datetime, datetime]]) -> list[datetime]:
@@ -173,11 +173,11 @@ def means(
     connection: Connection, metric: str, first: datetime, last: datetime, step_s: int
 ) -> dict[tuple[datetime, str], dict[int, float]]:
     """The mean of a metric of each GPU, by step and job, of the steps that begin between two times."""
-    found: dict[tuple[datetime, str], dict[int, float]] = defaultdict(dict)
+    by_step: dict[tuple[datetime, str], dict[int, float]] = defaultdict(dict)
     given = {"metric": metric, "first": first, "last": last, "step_s": step_s}
     for row in connection.execute(MEANS, given):
-        found[row.step, row.job][row.gpu_id] = row.mean
-    return found
+        by_step[row.step, row.job][row.gpu_id] = row.mean
+    return by_step
 
 
 def us(moment: datetime) -> int:

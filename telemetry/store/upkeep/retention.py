@@ -139,18 +139,18 @@ def step_at_once(
     # Nobody seals, merges, or makes a partition meanwhile.
     if not connection.scalar(TRY_LOCK, {"key": locks.SEALING}):
         return 0
-    wanted = _wanted(connection, days, newest)
-    _sum_up_first(connection, wanted)
+    oldest = _oldest(connection, days, newest)
+    _sum_up_first(connection, oldest)
     connection.execute(LOCK, {"key": locks.PARTITION})
-    parts, before, possible = units(connection), floor_day(connection), _possible(connection, wanted)
+    parts, before, possible = units(connection), floor_day(connection), _possible(connection, oldest)
     # Before it is looked what is archived: what comes after that is seen by it.
-    seen = (wanted, archived.late(connection, wanted)) if archived_only else None
-    if archived_only and (missing := archived.first_missing(connection, parts, wanted)) is not None:
+    seen = (oldest, archived.late(connection, oldest)) if archived_only else None
+    if archived_only and (missing := archived.first_missing(connection, parts, oldest)) is not None:
         possible = min(possible, missing)
     floor = next_floor(parts, possible) if before is None else max(before, next_floor(parts, possible))
     gone = below(parts, floor)
     if floor == before and not gone:
-        if possible == wanted:
+        if possible == oldest:
             connection.execute(DONE)
         return 0
     if _merge_first(connection, limit):
@@ -164,10 +164,10 @@ def step_at_once(
 
 def plan(connection: Connection, days: int, *, archived_only: bool = False) -> Plan:
     """What would be dropped by now if so many days were kept. It only looks."""
-    parts, before, wanted = units(connection), floor_day(connection), _wanted(connection, days)
-    possible = _possible(connection, wanted)
-    waits_for_usage = possible < wanted
-    missing = archived.first_missing(connection, parts, wanted) if archived_only else None
+    parts, before, oldest = units(connection), floor_day(connection), _oldest(connection, days)
+    possible = _possible(connection, oldest)
+    waits_for_usage = possible < oldest
+    missing = archived.first_missing(connection, parts, oldest) if archived_only else None
     possible = possible if missing is None else min(possible, missing)
     floor = reach(parts, possible) if before is None else max(before, reach(parts, possible))
     dropped = [Part(unit, _samples(connection, unit), _size_bytes(connection, unit)) for unit in below(parts, floor)]
@@ -192,21 +192,21 @@ def floor_day(connection: Connection) -> int | None:
     return day_of(connection.scalar(FLOOR))
 
 
-def _wanted(connection: Connection, days: int, newest: int | None = None) -> int:
+def _oldest(connection: Connection, days: int, newest: int | None = None) -> int:
     """The day from which on samples are kept by their age."""
     today = day_of(ages.now(connection)) or 0
     return (today if newest is None else min(today, newest)) - days
 
 
-def _possible(connection: Connection, wanted: int) -> int:
+def _possible(connection: Connection, oldest: int) -> int:
     """The same, or the first day whose usage is not summed up yet."""
     unsummed = day_of(connection.scalar(UNSUMMED))
-    return wanted if unsummed is None else min(wanted, unsummed)
+    return oldest if unsummed is None else min(oldest, unsummed)
 
 
-def _sum_up_first(connection: Connection, wanted: int) -> None:
+def _sum_up_first(connection: Connection, oldest: int) -> None:
     """Sum up some of the usage of days that may go: where readings come for them all the time, they would stay for ever."""
-    if _possible(connection, wanted) < wanted and connection.scalar(TRY_LOCK, {"key": locks.USAGE}):
+    if _possible(connection, oldest) < oldest and connection.scalar(TRY_LOCK, {"key": locks.USAGE}):
         usage_hours.sum_oldest(connection)
 
 

@@ -45,7 +45,7 @@ INSERT = text("""
 log = logging.getLogger(__name__)
 
 
-class Told(NamedTuple):
+class Mention(NamedTuple):
     """A GPU as an edge tells of it, in a file that begins with what."""
 
     edge: str
@@ -78,22 +78,22 @@ def identity(edge: str, place: str, tellers: Sequence[Teller]) -> str:
     return f"{edge}/{place}"
 
 
-def identities(connection: Connection, told: Sequence[Told]) -> list[str]:
+def identities(connection: Connection, mentions: Sequence[Mention]) -> list[str]:
     """The identities of some GPUs, in the caller's transaction: `insert` must be called in it, too."""
-    unnamed = {(one.edge, one.place): one.fingerprint for one in told if not one.key.uuid}
-    found: dict[tuple[str, str], str] = {}
+    unnamed = {(one.edge, one.place): one.fingerprint for one in mentions if not one.key.uuid}
+    by_place: dict[tuple[str, str], str] = {}
     if unnamed:
-        found = _own(connection, unnamed)
-        if len(found) < len(unnamed):
+        by_place = _own(connection, unnamed)
+        if len(by_place) < len(unnamed):
             connection.execute(LOCK, {"key": locks.GPU_PLACE})
-            found = _own(connection, unnamed)
-            found |= _first_told(connection, {key: mark for key, mark in unnamed.items() if key not in found})
-    return [one.key.uuid or found[one.edge, one.place] for one in told]
+            by_place = _own(connection, unnamed)
+            by_place |= _first_told(connection, {key: mark for key, mark in unnamed.items() if key not in by_place})
+    return [one.key.uuid or by_place[one.edge, one.place] for one in mentions]
 
 
-def insert(connection: Connection, told: Iterable[tuple[Told, str]]) -> None:
+def insert(connection: Connection, mentions: Iterable[tuple[Mention, str]]) -> None:
     """Write down where GPUs are, by what is told and their identities; they are in the database."""
-    rows = sorted({(one.place, one.edge, gpu) for one, gpu in told if one.place})
+    rows = sorted({(one.place, one.edge, gpu) for one, gpu in mentions if one.place})
     if rows:
         places, edges, gpus = (list(column) for column in zip(*rows, strict=True))
         connection.execute(INSERT, {"place": places, "edge": edges, "gpu": gpus})
@@ -110,13 +110,13 @@ def _first_told(connection: Connection, asked: dict[tuple[str, str], str]) -> di
     tellers: dict[int, list[Teller]] = {}
     for n, *teller in connection.execute(SELECT_TELLERS, columns):
         tellers.setdefault(n - 1, []).append(Teller(*teller))
-    found: dict[tuple[str, str], str] = {}
+    by_place: dict[tuple[str, str], str] = {}
     for n, (edge, place) in enumerate(order):
         # Others of this call are not in the database yet.
-        before = [(other, gpu) for (other, at), gpu in found.items() if at == place]
+        before = [(other, gpu) for (other, at), gpu in by_place.items() if at == place]
         known = tellers.get(n, []) + [Teller(other, gpu, asked[other, place] == asked[edge, place]) for other, gpu in before]
-        found[edge, place] = identity(edge, place, known)
+        by_place[edge, place] = identity(edge, place, known)
         same = [teller.edge for teller in known if Edge(teller.edge).cluster == Edge(edge).cluster]
-        if same and found[edge, place] not in {teller.identity for teller in known}:
+        if same and by_place[edge, place] not in {teller.identity for teller in known}:
             log.warning("%s tells of a GPU %s, as %s does; they are kept apart: see alert SameGpuName", edge, place, same[0])
-    return found
+    return by_place

@@ -73,5 +73,5 @@ def recount(connection: Connection, released: Sequence[Released]) -> None:
         if not left:
             return
         columns = {name: [getattr(row, name) for row in left] for name in Released._fields}
-        found = {row.n for row in connection.execute(statement, columns)}
-        left = [row for n, row in enumerate(left, 1) if n not in found]
+        numbers = {row.n for row in connection.execute(statement, columns)}
+        left = [row for n, row in enumerate(left, 1) if n not in numbers]

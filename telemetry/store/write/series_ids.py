@@ -27,7 +27,7 @@ from telemetry.readings.wire import WireError
 from telemetry.store import rules
 from telemetry.store.rules import Rule
 from telemetry.store.write import gpu_places
-from telemetry.store.write.gpu_places import Told
+from telemetry.store.write.gpu_places import Mention
 from telemetry.store.write.stretches import Asked, Content, Stretch, of_readings, stretches
 from telemetry.store.write.use_ids import Use, UseIds
 
@@ -199,9 +199,9 @@ class SeriesIds:
         except ValueError as error:
             raise WireError(str(error)) from None
         lasting = [key.lasting(one.rule.passing) for key, one in zip(keys, asked, strict=True)]
-        told = [Told(one.edge, one.fingerprint, key) for key, one in zip(keys, asked, strict=True)]
+        mentions = [Mention(one.edge, one.fingerprint, key) for key, one in zip(keys, asked, strict=True)]
         with self._engine.begin() as connection:
-            gpus = gpu_places.identities(connection, told)
+            gpus = gpu_places.identities(connection, mentions)
             documents: list[dict[str, Any]] = [
                 {"n": n, "gpu": gpu, "metric": key.metric, "digest": labels_digest(labels).hex()}
                 | {"owned": labels_digest(key.lasting(one.rule.volatile)).hex()}
@@ -210,7 +210,7 @@ class SeriesIds:
             ids = _select_series(connection, documents)
             # Also for series that exist: a volatile label may say something new about the GPU.
             _insert_gpus(connection, dict(zip(gpus, keys, strict=True)))
-            gpu_places.insert(connection, zip(told, gpus, strict=True))
+            gpu_places.insert(connection, zip(mentions, gpus, strict=True))
             # Seldom: each process asks for each series once, and inserting rows that exist would cost more than all the rest.
             if new := [document for n, document in enumerate(documents) if n not in ids]:
                 _insert_metrics(connection, [keys[document["n"]] for document in new])

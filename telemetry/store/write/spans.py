@@ -34,14 +34,14 @@ class Spans:
 
     def new(self, spans: Iterable[Span]) -> list[Span]:
         """What of some spans is not known to be stored."""
-        found = []
+        rest = []
         for use, first, end in spans:
             known_first, known_end = self._committed.get(use, (end, end))
             if first < known_first or first > known_end:
-                found.append(Span(use, first, end))
+                rest.append(Span(use, first, end))
             elif end > known_end:
-                found.append(Span(use, known_end, end))
-        return found
+                rest.append(Span(use, known_end, end))
+        return rest
 
     def committed(self, spans: Iterable[Span]) -> None:
         """Remember what a transaction has stored."""
@@ -57,11 +57,11 @@ def spans_of(uses: Int64s, ts_us: Int64s, held_s: Float64s, low_minute: int) -> 
     """The spans that such readings tell of, from a minute on: of each use those that touch are one."""
     firsts = np.maximum((ts_us - np.round(held_s * 1_000_000).astype(np.int64)) // MINUTE_US, low_minute)
     ends = np.maximum(-(-ts_us // MINUTE_US), firsts + 1)
-    found: list[Span] = []
+    spans: list[Span] = []
     for n in np.lexsort((firsts, uses)).tolist():
         use, first, end = int(uses[n]), int(firsts[n]), int(ends[n])
-        if found and found[-1].use == use and first <= found[-1].end:
-            found[-1] = Span(use, found[-1].first, max(end, found[-1].end))
+        if spans and spans[-1].use == use and first <= spans[-1].end:
+            spans[-1] = Span(use, spans[-1].first, max(end, spans[-1].end))
         else:
-            found.append(Span(use, first, end))
-    return found
+            spans.append(Span(use, first, end))
+    return spans

@@ -62,12 +62,12 @@ def stretches(content: Content, known: Sequence[Rule]) -> list[Stretch]:
     if len(known) == 1 or (len(readings.ts_us) and int(readings.ts_us.min()) >= known[-1].since_us):
         return [Stretch(content, known[-1], slice(None), readings.series, readings.codes)]
     places = rules.places(known, readings.ts_us)
-    found = []
+    pieces = []
     for place in np.unique(places).tolist():
         rows = np.flatnonzero(places == place)
         used, codes = np.unique(readings.codes[rows], return_inverse=True)
-        found.append(Stretch(content, known[place], rows, [readings.series[code] for code in used.tolist()], codes))
-    return found
+        pieces.append(Stretch(content, known[place], rows, [readings.series[code] for code in used.tolist()], codes))
+    return pieces
 
 
 def of_readings(content: Content, parts: Sequence[Stretch], numbers: Sequence[Int64s]) -> Int64s:

@@ -108,14 +108,14 @@ def matched(connection: Connection, matchers: Sequence[Matcher], span: Span, bou
                 raise TooManyError(bounds.sets, "series of owners")
             pairs.append((row, owner))
             sets.append({**labels, METRIC: names[row.metric_id], INSTANCE: labels.get(INSTANCE) or labels["Hostname"]})
-    found: dict[int, dict[int | None, Labels]] = defaultdict(dict)
+    by_series: dict[int, dict[int | None, Labels]] = defaultdict(dict)
     for (row, owner), labels, fits in zip(pairs, sets, matching(matchers, sets), strict=True):
         if fits:
-            found[row.id][owner] = tuple(sorted((name, value) for name, value in labels.items() if value))
+            by_series[row.id][owner] = tuple(sorted((name, value) for name, value in labels.items() if value))
     return [
-        Chosen(row.id, [] if row.own else windows.get((row.gpu_id, row.part), []), found[row.id])
+        Chosen(row.id, [] if row.own else windows.get((row.gpu_id, row.part), []), by_series[row.id])
         for row in series
-        if row.id in found
+        if row.id in by_series
     ]
 
 
@@ -130,11 +130,11 @@ def read(
         return {}
     # What is sealed while a COPY waits for a lock would be missing.
     connection.execute(text("LOCK TABLE ONLY samples IN ACCESS SHARE MODE"))
-    found = _copied(driver(connection), _query(chosen, span, bounds.samples + 1, first=first), bounds.samples)
+    by_series = _copied(driver(connection), _query(chosen, span, bounds.samples + 1, first=first), bounds.samples)
     parts: dict[Labels, list[Points]] = defaultdict(list)
     for one in chosen:
         # What has become points need not be there twice.
-        ts_us, values = _in_order(found.pop(one.id, []))
+        ts_us, values = _in_order(by_series.pop(one.id, []))
         every = ((labels, Points(ts_us // 1000, values)) for labels in one.labels.values() if len(ts_us))
         for labels, points in every if first else by_owner(one, ts_us, values):
             parts[labels].append(points)
@@ -219,7 +219,7 @@ def _query(some: Sequence[Chosen], span: Span, most: int, *, first: bool) -> str
 
 def _copied(connection: psycopg.Connection, query: str, most: int) -> dict[int, list[Samples]]:
     """The samples that a query gives, by their series. Raises TooManyError."""
-    found: dict[int, list[Samples]] = defaultdict(list)
+    by_series: dict[int, list[Samples]] = defaultdict(list)
     number = 0
     with closing(sealed_rows.copied_in_pieces(connection, query, PIECE)) as pieces:
         for piece in pieces:
@@ -229,8 +229,8 @@ def _copied(connection: psycopg.Connection, query: str, most: int) -> dict[int, 
             begins = np.flatnonzero(np.diff(piece.series, prepend=-1))
             for begin, end in pairwise([*begins.tolist(), len(piece.series)]):
                 some = Samples(piece.series[begin:end], piece.ts_us[begin:end], piece.values[begin:end])
-                found[int(some.series[0])].append(some)
-    return found
+                by_series[int(some.series[0])].append(some)
+    return by_series
 
 
 def _in_order(pieces: Sequence[Samples]) -> tuple[Int64s, Float64s]:

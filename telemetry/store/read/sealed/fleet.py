@@ -32,7 +32,7 @@ ENDS = np.iinfo(np.int64)
 NUMBERS = frozenset({"timestamp", "value", "readings", "low", "high"})
 
 
-class Found(NamedTuple):
+class Answer(NamedTuple):
     """Steps and groups in order, how many readings each has, and their aggregate; `overall` gives it of all steps together."""
 
     step: Int64s
@@ -75,7 +75,7 @@ def _rows(seen: Moment, asked: Aggregation) -> Sequence[Row[Any]]:
     return seen.connection.execute(select(cte, *rank).order_by(cte.c.id)).all()
 
 
-def _at_times(seen: Moment, asked: Aggregation, days: Sequence[Days], rows: Sequence[Row[Any]]) -> Callable[[Span], Found]:
+def _at_times(seen: Moment, asked: Aggregation, days: Sequence[Days], rows: Sequence[Row[Any]]) -> Callable[[Span], Answer]:
     """How a span is answered where each value counts by itself."""
     members, is_histogram = _members(asked, rows), asked.aggregate == "histogram"
     aggregate = "count" if is_histogram else cast("Aggregate", asked.aggregate)
@@ -83,32 +83,32 @@ def _at_times(seen: Moment, asked: Aggregation, days: Sequence[Days], rows: Sequ
     buckets = asked.buckets if is_histogram else ()
     of_all = Gathering(aggregate, asked.span, days, asked.step, asked.where, buckets, asked.formula, sources)
 
-    def find(span: Span) -> Found:
+    def find(span: Span) -> Answer:
         gathering = replace(of_all, span=span)
-        found = figures(seen, gathering, members)
+        by_step = figures(seen, gathering, members)
 
         def overall() -> tuple[Int64s, Float64s]:
             if aggregate.startswith("p"):
                 whole = figures(seen, replace(gathering, step=None), members)
             else:
-                whole = runs.overall(aggregate, found)
+                whole = runs.overall(aggregate, by_step)
             return whole.group, runs.result(aggregate, whole)
 
-        value = _shares(asked, found.step, found.group, found.size) if is_histogram else runs.result(aggregate, found)
-        return Found(found.step, found.group, found.size, value, overall)
+        value = _shares(asked, by_step.step, by_step.group, by_step.size) if is_histogram else runs.result(aggregate, by_step)
+        return Answer(by_step.step, by_step.group, by_step.size, value, overall)
 
     return find
 
 
-def _over_time(seen: Moment, asked: Aggregation, days: Sequence[Days], rows: Sequence[Row[Any]]) -> Callable[[Span], Found]:
+def _over_time(seen: Moment, asked: Aggregation, days: Sequence[Days], rows: Sequence[Row[Any]]) -> Callable[[Span], Answer]:
     """How a span is answered where the reading before counts. Spans are asked for in order of time."""
     aggregate, members = cast("OverTime", asked.aggregate), _members(asked, rows)
     sources = derived.derived_from(seen, _sources(asked, rows), days)
     last, start_us = Last(members.series), Bounds.of(asked.span).start_us
     ahead = [asked.span.start - asked.bridge] if asked.span.start else []
 
-    def find(span: Span) -> Found:
-        found = Between(aggregate, asked.bridge)
+    def find(span: Span) -> Answer:
+        accumulator = Between(aggregate, asked.bridge)
         if ahead:
             span = Span(ahead.pop(), span.end)
         for samples in derived.values(seen, asked.formula, sources, span, days):
@@ -117,34 +117,34 @@ def _over_time(seen: Moment, asked: Aggregation, days: Sequence[Days], rows: Seq
             some = samples.taken(inside)
             group, places = placed(some, members, asked.where)
             readings = Readings(*(column[inside][places] for column in readings))
-            found.add(step_of(some.ts_us[places], asked.step), group, readings)
-        sums = found.together()
+            accumulator.add(step_of(some.ts_us[places], asked.step), group, readings)
+        sums = accumulator.together()
 
         def overall() -> tuple[Int64s, Partial]:
             whole = between.overall(sums)
             return whole.group, between.result(aggregate, whole)
 
-        return Found(sums.step, sums.group, sums.size, between.result(aggregate, sums), overall)
+        return Answer(sums.step, sums.group, sums.size, between.result(aggregate, sums), overall)
 
     return find
 
 
-def _piece(asked: Aggregation, rows: Sequence[Row[Any]], found: Found) -> Columns:
-    columns: dict[str, Column] = {"timestamp": Times(found.step)} if asked.step else {}
-    group, bucket = np.divmod(found.group, _buckets(asked))
+def _piece(asked: Aggregation, rows: Sequence[Row[Any]], answer: Answer) -> Columns:
+    columns: dict[str, Column] = {"timestamp": Times(answer.step)} if asked.step else {}
+    group, bucket = np.divmod(answer.group, _buckets(asked))
     columns |= _keys(asked, rows, group)
     if asked.aggregate == "histogram":
         edges = np.array([0.0, *asked.buckets, 0.0])
         columns |= {"low": Partial(edges[bucket], bucket > 0)}
         columns |= {"high": Partial(edges[bucket + 1], bucket < len(asked.buckets))}
-    columns |= {"value": found.value, "readings": found.size}
-    keep: Bools = np.ones(len(found.step), np.bool_)
+    columns |= {"value": answer.value, "readings": answer.size}
+    keep: Bools = np.ones(len(answer.step), np.bool_)
     # The last key counts most.
-    order: list[Any] = [found.group, found.step]
+    order: list[Any] = [answer.group, answer.step]
     if asked.top is not None or asked.bottom is not None:
-        best, figure = _best(asked, *found.overall())
-        keep &= np.isin(found.group, best)
-        order[1:1] = _ordered(_some(figure, np.searchsorted(best, found.group) % len(best)), descending=asked.top is not None)
+        best, figure = _best(asked, *answer.overall())
+        keep &= np.isin(answer.group, best)
+        order[1:1] = _ordered(_some(figure, np.searchsorted(best, answer.group) % len(best)), descending=asked.top is not None)
     if asked.sort:
         order += _sorted(asked.sort, columns, rows, group)
     for condition in asked.having:

@@ -80,10 +80,10 @@ def fetch(connection: psycopg.Connection, parts: Sequence[Part]) -> list[SealedR
     """Parts, of each row at most one, in order of series and day. Two statements read them, as in `sealed_rows`."""
     series, days = [part.of.series for part in parts], [part.of.day for part in parts]
     if all(part.first == 1 and part.last == part.of.n for part in parts):
-        found = sealed_rows.fetch(connection, series, days)
+        rows = sealed_rows.fetch(connection, series, days)
     else:
-        found = _cut(connection, parts, series, days)
-    return sorted(found, key=lambda row: (row.series, row.day))
+        rows = _cut(connection, parts, series, days)
+    return sorted(rows, key=lambda row: (row.series, row.day))
 
 
 def _cut(connection: psycopg.Connection, parts: Sequence[Part], series: list[int], days: list[date]) -> list[SealedRow]:

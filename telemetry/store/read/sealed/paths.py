@@ -84,7 +84,7 @@ def _reader(span: Span, answer: Callable[[Moment, list[Days]], Generator[Columns
             seen = stack.enter_context(moment(connection, limit_s))
             if not (days := sealed_days(seen, span)):
                 return None
-            pieces = stack.enter_context(closing(_told(answer(seen, days))))
+            pieces = stack.enter_context(closing(_translated(answer(seen, days))))
             try:
                 first = next(pieces, None)
             except TooManyError:
@@ -108,7 +108,7 @@ def _in_slices(seen: Moment, piece: Columns | None, pieces: Iterator[Columns], o
                 raise psycopg.errors.QueryCanceled("a step has more values than a percentile is made of") from None
 
 
-def _told(pieces: Generator[Columns]) -> Generator[Columns]:
+def _translated(pieces: Generator[Columns]) -> Generator[Columns]:
     """The same, whose error has the name that Postgres gives it."""
     try:
         yield from pieces

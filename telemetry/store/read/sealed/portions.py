@@ -37,8 +37,8 @@ def portions(
     `needed`: how many the caller takes at most; None means all.
     """
     rows = parts.SIZES_ROWS if needed is None else min(parts.SIZES_ROWS, needed // OF_DAY)
-    found = list(chunks(seen, span, sealed, max(1, rows // len(series))))
-    for chunk in found if order == "asc" else reversed(found):
+    all_chunks = list(chunks(seen, span, sealed, max(1, rows // len(series))))
+    for chunk in all_chunks if order == "asc" else reversed(all_chunks):
         for inside, arrays in _sources(seen, series, chunk, order, needed):
             yield from _portions(seen, series, inside, arrays, order, needed)
 

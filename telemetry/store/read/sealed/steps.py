@@ -40,8 +40,8 @@ def steps(
     by_number = {row.group: row for row in rows}
     metrics = [by_number[number] for number in range(1, len(by_number) + 1)]
     for span in windows(seen, _span(asked, step), days, step, len(metrics), asked.order, rows_needed):
-        found = figures(seen, Gathering(aggregate, span, days, step), members)
-        yield _piece(asked, metrics, found, runs.result(aggregate, found))
+        by_step = figures(seen, Gathering(aggregate, span, days, step), members)
+        yield _piece(asked, metrics, by_step, runs.result(aggregate, by_step))
 
 
 def _span(asked: GpuReadings, step: timedelta) -> Span:
@@ -52,11 +52,11 @@ def _span(asked: GpuReadings, step: timedelta) -> Span:
     return asked.span.within(Span(start=begin) if asked.order == "asc" else Span(end=begin + step - LAST))
 
 
-def _piece(asked: GpuReadings, metrics: Sequence[Row[Any]], found: Runs, value: Float64s) -> Columns:
-    group = found.group - 1
+def _piece(asked: GpuReadings, metrics: Sequence[Row[Any]], by_step: Runs, value: Float64s) -> Columns:
+    group = by_step.group - 1
     one = np.zeros_like(group)
     columns: Columns = {
-        "timestamp": Times(found.step),
+        "timestamp": Times(by_step.step),
         "gpu": Coded(one, [asked.gpu]),
         "metric": Coded(group, [row.metric for row in metrics]),
         "value": value,
@@ -64,12 +64,12 @@ def _piece(asked: GpuReadings, metrics: Sequence[Row[Any]], found: Runs, value: 
         "labels": Coded(one, ["{}"]),
         "series": one,
     }
-    places = np.lexsort((group, -found.step)) if asked.order == "desc" else np.arange(len(group))
+    places = np.lexsort((group, -by_step.step)) if asked.order == "desc" else np.arange(len(group))
     if asked.after:
         place_us = microseconds(asked.after.time)
-        beyond = found.step < place_us if asked.order == "desc" else found.step > place_us
+        beyond = by_step.step < place_us if asked.order == "desc" else by_step.step > place_us
         ties = np.array([row.is_past for row in metrics], np.bool_)[group]
-        places = places[(beyond | ((found.step == place_us) & ties))[places]]
+        places = places[(beyond | ((by_step.step == place_us) & ties))[places]]
     return taken(columns, places)
 
 
