@@ -82,7 +82,7 @@ class Intake:
         admitted: dict[str, Amount] = {}
         for edge, amount in (pair or ("", Amount()) for pair in amounts):
             reason = self._beyond(sent[edge].plus(admitted.get(edge, Amount()))) if edge else None
-            refusals.append(Refused(_told(edge, reason), edge) if reason else None)
+            refusals.append(Refused(_explanation(edge, reason), edge) if reason else None)
             if edge and not reason:
                 admitted[edge] = admitted.get(edge, Amount()).plus(amount)
         return Judged(refusals, admitted)
@@ -116,7 +116,7 @@ class Intake:
         return None
 
 
-def _told(edge: str, bound: str) -> str:
+def _explanation(edge: str, bound: str) -> str:
     if edge == NAMELESS:
         return f"those that name no edge are more than {bound}; what sends them is no streamer of ours"
     return f"{edge} sends more than {bound}, and sends it again"

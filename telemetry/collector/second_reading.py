@@ -57,15 +57,15 @@ def reader_of(settings: Settings, edge: str, state: SourceState | None, header: 
         raise UnreadableError("its header is being looked for; try again in a minute")
     line = (state.header.encode() or header).partition(b"\n")[0]
     said = replace(settings, edge=edge).of_source(state.path)
-    found = header_in(line + b"\n", said) if line else None
-    if found is None or found.format is None:
+    heading = header_in(line + b"\n", said) if line else None
+    if heading is None or heading.format is None:
         raise UnreadableError("its header is not known" if not line else "no format knows its header")
-    if found.format.counts_days:
+    if heading.format.counts_days:
         raise UnreadableError("its times carry no date; telemetry ingest reads the file again as a whole")
     floor_us = int(settings.timestamp_floor.timestamp()) * 1_000_000
     limits = Limits(floor_us, settings.future_limit_s * 1_000_000, settings.max_series)
-    here = LIMITS.sub("", found.format.interpretation(limits))
+    here = LIMITS.sub("", heading.format.interpretation(limits))
     there = LIMITS.sub("", state.interpretation or "")
     if not at and here != there:
         raise UnreadableError(f"its edge reads it as {there or 'nothing'}, this machine as {here}: give both the same settings")
-    return Reader(found.format, limits, settings.max_record_bytes, at)
+    return Reader(heading.format, limits, settings.max_record_bytes, at)

@@ -111,8 +111,8 @@ class BatchWriter:
         known_at_s = monotonic()
         with self._history.connected(self._engine) as connection:
             place = (question.start, question.first_line)
-            found = held_sources.held(connection, question.edge, question.source, *place)
-            return Outcome("held", known_at_s, generation=generations.of(connection), held=Held(*found))
+            fields = held_sources.held(connection, question.edge, question.source, *place)
+            return Outcome("held", known_at_s, generation=generations.of(connection), held=Held(*fields))
 
     def _in_ledger(self, batches: Mapping[ledger.Key, wire.Batch]) -> dict[ledger.Key, Outcome]:
         """The outcomes of the batches that the ledger has."""

@@ -23,7 +23,7 @@ class Silence:
         self._patience_s = patience_s
         self._pid: int | None = None
         self._answered_s = time.monotonic()
-        self._told = False
+        self._has_warned = False
         Thread(target=self._ask, name=f"silence-{server.name}", daemon=True).start()
 
     def step(self, supervisor: Supervisor) -> None:
@@ -31,16 +31,16 @@ class Silence:
         now_s, pid = time.monotonic(), self._server.pid
         if pid != self._pid:
             # It has died, or was started again, which `watch` tells of.
-            self._pid, self._answered_s, self._told = pid, now_s, False
+            self._pid, self._answered_s, self._has_warned = pid, now_s, False
         silent_s = now_s - self._answered_s
-        if not self._told and silent_s > self._patience_s:
-            self._told = True
+        if not self._has_warned and silent_s > self._patience_s:
+            self._has_warned = True
             supervisor.say(
                 f"{self._server.name} has not answered for {silent_s:.0f} s: process {pid} is frozen or overloaded. "
                 f"Its log is {self._server.log}"
             )
-        elif self._told and silent_s < self._patience_s:
-            self._told = False
+        elif self._has_warned and silent_s < self._patience_s:
+            self._has_warned = False
             supervisor.say(f"{self._server.name} answers again")
 
     def _ask(self) -> None:

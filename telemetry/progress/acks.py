@@ -55,7 +55,7 @@ class Ack(NamedTuple):
         return " ".join(map(str, (self.status, *filter(None, [self.generation]), *(self.held or ()))))
 
 
-class Told(NamedTuple):
+class Statement(NamedTuple):
     """What an acknowledgement says: its status, the generation that it is true of, and the answer to a question."""
 
     status: str
@@ -63,12 +63,12 @@ class Told(NamedTuple):
     held: Held | None = None
 
 
-def told(text: str) -> Told:
+def statement(text: str) -> Statement:
     """What the text of an acknowledgement says."""
     status, *rest = text.split(" ")
     numbers = rest[1:]
     is_answer = len(numbers) == len(Held._fields) and all(DECIMAL.fullmatch(number) for number in numbers)
-    return Told(status, rest[0] if rest else "", Held(*map(int, numbers)) if is_answer else None)
+    return Statement(status, rest[0] if rest else "", Held(*map(int, numbers)) if is_answer else None)
 
 
 @dataclass(frozen=True, slots=True)

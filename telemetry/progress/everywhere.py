@@ -125,9 +125,9 @@ def heard(client: redis.Redis, keys: Keys) -> Heard:
 
 def homes(by_broker: Mapping[str, Heard]) -> dict[str, str]:
     """The broker at which each edge streams: that heard of it last, the first of several where nothing says when. Pure."""
-    found: dict[str, str] = {}
+    by_edge: dict[str, str] = {}
     for name, edges in by_broker.items():
         for edge, at_s in edges.items():
-            if edge not in found or at_s > by_broker[found[edge]][edge]:
-                found[edge] = name
-    return found
+            if edge not in by_edge or at_s > by_broker[by_edge[edge]][edge]:
+                by_edge[edge] = name
+    return by_edge

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from telemetry.progress.acks import Held, Told
+from telemetry.progress.acks import Held, Statement
 from telemetry.progress.evidence import MAX_BACK_OFF_DOUBLINGS
 
 QUESTION = "question-"
@@ -50,9 +50,9 @@ class Verdict(NamedTuple):
     is_final: bool
 
 
-def is_believed(told: Told, generation: str) -> bool:
+def is_believed(statement: Statement, generation: str) -> bool:
     """Whether an acknowledgement is true of the generation that a source is in; none of either is believed."""
-    return not told.generation or not generation or told.generation == generation
+    return not statement.generation or not generation or statement.generation == generation
 
 
 def judged(question: Question, held: Held, *, is_other: bool, is_whole: bool) -> Verdict:

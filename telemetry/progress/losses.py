@@ -67,7 +67,7 @@ class Losses:
             pipeline.expire(key, REMEMBER_S)
             pipeline.execute()
 
-    def found(self, committed: Mapping[tuple[str, str], int], reasons: Collection[str]) -> None:
+    def withdraw(self, committed: Mapping[tuple[str, str], int], reasons: Collection[str]) -> None:
         """Remove ranges that were lost for one of these reasons, and are committed after all: their file came back.
 
         `committed`: how far files are committed now, by path and fingerprint.

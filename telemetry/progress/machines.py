@@ -55,4 +55,4 @@ def refused(client: redis.Redis, keys: Keys, edges: Iterable[str]) -> dict[str, 
         for edge in names:
             pipeline.zrange(keys.second_machines(edge), 0, -1)
         answers = pipeline.execute()
-    return {edge: [name.decode() for name in found] for edge, found in zip(names, answers, strict=True) if found}
+    return {edge: [name.decode() for name in machines] for edge, machines in zip(names, answers, strict=True) if machines}

@@ -63,16 +63,16 @@ def bring(edge: str, keys: Keys, client: redis.Redis, others: Mapping[str, redis
     """
     if not others:
         return 0
-    own_epoch, own_s, found = reading.epoch(client, keys), _heard_s(client, keys, edge), dict[str, float]()
+    own_epoch, own_s, heard_s = reading.epoch(client, keys), _heard_s(client, keys, edge), dict[str, float]()
     for name, other in others.items():
         try:
             # One server under two names has nothing to bring.
             if reading.mark(other, keys) != own_epoch:
-                found[name] = _heard_s(other, keys, edge)
+                heard_s[name] = _heard_s(other, keys, edge)
         except redis.RedisError as error:
             log.warning("the broker %s was not asked for sources of %s: %s", name, edge, error)
-    name = max(found, key=lambda name: found[name], default="")
-    if not name or found[name] <= own_s:
+    name = max(heard_s, key=lambda name: heard_s[name], default="")
+    if not name or heard_s[name] <= own_s:
         return 0
     try:
         luggage = _packed(edge, keys, others[name])
@@ -125,13 +125,13 @@ def _packed(edge: str, keys: Keys, former: redis.Redis) -> Luggage:
     documents = {name: document for name, document in reading.documents(former, keys, edge).items() if document}
     paths = {state.path for state in reading.decoded(documents).values()}
     names = sorted(digest(path.encode(errors="surrogateescape")) for path in paths)
-    found: list[bytes | None] = []
+    answers: list[bytes | None] = []
     for some in _parts(names):
         with former.pipeline(transaction=False) as pipeline:
             for name in some:
                 pipeline.get(keys.header(edge, name))
-            found += pipeline.execute()
-    headers = {name: header for name, header in zip(names, found, strict=True) if header}
+            answers += pipeline.execute()
+    headers = {name: header for name, header in zip(names, answers, strict=True) if header}
     return Luggage(documents, headers, _lost(edge, keys, former), broker.now_us(former))
 
 

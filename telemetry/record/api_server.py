@@ -129,9 +129,9 @@ class ApiServer:
 
     def _decoded(self, path: str, text: bytes) -> Object:
         try:
-            found = json.loads(text)
+            document = json.loads(text)
         except ValueError as error:
             raise SourceError(f"{self.shown}{path} does not answer in JSON: {error}") from error
-        if not isinstance(found, dict):
+        if not isinstance(document, dict):
             raise SourceError(f"{self.shown}{path} does not answer as Kubernetes does")
-        return found
+        return document

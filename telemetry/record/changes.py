@@ -35,7 +35,7 @@ class Changes(Generic[Kept]):
 
     def __init__(self, server: ApiServer, path: str, keep: Callable[[Object], Kept | None]) -> None:
         self.server, self.path, self.keep = server, path, keep
-        self.found: dict[str, Kept] = {}
+        self.objects: dict[str, Kept] = {}
         self.gone: dict[str, Kept] = {}
         self._version = ""
 
@@ -52,19 +52,19 @@ class Changes(Generic[Kept]):
         self._list()
 
     def _list(self) -> None:
-        found: dict[str, Kept] = {}
+        objects: dict[str, Kept] = {}
         query = {"limit": str(PAGE)}
         while True:
             page = self.server.get(self.path, query)
             for each in page.get("items") or []:
                 kept = self._kept(each)
                 if kept is not None:
-                    found[_uid(each)] = kept
+                    objects[_uid(each)] = kept
             about = page.get("metadata") or {}
             if not about.get("continue"):
                 break
             query["continue"] = str(about["continue"])
-        self.found, self._version = found, str(about.get("resourceVersion", ""))
+        self.objects, self._version = objects, str(about.get("resourceVersion", ""))
 
     def _follow(self) -> None:
         query = {"watch": "1", "resourceVersion": self._version, "timeoutSeconds": str(WATCH_S), "allowWatchBookmarks": "true"}
@@ -80,9 +80,9 @@ class Changes(Generic[Kept]):
 
     def _take(self, kind: str, each: Object) -> None:
         uid, kept = _uid(each), self._kept(each)
-        self.found.pop(uid, None)
+        self.objects.pop(uid, None)
         if kept is not None:
-            (self.gone if kind == "DELETED" else self.found)[uid] = kept
+            (self.gone if kind == "DELETED" else self.objects)[uid] = kept
         if len(self.gone) > MOST_GONE:
             del self.gone[next(iter(self.gone))]
 

@@ -114,15 +114,15 @@ def devices(each: Object) -> Slice | None:
     spec = each["spec"]
     if not _is_of_gpus(spec["driver"]):
         return None
-    found = {}
+    uuids = {}
     for one in spec.get("devices") or []:
         attributes = one.get("attributes") or (one.get("basic") or {}).get("attributes") or {}
         kind, uuid = (
             next((attributes[key].get("string", "") for key in (name, f"{spec['driver']}/{name}") if key in attributes), "")
             for name in ("type", "uuid")
         )
-        found[one["name"]] = uuid if kind in ("", "gpu") else ""
-    return Slice((spec["driver"], spec["pool"]["name"]), int(spec["pool"].get("generation", 0)), found)
+        uuids[one["name"]] = uuid if kind in ("", "gpu") else ""
+    return Slice((spec["driver"], spec["pool"]["name"]), int(spec["pool"].get("generation", 0)), uuids)
 
 
 def node(each: Object) -> Node:

@@ -43,7 +43,7 @@ class Pods:
         self.dynamic: list[tuple[Changes[Claim], Changes[Slice]]] = []
         # Of living pods what was known at the last turn; and those that ended and are told of, while the API has them.
         self.known: dict[str, tuple[Pod, Known]] = {}
-        self.told: set[str] = set()
+        self.reported_ends: set[str] = set()
         self._looked_s = 0
         self._said: dict[str, str] = {}
 
@@ -58,9 +58,9 @@ class Pods:
         for claims, devices in self.dynamic:
             claims.renew()
             devices.renew()
-            of_claims += (*claims.found.values(), *claims.gone.values())
-            slices += devices.found.values()
-        taken = list(self._taken(Cluster(of_claims, slices, self.nodes.found.values()), now_s))
+            of_claims += (*claims.objects.values(), *claims.gone.values())
+            slices += devices.objects.values()
+        taken = list(self._taken(Cluster(of_claims, slices, self.nodes.objects.values()), now_s))
         self.pods.gone.clear()
         self.nodes.gone.clear()
         for claims, devices in self.dynamic:
@@ -89,8 +89,8 @@ class Pods:
         before, self.known = self.known, {}
         # After a long time without a look each pod is looked at as if for the first time.
         is_late, self._looked_s = now_s - self._looked_s > DAY_S / 2, now_s
-        self.told &= self.pods.found.keys()
-        for uid, pod in (*self.pods.found.items(), *self.pods.gone.items()):
+        self.reported_ends &= self.pods.objects.keys()
+        for uid, pod in (*self.pods.objects.items(), *self.pods.gone.items()):
             known = cluster.known(uid, pod)
             if not known.gpus and uid in before:
                 # Its claim went before it did.
@@ -98,10 +98,10 @@ class Pods:
             is_over = pod.is_over or uid in self.pods.gone
             if not is_over:
                 self.known[uid] = pod, known
-            elif uid in self.told:
+            elif uid in self.reported_ends:
                 continue
-            elif uid in self.pods.found:
-                self.told.add(uid)
+            elif uid in self.pods.objects:
+                self.reported_ends.add(uid)
             # What is known of now is known up to the second that is over.
             end_s = pod.end_s if is_over else now_s - 1
             if pod.start_s is not None and end_s is not None and end_s >= pod.start_s:

@@ -96,7 +96,7 @@ class Begun:
         self._written, self._written_s = keys, time.monotonic()
 
 
-def found(entry: Entry, settings: Settings) -> str | None:
+def path_of(entry: Entry, settings: Settings) -> str | None:
     """Where a file is now that was begun: at its path, or beside it under another name. None if it is nowhere there."""
     return next((path for path in _candidates(entry) if _begins_alike(path, entry, settings)), None)
 

@@ -108,7 +108,7 @@ class Unpacked:
         self._spool: IO[bytes] | None = None
         self._unpacking: Unpacking | None = None
         self._size: int | None = None
-        with self._told():
+        with self._noting_damage():
             begun = Unpacking(fd, packing)
             parts = []
             while (left := head_bytes - begun.done_bytes) > 0 and (part := begun.read(left)):
@@ -155,7 +155,7 @@ class Unpacked:
             self._bench.at_work += 1
             self._unpacking = Unpacking(self._fd, self._packing)
         assert self._unpacking is not None, "it is set with the spool"  # noqa: S101
-        with self._told():
+        with self._noting_damage():
             until = self._unpacking.done_bytes + STEP_BYTES
             while self._unpacking.done_bytes < until:
                 part = self._unpacking.read(PIECE_BYTES)
@@ -207,7 +207,7 @@ class Unpacked:
             raise UnpackError(f"there is no room to unpack it in {tempfile.gettempdir()}; {NO_ROOM}")
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _noting_damage(self) -> Iterator[None]:
         """Damage found inside is remembered, and nothing of the file is kept."""
         try:
             yield

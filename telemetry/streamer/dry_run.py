@@ -140,10 +140,10 @@ class DryRun:
 
     def _tell(self, cutter: Cutter, batch: CutBatch, findings: Findings) -> None:
         """Keep the first problems of a batch, each with the cell to blame."""
-        told = Counter(problem.reason for problem in findings.problems)
+        counts = Counter(problem.reason for problem in findings.problems)
         for row in batch.readings.quarantined:
-            if len(findings.problems) < MAX_PROBLEMS and told[row.reason] < OF_A_REASON:
-                told[row.reason] += 1
+            if len(findings.problems) < MAX_PROBLEMS and counts[row.reason] < OF_A_REASON:
+                counts[row.reason] += 1
                 findings.problems.append(Problem(row.line, row.reason, self._blame(cutter, batch, row), row.raw))
 
     def _blame(self, cutter: Cutter, batch: CutBatch, row: QuarantinedRow) -> Blame | None:

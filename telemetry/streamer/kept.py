@@ -23,7 +23,7 @@ from telemetry.streamer.step import TakenError
 log = logging.getLogger(__name__)
 
 
-class Told(NamedTuple):
+class Memory(NamedTuple):
     """What a save has shown: whether the broker had lost the source, or from when until when it has forgotten what it got.
 
     The instants are on the monotonic clock.
@@ -70,20 +70,20 @@ class Kept:
         """What was saved is no longer what the source is."""
         self.saved, self.growth = None, ()
 
-    def save(self, state: SourceState, acked: Iterable[str] = ()) -> Told:
+    def save(self, state: SourceState, acked: Iterable[str] = ()) -> Memory:
         """Save a state. Raises TakenError if another streamer has the source."""
-        told = self._told(self.claims.save(self._claim, state, acked, repr(self._begun_s)), state)
+        memory = self._memory(self.claims.save(self._claim, state, acked, repr(self._begun_s)), state)
         if state.series_column and not (self.saved and self.saved.series_column):
             log.warning("%s: the column %s makes a new series of nearly each record", state.path, state.series_column)
         self.saved = state
-        return told
+        return memory
 
-    def renew(self, state: SourceState) -> Told:
+    def renew(self, state: SourceState) -> Memory:
         """Keep the lease; as `save`."""
         if state != self.saved:
             # The whole state, as what a restart or a new mount changes of it (an inode, a setting) must be saved too.
             return self.save(state)
-        return self._told(self.claims.save(self._claim, mark=repr(self._begun_s)), state)
+        return self._memory(self.claims.save(self._claim, mark=repr(self._begun_s)), state)
 
     def release(self) -> None:
         """Give the source up."""
@@ -111,20 +111,20 @@ class Kept:
             return now_us - source.unchanged_us()
         return self.saved.changed_us if self.saved.size_bytes == size_bytes else now_us
 
-    def _told(self, answer: Saved, state: SourceState) -> Told:
+    def _memory(self, answer: Saved, state: SourceState) -> Memory:
         if answer.word == "gone":
             # The broker lost its keys, we have not: go on from here rather than read everything again.
             claim = self.claims.claim(self.source_id, state)
             if claim is None:
                 raise TakenError(self.source_id)
             self._claim, self._mark_s = claim, None
-            return Told(was_lost=True)
+            return Memory(was_lost=True)
         if answer.word == "taken":
             raise TakenError(self.source_id)
         before_s, self._mark_s = self._mark_s, self._begun_s
         # Without a mark it has the claim alone. A later mark than ours is of a save whose answer was lost.
         mark_s = float(answer.mark or self._taken_s)
         if before_s is None or (answer.mark and mark_s >= before_s):
-            return Told(was_lost=False)
+            return Memory(was_lost=False)
         log.warning("%s: the broker has forgotten the latest that it got: a server that lagged became the primary", state.path)
-        return Told(was_lost=False, forgotten=(mark_s, self._begun_s))
+        return Memory(was_lost=False, forgotten=(mark_s, self._begun_s))

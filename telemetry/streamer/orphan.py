@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable
 from secrets import token_hex
 
-from telemetry.progress.acks import told
+from telemetry.progress.acks import statement
 from telemetry.progress.history import QUESTION, Question, Spot
 from telemetry.streamer import clock
 from telemetry.streamer.phase import Draining
@@ -55,7 +55,7 @@ class Orphan(Stream):
 
     def _hear(self, acked: dict[str, str]) -> None:
         if self._asked and self._asked.batch_id in acked:
-            held = told(acked[self._asked.batch_id]).held
+            held = statement(acked[self._asked.batch_id]).held
             self._held_end = max(self._held_end, held.end if held else -1)
             self._asked = None
 

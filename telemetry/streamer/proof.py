@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from secrets import token_hex
 from typing import NamedTuple
 
-from telemetry.progress.acks import Held, told
+from telemetry.progress.acks import Held, statement
 from telemetry.progress.history import QUESTION, Question, Spot, is_believed, judged
 from telemetry.streamer import clock
 
@@ -59,7 +59,7 @@ class Proof:
         """The batches that are settled in this generation, with their status. Others give rise to doubt."""
         batches = {}
         for batch_id, text in acked.items():
-            said = told(text)
+            said = statement(text)
             if said.status == "held":
                 continue
             if is_believed(said, self.generation):
@@ -74,7 +74,7 @@ class Proof:
         question = self._question
         if question is None or question.batch_id not in acked:
             return None
-        said = told(acked[question.batch_id])
+        said = statement(acked[question.batch_id])
         if said.held is None:
             # A collector of before takes a question for a probe; another one may answer the next.
             return None

@@ -14,7 +14,7 @@ from pathlib import Path
 from telemetry.progress.claims import Claims
 from telemetry.progress.losses import LostRange
 from telemetry.settings import Settings
-from telemetry.streamer.begun import Entry, found
+from telemetry.streamer.begun import Entry, path_of
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class Renamed:
 
     def _is_settled(self, entry: Entry, names: Collection[str], known: Collection[str]) -> bool:
         """Whether it is known what became of a file that was begun. What the broker still knows of is left to `orphans`."""
-        path = found(entry, self.settings)
+        path = path_of(entry, self.settings)
         if path is None:
             waits = time.monotonic() - self._made_s < self.grace_s or not Path(entry.path).parent.is_dir()
             if waits and entry.fingerprint not in known:

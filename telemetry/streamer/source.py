@@ -210,8 +210,8 @@ class SourceFile:
         """What stands behind the header at an offset, which `telemetry.formats.headers` has told of; 0: behind the head."""
         if header not in self._sections:
             line = self.header(header)
-            found = header_in(line, self.settings)
-            self._sections[header] = Section(found.format if found else None, digest(line))
+            heading = header_in(line, self.settings)
+            self._sections[header] = Section(heading.format if heading else None, digest(line))
         return self._sections[header]
 
     def turned(self, header: int) -> None:

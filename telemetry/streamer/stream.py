@@ -27,7 +27,7 @@ from telemetry.streamer.again import cut_again
 from telemetry.streamer.batching import CutBatch, Cutter
 from telemetry.streamer.first_state import first_state, goes_on, read_otherwise
 from telemetry.streamer.holes import Holes
-from telemetry.streamer.kept import Kept, Told
+from telemetry.streamer.kept import Kept, Memory
 from telemetry.streamer.modes import Replay, Tail
 from telemetry.streamer.next_batches import cut_next, flight_of
 from telemetry.streamer.outbox import Outbox
@@ -277,11 +277,11 @@ class Stream:
     def _save(self, now_us: int, acked: Iterable[str] = ()) -> None:
         self._heed(self._kept.save(self._state(now_us), acked))
 
-    def _heed(self, told: Told) -> None:
-        if told.was_lost:  # The database may have been restored together with the broker.
+    def _heed(self, memory: Memory) -> None:
+        if memory.was_lost:  # The database may have been restored together with the broker.
             self.proof.doubt()
-        if told.forgotten:
-            self.window = self.window.forgotten(*told.forgotten, clock.now())
+        if memory.forgotten:
+            self.window = self.window.forgotten(*memory.forgotten, clock.now())
 
     def _first_state(self) -> SourceState:
         return first_state(self.source, self.window, self._verified.prefix, self._cutter().interpretation())

@@ -180,8 +180,8 @@ class Streamer:
             before = stream.window.span
             with self.held.apart(name, stream):
                 stream.begin_pass(signals.now_us)
-                told = acked.get(name, {})
-                moment = Moment(signals.now_us, told, evidence, room, copies_left, signals.generation, ahead_us)
+                acknowledgements = acked.get(name, {})
+                moment = Moment(signals.now_us, acknowledgements, evidence, room, copies_left, signals.generation, ahead_us)
                 done = stream.step(moment)
                 progressed, copies_left = progressed | done.anything, copies_left - done.copies
                 rows_left |= not stream.read_up() or stream.window.was_swallowed(evidence.epoch)
@@ -221,7 +221,7 @@ class Streamer:
             (wire_path(stream.source.path), stream.source.head.fingerprint): stream.window.committed
             for stream in self.streams.values()
         }
-        self._losses.found(committed, (GONE.reason, FORGOTTEN))
+        self._losses.withdraw(committed, (GONE.reason, FORGOTTEN))
         live, before = self._membership.count(self._owner), self._live
         self._live = live
         if live != before:

@@ -14,7 +14,7 @@ import numpy as np
 import redis
 
 from telemetry import broker
-from telemetry.progress.acks import told
+from telemetry.progress.acks import statement
 from telemetry.progress.keys import Keys
 from telemetry.readings import wire
 from telemetry.readings.names import TRIAL, TRIAL_PATH
@@ -55,7 +55,7 @@ def run(settings: Settings, client: redis.Redis, publish: Publish, timeout_s: fl
         answer = signer.opened(TRIAL, {marked.batch_id: text.decode(errors="replace")}) if text else {}
         if answer:
             client.hdel(key, marked.batch_id)
-            status = "dead" if told(answer[marked.batch_id]).status == "dead" else "committed"
+            status = "dead" if statement(answer[marked.batch_id]).status == "dead" else "committed"
             return Trial(settings.edge, marked.batch_id, status, round(took_s, 3))
         if took_s > timeout_s:
             return Trial(settings.edge, marked.batch_id, "no answer", round(took_s, 3))

@@ -79,7 +79,7 @@ def documents() -> tuple[bytes, ...]:
 
 def read_document(data: bytes) -> None:
     """The exporter and the API read a source's state, which its edge may have written as it likes, and ask what follows."""
-    acks.told(data.decode(errors="replace"))
+    acks.statement(data.decode(errors="replace"))
     losses.decoded(data)
     try:
         one = state.decode(data)

@@ -20,8 +20,8 @@ def test_what_came_back_and_is_committed_is_not_lost(redis_client: redis.Redis) 
         return [loss.lost for loss in losses.of_edge(redis_client, keys, "a/b")]
 
     for committed in ({("/a.csv", "one"): 199}, {("/a.csv", "two"): 500}, {("/b.csv", "one"): 500}, {}):
-        record.found(committed, ["gone"])
+        record.withdraw(committed, ["gone"])
         assert left() == [gone, cut]
-    record.found({("/a.csv", "one"): 500}, ["gone"])
+    record.withdraw({("/a.csv", "one"): 500}, ["gone"])
     assert left() == [cut]
     redis_client.delete(keys.lost("a/b"))

@@ -171,7 +171,7 @@ def test_large_collections_are_listed_by_pages_and_only_pods_with_gpus_are_held(
     api.set(PODS, "p1", **pod(claim="c1"))
     look("10:01:00")
     assert api.asked.count(("LIST", PODS)) == 10
-    assert len(look.pods.pods.found) == 1
+    assert len(look.pods.pods.objects) == 1
 
 
 def test_a_cluster_without_claims_has_none(look: Look, api: WatchedApi) -> None:
