@@ -76,8 +76,8 @@ def _allow_many_connections() -> None:
 def _measure(bench: Bench, name: str) -> None:
     figures = CASES[name].run(bench)
     bench.figures.setdefault(name, []).append(figures)
-    told = ", ".join(f"{report.number(value)} {report.words(figure)}" for figure, value in figures.items())
-    click.echo(f"{name}: {told}", err=True)
+    summary = ", ".join(f"{report.number(value)} {report.words(figure)}" for figure, value in figures.items())
+    click.echo(f"{name}: {summary}", err=True)
 
 
 if __name__ == "__main__":

@@ -107,11 +107,11 @@ class Site:
 
     def start_edge(self, source: Path, node: str) -> tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]:
         """Beat and streamer of an edge at the default settings, following one file."""
-        told = {"TELEMETRY_ROLE": "edge", "TELEMETRY_EDGE": f"bench/{node}", "TELEMETRY_SOURCES": str(source)}
+        variables = {"TELEMETRY_ROLE": "edge", "TELEMETRY_EDGE": f"bench/{node}", "TELEMETRY_SOURCES": str(source)}
         flags = ("--without-gossip", "--without-mingle", "-n", f"streamer-{node}@bench")
         return (
-            self.start("celery", "--quiet", "-A", "telemetry", "beat", **told),
-            self.start("celery", "--quiet", "-A", "telemetry", "worker", *flags, **told),
+            self.start("celery", "--quiet", "-A", "telemetry", "beat", **variables),
+            self.start("celery", "--quiet", "-A", "telemetry", "worker", *flags, **variables),
         )
 
     def ingest(self, file: data.File, node: str, batch_size: int, *options: str, **variables: str) -> str:

@@ -96,8 +96,8 @@ def write_log(path: Path, rows: int, *, hour: float) -> tuple[File, Arrays]:
 
 def arrays(file: File) -> Arrays:
     """The rows of a file, read by Arrow alone."""
-    wanted = csv.ConvertOptions(include_columns=["timestamp", "value", *SERIES], column_types={"value": pa.float64()})
-    table = csv.read_csv(file.path, convert_options=wanted)
+    options = csv.ConvertOptions(include_columns=["timestamp", "value", *SERIES], column_types={"value": pa.float64()})
+    table = csv.read_csv(file.path, convert_options=options)
     codes = np.zeros(file.rows, np.int64)
     for name in SERIES:
         encoded = pc.dictionary_encode(table[name], null_encoding="encode").unify_dictionaries().combine_chunks()

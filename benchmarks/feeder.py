@@ -34,12 +34,12 @@ class Growing:
 
     def write(self, rows: int) -> bool:
         """Write so many rows. Says whether there were any."""
-        wanted = rows
-        while wanted > 0 and (lines := list(islice(self._source, min(wanted, ROWS_A_WRITE)))):
+        remainder = rows
+        while remainder > 0 and (lines := list(islice(self._source, min(remainder, ROWS_A_WRITE)))):
             self._grown.write(b"".join(lines))
             self.rows += len(lines)
-            wanted -= len(lines)
-        return wanted < rows
+            remainder -= len(lines)
+        return remainder < rows
 
 
 class Feeder(threading.Thread):

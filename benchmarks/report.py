@@ -70,8 +70,8 @@ def markdown(run: Run, titles: Mapping[str, str]) -> str:
 
 def goals_table(runs: Sequence[Run]) -> str:
     """The goals of some runs on one machine, as the README has them."""
-    found = {goal["title"]: goal for run in runs for goal in run["goals"]}
-    ordered = [found[goal.title] for goal in GOALS if goal.title in found]
+    by_title = {goal["title"]: goal for run in runs for goal in run["goals"]}
+    ordered = [by_title[goal.title] for goal in GOALS if goal.title in by_title]
     return "\n".join([*_head(runs[0]), *_goals(ordered)]) + "\n"
 
 
@@ -83,8 +83,8 @@ def _goals(goals: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = ["| goal | asked | measured | rounds | |", "| --- | --: | --: | --: | --- |"]
     for goal in goals:
         asked = f"{'≤' if goal['most'] else '≥'} {number(goal['bound'])}"
-        found = f"{number(goal['value'])} | {spread(goal['rounds'])} | {VERDICTS[goal['holds']]}"
-        lines.append(f"| {goal['title']} | {asked} | {found} |")
+        measurement = f"{number(goal['value'])} | {spread(goal['rounds'])} | {VERDICTS[goal['holds']]}"
+        lines.append(f"| {goal['title']} | {asked} | {measurement} |")
     return lines if goals else []
 
 

@@ -205,13 +205,13 @@ def _together(server: Server, times: int) -> dict[str, float]:
 
     def client(_: int) -> list[tuple[float, bool]]:
         with httpx.Client(base_url=server.http.base_url, timeout=60) as http:
-            found = []
+            outcomes = []
             for number in range(times):
                 path, query = PAGES[number % len(PAGES)]
                 began = time.perf_counter()
                 well = http.get(path, params=query).is_success
-                found.append((1000 * (time.perf_counter() - began), well))
-            return found
+                outcomes.append((1000 * (time.perf_counter() - began), well))
+            return outcomes
 
     began = time.perf_counter()
     with ThreadPoolExecutor(CLIENTS) as clients:

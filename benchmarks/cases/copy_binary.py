@@ -32,7 +32,7 @@ def rates(bench: Bench, samples: data.Arrays) -> tuple[float, float]:
     """Rows a second of one COPY of all, and of one COPY and one commit a chunk."""
     day = int(samples.ts_us[0]) // DAY_US
     chunks = [_encode(samples, begin) for begin in range(0, len(samples.series), CHUNK)]
-    found = []
+    speeds = []
     for copy in (_copy_once, _copy_each):
         with bench.site() as site:
             engine = site.engine()
@@ -41,8 +41,8 @@ def rates(bench: Bench, samples: data.Arrays) -> tuple[float, float]:
             with site.database() as connection:
                 begun = time.perf_counter()
                 copy(connection, f"COPY {table} FROM STDIN (FORMAT binary)".encode(), chunks)
-                found.append(len(samples.series) / (time.perf_counter() - begun))
-    return found[0], found[1]
+                speeds.append(len(samples.series) / (time.perf_counter() - begun))
+    return speeds[0], speeds[1]
 
 
 def _encode(samples: data.Arrays, begin: int) -> bytes:

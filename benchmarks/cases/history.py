@@ -58,11 +58,11 @@ def _empty(site: Site) -> None:
         connection.execute("CHECKPOINT")
 
 
-def _fill(site: Site, stored: int, wanted: int, most: int) -> int:
+def _fill(site: Site, stored: int, target: int, most: int) -> int:
     """Add history up to so many rows; how many there are now."""
     with site.database() as connection:
-        series = min(wanted, int((connection.execute("SELECT count(*) FROM series").fetchone() or (0,))[0]))
-        begin, end = -(-stored // series), -(-wanted // series)
+        series = min(target, int((connection.execute("SELECT count(*) FROM series").fetchone() or (0,))[0]))
+        begin, end = -(-stored // series), -(-target // series)
         every = HISTORY_S / (most // series + 1)
         connection.execute(FILL, {"day": DAY_US / 1e6, "every": every, "begin": begin, "end": end, "series": series})
         connection.execute("VACUUM ANALYZE samples")

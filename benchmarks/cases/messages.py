@@ -94,10 +94,10 @@ def _emptied(site: Site, client: redis.Redis, queue: str, count: int) -> float:
 
     def left() -> int:
         nonlocal warm
-        found = int(client.llen(queue)) + int(client.hlen("unacked"))
-        if not warm and found <= count * (1 - WARM):
+        number = int(client.llen(queue)) + int(client.hlen("unacked"))
+        if not warm and number <= count * (1 - WARM):
             warm = time.perf_counter()
-        return found
+        return number
 
     site.wait(lambda: not left(), "the queue emptied", every_s=EVERY_S)
     return count * (1 - WARM) / (time.perf_counter() - warm)

@@ -59,11 +59,11 @@ def _lag(site: Site, file: Growing) -> int:
 
 def _lags(site: Site, file: Growing) -> list[int]:
     """The lag as it goes up and down between ticks, for some seconds."""
-    found, until_s = [], time.monotonic() + LIVE_S / 2
+    lags, until_s = [], time.monotonic() + LIVE_S / 2
     while time.monotonic() < until_s:
-        found.append(_lag(site, file))
+        lags.append(_lag(site, file))
         time.sleep(EVERY_S)
-    return found
+    return lags
 
 
 def _stalled(site: Site) -> int:

@@ -38,12 +38,12 @@ def run(bench: Bench) -> dict[str, float]:
     """The figures of both, those of one broker first."""
     sizes = bench.sizes
     number = sizes.thousands_s // SMALL.interval_s + WARM_UPS + (DOWN_S + CAUGHT_UP_S) // SMALL.interval_s + 2
-    found: dict[str, float] = {"edges": sizes.thousands_edges, "seconds": sizes.thousands_s}
+    measurements: dict[str, float] = {"edges": sizes.thousands_edges, "seconds": sizes.thousands_s}
     with encoded(bench.directory, sizes.thousands_edges, number, SMALL) as batches:
         for name, letters in (("one", "a"), ("two", "ab")):
             with several(bench, letters) as (site, servers, clients):
-                found |= {f"{name}_{key}": value for key, value in _of(bench, site, servers, clients, batches).items()}
-    return found
+                measurements |= {f"{name}_{key}": value for key, value in _of(bench, site, servers, clients, batches).items()}
+    return measurements
 
 
 @contextmanager
@@ -73,7 +73,7 @@ def _of(
         with Meter(servers.values(), running.collectors, bench.postgres) as meter:
             running.run(seconds)
         ran = meter.figures(running.ticks, running.ticks * ROWS)
-        told, acknowledged_share = [client.info() for client in clients.values()], running.acknowledged_share()
+        information, acknowledged_share = [client.info() for client in clients.values()], running.acknowledged_share()
         connected_s, caught_up_s = running.restart(DOWN_S, CAUGHT_UP_S)
         running.drain(DRAIN_S)
         at_end = [client.info("memory") for client in clients.values()]
@@ -84,8 +84,8 @@ def _of(
             "rows_per_s": acknowledged_share * edges * SMALL.rows_per_s,
             "acknowledged_share": acknowledged_share,
             "first_batches_s": running.first_s,
-            "connections": max(info["connected_clients"] for info in told),
-            "broker_memory_mib": max(info["used_memory"] for info in told) / MIB,
+            "connections": max(info["connected_clients"] for info in information),
+            "broker_memory_mib": max(info["used_memory"] for info in information) / MIB,
             "broker_memory_peak_mib": max(info["used_memory_peak"] for info in at_end) / MIB,
             **ran,
             "reconnected_s": connected_s,

@@ -73,8 +73,8 @@ def measure(source: Recorded, directory: Path, interval_s: float, seconds: float
 
 def of_formats() -> float:
     """The MiB of a process that has loaded the formats by which files are read, and does nothing else."""
-    told = "import psutil, telemetry.formats.registry; print(psutil.Process().memory_info().rss)"
-    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True, timeout=BEGIN_S)
+    program = "import psutil, telemetry.formats.registry; print(psutil.Process().memory_info().rss)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=BEGIN_S)
     return int(done.stdout) / MIB
 
 

@@ -67,19 +67,19 @@ def run(server: psycopg.Connection[Any], url: str, gpus: int, year_days: int) ->
         clients = {name: _client(stack, url, name) for name in NAMES}
         engine = make_engine(_settings(url, "rows"), application="bench", pool_size=1)
         stack.callback(engine.dispose)
-        found = _in_turn({name: _questions(client, day) for name, client in clients.items()})
+        times_ms = _in_turn({name: _questions(client, day) for name, client in clients.items()})
         (by_sql,) = _in_turn({"rows": {"heat_map_sql": _heat_map(engine, gpus, day)}}).values()
         long = _in_turn({"year": _of_a_year(clients["year"], day, year_days)})["year"]
     figures: dict[str, float] = {}
-    for name, rows_ms in found["rows"].items():
-        sealed_ms, year_ms = found["sealed"][name], found["year"][name]
+    for name, rows_ms in times_ms["rows"].items():
+        sealed_ms, year_ms = times_ms["sealed"][name], times_ms["year"][name]
         figures |= {
             f"api_{name}_rows_ms": rows_ms,
             f"api_{name}_sealed_ms": sealed_ms,
             f"api_{name}_ratio": sealed_ms / rows_ms,
         }
         figures[f"api_{name}_x{year_days}_ratio"] = year_ms / sealed_ms
-    figures["api_heat_map_to_sql_ratio"] = found["sealed"]["heat_map"] / by_sql["heat_map_sql"]
+    figures["api_heat_map_to_sql_ratio"] = times_ms["sealed"]["heat_map"] / by_sql["heat_map_sql"]
     return figures | {f"api_{name}_ms": value for name, value in long.items()}
 
 

@@ -72,11 +72,11 @@ class Fleet:
     def warm_up(self, times: int = WARM_UPS) -> None:
         """Some batches of each edge, each stored before the next: `first_s` is what the first took, with its new series."""
         for number in range(1, times + 1):
-            begun, wanted = time.monotonic(), number * len(self.edges)
+            begun, total = time.monotonic(), number * len(self.edges)
             # In another order each time, so that each process of the collector meets all of them.
             self._owe(self.edges)
             self._tick(random.Random(number).sample(self.edges, len(self.edges)))  # noqa: S311
-            self.site.wait(lambda: self._collect() == wanted, "the first batches of each edge", every_s=0.2)  # noqa: B023
+            self.site.wait(lambda: self._collect() == total, "the first batches of each edge", every_s=0.2)  # noqa: B023
             self.first_s = self.first_s or time.monotonic() - begun
 
     def run(self, seconds: int, watch: Callable[[], int] = lambda: 0) -> None:
@@ -158,8 +158,8 @@ class Fleet:
 
     def drain(self, timeout_s: float) -> None:
         """Wait until all that was published is acknowledged."""
-        wanted = sum(edge.published for edge in self.edges)
-        self.site.wait(lambda: self._collect() == wanted, "the last acknowledgements", timeout_s, every_s=0.2)
+        total = sum(edge.published for edge in self.edges)
+        self.site.wait(lambda: self._collect() == total, "the last acknowledgements", timeout_s, every_s=0.2)
 
     def published(self) -> dict[str, list[float]]:
         """When each edge sent its batches, without those that warmed up, by its key of acknowledgements."""

@@ -51,14 +51,14 @@ class Listener:
 
     def heard(self) -> list[tuple[str, float]]:
         """Keys and when they were written to, in order."""
-        found, rest = [], b""
+        writes, rest = [], b""
         for at_s, part in self._parts:
             rest += part
             last = None
             for last in WRITTEN.finditer(rest):
-                found.append((last[1].decode(), at_s))
+                writes.append((last[1].decode(), at_s))
             rest = rest[last.end() :] if last else rest
-        return found
+        return writes
 
 
 def delays(published: Mapping[str, Sequence[float]], heard: Sequence[tuple[str, float]]) -> tuple[list[float], int]:
@@ -67,9 +67,9 @@ def delays(published: Mapping[str, Sequence[float]], heard: Sequence[tuple[str, 
     Several acknowledgements in one writing answer the oldest only: that errs towards a longer delay.
     """
     waiting = {key: deque(times) for key, times in published.items()}
-    found = []
+    delays_s = []
     for key, at_s in heard:
         times = waiting.get(key)
         if times and times[0] <= at_s:
-            found.append(at_s - times.popleft())
-    return found, sum(map(len, waiting.values()))
+            delays_s.append(at_s - times.popleft())
+    return delays_s, sum(map(len, waiting.values()))

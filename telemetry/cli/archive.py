@@ -89,22 +89,22 @@ def verify(ctx: click.Context, engine: Engine, url: str | None, as_json: bool) -
 
     A day that is not well is not archived any more as far as retention is concerned. Exits 1 if there is one.
     """
-    found = []
+    results = []
     with _in_one_line():
         place = _place(ctx.obj, url or (ctx.parent.params["url"] if ctx.parent else None))
         for checked in checking.check(engine, place):
-            found.append(checked)
+            results.append(checked)
             if not as_json:
                 why = f": {checked.why}" if checked.why else ""
                 click.echo(f"{checked.day}  {checked.state:8} {counted(checked.samples, 'sample'):>20}{why}")
         missing = writing.pending(engine, place, date.max)
-    wrong = [one for one in found if not one.is_well]
+    wrong = [one for one in results if not one.is_well]
     if as_json:
-        days = [{**one._asdict(), "day": str(one.day)} for one in found]
+        days = [{**one._asdict(), "day": str(one.day)} for one in results]
         pending = [str(one.day) for one in missing]
         click.echo(json.dumps({"place": place.shown, "days": days, "pending": pending, "wrong": len(wrong)}))
     else:
-        click.echo(f"{counted(len(found), 'day')} verified in {place.shown}, {len(wrong):,} of them wrong")
+        click.echo(f"{counted(len(results), 'day')} verified in {place.shown}, {len(wrong):,} of them wrong")
         if missing:
             click.echo(f"{counted(len(missing), 'sealed day')} to be archived: run telemetry archive")
     if wrong:

@@ -64,26 +64,26 @@ def document(findings: Sequence[Findings]) -> dict[str, Any]:
     return {"would_be_read": all(each.is_read for each in findings), "files": [_file(each) for each in findings]}
 
 
-def _file(found: Findings) -> dict[str, Any]:
+def _file(findings: Findings) -> dict[str, Any]:
     return {
-        "path": str(found.path),
-        "would_be_read": found.is_read,
-        "formats": [name or "unknown" for name in found.formats],
-        "records": found.records,
-        "readings": found.readings,
-        "blank": found.blank,
-        "quarantined": found.quarantined.total(),
-        "reasons": dict(found.quarantined.most_common()),
-        "unread_lines": found.unread,
-        "why_unread": found.why_unread,
-        "gpus": sorted(found.gpus),
-        "metrics": sorted(found.metrics),
-        "series": found.series,
-        "series_column": found.series_column,
-        "first": _iso(found.first_us),
-        "last": _iso(found.last_us),
-        "last_line_is_torn": found.torn,
-        "problems": [_problem(problem) for problem in found.problems],
+        "path": str(findings.path),
+        "would_be_read": findings.is_read,
+        "formats": [name or "unknown" for name in findings.formats],
+        "records": findings.records,
+        "readings": findings.readings,
+        "blank": findings.blank,
+        "quarantined": findings.quarantined.total(),
+        "reasons": dict(findings.quarantined.most_common()),
+        "unread_lines": findings.unread,
+        "why_unread": findings.why_unread,
+        "gpus": sorted(findings.gpus),
+        "metrics": sorted(findings.metrics),
+        "series": findings.series,
+        "series_column": findings.series_column,
+        "first": _iso(findings.first_us),
+        "last": _iso(findings.last_us),
+        "last_line_is_torn": findings.torn,
+        "problems": [_problem(problem) for problem in findings.problems],
     }
 
 
@@ -103,12 +103,12 @@ def _problem(problem: Problem) -> dict[str, Any]:
 
 def lines(findings: Sequence[Findings]) -> Iterator[str]:
     """What was found, for people: a paragraph a file, and the verdict."""
-    for found in findings:
-        yield from _paragraph(found)
+    for file in findings:
+        yield from _paragraph(file)
         yield ""
-    unread = sum(found.unread for found in findings)
-    quarantined = sum(found.quarantined.total() for found in findings)
-    readings = sum(found.readings for found in findings)
+    unread = sum(file.unread for file in findings)
+    quarantined = sum(file.quarantined.total() for file in findings)
+    readings = sum(file.readings for file in findings)
     of = counted(len(findings), "file")
     if not unread and not quarantined:
         yield f"everything in {of} would be read: {counted(readings, 'reading')}"
@@ -118,32 +118,32 @@ def lines(findings: Sequence[Findings]) -> Iterator[str]:
     yield f"not everything in {of} would be read: {counted(readings, 'reading')} would; {', and '.join(wrong)}"
 
 
-def _paragraph(found: Findings) -> Iterator[str]:
-    if not found.formats:
-        yield f"{found.path}: no record in it yet"
+def _paragraph(findings: Findings) -> Iterator[str]:
+    if not findings.formats:
+        yield f"{findings.path}: no record in it yet"
         return
-    names = [f"format {name}" if name else "a format that nobody knows" for name in found.formats]
-    yield f"{found.path}: {', then '.join(names)}"
-    if found.readings:
-        yield f"  readings    {found.readings:,} from {_iso(found.first_us)} to {_iso(found.last_us)}"
-        yield f"  GPUs        {_named(found.gpus)}"
-        yield f"  metrics     {_named(found.metrics)}"
-        yield f"  series      {found.series:,} (a series is one metric of one GPU under one set of labels)"
-    if found.series_column:
-        yield f"              the column {found.series_column} makes a new series of nearly each record: take it out"
-    if found.blank:
-        yield f"  blank       {found.blank:,} (the exporter had no value; nothing to store)"
-    if found.quarantined:
-        reasons = ", ".join(f"{reason} {number:,}" for reason, number in found.quarantined.most_common())
-        yield f"  quarantine  {counted(found.quarantined.total(), 'row')}: {reasons}"
-    if found.unread:
-        yield f"  unread      {counted(found.unread, 'line')}: {found.why_unread}"
-    if found.torn and not found.unread:
+    names = [f"format {name}" if name else "a format that nobody knows" for name in findings.formats]
+    yield f"{findings.path}: {', then '.join(names)}"
+    if findings.readings:
+        yield f"  readings    {findings.readings:,} from {_iso(findings.first_us)} to {_iso(findings.last_us)}"
+        yield f"  GPUs        {_named(findings.gpus)}"
+        yield f"  metrics     {_named(findings.metrics)}"
+        yield f"  series      {findings.series:,} (a series is one metric of one GPU under one set of labels)"
+    if findings.series_column:
+        yield f"              the column {findings.series_column} makes a new series of nearly each record: take it out"
+    if findings.blank:
+        yield f"  blank       {findings.blank:,} (the exporter had no value; nothing to store)"
+    if findings.quarantined:
+        reasons = ", ".join(f"{reason} {number:,}" for reason, number in findings.quarantined.most_common())
+        yield f"  quarantine  {counted(findings.quarantined.total(), 'row')}: {reasons}"
+    if findings.unread:
+        yield f"  unread      {counted(findings.unread, 'line')}: {findings.why_unread}"
+    if findings.torn and not findings.unread:
         yield "  last line   it has no line end: a streamer reads it only when the file has been left alone"
-    for problem in found.problems:
+    for problem in findings.problems:
         yield f"  {_shown(problem)}"
-    if len(found.problems) < found.quarantined.total():
-        yield f"  … and {found.quarantined.total() - len(found.problems):,} more rows for the quarantine"
+    if len(findings.problems) < findings.quarantined.total():
+        yield f"  … and {findings.quarantined.total() - len(findings.problems):,} more rows for the quarantine"
 
 
 def _shown(problem: Problem) -> str:

@@ -90,11 +90,11 @@ def _wait(engine: Engine, missing: Callable[[str | None], str | None]) -> None:
     """Return once the database answers and nothing is missing of its revision. Each new reason to wait is told once."""
     # Process 1 of a container ends on no signal that it does not handle.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    told = None
+    last_reason = None
     while reason := _missing(engine, missing):
-        if reason != told:
+        if reason != last_reason:
             click.echo(f"waiting for the database: {reason}", err=True)
-        told = reason
+        last_reason = reason
         time.sleep(RETRY_S)
 
 

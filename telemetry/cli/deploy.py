@@ -15,7 +15,7 @@ import click
 
 from telemetry import resources
 from telemetry.cli import deploy_actions
-from telemetry.cli.deploy_actions import Wanted
+from telemetry.cli.deploy_actions import Request
 from telemetry.deploy import gitops, handout, passwords
 from telemetry.deploy import inventory as inventories
 from telemetry.deploy.certificates import CertificateError
@@ -184,23 +184,23 @@ def deploy(
             roles = " or ".join(f"--{role}-context" for role in ACTIONS[action])
             raise click.UsageError(f"{action} has no cluster: give {roles}, or an --inventory that has some")
         deployment = _deployment(action, made, secrets, helm, kubeconfig)
-        wanted = Wanted(
+        request = Request(
             deployment, sites, dry_run, as_json, timeout_s, first_row_s, interval_s if watch else None, yes, delete_data
         )
         match action:
             case "render":
                 whence = Repository(repository, revision, path.strip("/"))
-                code = deploy_actions.render(wanted, output, form, whence)
+                code = deploy_actions.render(request, output, form, whence)
             case "status":
-                code = deploy_actions.status(wanted)
+                code = deploy_actions.status(request)
             case "validate":
-                code = deploy_actions.validate(wanted)
+                code = deploy_actions.validate(request)
             case "cleanup":
-                code = deploy_actions.cleanup(wanted)
+                code = deploy_actions.cleanup(request)
             case "rotate-edge":
-                code = deploy_actions.rotate(wanted)
+                code = deploy_actions.rotate(request)
             case _:
-                code = deploy_actions.deploy(wanted)
+                code = deploy_actions.deploy(request)
     except (InventoryError, PasswordError) as error:
         raise click.UsageError(str(error)) from None
     except (CertificateError, ClusterError, HelmError, FileNotFoundError) as error:
@@ -233,11 +233,11 @@ def _passwords(options: dict[str, Any]) -> Passwords:
     def ask(prompt: str) -> str:
         return str(click.prompt(prompt.rstrip(": "), hide_input=True, err=True))
 
-    found = [
+    values = [
         passwords.resolved(option, options.pop(option.removeprefix("--").replace("-", "_")), os.environ, ask)
         for option in passwords.VARIABLES
     ]
-    return Passwords(*found)
+    return Passwords(*values)
 
 
 def _inventory(path: Path | None, options: dict[str, Any]) -> Inventory:

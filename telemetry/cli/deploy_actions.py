@@ -26,7 +26,7 @@ from telemetry.deploy.preflight import Deployment, Ready
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Request:
     """What was asked for. `first_row_s`: 0 does not wait for rows. `watch_s`: the pause between looks, None for one look."""
 
     deployment: Deployment
@@ -50,74 +50,74 @@ class Wanted:
         return self.deployment.inventory.of("central")[:1]
 
 
-def deploy(wanted: Wanted) -> int:
+def deploy(request: Request) -> int:
     """Install or upgrade sites, and wait for the first row of each edge."""
-    say, deployment, known = voice(wanted.as_json), wanted.deployment, contexts(wanted.deployment.kubeconfig)
-    unasked = _unasked(wanted, known)
-    asked = wanted.centre if wanted.edges and not unasked else []
-    general, ready = preflight.look(deployment, wanted.sites, known, asked)
+    say, deployment, known = voice(request.as_json), request.deployment, contexts(request.deployment.kubeconfig)
+    unasked = _unasked(request, known)
+    asked = request.centre if request.edges and not unasked else []
+    general, ready = preflight.look(deployment, request.sites, known, asked)
     outcome = Outcome(general, ready)
     if tell_problems(general, ready, say):
-        return end(wanted.as_json, outcome)
-    if wanted.dry_run:
-        for line in rehearsal.lines(deployment, ready, wanted.timeout_s, wanted.first_row_s if asked else 0):
+        return end(request.as_json, outcome)
+    if request.dry_run:
+        for line in rehearsal.lines(deployment, ready, request.timeout_s, request.first_row_s if asked else 0):
             say(line)
-        return end(wanted.as_json, outcome)
+        return end(request.as_json, outcome)
     with ExitStack() as stack:
         new = {each.site for each in ready if each.release is None}
-        arrivals = stack.enter_context(Arrivals(deployment, wanted.first_row_s, new)) if asked else None
-        outcome.failed = rollout.deploy(deployment, wanted.sites, wanted.timeout_s, say, arrivals)
-        up = [] if _stopped(outcome.failed) else [site for site in wanted.edges if site not in outcome.failed]
+        arrivals = stack.enter_context(Arrivals(deployment, request.first_row_s, new)) if asked else None
+        outcome.failed = rollout.deploy(deployment, request.sites, request.timeout_s, say, arrivals)
+        up = [] if _stopped(outcome.failed) else [site for site in request.edges if site not in outcome.failed]
         if arrivals and up:
-            (home,) = wanted.centre
-            say(f"{rollout.label(home)}: is asked for the first row of each edge, for {wanted.first_row_s:.0f} s at most")
+            (home,) = request.centre
+            say(f"{rollout.label(home)}: is asked for the first row of each edge, for {request.first_row_s:.0f} s at most")
             outcome.rows = []
             for arrival in arrivals.wait(up):
                 outcome.rows.append(arrival)
                 mend = f"\n    mend: {arrival.mend}" if arrival.mend else ""
                 say(f"{rollout.label(arrival.site)}: {arrival.says}{mend}")
-    if wanted.edges and unasked:
+    if request.edges and unasked:
         say(f"whether rows of the edges arrive was not looked at, as {unasked}")
-    return end(wanted.as_json, outcome)
+    return end(request.as_json, outcome)
 
 
-def rotate(wanted: Wanted) -> int:
+def rotate(request: Request) -> int:
     """Give edges new credentials."""
-    deployment = wanted.deployment
+    deployment = request.deployment
     if not deployment.inventory.has_users:
         raise click.UsageError(
             "all edges share one password, so no edge can be given another alone: name --shared-context, or give --redis-users"
         )
-    say = voice(wanted.as_json)
-    general, ready = preflight.look(deployment, wanted.sites, contexts(deployment.kubeconfig))
+    say = voice(request.as_json)
+    general, ready = preflight.look(deployment, request.sites, contexts(deployment.kubeconfig))
     outcome = Outcome(general, ready)
     if tell_problems(general, ready, say):
-        return end(wanted.as_json, outcome)
-    if wanted.dry_run:
-        for site in wanted.sites:
+        return end(request.as_json, outcome)
+    if request.dry_run:
+        for site in request.sites:
             say(f"{rollout.label(site)}: would get new credentials; the old ones would end when its pods are ready")
-        return end(wanted.as_json, outcome)
-    outcome.failed = rotation.rotate(deployment, wanted.sites, wanted.timeout_s, say)
-    return end(wanted.as_json, outcome)
+        return end(request.as_json, outcome)
+    outcome.failed = rotation.rotate(deployment, request.sites, request.timeout_s, say)
+    return end(request.as_json, outcome)
 
 
-def validate(wanted: Wanted) -> int:
+def validate(request: Request) -> int:
     """Look for all that would keep a deployment from working; where one is, send a marked batch from each edge."""
-    say, deployment = voice(wanted.as_json), wanted.deployment
-    tried = not wanted.dry_run and wanted.centre and wanted.edges
-    asked = [*wanted.centre, *wanted.edges] if tried else []
-    general, ready = preflight.look(deployment, wanted.sites, contexts(deployment.kubeconfig), asked)
+    say, deployment = voice(request.as_json), request.deployment
+    tried = not request.dry_run and request.centre and request.edges
+    asked = [*request.centre, *request.edges] if tried else []
+    general, ready = preflight.look(deployment, request.sites, contexts(deployment.kubeconfig), asked)
     outcome = Outcome(general, ready)
     if tell_problems(general, ready, say):
-        return end(wanted.as_json, outcome)
-    count = len(wanted.sites)
+        return end(request.as_json, outcome)
+    count = len(request.sites)
     say(f"nothing keeps {count} {'site' if count == 1 else 'sites'} from being deployed")
-    installed = _installed(wanted, ready)
-    if not wanted.centre and wanted.edges:
+    installed = _installed(request, ready)
+    if not request.centre and request.edges:
         say("no marked batch is sent, as nobody says where the centre is, which has to remove it: give --central-context")
-    elif wanted.edges and not installed:
+    elif request.edges and not installed:
         say("no marked batch is sent, as centre and edges are not installed yet")
-    elif wanted.dry_run:
+    elif request.dry_run:
         for site in installed:
             say(f"{rollout.label(site)}: would send a marked batch from each of its edges, and remove it when it is committed")
     elif installed:
@@ -127,67 +127,67 @@ def validate(wanted: Wanted) -> int:
             mend = f"\n    mend: {each.mend}" if each.mend else ""
             removed = f"{latency}; it is removed" if each.is_committed else ""
             say(f"{rollout.label(each.site)}: {each.edge}: {each.says}{removed}{mend}")
-    return end(wanted.as_json, outcome)
+    return end(request.as_json, outcome)
 
 
-def status(wanted: Wanted) -> int:
+def status(request: Request) -> int:
     """Show all sites and their edges, once or again and again."""
 
     def look() -> Overview:
-        return overview.look(wanted.deployment, wanted.sites)
+        return overview.look(request.deployment, request.sites)
 
-    def shown(found: Overview) -> list[Line]:
-        if not wanted.as_json:
-            return list(deploy_table.lines(found))
-        return [Line(json.dumps(overview.document(found), indent=None if wanted.watch_s else 2))]
+    def shown(view: Overview) -> list[Line]:
+        if not request.as_json:
+            return list(deploy_table.lines(view))
+        return [Line(json.dumps(overview.document(view), indent=None if request.watch_s else 2))]
 
-    if wanted.watch_s:
-        redraw(lambda: shown(look()), wanted.watch_s, in_place=sys.stdout.isatty() and not wanted.as_json)
+    if request.watch_s:
+        redraw(lambda: shown(look()), request.watch_s, in_place=sys.stdout.isatty() and not request.as_json)
         return 0
-    found = look()
-    for line in shown(found):
-        click.echo(line.text if wanted.as_json else painted(line), color=colour_allowed())
-    return 0 if found.is_up else 1
+    view = look()
+    for line in shown(view):
+        click.echo(line.text if request.as_json else painted(line), color=colour_allowed())
+    return 0 if view.is_up else 1
 
 
-def cleanup(wanted: Wanted) -> int:
+def cleanup(request: Request) -> int:
     """Remove sites, after a question."""
-    say = voice(wanted.as_json)
-    for line in removal.planned(wanted.deployment, wanted.sites, data=wanted.data):
+    say = voice(request.as_json)
+    for line in removal.planned(request.deployment, request.sites, data=request.data):
         say(line)
-    if wanted.dry_run:
-        return end(wanted.as_json, Outcome())
-    if not wanted.yes:
-        question = "Remove all of this, WITH THE DATA?" if wanted.data else "Remove these releases? Data stays."
-        click.confirm(question, abort=True, err=wanted.as_json)
-    failed = removal.remove(wanted.deployment, wanted.sites, wanted.timeout_s, say, data=wanted.data)
-    return end(wanted.as_json, Outcome(failed=failed))
+    if request.dry_run:
+        return end(request.as_json, Outcome())
+    if not request.yes:
+        question = "Remove all of this, WITH THE DATA?" if request.data else "Remove these releases? Data stays."
+        click.confirm(question, abort=True, err=request.as_json)
+    failed = removal.remove(request.deployment, request.sites, request.timeout_s, say, data=request.data)
+    return end(request.as_json, Outcome(failed=failed))
 
 
-def render(wanted: Wanted, output: Path | None, form: gitops.Form, repository: Repository) -> int:
+def render(request: Request, output: Path | None, form: gitops.Form, repository: Repository) -> int:
     """Write files for tools that deploy from a repository."""
     if output is None:
         raise click.UsageError("render needs --output: the folder for the files")
-    if problems := inventories.checked(wanted.deployment.inventory):
+    if problems := inventories.checked(request.deployment.inventory):
         raise click.UsageError("; ".join(problems))
-    files = gitops.written(wanted.deployment, wanted.sites, repository, form)
+    files = gitops.written(request.deployment, request.sites, repository, form)
     for name, text in files.items():
-        if not wanted.dry_run:
+        if not request.dry_run:
             (output / name).parent.mkdir(parents=True, exist_ok=True)
             (output / name).write_text(text, encoding="utf-8")
-        voice(wanted.as_json)(f"{'would write' if wanted.dry_run else 'wrote'} {output / name}")
-    if wanted.as_json:
+        voice(request.as_json)(f"{'would write' if request.dry_run else 'wrote'} {output / name}")
+    if request.as_json:
         click.echo(json.dumps({"files": list(files)}, indent=2))
     return 0
 
 
-def _unasked(wanted: Wanted, known: Sequence[str]) -> str:
+def _unasked(request: Request, known: Sequence[str]) -> str:
     """Why the centre is not asked for rows; "" if it is."""
-    if not wanted.first_row_s:
+    if not request.first_row_s:
         return "--first-row is 0"
-    if not wanted.centre:
+    if not request.centre:
         return "nobody says where the centre is: give --central-context"
-    context = wanted.centre[0].context
+    context = request.centre[0].context
     # Who deploys edges may have no way to the centre.
     return "" if context in known else f"kubeconfig has no context {context}, where the centre is"
 
@@ -197,7 +197,7 @@ def _stopped(failed: Sequence[Site]) -> bool:
     return any(site.role != "edge" for site in failed)
 
 
-def _installed(wanted: Wanted, ready: Sequence[Ready]) -> list[Site]:
+def _installed(request: Request, ready: Sequence[Ready]) -> list[Site]:
     """The edges that are installed, if the centre is, too."""
     there = {each.site for each in ready if each.release is not None}
-    return [site for site in wanted.edges if site in there] if set(wanted.centre) & there else []
+    return [site for site in request.edges if site in there] if set(request.centre) & there else []

@@ -23,13 +23,13 @@ def voice(as_json: bool) -> Callable[[str], None]:
 
 def tell_problems(general: list[Problem], ready: list[Ready], say: Callable[[str], None]) -> bool:
     """Say all problems; whether there are any."""
-    found = [("", problem) for problem in general]
-    found += [(f"{rollout.label(each.site)}: ", problem) for each in ready for problem in each.problems]
-    for where, problem in found:
+    problems = [("", problem) for problem in general]
+    problems += [(f"{rollout.label(each.site)}: ", problem) for each in ready for problem in each.problems]
+    for where, problem in problems:
         say(f"{where}{problem.says}\n    mend: {problem.mend}")
-    if found:
-        say(f"{len(found)} {'problem' if len(found) == 1 else 'problems'}; nothing was changed")
-    return bool(found)
+    if problems:
+        say(f"{len(problems)} {'problem' if len(problems) == 1 else 'problems'}; nothing was changed")
+    return bool(problems)
 
 
 @dataclass(slots=True)

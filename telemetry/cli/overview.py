@@ -106,8 +106,8 @@ def look(settings: Settings) -> Overview:
     asked = {name: Question(named[name], partial(_progress, one)) for name, one in settings.brokers.items()}
     # Before the ledger, so that a batch committed in between does not seem to be missing there.
     brokers = {name: question.part() for name, question in asked.items()}
-    found = joined({name: part.answer for name, part in brokers.items() if part.answer})
-    ledger = Question("database", lambda: _ledger(settings, found)).part()
+    progress = joined({name: part.answer for name, part in brokers.items() if part.answer})
+    ledger = Question("database", lambda: _ledger(settings, progress)).part()
     none: Part[Workers] = Part(None, None)
     return Overview(brokers, ledger, {name: workers[name].part() if brokers[name].answer else none for name in workers})
 
@@ -156,10 +156,10 @@ def _progress(settings: Settings) -> Progress:
 
 def _ledger(settings: Settings, progress: Progress | None) -> Ledger:
     with database(settings, "status") as engine, engine.connect() as connection:
-        found = None
+        missing = None
         if progress is not None:
             held, given_up = reading.committed(progress.states), losses.given_up(progress.lost)
-            found = gaps(connection, settings.gap_alert_s, held, given_up)
+            missing = gaps(connection, settings.gap_alert_s, held, given_up)
         advice = [durability.look(connection).advice, lock_table.look(connection).advice]
         advice += [same.advice for same in same_names(connection)[:MAX_SAME_NAMES]]
         return Ledger(
@@ -169,7 +169,7 @@ def _ledger(settings: Settings, progress: Progress | None) -> Ledger:
             letters=dead_letters(connection),
             looks=second_looks(connection),
             warnings=[text for text in advice if text],
-            gaps=found,
+            gaps=missing,
             retention=retained(connection),
         )
 

@@ -55,7 +55,7 @@ def _program() -> str:
         path = None
     if path is not None and path.exists():
         return str(path)
-    found = shutil.which("psql")
-    if found is None:
+    client = shutil.which("psql")
+    if client is None:
         raise click.ClickException("there is no psql here: install the client of PostgreSQL, or telemetry-pipeline[local]")
-    return found
+    return client

@@ -27,8 +27,10 @@ def rules() -> None:
 def show(engine: Engine, as_json: bool) -> None:
     """Show the rules, the earliest first. The last one holds for what is read now."""
     with engine.connect() as connection:
-        found = stored.known(connection)
-    click.echo(json.dumps([_document(rule) for rule in found]) if as_json else "\n\n".join(map(_text, found)) or "no rule yet")
+        history = stored.known(connection)
+    click.echo(
+        json.dumps([_document(rule) for rule in history]) if as_json else "\n\n".join(map(_text, history)) or "no rule yet"
+    )
 
 
 @rules.command()

@@ -138,10 +138,10 @@ def _summary(gpus: Sequence[Gpu], shown: Sequence[Gpu], view: View) -> Row:
     faulty = sum(gpu["fault"] is not None for gpu in gpus)
     held = sum(bool(owner(gpu)) for gpu in gpus)
     kilowatts = sum(gpu["values"].get(POWER) or 0 for gpu in gpus) / 1000
-    found = f", {len(shown):,} found by {view.text!r}" if view.text else ""
+    hits = f", {len(shown):,} found by {view.text!r}" if view.text else ""
     order = f"by {ORDERS[view.order][0]}{', the other way round' if view.is_reversed else ''}"
     text = (
-        f"{counted(len(gpus), 'GPU')}, {silent:,} silent, {faulty:,} faulty, {held:,} held, {kilowatts:.1f} kW{found}; {order}"
+        f"{counted(len(gpus), 'GPU')}, {silent:,} silent, {faulty:,} faulty, {held:,} held, {kilowatts:.1f} kW{hits}; {order}"
     )
     return Row(text, "bold")
 

@@ -76,17 +76,17 @@ def _summary(asked: Use, whole: Mapping[str, Any]) -> str:
     if not whole:
         return "<p>No GPU was read in this time.</p>\n"
     held, free = whole["held_hours"], whole["free_hours"]
-    told = [f"{held:,.1f} of {held + free:,.1f} GPU-hours were held, {free:,.1f} were free."]
+    sentences = [f"{held:,.1f} of {held + free:,.1f} GPU-hours were held, {free:,.1f} were free."]
     if whole["idle_hours"] is not None:
-        told.append(f"{whole['idle_hours']:,.1f} held hours were idle, {whole['low_use_hours']:,.1f} of low use.")
+        sentences.append(f"{whole['idle_hours']:,.1f} held hours were idle, {whole['low_use_hours']:,.1f} of low use.")
     if whole["coverage"] is not None:
-        told.append(f"{whole['coverage']:.1%} of the held time has readings.")
+        sentences.append(f"{whole['coverage']:.1%} of the held time has readings.")
     if whole["energy_kwh"] is not None:
         source = {"both": "counters, and from power where there is none"}.get(whole["energy_from"], whole["energy_from"])
-        told.append(f"{whole['energy_kwh']:,.1f} kWh were drawn, taken from {source}.")
+        sentences.append(f"{whole['energy_kwh']:,.1f} kWh were drawn, taken from {source}.")
     if asked.rates:
-        told.append(f"The cost is {whole['cost']:,.2f} {asked.rates.currency}.")
-    return "".join(f"<p>{escape(line)}</p>\n" for line in told)
+        sentences.append(f"The cost is {whole['cost']:,.2f} {asked.rates.currency}.")
+    return "".join(f"<p>{escape(line)}</p>\n" for line in sentences)
 
 
 def _section(asked: Use, groups: tuple[UsageGroup, ...], rows: Rows) -> str:

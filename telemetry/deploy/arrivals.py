@@ -75,10 +75,10 @@ class Arrivals:
             says = f"no row of edge {site.name} within {self._first_row_s:.0f} s: none of its streamers is ready"
             return {None: Arrival(site, site.name, False, says, None, "`telemetry deploy status` shows its pods")}
         with self._lock:
-            found = {place: good(site, place, self._times[site], self._looked) for place in places}
+            arrivals = {place: good(site, place, self._times[site], self._looked) for place in places}
             return {
                 place: arrival or late(site, place, self._looked, self._first_row_s, self._deployment.inventory.namespace)
-                for place, arrival in found.items()
+                for place, arrival in arrivals.items()
                 if arrival or is_over
             }
 
@@ -94,9 +94,9 @@ class Arrivals:
             self._wake.clear()
             try:
                 cluster = Cluster(self._centre.context, self._deployment.kubeconfig)
-                found = centre.ask(cluster, self._deployment.inventory.namespace, self._centre.release)
+                answer = centre.ask(cluster, self._deployment.inventory.namespace, self._centre.release)
                 with self._lock:
-                    self._looked.add(found)
+                    self._looked.add(answer)
             except ClusterError as error:
                 with self._lock:
                     self._looked.fault = str(error)

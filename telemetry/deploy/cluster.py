@@ -27,12 +27,12 @@ class ClusterError(Exception):
 def contexts(kubeconfig: str | None) -> list[str]:
     """The names of the contexts of kubeconfig."""
     try:
-        found, _ = kubernetes.config.list_kube_config_contexts(config_file=kubeconfig)
+        entries, _ = kubernetes.config.list_kube_config_contexts(config_file=kubeconfig)
     except kubernetes.config.ConfigException as error:
         if "No configuration found" in str(error):
             raise ClusterError("there is no kubeconfig: give --kubeconfig, or set KUBECONFIG") from None
         raise ClusterError(f"kubeconfig cannot be used: {error}") from None
-    return [context["name"] for context in found]
+    return [context["name"] for context in entries]
 
 
 class ForbiddenError(ClusterError):
@@ -91,12 +91,12 @@ class Cluster:
     def get(self, path: str) -> Object | None:
         """An object or a list; None if there is none."""
         try:
-            found: Object = self._call("GET", path)
+            answer: Object = self._call("GET", path)
         except ApiException as error:
             if error.status == NOT_FOUND:
                 return None
             raise _explained(error) from None
-        return found
+        return answer
 
     def seen(self, path: str) -> Object | None:
         """An object; None if there is none, or if this user may not see it."""

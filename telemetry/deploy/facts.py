@@ -76,10 +76,10 @@ def _listed(cluster: Cluster, path: str) -> list[Any] | None:
         return None
 
 
-def _denied(cluster: Cluster, namespace: str, wanted: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+def _denied(cluster: Cluster, namespace: str, types: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     asked = [
         (verb, api_version, resource["name"])
-        for api_version, kind in dict.fromkeys(wanted)
+        for api_version, kind in dict.fromkeys(types)
         if (resource := cluster.resource(api_version, kind)) is not None
         for verb in (("list",) if kind in {"Pod", "Event"} else VERBS)
     ]

@@ -41,13 +41,13 @@ def known(inventory: Inventory, passwords: Passwords, kubeconfig: str | None) ->
     site = home(inventory)
     cluster = Cluster(site.context, kubeconfig)
     there = {name: cluster.get(path_of(CORE, "secrets", inventory.namespace, name)) for name in secrets.NAMES}
-    found = {name: secret for name, secret in there.items() if secret is not None}
+    by_name = {name: secret for name, secret in there.items() if secret is not None}
     secret, serials = random.token_hex(32), {}
-    if values.TRUST_SECRET in found:
-        secret = secrets.text(found[values.TRUST_SECRET], secrets.TRUST_KEY)
-    if secrets.ISSUED_SECRET in found:
-        serials = json.loads(secrets.text(found[secrets.ISSUED_SECRET], secrets.ISSUED_KEY))
-    ours, certificate = bool(inventory.of("shared")), _certificate(inventory, found)
+    if values.TRUST_SECRET in by_name:
+        secret = secrets.text(by_name[values.TRUST_SECRET], secrets.TRUST_KEY)
+    if secrets.ISSUED_SECRET in by_name:
+        serials = json.loads(secrets.text(by_name[secrets.ISSUED_SECRET], secrets.ISSUED_KEY))
+    ours, certificate = bool(inventory.of("shared")), _certificate(inventory, by_name)
     made = Users(
         values.key_prefix(inventory),
         secret,
@@ -56,7 +56,7 @@ def known(inventory: Inventory, passwords: Passwords, kubeconfig: str | None) ->
         certificate or (certificates.made(inventory.broker.host) if values.brings_certificate(inventory) else {}),
         has_new_certificate=certificate is None,
     )
-    if ours and passwords.broker is None and values.BROKER_SECRET not in found:
+    if ours and passwords.broker is None and values.BROKER_SECRET not in by_name:
         passwords = replace(passwords, broker=random.token_urlsafe(32))
     return made.with_edges(edge.name for edge in inventory.of("edge")), passwords
 
@@ -83,7 +83,7 @@ def kept(deployment: Deployment) -> dict[str, dict[str, str]]:
     }
     if users.certificate:
         made[values.TLS_SECRET] = dict(users.certificate)
-    return made | (secrets.wanted(home(inventory), inventory, deployment.passwords, users) if users.ours else {})
+    return made | (secrets.contents(home(inventory), inventory, deployment.passwords, users) if users.ours else {})
 
 
 def declare(deployment: Deployment, timeout_s: int) -> None:
@@ -94,8 +94,8 @@ def declare(deployment: Deployment, timeout_s: int) -> None:
     made = cluster.send("POST", path_of("batch/v1", "jobs", namespace), job(objects, _users(deployment)))
     path = path_of("batch/v1", "jobs", namespace, made["metadata"]["name"])
     until = time.monotonic() + timeout_s
-    while not workloads.job(found := cluster.get(path) or {}).is_up:
-        conditions = (found.get("status") or {}).get("conditions") or []
+    while not workloads.job(answer := cluster.get(path) or {}).is_up:
+        conditions = (answer.get("status") or {}).get("conditions") or []
         if any(each["type"] == "Failed" and each["status"] == "True" for each in conditions):
             raise ClusterError(f"the Job {made['metadata']['name']} failed: its log says why")
         if time.monotonic() > until:
@@ -105,11 +105,11 @@ def declare(deployment: Deployment, timeout_s: int) -> None:
 
 def job(objects: list[Object], users: Users) -> Object:
     """The Job that tells the centre: that of the migrations with another command, as it reaches broker and database."""
-    found = [each for each in objects if each["kind"] == "Job"]
-    if not found:
+    jobs = [each for each in objects if each["kind"] == "Job"]
+    if not jobs:
         mend = f"run at the centre: telemetry edge declare {' '.join(users.declared())}"
         raise ClusterError(f"the centre's release has no Job of migrations to do it by: {mend}")
-    made = copy.deepcopy(found[0])
+    made = copy.deepcopy(jobs[0])
     release = made["metadata"]["labels"]["app.kubernetes.io/instance"]
     made["metadata"] |= {"name": f"{release}-credentials-{random.token_hex(4)}", "annotations": {}}
     made["spec"] |= {"backoffLimit": 3, "activeDeadlineSeconds": WAIT_S * 2}
@@ -125,16 +125,16 @@ def job(objects: list[Object], users: Users) -> Object:
     return made
 
 
-def _certificate(inventory: Inventory, found: dict[str, Object]) -> dict[str, str] | None:
+def _certificate(inventory: Inventory, by_name: dict[str, Object]) -> dict[str, str] | None:
     """The certificate of our broker that is there; None if there is none, or it is for another host than clusters use now.
 
     {} where the deployment makes none.
     """
     if not values.brings_certificate(inventory):
         return {}
-    if values.TLS_SECRET not in found:
+    if values.TLS_SECRET not in by_name:
         return None
-    there = {name: secrets.text(found[values.TLS_SECRET], name) for name in certificates.NAMES}
+    there = {name: secrets.text(by_name[values.TLS_SECRET], name) for name in certificates.NAMES}
     return there if certificates.covers(there[certificates.CERTIFICATE], inventory.broker.host) else None
 
 

@@ -62,18 +62,18 @@ def look(deployment: Deployment, sites: Sequence[Site]) -> Overview:
     """Ask all clusters, side by side."""
     with ThreadPoolExecutor(max_workers=8) as pool:
         asked = pool.submit(_centre, deployment)
-        found = list(pool.map(lambda site: _site(deployment, site), sites))
+        states = list(pool.map(lambda site: _site(deployment, site), sites))
         known, fault = asked.result()
     # What is not installed, or cannot be asked at all, says so in its own line.
-    is_there = any(each.release is not None for each in found if each.site.role == "central")
-    if known is None and not is_there and any(each.site.role == "central" for each in found):
+    is_there = any(each.release is not None for each in states if each.site.role == "central")
+    if known is None and not is_there and any(each.site.role == "central" for each in states):
         fault = None
-    return Overview([_with_edges(each, known) for each in found], known, fault)
+    return Overview([_with_edges(each, known) for each in states], known, fault)
 
 
 def document(overview: Overview) -> list[dict[str, Any]]:
     """All of it for programs: an object for each site."""
-    found, known = overview.sites, overview.centre
+    sites, known = overview.sites, overview.centre
     return [
         {
             "role": each.site.role,
@@ -90,7 +90,7 @@ def document(overview: Overview) -> list[dict[str, Any]]:
             "ready": each.is_up,
             "fault": each.fault or (overview.fault if each.site.role == "central" else None),
         }
-        for each in found
+        for each in sites
     ]
 
 
@@ -126,11 +126,11 @@ def _pod(pod: dict[str, Any]) -> Pod:
     return Pod(pod["metadata"]["name"], pod["spec"].get("nodeName", ""), pods.restarts(pod), pods.edge_of(pod))
 
 
-def _with_edges(found: SiteState, known: Centre | None) -> SiteState:
+def _with_edges(state: SiteState, known: Centre | None) -> SiteState:
     """With the edges of its cluster: those whose pods are there, and those that the centre has heard of."""
-    if known is None or found.site.role != "edge" or found.release is None:
-        return found
-    names = {pod.edge for pod in found.pods if pod.edge}
-    names |= {name for name in known.edges if name.partition("/")[0] == found.site.name}
+    if known is None or state.site.role != "edge" or state.release is None:
+        return state
+    names = {pod.edge for pod in state.pods if pod.edge}
+    names |= {name for name in known.edges if name.partition("/")[0] == state.site.name}
     edges = {name: known.edges.get(name) for name in sorted(names)}
-    return replace(found, edges=edges)
+    return replace(state, edges=edges)

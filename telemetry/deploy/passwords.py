@@ -49,7 +49,7 @@ class Moved(NamedTuple):
 def moved(arguments: Sequence[str], environ: Mapping[str, str]) -> Moved | None:
     """Take passwords out of arguments. None if there are none: `-` asks for one, `@file` names a file."""
     kept: list[str] = []
-    found: dict[str, str] = {}
+    variables: dict[str, str] = {}
     rest = iter(arguments)
     for word in rest:
         option, equals, value = word.partition("=")
@@ -60,11 +60,11 @@ def moved(arguments: Sequence[str], environ: Mapping[str, str]) -> Moved | None:
         if value == PROMPT or value.startswith(FILE):
             kept += [option, value]
         else:
-            found[VARIABLES[option]] = value
-    if not found:
+            variables[VARIABLES[option]] = value
+    if not variables:
         return None
-    others = {name: value for name, value in environ.items() if name.removesuffix("_FILE") not in found}
-    return Moved(kept, others | found)
+    others = {name: value for name, value in environ.items() if name.removesuffix("_FILE") not in variables}
+    return Moved(kept, others | variables)
 
 
 def resolved(option: str, value: str | None, environ: Mapping[str, str], ask: Callable[[str], str]) -> str | None:

@@ -92,14 +92,14 @@ def sources(deployment: Deployment, site: Site, stack: ExitStack, *, have: Colle
 
 def secrets_of(deployment: Deployment, site: Site) -> dict[str, dict[str, str]]:
     """The Secrets that the deployment makes at a site, with what they hold."""
-    return secrets.wanted(site, deployment.inventory, deployment.passwords, deployment.users)
+    return secrets.contents(site, deployment.inventory, deployment.passwords, deployment.users)
 
 
-def rendered(deployment: Deployment, site: Site, found: Mapping[str, Object]) -> list[Object]:
+def rendered(deployment: Deployment, site: Site, by_name: Mapping[str, Object]) -> list[Object]:
     """What would be installed where these Secrets are."""
-    have = {*found, *secrets_of(deployment, site)}
+    have = {*by_name, *secrets_of(deployment, site)}
     with ExitStack() as stack:
-        files = sources(deployment, site, stack, have=have, token=secrets.token(found, site))
+        files = sources(deployment, site, stack, have=have, token=secrets.token(by_name, site))
         return installed(deployment.helm.template(site.release, deployment.inventory.namespace, files))
 
 
@@ -126,8 +126,8 @@ def _site(deployment: Deployment, site: Site) -> Ready:
     namespace = deployment.inventory.namespace
     try:
         cluster = Cluster(site.context, deployment.kubeconfig)
-        found = secrets.present(cluster, namespace)
-        objects = rendered(deployment, site, found)
+        by_name = secrets.present(cluster, namespace)
+        objects = rendered(deployment, site, by_name)
         facts = gather(cluster, namespace, site.release, objects, list(mounted(objects)))
         # Helm keeps its releases in Secrets: who may not list them is told so, instead of what Helm says then.
         lists = ("list", "secrets") not in facts.denied
@@ -145,13 +145,13 @@ def _site(deployment: Deployment, site: Site) -> Ready:
             "leave its password out to use it as it is, or remove it",
         )
         for name in made
-        if name in found and not secrets.is_ours(found[name])
+        if name in by_name and not secrets.is_ours(by_name[name])
     ]
     if _has_no_broker(deployment.inventory, site, cluster):
         problems.append(
             Problem("nothing in this namespace brings a broker", "give --redis-host, or deploy the centre here first")
         )
-    if lacking := secrets.lacking(site, deployment.inventory, found, deployment.passwords):
+    if lacking := secrets.lacking(site, deployment.inventory, by_name, deployment.passwords):
         missing = Problem(lacking, "give it: --db-password - asks, @FILE reads, TELEMETRY_DEPLOY_DB_PASSWORD_FILE names a file")
         problems = [missing, *(each for each in problems if values.DATABASE_SECRET not in each.says)]
     return Ready(site, objects, problems, release, facts.namespace is None)

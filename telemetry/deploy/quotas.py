@@ -43,11 +43,11 @@ def problems(
                     f"the quota {name} bounds {what}, and pods of {', '.join(missing)} do not say theirs, so none may be made",
                     f"set resources.{'.'.join(OF_CONTAINERS[what])} of that component, or a LimitRange with a default",
                 )
-            wanted = _wanted(what, workloads, claims, nodes)
+            need = _need(what, workloads, claims, nodes)
             free = quantity(hard) - quantity(status.get("used", {}).get(what, "0"))
-            if new and wanted > free:
+            if new and need > free:
                 yield (
-                    f"the quota {name} leaves {free:f} of {what}, and the release needs {wanted:f}",
+                    f"the quota {name} leaves {free:f} of {what}, and the release needs {need:f}",
                     "raise the quota, or ask for fewer replicas or resources",
                 )
 
@@ -66,7 +66,7 @@ def _unsaid(workload: Workload, what: str) -> bool:
     return any(name not in (each.get(kind) or {}) and name not in (each.get("limits") or {}) for each in said)
 
 
-def _wanted(what: str, workloads: Sequence[Workload], claims: Sequence[Claim], nodes: Mapping[str, int]) -> Decimal:
+def _need(what: str, workloads: Sequence[Workload], claims: Sequence[Claim], nodes: Mapping[str, int]) -> Decimal:
     counts = {each.name: each.replicas if each.replicas is not None else nodes.get(each.name, 0) for each in workloads}
     if what in {"pods", "count/pods"}:
         return Decimal(sum(counts.values()))

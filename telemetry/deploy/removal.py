@@ -17,10 +17,10 @@ from telemetry.deploy.rollout import GRACE_S, Say, label
 
 def claims(cluster: Cluster, namespace: str, release: str) -> list[str]:
     """The claims of a release, which hold its data."""
-    found = cluster.items(
+    objects = cluster.items(
         f"{path_of(CORE, 'persistentvolumeclaims', namespace)}?labelSelector=app.kubernetes.io/instance={release}"
     )
-    return [each["metadata"]["name"] for each in found]
+    return [each["metadata"]["name"] for each in objects]
 
 
 def planned(deployment: Deployment, sites: Sequence[Site], *, data: bool) -> list[str]:

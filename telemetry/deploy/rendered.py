@@ -68,7 +68,7 @@ def claims(objects: Sequence[Object]) -> Iterator[Claim]:
 def secrets(objects: Sequence[Object]) -> dict[str, set[str]]:
     """The Secrets that pods mount and that the release does not make, with their keys."""
     own = {each["metadata"]["name"] for each in objects if each["kind"] == "Secret"}
-    found: dict[str, set[str]] = {}
+    keys: dict[str, set[str]] = {}
     for workload in workloads(objects):
         for volume in workload.pod["spec"].get("volumes", []):
             sources = [each["secret"] for each in volume.get("projected", {}).get("sources", []) if "secret" in each]
@@ -76,8 +76,8 @@ def secrets(objects: Sequence[Object]) -> dict[str, set[str]]:
                 sources.append({"name": volume["secret"]["secretName"], "items": volume["secret"].get("items", [])})
             for source in sources:
                 if source["name"] not in own:
-                    found.setdefault(source["name"], set()).update(item["key"] for item in source.get("items", []))
-    return found
+                    keys.setdefault(source["name"], set()).update(item["key"] for item in source.get("items", []))
+    return keys
 
 
 def accounts(objects: Sequence[Object]) -> set[str]:

@@ -100,9 +100,9 @@ def _one(deployment: Deployment, site: Site, timeout_s: int, say: Say, arrivals:
 
 
 def _upgrade(deployment: Deployment, site: Site, cluster: Cluster, timeout_s: int) -> None:
-    found = secrets.present(cluster, deployment.inventory.namespace)
+    by_name = secrets.present(cluster, deployment.inventory.namespace)
     with ExitStack() as stack:
-        files = sources(deployment, site, stack, have=found, token=secrets.token(found, site))
+        files = sources(deployment, site, stack, have=by_name, token=secrets.token(by_name, site))
         command = deployment.helm.upgrade(site.context, site.release, deployment.inventory.namespace, files, timeout_s)
         deployment.helm.run(command, timeout_s + GRACE_S)
 
@@ -135,17 +135,17 @@ class _watching:  # noqa: N801 - a context manager that reads as a verb
         self._thread.join()
 
     def _watch(self) -> None:
-        told = ""
+        last_line = ""
         while not self._over.wait(LOOK_EVERY_S):
             try:
                 cluster = Cluster(self._site.context, self._deployment.kubeconfig)
-                found = workloads.states(cluster, self._deployment.inventory.namespace, self._site.release)
+                states = workloads.states(cluster, self._deployment.inventory.namespace, self._site.release)
             except ClusterError:
                 continue
-            line = ", ".join(map(str, found))
-            if line and line != told:
+            line = ", ".join(map(str, states))
+            if line and line != last_line:
                 self._say(f"{label(self._site)}: {line}")
-            told = line
+            last_line = line
 
 
 def _why(deployment: Deployment, site: Site) -> Iterator[str]:
@@ -154,4 +154,4 @@ def _why(deployment: Deployment, site: Site) -> Iterator[str]:
     except ClusterError as error:
         yield str(error)
         return
-    yield from trouble.told(cluster, deployment.inventory.namespace, site.release, site.release)
+    yield from trouble.lines(cluster, deployment.inventory.namespace, site.release, site.release)

@@ -42,7 +42,7 @@ NAMES = (*OF_CENTRE, EDGE_SECRET, USERS_SECRET, TLS_SECRET, ISSUED_SECRET)
 Object = dict[str, Any]
 
 
-def wanted(site: Site, inventory: Inventory, passwords: Passwords, users: Users | None) -> dict[str, dict[str, str]]:
+def contents(site: Site, inventory: Inventory, passwords: Passwords, users: Users | None) -> dict[str, dict[str, str]]:
     """The Secrets that are made at a site, each with what it holds by its keys."""
     made: dict[str, dict[str, str]] = {}
     # Where parts and edges have users of their own, the password is the administrator's, and stays with the broker.
@@ -67,8 +67,8 @@ def _of_users(site: Site, users: Users) -> dict[str, dict[str, str]]:
 
 def present(cluster: Cluster, namespace: str) -> dict[str, Object]:
     """Those that are there, as far as this user may see them."""
-    found = {name: cluster.seen(path_of(CORE, "secrets", namespace, name)) for name in NAMES}
-    return {name: secret for name, secret in found.items() if secret is not None}
+    answers = {name: cluster.seen(path_of(CORE, "secrets", namespace, name)) for name in NAMES}
+    return {name: secret for name, secret in answers.items() if secret is not None}
 
 
 def text(secret: Object, key: str) -> str:
@@ -109,15 +109,15 @@ def _lacks(cluster: Cluster, namespace: str) -> bool:
         return False
 
 
-def token(found: Mapping[str, Object], site: Site) -> str:
+def token(by_name: Mapping[str, Object], site: Site) -> str:
     """What changes when a password of the site does, and tells nothing of it."""
     names = READ_BY[site.role]
-    return ".".join(str(found[name]["metadata"].get("resourceVersion", "")) for name in names if name in found)
+    return ".".join(str(by_name[name]["metadata"].get("resourceVersion", "")) for name in names if name in by_name)
 
 
-def lacking(site: Site, inventory: Inventory, found: Mapping[str, Object], passwords: Passwords) -> str | None:
+def lacking(site: Site, inventory: Inventory, by_name: Mapping[str, Object], passwords: Passwords) -> str | None:
     """What keeps the site from its database."""
-    if site.role == "central" and passwords.database is None and DATABASE_SECRET not in found:
+    if site.role == "central" and passwords.database is None and DATABASE_SECRET not in by_name:
         where = inventory.database.host or "the chart's own Postgres"
         return f"there is no password for {where}, and no Secret {DATABASE_SECRET}"
     return None

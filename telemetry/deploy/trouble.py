@@ -12,7 +12,7 @@ EVENTS = 10
 Object = dict[str, Any]
 
 
-def told(cluster: Cluster, namespace: str, release: str, full_name: str) -> Iterator[str]:
+def lines(cluster: Cluster, namespace: str, release: str, full_name: str) -> Iterator[str]:
     """What is known, the events first. A cluster that does not answer is told, too."""
     try:
         pods = cluster.items(f"{path_of(CORE, 'pods', namespace)}?labelSelector=app.kubernetes.io/instance={release}")

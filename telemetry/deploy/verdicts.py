@@ -53,12 +53,12 @@ class Looked:
     latest: Centre | None = None
     fault: str = ""
 
-    def add(self, found: Centre) -> None:
+    def add(self, centre: Centre) -> None:
         """Note a look."""
-        self.latest, self.fault = found, OLD if found.is_old else ""
-        for name, edge in found.edges.items():
+        self.latest, self.fault = centre, OLD if centre.is_old else ""
+        for name, edge in centre.edges.items():
             if edge.row_age_s is not None:
-                self.commits_s.setdefault(name, []).append(found.asked_s - edge.row_age_s)
+                self.commits_s.setdefault(name, []).append(centre.asked_s - edge.row_age_s)
 
     def first_s(self, edge: str, since_s: float) -> float | None:
         """When the first row of an edge was seen that was committed since then."""
@@ -99,7 +99,7 @@ def late(site: Site, place: Place, looked: Looked, first_row_s: float, namespace
     return Arrival(site, place.edge, False, f"no row of edge {place.edge} within {first_row_s:.0f} s: {why}", None, mend)
 
 
-def explained(edge: EdgeState | None, found: Centre, doctor: str) -> tuple[str, str]:
+def explained(edge: EdgeState | None, centre: Centre, doctor: str) -> tuple[str, str]:
     """Why no row came, by what the centre knows, and the mend. Pure."""
     way = f"{doctor} says where the way ends"
     if edge is None:
@@ -121,10 +121,10 @@ def explained(edge: EdgeState | None, found: Centre, doctor: str) -> tuple[str, 
             f"{edge.dead_letters} of its messages cannot be stored",
             "`telemetry deadletter list` in a pod of the centre says why",
         ),
-        (found.workers == 0, "no collector answers", "look at the logs of the collectors"),
+        (centre.workers == 0, "no collector answers", "look at the logs of the collectors"),
         (
             edge.lag_bytes or edge.in_flight,
-            f"{edge.lag_bytes} bytes of its files and {found.waiting} messages at the broker wait",
+            f"{edge.lag_bytes} bytes of its files and {centre.waiting} messages at the broker wait",
             "look at the logs of the collectors, and give them more replicas if they are only slow",
         ),
     )

@@ -30,13 +30,13 @@ class State(NamedTuple):
 def states(cluster: Cluster, namespace: str, release: str) -> list[State]:
     """The workloads of a release, and its Jobs that have not ended well."""
     selector = f"?labelSelector=app.kubernetes.io/instance={release}"
-    found = [
+    workloads = [
         state(kind, item)
         for kind, plural in PLURALS.items()
         for item in cluster.items(path_of("apps/v1", plural, namespace) + selector)
     ]
     jobs = cluster.items(path_of("batch/v1", "jobs", namespace) + selector)
-    return sorted([*found, *(each for each in map(job, jobs) if not each.is_up)])
+    return sorted([*workloads, *(each for each in map(job, jobs) if not each.is_up)])
 
 
 def state(kind: str, item: Object) -> State:
@@ -44,14 +44,14 @@ def state(kind: str, item: Object) -> State:
     status = item.get("status", {})
     seen = status.get("observedGeneration", 0) >= item["metadata"].get("generation", 0)
     if kind == "DaemonSet":
-        wanted = status.get("desiredNumberScheduled", 0)
+        replicas = status.get("desiredNumberScheduled", 0)
         ready = min(status.get("numberReady", 0), status.get("updatedNumberScheduled", 0))
         # Without a node there is nothing that could be ready.
-        wanted = max(wanted, 1)
+        replicas = max(replicas, 1)
     else:
-        wanted = item["spec"].get("replicas", 1)
+        replicas = item["spec"].get("replicas", 1)
         ready = min(status.get("readyReplicas", 0), status.get("updatedReplicas", 0))
-    return State(item["metadata"]["labels"].get(COMPONENT, item["metadata"]["name"]), ready if seen else 0, wanted)
+    return State(item["metadata"]["labels"].get(COMPONENT, item["metadata"]["name"]), ready if seen else 0, replicas)
 
 
 def job(item: Object) -> State:

@@ -78,15 +78,15 @@ def _of_postgres(url: str, variable: str) -> list[Address]:
     query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     hosts = query["host"].split(",") if "host" in query else parts.netloc.rpartition("@")[2].split(",")
     ports = query.get("port", "").split(",")
-    found = []
+    addresses = []
     for number, text in enumerate(hosts):
         host, own = _parted(text)
         port = own or (ports[number] if number < len(ports) else ports[0]) or "5432"
         if host.startswith("/"):
-            found.append(Address(variable, "", int(port), f"{host}/.s.PGSQL.{port}"))
+            addresses.append(Address(variable, "", int(port), f"{host}/.s.PGSQL.{port}"))
         else:
-            found.append(Address(variable, host or "localhost", int(port), tls=_database_tls(query), starts_plain=True))
-    return found
+            addresses.append(Address(variable, host or "localhost", int(port), tls=_database_tls(query), starts_plain=True))
+    return addresses
 
 
 def _parted(text: str) -> tuple[str, str]:

@@ -119,20 +119,20 @@ def commands(settings: Settings, role: str) -> Iterator[tuple[str, ...]]:
         reads, writes = (bool(PARTIES[role] & set(parties)) for parties in (key.readers, key.writers))
         if key is BINDING:
             reads = writes = role != "api"
-        for wanted, forms in ((writes, WRITES), (reads, READS)):
-            if wanted:
+        for is_needed, forms in ((writes, WRITES), (reads, READS)):
+            if is_needed:
                 yield tuple(word.format(key=name) for word in forms[key.type])
     if role == "edge":
         yield ("EVAL", "return 1", "0")
 
 
-def _denied(connection: Any, wanted: Iterator[tuple[str, ...]]) -> list[str]:
+def _denied(connection: Any, attempts: Iterator[tuple[str, ...]]) -> list[str]:
     """The commands that the server refuses to queue, each with its reason."""
     connection.send_command("MULTI")
     connection.read_response()
     denied = []
     try:
-        for command in wanted:
+        for command in attempts:
             connection.send_command(*command)
             try:
                 connection.read_response()

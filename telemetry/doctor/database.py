@@ -105,8 +105,8 @@ class Database:
     @_explained
     def rights(self) -> Judgement:
         """What the role may do."""
-        wanted = {"tables": list(Base.metadata.tables), "privileges": list(NEEDED[self._role])}
-        return judge_rights(Rights(*self._connection().execute(RIGHTS, wanted).one()), self._role)
+        parameters = {"tables": list(Base.metadata.tables), "privileges": list(NEEDED[self._role])}
+        return judge_rights(Rights(*self._connection().execute(RIGHTS, parameters).one()), self._role)
 
     @_explained
     def round_trip(self) -> Judgement:

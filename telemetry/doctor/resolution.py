@@ -15,19 +15,19 @@ def check(addresses: Sequence[Address]) -> Judgement:
     known = []
     for address in addresses:
         try:
-            found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+            entries = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
         except (socket.gaierror, UnicodeError) as error:
             return unknown(address, error)
-        known.append(told(address.host, list(dict.fromkeys(str(item[4][0]) for item in found))))
+        known.append(destination(address.host, list(dict.fromkeys(str(item[4][0]) for item in entries))))
     return ok("; ".join(known))
 
 
-def told(host: str, found: Sequence[str]) -> str:
+def destination(host: str, addresses: Sequence[str]) -> str:
     """What a name leads to."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
-        return f"{host} is {', '.join(found)}"
+        return f"{host} is {', '.join(addresses)}"
     return f"{host} is an address and needs no name"
 
 

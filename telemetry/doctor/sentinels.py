@@ -55,8 +55,8 @@ def judge(answers: Mapping[str, Place | str], service: str) -> Judgement:
             f"they name {primaries}, but not all answer: {'; '.join(refusals)}", "start them, or correct " + VARIABLE
         )
     count = len(answers)
-    told = ok(f"{count} of {count} name {primaries}")
-    return told if count > 2 else warning(f"there are {count}, which name {primaries}", "run three, so that two can agree")  # noqa: PLR2004
+    judgement = ok(f"{count} of {count} name {primaries}")
+    return judgement if count > 2 else warning(f"there are {count}, which name {primaries}", "run three, so that two can agree")  # noqa: PLR2004
 
 
 def _reached(answers: Mapping[str, Place | str], judgement: Judgement) -> Judgement:

@@ -17,8 +17,8 @@ def files(settings: Settings) -> list[str]:
 
 def check(settings: Settings) -> Judgement:
     """Match, and ask whether each may be read."""
-    found = files(settings)
-    return judge(settings.sources, len(found), [path for path in found if not os.access(path, os.R_OK)])
+    paths = files(settings)
+    return judge(settings.sources, len(paths), [path for path in paths if not os.access(path, os.R_OK)])
 
 
 def judge(patterns: Sequence[str], count: int, closed: Sequence[str]) -> Judgement:
