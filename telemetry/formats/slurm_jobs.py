@@ -125,7 +125,7 @@ def job_of(line: str, settings: SourceSettings) -> Job:
     is_whole = len(pairs) == len(fields) and fields.keys() >= NEEDED and ID.fullmatch(fields["JobId"])
     reason = _why_none(fields, gpus, line) if is_whole else BAD_COLUMNS
     start_us, end_us, reason = (0, 0, reason) if reason else _span(fields, settings.time_zone)
-    if not 0 <= end_us - start_us <= LONGEST_US:
+    if not reason and not 0 <= end_us - start_us <= LONGEST_US:
         reason = BAD_VALUE
     if reason or not gpus:
         return Job([], 0, 0, reason)

@@ -136,6 +136,13 @@ def test_what_is_not_read_says_what_to_write(head: str, says: str) -> None:
     assert says in miss(f"{head}\n".encode(), 0, NO_SETTINGS)
 
 
+@pytest.mark.parametrize("bad", [{"JobState": "COMPLETED", "EndTime": "2025-07-19T20:3"}, {"SuspendTime": "2025-07"}])
+def test_a_time_that_cannot_be_read_is_the_reason_that_is_given(tmp_path: Path, bad: dict[str, str]) -> None:
+    file = tmp_path / "a.txt"
+    file.write_text(told(job(1, "00:10:00"), job(2, "00:10:00", SecsPreSuspend="0", **bad)))
+    assert [reason for _, reason in both(file, UTC).quarantined] == ["bad_timestamp"]
+
+
 @how(max_examples=examples(150), deadline=None)
 @given(
     line=st.sampled_from(LINES),
