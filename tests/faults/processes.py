@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from random import Random
 
@@ -165,9 +166,18 @@ def roll_everything(site: Site, random: Random) -> None:
         each.terminate()
     for each in site.edge:
         each.terminate()
-        each.wait(EXACT_S)
+        _see_end(each)
     site.edge.clear()
     site.start_beat()
     site.start_streamer()
     for each in old:
-        each.wait(EXACT_S)
+        _see_end(each)
+
+
+def _see_end(process: subprocess.Popen[bytes]) -> None:
+    """Wait until a process that was told to end has ended. Kill it after its time, as the kubelet does."""
+    try:
+        process.wait(EXACT_S)
+    except subprocess.TimeoutExpired:
+        kill_tree(process.pid)
+        process.wait()
