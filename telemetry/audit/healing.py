@@ -39,8 +39,9 @@ def is_back(stretch: Stretch, states: States, now: datetime) -> bool:
 
 
 def can_be_read(stretch: Stretch, states: States) -> bool:
-    """Whether an edge knows a file that is committed into a stretch."""
-    return any(state.window.committed > stretch.start for _, state in of_files(states, stretch.edge, stretch.fingerprint))
+    """Whether an edge has a file that is committed into a stretch. Of one that is gone it would have nothing to read."""
+    files = of_files(states, stretch.edge, stretch.fingerprint)
+    return any(state.window.committed > stretch.start and not state.gone for _, state in files)
 
 
 def next_ones(asked: Sequence[Stretch], candidates: Iterable[Stretch], states: States, now: datetime) -> list[Stretch]:

@@ -82,7 +82,8 @@ class SourceState(Struct, frozen=True, kw_only=True, rename=JSON_NAMES):
     `miss`: what a foreign file is instead. `unread_lines`: those behind headers that no format knows. `header`: the inherited
     one, of a file that has none. `series_column`: the column that makes a new series of nearly each record.
     `packed`: size and time of modification (ns) of a packed file; all offsets and sizes are those of its content. `generation`:
-    that of the database by whose acknowledgements the window has moved on; empty where none was told.
+    that of the database by whose acknowledgements the window has moved on; empty where none was told. `gone`: at its path there
+    is no file, or another one, so that it cannot be opened again.
     """
 
     version: int = VERSION
@@ -108,6 +109,7 @@ class SourceState(Struct, frozen=True, kw_only=True, rename=JSON_NAMES):
     series_column: str = ""
     packed: tuple[int, int] | None = None
     generation: str = ""
+    gone: bool = False
 
     @property
     def pace(self) -> Pace:

@@ -295,5 +295,6 @@ class Stream:
             series_column=self.source.series_column(),
             prefix=self._verified.prefix,
             generation=self.proof.generation,
+            gone=not self.source.is_at_its_path(),
             **self.mode.pace()._asdict(),
         )

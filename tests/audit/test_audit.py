@@ -226,6 +226,27 @@ def test_samples_whose_file_is_gone_are_told_of_until_a_person_accepts_it(site: 
         assert missing(look) == 5
 
 
+def test_a_file_that_is_gone_while_rows_of_it_are_on_their_way_is_not_read_again(site: Site) -> None:
+    """Its edge would have nothing to read, and call lost what is stored."""
+    look, keys = look_at(site), Keys(site.settings.key_prefix)
+    append(site.path, rows(NUMBER, NUMBER + 10))
+    # Published, and not stored.
+    site.streamer.tick(0)
+    site.path.unlink()
+    batches = site.run("UPDATE batches SET status = status")
+
+    def is_known_to_be_gone() -> bool:
+        site.streamer.tick(0)
+        (state,) = reading.sources(site.client, keys, site.edge.settings.edge).values()
+        return state.gone and bool(state.window.flights)
+
+    eventually(is_known_to_be_gone)
+    site.run("DELETE FROM samples WHERE value < 5")
+    for _ in range(3):
+        assert missing(look) == 5
+    assert site.run("UPDATE batches SET status = status") == batches
+
+
 @pytest.mark.parametrize("how", ["a row of the ledger is removed", "an acknowledgement is forged"])
 def test_bytes_that_the_ledger_lacks_are_read_again(site: Site, how: str) -> None:
     audit = gap_audit(site)

@@ -34,8 +34,6 @@ VOLUME_MB = 1024
 KEPT = 0.8
 
 END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'telemetry-collector'"
-
-
 WRITING = "SELECT pid FROM pg_stat_activity WHERE application_name = 'telemetry-collector' AND backend_xid IS NOT NULL"
 
 
@@ -165,8 +163,18 @@ def detach_partitions(site: Site, random: Random) -> None:
 def lock_tables(site: Site, random: Random) -> None:
     """A long migration locks the ledger and the samples for longer than the lock timeout."""
     with psycopg.connect(site.postgres.url) as connection:
-        connection.execute("LOCK TABLE batches, samples IN ACCESS EXCLUSIVE MODE")
+        # Postgres may end either side of a deadlock, and a migration is begun again.
+        eventually(lambda: _locked(connection), what="the tables are locked")
         time.sleep(site.settings.lock_timeout_s + 1)
+
+
+def _locked(connection: psycopg.Connection[Any]) -> bool:
+    try:
+        connection.execute("LOCK TABLE batches, samples IN ACCESS EXCLUSIVE MODE")
+    except psycopg.errors.DeadlockDetected:
+        connection.rollback()
+        return False
+    return True
 
 
 @fault
