@@ -234,13 +234,13 @@ def _walk(block: bytes, columns: int, limit: int, max_record: int, delimiter: st
                 continue
         else:
             reason = record
-        end = block.find(b"\n", at) + 1
-        if not end:
-            if not final:
-                overlong = True
-                break
-            end = len(block)
-        walk.malformed.append(Malformed(at, end, line, reason))
+        end = block.find(b"\n", at) + 1 or len(block)
+        # Too long it is wherever the block ends, so that the line is taken out in the same way again.
+        is_long = end - at > max_record
+        if not final and not block.endswith(b"\n", at, end):
+            overlong = is_long
+            break
+        walk.malformed.append(Malformed(at, end, line, "too_long" if is_long else reason))
         at, line = end, line + 1
     return Records(
         [pa.array([decoded(row[n]) for row in walk.rows], pa.string()) for n in range(columns)],

@@ -7,11 +7,17 @@ from random import Random
 import pytest
 
 from tests.fuzz.mutations import mutated
-from tests.fuzz.targets import TARGETS
+from tests.fuzz.targets import SEPARATOR, TARGETS
 
+DCGM = (
+    b"timestamp,metric_name,gpu_id,uuid,Hostname,value,labels_raw\n"
+    b"2025-07-18T00:00:00Z,DCGM_FI_DEV_GPU_TEMP,0,GPU-1,host-1,31,\n2025-07-18T00:00:01Z,"
+)
 CRASHED = [
     ("state", b"[" * 100_000),
     ("state", b"stored g 1 2 3 " + b"9" * 5000),
+    # A line that is too long, whose quotes are wrong: what it is called depended on where a block ended.
+    ("formats", b"dcgm" + SEPARATOR + DCGM + b'{"a":' * 15_000 + b"\n" + DCGM.splitlines()[1] + b"\n"),
 ]
 
 
