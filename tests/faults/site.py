@@ -306,9 +306,11 @@ def children(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
 
 
 def freeze(process: subprocess.Popen[bytes]) -> None:
-    """Stop a process and its children without their knowing."""
-    for each in [psutil.Process(process.pid), *children(process)]:
-        each.send_signal(signal.SIGSTOP)
+    """Stop a process and its children without their knowing; it first, so that it makes no more of them meanwhile."""
+    process.send_signal(signal.SIGSTOP)
+    for each in children(process):
+        with suppress(psutil.NoSuchProcess):
+            each.send_signal(signal.SIGSTOP)
 
 
 def thaw(process: subprocess.Popen[bytes]) -> None:
