@@ -130,7 +130,7 @@ def test_a_chore_that_did_all_it_might_is_due_again_at_once() -> None:
     assert plan.due_s < before_s
 
 
-def test_a_process_seals_for_a_third_of_its_time_at_most() -> None:
+def test_a_process_seals_for_a_quarter_of_its_time_at_most() -> None:
     plan, done_s = Plan(SEALING), time.monotonic()
     plan.succeeded(plan.limit, 2.0)
-    assert done_s + 4.0 <= plan.due_s <= time.monotonic() + 4.0
+    assert done_s + 6.0 <= plan.due_s <= time.monotonic() + 6.0
