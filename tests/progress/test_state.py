@@ -56,7 +56,7 @@ def test_the_version_before_reads_what_this_one_writes() -> None:
     # Names that it does not know it passes over, and what stands behind the fields of a flight.
     assert (written.pop("version"), written.pop("changed"), written["window"].pop("header")) == (VERSION, 0, NOT_KNOWN)
     assert [written.pop(name) for name in ("miss", "unread", "header", "unsteady")] == ["", 0, "", ""]
-    assert [written.pop(name) for name in ("packed", "history")] == [None, ""]
+    assert [written.pop(name) for name in ("packed", "history", "gone")] == [None, "", False]
     assert [flight[11:] for flight in written["window"]["flights"]] == [[0, 0], [0, 0]]
     written["window"]["flights"] = [flight[:11] for flight in written["window"]["flights"]]
     assert written == json.loads(BEFORE)
