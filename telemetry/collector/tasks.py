@@ -198,7 +198,7 @@ def end_silent_sessions() -> None:
     """End sessions that keep locks and whose client has gone silent."""
     with suppress(SQLAlchemyError):
         if ended := silent_sessions.end(engine(), settings.statement_timeout_s):
-            log.warning("ended %d sessions of the database that kept locks: their collectors have gone silent in a COPY", ended)
+            log.warning("ended %d sessions of the database that kept locks: their collectors have gone silent", ended)
 
 
 def waits_for_others_alone(messages: Sequence[Message], begun_s: float, deadline: float) -> bool:

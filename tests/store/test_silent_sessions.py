@@ -1,4 +1,4 @@
-"""Sessions that wait in a COPY for a client that has gone silent."""
+"""Sessions that keep locks for a client that has gone silent, in the middle of a COPY or anywhere in a transaction."""
 
 from __future__ import annotations
 
@@ -79,3 +79,14 @@ def test_the_server_looks_for_clients_that_are_gone(collectors: Engine) -> None:
 
 
 KEEPALIVES = {"tcp_keepalives_idle": "15", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
+
+
+def test_a_transaction_that_no_collector_can_still_be_in_is_ended(settings: Settings, collectors: Engine) -> None:
+    url = settings.database_url.replace("+psycopg", "", 1)
+    with closing(psycopg.connect(url, application_name="telemetry-collector", autocommit=True)) as connection:
+        connection.execute("SET idle_in_transaction_session_timeout = 0")
+        connection.execute("BEGIN; LOCK TABLE batches IN ACCESS EXCLUSIVE MODE")
+        pid = connection.info.backend_pid
+        assert silent_sessions.end(collectors, 0.1) == 0
+        assert eventually(lambda: silent_sessions.end(collectors, 3600, 0.3)) == 1
+        eventually(lambda: not is_alive(collectors, pid))
