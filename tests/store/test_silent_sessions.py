@@ -17,6 +17,10 @@ from tests.waiting import eventually
 WAITS = text("""
     SELECT wait_event = 'ClientRead' AND clock_timestamp() - query_start > '0.5 s' FROM pg_stat_activity WHERE pid = :pid
 """)
+# For far longer than it may be.
+IDLE = text("""
+    SELECT state = 'idle in transaction' AND clock_timestamp() - state_change > '1 s' FROM pg_stat_activity WHERE pid = :pid
+""")
 LIMITED = "SET statement_timeout = '100ms'; SET idle_in_transaction_session_timeout = '100ms'"
 
 
@@ -40,6 +44,11 @@ def is_alive(engine: Engine, pid: int) -> bool:
 def waits(engine: Engine, pid: int) -> bool:
     with engine.connect() as connection:
         return bool(connection.scalar(WAITS, {"pid": pid}))
+
+
+def is_idle(engine: Engine, pid: int) -> bool:
+    with engine.connect() as connection:
+        return bool(connection.scalar(IDLE, {"pid": pid}))
 
 
 @pytest.fixture
@@ -81,12 +90,17 @@ def test_the_server_looks_for_clients_that_are_gone(collectors: Engine) -> None:
 KEEPALIVES = {"tcp_keepalives_idle": "15", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
 
 
-def test_a_transaction_that_no_collector_can_still_be_in_is_ended(settings: Settings, collectors: Engine) -> None:
+def test_one_that_is_idle_and_has_no_time_limit_any_more_is_ended(settings: Settings, collectors: Engine) -> None:
+    """A message that is no command ends the server's time limit for idle transactions, and begins none."""
     url = settings.database_url.replace("+psycopg", "", 1)
     with closing(psycopg.connect(url, application_name="telemetry-collector", autocommit=True)) as connection:
-        connection.execute("SET idle_in_transaction_session_timeout = 0")
+        connection.execute("SET idle_in_transaction_session_timeout = '300ms'")
+        pid, beneath = connection.info.backend_pid, connection.pgconn
         connection.execute("BEGIN; LOCK TABLE batches IN ACCESS EXCLUSIVE MODE")
-        pid = connection.info.backend_pid
-        assert silent_sessions.end(collectors, 0.1) == 0
-        assert eventually(lambda: silent_sessions.end(collectors, 3600, 0.3)) == 1
+        beneath.enter_pipeline_mode()
+        beneath.send_flush_request()
+        beneath.flush()
+        eventually(lambda: is_idle(collectors, pid))
+        assert silent_sessions.end(collectors, 3600) == 0
+        assert silent_sessions.end(collectors, 0.5) == 1
         eventually(lambda: not is_alive(collectors, pid))
