@@ -34,12 +34,13 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 WHOLE_MONTHS_AFTER = 60
 WHOLE_YEARS_AFTER = 730
 TODAY = text("SELECT floor(extract(epoch FROM clock_timestamp()) / 86400)::int FROM pg_advisory_xact_lock(:key)")
-# The bounds are in the text of a partition's bound only: Postgres has no function that gives them.
+# The bounds are in the text of a partition's bound only: Postgres has no function that gives them. That text is NULL once the
+# partition is dropped, which may be between two looks at it: OFFSET 0 has Postgres look once.
 EXISTING = text(r"""
     SELECT c.oid::regclass::text AS name, floor(extract(epoch FROM begins::timestamptz) / 86400)::int AS first_day,
            ceil(extract(epoch FROM ends::timestamptz) / 86400)::int AS end_day
     FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid
-    CROSS JOIN LATERAL (SELECT pg_get_expr(c.relpartbound, c.oid)) AS of_partition (bound)
+    CROSS JOIN LATERAL (SELECT pg_get_expr(c.relpartbound, c.oid) OFFSET 0) AS of_partition (bound)
     CROSS JOIN LATERAL (SELECT substring(bound FROM $$FROM \('([^']+)'\)$$), substring(bound FROM $$TO \('([^']+)'\)$$))
         AS bounds (begins, ends)
     WHERE inhparent = 'samples'::regclass AND NOT inhdetachpending AND begins IS NOT NULL AND ends IS NOT NULL

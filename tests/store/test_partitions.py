@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 
 from telemetry.store import lock_table
 from telemetry.store.lock_table import LockTable
-from telemetry.store.partitions import EPOCH, SLICE, WHOLE_MONTHS_AFTER, PartitionError, Partitions, Span, span_for
+from telemetry.store.partitions import EPOCH, EXISTING, SLICE, WHOLE_MONTHS_AFTER, PartitionError, Partitions, Span, span_for
 from tests.fixtures.services import Query
 
 
@@ -83,6 +83,13 @@ def test_each_day_is_in_its_partition_whoever_made_it(engine: Engine, query: Que
         for day in days:
             connection.execute(text("INSERT INTO samples VALUES (1, :at, 1)"), {"at": EPOCH + timedelta(days=day, hours=23)})
     assert [name for (name,) in query("SELECT tableoid::regclass::text FROM samples ORDER BY ts")] == tables
+
+
+def test_the_bounds_of_a_partition_are_looked_up_once(engine: Engine) -> None:
+    """One that is dropped between two looks would have a first day and no end."""
+    with engine.connect() as connection:
+        plan = connection.scalars(text(f"EXPLAIN (VERBOSE) {EXISTING.text}")).all()
+    assert sum(line.count("pg_get_expr") for line in plan) == 1
 
 
 def test_partitions_that_were_made_stay_whatever_becomes_of_the_rest(engine: Engine, query: Query) -> None:

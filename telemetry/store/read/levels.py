@@ -44,7 +44,7 @@ PARTITIONS = text(r"""
            CASE WHEN f.frozen IS NULL THEN 'rows' ELSE 'being sealed' END AS level, c.oid::regclass::text AS name,
            pg_total_relation_size(c.oid) AS size_bytes
     FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid
-    CROSS JOIN LATERAL (SELECT pg_get_expr(c.relpartbound, c.oid)) AS of_partition (bound)
+    CROSS JOIN LATERAL (SELECT pg_get_expr(c.relpartbound, c.oid) OFFSET 0) AS of_partition (bound)
     LEFT JOIN sealed_spans f ON f.frozen = c.relname
     WHERE inhparent = 'samples'::regclass AND NOT inhdetachpending
     UNION ALL
