@@ -16,7 +16,6 @@ from benchmarks.bench import Bench, BenchError
 from benchmarks.cases import messages
 from benchmarks.synthetic.fleet import fleet
 from benchmarks.synthetic.listener import EVENTS, Listener, delays
-from benchmarks.synthetic.payloads import TWICE
 from telemetry.progress.keys import Keys
 
 LOAD = 0.5
@@ -27,15 +26,12 @@ SETTLE_S = 3
 
 
 def run(bench: Bench) -> dict[str, float]:
-    """Each edge publishes a batch a second, so the load is as many edges.
-
-    They read each series twice a second: with as many series as rows, a fast machine would be held up by its index.
-    """
+    """Each edge publishes a batch a second, so the load is as many edges."""
     if "messages" not in bench.figures:
         bench.figures["messages"] = [messages.run(bench)]
     capacity = statistics.median(each["messages_per_s"] for each in bench.figures["messages"])
     edges = max(1, round(capacity * LOAD))
-    with bench.site(EVENTS) as site, fleet(bench, site, edges, bench.sizes.latency_s, TWICE) as running:
+    with bench.site(EVENTS) as site, fleet(bench, site, edges, bench.sizes.latency_s) as running:
         pattern = Keys(site.settings.key_prefix).acks("fleet/*", "*")
         # The warm-up is a burst, of which the servers have still to write.
         time.sleep(SETTLE_S)

@@ -221,11 +221,11 @@ def playing(bench: Bench, site: Site, clients: Mapping[str, redis.Redis], edges:
 
 
 @contextmanager
-def fleet(bench: Bench, site: Site, edges: int, seconds: int, shape: Shape = NODE) -> Iterator[Fleet]:
+def fleet(bench: Bench, site: Site, edges: int, seconds: int) -> Iterator[Fleet]:
     """So many edges that can run for so many seconds, beside a collector that runs already; warm."""
     with (
         site.client() as client,
-        encoded(site.directory, edges, seconds + WARM_UPS, shape) as batches,
+        encoded(site.directory, edges, seconds + WARM_UPS) as batches,
         playing(bench, site, {"": client}, edges, batches) as running,
     ):
         running.collectors.append(site.start_collector().pid)

@@ -1,7 +1,7 @@
 """The batches of all synthetic edges, encoded by the product before the run, so that the run pays for sending only.
 
-A batch has 100 rows, no two with the same key: a second of 100 series, or of 50 that are read twice, or ten seconds of 10
-series. They are kept in a file, as ten minutes of a thousand edges are a gigabyte.
+An edge reads each of its series once a second, and a batch has 100 rows, no two with the same key: a second of 100 series, or
+ten of 10. They are kept in a file, as ten minutes of a thousand edges are a gigabyte.
 """
 
 from __future__ import annotations
@@ -23,23 +23,17 @@ ROWS = 100
 BATCH_BYTES = 50_000
 # Batches of each edge before a run: every process of the collector is to have seen every series by then.
 WARM_UPS = 10
-S_US = 1_000_000
 BEGIN_US = DAY_US + 12 * 3_600_000_000
 FINGERPRINT = "0" * 32
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What an edge reads: so many metrics of each GPU. It ticks and publishes a batch every `interval_s`."""
+    """What an edge reads: so many metrics of each GPU, once a second. It ticks and publishes a batch every `interval_s`."""
 
     gpus: int
     metrics: int
     interval_s: int
-
-    @property
-    def reads(self) -> int:
-        """How often it reads each of its series for a batch."""
-        return ROWS // (self.gpus * self.metrics)
 
     @property
     def rows_per_s(self) -> float:
@@ -47,7 +41,7 @@ class Shape:
         return ROWS / self.interval_s
 
 
-NODE, TWICE, SMALL = Shape(4, 25, 1), Shape(2, 25, 1), Shape(1, 10, 10)
+NODE, SMALL = Shape(4, 25, 1), Shape(1, 10, 10)
 
 
 class Payloads:
@@ -60,12 +54,11 @@ class Payloads:
 
     def encode(self, edge: int, batches: int) -> None:
         """Write down the batches of an edge."""
-        series, reads, seconds = _series(edge, self.shape), self.shape.reads, self.shape.interval_s
-        codes = np.tile(np.arange(len(series)), reads)
-        since_us = np.repeat(np.arange(reads), len(series)) * (seconds * S_US // reads)
+        series, seconds = _series(edge, self.shape), self.shape.interval_s
+        codes, since_s = np.tile(np.arange(len(series)), seconds), np.repeat(np.arange(seconds), len(series))
         values = np.random.default_rng(edge).integers(0, 100, (batches, ROWS)).astype(np.float64)
         for number in range(batches):
-            ts_us = BEGIN_US + number * seconds * S_US + since_us
+            ts_us = BEGIN_US + (number * seconds + since_s) * 1_000_000
             readings = Readings(series, codes, ts_us, values[number], 0, [], ROWS)
             record = msgpack.packb(wire.encode(_batch(edge, number, readings)))
             self._places[edge, number] = self._file.tell(), len(record)
