@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -94,18 +94,19 @@ class LateQoS(redis.QoS):
         held.clear()
         self._noted.clear()
         with suppress(*channel.connection_errors, RedisError):
-            self.restore_left(client)
+            # It first removes the notes of what is settled.
+            self.write()
 
-    def restore_left(self, client: Any = None) -> None:
+    def _restore_left(self) -> None:
         """Put back what connections that are lost left. After an error the next call goes on."""
-        with self.pipe_or_acquire(client=client) as pipe:
+        with self.pipe_or_acquire() as pipe:
             for delivery_tag, message in self._left.items():
                 if message is not None:
                     self._note(pipe, delivery_tag, time.time(), message)
             pipe.execute()
         for delivery_tag in list(self._left):
             # Of one that another worker has put back since there is no note.
-            self.restore_by_tag(delivery_tag, client)
+            self.restore_by_tag(delivery_tag)
             del self._left[delivery_tag]
 
     def restore_visible(self, *args: Any, **kwargs: Any) -> None:
@@ -129,14 +130,22 @@ class LateQoS(redis.QoS):
 
     def write(self, older_than_s: float = WRITE_AFTER_S) -> None:
         """Bring the notes in Redis up to date, except those of younger messages. After an error the next call goes on."""
-        if self._left:
-            self.restore_left()
         now_s = time.monotonic()
         due = {tag: held for tag, held in self._unwritten.items() if held[0] <= now_s - older_than_s}
         renewed = set(self._noted) if now_s - self._renewed_s >= self.visibility_timeout / RENEWALS else set()
         settled = list(self._settled)
-        if not due and not renewed and not settled:
-            return
+        if due or renewed or settled:
+            self._bring_up_to_date(due, renewed, settled)
+            self._unwritten = {tag: held for tag, held in self._unwritten.items() if tag not in due}
+            self._noted.update(due)
+            self._renewed_s = now_s if renewed else self._renewed_s
+            del self._settled[: len(settled)]
+        if self._left:
+            self._restore_left()
+
+    def _bring_up_to_date(
+        self, due: Mapping[str, tuple[float, float, Any]], renewed: Collection[str], settled: Collection[str]
+    ) -> None:
         with self.pipe_or_acquire() as pipe:
             for tag, (_, fetched_at, message) in due.items():
                 self._note(pipe, tag, fetched_at, message)
@@ -147,12 +156,6 @@ class LateQoS(redis.QoS):
                 pipe.zrem(self.unacked_index_key, *settled)
                 pipe.hdel(self.unacked_key, *settled)
             pipe.execute()
-        for tag in due:
-            self._unwritten.pop(tag, None)
-        self._noted.update(due)
-        if renewed:
-            self._renewed_s = now_s
-        del self._settled[: len(settled)]
 
     def _note(self, pipe: Any, delivery_tag: str, fetched_at: float, message: Any) -> None:
         place = message.delivery_info

@@ -186,9 +186,11 @@ def test_a_message_given_back_is_on_the_queue_again_though_it_was_never_noted(
 def test_at_a_shutdown_all_that_is_held_goes_back(
     fetched: list[Any], channel: Any, redis_client: redis.Redis, settings: Settings
 ) -> None:
+    channel.qos.write(0.0)
     fetched[2].ack()
     channel.qos.restore_unacked()
     assert redis_client.llen(QUEUE) == 2
+    assert noted(redis_client, settings) == 0
 
 
 STRAYS = [b"1", b'"text"', b"null", b"[]", b"{}", b"\xff{", b'{"__type__": "uuid", "__value__": 5}', b"[" * 100_000]

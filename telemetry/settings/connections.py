@@ -82,7 +82,7 @@ class ConnectionSettings:
     visibility_timeout_s: int = BROKER(
         300,
         number(int, 5, 86_400),
-        "seconds after which a message that a worker fetched and never acknowledged is delivered again",
+        "seconds that a worker may be silent before what it has fetched is delivered again",
     )
     stall_s: int = BROKER(
         60, number(int, 1, 86_400), "seconds after which a worker ends that receives nothing while messages wait for it"
