@@ -103,6 +103,13 @@ GOALS = (
     Goal("a file of 2 GB by telemetry ingest: memory (MiB)", "large_files.ingest_mib", 250, most=True, given=LARGE_FILE),
     Goal("the same, packed: memory (MiB)", "large_files.ingest_packed_mib", 250, most=True, given=LARGE_FILE),
     Goal("both by a streamer: memory (MiB)", "large_files.streamer_mib", 250, most=True, given=LARGE_FILE),
+    Goal(
+        "a file of 2 GB by telemetry ingest, two processes that read ÷ none beside it",
+        "shared_file.rows_per_s",
+        1.4,
+        "shared_file.alone_rows_per_s",
+        given=(("shared_file.file_mb", 2000.0),),
+    ),
     Goal("a day of one metric: the API ÷ SQL by hand, p50", "api.day_p50_ms", 1.5, "api.day_by_hand_p50_ms", most=True),
     Goal("a CSV export of the API ÷ COPY TO STDOUT", "api.csv_rows_per_s", 0.7, "api.copy_rows_per_s"),
     Goal("8 clients at once: requests without an answer", "api.errors", 0, most=True),

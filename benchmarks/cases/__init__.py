@@ -20,6 +20,7 @@ from benchmarks.cases import (
     metrics,
     orm,
     outage,
+    shared_file,
     smi,
     thousands,
 )
@@ -48,6 +49,7 @@ CASES = {
     "edge": Case("a real edge at 100 rows/s", edge.run, rounds=False),
     "outage": Case("catching up an hour of 1,000 rows/s", outage.run, rounds=False),
     "large_files": Case("files of 2 GB, as they are and packed", large_files.run, rounds=False),
+    "shared_file": Case("a file of 2 GB, read by one process and by several", shared_file.run),
     "api": Case("the API beside SQL by hand", api.run, rounds=False),
     "metrics": Case("100-row messages with and without metrics", metrics.run, rounds=False),
     "fleet": Case("a fleet at 100 rows/s each", fleet.run, rounds=False),

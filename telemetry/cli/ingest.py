@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import importlib
 import json
 import sys
@@ -17,7 +15,6 @@ import click
 import kombu.exceptions
 import redis
 
-from telemetry import garbage
 from telemetry.celery import make_app
 from telemetry.cli.files import Spool, regular, some_paths_argument
 from telemetry.cli.ingested import NO_COUNTS, Ingested, Ledger, Published, Unread, outcome
@@ -25,10 +22,12 @@ from telemetry.cli.session import connected, data_dir_option, json_option, load_
 from telemetry.readings.digests import source_id
 from telemetry.readings.names import INGEST
 from telemetry.settings import Settings
+from telemetry.streamer import bulk
 from telemetry.streamer.adoption import former
 from telemetry.streamer.arrival import arrive
 from telemetry.streamer.batching import TYPICAL_ROW_BYTES
 from telemetry.streamer.contents import UnpackError, is_whole
+from telemetry.streamer.pool import Pool, free_cores
 from telemetry.streamer.publish import publisher
 from telemetry.streamer.source import SourceFile
 from telemetry.streamer.tick import Streamer
@@ -36,15 +35,14 @@ from telemetry.streamer.tick import Streamer
 BATCH_SIZE = 5000
 # So many that each process of a collector finds a whole group to store while it stores another.
 WINDOW_BATCHES = 25
+MAX_PROCESSES = 16
+# Which files are read by several processes is known when they are open; what is packed is larger then.
+FOR_POOL_BYTES = 1 << 20
 ROUND_S = 0.25
 PAUSE_S = 0.01
 # A broker that is started again, or out of memory while collectors catch up.
 OUTAGE_S = 60.0
 OUTAGE_PAUSE_S = 0.5
-# glibc's parameters of mallopt: https://man7.org/linux/man-pages/man3/mallopt.3.html
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-KEPT_BYTES, LARGEST_BYTES = 256 << 20, 32 << 20
-GARBAGE_OBJECTS = 50_000
 OUTAGES = (redis.ConnectionError, redis.TimeoutError, redis.OutOfMemoryError, kombu.exceptions.OperationalError)
 
 
@@ -64,6 +62,12 @@ OUTAGES = (redis.ConnectionError, redis.TimeoutError, redis.OutOfMemoryError, ko
     "--final", is_flag=True, help="The files are complete: read a last line that has no line end, however new the file is."
 )
 @click.option(
+    "--processes",
+    "count",
+    type=click.IntRange(0, MAX_PROCESSES),
+    help="Processes that read large files beside this one, which publishes.  [default: the cores beyond two, but 2 at most]",
+)
+@click.option(
     "--archive",
     "archive_url",
     metavar="PLACE",
@@ -80,6 +84,7 @@ def ingest(
     timeout_s: float | None,
     batch_size: int,
     final: bool,
+    count: int | None,
     archive_url: str | None,
     since: datetime | None,
     until: datetime | None,
@@ -106,7 +111,7 @@ def ingest(
     if archive_url is None and (since or until or store_again):
         raise click.UsageError("--since, --until and --store-again are of --archive")
     settings = load_settings(data_dir)
-    _prepare_for_bulk()
+    bulk.prepare()
     if archive_url is not None:
         try:
             archived = importlib.import_module("telemetry.cli.archived")
@@ -125,10 +130,12 @@ def ingest(
         state_dir=None,
         window_bytes=max(settings.window_bytes, WINDOW_BATCHES * batch_size * TYPICAL_ROW_BYTES),
     )
-    with Spool() as spool:
+    with Spool() as spool, Pool() as pool:
         files = sorted({path.resolve() for path in regular(paths, spool)})
+        if any(path.stat().st_size >= FOR_POOL_BYTES for path in files):
+            pool.start(free_cores() if count is None else count)
         growing = set() if final else _growing(files, settings.close_after_s, spool)
-        done = _streamed(settings, files, growing, spool, wait=wait, timeout_s=timeout_s, quiet=as_json)
+        done = _streamed(settings, files, growing, spool, pool, wait=wait, timeout_s=timeout_s, quiet=as_json)
     click.echo(json.dumps(done.as_json()) if as_json else done.text())
     sys.exit(0 if done.is_success else 1)
 
@@ -144,6 +151,7 @@ def _streamed(
     files: list[Path],
     growing: set[str],
     spool: Spool,
+    pool: Pool,
     *,
     wait: bool,
     timeout_s: float | None,
@@ -158,7 +166,7 @@ def _streamed(
             arrive(settings, client)
             ledger = Ledger(settings) if wait else None
             published = Published(publisher(make_app(settings), settings))
-            streamer = Streamer(settings, client, published, final=True, growing=growing)
+            streamer = Streamer(settings, client, published, final=True, growing=growing, pool=pool)
             expected, foreign = _begin_anew(streamer, files)
             try:
                 _run(streamer, files, expected.keys(), wait=wait, deadline=deadline_s, quiet=quiet)
@@ -195,16 +203,6 @@ def _left(streamer: Streamer, files: list[Path], names: dict[str, str], foreign:
     torn = [names[name] for name, (end, size) in read.items() if end < size and name not in foreign]
     begun = [str(path) for path in files if str(path) not in names.values() and path.stat().st_size]
     return sorted(path for path in [*torn, *begun] if path in streamer.growing)
-
-
-def _prepare_for_bulk() -> None:
-    """Look for garbage seldom, as reading makes no cycles, and keep what is freed: new pages for each block are slow to get."""
-    garbage.settle()
-    gc.set_threshold(GARBAGE_OBJECTS)
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):
-        libc.mallopt(M_MMAP_THRESHOLD, LARGEST_BYTES)
-        libc.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
 def _begin_anew(streamer: Streamer, paths: list[Path]) -> tuple[dict[str, Path], dict[str, Unread]]:

@@ -21,6 +21,7 @@ from typing import ClassVar, Self
 from telemetry.formats import records
 from telemetry.formats.records import Records
 from telemetry.formats.rows import Rows
+from telemetry.formats.series_bound import SeriesBound
 from telemetry.readings.rows import Codes
 from telemetry.readings.source_settings import SourceSettings
 
@@ -118,7 +119,9 @@ class Format(ABC):
 
 
 class ByLines(Format):
-    """A format with a fast way through a block, which takes a line for a record."""
+    """A format with a fast way through a block, which takes a line for a record. `bound` counts the series it has made."""
+
+    bound: SeriesBound
 
     @abstractmethod
     def read_lines(self, block: bytes, max_record: int, how: Pass) -> Rows:

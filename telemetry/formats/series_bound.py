@@ -6,7 +6,7 @@ filling the database with series. It counts from when the file was opened.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from telemetry.readings.rows import REASON_CODE
@@ -27,6 +27,14 @@ class SeriesBound:
     def judged(self, series: Sequence[tuple[str, int]], limit: int) -> list[tuple[str, int]]:
         """Series as (text, reason), those beyond the limit with `too_many_series` for their reason."""
         return [each if not each[0] or self._is_admitted(each[0], limit) else TOO_MANY for each in series]
+
+    def admits(self, series: Iterable[str], limit: int) -> bool:
+        """Count series that another process has made of the same source. False if they are too many: then none is counted."""
+        made = self.made.union(series)
+        if len(made) > limit:
+            return False
+        self.made = made
+        return True
 
     def blame(self, names: Sequence[str], distinct: Sequence[int], series: Sequence[str]) -> None:
         """Note the column with the most distinct cells if some records make many series of each metric of each GPU.

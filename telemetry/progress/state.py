@@ -8,6 +8,7 @@ upgrade, the replicas of one edge may be of this version and of the one before, 
 from __future__ import annotations
 
 import json
+import os
 from typing import NamedTuple
 
 import msgspec
@@ -45,6 +46,11 @@ class Inode(NamedTuple):
 
     device: int
     number: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Inode:
+        """That of a file of which this is the status."""
+        return cls(status.st_dev, status.st_ino)
 
 
 class Pace(NamedTuple):

@@ -9,6 +9,7 @@ read by `arrow_payload`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import msgspec
 import numpy as np
@@ -41,12 +42,39 @@ class Columns(msgspec.Struct, frozen=True, array_like=True):
     raw: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Packed(Readings):
+    """Readings of which only the payload is left, with the counts and the rows to quarantine; `size` as `pack` has it.
+
+    `values_read` counts the readings with a value.
+    """
+
+    payload: bytes
+    size: int
+    values_read: int
+
+    @classmethod
+    def of(cls, readings: Readings) -> Packed:
+        """Readings, packed."""
+        payload, size = pack(readings)
+        bare = Readings.of_quarantined(readings.quarantined)
+        about = (readings.blank, readings.quarantined, readings.records)
+        return cls(bare.series, bare.codes, bare.ts_us, bare.values, *about, payload, size, len(readings.codes))
+
+    @property
+    def rows(self) -> int:
+        """Readings of every class."""
+        return self.values_read + self.blank + len(self.quarantined)
+
+
 ENCODER = msgspec.msgpack.Encoder()
 DECODER = msgspec.msgpack.Decoder(Columns)
 
 
 def pack(readings: Readings) -> tuple[bytes, int]:
     """The payload of some readings, and how many bytes it has before compression."""
+    if isinstance(readings, Packed):
+        return readings.payload, readings.size
     rows, series = readings.quarantined, BETWEEN.join(readings.series)
     if series.count(BETWEEN) != max(0, len(readings.series) - 1):
         raise ValueError("the text of a series has a line end")

@@ -27,6 +27,8 @@ from telemetry.streamer.modes import Replay, Tail
 from telemetry.streamer.orphan import Orphan
 from telemetry.streamer.outbox import Outbox, Publish
 from telemetry.streamer.phase import GONE, READING, Phase
+from telemetry.streamer.pool import Pool
+from telemetry.streamer.shared import Shared
 from telemetry.streamer.source import SourceFile
 from telemetry.streamer.stream import Stream
 from telemetry.streamer.whereabouts import has_its_file
@@ -47,6 +49,7 @@ class Adoption:
     claims: Claims
     lose: Callable[[LostRange], None]
     bench: Bench
+    pool: Pool | None = None
 
     def open(self, path: str, known: Known, *, final: bool) -> SourceFile | None:
         """Open a file; None if it does not hold a whole record yet. One without a header inherits that of the file before it.
@@ -134,7 +137,8 @@ class Adoption:
         reader = Reader.of(settings, REPLAY_FUTURE_LIMIT_US if settings.loop_mode else None)
         if settings.loop_mode:
             return Replay(source, reader, settings.batch_size)
-        return Tail(source, reader, settings.batch_size, settings.catch_up_size, settings.window_bytes)
+        shared = Shared(source, reader, self.pool) if self.pool else None
+        return Tail(source, reader, settings.batch_size, settings.catch_up_size, settings.window_bytes, shared)
 
     def _adopt(self, stream: Stream, known: dict[str, SourceState], drop: Drop) -> bool:
         """Let a renamed file go on under its new name. False while another streamer still works on it.

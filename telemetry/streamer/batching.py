@@ -145,13 +145,13 @@ class Cutter:
         known = source.section(header).format
         if known is None:
             return self._unread(place, stop) if header else self._foreign(start)
-        size = max(MIN_BLOCK_BYTES, min(_records(known, limit) * TYPICAL_ROW_BYTES, MAX_BLOCK_BYTES))
+        size = max(MIN_BLOCK_BYTES, min(records_in(known, limit) * TYPICAL_ROW_BYTES, MAX_BLOCK_BYTES))
         while True:
             # No batch is larger than that, but for a single line that is too long.
             block = source.read(start, size if stop is None else min(stop - start, MAX_BLOCK_BYTES + max_record))
             at_end = len(block) < size if stop is None else start + len(block) == stop
             final = at_end and (source.final or stop is not None)
-            records = _records(known, limit) if stop is None else limit
+            records = records_in(known, limit) if stop is None else limit
             taken = known.split(block, limit=records, max_record=max_record, final=final)
             if taken.rows == 1 and taken.malformed and taken.malformed[0].reason == "too_long":
                 # The same batch, wherever the block ends.
@@ -169,7 +169,7 @@ class Cutter:
         if known.counts_days:
             how = replace(how, days=source.midnights(start + taken.end).at(start + taken.starts))
         rows = known.read(taken, content, how)
-        if stop is None and len(taken.starts) > _records(known, limit):
+        if stop is None and len(taken.starts) > records_in(known, limit):
             # A record turned out to have more readings than was known.
             return self._closely(place, limit, now_us)
         turn = settle(rows, known)
@@ -192,7 +192,7 @@ class Cutter:
         if turn:
             self.source.turned(header)
         count = int(np.searchsorted(rows.starts, turn.end)) if turn else len(rows.starts)
-        limit = _records(known, limit)
+        limit = records_in(known, limit)
         # What would be a short batch is read again with the block behind it.
         whole = count - count % limit if len(block) == size and count > limit and not turn else count
         first = 0
@@ -255,7 +255,7 @@ class Cutter:
         return CutBatch(batch_id, extent, readings)
 
 
-def _records(known: Format, limit: int) -> int:
+def records_in(known: Format, limit: int) -> int:
     """How many records have at most `limit` readings; one at least."""
     return max(1, limit // known.readings_a_record)
 

@@ -94,6 +94,10 @@ class Plain:
         """Up to `length` bytes from `start`; fewer at the end."""
         return _read(self._fd, start, length)
 
+    def descriptor(self) -> int:
+        """The open file that its bytes stand in."""
+        return self._fd
+
     def close(self) -> None:
         """Nothing is held beside the file."""
 
@@ -173,6 +177,10 @@ class Unpacked:
         self._size = None
         while self._size is None:
             self.step(waits=False)
+
+    def descriptor(self) -> int | None:
+        """The open file that its bytes stand in, None unless all are unpacked."""
+        return self._spool.fileno() if self._spool and self._size is not None else None
 
     def settle(self, size: int | None = None) -> None:
         """Let the unpacked bytes go: all of them are read. `size` is how many they were, where that is known from before."""

@@ -13,6 +13,7 @@ from typing import ClassVar
 from telemetry.progress.state import Pace
 from telemetry.progress.window import Window
 from telemetry.streamer.batching import TYPICAL_ROW_BYTES, CutBatch, Cutter, Reader, first_timestamp_us
+from telemetry.streamer.shared import Shared
 from telemetry.streamer.source import SourceFile
 
 log = logging.getLogger(__name__)
@@ -29,13 +30,17 @@ LEFT_BEHIND_US = 30 * 1_000_000
 
 @dataclass(slots=True)
 class Tail:
-    """Follows a growing file: all that is complete, in larger batches while much is unread. Sizes are settings."""
+    """Follows a growing file: all that is complete, in larger batches while much is unread. Sizes are settings.
+
+    `shared` is how it is read by several processes, None if by this one alone.
+    """
 
     source: SourceFile
     reader: Reader
     batch_size: int
     catch_up_size: int
     window_bytes: int
+    shared: Shared | None = None
     _row_bytes: float = TYPICAL_ROW_BYTES
 
     replays: ClassVar = False
@@ -53,7 +58,8 @@ class Tail:
         limit = self.batch_size
         if unread_bytes > BEHIND_BATCHES * limit * self._row_bytes:
             limit = max(limit, min(self.catch_up_size, int(self.window_bytes / BATCHES_A_WINDOW / self._row_bytes)))
-        batches = Cutter(self.source, self.reader).batches(
+        cutter = self.shared or Cutter(self.source, self.reader)
+        batches = cutter.batches(
             window.next,
             limit=limit,
             # What comes while this is read is the next step's: a look behind the last row costs as much as the row.

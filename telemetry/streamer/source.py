@@ -156,6 +156,10 @@ class SourceFile:
         """Whether its content can be read at once."""
         return self._content.is_ready
 
+    def descriptor(self) -> int | None:
+        """The open file in which the bytes of its content stand; None where there is none."""
+        return self._content.descriptor()
+
     def is_outdated(self) -> bool:
         """Whether a packed file was written to since it was opened: then its content is another one."""
         return self.version is not None and version_of(self._fd) != self.version
@@ -193,12 +197,12 @@ class SourceFile:
 
     def inode(self) -> Inode:
         """Device and inode of the open file."""
-        return _inode(os.fstat(self._fd))
+        return Inode.of(os.fstat(self._fd))
 
     def is_at_its_path(self) -> bool:
         """Whether the path still leads to this file."""
         try:
-            return _inode(self.path.stat()) == self.inode()
+            return Inode.of(self.path.stat()) == self.inode()
         except OSError:
             return False
 
@@ -292,7 +296,3 @@ def _head(content: Content, max_record: int, settings: SourceSettings, inherited
     if not head or not nuls:
         return head
     return replace(head, end=head.end + nuls if head.format else 0, length=head.length + nuls, nuls=nuls)
-
-
-def _inode(status: os.stat_result) -> Inode:
-    return Inode(status.st_dev, status.st_ino)

@@ -38,6 +38,7 @@ from telemetry.streamer.matching import matching
 from telemetry.streamer.membership import Membership, part
 from telemetry.streamer.outbox import Publish
 from telemetry.streamer.phase import GONE
+from telemetry.streamer.pool import Pool
 from telemetry.streamer.queue_watch import QueueWatch
 from telemetry.streamer.resting import Rest
 from telemetry.streamer.step import Moment
@@ -74,8 +75,8 @@ class Round(NamedTuple):
 class Streamer:
     """The sources one streamer process works on. `final` says that no file will grow but those in `growing`, as in `ingest`.
 
-    `standing` says that a person should be told when no streamer of this edge ticks any more, and that no other machine may
-    stream as this edge.
+    The processes of a `pool` read parts of large files. `standing` says that a person should be told when no streamer of this
+    edge ticks any more, and that no other machine may stream as this edge.
     """
 
     settings: Settings
@@ -84,6 +85,7 @@ class Streamer:
     final: bool = False
     growing: Collection[str] = ()
     standing: bool = False
+    pool: Pool | None = None
     claims: Claims = field(init=False)
     _owner: str = field(init=False)
     held: Held = field(init=False)
@@ -103,7 +105,7 @@ class Streamer:
         self.claims = Claims(self.client, keys, settings.edge, self._owner, settings.lease_s, Signer.of(settings).opened)
         self._losses = Losses(self.client, keys, settings.edge)
         self.bench = Bench(settings.close_after_s, None if settings.loop_mode else MAX_UNPACKED)
-        adoption = Adoption(settings, self.client, self.claims, self._losses.record, self.bench)
+        adoption = Adoption(settings, self.client, self.claims, self._losses.record, self.bench, self.pool)
         self.held = Held(settings, self.client, self.claims, adoption, self.publish, self.final, self.growing)
         self._membership = Membership(self.client, keys, settings.edge, settings.lease_s)
         self._queue_watch = QueueWatch(self.client, settings)

@@ -56,6 +56,10 @@ class Utf16:
         """How many bytes of the other content hold so many of this one."""
         return MARK_BYTES + 2 * size
 
+    @staticmethod
+    def descriptor() -> None:
+        """In no file its bytes stand as they are."""
+
     def close(self) -> None:
         """Let what is held beside the file go."""
         self._inner.close()
