@@ -15,7 +15,7 @@ GB, GIB = 1e9, 2.0**30
 TICK_S, BATCH_ROWS = 1.0, 100
 # CPU time in seconds: of the broker for an edge's tick, for what its worker says each second beside that, and for a message; of
 # a collector for a message, of Postgres for a row.
-BROKER_TICK_S, BROKER_EDGE_S, BROKER_MESSAGE_S, COLLECTOR_MESSAGE_S, POSTGRES_ROW_S = 130e-6, 20e-6, 40e-6, 470e-6, 6.3e-6
+BROKER_TICK_S, BROKER_EDGE_S, BROKER_MESSAGE_S, COLLECTOR_MESSAGE_S, POSTGRES_ROW_S = 130e-6, 20e-6, 40e-6, 520e-6, 7.5e-6
 # A broker works with one core. So much of it is planned, and of those of collectors and Postgres: a backlog comes one day.
 BROKER_SHARE, CENTRE_SHARE = 0.6, 0.5
 CONNECTIONS, CONNECTION_BYTES = 7, 20_000

@@ -28,8 +28,12 @@ class SeriesBound:
         """Series as (text, reason), those beyond the limit with `too_many_series` for their reason."""
         return [each if not each[0] or self._is_admitted(each[0], limit) else TOO_MANY for each in series]
 
-    def admits(self, series: Iterable[str], limit: int) -> bool:
-        """Count series that another process has made of the same source. False if they are too many: then none is counted."""
+    def admits(self, series: Iterable[str], limit: int, column: str) -> bool:
+        """Count series that another process has made of the same source, and note the column that it blames.
+
+        False if they are too many: then none is counted.
+        """
+        self.column = self.column or column
         made = self.made.union(series)
         if len(made) > limit:
             return False

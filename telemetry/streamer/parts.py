@@ -7,23 +7,20 @@ by now.
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from telemetry.progress.state import Inode
+from telemetry.formats.base import ByLines
 from telemetry.readings.extent import Place
 from telemetry.readings.payload import Packed
 from telemetry.readings.source_settings import SourceSettings
 from telemetry.streamer.batching import CutBatch, Cutter, Reader
 from telemetry.streamer.source import SourceFile
 
-# As many files another process keeps open.
-MAX_OPEN = 8
-
-
-class OtherwiseError(Exception):
-    """The other process does not read the file as the one does that asks."""
+# A file that is read no more may be unpacked content, whose room on the disk is free when nobody has it open.
+KEPT_OPEN_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +37,7 @@ class File:
 
     @classmethod
     def of(cls, source: SourceFile, reader: Reader) -> File | None:
-        """A source that is open here; None where another process cannot open it: there is no /proc, or its bytes are made."""
+        """A file that is open here; None where another process cannot open it: no /proc, or its bytes are made."""
         path, head = f"/proc/{os.getpid()}/fd/{source.descriptor()}", source.head
         if source.descriptor() is None or not Path(path).exists():
             return None
@@ -48,11 +45,24 @@ class File:
         how = Cutter(source, reader).interpretation()
         return cls(path, reader, source.settings, inherited, source.final, head.fingerprint, how)
 
+    def open(self) -> SourceFile:
+        """The file. Raises OSError, also where it is not read as it is by the process that asks."""
+        path, max_record = Path(self.path), self.reader.max_record
+        source = SourceFile.open(
+            path, max_record=max_record, final=self.final, settings=self.settings, inherited=self.inherited
+        )
+        if source is not None:
+            how = Cutter(source, self.reader).interpretation()
+            if (source.head.fingerprint, how) == (self.fingerprint, self.interpretation):
+                return source
+            source.close()
+        raise OSError("another process reads it otherwise")
+
 
 class Part(NamedTuple):
     """A part of a file, up to the place behind it: so many whole batches, each of as many records as have `limit` readings.
 
-    Whoever drops what it has asked for asks with another `turn` from then on.
+    Parts of one `turn` follow on each other; it is the number of no other turn of the process that asks.
     """
 
     file: File
@@ -65,53 +75,61 @@ class Part(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """The batches of a part, packed, and the series in them that stood in no answer of this process in this turn."""
+    """The batches of a part, packed; none if it could not be read, by an `error`.
+
+    `series` are those that the file has made in this process and in no answer of this turn; `column` is that which makes too
+    many (`series_bound`).
+    """
 
     batches: list[CutBatch]
-    series: list[str]
+    series: frozenset[str] = frozenset()
+    column: str = ""
+    error: str = ""
 
 
 @dataclass(slots=True)
 class _Open:
     source: SourceFile
-    turn: int = 0
-    told: set[str] = field(default_factory=set)
+    told: frozenset[str] = frozenset()
+    used_s: float = 0.0
 
 
-# Another file may be at the same descriptor by now.
-_open: dict[tuple[File, Inode], _Open] = {}
+@dataclass(slots=True)
+class Parts:
+    """Reads the parts that one process asks for. Keeps the files open of which it reads, for what their formats have learnt."""
+
+    _open: dict[int, _Open] = field(default_factory=dict)
+
+    def answer(self, part: Part) -> Answer:
+        """Read a part."""
+        try:
+            if part.turn not in self._open:
+                self._open[part.turn] = _Open(part.file.open())
+            opened = self._open[part.turn]
+            opened.used_s = time.monotonic()
+            return _read(part, opened)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the process that asks reads by itself then
+            return Answer([], error=f"{type(error).__name__}: {error}")
+
+    def let_go(self) -> None:
+        """Close the files that nobody has asked about for KEPT_OPEN_S."""
+        now_s = time.monotonic()
+        for turn, opened in list(self._open.items()):
+            if now_s - opened.used_s > KEPT_OPEN_S:
+                self._open.pop(turn).source.close()
 
 
-def read(part: Part) -> Answer:
-    """Read a part. Raises OtherwiseError, and OSError."""
-    opened = _opened(part.file)
-    if opened.turn != part.turn:
-        opened.turn, opened.told = part.turn, set()
+def _read(part: Part, opened: _Open) -> Answer:
     cutter, size_bytes = Cutter(opened.source, part.file.reader), part.behind.offset - part.place.offset
     row_bytes = size_bytes / (part.batches * part.limit)
-    batches, new = [], set[str]()
+    batches = []
     for batch in cutter.batches(part.place, limit=part.limit, room_bytes=size_bytes, now_us=part.now_us, row_bytes=row_bytes):
-        new.update(batch.readings.series)
         batches.append(replace(batch, readings=Packed.of(batch.readings)))
-    new -= opened.told
+        if batch.extent.end_header:
+            break
+    known = opened.source.section(0).format
+    if not isinstance(known, ByLines):
+        return Answer(batches)
+    new = frozenset(known.bound.made) - opened.told
     opened.told |= new
-    return Answer(batches, list(new))
-
-
-def _opened(file: File) -> _Open:
-    name = (file, Inode.of(os.stat(file.path)))  # noqa: PTH116 - it is a descriptor
-    if name not in _open:
-        if len(_open) >= MAX_OPEN:
-            _open.pop(next(iter(_open))).source.close()
-        path, max_record = Path(file.path), file.reader.max_record
-        source = SourceFile.open(
-            path, max_record=max_record, final=file.final, settings=file.settings, inherited=file.inherited
-        )
-        if source is None:
-            raise OtherwiseError(file.path)
-        how = Cutter(source, file.reader).interpretation()
-        if (source.head.fingerprint, how) != (file.fingerprint, file.interpretation):
-            source.close()
-            raise OtherwiseError(file.path)
-        _open[name] = _Open(source)
-    return _open[name]
+    return Answer(batches, new, known.bound.column)

@@ -18,7 +18,7 @@ SOME = (
     ("copy", "text", "orm", "large", "fleet", "smi"),
     ("thousands",),
     ("small", "always", "messages", "latency"),
-    ("history", "edge", "outage", "large_files"),
+    ("history", "edge", "outage", "large_files", "shared_file"),
     ("api", "metrics"),
 )
 

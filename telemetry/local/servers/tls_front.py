@@ -14,10 +14,11 @@ from redis.retry import Retry
 
 from telemetry.local import ports
 from telemetry.local.certificates import Certificates
-from telemetry.local.servers.server import Server
+from telemetry.local.servers.server import Server, ServerError
 from telemetry.local.servers.valkey import Valkey
 
 PORT = 6380
+PORTS_TRIED = 5
 
 
 class TlsFront(Server):
@@ -35,6 +36,19 @@ class TlsFront(Server):
     def url(self) -> str:
         """The URL of database 0. Its port is chosen at the first start, and stays."""
         return f"rediss://{ports.HOST}:{self._port}/0"
+
+    def start(self) -> None:
+        """Start it. At its first start it takes another port where somebody has taken the one that was free just before."""
+        for _ in range(0 if self._port else PORTS_TRIED):
+            try:
+                super().start()
+            except ServerError:
+                if ports.is_free(self._port):
+                    raise
+                self._port = 0
+            else:
+                return
+        super().start()
 
     def _command(self) -> tuple[Sequence[str], dict[str, Any]]:
         self._port = self._port or ports.free_port(PORT)
