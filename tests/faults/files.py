@@ -62,6 +62,8 @@ def lose_edge_and_broker_at_a_rotation(site: Site, random: Random) -> None:
 def truncate_file(site: Site, random: Random) -> None:
     """What is stored is cut away, and the same file goes on with other rows, as with logrotate's copytruncate."""
     feeder = site.feeders[-1]
+    # Of a file that was begun just now nothing is stored yet.
+    site.wait_until(lambda: site.committed_bytes(feeder) > 0, what=f"some of {feeder.path.name} committed")
     site.retire(feeder)
     feeder.path.write_text("")
     pause(random)
