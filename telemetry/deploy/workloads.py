@@ -16,15 +16,15 @@ class State(NamedTuple):
 
     component: str
     ready: int
-    wanted: int
+    desired: int
 
     @property
     def is_up(self) -> bool:
         """Whether all are."""
-        return self.ready == self.wanted
+        return self.ready == self.desired
 
     def __str__(self) -> str:
-        return f"{self.component} {self.ready}/{self.wanted}"
+        return f"{self.component} {self.ready}/{self.desired}"
 
 
 def states(cluster: Cluster, namespace: str, release: str) -> list[State]:

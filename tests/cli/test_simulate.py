@@ -74,10 +74,11 @@ def test_following_goes_on_until_it_is_stopped(tmp_path: Path, by: signal.Signal
 
 def test_a_stopped_run_is_continued_without_doubles(tmp_path: Path) -> None:
     path = tmp_path / "live.csv"
-    lines = 0
     for _ in range(2):
+        # What the one before has written must not stand for this one, which may not have begun.
+        before = live(path, 0)
         with following(path, "--duration", "1") as process:
-            lines = eventually(lambda: live(path, lines + 300), 30)  # noqa: B023  # called within the loop
+            eventually(lambda: live(path, before + 300), 30)  # noqa: B023  # called within the loop
             stop(process)
     made = rows(path)
     assert unique(made)

@@ -357,6 +357,9 @@ def test_rows_in_quarantine_conflicts_and_events_have_times_of_their_own(
     assert query(levels) == [("events", 1, 60, True), ("quarantine", 2, 50, True)]
 
 
+GROUPS_A_SETTING = 5
+
+
 def test_whatever_comes_again_while_days_are_dropped_each_reading_has_one_class(
     engine: Engine, settings: Settings, query: Query
 ) -> None:
@@ -370,7 +373,7 @@ def test_whatever_comes_again_while_days_are_dropped_each_reading_has_one_class(
     # And the same readings once more, cut another way.
     chance.shuffle(rows)
     batches += [batch(readings(*rows[start : start + 13]), f"c{start}") for start in range(0, len(rows), 13)]
-    done = threading.Event()
+    done, groups = threading.Event(), threading.Semaphore(0)
     # Some are there, and a floor, before the others come.
     counted = sum((Counter(outcome.rows) for outcome in BatchWriter(settings, engine).write(batches[:3])), Counter[str]())
     keep(engine, replace(settings, retention_days=100))
@@ -382,12 +385,16 @@ def test_whatever_comes_again_while_days_are_dropped_each_reading_has_one_class(
         for start in range(0, len(order), 3):
             for outcome in retried(partial(writer.write, order[start : start + 3])):
                 outcomes.update(outcome.rows)
+            groups.release()
         made.dispose()
         return outcomes
 
     def drop() -> int:
         steps, days = 0, [100, 200, 60, 90, 40, 400, 30]
         while not done.is_set() or days:
+            # Each setting finds some more of them there.
+            for _ in range(GROUPS_A_SETTING if days else 0):
+                groups.acquire(timeout=30)
             steps += keep(engine, replace(settings, retention_days=days.pop(0) if days else 30))
             retried(lambda: chores.run(engine, replace(settings, seal_after_days=50), SEALING, 20))
         return steps

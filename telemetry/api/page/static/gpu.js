@@ -37,8 +37,8 @@ async function learn() {
   const newest = items.reduce((last, { last_reading }) => (last_reading > last ? last_reading : last), "");
   const held = (await holders(gpu, now - HELD_MS, now.getTime())).map((owner) => named(owner));
   const who = held.length ? element("span", {}, ...held.flatMap((each, place) => (place ? [" and ", each] : [each]))) : "nobody";
-  const told = [["Held by", who], ["Model", facts.model], ["UUID", facts.uuid], ["Driver", facts.driver_version], ["Last reading", ago(newest || null, now)]];
-  at("facts").replaceChildren(...told.filter(([, value]) => value).map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
+  const details = [["Held by", who], ["Model", facts.model], ["UUID", facts.uuid], ["Driver", facts.driver_version], ["Last reading", ago(newest || null, now)]];
+  at("facts").replaceChildren(...details.filter(([, value]) => value).map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
   offer();
 }
 
@@ -48,39 +48,39 @@ function named(owner) {
 
 function asked() {
   const names = metrics.map(({ name }) => name);
-  const wanted = chosen.metrics ? chosen.metrics.split(",") : FIRST;
-  const known = wanted.filter((name) => names.includes(name));
+  const drawn = chosen.metrics ? chosen.metrics.split(",") : FIRST;
+  const known = drawn.filter((name) => names.includes(name));
   return known.length ? known.slice(0, MOST) : names.slice(0, 4);
 }
 
 function offer() {
-  const wanted = asked();
+  const drawn = asked();
   if (at("metrics").children.length !== metrics.length) at("metrics").replaceChildren(...metrics.map(({ name, description }) => element("label", { class: "choice", title: description ?? name },
-    element("input", { type: "checkbox", name: "metric", value: name, checked: wanted.includes(name) }), ` ${short(name)}`)));
+    element("input", { type: "checkbox", name: "metric", value: name, checked: drawn.includes(name) }), ` ${short(name)}`)));
   for (const radio of form.span) radio.checked = !chosen.from && radio.value === chosen.span;
 }
 
 async function read() {
   if (!metrics.length) await learn();
-  const wanted = asked();
+  const drawn = asked();
   const [from, to] = times(chosen, USUAL, Date.now() + skewMs);
   const others = compared.names(chosen.with);
   // Before anything is asked: a name that was mistyped can be removed whatever the answers are.
   const label = (troubles) => compared.legend(at("name").textContent, others, (name) => change({ with: others.filter((other) => other !== name).join() }), troubles);
   label(read.troubles);
   const [points, events, held, { lines, troubles }] = await Promise.all([
-    history(gpu, wanted, from, to), happened(from, to), holders(gpu, from, to), compared.lines(others, wanted, from, to),
+    history(gpu, drawn, from, to), happened(from, to), holders(gpu, from, to), compared.lines(others, drawn, from, to),
   ]);
   const stretches = held.map((owner) => ({ from: Date.parse(owner.start), to: Date.parse(owner.end), who: whose(owner) }));
   read.troubles = troubles;
   label(troubles);
   const marks = events.filter(({ kind }) => kind !== "allocation").map((event) => ({ at: Date.parse(event.at), event }));
-  const places = wanted.map((metric) => chart(metric).place);
+  const places = drawn.map((metric) => chart(metric).place);
   // A chart that stays keeps the focus.
   if (places.some((place, number) => at("charts").children[number] !== place) || at("charts").children.length !== places.length) {
     at("charts").replaceChildren(...places);
   }
-  for (const metric of wanted) {
+  for (const metric of drawn) {
     chart(metric).show(points.get(metric), from, to, { marks, held: stretches, others: lines[metric], name: others.length ? at("name").textContent : "" });
   }
   at("charts").removeAttribute("aria-busy");
@@ -91,7 +91,7 @@ async function read() {
     named(owner), clock(owner.start), clock(owner.end), duration(owner.held_s),
   ]), "Nobody in this span, as far as its readings say.");
   for (const format of ["csv", "parquet"]) at(format).href = `${path}/telemetry?${new URLSearchParams([
-    ...wanted.map((metric) => ["metric", metric]), ["start_time", new Date(from).toISOString()], ["end_time", new Date(to).toISOString()], ["format", format]])}`;
+    ...drawn.map((metric) => ["metric", metric]), ["start_time", new Date(from).toISOString()], ["end_time", new Date(to).toISOString()], ["format", format]])}`;
 }
 
 async function happened(from, to) {

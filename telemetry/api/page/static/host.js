@@ -23,8 +23,8 @@ async function look() {
     get(`/api/v1/hosts/${encodeURIComponent(host)}`), all("/api/v1/health", [["host", host]]), all("/api/v1/metrics"),
   ]);
   skewMs = now - Date.now();
-  const told = [["GPUs", number(facts.gpus)], ["Models", facts.models], ["Last reading", ago(facts.last_seen, now)]];
-  at("facts").replaceChildren(...told.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value ?? "–"))));
+  const details = [["GPUs", number(facts.gpus)], ["Models", facts.models], ["Last reading", ago(facts.last_seen, now)]];
+  at("facts").replaceChildren(...details.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value ?? "–"))));
   const asked = metrics.filter(({ name }) => NOW.includes(name)).map(({ name }) => ["metric", name]);
   const { items: latest } = asked.length ? await all("/api/v1/latest", [["host", host], ...asked]) : { items: [] };
   const ordered = [...states].sort((a, b) => a.index - b.index);

@@ -78,8 +78,8 @@ function sum(items) {
 
 function draw() {
   if (!document_) return;
-  const [by, told] = [groups(), figuresOf(document_)];
-  const heads = [...by.map((name) => name[0].toUpperCase() + name.slice(1)), ...told.map(([, head]) => head)];
+  const [by, columns] = [groups(), figuresOf(document_)];
+  const heads = [...by.map((name) => name[0].toUpperCase() + name.slice(1)), ...columns.map(([, head]) => head)];
   const line = at("usage").tHead.rows[0];
   if (line.textContent !== heads.join("")) {
     line.replaceChildren(...heads.map((head, place) => element("th", { scope: "col", class: place < by.length ? null : "figure" }, head)));
@@ -88,7 +88,7 @@ function draw() {
   const words = view.chosen.text.toLowerCase().split(/\s+/);
   const shown = rows.filter((row) => words.every((word) => by.map((name) => row[name] ?? "nobody").join(" ").toLowerCase().includes(word)));
   fill(at("usage"), shown.slice(0, SHOWN).map((row) => [
-    ...by.map((name) => named(name, row)), ...told.map(([name, , text]) => element("span", { class: "figure" }, text(row[name]))),
+    ...by.map((name) => named(name, row)), ...columns.map(([name, , text]) => element("span", { class: "figure" }, text(row[name]))),
   ]), "Nobody in this span. GPUs have owners where their readings have labels such as namespace, pod or user.");
   // What nobody had is a row, and no owner.
   const owners = (some) => some.filter((row) => by.some((name) => row[name] !== null)).length;

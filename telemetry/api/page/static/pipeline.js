@@ -63,11 +63,11 @@ function drawLetters(letters, count) {
 
 // Without an edge it names no batch that a collector could store.
 function todo({ id, edge }) {
-  const told = retries.get(id);
-  const isOut = told === "";
+  const failure = retries.get(id);
+  const isOut = failure === "";
   return element("span", { class: "prose" },
     edge ? element("span", {}, "Mend the cause, then ", element("button", { type: "button", "data-retry": id, disabled: isOut }, isOut ? "is being stored" : "store it again"), " or ") : "It names no batch: ",
-    element("button", { type: "button", "data-drop": id, disabled: isOut }, "drop it"), told ? element("span", { class: "bad" }, ` ${told}`) : null);
+    element("button", { type: "button", "data-drop": id, disabled: isOut }, "drop it"), failure ? element("span", { class: "bad" }, ` ${failure}`) : null);
 }
 
 // Those that are furthest behind come first.

@@ -7,8 +7,8 @@ export function choices(usual) {
 
 /** Put choices into the address; those that are usual are left out. */
 export function choose(chosen, usual) {
-  const told = Object.entries(chosen).filter(([name, value]) => value && value !== usual[name]);
-  const hash = new URLSearchParams(told).toString();
+  const unusual = Object.entries(chosen).filter(([name, value]) => value && value !== usual[name]);
+  const hash = new URLSearchParams(unusual).toString();
   history.replaceState(null, "", hash ? `#${hash}` : location.pathname);
 }
 
