@@ -18,7 +18,7 @@ from telemetry.settings import Settings
 
 PATIENCE_S = 3.0
 # The kinds of keys by which ID tokens are signed.
-KEY_TYPES = {"RSA", "EC", "OKP"}
+KEY_TYPES = ("RSA", "EC", "OKP")
 
 
 class Logins:
@@ -89,8 +89,9 @@ def judge_document(document: Any, issuer: str) -> Judgement:
 def judge_keys(document: Any) -> Judgement:
     """The keys by which its tokens are checked."""
     keys = document.get("keys") if isinstance(document, Mapping) else None
+    listed = keys if isinstance(keys, list) else []
     usable = [
-        key for key in keys or () if isinstance(key, Mapping) and key.get("kty") in KEY_TYPES and key.get("use", "sig") == "sig"
+        key for key in listed if isinstance(key, Mapping) and key.get("kty") in KEY_TYPES and key.get("use", "sig") == "sig"
     ]
     if not usable:
         return failed(
@@ -103,7 +104,7 @@ def judge_client(error: Any, client: str) -> Judgement:
     """What it answers to a client that shows a made-up code: that of a client that it knows is what is wrong."""
     if error == "invalid_grant":
         return ok(f"it knows the client {client} and its secret")
-    if error in {"invalid_client", "unauthorized_client"}:
+    if error in ("invalid_client", "unauthorized_client"):
         return failed(
             f"it does not accept the client {client}: {error}",
             "give TELEMETRY_OIDC_CLIENT_ID and TELEMETRY_OIDC_CLIENT_SECRET as they are registered there",

@@ -54,6 +54,8 @@ def test_without_a_provider_nothing_is_asked(telemetry: Run) -> None:
         ({"keys": [{"kty": "EC", "use": "sig"}, {"kty": "oct"}]}, "ok"),
         ({"keys": [{"kty": "RSA", "use": "enc"}]}, "failed"),
         ({"keys": []}, "failed"),
+        ({"keys": True}, "failed"),
+        ({"keys": [{"kty": ["RSA"]}]}, "failed"),
         ([], "failed"),
     ],
 )
@@ -62,7 +64,8 @@ def test_keys(document: Any, verdict: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "verdict"), [("invalid_grant", "ok"), ("invalid_client", "failed"), ("invalid_request", "ok"), (None, "ok")]
+    ("error", "verdict"),
+    [("invalid_grant", "ok"), ("invalid_client", "failed"), ("invalid_request", "ok"), (None, "ok"), ([], "ok")],
 )
-def test_what_a_made_up_code_is_answered(error: str | None, verdict: str) -> None:
+def test_what_a_made_up_code_is_answered(error: Any, verdict: str) -> None:
     assert logins.judge_client(error, "page").verdict == verdict

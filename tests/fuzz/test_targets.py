@@ -18,6 +18,8 @@ CRASHED = [
     ("state", b"stored g 1 2 3 " + b"9" * 5000),
     # A line that is too long, whose quotes are wrong: what it is called depended on where a block ended.
     ("formats", b"dcgm" + SEPARATOR + DCGM + b'{"a":' * 15_000 + b"\n" + DCGM.splitlines()[1] + b"\n"),
+    ("provider", b'{"keys": true}'),
+    ("provider", b'{"keys": [{"kty": []}]}'),
 ]
 
 
