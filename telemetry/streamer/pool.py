@@ -11,6 +11,8 @@ import logging
 import multiprocessing
 import os
 import signal
+import socket
+import struct
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -29,7 +31,9 @@ MAX_OF_ITSELF = 2
 # A process has one part to read, and one to go on with.
 PARTS_A_PROCESS = 2
 # A part takes a tenth of a second.
-PATIENCE_S = 60.0
+PATIENCE_S = 60
+# https://docs.kernel.org/admin-guide/cgroup-v2.html: microseconds of all cores in a period, or "max", and the period.
+QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 @dataclass(slots=True, eq=False)
@@ -47,7 +51,7 @@ class _Process:
     asked: deque[Asked] = field(default_factory=deque)
 
     def receive(self) -> None:
-        """Take the next answer, which is to what was asked first. Raises OSError and EOFError."""
+        """Take the next answer, which is to what was asked first. After an error nobody knows where the next one begins."""
         answer = self.connection.recv()
         self.asked.popleft().answer = answer
 
@@ -78,6 +82,7 @@ class Pool:
         try:
             for _ in range(count):
                 ours, theirs = context.Pipe()
+                _be_patient(ours)
                 not_its_own = [ours, *(each.connection for each in self._processes)]
                 process = context.Process(target=_serve, args=(theirs, not_its_own), daemon=True)
                 process.start()
@@ -91,12 +96,12 @@ class Pool:
         return next(self._turns)
 
     def takes_a_part(self) -> bool:
-        """Whether a process has not enough to do."""
+        """Take the answers that are there, and say whether a process has not enough to do."""
         try:
             for each in self._processes:
                 while each.asked and each.connection.poll():
                     each.receive()
-        except (OSError, EOFError) as error:
+        except Exception as error:  # noqa: BLE001 - see `receive`
             self._lose(error)
         return any(len(each.asked) < PARTS_A_PROCESS for each in self._processes)
 
@@ -113,13 +118,11 @@ class Pool:
         return asked
 
     def wait(self, asked: Asked) -> Answer | None:
-        """The answer to what was asked. None if the process has died."""
+        """The answer to what was asked. None if the process has died, or is silent for PATIENCE_S."""
         while asked.answer is None and asked.by in self._processes:
             try:
-                if not asked.by.connection.poll(PATIENCE_S):
-                    raise TimeoutError(f"no answer for {PATIENCE_S:g} s")
                 asked.by.receive()
-            except (OSError, EOFError) as error:
+            except Exception as error:  # noqa: BLE001 - see `receive`
                 self._lose(error)
         return asked.answer
 
@@ -138,7 +141,16 @@ class Pool:
 def free_cores() -> int:
     """How many cores are left beside one that publishes and one that stores, MAX_OF_ITSELF at most."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with suppress(OSError, ValueError):
+        quota, period = map(int, QUOTA.read_text(encoding="ascii").split())
+        cores = min(cores, quota // period)
     return max(0, min(MAX_OF_ITSELF, cores - 2))
+
+
+def _be_patient(connection: Connection) -> None:
+    """Let a read from a connection end after PATIENCE_S, also in the middle of an answer (SO_RCVTIMEO of socket(7))."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as its:
+        its.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", PATIENCE_S, 0))
 
 
 def _serve(connection: Connection, not_its_own: list[Connection]) -> None:

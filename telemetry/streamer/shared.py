@@ -20,7 +20,7 @@ from telemetry.formats.base import ByLines
 from telemetry.readings.extent import Place
 from telemetry.streamer.batching import MAX_BLOCK_BYTES, TYPICAL_ROW_BYTES, CutBatch, Cutter, Reader, records_in
 from telemetry.streamer.parts import File, Part
-from telemetry.streamer.pool import Asked, Pool
+from telemetry.streamer.pool import PARTS_A_PROCESS, Asked, Pool
 from telemetry.streamer.source import SourceFile, Stamp
 
 log = logging.getLogger(__name__)
@@ -79,6 +79,8 @@ class Shared:
 
     def _ask(self, known: ByLines, place: Place, limit: int, now_us: int) -> None:
         """See that the pool has parts to read, as many as it takes, and that they follow on the place."""
+        # Also of what is no longer asked for: whoever waits to answer has its file open.
+        takes_a_part = self.pool.takes_a_part()
         before, self._basis = self._basis, Basis(limit, self.source.stamp())
         if self._read or self._asked:
             if place != (self._read[0].extent.first if self._read else self._asked[0][0].place):
@@ -89,12 +91,17 @@ class Shared:
                 self._read.clear()
         elif self.source.size() - place.offset < self.least_bytes:
             return
-        if self._misses >= MAX_MISSES or not self.pool.count:
+        if self._misses >= MAX_MISSES:
             return
         at = self._asked[-1][0].behind if self._asked else self._read[-1].extent.next if self._read else place
-        while self.pool.takes_a_part() and (part := self._part(known, at, limit, now_us)) and (asked := self.pool.ask(part)):
+        # As many as all processes take, and no more: what is read is in memory until there is room for it.
+        while takes_a_part and len(self._asked) < PARTS_A_PROCESS * self.pool.count:
+            part = self._part(known, at, limit, now_us)
+            asked = self.pool.ask(part) if part else None
+            if part is None or asked is None:
+                return
             self._asked.append((part, asked))
-            at = part.behind
+            at, takes_a_part = part.behind, self.pool.takes_a_part()
 
     def _part(self, known: ByLines, place: Place, limit: int, now_us: int) -> Part | None:
         """The part at a place, as far as line ends tell; None if no whole batch is left, or one is larger than a block."""
@@ -104,6 +111,9 @@ class Shared:
         lines = int(np.count_nonzero(np.frombuffer(block, np.uint8) == LINE_END[0]))
         batches = lines // records
         if not batches or file is None:
+            if len(block) in (0, PART_BYTES):
+                # Nor will there be any.
+                self._misses = MAX_MISSES
             return None
         end = len(block)
         for _ in range(lines - batches * records + 1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 from collections.abc import Callable
 from multiprocessing.context import ForkProcess
 from pathlib import Path
@@ -11,8 +12,9 @@ import psutil
 import pytest
 
 from telemetry.streamer import parts, shared
+from telemetry.streamer import pool as pools_of_processes
 from telemetry.streamer.batching import Cutter
-from telemetry.streamer.pool import Pool
+from telemetry.streamer.pool import PARTS_A_PROCESS, Pool
 from telemetry.streamer.shared import Shared
 from telemetry.streamer.source import SourceFile
 from tests.streamer.pools import HEADER, READER, Seen, all_of, row, started, steps
@@ -40,10 +42,12 @@ def test_a_process_that_dies_leaves_the_rest_to_this_one(
     assert caplog.text.count("this one reads alone") == 1
 
 
-def test_a_process_that_dies_in_the_middle_of_an_answer_is_not_waited_for(
-    opened: Open, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_process_that_ends_or_stands_in_the_middle_of_an_answer_is_not_waited_for(
+    opened: Open, monkeypatch: pytest.MonkeyPatch, sign: signal.Signals
 ) -> None:
     monkeypatch.setattr(shared, "PART_BYTES", 4_000_000)
+    monkeypatch.setattr(pools_of_processes, "PATIENCE_S", 1)
     numbers = random.Random(1)  # noqa: S311
     source = opened(HEADER + "".join(row(n, value=str(numbers.random())) for n in range(80_000)))
     with started() as pool:
@@ -56,10 +60,20 @@ def test_a_process_that_dies_in_the_middle_of_an_answer_is_not_waited_for(
                 next(reading)
         # It has begun to send what does not fit into the connection.
         assert first.connection.poll(20)
-        first.process.kill()
-        first.process.join()
+        process = psutil.Process(first.process.pid or 0)
+        process.send_signal(sign)
+        eventually(lambda: process.status() in {psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE})
         assert pool.wait(first.asked[0]) is None
         assert pool.count == 0
+
+
+def test_no_more_is_read_than_there_is_room_for(pool: Seen, opened: Open) -> None:
+    source = opened(TEXT)
+    cutter, place, taken = Shared(source, READER, pool, least_bytes=0), source.head.first, 0
+    while step := list(cutter.batches(place, limit=200, room_bytes=1, now_us=0, row_bytes=60)):
+        place, taken = step[-1].extent.next, taken + len(step)
+        # Of four batches each.
+        assert len(pool.begun) <= taken / 4 + 2 * PARTS_A_PROCESS + 1
 
 
 def test_without_processes_one_reads_alone(
