@@ -105,7 +105,7 @@ def run(bench: Bench) -> dict[str, float]:
         every = MORE_FOR / rows
         database.execute(MORE, {"rows": rows, "every": every})
         database.execute("VACUUM ANALYZE")
-        server = _serving(site)
+        server = serving(site)
         with closing(server.http):
             return {
                 **_day(server, database, sizes.api_requests),
@@ -115,7 +115,8 @@ def run(bench: Bench) -> dict[str, float]:
             }
 
 
-def _serving(site: Site) -> Server:
+def serving(site: Site) -> Server:
+    """The API of a site, which answers."""
     with closing(socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
