@@ -242,8 +242,12 @@ def servers(directory: Path, sizes: Sizes) -> Iterator[Bench]:
     with Postgres(directory / "postgres", POSTGRES) as postgres, Valkey(directory / "valkey") as valkey:
         with psycopg.connect(postgres.url, autocommit=True) as server:
             server.execute(_statement("CREATE DATABASE {}", TEMPLATE))
-        url = make_url(postgres.url).set(database=TEMPLATE).render_as_string(hide_password=False)
-        engine = make_engine(Settings.load({"TELEMETRY_DATABASE_URL": url}), application="bench")
-        migrate.upgrade(engine)
-        engine.dispose()
+        migrate_database(make_url(postgres.url).set(database=TEMPLATE).render_as_string(hide_password=False))
         yield Bench(directory, sizes, postgres, valkey)
+
+
+def migrate_database(url: str) -> None:
+    """Give a database the schema."""
+    engine = make_engine(Settings.load({"TELEMETRY_DATABASE_URL": url}), application="bench")
+    migrate.upgrade(engine)
+    engine.dispose()

@@ -1,11 +1,12 @@
 """`python -m benchmarks.replica`: reads of the API from a replica, while nothing is stored, and under full load of the primary.
 
 Primary, broker, collector and `telemetry ingest` share one core; the replica, the API and who asks it share another, as if
-these were two machines. The load are files, each of other hours, that are ingested one after the other as fast as it goes.
+these were two machines. The load is files, each of other hours, ingested one after the other as fast as it goes.
 """
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -20,13 +21,10 @@ import psutil
 import psycopg
 
 from benchmarks import data, machine
-from benchmarks.bench import POSTGRES, BenchError, Site
+from benchmarks.bench import POSTGRES, BenchError, Site, migrate_database
 from benchmarks.cases.api import DAY, FILL, PATH, serving
 from benchmarks.processes import family
 from telemetry.local.servers import Postgres, Valkey
-from telemetry.settings import Settings
-from telemetry.store import migrate
-from telemetry.store.engine import make_engine
 from tests.standby import REPLICATED, ask, caught_up, standby
 
 ROWS, FILES_A_ROUND = 1_000_000, 6
@@ -46,7 +44,7 @@ COMMITS = "SELECT xact_commit FROM pg_stat_database WHERE datname = current_data
 
 @click.command()
 @click.option("--requests", type=click.IntRange(10), default=300, show_default=True, help="Of each kind, idle and under load.")
-@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Idle and under load in turn.")
+@click.option("--rounds", type=click.IntRange(1, 3), default=3, show_default=True, help="Idle and under load in turn.")
 def main(requests: int, rounds: int) -> None:
     """Ask for the latest readings and for a day of one GPU, and print p50 and p99 of each, idle and under load."""
     with tempfile.TemporaryDirectory(prefix="telemetry-bench-") as path:
@@ -58,7 +56,7 @@ def main(requests: int, rounds: int) -> None:
             standby(primary, directory / "standby", options) as follower,
             Valkey(directory / "valkey") as valkey,
         ):
-            _migrated(primary.url)
+            migrate_database(primary.url)
             site = _site(directory, primary, follower, valkey)
             http = serving(site)
             with closing(http.http):
@@ -79,7 +77,8 @@ def _measured(site: Site, primary: Postgres, follower: Postgres, http: httpx.Cli
         idle = {name: spent(http, name, requests) for name in ASKED}
         with load.on() as rows:
             busy = {name: spent(http, name, requests) for name in ASKED}
-            behind = -int(str(ask(follower, REPLAYED))) + int(str(ask(primary, AT)))
+            replayed = int(str(ask(follower, REPLAYED)))
+            behind = int(str(ask(primary, AT))) - replayed
         click.echo(f"the primary stored {rows():,.0f} rows/s; at the end the replica was {behind:,} bytes behind")
         for name in ASKED:
             (still50, still), (busy50, most) = (np.percentile(each[name], (50, 99)) * 1000 for each in (idle, busy))
@@ -102,7 +101,7 @@ def spent(http: httpx.Client, name: str, requests: int) -> list[float]:
     path, parameters = ASKED[name]
     seconds = []
     for number in range(WARM_UPS + requests):
-        # Each its own question: the API shares the answer to the same one for a second.
+        # Each its own question: the API shares the answer to the same one for a moment.
         asked = {**parameters, "limit": parameters["limit"] - number % DIFFERENT}
         begun = time.perf_counter()
         answer = http.get(path, params=asked).raise_for_status()
@@ -143,9 +142,10 @@ class Load:
             thread.join()
 
     def _run(self, ends: Event) -> None:
+        # Of this thread, and so of what it starts.
+        os.sched_setaffinity(0, {0})
         for file in self._files:
             process = self._site.start_ingest(file, file.path.stem, 5_000, "--processes", "0")
-            psutil.Process(process.pid).cpu_affinity([0])
             while process.poll() is None and not ends.wait(0.1):
                 pass
             self._site.stop(process)
@@ -178,12 +178,6 @@ def _site(directory: Path, primary: Postgres, follower: Postgres, valkey: Valkey
             "TELEMETRY_API_RATE_LIMIT": "",
         },
     )
-
-
-def _migrated(url: str) -> None:
-    engine = make_engine(Settings.load({"TELEMETRY_DATABASE_URL": url}), application="bench")
-    migrate.upgrade(engine)
-    engine.dispose()
 
 
 def _apart(cores: dict[int, list[int | None]]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import importlib
 import json
 import sys
@@ -15,6 +17,7 @@ import click
 import kombu.exceptions
 import redis
 
+from telemetry import garbage
 from telemetry.celery import make_app
 from telemetry.cli.files import Spool, regular, some_paths_argument
 from telemetry.cli.ingested import NO_COUNTS, Ingested, Ledger, Published, Unread, outcome
@@ -22,7 +25,6 @@ from telemetry.cli.session import connected, data_dir_option, json_option, load_
 from telemetry.readings.digests import source_id
 from telemetry.readings.names import INGEST
 from telemetry.settings import Settings
-from telemetry.streamer import bulk
 from telemetry.streamer.adoption import former
 from telemetry.streamer.arrival import arrive
 from telemetry.streamer.batching import TYPICAL_ROW_BYTES
@@ -43,6 +45,10 @@ PAUSE_S = 0.01
 # A broker that is started again, or out of memory while collectors catch up.
 OUTAGE_S = 60.0
 OUTAGE_PAUSE_S = 0.5
+# glibc's parameters of mallopt: https://man7.org/linux/man-pages/man3/mallopt.3.html
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+KEPT_BYTES, LARGEST_BYTES = 256 << 20, 32 << 20
+GARBAGE_OBJECTS = 50_000
 OUTAGES = (redis.ConnectionError, redis.TimeoutError, redis.OutOfMemoryError, kombu.exceptions.OperationalError)
 
 
@@ -111,7 +117,7 @@ def ingest(
     if archive_url is None and (since or until or store_again):
         raise click.UsageError("--since, --until and --store-again are of --archive")
     settings = load_settings(data_dir)
-    bulk.prepare()
+    _prepare_for_bulk()
     if archive_url is not None:
         try:
             archived = importlib.import_module("telemetry.cli.archived")
@@ -203,6 +209,16 @@ def _left(streamer: Streamer, files: list[Path], names: dict[str, str], foreign:
     torn = [names[name] for name, (end, size) in read.items() if end < size and name not in foreign]
     begun = [str(path) for path in files if str(path) not in names.values() and path.stat().st_size]
     return sorted(path for path in [*torn, *begun] if path in streamer.growing)
+
+
+def _prepare_for_bulk() -> None:
+    """Look for garbage seldom, as reading makes no cycles, and keep what is freed: new pages for each block are slow to get."""
+    garbage.settle()
+    gc.set_threshold(GARBAGE_OBJECTS)
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(M_MMAP_THRESHOLD, LARGEST_BYTES)
+        libc.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
 def _begin_anew(streamer: Streamer, paths: list[Path]) -> tuple[dict[str, Path], dict[str, Unread]]:

@@ -11,9 +11,9 @@ was let go of until it changes. `begun` notes on disk which files are open, `ren
 longer copy of another. `first_state` is what is known of a source at first, `verified` knows whether the bytes that were read
 are still there, `modes` choose what is read next, `holes` what of it waits, `batching` cuts batches out of it: in
 `next_batches` those that come next, in `again` those that are lost on their way. With the processes of a `pool`, `shared` has
-several `parts` of a large file read at a time; `bulk` sets up a process that reads very much. `outbox` and `publish` send
-them, `tally` counts. `kept` is what the broker keeps of it, `proof` knows whether the database still holds it. `phase` is what
-a stream is at, `step` what it is given and does at one time. `clock` is the machine's monotonic clock.
+several `parts` of a large file read at a time. `outbox` and `publish` send them, `tally` counts. `kept` is what the broker
+keeps of it, `proof` knows whether the database still holds it. `phase` is what a stream is at, `step` what it is given and
+does at one time. `clock` is the machine's monotonic clock.
 
 `dry_run` reads a file as all of this does, and publishes nothing. `trial` sends a marked batch without a file.
 

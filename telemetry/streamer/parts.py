@@ -90,7 +90,7 @@ class Answer(NamedTuple):
 @dataclass(slots=True)
 class _Open:
     source: SourceFile
-    told: frozenset[str] = frozenset()
+    sent: frozenset[str] = frozenset()
     used_s: float = 0.0
 
 
@@ -130,6 +130,6 @@ def _read(part: Part, opened: _Open) -> Answer:
     known = opened.source.section(0).format
     if not isinstance(known, ByLines):
         return Answer(batches)
-    new = frozenset(known.bound.made) - opened.told
-    opened.told |= new
+    new = frozenset(known.bound.made) - opened.sent
+    opened.sent |= new
     return Answer(batches, new, known.bound.column)
