@@ -1,7 +1,9 @@
 """`python -m benchmarks.replica`: reads of the API from a replica, while nothing is stored, and under full load of the primary.
 
 Primary, broker, collector and `telemetry ingest` share one core; the replica, the API and who asks it share another, as if
-these were two machines. The load is files, each of other hours, ingested one after the other as fast as it goes.
+these were two machines. The load is files, each of other hours, ingested one after the other as fast as it goes. Both
+servers have segments of WAL to write over, as servers have that have run for a while: to fill a new one with zeroes takes
+a core for some 20 ms.
 """
 
 from __future__ import annotations
@@ -34,6 +36,8 @@ LEAST, DIFFERENT, TIMED = 500, 500, b'"timestamp"'
 # All series once and again, the latest of the day.
 FLEET_ROWS = 10_000
 DRAIN_S = 120
+# Enough WAL for all rounds, and a server that keeps as much.
+SEGMENTS, KEEPS = 120, {"min_wal_size": "2GB"}
 # The bound that this is held to.
 MOST = 2.0
 ASKED = {"latest": ("/api/v1/latest", {"limit": 1_000, "max_age": "3650d"}), "a day of one GPU": (PATH, DAY)}
@@ -50,23 +54,29 @@ def main(requests: int, rounds: int) -> None:
     with tempfile.TemporaryDirectory(prefix="telemetry-bench-") as path:
         directory = Path(path)
         directory.chmod(0o755)
-        options = POSTGRES | REPLICATED
-        with (
-            Postgres(directory / "primary", options) as primary,
-            standby(primary, directory / "standby", options) as follower,
-            Valkey(directory / "valkey") as valkey,
-        ):
+        options = POSTGRES | REPLICATED | KEEPS
+        with Postgres(directory / "primary", options) as primary, Valkey(directory / "valkey") as valkey:
             migrate_database(primary.url)
-            site = _site(directory, primary, follower, valkey)
-            http = serving(site)
-            with closing(http.http):
-                with psycopg.connect(primary.url) as database, site.client() as client:
-                    for words in machine.describe(directory, database, client).items():
-                        click.echo(": ".join(words))
-                collector = site.start_collector()
-                site.ingest(data.write(directory / "fleet.csv", FLEET_ROWS, hour=23), "fleet", 5_000)
-                _apart({1: [follower.pid, http.pid], 0: [primary.pid, valkey.pid, collector.pid]})
-                _measured(site, primary, follower, http.http, requests, rounds)
+            _write_segments(primary)
+            with standby(primary, directory / "standby", options) as follower:
+                site = _site(directory, primary, follower, valkey)
+                http = serving(site)
+                with closing(http.http):
+                    with psycopg.connect(primary.url) as database, site.client() as client:
+                        for words in machine.describe(directory, database, client).items():
+                            click.echo(": ".join(words))
+                    collector = site.start_collector()
+                    site.ingest(data.write(directory / "fleet.csv", FLEET_ROWS, hour=23), "fleet", 5_000)
+                    _apart({1: [follower.pid, http.pid], 0: [primary.pid, valkey.pid, collector.pid]})
+                    _measured(site, primary, follower, http.http, requests, rounds)
+
+
+def _write_segments(server: Postgres) -> None:
+    """Have a server keep segments of WAL to write over; a standby that is made of it has them, too."""
+    with psycopg.connect(server.url, autocommit=True) as database:
+        for _ in range(SEGMENTS):
+            database.execute("SELECT pg_logical_emit_message(false, 'bench', ''), pg_switch_wal()")
+        database.execute("CHECKPOINT")
 
 
 def _measured(site: Site, primary: Postgres, follower: Postgres, http: httpx.Client, requests: int, rounds: int) -> None:
