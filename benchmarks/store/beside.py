@@ -16,10 +16,10 @@ from multiprocessing.synchronize import Event
 from sqlalchemy import Engine
 
 from benchmarks.store import days
+from telemetry.collector.upkeep import REST
 from telemetry.settings import Settings
 from telemetry.store.engine import make_engine
 from telemetry.store.partitions import Partitions
-from telemetry.store.upkeep.chores import SEALING
 
 # Batches of a turn, each an hour of a host.
 TURN = 3
@@ -72,4 +72,4 @@ def _seal(settings: Settings, day: int, may_seal: Event, waits: Event, is_sealed
             is_sealed.set()
             waits.set()
             return
-        time.sleep(SEALING.rest * (time.perf_counter() - begun_s))
+        time.sleep(REST * (time.perf_counter() - begun_s))

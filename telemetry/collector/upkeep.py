@@ -2,9 +2,10 @@
 
 A chore runs after a group was committed and before the broker is told so; it must neither fail nor take long. Each is due by
 time. All that are due run after a group, the one that waits longest first and each once, and none begins after TEND_S. So none
-starves where groups are few, and where chores take long a group waits for one of them. One that fails is tried again later with
-half as much to do. Why the collectors do this: docs/decisions/0006-folding-the-ledger.md. What the chores are:
-`telemetry.store.upkeep.chores`.
+starves where groups are few, and where chores take long a group waits for one of them. Then the process stores for REST times
+as long before it does another, but for those that are not urgent: where all is overdue, as after an outage, batches go first.
+One that fails is tried again later with half as much to do. Why the collectors do this:
+docs/decisions/0006-folding-the-ledger.md. What the chores are: `telemetry.store.upkeep.chores`.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 BUSY_S = 5.0
 # After so long no further chore is begun.
 TEND_S = 0.5
+# So many times as long as urgent chores took, a process does none: together they take a quarter of its time at most.
+REST = 3.0
 
 
 class Plan:
@@ -48,10 +51,10 @@ class Plan:
         """Back off: half as many rows the next time."""
         self.limit = max(1, self.limit // 2)
 
-    def succeeded(self, rows: int, spent_s: float) -> None:
-        """Make it due soon if rows may be left, after the rest that the chore takes; undo the back-off step by step."""
+    def succeeded(self, rows: int) -> None:
+        """Make it due at once if rows may be left and it is urgent; undo the back-off step by step."""
         if rows == self.limit and self.chore.urgent:
-            self.due_s = time.monotonic() + self.chore.rest * spent_s
+            self.due_s = time.monotonic()
         self.limit = min(self.chore.max_rows, 2 * self.limit)
 
 
@@ -62,26 +65,32 @@ class Upkeep:
         self._engine = engine
         self._settings = settings
         self._plans = [Plan(chore) for chore in chores]
+        self._rests_until_s = 0.0
 
     def tend(self, spent_s: float) -> int:
         """Do the chores that are due, after a group that took `spent_s`. Returns the rows that they handled."""
         begun_s, rows = time.monotonic(), 0
-        due = [] if spent_s > BUSY_S else [plan for plan in self._plans if plan.due_s <= begun_s]
+        may_all = begun_s >= self._rests_until_s
+        plans = [] if spent_s > BUSY_S else [plan for plan in self._plans if may_all or not plan.chore.urgent]
+        due = [plan for plan in plans if plan.due_s <= begun_s]
         for plan in sorted(due, key=lambda plan: plan.due_s):
+            before_s = time.monotonic()
             rows += self._do(plan)
-            if time.monotonic() - begun_s > TEND_S:
+            now_s = time.monotonic()
+            if plan.chore.urgent:
+                self._rests_until_s = max(self._rests_until_s, now_s) + REST * (now_s - before_s)
+            if now_s - begun_s > TEND_S:
                 break
         return rows
 
     def _do(self, plan: Plan) -> int:
         """Do a chore. A failure is logged, and the chore is tried again when it is due next."""
         plan.postpone()
-        begun_s = time.monotonic()
         try:
             rows = chores.run(self._engine, self._settings, plan.chore, plan.limit)
         except (sqlalchemy.exc.SQLAlchemyError, psycopg.Error, SoftTimeLimitExceeded) as error:
             log.warning("upkeep: %s failed and is tried again: %s", plan.chore.name, str(error).partition("\n")[0])
             plan.failed()
             return 0
-        plan.succeeded(rows, time.monotonic() - begun_s)
+        plan.succeeded(rows)
         return rows

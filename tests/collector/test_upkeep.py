@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, create_engine, text
 
 from telemetry.collector import upkeep as upkeep_module
-from telemetry.collector.upkeep import BUSY_S, Plan, Upkeep
+from telemetry.collector.upkeep import BUSY_S, REST, Plan, Upkeep
 from telemetry.settings import Settings
 from telemetry.store.upkeep import chores
-from telemetry.store.upkeep.chores import LEDGER_FOLDING, SEALING, Chore
+from telemetry.store.upkeep.chores import LEDGER_FOLDING, Chore
 from tests.fixtures.services import Query
 
 BATCHES = text("""
@@ -41,6 +41,12 @@ def noting(done: list[str], name: str) -> Callable[[Connection, Settings, int], 
 
 def all_of_it(_: Connection, __: Settings, limit: int) -> int:
     return limit
+
+
+@pytest.fixture(autouse=True)
+def restless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that does not rest between chores."""
+    monkeypatch.setattr(upkeep_module, "REST", 0.0)
 
 
 @pytest.fixture
@@ -116,7 +122,7 @@ def test_each_failure_halves_what_is_done_at_once_and_each_success_doubles_it() 
         plan.failed()
         limits.append(plan.limit)
     for _ in range(4):
-        plan.succeeded(0, 0.1)
+        plan.succeeded(0)
         limits.append(plan.limit)
     assert limits == [4, 2, 1, 1, 1, 2, 4, 8, 8]
 
@@ -124,13 +130,38 @@ def test_each_failure_halves_what_is_done_at_once_and_each_success_doubles_it() 
 def test_a_chore_that_did_all_it_might_is_due_again_at_once() -> None:
     plan = Plan(LEDGER_FOLDING)
     before_s = plan.due_s
-    plan.succeeded(plan.limit - 1, 0.1)
+    plan.succeeded(plan.limit - 1)
     assert plan.due_s == before_s
-    plan.succeeded(plan.limit, 0.1)
+    plan.succeeded(plan.limit)
     assert plan.due_s < before_s
 
 
-def test_a_process_seals_for_a_quarter_of_its_time_at_most() -> None:
-    plan, done_s = Plan(SEALING), time.monotonic()
-    plan.succeeded(plan.limit, 2.0)
-    assert done_s + 6.0 <= plan.due_s <= time.monotonic() + 6.0
+def test_chores_that_are_always_due_take_a_quarter_of_the_time_at_most(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two of them together, too, as after an outage."""
+    now_s, spent = [1000.0], dict.fromkeys(("a", "b", "seldom"), 0)
+    monkeypatch.setattr(upkeep_module, "REST", REST)
+    monkeypatch.setattr(upkeep_module, "time", SimpleNamespace(monotonic=lambda: now_s[0]))
+    monkeypatch.setattr(chores, "run", lambda engine, settings, chore, limit: chore.work(engine, settings, limit))
+
+    def taking(name: str) -> Callable[[Connection, Settings, int], int]:
+        def work(_: Connection, __: Settings, limit: int) -> int:
+            now_s[0] += 1
+            spent[name] += 1
+            return limit
+
+        return work
+
+    always = [Chore(name, n, 0.0, 5, taking(name)) for n, name in enumerate("ab", 7)]
+    upkeep = Upkeep(
+        create_engine("sqlite://"), settings, [*always, Chore("seldom", 9, 20.0, 5, taking("seldom"), urgent=False)]
+    )
+    for _ in range(4000):
+        now_s[0] += 0.1
+        upkeep.tend(0.1)
+    urgent_share = (spent["a"] + spent["b"]) / (now_s[0] - 1000)
+    assert 0.15 < urgent_share <= 0.25
+    assert abs(spent["a"] - spent["b"]) <= 1
+    # Its own interval is all that it waits for, with the jitter of that.
+    assert (now_s[0] - 1000) / 22 < spent["seldom"] < (now_s[0] - 1000) / 9

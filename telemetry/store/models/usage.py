@@ -42,7 +42,8 @@ class UsageMark(Base):
     """An hour of a GPU that got readings, and is to be summed up. Marks are added by collectors, and taken away by upkeep."""
 
     __tablename__ = "usage_marks"
+    __table_args__ = (Index(None, "hour", "gpu_id"),)
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     gpu_id: Mapped[int] = mapped_column(BigInteger)
-    hour: Mapped[datetime] = mapped_column(index=True)
+    hour: Mapped[datetime]

@@ -34,9 +34,9 @@ class Chore:
     """A piece of work that is due every `interval_s`.
 
     `work` gets the connection, the settings and a limit, handles at most that many rows in the caller's transaction, and
-    returns how many. `max_rows` is the largest limit. `lock_key` is any number that no other lock of this project has. What a
-    chore that is not `urgent` leaves over waits for its next time, so that collectors spend no more on it. One that is goes on
-    at once, or rests for `rest` times as long as the piece before took.
+    returns how many. `max_rows` is the largest limit. `lock_key` is any number that no other lock of this project has. What an
+    `urgent` chore leaves over is due at once; what another one does waits for its next time, so that collectors spend no more
+    on it.
     """
 
     name: str
@@ -45,7 +45,6 @@ class Chore:
     max_rows: int
     work: Callable[[Connection, Settings, int], int]
     urgent: bool = True
-    rest: float = 0.0
 
 
 LEDGER_FOLDING = Chore("ledger folding", locks.LEDGER_FOLDING, 60.0, ledger_folding.MAX_BATCHES, ledger_folding.fold_old)
@@ -53,7 +52,7 @@ JOINING = Chore("joining of GPUs", locks.JOINING, 60.0, joining.MAX_GPUS, joinin
 TALLY_FOLDING = Chore("tally folding", locks.TALLY_FOLDING, 60.0, tally_folding.MAX_ROWS, tally_folding.fold)
 USAGE = Chore("sums of usage", locks.USAGE, 60.0, usage_hours.MAX_MARKS, usage_hours.sum_up)
 JUDGING = Chore("judging health", locks.JUDGING, 30.0, judging.MOST_S, judging.judge, urgent=False)
-SEALING = Chore("sealing", locks.SEALING, 60.0, sealing.MAX_SAMPLES, sealing.step, rest=3.0)
+SEALING = Chore("sealing", locks.SEALING, 60.0, sealing.MAX_SAMPLES, sealing.step)
 RETENTION = Chore("retention", locks.RETENTION, 300.0, merging.MAX_LATE, retention.step)
 OLD_ROWS = Chore("dropping old rows", locks.OLD_ROWS, 300.0, old_rows.MAX_ROWS, old_rows.drop)
 CHORES = (LEDGER_FOLDING, JOINING, TALLY_FOLDING, USAGE, JUDGING, SEALING, RETENTION, OLD_ROWS)

@@ -19,13 +19,14 @@ SETTLES_S = 1200
 MAX_MARKS = 1000
 HOUR = timedelta(hours=1)
 
-# The marks go first, and the sums are of a later snapshot: so a mark that comes meanwhile stays for the next time.
+# The marks go first, and the sums are of a later snapshot: so a mark that comes meanwhile stays for the next time. With the
+# oldest go all others of the same hours: what comes late marks its hour with each batch.
 TAKE = text("""
-    WITH due AS (
-        SELECT id FROM usage_marks WHERE hour < CAST(:now AS timestamptz) - make_interval(secs => 3600 + :settles_s)
-        ORDER BY hour, id LIMIT :limit
-    )
-    DELETE FROM usage_marks USING due WHERE usage_marks.id = due.id RETURNING gpu_id, hour
+    WITH oldest AS MATERIALIZED (
+        SELECT gpu_id, hour FROM usage_marks
+        WHERE hour < CAST(:now AS timestamptz) - make_interval(secs => 3600 + :settles_s) ORDER BY hour, id LIMIT :limit
+    ), due AS (SELECT DISTINCT gpu_id, hour FROM oldest)
+    DELETE FROM usage_marks m USING due WHERE m.hour = due.hour AND m.gpu_id = due.gpu_id RETURNING m.gpu_id, m.hour
 """)
 
 SUM_UP = text(f"""
@@ -42,12 +43,12 @@ SUM_UP = text(f"""
 
 
 def sum_up(connection: Connection, _: Settings, limit: int) -> int:
-    """Sum up hours that are marked and have settled, as the chore does. Returns how many marks were taken away."""
+    """Sum up hours that are marked and have settled, as the chore does. Returns how many of the oldest marks are gone."""
     return sum_oldest(connection, limit)
 
 
 def sum_oldest(connection: Connection, limit: int = MAX_MARKS) -> int:
-    """The same, the oldest hours first, by at most `limit` marks. The caller has the chore's lock."""
+    """The same, the oldest hours first, by the `limit` oldest marks. The caller has the chore's lock."""
     # By a clock that is ahead an hour would be summed up before it is over, and never again.
     marks = connection.execute(TAKE, {"now": ages.now(connection), "settles_s": SETTLES_S, "limit": limit}).all()
     if marks:
@@ -62,4 +63,4 @@ def sum_oldest(connection: Connection, limit: int = MAX_MARKS) -> int:
                 "last": max(hour for _, hour in hours) + HOUR,
             },
         )
-    return len(marks)
+    return min(len(marks), limit)

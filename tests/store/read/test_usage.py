@@ -87,6 +87,25 @@ def settled(
     return settle
 
 
+def test_an_hour_with_many_marks_is_summed_up_once(store: Callable[..., None], engine: Engine, settings: Settings) -> None:
+    """As each batch marks it that comes late."""
+    store(*every_minute(UTIL, 0, 60, 80, namespace="a"))
+    with engine.begin() as connection:
+        distinct = connection.execute(text("SELECT DISTINCT hour FROM usage_marks")).rowcount
+        for _ in range(4):
+            connection.execute(text("INSERT INTO usage_marks (gpu_id, hour) SELECT DISTINCT gpu_id, hour FROM usage_marks"))
+        # Of an hour that is not over yet.
+        connection.execute(text("INSERT INTO usage_marks (gpu_id, hour) SELECT 1, date_trunc('hour', now(), 'UTC')"))
+    # As many as there are of the first hour.
+    assert chores.run(engine, settings, chores.USAGE, 5) == 5
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT DISTINCT hour FROM usage_marks")).rowcount == distinct
+    while chores.run(engine, settings, chores.USAGE, 1):
+        distinct -= 1
+    assert distinct == 1
+    assert ask(engine, "namespace")[("a",)]["held_hours"] == 1
+
+
 def test_what_a_scheduler_tells_is_held_and_not_read(
     store: Callable[..., None], engine: Engine, settled: Callable[[], None]
 ) -> None:
