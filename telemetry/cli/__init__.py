@@ -5,11 +5,12 @@ Each subcommand is a module of its own name, imported when it is called, as an e
 `doctor`, `edge`, `broker`, `apikey`, `deadletter`, `quarantine`, `trial`, `forget`, `rewind`, `audit`, `exporter`, `deploy`,
 `systemd`, `psql`, `archive`, and `db` with `rules`. `session` gives them settings and the broker, `database` the database.
 `data_dir` is an option of all, `moments` are times that some are given. `files` are what `ingest`, `verify` and `check` get.
-`ingested` tells what `ingest` has done, by the ledger if `centre` reaches it. `todo` says what to do about a source.
-`archived` reads an archive back for `ingest`. `overview`, `collectors`, `parts`, `mends`, `status_document`, `status_lines`,
-`source_line` and `redraw` are `status`'s, `usage_report` is `usage`'s, `top_screen` and `top_look` are `top`'s, `sealed_days`,
-`retention` and `steps` are `db`'s, `sizing` is `plan`'s, `declared` is `edge`'s, `deploy_actions`,
-`deploy_table` and `deploy_words` are `deploy`'s. `quantities` are numbers for people, `foreign` texts of strangers.
+`to_the_end` streams files for `ingest`, `ingested` tells what became of them, by the ledger if `centre` reaches it. `todo`
+says what to do about a source. `archived` reads an archive back for `ingest`. `overview`, `collectors`, `parts`, `mends`,
+`status_document`, `status_lines`, `source_line` and `redraw` are `status`'s, `usage_report` is `usage`'s, `top_screen` and
+`top_look` are `top`'s, `sealed_days`, `retention` and `steps` are `db`'s, `sizing` is `plan`'s, `declared` is `edge`'s,
+`deploy_actions`, `deploy_table` and `deploy_words` are `deploy`'s. `quantities` are numbers for people, `foreign` texts of
+strangers.
 """
 
 from __future__ import annotations

@@ -8,20 +8,21 @@ import importlib
 import json
 import sys
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import click
 import kombu.exceptions
-import redis
 
 from telemetry import garbage
 from telemetry.celery import make_app
 from telemetry.cli.files import Spool, regular, some_paths_argument
 from telemetry.cli.ingested import NO_COUNTS, Ingested, Ledger, Published, Unread, outcome
 from telemetry.cli.session import connected, data_dir_option, json_option, load_settings
+from telemetry.cli.to_the_end import Files
+from telemetry.progress.state import Inode
 from telemetry.readings.digests import source_id
 from telemetry.readings.names import INGEST
 from telemetry.settings import Settings
@@ -29,6 +30,7 @@ from telemetry.streamer.adoption import former
 from telemetry.streamer.arrival import arrive
 from telemetry.streamer.batching import TYPICAL_ROW_BYTES
 from telemetry.streamer.contents import UnpackError, is_whole
+from telemetry.streamer.followed import Followed
 from telemetry.streamer.pool import Pool, free_cores
 from telemetry.streamer.publish import publisher
 from telemetry.streamer.source import SourceFile
@@ -40,16 +42,10 @@ WINDOW_BATCHES = 25
 MAX_PROCESSES = 16
 # Which files are read by several processes is known when they are open; what is packed is larger then.
 FOR_POOL_BYTES = 1 << 20
-ROUND_S = 0.25
-PAUSE_S = 0.01
-# A broker that is started again, or out of memory while collectors catch up.
-OUTAGE_S = 60.0
-OUTAGE_PAUSE_S = 0.5
 # glibc's parameters of mallopt: https://man7.org/linux/man-pages/man3/mallopt.3.html
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT_BYTES, LARGEST_BYTES = 256 << 20, 32 << 20
 GARBAGE_OBJECTS = 50_000
-OUTAGES = (redis.ConnectionError, redis.TimeoutError, redis.OutOfMemoryError, kombu.exceptions.OperationalError)
 
 
 @click.command()
@@ -103,8 +99,9 @@ def ingest(
     Every row is read and published again at each call; what is stored already is not stored twice. A last line
     without a line end may be half of one: it is left, unless the file was quiet for a minute (TELEMETRY_CLOSE_AFTER_S) or
     --final is given. It says how many readings were new, how many the database had, and how many rows went to
-    quarantine, by reason. Exits 1 if lines were not read (no format knows the header above them) or left, readings have
-    another value than the stored ones, batches are dead letters now, or the time was up.
+    quarantine, by reason. Exits 1 if lines were not read (no format knows the header above them) or left, a file could not be
+    read or changed too early, readings have another value than the stored ones, batches are dead letters now, or the time
+    was up.
 
     Of a directory it takes the files named *.csv, also packed (.gz, .zst, .xz). What comes through a pipe (- or <(…)) is
     written to a file first.
@@ -137,13 +134,21 @@ def ingest(
         window_bytes=max(settings.window_bytes, WINDOW_BATCHES * batch_size * TYPICAL_ROW_BYTES),
     )
     with Spool() as spool, Pool() as pool:
-        files = sorted({path.resolve() for path in regular(paths, spool)})
+        files = _distinct(path.resolve() for path in regular(paths, spool))
         if any(path.stat().st_size >= FOR_POOL_BYTES for path in files):
             pool.start(free_cores() if count is None else count)
         growing = set() if final else _growing(files, settings.close_after_s, spool)
         done = _streamed(settings, files, growing, spool, pool, wait=wait, timeout_s=timeout_s, quiet=as_json)
     click.echo(json.dumps(done.as_json()) if as_json else done.text())
     sys.exit(0 if done.is_success else 1)
+
+
+def _distinct(paths: Iterable[Path]) -> list[Path]:
+    """Each file once, whatever names it has: a source has one path at a time."""
+    try:
+        return sorted({Inode.of(path.stat()): path for path in sorted(paths, reverse=True)}.values())
+    except OSError as error:
+        raise click.ClickException(f"cannot read {error.filename}: {error.strerror}") from None
 
 
 def _growing(files: Iterable[Path], quiet_s: float, spool: Spool) -> set[str]:
@@ -172,43 +177,33 @@ def _streamed(
             arrive(settings, client)
             ledger = Ledger(settings) if wait else None
             published = Published(publisher(make_app(settings), settings))
-            streamer = Streamer(settings, client, published, final=True, growing=growing, pool=pool)
-            expected, foreign = _begin_anew(streamer, files)
+            followed = Followed()
+            streamer = Streamer(settings, client, published, final=True, growing=growing, pool=pool, listener=followed)
+            foreign = _begin_anew(streamer, files)
+            on_their_way = Files(streamer, followed, files, wait)
             try:
-                _run(streamer, files, expected.keys(), wait=wait, deadline=deadline_s, quiet=quiet)
-                tallies = {name: stream.tally for name, stream in streamer.streams.items()}
-                tallies |= {rest.source_id: rest.tally for rest in streamer.rests}
+                on_their_way.stream(deadline_s, hidden=quiet or not sys.stderr.isatty())
                 counts = ledger.counts(published.copies()) if ledger else NO_COUNTS
                 seconds = time.monotonic() - started_s
-                names = {name: str(path) for name, path in expected.items()}
                 # And those whose first record was complete only meanwhile.
                 for name, stream in streamer.streams.items():
                     source = stream.source
-                    names.setdefault(name, str(source.path))
                     if source.head.format is None:
                         foreign.setdefault(name, Unread(str(source.path), source.physical_lines(), source.head.miss))
-                left = _left(streamer, files, names, foreign)
-                done = outcome(names, tallies, foreign, left, counts, of=len(files), seconds=seconds, committed=wait)
+                reads = list(followed.reads.values())
+                gaps = foreign, on_their_way.left(foreign), on_their_way.failed(), followed.losses
+                done = outcome(reads, *gaps, counts, of=len(files), seconds=seconds, committed=wait)
             finally:
                 streamer.close()
             if done.is_held:
-                for name, path in expected.items():
-                    if path in spool.files:
+                for read in reads:
+                    if Path(read.path) in spool.files:
                         # No streamer will find it again.
-                        streamer.claims.forget(name)
+                        streamer.claims.forget(read.source_id)
                 spool.remove()
     except kombu.exceptions.OperationalError as error:
         raise click.ClickException(f"cannot reach the broker: {error}") from None
     return done
-
-
-def _left(streamer: Streamer, files: list[Path], names: dict[str, str], foreign: Collection[str]) -> list[str]:
-    """The growing files whose last record, or first, was left as it is not complete yet."""
-    read = {name: (stream.window.end, stream.seen_bytes) for name, stream in streamer.streams.items()}
-    read |= {rest.source_id: (rest.committed, rest.stamp[0]) for rest in streamer.rests}
-    torn = [names[name] for name, (end, size) in read.items() if end < size and name not in foreign]
-    begun = [str(path) for path in files if str(path) not in names.values() and path.stat().st_size]
-    return sorted(path for path in [*torn, *begun] if path in streamer.growing)
 
 
 def _prepare_for_bulk() -> None:
@@ -221,12 +216,8 @@ def _prepare_for_bulk() -> None:
         libc.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
-def _begin_anew(streamer: Streamer, paths: list[Path]) -> tuple[dict[str, Path], dict[str, Unread]]:
-    """Forget what an earlier call left: it is no proof of a commit.
-
-    Returns the sources that hold rows, and those of them that no format knows, by id.
-    """
-    expected: dict[str, Path] = {}
+def _begin_anew(streamer: Streamer, paths: list[Path]) -> dict[str, Unread]:
+    """Forget what an earlier call left: it is no proof of a commit. Returns the sources that no format knows, by id."""
     foreign: dict[str, Unread] = {}
     known, forgotten, settings = streamer.claims.sources(), set[str](), streamer.settings
     for path in paths:
@@ -244,44 +235,11 @@ def _begin_anew(streamer: Streamer, paths: list[Path]) -> tuple[dict[str, Path],
             continue
         with source:
             name = source_id(source.head.fingerprint, str(path))
-            expected[name] = path
+            forgotten.add(name)
             if source.head.format is None:
                 foreign[name] = Unread(str(path), source.physical_lines(), source.head.miss)
             # Under a former name, too: a renamed file would go on from there.
             forgotten |= set(former(known, source, settings))
-    for name in forgotten | expected.keys():
+    for name in forgotten:
         streamer.claims.forget(name)
-    return expected, foreign
-
-
-def _run(
-    streamer: Streamer, paths: list[Path], expected: Collection[str], *, wait: bool, deadline: float | None, quiet: bool
-) -> None:
-    total = sum(path.stat().st_size for path in paths)
-    label = "committed" if wait else "published"
-    hidden = quiet or not sys.stderr.isatty()
-    gone_s: float | None = None
-    with click.progressbar(length=total, label=label, file=sys.stderr, hidden=hidden) as bar:
-        while True:
-            try:
-                streamer.discover(paths)
-                streamer.tick(ROUND_S)
-                gone_s = None
-            except OUTAGES:
-                gone_s = gone_s or time.monotonic()
-                if time.monotonic() - gone_s > OUTAGE_S:
-                    raise
-                time.sleep(OUTAGE_PAUSE_S)
-            streams = list(streamer.streams.values())
-            at = sum(stream.window.committed if wait else stream.window.end for stream in streams)
-            at += sum(rest.committed for rest in streamer.rests)
-            # What is packed is longer than its file.
-            bar.length = max(total, at)
-            bar.update(at - bar.pos)
-            done = all(stream.read_up() and (not wait or stream.idle()) for stream in streams)
-            if done and not gone_s and set(expected) <= streamer.streams.keys() | {rest.source_id for rest in streamer.rests}:
-                bar.update(bar.length - bar.pos)
-                return
-            if deadline and time.monotonic() > deadline:
-                raise click.ClickException(f"not all {label} in time: {at:,} of {total:,} bytes; is a collector running?")
-            time.sleep(PAUSE_S)
+    return foreign

@@ -8,20 +8,30 @@ from __future__ import annotations
 
 import importlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from types import ModuleType
 from typing import Any, NamedTuple
 
+import msgspec
+
 from telemetry.cli.quantities import counted
 from telemetry.progress.evidence import PROBE
+from telemetry.progress.losses import LostRange
 from telemetry.settings import Settings
 from telemetry.streamer.outbox import Message, Publish
-from telemetry.streamer.tally import Tally
+from telemetry.streamer.tally import Read
 
 # Of readings that nobody was asked about, or nobody could tell of.
 NO_COUNTS: dict[str, int | None] = dict.fromkeys(("new", "known", "conflict", "expired"))
+
+
+class Failed(NamedTuple):
+    """A file that was not read to its end, and why."""
+
+    path: str
+    why: str
 
 
 class Unread(NamedTuple):
@@ -73,7 +83,7 @@ class Ingested:
     """The outcome of one call. Counts that nobody here can know are None, all of them if it did not wait for the commits.
 
     `rows` leaves out what was not read: of that `unread` counts the physical lines, and `foreign` names the files of which
-    nothing was read. `left` names those whose last record is not complete yet.
+    nothing was read. `left` names those whose last record is not complete yet; `failed` those that could not be read.
     """
 
     files: int
@@ -93,6 +103,8 @@ class Ingested:
     foreign: list[str]
     left: list[str]
     gaps: list[Unread]
+    failed: list[Failed]
+    lost: list[LostRange]
 
     @property
     def is_held(self) -> bool:
@@ -100,16 +112,25 @@ class Ingested:
 
         Only the ledger knows whether something is expired: where it cannot be asked, nobody knows.
         """
-        return self.committed and not (self.dead_batches or self.unread or self.left) and self.expired == 0
+        return self.committed and self._is_whole and self.expired == 0
 
     @property
     def is_success(self) -> bool:
-        """Whether nothing is unread, left or dead, and no reading has another value than the stored one."""
-        return not (self.dead_batches or self.unread or self.left or self.conflict)
+        """Whether nothing failed or is unread, left, lost or dead, and no reading has another value than the stored one."""
+        return self._is_whole and not self.conflict
+
+    @property
+    def _is_whole(self) -> bool:
+        return not (self.dead_batches or self.unread or self.left or self.failed or self.lost)
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
-        return {**asdict(self), "gaps": [gap._asdict() for gap in self.gaps]}
+        return {
+            **asdict(self),
+            "gaps": [gap._asdict() for gap in self.gaps],
+            "failed": [failed._asdict() for failed in self.failed],
+            "lost": [msgspec.structs.asdict(lost) for lost in self.lost],
+        }
 
     def text(self) -> str:
         """For people."""
@@ -143,6 +164,8 @@ class Ingested:
             f"the last record of {path} is not complete and was left, as the file changed a moment ago: --final reads it"
             for path in self.left
         ]
+        lines += [f"{path} was not read to its end: {why}" for path, why in self.failed]
+        lines += [f"bytes {lost.start:,} to {lost.end:,} of {lost.path} are LOST: {lost.reason}" for lost in self.lost]
         return "\n".join(lines)
 
     def _classes(self) -> Iterator[str]:
@@ -162,43 +185,46 @@ class Ingested:
 
 
 def outcome(
-    files: Mapping[str, str],
-    tallies: Mapping[str, Tally],
+    reads: Collection[Read],
     foreign: Mapping[str, Unread],
     left: list[str],
+    failed: list[Failed],
+    lost: list[LostRange],
     counts: dict[str, int | None],
     *,
     of: int,
     seconds: float,
     committed: bool,
 ) -> Ingested:
-    """The outcome, by the ids of the sources: their paths, their tallies, those that are foreign; and what the ledger says.
+    """The outcome, by what was read of sources and the ids of those that are foreign; and what the ledger says.
 
     `of` is how many files were given.
     """
     gaps = [*foreign.values()]
     gaps += [
-        Unread(files[name], tally.unread, "no format knows the header above them")
-        for name, tally in tallies.items()
-        if tally.unread and name not in foreign
+        Unread(read.path, read.tally.unread, "no format knows the header above them")
+        for read in reads
+        if read.tally.unread and read.source_id not in foreign
     ]
-    read = [tally for name, tally in tallies.items() if name not in foreign]
-    reasons = sum((tally.quarantined for tally in read), Counter[str]())
+    tallies = [read.tally for read in reads if read.source_id not in foreign]
+    reasons = sum((tally.quarantined for tally in tallies), Counter[str]())
     return Ingested(
         files=of,
-        rows=sum(tally.rows_read for tally in read),
+        rows=sum(tally.rows_read for tally in tallies),
         seconds=round(seconds, 3),
         committed=committed,
         **counts,
-        blank=sum(tally.blank for tally in read) if committed else None,
+        blank=sum(tally.blank for tally in tallies) if committed else None,
         quarantined=reasons.total() if committed else None,
         reasons=dict(reasons.most_common()) if committed else {},
-        dead_rows=sum(tally.dead_rows for tally in tallies.values()),
-        dead_batches=sum(tally.dead_batches for tally in tallies.values()),
+        dead_rows=sum(read.tally.dead_rows for read in reads),
+        dead_batches=sum(read.tally.dead_batches for read in reads),
         unread=sum(gap.lines for gap in gaps),
         foreign=[source.path for source in foreign.values()],
         left=left,
         gaps=gaps,
+        failed=failed,
+        lost=lost,
     )
 
 

@@ -4,7 +4,8 @@
 tells how many of them are this replica's, `machine` whether it may stream for the edge at all, `queue_watch` gathers the
 evidence of losses. `held` has the files that are open: `adoption` makes streams of them, `orphans` finds sources whose file is
 gone, of which several brokers may know (`orphan`), `deferred` holds paths left alone for a while, `resting` those whose file
-was let go of until it changes. `begun` notes on disk which files are open, `renamed` looks for them after a restart.
+was let go of until it changes; `followed` tells `ingest` what becomes of all. `begun` notes on disk which files are open,
+`renamed` looks for them after a restart.
 
 `stream` is one source: `source` reads its file through `contents`, which unpacks what `packing` knows, or `utf16`;
 `whereabouts` tells whether a file is where it was, `writers` whether one may still be written to, `copied` whether one is a

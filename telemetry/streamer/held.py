@@ -13,7 +13,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 
 import redis
 from kombu.exceptions import OperationalError
@@ -26,6 +26,7 @@ from telemetry.streamer.adoption import Adoption, Known
 from telemetry.streamer.begun import Begun
 from telemetry.streamer.copied import is_longer_copy
 from telemetry.streamer.deferred import Deferred
+from telemetry.streamer.followed import Listener
 from telemetry.streamer.orphans import Orphans
 from telemetry.streamer.outbox import Publish
 from telemetry.streamer.packing import DamagedError
@@ -33,7 +34,7 @@ from telemetry.streamer.phase import READING
 from telemetry.streamer.renamed import Renamed
 from telemetry.streamer.resting import Resting, is_whole, quiet_s, restful
 from telemetry.streamer.source import SourceFile
-from telemetry.streamer.step import ChangedError, TakenError
+from telemetry.streamer.step import ChangedError, EndedError, TakenError
 from telemetry.streamer.stream import Stream
 from telemetry.streamer.writers import UNSURE
 
@@ -41,6 +42,7 @@ log = logging.getLogger(__name__)
 
 # As many files stay open although they are quiet. Each costs an idle tick about a twentieth of a millisecond.
 KEPT_OPEN = 512
+SHORT = "%d files wait to be read, as %d are open of %d descriptors allowed: raise ulimit -n (LimitNOFILE= in a systemd unit)"
 # What says that the broker is away, which no source is to blame for.
 BROKER_ERRORS = (redis.RedisError, OperationalError)
 
@@ -56,6 +58,7 @@ class Held:
     publish: Publish
     final: bool
     growing: Collection[str] = ()
+    listener: Listener = field(default_factory=Listener)
     streams: dict[str, Stream] = field(default_factory=dict)
     resting: Resting = field(default_factory=Resting)
     deferred: Deferred = field(default_factory=Deferred)
@@ -101,13 +104,11 @@ class Held:
                 room -= self._open(path, known)
             except BROKER_ERRORS:
                 raise
-            except OSError as error:
-                if error.errno in descriptors.EXHAUSTED:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the other files have no part in it
+                if isinstance(error, OSError) and error.errno in descriptors.EXHAUSTED:
                     self._waiting, self._max_open = ready[at:], len(self.streams)
                     return
-                log.warning("cannot read %s: %s", path, error.strerror)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the other files have no part in it
-                self.deferred.fail(path, error, self.settings.lease_s)
+                self._fail(path, error)
 
     def let_go(self) -> None:
         """Let files rest of which nothing is left to read: those that are quiet beyond KEPT_OPEN, and as many as others wait.
@@ -205,22 +206,33 @@ class Held:
             raise
         except (TakenError, ChangedError) as error:
             log.info("%s: %s: %s", stream.source.path, type(error).__name__, error)
+            if not isinstance(error, EndedError):
+                self.listener.failed(str(stream.source.path), error)
             self.drop(name)
         except DamagedError:
             # Opened anew, it is foreign, and says why.
             stream.forget_unread()
             self.drop(name)
-        except OSError as error:
-            log.warning("cannot read %s: %s", stream.source.path, error.strerror)
-            self.drop(name)
         except Exception as error:  # noqa: BLE001 - whatever it is
             self.drop(name)
-            self.deferred.fail(str(stream.source.path), error, self.settings.lease_s)
+            self._fail(str(stream.source.path), error)
 
     def drop(self, name: str) -> None:
         """Give a source up, if it is held."""
         if stream := self.streams.pop(name, None):
             stream.release()
+
+    def _replace(self, stream: Stream, former_id: str) -> None:
+        self.drop(former_id)
+        self.listener.joined(stream, former_id)
+
+    def _fail(self, path: str, error: Exception) -> None:
+        """Say why a file cannot be read; only what is an error of the system is tried again at once."""
+        if isinstance(error, OSError):
+            log.warning("cannot read %s: %s", path, error.strerror)
+        else:
+            self.deferred.fail(path, error, self.settings.lease_s)
+        self.listener.failed(path, error)
 
     def _is_closed(self, path: str) -> bool:
         """Whether nothing is appended to a file while it is at its path."""
@@ -244,19 +256,14 @@ class Held:
     def _tell(self, short: int) -> None:
         """Log, once, that descriptors are short."""
         if short and not self._has_warned:
-            log.warning(
-                "%d files wait to be read, as %d are open and this process may have %d descriptors: they take turns; raise the "
-                "limit (ulimit -n, LimitNOFILE= of a systemd unit)",
-                short,
-                len(self.streams),
-                descriptors.limit(),
-            )
+            log.warning(SHORT, short, len(self.streams), descriptors.limit())
         self._has_warned = bool(self._waiting) and (self._has_warned or bool(short))
 
     def _open(self, path: str, known: Known) -> bool:
         """Open a source and claim it. Says if it is ours."""
         source = self.adoption.open(path, known, final=self._is_closed(path))
         if source is None:
+            self.listener.vacant(path)
             return False
         if source.head.is_inherited and any(
             self._is_behind(each) for each in self.streams.values() if each.source.path == source.path
@@ -274,8 +281,9 @@ class Held:
             source.close()
             return False
         self.drop(stream.source_id)
+        self.listener.joined(stream)
         try:
-            is_ours = self.adoption.take(stream, known, self.drop)
+            is_ours = self.adoption.take(stream, known, partial(self._replace, stream))
         except BaseException:
             source.close()
             raise
@@ -284,6 +292,7 @@ class Held:
             self.deferred.put(path, self.settings.lease_s / 3)
             return False
         self.deferred.drop(path)
+        self.listener.opened(path)
         self.streams[stream.source_id] = stream
         if source.head.format is None and stream.window.end == 0:
             log.warning("%s is not read: %s", path, source.head.miss)

@@ -29,6 +29,7 @@ class Rest(NamedTuple):
     """A file that rests: what it was when it was let go of, until when it may rest, and what was read of it."""
 
     source_id: str
+    path: str
     inode: Inode
     stamp: Stamp
     until_s: float
@@ -47,8 +48,8 @@ class Resting:
     def put(self, stream: Stream, stamp: Stamp) -> None:
         """Let a file rest that was seen with this stamp before it was found to be read up."""
         until_s = time.monotonic() + MAX_REST_S * random.uniform(0.5, 1)  # noqa: S311 - no secret
-        rest = Rest(stream.source_id, stream.source.inode(), stamp, until_s, stream.window.committed, stream.tally)
-        self._rests[str(stream.source.path)] = rest
+        path, committed = str(stream.source.path), stream.window.committed
+        self._rests[path] = Rest(stream.source_id, path, stream.source.inode(), stamp, until_s, committed, stream.tally)
 
     def wake_all(self) -> None:
         """Let no file rest: the database may have forgotten what is committed of them."""

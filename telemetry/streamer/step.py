@@ -33,6 +33,10 @@ class Done(NamedTuple):
 
 
 class ChangedError(Exception):
+    """A file is to be opened anew: it is no longer what it was, or must be read again."""
+
+
+class EndedError(ChangedError):
     """What was read of a file is no longer there, and nothing of it is in flight any more."""
 
 

@@ -34,7 +34,7 @@ from telemetry.streamer.outbox import Outbox
 from telemetry.streamer.phase import CHANGED, GONE, READING, Draining, Phase
 from telemetry.streamer.proof import Forgotten, Proof
 from telemetry.streamer.source import SourceFile
-from telemetry.streamer.step import ChangedError, Done, Moment
+from telemetry.streamer.step import ChangedError, Done, EndedError, Moment
 from telemetry.streamer.tally import Tally
 from telemetry.streamer.verified import Verified
 
@@ -249,7 +249,7 @@ class Stream:
         """Give up a source of which nothing is in flight and nothing is left to read."""
         self._lose([(self.window.end, self._verified.size_bytes)], how)
         self._kept.end()
-        raise ChangedError(how.reason)
+        raise EndedError(how.reason)
 
     def _cut_new(self, moment: Moment) -> list[CutBatch]:
         self._at_end = False

@@ -54,3 +54,11 @@ class Tally:
         """What was in flight or unread is read again."""
         self.unread = 0
         self._rows_of.clear()
+
+
+class Read(NamedTuple):
+    """What was read of a source, and its path."""
+
+    source_id: str
+    path: str
+    tally: Tally

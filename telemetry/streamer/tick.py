@@ -24,7 +24,7 @@ from telemetry import broker
 from telemetry.progress.claims import Claims
 from telemetry.progress.evidence import Evidence
 from telemetry.progress.keys import Keys
-from telemetry.progress.losses import Losses
+from telemetry.progress.losses import Losses, LostRange
 from telemetry.progress.machines import Machines
 from telemetry.readings.digests import wire_path
 from telemetry.settings import Settings
@@ -32,6 +32,7 @@ from telemetry.streamer import clock
 from telemetry.streamer.adoption import Adoption
 from telemetry.streamer.begun import REASON as FORGOTTEN
 from telemetry.streamer.contents import Bench
+from telemetry.streamer.followed import Listener
 from telemetry.streamer.held import Held
 from telemetry.streamer.machine import Machine
 from telemetry.streamer.matching import matching
@@ -75,8 +76,8 @@ class Round(NamedTuple):
 class Streamer:
     """The sources one streamer process works on. `final` says that no file will grow but those in `growing`, as in `ingest`.
 
-    The processes of a `pool` read parts of large files. `standing` says that a person should be told when no streamer of this
-    edge ticks any more, and that no other machine may stream as this edge.
+    The processes of a `pool` read parts of large files. Who waits for all of some files listens. `standing` says that a
+    person should be told when no streamer of this edge ticks any more, and that no other machine may stream as this edge.
     """
 
     settings: Settings
@@ -86,6 +87,7 @@ class Streamer:
     growing: Collection[str] = ()
     standing: bool = False
     pool: Pool | None = None
+    listener: Listener = field(default_factory=Listener)
     claims: Claims = field(init=False)
     _owner: str = field(init=False)
     held: Held = field(init=False)
@@ -105,8 +107,8 @@ class Streamer:
         self.claims = Claims(self.client, keys, settings.edge, self._owner, settings.lease_s, Signer.of(settings).opened)
         self._losses = Losses(self.client, keys, settings.edge)
         self.bench = Bench(settings.close_after_s, None if settings.loop_mode else MAX_UNPACKED)
-        adoption = Adoption(settings, self.client, self.claims, self._losses.record, self.bench, self.pool)
-        self.held = Held(settings, self.client, self.claims, adoption, self.publish, self.final, self.growing)
+        adoption = Adoption(settings, self.client, self.claims, self._lose, self.bench, self.pool)
+        self.held = Held(settings, self.client, self.claims, adoption, self.publish, self.final, self.growing, self.listener)
         self._membership = Membership(self.client, keys, settings.edge, settings.lease_s)
         self._queue_watch = QueueWatch(self.client, settings)
         machines = Machines(self.client, keys, settings.edge, settings.lease_s)
@@ -185,6 +187,7 @@ class Streamer:
                 acknowledgements = acked.get(name, {})
                 moment = Moment(signals.now_us, acknowledgements, evidence, room, copies_left, signals.generation, ahead_us)
                 done = stream.step(moment)
+                self.listener.stepped(str(stream.source.path))
                 progressed, copies_left = progressed | done.anything, copies_left - done.copies
                 rows_left |= not stream.read_up() or stream.window.was_swallowed(evidence.epoch)
             room += before - (stream.window.span if name in self.streams else 0)
@@ -208,6 +211,10 @@ class Streamer:
     def _asking(self, names: Iterable[str]) -> list[str]:
         """The first of some sources that wait for acknowledgements, as many as are asked for together."""
         return list(islice((name for name in names if self.streams[name].awaits()), MAX_ASKED))
+
+    def _lose(self, lost: LostRange) -> None:
+        self._losses.record(lost)
+        self.listener.lost(lost)
 
     def _renew(self, paths: list[str]) -> None:
         if time.monotonic() - self._renewed_s < self.settings.lease_s / 4:
