@@ -8,7 +8,7 @@ import importlib
 import json
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -137,8 +137,12 @@ def ingest(
         files = _distinct(path.resolve() for path in regular(paths, spool))
         if any(path.stat().st_size >= FOR_POOL_BYTES for path in files):
             pool.start(free_cores() if count is None else count)
-        growing = set() if final else _growing(files, settings.close_after_s, spool)
-        done = _streamed(settings, files, growing, spool, pool, wait=wait, timeout_s=timeout_s, quiet=as_json)
+
+        def is_growing(path: Path) -> bool:
+            return not final and path not in spool.files and _may_grow(path, settings.close_after_s)
+
+        growing = {str(path) for path in files if is_growing(path)}
+        done = _streamed(settings, files, growing, is_growing, spool, pool, wait=wait, timeout_s=timeout_s, quiet=as_json)
     click.echo(json.dumps(done.as_json()) if as_json else done.text())
     sys.exit(0 if done.is_success else 1)
 
@@ -151,16 +155,20 @@ def _distinct(paths: Iterable[Path]) -> list[Path]:
         raise click.ClickException(f"cannot read {error.filename}: {error.strerror}") from None
 
 
-def _growing(files: Iterable[Path], quiet_s: float, spool: Spool) -> set[str]:
-    """The files that may still be written: those that changed a moment ago, and are not packed and whole."""
-    young = (path for path in files if path not in spool.files and time.time() - path.stat().st_mtime < quiet_s)
-    return {str(path) for path in young if not is_whole(path)}
+def _may_grow(path: Path, quiet_s: float) -> bool:
+    """Whether a file may still be written: it changed a moment ago, and is not packed and whole."""
+    try:
+        return time.time() - path.stat().st_mtime < quiet_s and not is_whole(path)
+    except OSError:
+        # Who opens it says why it cannot be read.
+        return False
 
 
 def _streamed(
     settings: Settings,
     files: list[Path],
     growing: set[str],
+    is_growing: Callable[[Path], bool],
     spool: Spool,
     pool: Pool,
     *,
@@ -180,18 +188,20 @@ def _streamed(
             followed = Followed()
             streamer = Streamer(settings, client, published, final=True, growing=growing, pool=pool, listener=followed)
             foreign = _begin_anew(streamer, files)
-            on_their_way = Files(streamer, followed, files, wait)
+            on_their_way = Files(streamer, followed, files, growing, is_growing, wait)
             try:
                 on_their_way.stream(deadline_s, hidden=quiet or not sys.stderr.isatty())
                 counts = ledger.counts(published.copies()) if ledger else NO_COUNTS
                 seconds = time.monotonic() - started_s
+                for name in on_their_way.withdrawn(foreign):
+                    del foreign[name]
                 # And those whose first record was complete only meanwhile.
                 for name, stream in streamer.streams.items():
                     source = stream.source
-                    if source.head.format is None:
-                        foreign.setdefault(name, Unread(str(source.path), source.physical_lines(), source.head.miss))
+                    if source.head.format is None and name not in foreign:
+                        foreign[name] = Unread(str(source.path), source.physical_lines(), source.head.miss)
                 reads = list(followed.reads.values())
-                gaps = foreign, on_their_way.left(foreign), on_their_way.failed(), followed.losses
+                gaps = foreign, on_their_way.left(), on_their_way.failed(), followed.losses
                 done = outcome(reads, *gaps, counts, of=len(files), seconds=seconds, committed=wait)
             finally:
                 streamer.close()

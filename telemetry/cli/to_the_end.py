@@ -11,9 +11,9 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
@@ -22,7 +22,7 @@ import redis
 
 from telemetry.cli.ingested import Failed
 from telemetry.progress.state import Inode
-from telemetry.streamer.followed import Followed
+from telemetry.streamer.followed import Failure, Followed, State
 from telemetry.streamer.phase import READING, Draining
 from telemetry.streamer.stream import Stream
 from telemetry.streamer.tick import Streamer
@@ -42,7 +42,11 @@ class Files:
     streamer: Streamer
     followed: Followed
     paths: list[Path]
+    # Those that may still be written, which the streamer is given, too; and whether one that takes their place may be.
+    growing: set[str]
+    is_growing: Callable[[Path], bool]
     wait: bool
+    _inodes: dict[str, Inode] = field(default_factory=dict)
 
     def stream(self, deadline_s: float | None, *, hidden: bool) -> None:
         """Stream until nothing is left to do. Raises ClickException at the deadline, and OUTAGES after a minute of them."""
@@ -51,6 +55,7 @@ class Files:
         gone_s: float | None = None
         with click.progressbar(length=total, label=label, file=sys.stderr, hidden=hidden) as bar:
             while True:
+                self._look()
                 try:
                     self.streamer.discover(self.paths)
                     self.streamer.tick(ROUND_S)
@@ -73,62 +78,89 @@ class Files:
 
     def failed(self) -> list[Failed]:
         """The files that were not read to their ends, and why."""
-        failed = {path: failure.why for path, failure in self.followed.failures.items()}
-        # Without --wait nobody waits for what of them is on its way.
-        streams = self.streamer.streams.values()
-        failed |= {str(each.source.path): each.phase.reason for each in streams if isinstance(each.phase, Draining)}
-        never = [str(path) for path in self.paths if str(path) not in self.followed.known and not os.path.lexists(path)]
-        failed |= {path: "it is gone" for path in never if path not in failed}
-        return [Failed(path, why) for path, why in sorted(failed.items())]
+        failed = {path: failure.why for path, failure in [*self.followed.failures.items(), *self.followed.unsettled.values()]}
+        for stream in self.streamer.streams.values():
+            path = str(stream.source.path)
+            # Without --wait nobody waits for what of them is on its way.
+            if isinstance(stream.phase, Draining):
+                failed[path] = stream.phase.reason
+            elif _is_torn(stream) and not stream.source.is_at_its_path():
+                failed[path] = "its last record was not complete when it was renamed or deleted"
+        never = [path for path in map(str, self.paths) if path not in self.followed.once_open and not os.path.lexists(path)]
+        return [Failed(path, why) for path, why in sorted((dict.fromkeys(never, "it is gone") | failed).items())]
 
-    def left(self, foreign: Collection[str]) -> list[str]:
+    def left(self) -> list[str]:
         """The growing files whose last record, or first, was left as it is not complete yet."""
         streams = self.streamer.streams.values()
-        torn = [
-            str(stream.source.path)
-            for stream in streams
-            if stream.window.end < stream.seen_bytes and stream.source_id not in foreign and stream.source.is_at_its_path()
-        ]
-        torn += [
-            rest.path for rest in self.streamer.rests if rest.committed < rest.stamp.size and rest.source_id not in foreign
-        ]
+        torn = [str(stream.source.path) for stream in streams if _is_torn(stream) and stream.source.is_at_its_path()]
+        torn += [rest.path for rest in self.streamer.rests if not rest.is_whole]
         begun = [path for path in map(str, self.paths) if path in self.followed.empty and _size(Path(path))]
-        return sorted(path for path in {*torn, *begun} if path in self.streamer.growing)
+        return sorted(path for path in {*torn, *begun} if path in self.growing)
+
+    def withdrawn(self, foreign: Iterable[str]) -> set[str]:
+        """Of the ids of foreign sources those whose path has another source by now."""
+        ids = {
+            str(stream.source.path): name for name, stream in self.streamer.streams.items() if stream.source.is_at_its_path()
+        }
+        ids |= {rest.path: rest.source_id for rest in self.streamer.rests}
+        reads = self.followed.reads
+        return {name for name in foreign if name in reads and ids.get(reads[name].path, name) != name}
+
+    def _look(self) -> None:
+        """See whether another file has come to a path: it may still be written."""
+        for path in self.paths:
+            with suppress(OSError):
+                inode = Inode.of(path.stat())
+                if self._inodes.setdefault(str(path), inode) != inode:
+                    self._inodes[str(path)] = inode
+                    (self.growing.add if self.is_growing(path) else self.growing.discard)(str(path))
 
     def _at(self) -> int:
         at = sum(each.window.committed if self.wait else each.window.end for each in self.streamer.streams.values())
         return at + sum(rest.committed for rest in self.streamer.rests)
 
     def _is_done(self) -> bool:
-        if not all(map(self._is_read, self.streamer.streams.values())):
+        streams, unsettled = self.streamer.streams.values(), self.followed.unsettled.values()
+        if not all(map(self._is_read, streams)) or not all(self._is_over(*each) for each in unsettled):
             return False
-        there = {(str(each.source.path), each.source.inode()) for each in self.streamer.streams.values()}
-        there |= {(rest.path, rest.inode) for rest in self.streamer.rests}
-        return all(self._is_settled(str(path), there) for path in self.paths)
+        there = {each.source.inode() for each in streams} | {rest.inode for rest in self.streamer.rests}
+        # Each is looked at, so that those that fail do it together.
+        return not [path for path in self.paths if not self._is_settled(str(path), there)]
 
     def _is_read(self, stream: Stream) -> bool:
         if self.wait:
             return stream.phase == READING and stream.read_up() and stream.idle()
         # Of one that is drained nothing more is published.
-        return stream.phase != READING or stream.read_up()
+        return stream.phase != READING or (stream.read_up() and not stream.holes.is_holding)
 
-    def _is_settled(self, path: str, there: set[tuple[str, Inode]]) -> bool:
-        """Whether nothing is left to do for what is at a path now. `there`: what is read up."""
+    def _is_settled(self, path: str, there: set[Inode]) -> bool:
+        """Whether nothing is left to do for the file that is at a path now. `there`: those that are read up."""
+        followed = self.followed
         try:
             status = os.stat(path)  # noqa: PTH116 - as it is in a tick
         except (FileNotFoundError, NotADirectoryError):
-            # Of one that was opened, all is read.
+            # What was open is read up, or not settled and named.
             return True
         except OSError as error:
-            self.followed.failed(path, error)
-            status = None
-        if failure := self.followed.failures.get(path):
-            return time.monotonic() - failure.since_s > OUTAGE_S
-        assert status is not None  # noqa: S101 - else it has failed
-        if not stat.S_ISREG(status.st_mode):
-            self.followed.failed(path, OSError(errno.EINVAL, "it is no file any more"))
-            return False
-        return path in self.followed.empty or (path, Inode.of(status)) in there
+            if path not in followed.failures:
+                followed.failed(path, error)
+        else:
+            if Inode.of(status) in there or followed.empty.get(path) == State.of(status):
+                followed.failures.pop(path, None)
+                return True
+            if not stat.S_ISREG(status.st_mode) and path not in followed.failures:
+                followed.failed(path, OSError(errno.EINVAL, "it is no file any more"))
+        failure = followed.failures.get(path)
+        return failure is not None and self._is_over(path, failure)
+
+    def _is_over(self, path: str, failure: Failure) -> bool:
+        """Whether nobody waits any more for a file that failed."""
+        return self.followed.is_given_up(path) or time.monotonic() - failure.since_s > OUTAGE_S
+
+
+def _is_torn(stream: Stream) -> bool:
+    """Whether the last record of a stream's file was left."""
+    return stream.window.end < stream.seen_bytes and stream.source.head.format is not None
 
 
 def _size(path: Path) -> int:

@@ -32,7 +32,7 @@ from telemetry.streamer.outbox import Publish
 from telemetry.streamer.packing import DamagedError
 from telemetry.streamer.phase import READING
 from telemetry.streamer.renamed import Renamed
-from telemetry.streamer.resting import Resting, is_whole, quiet_s, restful
+from telemetry.streamer.resting import Resting, is_behind, is_whole, quiet_s, restful
 from telemetry.streamer.source import SourceFile
 from telemetry.streamer.step import ChangedError, EndedError, TakenError
 from telemetry.streamer.stream import Stream
@@ -207,13 +207,16 @@ class Held:
         except (TakenError, ChangedError) as error:
             log.info("%s: %s: %s", stream.source.path, type(error).__name__, error)
             if not isinstance(error, EndedError):
-                self.listener.failed(str(stream.source.path), error)
+                self.listener.dropped(stream, error)
             self.drop(name)
-        except DamagedError:
+        except DamagedError as error:
             # Opened anew, it is foreign, and says why.
+            if not stream.source.is_at_its_path():
+                self.listener.dropped(stream, error)
             stream.forget_unread()
             self.drop(name)
         except Exception as error:  # noqa: BLE001 - whatever it is
+            self.listener.dropped(stream, error)
             self.drop(name)
             self._fail(str(stream.source.path), error)
 
@@ -227,27 +230,22 @@ class Held:
         self.listener.joined(stream, former_id)
 
     def _fail(self, path: str, error: Exception) -> None:
-        """Say why a file cannot be read; only what is an error of the system is tried again at once."""
+        """Say why a file cannot be read. What is no error of the system is left alone for long."""
+        if pause_s := self.listener.failed(path, error):
+            self.deferred.put(path, pause_s)
         if isinstance(error, OSError):
             log.warning("cannot read %s: %s", path, error.strerror)
         else:
             self.deferred.fail(path, error, self.settings.lease_s)
-        self.listener.failed(path, error)
 
     def _is_closed(self, path: str) -> bool:
         """Whether nothing is appended to a file while it is at its path."""
         return self.settings.loop_mode or (self.final and path not in self.growing)
 
-    @staticmethod
-    def _is_behind(stream: Stream) -> bool:
-        """Whether something is left to read of a stream's file."""
-        source = stream.source
-        return stream.phase == READING and not (stream.idle() and source.is_ready and stream.window.end >= source.size())
-
     def _is_still_read(self, source: SourceFile, known: Known) -> bool:
         """Whether something is left to read of the open file, gone from its path, that a packed one was made of."""
         name = self.adoption.former_id(known(), source) if self.streams else None
-        return name in self.streams and self._is_behind(self.streams[name])
+        return name in self.streams and is_behind(self.streams[name])
 
     def _open_paths(self) -> dict[str, str]:
         """The paths that lead to a file that is open here, each with the id of its source."""
@@ -266,14 +264,14 @@ class Held:
             self.listener.vacant(path)
             return False
         if source.head.is_inherited and any(
-            self._is_behind(each) for each in self.streams.values() if each.source.path == source.path
+            is_behind(each) for each in self.streams.values() if each.source.path == source.path
         ):
             # What it inherits is the last header of the file before it, which is not read up.
             source.close()
             return False
         stream = self.adoption.stream(source, self.publish)
         former = self.streams.get(stream.source_id)
-        if former and self._is_behind(former) and not is_longer_copy(source, former, self.settings.max_record_bytes):
+        if former and is_behind(former) and not is_longer_copy(source, former, self.settings.max_record_bytes):
             # Another file of this name that begins the same, and of this one something is left to read.
             source.close()
             return False

@@ -116,11 +116,11 @@ class Kept:
             # The broker lost its keys, we have not: go on from here rather than read everything again.
             claim = self.claims.claim(self.source_id, state)
             if claim is None:
-                raise TakenError(self.source_id)
+                raise TakenError("another process streams it")
             self._claim, self._mark_s = claim, None
             return Memory(was_lost=True)
         if answer.word == "taken":
-            raise TakenError(self.source_id)
+            raise TakenError("another process streams it")
         before_s, self._mark_s = self._mark_s, self._begun_s
         # Without a mark it has the claim alone. A later mark than ours is of a save whose answer was lost.
         mark_s = float(answer.mark or self._taken_s)

@@ -19,14 +19,13 @@ from telemetry.progress.state import Inode, SourceState
 from telemetry.streamer.phase import READING
 from telemetry.streamer.source import Stamp
 from telemetry.streamer.stream import Stream
-from telemetry.streamer.tally import Tally
 
 # How long a file rests at most: half of it or more, so that those let go of together do not come back together.
 MAX_REST_S = 86_400.0
 
 
 class Rest(NamedTuple):
-    """A file that rests: what it was when it was let go of, until when it may rest, and what was read of it."""
+    """A file that rests: what it was when it was let go of, until when it may rest, and whether all of it is committed."""
 
     source_id: str
     path: str
@@ -34,7 +33,7 @@ class Rest(NamedTuple):
     stamp: Stamp
     until_s: float
     committed: int
-    tally: Tally
+    is_whole: bool
 
 
 @dataclass(slots=True)
@@ -49,7 +48,8 @@ class Resting:
         """Let a file rest that was seen with this stamp before it was found to be read up."""
         until_s = time.monotonic() + MAX_REST_S * random.uniform(0.5, 1)  # noqa: S311 - no secret
         path, committed = str(stream.source.path), stream.window.committed
-        self._rests[path] = Rest(stream.source_id, path, stream.source.inode(), stamp, until_s, committed, stream.tally)
+        inode, whole = stream.source.inode(), is_whole(stream, stamp)
+        self._rests[path] = Rest(stream.source_id, path, inode, stamp, until_s, committed, whole)
 
     def wake_all(self) -> None:
         """Let no file rest: the database may have forgotten what is committed of them."""
@@ -111,6 +111,13 @@ def restful(stream: Stream, stamp: Stamp) -> bool:
         and (is_whole(stream, stamp) or stream.seen_bytes == stream.source.size_at(stamp))
         and stream.source.is_at_its_path()
     )
+
+
+def is_behind(stream: Stream) -> bool:
+    """Whether something is left to read of a stream's file, or to settle."""
+    source = stream.source
+    is_at_end = source.is_ready and (stream.window.end >= source.size() or (source.final and stream.read_up()))
+    return stream.phase == READING and not (stream.idle() and is_at_end)
 
 
 def is_whole(stream: Stream, stamp: Stamp) -> bool:

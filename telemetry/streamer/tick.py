@@ -187,7 +187,7 @@ class Streamer:
                 acknowledgements = acked.get(name, {})
                 moment = Moment(signals.now_us, acknowledgements, evidence, room, copies_left, signals.generation, ahead_us)
                 done = stream.step(moment)
-                self.listener.stepped(str(stream.source.path))
+                self.listener.stepped(stream)
                 progressed, copies_left = progressed | done.anything, copies_left - done.copies
                 rows_left |= not stream.read_up() or stream.window.was_swallowed(evidence.epoch)
             room += before - (stream.window.span if name in self.streams else 0)
@@ -213,8 +213,8 @@ class Streamer:
         return list(islice((name for name in names if self.streams[name].awaits()), MAX_ASKED))
 
     def _lose(self, lost: LostRange) -> None:
-        self._losses.record(lost)
         self.listener.lost(lost)
+        self._losses.record(lost)
 
     def _renew(self, paths: list[str]) -> None:
         if time.monotonic() - self._renewed_s < self.settings.lease_s / 4:

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,8 @@ from tests.waiting import eventually
 
 ROW = b"2025-07-18T20:42:%02dZ,DCGM_FI_DEV_GPU_UTIL,0,nvidia0,GPU-%d,H100,host-1,,,,7,\n"
 ROWS = 6
+# What changed then may still be written.
+LATER_S = time.time() + 3600
 STORED = "SELECT count(*) FROM samples"
 
 
@@ -45,8 +48,9 @@ def ingesting(environ: dict[str, str], redis_client: redis.Redis, start_collecto
     """Begin to ingest files, and once what is read of them waits for a collector, do something; then start one."""
 
     @contextmanager
-    def begin(*arguments: str | Path, batches: int = 1, **variables: str) -> Iterator[dict[str, Any]]:
-        command = [Path(sys.executable).parent / "telemetry", "ingest", "--json", "--final", "--timeout", "50", *arguments]
+    def begin(*arguments: str | Path, batches: int = 1, final: bool = True, **variables: str) -> Iterator[dict[str, Any]]:
+        command = [Path(sys.executable).parent / "telemetry", "ingest", "--json", "--timeout", "50", *arguments]
+        command += ["--final"] * final
         # Where nobody writes to a file without a name, that is soon.
         env = os.environ | environ | {"TELEMETRY_CLOSE_AFTER_S": "0.5"} | variables
         with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -101,6 +105,25 @@ def test_files_that_are_rotated_are_read_under_their_new_names(ingesting: Any, f
     assert (outcome["exit"], outcome["new"], outcome["rows"], outcome["failed"]) == (0, ROWS + 3 + 2, ROWS + 3 + 2, [])
 
 
+def test_half_a_record_of_a_file_that_came_meanwhile_is_left(ingesting: Any, file: Path, tmp_path: Path, query: Query) -> None:
+    with ingesting(file, final=False) as outcome:
+        other = written(tmp_path / "other", range(10, 14))
+        os.truncate(other, other.stat().st_size - 1)
+        os.utime(other, (LATER_S, LATER_S))
+        other.rename(file)
+    assert (outcome["exit"], outcome["new"], outcome["left"], outcome["failed"]) == (1, ROWS + 3, [str(file)], [])
+    assert query(STORED) == [(ROWS + 3,)]
+
+
+def test_half_a_record_of_a_file_that_is_deleted_is_told(ingesting: Any, file: Path) -> None:
+    os.truncate(file, file.stat().st_size - 1)
+    os.utime(file, (LATER_S, LATER_S))
+    with ingesting(file, final=False, TELEMETRY_CLOSE_AFTER_S="60") as outcome:
+        file.unlink()
+    assert (outcome["exit"], outcome["new"], outcome["left"]) == (1, ROWS - 1, [])
+    assert [failed["path"] for failed in outcome["failed"]] == [str(file)]
+
+
 def test_a_packed_file_that_is_touched_is_read_again(ingesting: Any, tmp_path: Path) -> None:
     packed = tmp_path / "six.csv.gz"
     packed.write_bytes(gzip.compress(HEADER + b"".join(ROW % (n, n) for n in range(ROWS))))
@@ -136,6 +159,27 @@ def test_what_is_cut_off_before_it_was_read_is_lost(ingesting: Any, tmp_path: Pa
     assert path.read_bytes() == HEADER
     assert (outcome["exit"], lost["path"], lost["end"]) == (1, str(path), size)
     assert (size - lost["start"]) == sum(len(ROW % (n % 60, n)) for n in range(stored, rows))
+
+
+def test_a_packed_file_in_whose_place_another_one_is_written_is_told(
+    monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], start_collector: Callable[[], object], tmp_path: Path
+) -> None:
+    """Of the first one nobody hears any more what became of it."""
+    monkeypatch.setattr(to_the_end, "OUTAGE_S", 3.0)
+    packed, step = tmp_path / "six.csv.gz", Stream.step
+    packed.write_bytes(gzip.compress(HEADER + b"".join(ROW % (n, n) for n in range(ROWS))))
+
+    def changing(stream: Stream, moment: Moment) -> Done:
+        done = step(stream, moment)
+        if stream.window.flights and stream.tally.rows_read == ROWS:
+            packed.write_bytes(gzip.compress(HEADER + b"".join(ROW % (n, 20 + n) for n in range(2))))
+        return done
+
+    monkeypatch.setattr(Stream, "step", changing)
+    start_collector()
+    done = CliRunner().invoke(main, ["ingest", "--final", "--timeout", "30", str(packed)], env=environ)
+    assert done.exit_code == 1, done.output
+    assert f"{packed} was not read to its end: it was packed anew" in done.stdout
 
 
 @pytest.mark.parametrize(("error", "why"), [(OSError(5, "Input/output error"), "Input/output error"), (TypeError("x"), "x")])
