@@ -193,13 +193,13 @@ def _streamed(
                 on_their_way.stream(deadline_s, hidden=quiet or not sys.stderr.isatty())
                 counts = ledger.counts(published.copies()) if ledger else NO_COUNTS
                 seconds = time.monotonic() - started_s
-                for name in on_their_way.withdrawn(foreign):
-                    del foreign[name]
                 # And those whose first record was complete only meanwhile.
                 for name, stream in streamer.streams.items():
                     source = stream.source
                     if source.head.format is None and name not in foreign:
                         foreign[name] = Unread(str(source.path), source.physical_lines(), source.head.miss)
+                for name in on_their_way.withdrawn(foreign):
+                    del foreign[name]
                 reads = list(followed.reads.values())
                 gaps = foreign, on_their_way.left(), on_their_way.failed(), followed.losses
                 done = outcome(reads, *gaps, counts, of=len(files), seconds=seconds, committed=wait)

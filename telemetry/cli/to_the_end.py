@@ -46,7 +46,8 @@ class Files:
     growing: set[str]
     is_growing: Callable[[Path], bool]
     wait: bool
-    _inodes: dict[str, Inode] = field(default_factory=dict)
+    # Inode and time of change of what was at each path.
+    _seen: dict[str, tuple[Inode, int]] = field(default_factory=dict)
 
     def stream(self, deadline_s: float | None, *, hidden: bool) -> None:
         """Stream until nothing is left to do. Raises ClickException at the deadline, and OUTAGES after a minute of them."""
@@ -107,12 +108,13 @@ class Files:
         return {name for name in foreign if name in reads and ids.get(reads[name].path, name) != name}
 
     def _look(self) -> None:
-        """See whether another file has come to a path: it may still be written."""
+        """See whether another file has come to a path, or one was changed: it may still be written."""
         for path in self.paths:
             with suppress(OSError):
-                inode = Inode.of(path.stat())
-                if self._inodes.setdefault(str(path), inode) != inode:
-                    self._inodes[str(path)] = inode
+                status = path.stat()
+                now = Inode.of(status), status.st_mtime_ns
+                if self._seen.setdefault(str(path), now) != now and stat.S_ISREG(status.st_mode):
+                    self._seen[str(path)] = now
                     (self.growing.add if self.is_growing(path) else self.growing.discard)(str(path))
 
     def _at(self) -> int:
@@ -160,7 +162,7 @@ class Files:
 
 def _is_torn(stream: Stream) -> bool:
     """Whether the last record of a stream's file was left."""
-    return stream.window.end < stream.seen_bytes and stream.source.head.format is not None
+    return stream.window.end < stream.seen_bytes and stream.source.head.format is not None and not stream.source.final
 
 
 def _size(path: Path) -> int:

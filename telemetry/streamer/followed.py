@@ -46,8 +46,8 @@ class Listener:
     def joined(self, stream: Stream, former_id: str | None = None) -> None:
         """A source is opened, under another id than before if that is given. It has not been claimed yet."""
 
-    def opened(self, path: str) -> None:
-        """A source is open."""
+    def opened(self, stream: Stream) -> None:
+        """A source is open, and ours."""
 
     def vacant(self, path: str) -> None:
         """The file at a path has no whole record."""
@@ -86,12 +86,16 @@ class Followed(Listener):
             stream.tally = before.tally
             if former_id:
                 self.failures.pop(before.path, None)
-        self.unsettled.pop(former_id or stream.source_id, None)
+            if former_id in self.unsettled:
+                self.unsettled[stream.source_id] = self.unsettled.pop(former_id)
         self.reads[stream.source_id] = Read(stream.source_id, str(stream.source.path), stream.tally)
 
-    def opened(self, path: str) -> None:
-        """The path held a source."""
+    def opened(self, stream: Stream) -> None:
+        """The path holds a source, and what of it was on its way is waited for again."""
+        path = str(stream.source.path)
         self.once_open.add(path)
+        self.empty.pop(path, None)
+        self.unsettled.pop(stream.source_id, None)
 
     def vacant(self, path: str) -> None:
         """Keep which file that is: another one may have records."""
@@ -115,8 +119,9 @@ class Followed(Listener):
         return path in self.failures and self._tries.get(path, 0) > MOST_TRIES
 
     def dropped(self, stream: Stream, error: Exception) -> None:
-        """Keep that nobody waits for what of it is on its way."""
-        self.unsettled[stream.source_id] = str(stream.source.path), Failure(_said(error), time.monotonic())
+        """Keep that nobody waits for what of it is on its way, if anything is."""
+        if not stream.idle() or stream.window.end < stream.seen_bytes:
+            self.unsettled[stream.source_id] = str(stream.source.path), Failure(_said(error), time.monotonic())
 
     def lost(self, lost: LostRange) -> None:
         """Keep the range, once."""

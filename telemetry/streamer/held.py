@@ -290,7 +290,7 @@ class Held:
             self.deferred.put(path, self.settings.lease_s / 3)
             return False
         self.deferred.drop(path)
-        self.listener.opened(path)
+        self.listener.opened(stream)
         self.streams[stream.source_id] = stream
         if source.head.format is None and stream.window.end == 0:
             log.warning("%s is not read: %s", path, source.head.miss)

@@ -114,10 +114,9 @@ def restful(stream: Stream, stamp: Stamp) -> bool:
 
 
 def is_behind(stream: Stream) -> bool:
-    """Whether something is left to read of a stream's file, or to settle."""
+    """Whether something is left to read of a stream's file."""
     source = stream.source
-    is_at_end = source.is_ready and (stream.window.end >= source.size() or (source.final and stream.read_up()))
-    return stream.phase == READING and not (stream.idle() and is_at_end)
+    return stream.phase == READING and not (stream.idle() and source.is_ready and stream.window.end >= source.size())
 
 
 def is_whole(stream: Stream, stamp: Stamp) -> bool:

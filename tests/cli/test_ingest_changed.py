@@ -115,6 +115,25 @@ def test_half_a_record_of_a_file_that_came_meanwhile_is_left(ingesting: Any, fil
     assert query(STORED) == [(ROWS + 3,)]
 
 
+def test_a_file_that_had_only_its_header_at_first_is_read(ingesting: Any, file: Path, tmp_path: Path) -> None:
+    live = tmp_path / "live.csv"
+    live.write_bytes(HEADER)
+    os.utime(live, (LATER_S, LATER_S))
+    with ingesting(file, live, final=False) as outcome:
+        with live.open("ab") as growing:
+            growing.writelines(ROW % (n, 10 + n) for n in range(4))
+        os.utime(live, (LATER_S, LATER_S))
+    assert (outcome["exit"], outcome["new"], outcome["left"], outcome["failed"]) == (0, ROWS + 4, [], [])
+
+
+def test_a_foreign_file_in_whose_place_a_known_one_comes_is_read(ingesting: Any, file: Path, tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign.csv"
+    foreign.write_bytes(b"a,b\n1,2\n")
+    with ingesting(file, foreign) as outcome:
+        written(tmp_path / "other", range(10, 14)).rename(foreign)
+    assert (outcome["exit"], outcome["new"], outcome["unread"], outcome["foreign"]) == (0, ROWS + 4, 0, [])
+
+
 def test_half_a_record_of_a_file_that_is_deleted_is_told(ingesting: Any, file: Path) -> None:
     os.truncate(file, file.stat().st_size - 1)
     os.utime(file, (LATER_S, LATER_S))
