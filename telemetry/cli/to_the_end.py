@@ -22,7 +22,7 @@ import redis
 
 from telemetry.cli.ingested import Failed
 from telemetry.progress.state import Inode
-from telemetry.streamer.followed import Failure, Followed, State
+from telemetry.streamer.followed import Failure, Followed
 from telemetry.streamer.phase import READING, Draining
 from telemetry.streamer.stream import Stream
 from telemetry.streamer.tick import Streamer
@@ -147,7 +147,8 @@ class Files:
             if path not in followed.failures:
                 followed.failed(path, error)
         else:
-            if Inode.of(status) in there or followed.empty.get(path) == State.of(status):
+            inode = Inode.of(status)
+            if inode in there or followed.empty.get(path) == (inode, status.st_size):
                 followed.failures.pop(path, None)
                 return True
             if not stat.S_ISREG(status.st_mode) and path not in followed.failures:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from telemetry.progress.losses import LostRange
+from telemetry.progress.state import Inode
 from telemetry.streamer.stream import Stream
 from telemetry.streamer.tally import Read
 
@@ -25,19 +26,6 @@ class Failure(NamedTuple):
 
     why: str
     since_s: float
-
-
-class State(NamedTuple):
-    """The file at a path: device, inode, size."""
-
-    device: int
-    number: int
-    size: int
-
-    @classmethod
-    def of(cls, status: os.stat_result) -> State:
-        """That of a file of which this is the status."""
-        return cls(status.st_dev, status.st_ino, status.st_size)
 
 
 class Listener:
@@ -75,7 +63,8 @@ class Followed(Listener):
     # By source id, each with its path.
     unsettled: dict[str, tuple[str, Failure]] = field(default_factory=dict)
     losses: list[LostRange] = field(default_factory=list)
-    empty: dict[str, State] = field(default_factory=dict)
+    # By path, each with the size of the file that has no record.
+    empty: dict[str, tuple[Inode, int]] = field(default_factory=dict)
     once_open: set[str] = field(default_factory=set)
     _tries: dict[str, int] = field(default_factory=dict)
 
@@ -99,7 +88,8 @@ class Followed(Listener):
 
     def vacant(self, path: str) -> None:
         """Keep which file that is: another one may have records."""
-        self.empty[path] = State.of(os.stat(path))  # noqa: PTH116 - as it is in a tick
+        status = os.stat(path)  # noqa: PTH116 - as it is in a tick
+        self.empty[path] = Inode.of(status), status.st_size
 
     def stepped(self, stream: Stream) -> None:
         """What was wrong with the file at its path is over."""

@@ -33,10 +33,10 @@ TIMEOUT_S = 5
 class Chore:
     """A piece of work that is due every `interval_s`.
 
-    `work` gets the connection, the settings and a limit, handles at most that many rows in the caller's transaction, and
-    returns how many. `max_rows` is the largest limit. `lock_key` is any number that no other lock of this project has. What an
-    `urgent` chore leaves over is due at once; what another one does waits for its next time, so that collectors spend no more
-    on it.
+    `work` gets the connection, the settings and a limit, handles that many rows, and what goes with them, in the caller's
+    transaction, and returns how many, at most the limit. `max_rows` is the largest limit. `lock_key` is any number that no
+    other lock of this project has. What an `urgent` chore leaves over is due at once; what another one does waits for its next
+    time, so that collectors spend no more on it.
     """
 
     name: str
